@@ -1,0 +1,280 @@
+import type { RunStatus, StepStatus } from "./statuses.ts";
+
+/**
+ * The base of every error that this package throws.
+ *
+ * `code` is stable and machine-readable; match on it, not on the message. Messages name ids, fields and
+ * statuses, never payloads, bound values or auth tokens. `retryable` is true when the same call may succeed
+ * later without any change by the caller.
+ */
+export abstract class GorkflowError extends Error {
+  abstract readonly code: string;
+  readonly retryable: boolean = false;
+}
+
+export class RunNotFoundError extends GorkflowError {
+  override readonly name = "RunNotFoundError";
+  readonly code = "RUN_NOT_FOUND";
+  readonly runId: string;
+  constructor({ runId }: { runId: string }, options?: ErrorOptions) {
+    super(`run ${runId} does not exist`, options);
+    this.runId = runId;
+  }
+}
+
+export class RunAlreadyExistsError extends GorkflowError {
+  override readonly name = "RunAlreadyExistsError";
+  readonly code = "RUN_ALREADY_EXISTS";
+  readonly runId: string;
+  constructor({ runId }: { runId: string }, options?: ErrorOptions) {
+    super(`run ${runId} already exists`, options);
+    this.runId = runId;
+  }
+}
+
+export class RunTransitionError extends GorkflowError {
+  override readonly name = "RunTransitionError";
+  readonly code = "RUN_TRANSITION";
+  readonly runId: string;
+  readonly from: RunStatus;
+  readonly to: RunStatus;
+  constructor(
+    { runId, from, to }: { runId: string; from: RunStatus; to: RunStatus },
+    options?: ErrorOptions,
+  ) {
+    super(
+      from === to
+        ? `run ${runId} is ${from} and changes no more`
+        : `run ${runId} is ${from} and cannot become ${to}`,
+      options,
+    );
+    this.runId = runId;
+    this.from = from;
+    this.to = to;
+  }
+}
+
+export class StepExecutionNotFoundError extends GorkflowError {
+  override readonly name = "StepExecutionNotFoundError";
+  readonly code = "STEP_EXECUTION_NOT_FOUND";
+  readonly runId: string;
+  readonly stepId: string;
+  constructor({ runId, stepId }: { runId: string; stepId: string }, options?: ErrorOptions) {
+    super(`step ${stepId} of run ${runId} does not exist`, options);
+    this.runId = runId;
+    this.stepId = stepId;
+  }
+}
+
+export class StepExecutionAlreadyExistsError extends GorkflowError {
+  override readonly name = "StepExecutionAlreadyExistsError";
+  readonly code = "STEP_EXECUTION_ALREADY_EXISTS";
+  readonly runId: string;
+  readonly stepId: string;
+  constructor({ runId, stepId }: { runId: string; stepId: string }, options?: ErrorOptions) {
+    super(`step ${stepId} of run ${runId} already exists`, options);
+    this.runId = runId;
+    this.stepId = stepId;
+  }
+}
+
+export class StepTransitionError extends GorkflowError {
+  override readonly name = "StepTransitionError";
+  readonly code = "STEP_TRANSITION";
+  readonly runId: string;
+  readonly stepId: string;
+  readonly from: StepStatus;
+  readonly to: StepStatus;
+  constructor(
+    {
+      runId,
+      stepId,
+      from,
+      to,
+    }: { runId: string; stepId: string; from: StepStatus; to: StepStatus },
+    options?: ErrorOptions,
+  ) {
+    super(
+      from === to
+        ? `step ${stepId} of run ${runId} is ${from} and changes no more`
+        : `step ${stepId} of run ${runId} is ${from} and cannot become ${to}`,
+      options,
+    );
+    this.runId = runId;
+    this.stepId = stepId;
+    this.from = from;
+    this.to = to;
+  }
+}
+
+export class StepOutputNotFoundError extends GorkflowError {
+  override readonly name = "StepOutputNotFoundError";
+  readonly code = "STEP_OUTPUT_NOT_FOUND";
+  readonly runId: string;
+  readonly stepId: string;
+  constructor({ runId, stepId }: { runId: string; stepId: string }, options?: ErrorOptions) {
+    super(`step ${stepId} of run ${runId} has no output`, options);
+    this.runId = runId;
+    this.stepId = stepId;
+  }
+}
+
+export class StateNotFoundError extends GorkflowError {
+  override readonly name = "StateNotFoundError";
+  readonly code = "STATE_NOT_FOUND";
+  readonly runId: string;
+  readonly key: string;
+  constructor({ runId, key }: { runId: string; key: string }, options?: ErrorOptions) {
+    super(`run ${runId} has no state ${key}`, options);
+    this.runId = runId;
+    this.key = key;
+  }
+}
+
+/** The row was changed by somebody else since the caller read it. Read again and decide anew. */
+export class RevisionConflictError extends GorkflowError {
+  override readonly name = "RevisionConflictError";
+  readonly code = "REVISION_CONFLICT";
+  readonly runId: string;
+  /** The state key, where the conflict is on a state value; null where it is on the run. */
+  readonly key: string | null;
+  readonly expectedRevision: number;
+  /** The revision found; 0 when the state key does not exist. */
+  readonly actualRevision: number;
+  constructor(
+    {
+      runId,
+      key = null,
+      expectedRevision,
+      actualRevision,
+    }: { runId: string; key?: string | null; expectedRevision: number; actualRevision: number },
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${key === null ? `run ${runId}` : `state ${key} of run ${runId}`} is at revision ` +
+        `${actualRevision}, not ${expectedRevision}`,
+      options,
+    );
+    this.runId = runId;
+    this.key = key;
+    this.expectedRevision = expectedRevision;
+    this.actualRevision = actualRevision;
+  }
+}
+
+/** The worker does not hold the run (any more); nothing that it asked for was written. */
+export class LeaseLostError extends GorkflowError {
+  override readonly name = "LeaseLostError";
+  readonly code = "LEASE_LOST";
+  readonly runId: string;
+  readonly workerId: string;
+  constructor({ runId, workerId }: { runId: string; workerId: string }, options?: ErrorOptions) {
+    super(`worker ${workerId} does not hold run ${runId}`, options);
+    this.runId = runId;
+    this.workerId = workerId;
+  }
+}
+
+/** A value that JSON cannot carry unchanged, or one that is too large. `path` says where: `input.items[2]`. */
+export class InvalidValueError extends GorkflowError {
+  override readonly name = "InvalidValueError";
+  readonly code = "INVALID_VALUE";
+  readonly path: string;
+  constructor({ path, reason }: { path: string; reason: string }, options?: ErrorOptions) {
+    super(`${path}: ${reason}`, options);
+    this.path = path;
+  }
+}
+
+/** An argument that no call could accept: a wrong type, an unknown option, a number out of range. */
+export class InvalidArgumentError extends GorkflowError {
+  override readonly name = "InvalidArgumentError";
+  readonly code = "INVALID_ARGUMENT";
+  readonly argument: string;
+  constructor({ argument, reason }: { argument: string; reason: string }, options?: ErrorOptions) {
+    super(`${argument}: ${reason}`, options);
+    this.argument = argument;
+  }
+}
+
+/** What was asked for is not possible on this store, in this place. */
+export class UnsupportedError extends GorkflowError {
+  override readonly name = "UnsupportedError";
+  readonly code = "UNSUPPORTED";
+  readonly feature: string;
+  constructor({ feature, reason }: { feature: string; reason: string }, options?: ErrorOptions) {
+    super(`${feature}: ${reason}`, options);
+    this.feature = feature;
+  }
+}
+
+/** The database stayed locked for longer than `busyTimeoutMs`. Nothing was written. */
+export class StoreBusyError extends GorkflowError {
+  override readonly name = "StoreBusyError";
+  readonly code = "STORE_BUSY";
+  override readonly retryable = true;
+}
+
+/**
+ * The database could not be reached, refused the credentials, or failed.
+ *
+ * `outcome` is `none` when nothing was written, and `unknown` when the connection was lost after a write was
+ * sent: it may be durable.
+ */
+export class StoreConnectionError extends GorkflowError {
+  override readonly name = "StoreConnectionError";
+  readonly code = "STORE_CONNECTION";
+  override readonly retryable: boolean;
+  readonly outcome: "none" | "unknown";
+  constructor(
+    {
+      reason,
+      outcome = "none",
+      retryable = false,
+    }: { reason: string; outcome?: "none" | "unknown"; retryable?: boolean },
+    options?: ErrorOptions,
+  ) {
+    super(outcome === "unknown" ? `${reason} (the write may have happened)` : reason, options);
+    this.outcome = outcome;
+    this.retryable = retryable;
+  }
+}
+
+export class StoreClosedError extends GorkflowError {
+  override readonly name = "StoreClosedError";
+  readonly code = "STORE_CLOSED";
+  constructor(options?: ErrorOptions) {
+    super("the store is closed", options);
+  }
+}
+
+/** A cell that cannot be read as what its column holds. `key` is the row's primary key. */
+export class CorruptRowError extends GorkflowError {
+  override readonly name = "CorruptRowError";
+  readonly code = "CORRUPT_ROW";
+  readonly table: string;
+  readonly key: Readonly<Record<string, string>>;
+  readonly column: string;
+  constructor(
+    { table, key, column }: { table: string; key: Readonly<Record<string, string>>; column: string },
+    options?: ErrorOptions,
+  ) {
+    const names = Object.entries(key).map(([name, value]) => `${name} ${value}`);
+    super(`${table} (${names.join(", ")}) has a corrupt ${column}`, options);
+    this.table = table;
+    this.key = key;
+    this.column = column;
+  }
+}
+
+/** The database lacks tables, columns or migrations that this version needs. The message says what to run. */
+export class SchemaOutOfDateError extends GorkflowError {
+  override readonly name = "SchemaOutOfDateError";
+  readonly code = "SCHEMA_OUT_OF_DATE";
+}
+
+/** The database was migrated by a newer version of this package. */
+export class SchemaTooNewError extends GorkflowError {
+  override readonly name = "SchemaTooNewError";
+  readonly code = "SCHEMA_TOO_NEW";
+}

@@ -1,0 +1,135 @@
+import { InvalidValueError } from "./errors.ts";
+
+/** SQLite's own JSON functions refuse what is nested deeper; so do we, before it is written. */
+const maxDepth = 1000;
+
+const identifier = /^[A-Za-z_$][\w$]*$/;
+
+/**
+ * The JSON text of `value`, which reads back equal to it.
+ *
+ * A property whose value is undefined is absent. `path` names the value in errors: `input.items[2]`.
+ *
+ * @throws {InvalidValueError} for anything that JSON would change or drop (NaN, Infinity, -0, bigint, Date,
+ *   Map, typed arrays, class instances, functions, symbols, accessors, cycles, sparse arrays, undefined at the
+ *   top or in an array), for nesting deeper than 1000, and beyond `maxBytes` of UTF-8.
+ */
+export function encodeJson(value: unknown, path: string, maxBytes: number): string {
+  check(value, path, 0, []);
+  const text = JSON.stringify(value);
+  // A UTF-16 unit is at most three bytes of UTF-8: what is far below the limit need not be counted.
+  if (text.length * 3 > maxBytes) {
+    const bytes = utf8ByteLength(text);
+    if (bytes > maxBytes) {
+      throw refused(path, `is ${bytes} bytes of JSON; at most ${maxBytes} are stored`);
+    }
+  }
+  return text;
+}
+
+/** The length of `text` in UTF-8, in bytes. A lone surrogate counts as the three bytes of U+FFFD. */
+export function utf8ByteLength(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) {
+      bytes += 1;
+    } else {
+      bytes += 2;
+      if (isHighSurrogate(unit) && isLowSurrogate(text.charCodeAt(index + 1))) index++;
+    }
+  }
+  return bytes;
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+function check(value: unknown, path: string, depth: number, ancestors: object[]): void {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return;
+    case "number":
+      if (!Number.isFinite(value)) throw refused(path, `${value} is not a JSON number`);
+      if (Object.is(value, -0)) throw refused(path, "-0 would be read back as 0");
+      return;
+    case "object":
+      if (value === null) return;
+      break;
+    default:
+      throw refused(path, `a value of type ${typeof value} is not JSON`);
+  }
+  if (depth >= maxDepth) throw refused(path, `is nested deeper than ${maxDepth}`);
+  if (ancestors.includes(value)) throw refused(path, "refers to a value that contains it");
+  ancestors.push(value);
+  if (Array.isArray(value)) checkArray(value, path, depth, ancestors);
+  else checkObject(value, path, depth, ancestors);
+  ancestors.pop();
+}
+
+function checkArray(
+  array: readonly unknown[],
+  path: string,
+  depth: number,
+  ancestors: object[],
+): void {
+  if (Object.getPrototypeOf(array) !== Array.prototype && !isForeignPlain(array)) {
+    throw refused(path, "an instance of a class would be read back as an array");
+  }
+  // Own keys of a dense array without extras are its indexes and `length`.
+  if (Reflect.ownKeys(array).length !== array.length + 1) {
+    throw refused(path, "an array with holes or with properties of its own is not JSON");
+  }
+  for (let index = 0; index < array.length; index++) {
+    const item = `${path}[${index}]`;
+    const descriptor = Object.getOwnPropertyDescriptor(array, index);
+    if (descriptor === undefined || !("value" in descriptor)) throw refused(item, "is an accessor");
+    check(descriptor.value, item, depth + 1, ancestors);
+  }
+}
+
+function checkObject(object: object, path: string, depth: number, ancestors: object[]): void {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (prototype !== Object.prototype && prototype !== null && !isForeignPlain(object)) {
+    throw refused(path, "an instance of a class would be read back as a plain object");
+  }
+  for (const key of Reflect.ownKeys(object)) {
+    if (typeof key === "symbol") throw refused(path, "has a symbol for a key");
+    const descriptor = Object.getOwnPropertyDescriptor(object, key);
+    if (descriptor === undefined) continue;
+    const property = propertyPath(path, key);
+    if (!("value" in descriptor)) throw refused(property, "is an accessor");
+    if (!descriptor.enumerable) throw refused(property, "is not enumerable");
+    if (descriptor.value === undefined) continue;
+    check(descriptor.value, property, depth + 1, ancestors);
+  }
+}
+
+/** Plain objects and arrays of another realm (a vm context, as test runners use) have another prototype. */
+function isForeignPlain(object: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(object);
+  if (prototype === null) return false;
+  const name = Array.isArray(object) ? "isArray" : "getPrototypeOf";
+  const constructor: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
+  return (
+    typeof constructor === "function" &&
+    constructor.prototype === prototype &&
+    Object.hasOwn(constructor, name) &&
+    constructor.name === (Array.isArray(object) ? "Array" : "Object")
+  );
+}
+
+function propertyPath(path: string, key: string): string {
+  return identifier.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+}
+
+function refused(path: string, reason: string): InvalidValueError {
+  return new InvalidValueError({ path, reason });
+}

@@ -1,0 +1,42 @@
+import { sql } from "drizzle-orm";
+import { check, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { stepStatuses } from "../statuses.ts";
+import { json, jsonLimits, time } from "./columns.ts";
+import type { WorkflowRunsTable } from "./workflow-runs.ts";
+
+/** One row for each step that a run has begun, whatever came of it. */
+export function createStepExecutionsTable<Prefix extends string>(
+  prefix: Prefix,
+  runs: WorkflowRunsTable,
+) {
+  const name = `${prefix}step_executions` as const;
+  return sqliteTable(
+    name,
+    {
+      runId: text("run_id")
+        .notNull()
+        .references(() => runs.runId, { onDelete: "cascade" }),
+      stepId: text("step_id").notNull(),
+      executionIndex: integer("execution_index").notNull().default(0),
+      status: text("status", { enum: stepStatuses }).notNull().default("PENDING"),
+      attempt: integer("attempt").notNull().default(0),
+      input: json("input", jsonLimits.payload),
+      error: json("error", jsonLimits.detail),
+      durationMs: integer("duration_ms"),
+      createdAt: time("created_at")
+        .notNull()
+        .$defaultFn(() => new Date()),
+      startedAt: time("started_at"),
+      completedAt: time("completed_at"),
+      updatedAt: time("updated_at")
+        .notNull()
+        .$defaultFn(() => new Date()),
+    },
+    (step) => [
+      primaryKey({ name: `${name}_pk`, columns: [step.runId, step.stepId] }),
+      check(`${name}_duration_ms_check`, sql.raw("duration_ms >= 0")),
+    ],
+  );
+}
+
+export type StepExecutionsTable = ReturnType<typeof createStepExecutionsTable<string>>;

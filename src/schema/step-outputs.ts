@@ -1,0 +1,30 @@
+import { primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { json, jsonLimits, time } from "./columns.ts";
+import type { WorkflowRunsTable } from "./workflow-runs.ts";
+
+/** What a step returned. It may exist without the step's own row. */
+export function createStepOutputsTable<Prefix extends string>(
+  prefix: Prefix,
+  runs: WorkflowRunsTable,
+) {
+  const name = `${prefix}step_outputs` as const;
+  return sqliteTable(
+    name,
+    {
+      runId: text("run_id")
+        .notNull()
+        .references(() => runs.runId, { onDelete: "cascade" }),
+      stepId: text("step_id").notNull(),
+      output: json("output", jsonLimits.value).notNull(),
+      createdAt: time("created_at")
+        .notNull()
+        .$defaultFn(() => new Date()),
+      updatedAt: time("updated_at")
+        .notNull()
+        .$defaultFn(() => new Date()),
+    },
+    (output) => [primaryKey({ name: `${name}_pk`, columns: [output.runId, output.stepId] })],
+  );
+}
+
+export type StepOutputsTable = ReturnType<typeof createStepOutputsTable<string>>;

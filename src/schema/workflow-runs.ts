@@ -1,0 +1,73 @@
+import { sql } from "drizzle-orm";
+import { check, index, integer, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { v7 as uuidv7 } from "uuid";
+import { runStatuses } from "../statuses.ts";
+import { json, jsonLimits, time } from "./columns.ts";
+
+/** The labels of a run. Every pair can be filtered by. */
+export type Tags = Record<string, string>;
+
+/**
+ * One row for each run of a workflow. Everything else hangs from it and goes with it.
+ *
+ * Each index serves a query that is named beside it; `test/stores/libsql/query-plans.test.ts` holds them to it.
+ */
+export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
+  const name = `${prefix}workflow_runs` as const;
+  return sqliteTable(
+    name,
+    {
+      runId: text("run_id").primaryKey().$defaultFn(uuidv7),
+      workflowId: text("workflow_id").notNull(),
+      workflowVersion: text("workflow_version").notNull().default("1"),
+      status: text("status", { enum: runStatuses }).notNull().default("PENDING"),
+      progress: real("progress").notNull().default(0),
+      input: json("input", jsonLimits.payload),
+      output: json("output", jsonLimits.payload),
+      error: json("error", jsonLimits.detail),
+      context: json("context", jsonLimits.detail),
+      tags: json<Tags>("tags", jsonLimits.detail),
+      resourceId: text("resource_id"),
+      idempotencyKey: text("idempotency_key"),
+      workerId: text("worker_id"),
+      leaseExpiresAt: time("lease_expires_at"),
+      attempt: integer("attempt").notNull().default(0),
+      revision: integer("revision").notNull().default(1),
+      createdAt: time("created_at")
+        .notNull()
+        .$defaultFn(() => new Date()),
+      startedAt: time("started_at"),
+      completedAt: time("completed_at"),
+      updatedAt: time("updated_at")
+        .notNull()
+        .$defaultFn(() => new Date()),
+    },
+    (run) => [
+      check(`${name}_progress_check`, sql.raw("progress between 0 and 1")),
+      // listRuns without a filter, or by time; DELETE … WHERE created_at < …
+      index(`${name}_created_at_idx`).on(run.createdAt, run.runId),
+      // listRuns by status; countRuns; claimRuns of PENDING
+      index(`${name}_status_idx`).on(run.status, run.createdAt, run.runId),
+      // listRuns by workflow
+      index(`${name}_workflow_idx`).on(run.workflowId, run.createdAt, run.runId),
+      // listRuns by resource
+      index(`${name}_resource_idx`)
+        .on(run.resourceId, run.createdAt, run.runId)
+        .where(sql.raw("resource_id is not null")),
+      // createRun with an idempotency key
+      uniqueIndex(`${name}_idempotency_idx`)
+        .on(run.workflowId, run.idempotencyKey)
+        .where(sql.raw("idempotency_key is not null")),
+      // claimRuns of RUNNING whose lease ran out
+      index(`${name}_lease_idx`)
+        .on(run.leaseExpiresAt)
+        .where(sql.raw("lease_expires_at is not null")),
+      // pruneRuns; reports over finished runs
+      index(`${name}_completed_at_idx`)
+        .on(run.completedAt)
+        .where(sql.raw("completed_at is not null")),
+    ],
+  );
+}
+
+export type WorkflowRunsTable = ReturnType<typeof createWorkflowRunsTable<string>>;

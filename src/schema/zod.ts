@@ -1,0 +1,107 @@
+import { z } from "zod";
+import { runStatuses, stepStatuses } from "../statuses.ts";
+import type { Tags } from "./workflow-runs.ts";
+
+/** True for 1 to 255 well-formed characters (Unicode code points) without NUL. */
+export function isId(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && isText(value) && hasAtMost(value, 255);
+}
+
+/** True for text that every backend stores and reads back unchanged. */
+function isText(value: unknown): value is string {
+  return typeof value === "string" && !value.includes("\0") && value.isWellFormed();
+}
+
+function hasAtMost(text: string, characters: number): boolean {
+  return text.length <= characters || (text.length <= 2 * characters && [...text].length <= characters);
+}
+
+function isTags(value: unknown): value is Tags {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([name, label]) => isText(name) && isText(label));
+}
+
+/** An id: 1 to 255 well-formed characters without NUL. */
+export const idSchema = z.custom<string>(isId, "must be 1 to 255 well-formed characters without NUL");
+
+/** The labels of a run: well-formed text without NUL, names and values. */
+export const tagsSchema = z.custom<Tags>(isTags, "must be an object of strings");
+
+export const runStatusSchema = z.enum(runStatuses);
+export const stepStatusSchema = z.enum(stepStatuses);
+
+const count = z.int().min(0);
+const time = z.date();
+const json = z.unknown();
+
+const runShape = {
+  runId: idSchema,
+  workflowId: idSchema,
+  workflowVersion: idSchema,
+  status: runStatusSchema,
+  progress: z.number().min(0).max(1),
+  input: json,
+  output: json,
+  error: json,
+  context: json,
+  tags: tagsSchema.nullable(),
+  resourceId: idSchema.nullable(),
+  idempotencyKey: idSchema.nullable(),
+  workerId: idSchema.nullable(),
+  leaseExpiresAt: time.nullable(),
+  attempt: count,
+  revision: count,
+  createdAt: time,
+  startedAt: time.nullable(),
+  completedAt: time.nullable(),
+  updatedAt: time,
+};
+
+const stepShape = {
+  runId: idSchema,
+  stepId: idSchema,
+  executionIndex: count,
+  status: stepStatusSchema,
+  attempt: count,
+  input: json,
+  error: json,
+  durationMs: count.nullable(),
+  createdAt: time,
+  startedAt: time.nullable(),
+  completedAt: time.nullable(),
+  updatedAt: time,
+};
+
+const outputShape = { runId: idSchema, stepId: idSchema, output: json, createdAt: time, updatedAt: time };
+
+const stateShape = { runId: idSchema, key: idSchema, value: json, revision: count, updatedAt: time };
+
+/** A row as it is read: every column. */
+export const workflowRunSchema = z.strictObject(runShape);
+export const stepExecutionSchema = z.strictObject(stepShape);
+export const stepOutputSchema = z.strictObject(outputShape);
+export const workflowStateSchema = z.strictObject(stateShape);
+
+/** A row as it is inserted: what the table or the store fills in may be left out. */
+export const newWorkflowRunSchema = workflowRunSchema.partial().required({ workflowId: true });
+export const newStepExecutionSchema = stepExecutionSchema.partial().required({ runId: true, stepId: true });
+export const newStepOutputSchema = stepOutputSchema.partial({ createdAt: true, updatedAt: true });
+export const newWorkflowStateSchema = workflowStateSchema.partial({ revision: true, updatedAt: true });
+
+/** What `updateRun` may change: any column but the run's identity, its revision and its lease. */
+export const workflowRunChangesSchema = workflowRunSchema
+  .omit({
+    runId: true,
+    workflowId: true,
+    createdAt: true,
+    revision: true,
+    idempotencyKey: true,
+    workerId: true,
+    leaseExpiresAt: true,
+  })
+  .partial();
+
+/** What `updateStepExecution` may change: any column but the step's identity. */
+export const stepExecutionChangesSchema = stepExecutionSchema
+  .omit({ runId: true, stepId: true, createdAt: true })
+  .partial();
