@@ -37,13 +37,14 @@ export class RunTransitionError extends GorkflowError {
   readonly code = "RUN_TRANSITION";
   readonly runId: string;
   readonly from: RunStatus;
-  readonly to: RunStatus;
+  /** The status asked for; null when the change named none. */
+  readonly to: RunStatus | null;
   constructor(
-    { runId, from, to }: { runId: string; from: RunStatus; to: RunStatus },
+    { runId, from, to }: { runId: string; from: RunStatus; to: RunStatus | null },
     options?: ErrorOptions,
   ) {
     super(
-      from === to
+      to === null
         ? `run ${runId} is ${from} and changes no more`
         : `run ${runId} is ${from} and cannot become ${to}`,
       options,
@@ -84,18 +85,19 @@ export class StepTransitionError extends GorkflowError {
   readonly runId: string;
   readonly stepId: string;
   readonly from: StepStatus;
-  readonly to: StepStatus;
+  /** The status asked for; null when the change named none. */
+  readonly to: StepStatus | null;
   constructor(
     {
       runId,
       stepId,
       from,
       to,
-    }: { runId: string; stepId: string; from: StepStatus; to: StepStatus },
+    }: { runId: string; stepId: string; from: StepStatus; to: StepStatus | null },
     options?: ErrorOptions,
   ) {
     super(
-      from === to
+      to === null
         ? `step ${stepId} of run ${runId} is ${from} and changes no more`
         : `step ${stepId} of run ${runId} is ${from} and cannot become ${to}`,
       options,

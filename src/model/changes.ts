@@ -1,0 +1,103 @@
+import type { StepExecution, WorkflowRun } from "../schema/rows.ts";
+import { stepExecutionChangesSchema, workflowRunChangesSchema } from "../schema/zod.ts";
+import { parseArgument } from "./arguments.ts";
+import { isFinalRunStatus, isFinalStepStatus } from "./transitions.ts";
+
+/** Every column of a run but its identity, its revision and its lease. An undefined one is not named. */
+export type RunChanges = {
+  readonly [Column in keyof Omit<
+    WorkflowRun,
+    "runId" | "workflowId" | "createdAt" | "revision" | "idempotencyKey" | "workerId" | "leaseExpiresAt"
+  >]?: WorkflowRun[Column] | undefined;
+};
+
+/** Every column of a step execution but its identity. An undefined one is not named. */
+export type StepExecutionChanges = {
+  readonly [Column in keyof Omit<StepExecution, "runId" | "stepId" | "createdAt">]?:
+    | StepExecution[Column]
+    | undefined;
+};
+
+/**
+ * An update as both stores carry it out: `set` replaces, `setOnce` fills what is still null.
+ *
+ * `computeDuration` says that `durationMs` becomes `durationBetween(startedAt, completedAt)` of the row as
+ * it is after the update.
+ */
+export interface RowUpdate<Row> {
+  readonly set: Partial<Row>;
+  readonly setOnce: Partial<Row>;
+  readonly computeDuration: boolean;
+}
+
+/**
+ * The update that `changes` ask of a run at the time `now`; the revision, which every update bumps, apart.
+ *
+ * The first RUNNING sets `startedAt`, a final status `completedAt`, unless the caller gives them. PENDING gives
+ * the lease up; a final status ends it but keeps the worker, so that its fence goes on naming the last holder.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function planRunUpdate(changes: unknown, now: Date): RowUpdate<WorkflowRun> {
+  const set: Partial<WorkflowRun> = present(parseArgument(workflowRunChangesSchema, changes, "changes"));
+  const setOnce: Partial<WorkflowRun> = {};
+  set.updatedAt ??= now;
+  if (set.status === "RUNNING" && set.startedAt === undefined) setOnce.startedAt = now;
+  if (set.status === "PENDING") Object.assign(set, { workerId: null, leaseExpiresAt: null });
+  if (set.status !== undefined && isFinalRunStatus(set.status)) {
+    if (set.completedAt === undefined) set.completedAt = now;
+    set.leaseExpiresAt = null;
+  }
+  return { set, setOnce, computeDuration: false };
+}
+
+/**
+ * The update that `changes` ask of a step execution at the time `now`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function planStepUpdate(changes: unknown, now: Date): RowUpdate<StepExecution> {
+  const set: Partial<StepExecution> = present(
+    parseArgument(stepExecutionChangesSchema, changes, "changes"),
+  );
+  const setOnce: Partial<StepExecution> = {};
+  set.updatedAt ??= now;
+  if (set.status === "RUNNING" && set.startedAt === undefined) setOnce.startedAt = now;
+  if (set.status !== undefined && isFinalStepStatus(set.status) && set.completedAt === undefined) {
+    set.completedAt = now;
+  }
+  const timesChange = set.startedAt !== undefined || set.completedAt !== undefined;
+  return { set, setOnce, computeDuration: timesChange && set.durationMs === undefined };
+}
+
+/** The milliseconds of work between the two; null when the step never started or has not ended. */
+export function durationBetween(startedAt: Date | null, completedAt: Date | null): number | null {
+  if (startedAt === null || completedAt === null) return null;
+  return Math.max(0, completedAt.getTime() - startedAt.getTime());
+}
+
+/** What `reopenRun` sets. `startedAt` stays: it is that of the first RUNNING. */
+export function planReopen(now: Date): Partial<WorkflowRun> {
+  return {
+    status: "PENDING",
+    error: null,
+    completedAt: null,
+    workerId: null,
+    leaseExpiresAt: null,
+    updatedAt: now,
+  };
+}
+
+/** What `releaseLease` sets. */
+export function planRelease(now: Date): Partial<WorkflowRun> {
+  return { status: "PENDING", workerId: null, leaseExpiresAt: null, updatedAt: now };
+}
+
+/** `object` without its undefined properties: an undefined option is an absent one. */
+export function present<T extends object>(
+  object: T,
+): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, value]) => value !== undefined),
+  ) as { [Key in keyof T]: Exclude<T[Key], undefined> };
+}

@@ -1,0 +1,85 @@
+import { InvalidArgumentError } from "../errors.ts";
+
+/** Where a run stands in the order of lists: by `createdAt`, ties by the UTF-8 bytes of `runId`. */
+export interface RunPosition {
+  readonly createdAt: Date;
+  readonly runId: string;
+}
+
+/**
+ * The opaque, URL-safe text of a position within one query.
+ *
+ * It carries a hash of the query's `fingerprint`, so that a cursor of another query is refused, not misread.
+ */
+export function encodeCursor(position: RunPosition, fingerprint: string): string {
+  const text = JSON.stringify([hash(fingerprint), position.createdAt.getTime(), position.runId]);
+  const bytes = new TextEncoder().encode(text);
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+}
+
+/** @throws {InvalidArgumentError} for text that is no cursor, and for the cursor of another query. */
+export function decodeCursor(cursor: string, fingerprint: string): RunPosition {
+  const [queryHash, createdAt, runId, ...rest] = parse(cursor);
+  if (typeof createdAt !== "number" || typeof runId !== "string" || rest.length > 0) {
+    throw notACursor();
+  }
+  const time = new Date(createdAt);
+  if (Number.isNaN(time.getTime())) throw notACursor();
+  if (queryHash !== hash(fingerprint)) {
+    throw new InvalidArgumentError({
+      argument: "cursor",
+      reason: "belongs to another query: a cursor continues only the filter that it came from",
+    });
+  }
+  return { createdAt: time, runId };
+}
+
+function parse(cursor: string): unknown[] {
+  try {
+    const binary = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (Array.isArray(value)) return value;
+  } catch {
+    // Not base64, not UTF-8 or not JSON: no cursor of ours, whichever it is.
+  }
+  throw notACursor();
+}
+
+function notACursor(): InvalidArgumentError {
+  return new InvalidArgumentError({ argument: "cursor", reason: "is not a cursor of this store" });
+}
+
+/** 64-bit FNV-1a. It tells queries apart; it is no protection against forgery, and none is needed. */
+function hash(text: string): string {
+  let value = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(text)) {
+    value = BigInt.asUintN(64, (value ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return value.toString(36);
+}
+
+/** Negative when `a` sorts before `b` by UTF-8 bytes, as SQLite's BINARY collation does. */
+export function compareText(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const left = a.charCodeAt(index);
+    const right = b.charCodeAt(index);
+    // UTF-16 sorts surrogates below U+E000..U+FFFF; UTF-8 sorts them above.
+    if (left !== right) return rank(left) - rank(right);
+  }
+  return a.length - b.length;
+}
+
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
+/** Negative when `a` is older than `b`. */
+export function comparePositions(a: RunPosition, b: RunPosition): number {
+  return a.createdAt.getTime() - b.createdAt.getTime() || compareText(a.runId, b.runId);
+}

@@ -1,0 +1,97 @@
+import { LeaseLostError, RevisionConflictError, RunTransitionError, StepTransitionError } from "../errors.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
+import { runStatuses, stepStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
+
+/** A run in one of these changes no more; `reopenRun` is the only way back. */
+export const finalRunStatuses = ["COMPLETED", "FAILED", "CANCELLED"] as const satisfies RunStatus[];
+
+/** A step in one of these has ended; it has a `completedAt`. */
+export const finalStepStatuses = [
+  "COMPLETED",
+  "FAILED",
+  "CANCELLED",
+  "SKIPPED",
+] as const satisfies StepStatus[];
+
+/** A step in one of these changes no more. FAILED and CANCELLED may be tried again. */
+export const frozenStepStatuses = ["COMPLETED", "SKIPPED"] as const satisfies StepStatus[];
+
+/** What `reopenRun` accepts. */
+export const reopenableRunStatuses = ["FAILED", "CANCELLED"] as const satisfies RunStatus[];
+
+const includes = <T>(list: readonly T[], value: unknown): value is T => list.includes(value as T);
+
+export const isFinalRunStatus = (status: RunStatus): boolean => includes(finalRunStatuses, status);
+export const isFinalStepStatus = (status: StepStatus): boolean => includes(finalStepStatuses, status);
+export const isFrozenStepStatus = (status: StepStatus): boolean => includes(frozenStepStatuses, status);
+export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
+export const isStepStatus = (value: unknown): value is StepStatus => includes(stepStatuses, value);
+
+/** What decides whether a run may be changed. */
+export type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId">;
+
+/**
+ * Passes when `workerId` holds the run. A fence holds past the lease's expiry, until somebody else claims.
+ *
+ * @throws {LeaseLostError}
+ */
+export function checkFence(
+  run: Pick<RunGuardState, "runId" | "workerId">,
+  workerId: string | undefined,
+): void {
+  if (workerId !== undefined && run.workerId !== workerId) {
+    throw new LeaseLostError({ runId: run.runId, workerId });
+  }
+}
+
+/**
+ * Passes when the run may be updated.
+ *
+ * @throws {LeaseLostError} {RevisionConflictError} {RunTransitionError}, in this order.
+ */
+export function checkRunUpdate(
+  run: RunGuardState,
+  to: RunStatus | undefined,
+  { expectedRevision, workerId }: { expectedRevision?: number | undefined; workerId?: string | undefined },
+): void {
+  checkFence(run, workerId);
+  if (expectedRevision !== undefined && run.revision !== expectedRevision) {
+    throw new RevisionConflictError({
+      runId: run.runId,
+      expectedRevision,
+      actualRevision: run.revision,
+    });
+  }
+  if (isFinalRunStatus(run.status)) {
+    throw new RunTransitionError({ runId: run.runId, from: run.status, to: to ?? null });
+  }
+}
+
+/** @throws {RunTransitionError} unless the run is FAILED or CANCELLED. */
+export function checkReopen(run: Pick<RunGuardState, "runId" | "status">): void {
+  if (!includes(reopenableRunStatuses, run.status)) {
+    throw new RunTransitionError({ runId: run.runId, from: run.status, to: "PENDING" });
+  }
+}
+
+/** @throws {StepTransitionError} when the step is COMPLETED or SKIPPED. */
+export function checkStepUpdate(
+  step: { readonly runId: string; readonly stepId: string; readonly status: StepStatus },
+  to: StepStatus | undefined,
+): void {
+  if (isFrozenStepStatus(step.status)) {
+    const { runId, stepId, status } = step;
+    throw new StepTransitionError({ runId, stepId, from: status, to: to ?? null });
+  }
+}
+
+/** @throws {RevisionConflictError} unless the state's revision is the expected one; 0 stands for "does not exist". */
+export function checkStateRevision(
+  { runId, key }: { readonly runId: string; readonly key: string },
+  actualRevision: number,
+  expectedRevision: number | undefined,
+): void {
+  if (expectedRevision !== undefined && actualRevision !== expectedRevision) {
+    throw new RevisionConflictError({ runId, key, expectedRevision, actualRevision });
+  }
+}

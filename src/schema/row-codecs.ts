@@ -1,0 +1,16 @@
+import { createRowCodec } from "./row-codec.ts";
+import { stepExecutions, stepOutputs, workflowRuns, workflowState, type WorkflowTables } from "./tables.ts";
+
+/** The codecs of a set of tables, plain or prefixed: they differ only in the names that errors carry. */
+export function createRowCodecs(tables: WorkflowTables) {
+  return {
+    run: createRowCodec(tables.workflowRuns, ["runId"]),
+    step: createRowCodec(tables.stepExecutions, ["runId", "stepId"]),
+    output: createRowCodec(tables.stepOutputs, ["runId", "stepId"]),
+    state: createRowCodec(tables.workflowState, ["runId", "key"]),
+  };
+}
+
+export type RowCodecs = ReturnType<typeof createRowCodecs>;
+
+export const rowCodecs = createRowCodecs({ workflowRuns, stepExecutions, stepOutputs, workflowState });

@@ -1,0 +1,48 @@
+import type { CorruptRowError } from "../errors.ts";
+import type { RunBundle } from "../model/new-rows.ts";
+import type { RunFilter } from "../model/run-queries.ts";
+import type { OperationOptions } from "./options.ts";
+
+export interface BundleQuery extends OperationOptions {
+  readonly filter?: RunFilter | undefined;
+  /** Bundles in a page: 1 to 1000, 100 when absent. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | null | undefined;
+}
+
+export interface BundlePage {
+  /** Oldest first, so that runs which appear while one reads come at the end. */
+  readonly bundles: RunBundle[];
+  /** Continues the list; null, and only null, ends it. */
+  readonly nextCursor: string | null;
+  /** The first unreadable cell of each run that was left out because of it. */
+  readonly corrupt: CorruptRowError[];
+}
+
+export interface WriteBundlesOptions extends OperationOptions {
+  /** What happens to a run that is already there: an error, nothing, or its replacement. */
+  readonly onConflict: "fail" | "skip" | "replace";
+}
+
+export interface WriteBundlesReport {
+  readonly written: number;
+  readonly skipped: number;
+  readonly replaced: number;
+}
+
+export interface BundleStore {
+  /** A page of whole runs, bounded in rows and in bytes. @throws {InvalidArgumentError} */
+  readBundles(query?: BundleQuery): Promise<BundlePage>;
+
+  /**
+   * Stores whole runs as they are, revisions and times included; each run entirely or not at all, in order.
+   *
+   * @throws {RunAlreadyExistsError} with `fail` at the first run that is there; earlier ones stay written. Also
+   *   where another run holds the same idempotency key and `onConflict` is not `skip`.
+   * @throws {InvalidArgumentError} {InvalidValueError} before anything is written.
+   */
+  writeBundles(
+    bundles: readonly RunBundle[],
+    options: WriteBundlesOptions,
+  ): Promise<WriteBundlesReport>;
+}
