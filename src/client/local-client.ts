@@ -1,0 +1,40 @@
+import type { Client, InValue, Transaction, Value } from "@libsql/client";
+
+/** One SQL statement with its bound values, positional. */
+export interface Statement {
+  readonly sql: string;
+  readonly args: readonly InValue[];
+}
+
+/** What a statement answered: rows as plain arrays in column order, and the rows that it changed. */
+export interface StatementResult {
+  readonly rows: readonly (readonly Value[])[];
+  readonly changes: number;
+}
+
+/**
+ * The client of a local database: the `Client` interface of `@libsql/client`, and beside it a raw path
+ * without the cost of its result sets.
+ */
+export interface LocalClient extends Client {
+  /** Runs the statements on one snapshot, which never waits for a writer. They must not write. */
+  read(statements: readonly Statement[]): Promise<StatementResult[]>;
+
+  /**
+   * Runs the statements in order; all of them take effect, or none. Resolves after they are committed.
+   *
+   * Groups that are issued while a commit is under way commit together with the next one, in order; a group
+   * that fails is undone alone. The error of a failed statement is a `LibsqlBatchError` with `statementIndex`.
+   *
+   * @throws {StoreBusyError} when another process holds the lock for longer than `busyTimeoutMs`.
+   */
+  write(statements: readonly Statement[]): Promise<StatementResult[]>;
+
+  /** A transaction that owns the writer (`BEGIN IMMEDIATE`) until it is committed, rolled back or closed. */
+  begin(): Promise<LocalTransaction>;
+}
+
+export interface LocalTransaction extends Transaction {
+  /** Runs the statements in order; one that fails is undone, those before it stay. */
+  run(statements: readonly Statement[]): Promise<StatementResult[]>;
+}
