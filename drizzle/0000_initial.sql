@@ -52,7 +52,7 @@ CREATE TABLE `workflow_runs` (
 --> statement-breakpoint
 CREATE INDEX `workflow_runs_created_at_idx` ON `workflow_runs` (`created_at`,`run_id`);--> statement-breakpoint
 CREATE INDEX `workflow_runs_status_idx` ON `workflow_runs` (`status`,`created_at`,`run_id`);--> statement-breakpoint
-CREATE INDEX `workflow_runs_workflow_idx` ON `workflow_runs` (`workflow_id`,`created_at`,`run_id`);--> statement-breakpoint
+CREATE INDEX `workflow_runs_workflow_idx` ON `workflow_runs` (`workflow_id`,`status`,`created_at`,`run_id`);--> statement-breakpoint
 CREATE INDEX `workflow_runs_resource_idx` ON `workflow_runs` (`resource_id`,`created_at`,`run_id`) WHERE resource_id is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX `workflow_runs_idempotency_idx` ON `workflow_runs` (`workflow_id`,`idempotency_key`) WHERE idempotency_key is not null;--> statement-breakpoint
 CREATE INDEX `workflow_runs_lease_idx` ON `workflow_runs` (`lease_expires_at`) WHERE lease_expires_at is not null;--> statement-breakpoint

@@ -48,8 +48,8 @@ export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
       index(`${name}_created_at_idx`).on(run.createdAt, run.runId),
       // listRuns by status; countRuns; claimRuns of PENDING
       index(`${name}_status_idx`).on(run.status, run.createdAt, run.runId),
-      // listRuns by workflow
-      index(`${name}_workflow_idx`).on(run.workflowId, run.createdAt, run.runId),
+      // listRuns, countRuns and claimRuns by workflow, with or without a status
+      index(`${name}_workflow_idx`).on(run.workflowId, run.status, run.createdAt, run.runId),
       // listRuns by resource
       index(`${name}_resource_idx`)
         .on(run.resourceId, run.createdAt, run.runId)
