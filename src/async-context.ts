@@ -1,0 +1,58 @@
+import { UnsupportedError } from "./errors.ts";
+
+/** What we need of Node's AsyncLocalStorage. */
+interface ContextStorage {
+  getStore(): OpenTransaction | undefined;
+  run<T>(value: OpenTransaction, work: () => T): T;
+}
+
+/** A transaction that is under way in this asynchronous flow. */
+interface OpenTransaction {
+  readonly store: object;
+  readonly outer: OpenTransaction | undefined;
+  /** False once it has ended: what was started inside it and still runs may use the store again. */
+  active: boolean;
+}
+
+/**
+ * Present on Node, Bun and Deno, and on edge runtimes with Node's compatibility; elsewhere misuse is not seen.
+ * Looked up without an import, so that bundles for the edge have no Node module in them.
+ */
+const storage: ContextStorage | null = createStorage();
+
+function createStorage(): ContextStorage | null {
+  const process: { getBuiltinModule?: (name: string) => unknown } | undefined = Reflect.get(globalThis, "process");
+  const hooks = process?.getBuiltinModule?.("node:async_hooks") as
+    | { AsyncLocalStorage: new () => ContextStorage }
+    | undefined;
+  return hooks === undefined ? null : new hooks.AsyncLocalStorage();
+}
+
+/** Runs `work` in a flow in which `store` has a transaction open. */
+export async function withOpenTransaction<T>(store: object, work: () => Promise<T>): Promise<T> {
+  if (storage === null) return work();
+  const transaction: OpenTransaction = { store, outer: storage.getStore(), active: true };
+  try {
+    return await storage.run(transaction, work);
+  } finally {
+    transaction.active = false;
+  }
+}
+
+/**
+ * Passes unless this flow is inside a transaction of `store`: the call would wait for a transaction that waits
+ * for it.
+ *
+ * @throws {UnsupportedError}
+ */
+export function refuseInsideTransaction(store: object): void {
+  if (storage === null) return;
+  for (let open = storage.getStore(); open !== undefined; open = open.outer) {
+    if (open.active && open.store === store) {
+      throw new UnsupportedError({
+        feature: "transaction",
+        reason: "the store was used inside its own transaction: use the `tx` that it hands out",
+      });
+    }
+  }
+}
