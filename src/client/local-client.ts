@@ -38,3 +38,8 @@ export interface LocalTransaction extends Transaction {
   /** Runs the statements in order; one that fails is undone, those before it stay. */
   run(statements: readonly Statement[]): Promise<StatementResult[]>;
 }
+
+/** True for a client of `createClient`, told by what it can do: asking must not load the native binding. */
+export function isLocalClient(client: Client): client is LocalClient {
+  return "read" in client && "write" in client && "begin" in client;
+}

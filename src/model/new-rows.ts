@@ -1,34 +1,15 @@
 import { v7 as uuidv7 } from "uuid";
-import { z } from "zod";
-import { InvalidArgumentError } from "../errors.ts";
 import type {
   NewStepExecution,
   NewWorkflowRun,
   StepExecution,
-  StepOutput,
   WorkflowRun,
-  WorkflowState,
 } from "../schema/rows.ts";
 import {
   newStepExecutionSchema,
   newWorkflowRunSchema,
-  stepExecutionSchema,
-  stepOutputSchema,
-  workflowRunSchema,
-  workflowStateSchema,
 } from "../schema/zod.ts";
 import { parseArgument } from "./arguments.ts";
-
-/** One run with everything that belongs to it: the unit of export, copy and display. */
-export interface RunBundle {
-  readonly run: WorkflowRun;
-  /** By `executionIndex`, then `stepId`. */
-  readonly steps: readonly StepExecution[];
-  /** By `stepId`. */
-  readonly outputs: readonly StepOutput[];
-  /** By `key`. */
-  readonly state: readonly WorkflowState[];
-}
 
 /**
  * The whole row of a new run: what the caller gives, and the defaults for the rest.
@@ -82,34 +63,4 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
     completedAt: given.completedAt ?? null,
     updatedAt: given.updatedAt ?? now,
   };
-}
-
-const bundleSchema = z.strictObject({
-  run: workflowRunSchema,
-  steps: z.array(stepExecutionSchema),
-  outputs: z.array(stepOutputSchema),
-  state: z.array(workflowStateSchema),
-});
-
-/**
- * A bundle whose rows are whole and belong to its run.
- *
- * @throws {InvalidArgumentError} that names the field.
- */
-export function parseBundle(bundle: unknown, argument: string): RunBundle {
-  const parsed = parseArgument(bundleSchema, bundle, argument);
-  for (const list of ["steps", "outputs", "state"] as const) {
-    const seen = new Set<string>();
-    for (const [index, row] of parsed[list].entries()) {
-      const key = "stepId" in row ? row.stepId : row.key;
-      if (row.runId !== parsed.run.runId || seen.has(key)) {
-        throw new InvalidArgumentError({
-          argument: `${argument}.${list}[${index}]`,
-          reason: row.runId === parsed.run.runId ? "is there twice" : "belongs to another run",
-        });
-      }
-      seen.add(key);
-    }
-  }
-  return parsed;
 }

@@ -44,6 +44,10 @@ export interface ParsedRunQuery extends ParsedRunFilter {
   readonly after: RunPosition | null;
 }
 
+interface Aborted {
+  readonly signal: AbortSignal | undefined;
+}
+
 /**
  * The most bytes of JSON that one page holds, after its first row: a libSQL server's answer may not be larger
  * than 10 MB, and pages are cut alike on every store.
@@ -75,20 +79,23 @@ const bundlesSchema = z.strictObject({
 });
 
 /** @throws {InvalidArgumentError} that names the field. */
-export function parseRunFilter(filter: unknown, argument = "filter"): ParsedRunFilter {
-  return normalizeFilter(parseArgument(countSchema, filter, argument));
+export function parseCountFilter(filter: unknown): ParsedRunFilter & Aborted {
+  const parsed = parseArgument(countSchema, filter, "filter");
+  return { ...normalizeFilter(parsed), signal: parsed.signal };
 }
 
 /** @throws {InvalidArgumentError} that names the field; for a cursor that comes from another filter, too. */
-export function parseListQuery(query: unknown): ParsedRunQuery & { readonly payloads: boolean } {
-  const parsed = parseArgument(listSchema, query, "query");
-  return { ...parsePage(parsed, normalizeFilter(parsed), "list"), payloads: parsed.payloads ?? false };
+export function parseListQuery(
+  query: unknown,
+): ParsedRunQuery & Aborted & { readonly payloads: boolean } {
+  const { signal, payloads = false, ...parsed } = parseArgument(listSchema, query, "query");
+  return { ...parsePage(parsed, normalizeFilter(parsed), "list"), payloads, signal };
 }
 
 /** @throws {InvalidArgumentError} that names the field; for a cursor that comes from another filter, too. */
-export function parseBundleQuery(query: unknown): ParsedRunQuery {
-  const parsed = parseArgument(bundlesSchema, query, "query");
-  return parsePage(parsed, normalizeFilter(parsed.filter ?? {}), "bundles");
+export function parseBundleQuery(query: unknown): ParsedRunQuery & Aborted {
+  const { signal, ...parsed } = parseArgument(bundlesSchema, query, "query");
+  return { ...parsePage(parsed, normalizeFilter(parsed.filter ?? {}), "bundles"), signal };
 }
 
 function parsePage(

@@ -1,5 +1,5 @@
 import type { CorruptRowError } from "../errors.ts";
-import type { RunBundle } from "../model/new-rows.ts";
+import type { RunBundle } from "../model/bundles.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { OperationOptions } from "./options.ts";
 

@@ -1,0 +1,100 @@
+import { InvalidArgumentError, RunNotFoundError } from "../../errors.ts";
+import { parseBatchOptions } from "../../model/options.ts";
+import { checkFence } from "../../model/transitions.ts";
+import type { BatchStore, BatchWriter } from "../../store/batches.ts";
+import { GuardFailedError, type Connection } from "./connection.ts";
+import { createOutputPlans } from "./outputs.ts";
+import { runGuardProperties } from "./run-statements.ts";
+import { createRunPlans } from "./runs.ts";
+import { createStatePlans } from "./state.ts";
+import { createStepPlans } from "./steps.ts";
+import { carryOut, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+export function createBatchOperations(context: StoreContext): BatchStore {
+  const { connection, codecs, statements, perform } = context;
+  const plans = {
+    ...createRunPlans(context),
+    ...createStepPlans(context),
+    ...createOutputPlans(context),
+    ...createStatePlans(context),
+  };
+
+  function collectPlans(collect: (write: BatchWriter) => void): PlannedWrite<unknown>[] {
+    const planned: PlannedWrite<unknown>[] = [];
+    const note =
+      <Args extends unknown[]>(plan: (...args: Args) => PlannedWrite<unknown>) =>
+      (...args: Args): void => {
+        planned.push(plan(...args));
+      };
+    const result: unknown = collect({
+      createRun: note(plans.createRun),
+      updateRun: note(plans.updateRun),
+      deleteRun: note(plans.deleteRun),
+      createStepExecution: note(plans.createStepExecution),
+      updateStepExecution: note(plans.updateStepExecution),
+      saveStepOutput: note(plans.saveStepOutput),
+      saveState: note(plans.saveState),
+      deleteState: note(plans.deleteState),
+    });
+    if (isThenable(result)) {
+      throw new InvalidArgumentError({
+        argument: "collect",
+        reason: "must not be asynchronous: what it writes later would not be in the batch",
+      });
+    }
+    return planned;
+  }
+
+  /** All in one group of statements; a guard behind each write undoes them when it did not take place. */
+  async function writeTogether(
+    planned: readonly PlannedWrite<unknown>[],
+    fence: { runId: string; workerId: string } | undefined,
+    writeGuarded: NonNullable<Connection["writeGuarded"]>,
+  ): Promise<void> {
+    await writeGuarded([
+      ...(fence === undefined ? [] : [statements.guards.fenced.bind(fence)]),
+      ...planned.flatMap(({ write, guard }) => (guard === null ? [write] : [write, guard])),
+    ]);
+  }
+
+  /** One after the other, in a transaction: the first that fails names the cause. */
+  function writeOneByOne(
+    planned: readonly PlannedWrite<unknown>[],
+    fence: { runId: string; workerId: string } | undefined,
+  ): Promise<void> {
+    return connection.transaction(async (tx) => {
+      if (fence !== undefined) {
+        const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId: fence.runId }));
+        if (row === undefined) throw new RunNotFoundError({ runId: fence.runId });
+        checkFence(codecs.run.decodeCells(runGuardProperties, row), fence.workerId);
+      }
+      for (const plan of planned) {
+        // oxlint-disable-next-line no-await-in-loop -- each sees what those before it wrote
+        await carryOut(tx, plan);
+      }
+    });
+  }
+
+  return {
+    async batch(collect, options) {
+      const { fence, signal } = parseBatchOptions(options);
+      const planned = collectPlans(collect);
+      return perform(signal, async () => {
+        if (planned.length === 0 && fence === undefined) return;
+        if (connection.writeGuarded !== null) {
+          try {
+            await writeTogether(planned, fence, connection.writeGuarded);
+            return;
+          } catch (error) {
+            if (!(error instanceof GuardFailedError)) throw error;
+          }
+        }
+        await writeOneByOne(planned, fence);
+      });
+    },
+  };
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value;
+}

@@ -1,0 +1,114 @@
+import { and, asc, eq, getTableColumns, inArray, isNull, lte, or, sql, type SQL } from "drizzle-orm";
+import { unionAll } from "drizzle-orm/sqlite-core";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { jsonBytes, limitTo, listOf, pick } from "./fragments.ts";
+import { summaryProperties } from "./run-statements.ts";
+import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+
+/** Details of a claimed run up to this size come with the claim; larger ones are fetched by themselves. */
+const inlineDetailBytes = 1024;
+
+/** More workflows than this are not walked one by one. */
+const maxWalkedWorkflows = 50;
+
+/** How a claim is narrowed: `null` for any workflow, else the number of those it names. */
+export interface ClaimShape {
+  readonly workflows: number | null;
+}
+
+export type ClaimArgument =
+  | "workerId"
+  | "leaseExpiresAt"
+  | "now"
+  | "limit"
+  | "workflowIds"
+  | `workflow${number}`;
+
+export function createClaimStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const runs = tables.workflowRuns;
+  const columns = getTableColumns(runs);
+  const properties = summaryProperties(codecs);
+  const details = jsonBytes([columns.error, columns.tags]);
+
+  return {
+    /**
+     * Claims the oldest eligible runs: rows of `summaryProperties`; a last cell tells whether `error` and
+     * `tags` were too large to come with them (1).
+     *
+     * RETURNING carries neither payloads nor large details: an answer that a server refuses for its size
+     * would leave the runs claimed by somebody who does not know of it.
+     */
+    claim: statementFamily(
+      ({ workflows }: ClaimShape) => String(workflows),
+      (shape) =>
+        defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
+          const limit = limitTo(argument("limit"));
+          const keys = (where: SQL | undefined) => {
+            const oldest = target
+              .select({ runId: runs.runId, createdAt: runs.createdAt })
+              .from(runs)
+              .where(and(where, isReadable()))
+              .orderBy(asc(runs.createdAt), asc(runs.runId))
+              .limit(limit)
+              .as("oldest");
+            return target.select({ runId: oldest.runId, createdAt: oldest.createdAt }).from(oldest);
+          };
+          const named =
+            shape.workflows === null
+              ? undefined
+              : inArray(runs.workflowId, listOf(argument("workflowIds")));
+          const expired = and(
+            eq(runs.status, "RUNNING"),
+            lte(runs.leaseExpiresAt, argument("now")),
+            named,
+          );
+          const [pending, ...others] = pendingConditions(shape, named, argument);
+          const eligible = unionAll(keys(expired), keys(pending), ...others.map(keys));
+          const chosen = sql`(select run_id from (select * from (${eligible}) order by 2, 1 limit ${argument("limit")}))`;
+          const inline = (column: SQL | typeof runs.error) =>
+            sql`case when ${details} <= ${sql.raw(String(inlineDetailBytes))} then ${column} end`;
+          return target
+            .update(runs)
+            .set({
+              status: sql`'RUNNING'`,
+              workerId: argument("workerId"),
+              leaseExpiresAt: argument("leaseExpiresAt"),
+              attempt: sql`${runs.attempt} + 1`,
+              revision: sql`${runs.revision} + 1`,
+              startedAt: sql`coalesce(${runs.startedAt}, ${argument("now")})`,
+              updatedAt: argument("now"),
+            })
+            .where(inArray(runs.runId, chosen))
+            .returning({
+              ...pick(runs, properties),
+              error: inline(columns.error).as("error"),
+              tags: inline(columns.tags).as("tags"),
+              oversize: sql<number>`${details} > ${sql.raw(String(inlineDetailBytes))}`.as("oversize"),
+            });
+        }),
+    ),
+  };
+
+  /** A run whose details are not JSON cannot be handed out; it must not stand in the way of others. */
+  function isReadable(): SQL | undefined {
+    return and(
+      or(isNull(runs.error), sql`json_valid(${runs.error})`),
+      or(isNull(runs.tags), sql`json_valid(${runs.tags})`),
+    );
+  }
+
+  /** One condition for each walk over PENDING runs: the index by workflow is in order within one workflow. */
+  function pendingConditions(
+    { workflows }: ClaimShape,
+    named: SQL | undefined,
+    argument: ArgumentReference<ClaimArgument>,
+  ): [SQL | undefined, ...(SQL | undefined)[]] {
+    const pending = eq(runs.status, "PENDING");
+    if (workflows === null || workflows === 0 || workflows > maxWalkedWorkflows) {
+      return [and(pending, named)];
+    }
+    const walk = (index: number) => and(pending, eq(runs.workflowId, argument(`workflow${index}`)));
+    return [walk(0), ...Array.from({ length: workflows - 1 }, (_, index) => walk(index + 1))];
+  }
+}

@@ -1,0 +1,35 @@
+import type { StatementResult } from "../../client/local-client.ts";
+import type { BoundStatement } from "./statement.ts";
+
+export type { StatementResult };
+
+/** How statements reach a database. One implementation for each kind of client, and for transactions. */
+export interface Connection {
+  /** Runs the statements on one snapshot. */
+  read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
+
+  /**
+   * Runs the statements in order; all take effect or none, and they are committed when it resolves.
+   *
+   * They must not fail on a foreseeable cause: other groups may share their commit or their round trip.
+   */
+  write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
+
+  /**
+   * As `write`, for statements of which some are guards, made to fail. Null inside a transaction, where a
+   * failure would not undo the statements before it.
+   *
+   * @throws {GuardFailedError} when one did not let the others pass; they are undone.
+   */
+  readonly writeGuarded:
+    | ((statements: readonly BoundStatement[]) => Promise<readonly StatementResult[]>)
+    | null;
+
+  /** Runs `work` in a transaction, or in a savepoint of this one. */
+  transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T>;
+}
+
+/** A guard did not let its batch pass: the batch was undone. It never reaches a caller. */
+export class GuardFailedError extends Error {
+  override readonly name = "GuardFailedError";
+}

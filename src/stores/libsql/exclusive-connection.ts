@@ -1,0 +1,113 @@
+import type { Client, Transaction } from "@libsql/client";
+import { StoreBusyError, StoreConnectionError } from "../../errors.ts";
+import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
+import { isGuardFailure, translateError } from "./error-translation.ts";
+import { runTransaction } from "./remote-connection.ts";
+import { resultOf } from "./result-sets.ts";
+import type { BoundStatement } from "./statement.ts";
+
+/** How long a lock held elsewhere is waited for. */
+const busyTimeoutMs = 5000;
+
+/**
+ * A connection on a local client of `@libsql/client`: an app's own database, or an embedded replica.
+ *
+ * Its pool knows neither queueing nor waiting, and a statement that met SQLITE_BUSY spoils its connection: later
+ * writes outside a transaction are acknowledged and never committed. So one operation runs at a time, every
+ * write takes the lock by `BEGIN IMMEDIATE` on the path that leaves no statement behind, and a lock met all
+ * the same ends the use of the client.
+ */
+export class ExclusiveConnection implements Connection {
+  readonly #client: Client;
+  #tail: Promise<unknown> = Promise.resolve();
+  #spoiled = false;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.#exclusively(async () => {
+      try {
+        const results = await this.#client.batch(
+          statements.map(({ sql, args }) => ({ sql, args })),
+          "deferred",
+        );
+        return results.map(resultOf);
+      } catch (error) {
+        const translated = translateError(error, "read");
+        if (translated instanceof StoreBusyError) this.#spoiled = true;
+        throw translated;
+      }
+    });
+  }
+
+  write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.transaction((tx) => tx.write(statements));
+  }
+
+  readonly writeGuarded = async (
+    statements: readonly BoundStatement[],
+  ): Promise<readonly StatementResult[]> => {
+    try {
+      return await this.write(statements);
+    } catch (error) {
+      if (isGuardFailure(error)) throw new GuardFailedError();
+      throw error;
+    }
+  };
+
+  transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+    return this.#exclusively(async () => {
+      let begun = false;
+      try {
+        return await runTransaction(async () => {
+          const transaction = await this.#begin();
+          begun = true;
+          return transaction;
+        }, work);
+      } catch (error) {
+        if (begun && error instanceof StoreBusyError) this.#spoiled = true;
+        throw error;
+      }
+    });
+  }
+
+  #exclusively<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(() => {
+      if (this.#spoiled) throw spoiledError();
+      return operation();
+    });
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  /** A transaction that holds the write lock. `exec` finalizes a BEGIN that met a lock; nothing else does. */
+  async #begin(): Promise<Transaction> {
+    const deadline = Date.now() + busyTimeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      // oxlint-disable-next-line no-await-in-loop -- each try follows the failure of the one before
+      const transaction = await this.#client.transaction("deferred");
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        await transaction.executeMultiple("commit; begin immediate");
+        return transaction;
+      } catch (error) {
+        transaction.close();
+        const translated = translateError(error, "write");
+        if (!(translated instanceof StoreBusyError) || Date.now() > deadline) throw translated;
+        const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
+        // oxlint-disable-next-line no-await-in-loop
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+}
+
+function spoiledError(): StoreConnectionError {
+  return new StoreConnectionError({
+    reason:
+      "this client met a locked database and may acknowledge writes that it never commits: close it and open " +
+      "another, or use createClient of gorkflow/client, which is safe",
+  });
+}

@@ -1,0 +1,67 @@
+import { and, eq, getTableColumns, sql, type Placeholder, type SQL } from "drizzle-orm";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import type { ArgumentReference, Database } from "./statement.ts";
+
+/** The columns of `properties`, in their order: rows come back as arrays in this order. */
+export function pick<Table extends SQLiteTable, Property extends keyof Table["_"]["columns"] & string>(
+  table: Table,
+  properties: readonly Property[],
+): Pick<Table["_"]["columns"], Property> {
+  const columns = getTableColumns(table);
+  return Object.fromEntries(properties.map((name) => [name, columns[name]])) as Pick<
+    Table["_"]["columns"],
+    Property
+  >;
+}
+
+/** An argument for each property, by its name. */
+export function argumentsFor<Property extends string>(
+  properties: readonly Property[],
+  argument: ArgumentReference<Property>,
+): Record<Property, SQL<never>> {
+  return Object.fromEntries(properties.map((name) => [name, argument(name)])) as Record<
+    Property,
+    SQL<never>
+  >;
+}
+
+/** Drizzle's `limit` is typed for numbers and placeholders; it takes any SQL. */
+export function limitTo(argument: SQL): Placeholder {
+  return argument as unknown as Placeholder;
+}
+
+/** The bytes of the JSON in these columns: what pages and reports count. */
+export function jsonBytes(columns: readonly SQLiteColumn[]): SQL<number> {
+  const sizes = columns.map((column) => sql`coalesce(octet_length(${column}), 0)`);
+  return sql<number>`${sql.join(sizes, sql` + `)}`;
+}
+
+/** The strings of a JSON array, as a subquery: a list of any length in one bound value. */
+export function listOf(argument: SQL): SQL {
+  return sql`(select value from json_each(${argument}))`;
+}
+
+/** True while the run exists and, where the write is fenced, the worker holds it. */
+export function runExists(
+  db: Database,
+  { workflowRuns: runs }: WorkflowTables,
+  runId: SQL,
+  workerId: SQL | null,
+): SQL {
+  const run = db
+    .select({ one: sql`1` })
+    .from(runs)
+    .where(and(eq(runs.runId, runId), workerId === null ? undefined : eq(runs.workerId, workerId)));
+  return sql`exists ${run}`;
+}
+
+/**
+ * The source of `insert … select …`: one row of arguments, if the condition holds.
+ *
+ * A condition keeps a write from failing on a foreseeable cause: a failure would undo its whole batch.
+ */
+export function rowIf(values: readonly SQL[], condition: SQL): SQL {
+  return sql`select ${sql.join([...values], sql`, `)} where ${condition}`;
+}
+

@@ -1,0 +1,111 @@
+import { CorruptRowError, RunNotFoundError } from "../../errors.ts";
+import { comparePositions } from "../../model/cursors.ts";
+import {
+  checkLease,
+  leaseExpiry,
+  parseClaim,
+  parseLeaseExtension,
+  parseLeaseHolder,
+} from "../../model/leases.ts";
+import { planRelease } from "../../model/changes.ts";
+import type { WorkflowRunSummary } from "../../schema/rows.ts";
+import type { LeaseStore } from "../../store/leases.ts";
+import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
+import type { BoundStatement } from "./statement.ts";
+import { firstRow, readRows, type StoreContext } from "./store-context.ts";
+
+export function createLeaseOperations(context: StoreContext): LeaseStore {
+  const { connection, codecs, statements, clock, perform } = context;
+  const summary = summaryProperties(codecs);
+  const runIdIndex = summary.indexOf("runId");
+
+  async function claim(request: ReturnType<typeof parseClaim>): Promise<WorkflowRunSummary[]> {
+    const { workerId, leaseMs, limit } = request;
+    const workflowIds = request.workflowIds && [...new Set(request.workflowIds)];
+    if (workflowIds?.length === 0) return [];
+    const now = clock();
+    const [claimed] = await connection.write([
+      statements.claims.claim({ workflows: workflowIds?.length ?? null }).bind({
+        workerId,
+        leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
+        now: now.getTime(),
+        limit,
+        workflowIds: JSON.stringify(workflowIds ?? []),
+        ...Object.fromEntries(workflowIds?.map((id, index) => [`workflow${index}`, id]) ?? []),
+      }),
+    ]);
+    const runs: WorkflowRunSummary[] = [];
+    for (const row of claimed?.rows ?? []) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- rare: only where the details were too large to come along
+        const cells = row.at(-1) === 1 ? await readSummary(String(row[runIdIndex])) : row;
+        if (cells !== null) runs.push(codecs.run.decodeCells(summary, cells));
+      } catch (error) {
+        // A run that cannot be read must not cost the worker the others. It stays leased; lists name it.
+        if (!(error instanceof CorruptRowError)) throw error;
+      }
+    }
+    return runs.toSorted(comparePositions);
+  }
+
+  async function readSummary(runId: string): Promise<readonly unknown[] | null> {
+    const [row] = await readRows(connection, statements.runs.getSummary.bind({ runId }));
+    return row ?? null;
+  }
+
+  /** A write that only the holder of the lease may do. */
+  async function asHolder(runId: string, workerId: string, write: BoundStatement): Promise<void> {
+    const [written, found] = await connection.write([
+      write,
+      statements.runs.getGuard.bind({ runId }),
+    ]);
+    const row = firstRow(found);
+    if (row === null) throw new RunNotFoundError({ runId });
+    if ((written?.changes ?? 0) === 0) {
+      checkLease(codecs.run.decodeCells(runGuardProperties, row), workerId);
+    }
+  }
+
+  return {
+    async claimRuns(request) {
+      const parsed = parseClaim(request);
+      return perform(parsed.signal, () => claim(parsed));
+    },
+
+    async extendLease(lease) {
+      const { runId, workerId, leaseMs, signal } = parseLeaseExtension(lease);
+      return perform(signal, async () => {
+        const expiry = leaseExpiry(clock(), leaseMs);
+        const leaseExpiresAt = expiry.getTime();
+        await asHolder(
+          runId,
+          workerId,
+          statements.runs.extendLease.bind({ runId, workerId, leaseExpiresAt }),
+        );
+        return expiry;
+      });
+    },
+
+    async releaseLease(lease) {
+      const { runId, workerId, signal } = parseLeaseHolder(lease);
+      return perform(signal, async () => {
+        const set = planRelease(clock());
+        const shape = {
+          set: Object.keys(set) as RunProperty[],
+          setOnce: [],
+          fenced: true,
+          revised: false,
+        };
+        await asHolder(
+          runId,
+          workerId,
+          statements.runs.release(shape).bind({
+            ...codecs.run.encode(set),
+            whereRunId: runId,
+            whereWorkerId: workerId,
+          }),
+        );
+      });
+    },
+  };
+}

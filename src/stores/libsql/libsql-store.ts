@@ -1,0 +1,239 @@
+import type { Client } from "@libsql/client";
+import { is } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/libsql/web";
+import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+import { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
+import { withOpenTransaction } from "../../async-context.ts";
+import { isLocalClient } from "../../client/local-client.ts";
+import { InvalidArgumentError, StoreClosedError, UnsupportedError } from "../../errors.ts";
+import { migrate } from "../../migrations/migrate.ts";
+import { assertStructure } from "../../migrations/structure.ts";
+import { parseArgument } from "../../model/arguments.ts";
+import { parseOptions } from "../../model/options.ts";
+import { createRowCodecs, rowCodecs } from "../../schema/row-codecs.ts";
+import { schema } from "../../schema/schema.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { systemClock, type Clock } from "../../store/clock.ts";
+import type { HostTransactions } from "../../store/transactions.ts";
+import type { OperationOptions } from "../../store/options.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
+import { createBuilders, type StatementBuilders } from "./builders.ts";
+import type { Connection } from "./connection.ts";
+import { translateError } from "./error-translation.ts";
+import { ExclusiveConnection } from "./exclusive-connection.ts";
+import { HostConnection } from "./host-connection.ts";
+import { LocalConnection } from "./local-connection.ts";
+import { openClient } from "./open-client.ts";
+import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
+import { OperationsStore, type Gate } from "./operations-store.ts";
+import { RemoteConnection } from "./remote-connection.ts";
+import { resultOf } from "./result-sets.ts";
+import type { Database } from "./statement.ts";
+import { createStatements } from "./statements.ts";
+import type { StoreContext } from "./store-context.ts";
+import { storeOptionsSchema, type StoreOptions } from "./store-options.ts";
+
+/** A Drizzle database on a libSQL client. */
+export type HostDatabase = Database & { readonly $client: Client };
+
+/** The database of a store that `LibSQLStore.open` made. */
+export type WorkflowDatabase = LibSQLDatabase<typeof schema> & { readonly $client: Client };
+
+/**
+ * A `WorkflowStore` on libSQL, made of typed Drizzle queries.
+ *
+ * `LibSQLStore.open(url)` makes the database, migrates it, and owns it. `new LibSQLStore(db)` works in an app's
+ * own Drizzle database: it is never migrated and never closed by the store.
+ */
+export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
+  extends OperationsStore
+  implements HostTransactions<Database>
+{
+  /** The Drizzle database that the store works in. */
+  readonly db: Db;
+  /** The store's writes as Drizzle builders, for an app's own `db.batch([…])`. */
+  readonly statements: StatementBuilders;
+  readonly #shared: Omit<StoreContext, "perform">;
+  readonly #gate: StoreGate;
+
+  /**
+   * The tables and the client's integer mode are checked once, before the first operation.
+   *
+   * @throws {UnsupportedError} when `db` belongs to another copy of drizzle-orm.
+   * @throws {InvalidArgumentError} when `db` is not a Drizzle database on a libSQL client.
+   */
+  constructor(db: Db, options: StoreOptions = {}) {
+    const { tables, clock } = parseArgument(storeOptionsSchema, options, "options");
+    const shared = contextOf(db, tables ?? schema, clock ?? systemClock);
+    const gate = new StoreGate(() => checkDatabase(db.$client, tables ?? schema));
+    super(shared, gate);
+    this.db = db;
+    this.#shared = shared;
+    this.#gate = gate;
+    this.statements = createBuilders({ ...shared, perform: (_signal, operation) => operation() }, db);
+  }
+
+  /**
+   * Opens the database, migrates it to this version's schema, and returns its store, ready.
+   *
+   * A file is created when it is not there; its folder is not.
+   *
+   * @throws {SchemaTooNewError} {SchemaOutOfDateError} {StoreConnectionError} {InvalidArgumentError}
+   */
+  static async open(options: string | OpenOptions): Promise<LibSQLStore> {
+    const parsed = parseOpenOptions(options);
+    const client = await openClient(parsed);
+    try {
+      const db = drizzle({ client, schema });
+      const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
+      store.#gate.owned = client;
+      if (parsed.migrate !== false && parsed.tables === undefined) {
+        await migrate(db);
+        store.#gate.skipCheck();
+      } else {
+        await store.#gate.check();
+      }
+      return store;
+    } catch (error) {
+      client.close();
+      throw translateError(error, "read");
+    }
+  }
+
+  /** The store inside the app's own `db.transaction`: it commits and rolls back with it. */
+  withTransaction(transaction: Database): WorkflowStore {
+    return new OperationsStore(
+      { ...this.#shared, connection: new HostConnection(transaction) },
+      this.#gate,
+    );
+  }
+
+  async hostTransaction<T>(
+    work: (transaction: Database, tx: WorkflowStore) => Promise<T>,
+    options?: OperationOptions,
+  ): Promise<T> {
+    const { signal } = parseOptions(options);
+    this.#gate.checkOpen();
+    signal?.throwIfAborted();
+    if (this.#gate.ready !== null) await this.#gate.ready;
+    let failure: { readonly error: unknown } | null = null;
+    try {
+      return await this.db.transaction(async (transaction) => {
+        try {
+          const tx = this.withTransaction(transaction);
+          const result = await withOpenTransaction(this, () => work(transaction, tx));
+          signal?.throwIfAborted();
+          return result;
+        } catch (error) {
+          failure = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      // Drizzle lets the error of a failing rollback hide the one that led to it.
+      throw failure === null ? translateError(error, "write") : (failure as { error: unknown }).error;
+    }
+  }
+
+  /** Closes a client that the store opened; an app's own stays open. */
+  override async close(): Promise<void> {
+    this.#gate.close();
+  }
+}
+
+/** Whether the store may be used. */
+class StoreGate implements Gate {
+  /** The client to close with the store. */
+  owned: Client | null = null;
+  #open = true;
+  #checked = false;
+  #checking: Promise<void> | null = null;
+  readonly #checkDatabase: () => Promise<void>;
+
+  constructor(checkDatabase: () => Promise<void>) {
+    this.#checkDatabase = checkDatabase;
+  }
+
+  checkOpen(): void {
+    if (!this.#open) throw new StoreClosedError();
+  }
+
+  get ready(): Promise<void> | null {
+    return this.#checked ? null : this.check();
+  }
+
+  /** A failed check is made anew by the next operation: the app may have migrated meanwhile. */
+  check(): Promise<void> {
+    this.#checking ??= this.#checkDatabase().then(
+      () => this.skipCheck(),
+      (error: unknown) => {
+        this.#checking = null;
+        throw error;
+      },
+    );
+    return this.#checking;
+  }
+
+  skipCheck(): void {
+    this.#checked = true;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.owned?.close();
+  }
+}
+
+function contextOf(
+  db: HostDatabase,
+  tables: WorkflowTables,
+  clock: Clock,
+): Omit<StoreContext, "perform"> {
+  if (!is(db, BaseSQLiteDatabase) || typeof db.$client?.batch !== "function") {
+    throw new InvalidArgumentError({
+      argument: "db",
+      reason: "must be a Drizzle database on a libSQL client",
+    });
+  }
+  if (!(db instanceof BaseSQLiteDatabase)) {
+    throw new UnsupportedError({
+      feature: "drizzle-orm",
+      reason:
+        "the database was made by another copy of drizzle-orm than the one that this package finds: " +
+        "`npm ls drizzle-orm` shows both; one must go",
+    });
+  }
+  const codecs = tables === schema ? rowCodecs : createRowCodecs(tables);
+  return {
+    connection: connect(db.$client),
+    clock,
+    tables,
+    codecs,
+    statements: createStatements(db, tables, codecs),
+  };
+}
+
+function connect(client: Client): Connection {
+  if (isLocalClient(client)) return new LocalConnection(client);
+  return client.protocol === "file" ? new ExclusiveConnection(client) : new RemoteConnection(client);
+}
+
+/** @throws {UnsupportedError} {SchemaOutOfDateError} */
+async function checkDatabase(client: Client, tables: WorkflowTables): Promise<void> {
+  const query = async (sql: string, args: readonly (string | number | null)[]) => {
+    try {
+      return resultOf(await client.execute({ sql, args: [...args] })).rows;
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  };
+  const [row] = await query("select 1", []);
+  if (typeof row?.[0] !== "number") {
+    throw new UnsupportedError({
+      feature: "intMode",
+      reason: "the client must read integers as numbers: create it without `intMode`",
+    });
+  }
+  await assertStructure(query, tables);
+}

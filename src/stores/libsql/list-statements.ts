@@ -1,0 +1,125 @@
+import { and, asc, count, desc, inArray, sql, type SQL } from "drizzle-orm";
+import { unionAll } from "drizzle-orm/sqlite-core";
+import { pageBytes } from "../../model/run-queries.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { runStatuses, type RunStatus } from "../../statuses.ts";
+import { jsonBytes, limitTo, pick } from "./fragments.ts";
+import {
+  beyond,
+  filterConditions,
+  filterKey,
+  type FilterArgument,
+  type FilterShape,
+} from "./run-filters.ts";
+import type { RunProperty } from "./run-statements.ts";
+import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+
+export interface ListShape extends FilterShape {
+  readonly properties: readonly RunProperty[];
+  readonly order: "newest first" | "oldest first";
+  /** True when the page continues another one. */
+  readonly continued: boolean;
+}
+
+export type ListArgument = FilterArgument | "afterCreatedAt" | "afterRunId" | "limit";
+
+/** Their bytes bound a page. */
+const jsonProperties = ["input", "output", "error", "context", "tags"] as const satisfies RunProperty[];
+
+export function createListStatements(db: Database, { workflowRuns: runs }: WorkflowTables) {
+  return {
+    /** Rows of the shape's properties; a last cell tells whether the row is within the page's bytes (1). */
+    list: statementFamily(listKey, (shape: ListShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
+        const direction = shape.order === "newest first" ? desc : asc;
+        const order = [direction(runs.createdAt), direction(runs.runId)] as const;
+        const limit = limitTo(argument("limit"));
+        const where = (statuses: readonly RunStatus[] | null) =>
+          and(
+            filterConditions(runs, shape, statuses, argument),
+            shape.continued ? beyond(runs, shape.order, argument) : undefined,
+          );
+        const keysWith = (status: RunStatus) => {
+          const keys = target
+            .select({ runId: runs.runId, createdAt: runs.createdAt })
+            .from(runs)
+            .where(where([status]))
+            .orderBy(...order)
+            .limit(limit)
+            .as("keys");
+          return target.select({ runId: keys.runId, createdAt: keys.createdAt }).from(keys);
+        };
+
+        const [first, second, ...others] = statusesToMerge(shape);
+        const merged =
+          first === undefined || second === undefined
+            ? where(shape.statuses)
+            : inArray(
+                runs.runId,
+                mergedKeys(unionAll(keysWith(first), keysWith(second), ...others.map(keysWith)), shape, argument),
+              );
+        const bytes = jsonBytes(
+          jsonProperties.filter((name) => shape.properties.includes(name)).map((name) => runs[name]),
+        );
+        const page = target
+          .select({ ...pick(runs, shape.properties), bytes: bytes.as("json_bytes") })
+          .from(runs)
+          .where(merged)
+          .orderBy(...order)
+          .limit(limit)
+          .as("page");
+        const pageOrder = [direction(page.createdAt), direction(page.runId)] as const;
+        const total = sql`sum(${page.bytes}) over (order by ${pageOrder[0]}, ${pageOrder[1]} rows unbounded preceding)`;
+        return target
+          .select({
+            ...columnsOf(page, shape.properties),
+            within: sql<number>`${total} <= ${sql.raw(String(pageBytes))}`.as("within_page"),
+          })
+          .from(page)
+          .orderBy(...pageOrder);
+      }),
+    ),
+
+    /** Status and count of runs. */
+    count: statementFamily(filterKey, (shape: FilterShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<FilterArgument>) =>
+        target
+          .select({ status: runs.status, runs: count() })
+          .from(runs)
+          .where(filterConditions(runs, shape, shape.statuses, argument))
+          .groupBy(runs.status),
+      ),
+    ),
+  };
+}
+
+function columnsOf<Source, Property extends keyof Source>(
+  source: Source,
+  properties: readonly Property[],
+): Pick<Source, Property> {
+  return Object.fromEntries(properties.map((name) => [name, source[name]])) as Pick<Source, Property>;
+}
+
+function listKey(shape: ListShape): string {
+  return `${filterKey(shape)}/${shape.order}/${shape.continued}/${shape.properties.length}`;
+}
+
+/**
+ * The statuses to walk one by one, merging the first rows of each.
+ *
+ * The indexes by status and by workflow are ordered by time only within one status. Walking them status by
+ * status reads `limit` rows of each, where sorting would read all.
+ */
+function statusesToMerge(shape: ListShape): readonly RunStatus[] {
+  if (shape.resourceId) return [];
+  return shape.statuses ?? (shape.workflowId ? runStatuses : []);
+}
+
+function mergedKeys(
+  keys: SQL | { getSQL(): SQL },
+  shape: ListShape,
+  argument: ArgumentReference<"limit">,
+): SQL {
+  const order = shape.order === "newest first" ? sql`2 desc, 1 desc` : sql`2, 1`;
+  return sql`(select run_id from (select * from (${keys}) order by ${order} limit ${argument("limit")}))`;
+}

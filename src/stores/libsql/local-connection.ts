@@ -1,0 +1,60 @@
+import type { LocalClient } from "../../client/local-client.ts";
+import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
+import { isGuardFailure, translateError } from "./error-translation.ts";
+import type { BoundStatement } from "./statement.ts";
+import { TransactionConnection } from "./transaction-connection.ts";
+
+/** A connection on our own local client, which groups commits and never blocks. */
+export class LocalConnection implements Connection {
+  readonly #client: LocalClient;
+
+  constructor(client: LocalClient) {
+    this.#client = client;
+  }
+
+  async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    try {
+      return await this.#client.read(statements);
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  }
+
+  async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    try {
+      return await this.#client.write(statements);
+    } catch (error) {
+      throw translateError(error, "write");
+    }
+  }
+
+  readonly writeGuarded = async (
+    statements: readonly BoundStatement[],
+  ): Promise<readonly StatementResult[]> => {
+    try {
+      return await this.#client.write(statements);
+    } catch (error) {
+      if (isGuardFailure(error)) throw new GuardFailedError();
+      throw translateError(error, "write");
+    }
+  };
+
+  async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+    const transaction = await this.#client.begin().catch((error: unknown) => {
+      throw translateError(error, "write");
+    });
+    const connection = new TransactionConnection(transaction);
+    try {
+      const result = await work(connection);
+      connection.end();
+      await transaction.commit().catch((error: unknown) => {
+        throw translateError(error, "write");
+      });
+      return result;
+    } finally {
+      connection.end();
+      // Rolls back what was not committed; nothing to do otherwise.
+      transaction.close();
+    }
+  }
+}

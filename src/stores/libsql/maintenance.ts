@@ -1,0 +1,194 @@
+import type { PruneReport, ParsedPrunePolicy } from "../../model/retention.ts";
+import { parseOptions } from "../../model/options.ts";
+import { parsePrunePolicy } from "../../model/retention.ts";
+import type { Cell } from "../../schema/row-codec.ts";
+import type { MaintenanceStore, StoreStats } from "../../store/maintenance.ts";
+import { GorkflowError } from "../../errors.ts";
+import { walkedRows } from "./maintenance-statements.ts";
+import { readRows, type StoreContext } from "./store-context.ts";
+
+/** The beginning of a walk by time: no time is earlier, and no run id sorts before the empty one. */
+const beginning = { afterTime: Number.MIN_SAFE_INTEGER, afterRunId: "" };
+
+export function createMaintenanceOperations(
+  context: StoreContext,
+  countRuns: () => Promise<StoreStats["runs"]>,
+): MaintenanceStore {
+  const { connection, statements, perform } = context;
+
+  async function prune(policy: ParsedPrunePolicy): Promise<PruneReport> {
+    const ofWorkflow = policy.workflowId !== null;
+    const criteria = {
+      statuses: JSON.stringify(policy.statuses),
+      workflowId: policy.workflowId,
+      olderThan: policy.olderThan.getTime(),
+      kept: JSON.stringify(await keptRuns(policy)),
+    };
+    const totals = { runs: 0, steps: 0, outputs: 0, state: 0, bytes: 0, orphans: 0 };
+    const pagesBefore = await readPages();
+
+    for await (const runIds of candidates(policy, criteria)) {
+      policy.signal?.throwIfAborted();
+      const named = { ...criteria, runIds: JSON.stringify(runIds) };
+      const measure = statements.maintenance.measure(ofWorkflow).bind(named);
+      const [measured] = policy.dryRun
+        ? await connection.read([measure])
+        : await connection.write([measure, statements.maintenance.prune(ofWorkflow).bind(named)]);
+      const [runs, steps, outputs, state, bytes] = (measured?.rows[0] ?? []).map(Number);
+      totals.runs += runs ?? 0;
+      totals.steps += steps ?? 0;
+      totals.outputs += outputs ?? 0;
+      totals.state += state ?? 0;
+      totals.bytes += bytes ?? 0;
+      policy.onProgress?.({ deletedRuns: totals.runs });
+      await nextTurn();
+    }
+    totals.orphans = await removeOrphans(policy);
+    const remaining = Object.values(await countRuns()).reduce((sum, count) => sum + count, 0);
+    const pagesAfter = await readPages();
+    return {
+      dryRun: policy.dryRun,
+      deletedRuns: totals.runs,
+      deletedStepExecutions: totals.steps,
+      deletedStepOutputs: totals.outputs,
+      deletedState: totals.state,
+      deletedOrphans: totals.orphans,
+      remainingRuns: policy.dryRun ? remaining - totals.runs : remaining,
+      deletedBytes: totals.bytes,
+      freedBytes:
+        pagesBefore === null || pagesAfter === null
+          ? null
+          : Math.max(0, pagesBefore.bytes - pagesAfter.bytes),
+    };
+  }
+
+  /** Each workflow's oldest run that stays, by its position. */
+  async function keptRuns(policy: ParsedPrunePolicy): Promise<Record<string, [number, string]>> {
+    if (policy.keepLast === 0) return {};
+    const rows = await readRows(
+      connection,
+      statements.maintenance
+        .keptRuns(policy.workflowId !== null)
+        .bind({ keepLast: policy.keepLast, workflowId: policy.workflowId }),
+    );
+    return Object.fromEntries(
+      rows.map(([workflowId, createdAt, runId]) => [
+        String(workflowId),
+        [Number(createdAt), String(runId)],
+      ]),
+    );
+  }
+
+  /** Batches of run ids that the policy names: the completed ones by completion, then those without one. */
+  async function* candidates(
+    policy: ParsedPrunePolicy,
+    criteria: Record<"statuses" | "workflowId" | "olderThan" | "kept", Cell>,
+  ): AsyncGenerator<string[]> {
+    const ofWorkflow = policy.workflowId !== null;
+    const completed = statements.maintenance.completedCandidates(ofWorkflow);
+    for (let after = beginning; ;) {
+      const rows = await readRows(
+        connection,
+        completed.bind({ ...criteria, ...after, limit: policy.batchSize }),
+      );
+      if (rows.length > 0) yield rows.map(([runId]) => String(runId));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < policy.batchSize) break;
+      after = { afterTime: Number(last[1]), afterRunId: String(last[0]) };
+    }
+    const walk = statements.maintenance.walkStatus(ofWorkflow);
+    for (const status of policy.statuses) {
+      for (let after = beginning; ;) {
+        policy.signal?.throwIfAborted();
+        const rows = await readRows(
+          connection,
+          walk.bind({ ...criteria, ...after, status, limit: walkedRows }),
+        );
+        const going = rows.filter(([, , goes]) => goes === 1).map(([runId]) => String(runId));
+        for (let start = 0; start < going.length; start += policy.batchSize) {
+          yield going.slice(start, start + policy.batchSize);
+        }
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < walkedRows) break;
+        after = { afterTime: Number(last[1]), afterRunId: String(last[0]) };
+        await nextTurn();
+      }
+    }
+  }
+
+  /** Children whose run is gone: somebody deleted it with foreign keys off. Returns how many. */
+  async function removeOrphans(policy: ParsedPrunePolicy): Promise<number> {
+    let removed = 0;
+    for (const { walk, delete: remove } of statements.maintenance.orphans) {
+      for (let after = { afterRunId: "", afterKey: "" }; ;) {
+        policy.signal?.throwIfAborted();
+        const rows = await readRows(connection, walk.bind({ ...after, limit: walkedRows }));
+        const orphaned = rows.filter(([, , flag]) => flag === 1);
+        if (orphaned.length > 0) {
+          const runIds = JSON.stringify([...new Set(orphaned.map(([runId]) => String(runId)))]);
+          if (policy.dryRun) removed += orphaned.length;
+          else removed += (await connection.write([remove.bind({ runIds })]))[0]?.changes ?? 0;
+        }
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < walkedRows) break;
+        after = { afterRunId: String(last[0]), afterKey: String(last[1]) };
+        await nextTurn();
+      }
+    }
+    return removed;
+  }
+
+  /** Size and free space of the database; null where the server does not tell. */
+  async function readPages(): Promise<{ bytes: number; freeBytes: number } | null> {
+    try {
+      const [row] = await readRows(connection, statements.maintenance.pages.bind({}));
+      const [pages = 0, freePages = 0, pageSize = 0] = (row ?? []).map(Number);
+      return { bytes: pages * pageSize, freeBytes: freePages * pageSize };
+    } catch (error) {
+      // Some servers refuse these pragmas; the figures are then unknown, nothing else.
+      if (error instanceof GorkflowError && !error.retryable) return null;
+      throw error;
+    }
+  }
+
+  async function readStats(): Promise<StoreStats> {
+    const [rows, oldest, newest] = await connection.read([
+      statements.maintenance.countRows.bind({}),
+      statements.maintenance.oldestRun.bind({}),
+      statements.maintenance.newestRun.bind({}),
+    ]);
+    const [workflowRuns = 0, stepExecutions = 0, stepOutputs = 0, workflowState = 0] = (
+      rows?.rows[0] ?? []
+    ).map(Number);
+    const pages = await readPages();
+    return {
+      rows: { workflowRuns, stepExecutions, stepOutputs, workflowState },
+      runs: await countRuns(),
+      bytes: pages?.bytes ?? null,
+      freeBytes: pages?.freeBytes ?? null,
+      oldestRunAt: timeOf(oldest?.rows[0]?.[0]),
+      newestRunAt: timeOf(newest?.rows[0]?.[0]),
+    };
+  }
+
+  return {
+    async pruneRuns(policy) {
+      const parsed = parsePrunePolicy(policy);
+      return perform(parsed.signal, () => prune(parsed));
+    },
+
+    async stats(options) {
+      const { signal } = parseOptions(options);
+      return perform(signal, readStats);
+    },
+  };
+}
+
+function timeOf(cell: unknown): Date | null {
+  return typeof cell === "number" ? new Date(cell) : null;
+}
+
+/** Lets timers, sockets and other writers have their turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,51 @@
+import { and, eq, sql } from "drizzle-orm";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import type { StepOutput } from "../../schema/rows.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { pick, rowIf, runExists } from "./fragments.ts";
+import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+
+export type OutputProperty = keyof StepOutput & string;
+
+export function createOutputStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const outputs = tables.stepOutputs;
+  const { properties } = codecs.output;
+
+  return {
+    /** Saves nothing where the run is missing or the worker does not hold it. */
+    save: statementFamily(
+      (shape: { readonly fenced: boolean }) => String(shape.fenced),
+      ({ fenced }) =>
+        defineStatement(db, (target, argument: ArgumentReference<OutputProperty | "whereWorkerId">) =>
+          target
+            .insert(outputs)
+            .select(
+              rowIf(
+                properties.map(argument),
+                runExists(target, tables, argument("runId"), fenced ? argument("whereWorkerId") : null),
+              ),
+            )
+            .onConflictDoUpdate({
+              target: [outputs.runId, outputs.stepId],
+              set: {
+                output: sql.raw(`excluded.${outputs.output.name}`),
+                updatedAt: sql.raw(`excluded.${outputs.updatedAt.name}`),
+              },
+            }),
+        ),
+    ),
+
+    get: defineStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
+      target
+        .select(pick(outputs, properties))
+        .from(outputs)
+        .where(and(eq(outputs.runId, argument("runId")), eq(outputs.stepId, argument("stepId")))),
+    ),
+
+    insert: defineStatement(db, (target, argument: ArgumentReference<OutputProperty>) =>
+      target
+        .insert(outputs)
+        .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null))),
+    ),
+  };
+}

@@ -1,0 +1,56 @@
+import { RunNotFoundError, StepOutputNotFoundError } from "../../errors.ts";
+import { parseId } from "../../model/arguments.ts";
+import { parseFenceOptions, parseOptions } from "../../model/options.ts";
+import { checkFence } from "../../model/transitions.ts";
+import type { OutputStore } from "../../store/outputs.ts";
+import { runGuardProperties } from "./run-statements.ts";
+import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+/** The writes of this capability, for the operations and for batches. */
+export function createOutputPlans({ codecs, statements, clock }: StoreContext) {
+  return {
+    saveStepOutput(run: string, step: string, output: unknown, options?: unknown): PlannedWrite<void> {
+      const runId = parseId(run, "runId");
+      const stepId = parseId(step, "stepId");
+      const { workerId } = parseFenceOptions(options);
+      const now = clock();
+      const encoded = codecs.output.encode({ runId, stepId, output, createdAt: now, updatedAt: now });
+      return {
+        write: statements.outputs
+          .save({ fenced: workerId !== undefined })
+          .bind({ ...encoded, whereWorkerId: workerId ?? null }),
+        inquiry: [statements.runs.getGuard.bind({ runId })],
+        guard: statements.guards.changed.bind({}),
+        conclude(changes, [found]) {
+          if (changes > 0) return;
+          const row = firstRow(found);
+          if (row === null) throw new RunNotFoundError({ runId });
+          checkFence(codecs.run.decodeCells(runGuardProperties, row), workerId);
+        },
+      };
+    },
+  };
+}
+
+export function createOutputOperations(context: StoreContext): OutputStore {
+  const { connection, codecs, statements, perform } = context;
+  const plans = createOutputPlans(context);
+
+  return {
+    async saveStepOutput(runId, stepId, output, options) {
+      const plan = plans.saveStepOutput(runId, stepId, output, options);
+      return perform(options?.signal, () => carryOut(connection, plan));
+    },
+
+    async loadStepOutput(run, step, options) {
+      const runId = parseId(run, "runId");
+      const stepId = parseId(step, "stepId");
+      const { signal } = parseOptions(options);
+      return perform(signal, async () => {
+        const [row] = await readRows(connection, statements.outputs.get.bind({ runId, stepId }));
+        if (row === undefined) throw new StepOutputNotFoundError({ runId, stepId });
+        return codecs.output.decodeCells(codecs.output.properties, row).output;
+      });
+    },
+  };
+}

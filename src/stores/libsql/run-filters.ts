@@ -1,0 +1,117 @@
+import { and, eq, gte, inArray, lt, sql, type SQL } from "drizzle-orm";
+import type { ParsedRunFilter } from "../../model/run-queries.ts";
+import type { RunPosition } from "../../model/cursors.ts";
+import type { Cell } from "../../schema/row-codec.ts";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import type { WorkflowRunsTable } from "../../schema/workflow-runs.ts";
+import type { RunStatus } from "../../statuses.ts";
+import type { ArgumentReference } from "./statement.ts";
+
+/** Which conditions a filter has: what decides the text of its query. The values are arguments. */
+export interface FilterShape {
+  readonly statuses: readonly RunStatus[] | null;
+  readonly workflowId: boolean;
+  readonly resourceId: boolean;
+  readonly tags: boolean;
+  readonly createdAfter: boolean;
+  readonly createdBefore: boolean;
+}
+
+export type FilterArgument = "workflowId" | "resourceId" | "tags" | "createdAfter" | "createdBefore";
+
+export function filterShape(filter: ParsedRunFilter): FilterShape {
+  return {
+    statuses: filter.statuses,
+    workflowId: filter.workflowId !== null,
+    resourceId: filter.resourceId !== null,
+    tags: filter.tags !== null,
+    createdAfter: filter.createdAfter !== null,
+    createdBefore: filter.createdBefore !== null,
+  };
+}
+
+export function filterKey(shape: FilterShape): string {
+  return JSON.stringify([
+    shape.statuses,
+    shape.workflowId,
+    shape.resourceId,
+    shape.tags,
+    shape.createdAfter,
+    shape.createdBefore,
+  ]);
+}
+
+export function filterArguments(filter: ParsedRunFilter): Record<FilterArgument, Cell> {
+  return {
+    workflowId: filter.workflowId,
+    resourceId: filter.resourceId,
+    tags: filter.tags === null ? null : JSON.stringify(filter.tags),
+    createdAfter: filter.createdAfter?.getTime() ?? null,
+    createdBefore: filter.createdBefore?.getTime() ?? null,
+  };
+}
+
+/** The filter's conditions, but with these statuses: a query may take them one by one. */
+export function filterConditions(
+  runs: WorkflowRunsTable,
+  shape: FilterShape,
+  statuses: readonly RunStatus[] | null,
+  argument: ArgumentReference<FilterArgument>,
+): SQL | undefined {
+  return and(
+    shape.workflowId ? eq(runs.workflowId, argument("workflowId")) : undefined,
+    statusIn(runs, statuses),
+    shape.resourceId ? eq(runs.resourceId, argument("resourceId")) : undefined,
+    shape.createdAfter ? gte(runs.createdAt, argument("createdAfter")) : undefined,
+    shape.createdBefore ? lt(runs.createdAt, argument("createdBefore")) : undefined,
+    shape.tags ? hasTags(runs, argument("tags")) : undefined,
+  );
+}
+
+function statusIn(runs: WorkflowRunsTable, statuses: readonly RunStatus[] | null): SQL | undefined {
+  const [only, ...others] = statuses ?? [];
+  if (only === undefined) return undefined;
+  return others.length === 0 ? eq(runs.status, only) : inArray(runs.status, [only, ...others]);
+}
+
+/**
+ * Every pair of `wanted` (a JSON object) is among the run's tags.
+ *
+ * Tags that are not JSON match everything: the row is then read, found corrupt and named, not skipped. CASE
+ * keeps json_each away from them; it would fail the whole query.
+ */
+function hasTags(runs: WorkflowRunsTable, wanted: SQL): SQL {
+  return sql`case when ${runs.tags} is null then 0 when not json_valid(${runs.tags}) then 1 else not exists (
+    select 1 from json_each(${wanted}) as wanted where not exists (
+      select 1 from json_each(${runs.tags}) as present
+      where present.key = wanted.key and present.value = wanted.value)) end`;
+}
+
+/** Rows before or after a position, in the order of lists. Row values use the whole index. */
+export function beyond(
+  runs: WorkflowRunsTable,
+  order: "newest first" | "oldest first",
+  argument: ArgumentReference<"afterCreatedAt" | "afterRunId">,
+): SQL {
+  const position = sql`(${argument("afterCreatedAt")}, ${argument("afterRunId")})`;
+  const row = sql`(${runs.createdAt}, ${runs.runId})`;
+  return order === "newest first" ? sql`${row} < ${position}` : sql`${row} > ${position}`;
+}
+
+/** The position of a row that was read as cells of `properties`. */
+export function positionOf(
+  codecs: RowCodecs,
+  properties: readonly string[],
+  row: readonly unknown[],
+): RunPosition {
+  const cells = positionProperties.map((name) => row[properties.indexOf(name)]);
+  return codecs.run.decodeCells(positionProperties, cells);
+}
+
+const positionProperties = ["runId", "createdAt"] as const;
+
+export function positionArguments(
+  after: RunPosition | null,
+): Record<"afterCreatedAt" | "afterRunId", Cell> {
+  return { afterCreatedAt: after?.createdAt.getTime() ?? null, afterRunId: after?.runId ?? null };
+}

@@ -1,0 +1,145 @@
+import { and, eq, inArray, isNotNull, notInArray, sql, type SQL } from "drizzle-orm";
+import { finalRunStatuses, reopenableRunStatuses } from "../../model/transitions.ts";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import { payloadColumns, type WorkflowRun } from "../../schema/rows.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { argumentsFor, pick } from "./fragments.ts";
+import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+
+export type RunProperty = keyof WorkflowRun & string;
+
+/** What a change of a run is checked against. */
+export const runGuardProperties = ["runId", "status", "revision", "workerId", "leaseExpiresAt"] as const;
+
+const payloads: ReadonlySet<string> = new Set(payloadColumns);
+
+export type SummaryProperty = Exclude<RunProperty, (typeof payloadColumns)[number]>;
+
+export function summaryProperties(codecs: RowCodecs): readonly SummaryProperty[] {
+  return codecs.run.properties.filter((name): name is SummaryProperty => !payloads.has(name));
+}
+
+/** Which columns an update sets, and what it demands. */
+export interface RunUpdateShape {
+  readonly set: readonly RunProperty[];
+  readonly setOnce: readonly RunProperty[];
+  readonly fenced: boolean;
+  readonly revised: boolean;
+}
+
+type UpdateArgument = RunProperty | "whereRunId" | "whereWorkerId" | "whereRevision";
+
+export function createRunStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const runs = tables.workflowRuns;
+  const { properties } = codecs.run;
+  const byId = (argument: ArgumentReference<"runId">) => eq(runs.runId, argument("runId"));
+
+  return {
+    /** Changes nothing where the run id or the idempotency key is taken. */
+    insert: defineStatement<RunProperty, ReturnType<typeof buildInsert>>(db, buildInsert),
+
+    /** The run that has the key, if the insert just before found it taken. */
+    findByIdempotencyKey: defineStatement(db, (target, argument: ArgumentReference<"workflowId" | "idempotencyKey">) =>
+      target
+        .select(pick(runs, properties))
+        .from(runs)
+        .where(
+          and(
+            eq(runs.workflowId, argument("workflowId")),
+            eq(runs.idempotencyKey, argument("idempotencyKey")),
+            sql`changes() = 0`,
+          ),
+        ),
+    ),
+
+    get: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+      target.select(pick(runs, properties)).from(runs).where(byId(argument)),
+    ),
+
+    getSummary: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+      target.select(pick(runs, summaryProperties(codecs))).from(runs).where(byId(argument)),
+    ),
+
+    getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+      target.select(pick(runs, runGuardProperties)).from(runs).where(byId(argument)),
+    ),
+
+    /** Changes nothing where the run is missing or finished, or a demand is not met. */
+    update: statementFamily(updateKey, (shape: RunUpdateShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
+        target
+          .update(runs)
+          .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
+          .where(
+            and(
+              eq(runs.runId, argument("whereRunId")),
+              notInArray(runs.status, [...finalRunStatuses]),
+              shape.fenced ? eq(runs.workerId, argument("whereWorkerId")) : undefined,
+              shape.revised ? eq(runs.revision, argument("whereRevision")) : undefined,
+            ),
+          ),
+      ),
+    ),
+
+    /** Changes nothing where the run is missing or not to be reopened. */
+    reopen: statementFamily(updateKey, (shape: RunUpdateShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
+        target
+          .update(runs)
+          .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
+          .where(
+            and(
+              eq(runs.runId, argument("whereRunId")),
+              inArray(runs.status, [...reopenableRunStatuses]),
+            ),
+          ),
+      ),
+    ),
+
+    /** Changes nothing where the worker does not have the run RUNNING under a lease. */
+    release: statementFamily(updateKey, (shape: RunUpdateShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
+        target
+          .update(runs)
+          .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
+          .where(leasedBy(argument("whereRunId"), argument("whereWorkerId"))),
+      ),
+    ),
+
+    /** As `release`, and leaves everything but the lease alone. */
+    extendLease: defineStatement(db, (target, argument: ArgumentReference<"runId" | "workerId" | "leaseExpiresAt">) =>
+      target
+        .update(runs)
+        .set({ leaseExpiresAt: argument("leaseExpiresAt") })
+        .where(leasedBy(argument("runId"), argument("workerId"))),
+    ),
+
+    delete: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+      target.delete(runs).where(byId(argument)),
+    ),
+  };
+
+  function buildInsert(target: Database, argument: ArgumentReference<RunProperty>) {
+    return target.insert(runs).values(argumentsFor(properties, argument)).onConflictDoNothing();
+  }
+
+  function assignments(shape: RunUpdateShape, argument: ArgumentReference<RunProperty>) {
+    const once = shape.setOnce.map(
+      (name) => [name, sql`coalesce(${runs[name]}, ${argument(name)})`] as const,
+    );
+    return { ...argumentsFor(shape.set, argument), ...Object.fromEntries(once) };
+  }
+
+  function leasedBy(runId: SQL, workerId: SQL): SQL | undefined {
+    return and(
+      eq(runs.runId, runId),
+      eq(runs.workerId, workerId),
+      eq(runs.status, "RUNNING"),
+      isNotNull(runs.leaseExpiresAt),
+    );
+  }
+}
+
+function updateKey({ set, setOnce, fenced, revised }: RunUpdateShape): string {
+  return `${set.join()}/${setOnce.join()}/${fenced}/${revised}`;
+}

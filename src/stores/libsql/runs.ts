@@ -1,0 +1,231 @@
+import { CorruptRowError, RunAlreadyExistsError, RunNotFoundError } from "../../errors.ts";
+import { parseId } from "../../model/arguments.ts";
+import { planReopen, planRunUpdate, type RunChanges } from "../../model/changes.ts";
+import { completeNewRun } from "../../model/new-rows.ts";
+import { parseOptions, parseRevisionOptions } from "../../model/options.ts";
+import {
+  nextListCursor,
+  parseListQuery,
+  parseCountFilter,
+  type ParsedRunQuery,
+} from "../../model/run-queries.ts";
+import { checkReopen, checkRunUpdate, isRunStatus } from "../../model/transitions.ts";
+import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../../schema/rows.ts";
+import type { RunStatus } from "../../statuses.ts";
+import type { RunPage, RunStore } from "../../store/runs.ts";
+import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
+import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
+import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+/** The writes of this capability, for the operations and for batches. */
+export function createRunPlans({ codecs, statements, clock }: StoreContext) {
+  const summary = summaryProperties(codecs);
+
+  return {
+    createRun(newRun: Readonly<NewWorkflowRun>): PlannedWrite<WorkflowRun> {
+      const encoded = codecs.run.encode(completeNewRun(newRun, clock()));
+      const { workflowId, idempotencyKey } = encoded;
+      const key = idempotencyKey === null ? null : { workflowId, idempotencyKey };
+      return {
+        write: statements.runs.insert.bind(encoded),
+        inquiry: key === null ? [] : [statements.runs.findByIdempotencyKey.bind(key)],
+        guard:
+          key === null
+            ? statements.guards.changed.bind({})
+            : statements.guards.changedOrIdempotent.bind(key),
+        conclude(changes, [existing]) {
+          if (changes > 0) return codecs.run.decode(encoded);
+          const row = firstRow(existing);
+          if (row === null) throw new RunAlreadyExistsError({ runId: String(encoded.runId) });
+          return codecs.run.decodeCells(codecs.run.properties, row);
+        },
+      };
+    },
+
+    updateRun(id: string, changes: RunChanges, options?: unknown): PlannedWrite<WorkflowRunSummary> {
+      const runId = parseId(id, "runId");
+      const { expectedRevision, workerId } = parseRevisionOptions(options);
+      const { set, setOnce } = planRunUpdate(changes, clock());
+      const shape = {
+        set: Object.keys(set) as RunProperty[],
+        setOnce: Object.keys(setOnce) as RunProperty[],
+        fenced: workerId !== undefined,
+        revised: expectedRevision !== undefined,
+      };
+      return changeOf(
+        runId,
+        statements.runs.update(shape).bind({
+          ...codecs.run.encode(set),
+          ...codecs.run.encode(setOnce),
+          whereRunId: runId,
+          whereWorkerId: workerId ?? null,
+          whereRevision: expectedRevision ?? null,
+        }),
+        (run) => checkRunUpdate(run, set.status, { expectedRevision, workerId }),
+      );
+    },
+
+    reopenRun(id: string): PlannedWrite<WorkflowRunSummary> {
+      const runId = parseId(id, "runId");
+      const set = planReopen(clock());
+      const shape = { set: Object.keys(set) as RunProperty[], setOnce: [], fenced: false, revised: false };
+      return changeOf(
+        runId,
+        statements.runs.reopen(shape).bind({
+          ...codecs.run.encode(set),
+          whereRunId: runId,
+          whereWorkerId: null,
+          whereRevision: null,
+        }),
+        checkReopen,
+      );
+    },
+
+    deleteRun(id: string): PlannedWrite<boolean> {
+      const runId = parseId(id, "runId");
+      return {
+        write: statements.runs.delete.bind({ runId }),
+        inquiry: [],
+        guard: null,
+        conclude: (changes) => changes > 0,
+      };
+    },
+  };
+
+  /** A conditional update of one run. `check` throws the reason why it changed nothing. */
+  function changeOf(
+    runId: string,
+    write: PlannedWrite<unknown>["write"],
+    check: (run: Pick<WorkflowRun, (typeof runGuardProperties)[number]>) => void,
+  ): PlannedWrite<WorkflowRunSummary> {
+    return {
+      write,
+      inquiry: [statements.runs.getSummary.bind({ runId })],
+      guard: statements.guards.changed.bind({}),
+      conclude(changes, [found]) {
+        const row = firstRow(found);
+        if (row === null) throw new RunNotFoundError({ runId });
+        if (changes > 0) return codecs.run.decodeCells(summary, row);
+        const guarded = runGuardProperties.map((name) => row[summary.indexOf(name)]);
+        check(codecs.run.decodeCells(runGuardProperties, guarded));
+        throw new CorruptRowError({
+          table: codecs.run.table,
+          key: { run_id: runId },
+          column: "status",
+        });
+      },
+    };
+  }
+}
+
+export function createRunOperations(context: StoreContext): RunStore {
+  const { connection, codecs, statements, perform } = context;
+  const plans = createRunPlans(context);
+  const summary = summaryProperties(codecs);
+
+  /** As many rows as the page takes, with one more row read to see whether the list goes on. */
+  async function readPage<Property extends RunProperty>(
+    query: ParsedRunQuery,
+    properties: readonly Property[],
+  ): Promise<RunPage<Pick<WorkflowRun, Property>>> {
+    const statement = statements.lists.list({
+      ...filterShape(query),
+      properties,
+      order: "newest first",
+      continued: query.after !== null,
+    });
+    const rows = await readRows(
+      connection,
+      statement.bind({
+        ...filterArguments(query),
+        ...positionArguments(query.after),
+        limit: query.limit + 1,
+      }),
+    );
+    const page = rows.slice(0, query.limit).filter((row, index) => index === 0 || row.at(-1) === 1);
+    const runs: Pick<WorkflowRun, Property>[] = [];
+    const corrupt: CorruptRowError[] = [];
+    for (const row of page) {
+      try {
+        runs.push(codecs.run.decodeCells(properties, row));
+      } catch (error) {
+        if (!(error instanceof CorruptRowError)) throw error;
+        corrupt.push(error);
+      }
+    }
+    const last = page.at(-1);
+    return {
+      runs,
+      corrupt,
+      nextCursor:
+        last !== undefined && page.length < rows.length
+          ? nextListCursor(query, positionOf(codecs, properties, last))
+          : null,
+    };
+  }
+
+  async function listRuns(query: unknown = {}): Promise<RunPage<WorkflowRun | WorkflowRunSummary>> {
+    const parsed = parseListQuery(query);
+    return perform(parsed.signal, () =>
+      parsed.payloads ? readPage(parsed, codecs.run.properties) : readPage(parsed, summary),
+    );
+  }
+
+  return {
+    async createRun(newRun, options) {
+      const { signal } = parseOptions(options);
+      const plan = plans.createRun(newRun);
+      return perform(signal, () => carryOut(connection, plan));
+    },
+
+    async getRun(id, options) {
+      const runId = parseId(id, "runId");
+      const { signal } = parseOptions(options);
+      return perform(signal, async () => {
+        const [row] = await readRows(connection, statements.runs.get.bind({ runId }));
+        if (row === undefined) throw new RunNotFoundError({ runId });
+        return codecs.run.decodeCells(codecs.run.properties, row);
+      });
+    },
+
+    async updateRun(runId, changes, options) {
+      const plan = plans.updateRun(runId, changes, options);
+      return perform(options?.signal, () => carryOut(connection, plan));
+    },
+
+    async reopenRun(runId, options) {
+      const { signal } = parseOptions(options);
+      const plan = plans.reopenRun(runId);
+      return perform(signal, () => carryOut(connection, plan));
+    },
+
+    listRuns: listRuns as RunStore["listRuns"],
+
+    async countRuns(filter = {}) {
+      const parsed = parseCountFilter(filter);
+      return perform(filter.signal, async () => {
+        const rows = await readRows(
+          connection,
+          statements.lists.count(filterShape(parsed)).bind(filterArguments(parsed)),
+        );
+        const counts: Record<RunStatus, number> = {
+          PENDING: 0,
+          RUNNING: 0,
+          COMPLETED: 0,
+          FAILED: 0,
+          CANCELLED: 0,
+        };
+        for (const [status, count] of rows) {
+          if (isRunStatus(status)) counts[status] = Number(count);
+        }
+        return counts;
+      });
+    },
+
+    async deleteRun(runId, options) {
+      const { signal } = parseOptions(options);
+      const plan = plans.deleteRun(runId);
+      return perform(signal, () => carryOut(connection, plan));
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { and, eq, sql } from "drizzle-orm";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import type { WorkflowState } from "../../schema/rows.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { pick, rowIf, runExists } from "./fragments.ts";
+import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+
+export type StateProperty = keyof WorkflowState & string;
+
+/** What a save demands: nothing, that the key is new, or that it is at a revision. */
+export interface StateSaveShape {
+  readonly demand: "any" | "absent" | "revision";
+  readonly fenced: boolean;
+}
+
+type SaveArgument = StateProperty | "whereWorkerId" | "whereRevision";
+
+export function createStateStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const state = tables.workflowState;
+  const runs = tables.workflowRuns;
+  const { properties } = codecs.state;
+  const byKey = (argument: ArgumentReference<"runId" | "key">) =>
+    and(eq(state.runId, argument("runId")), eq(state.key, argument("key")));
+
+  return {
+    /** Saves nothing where the run is missing, the worker does not hold it, or the demand is not met. */
+    save: statementFamily(
+      ({ demand, fenced }: StateSaveShape) => `${demand}/${fenced}`,
+      ({ demand, fenced }) =>
+        defineStatement(db, (target, argument: ArgumentReference<SaveArgument>) => {
+          const mayWrite = runExists(
+            target,
+            tables,
+            argument("runId"),
+            fenced ? argument("whereWorkerId") : null,
+          );
+          const replacement = {
+            value: argument("value"),
+            revision: sql`${state.revision} + 1`,
+            updatedAt: argument("updatedAt"),
+          };
+          if (demand === "revision") {
+            return target
+              .update(state)
+              .set(replacement)
+              .where(and(byKey(argument), eq(state.revision, argument("whereRevision")), mayWrite));
+          }
+          const insert = target
+            .insert(state)
+            .select(rowIf(properties.map((name) => argument(name)), mayWrite));
+          return demand === "absent"
+            ? insert.onConflictDoNothing()
+            : insert.onConflictDoUpdate({ target: [state.runId, state.key], set: replacement });
+        }),
+    ),
+
+    /** The run's worker and the key's revision, for a run that exists: what a save came to, or why it did not. */
+    getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
+      target
+        .select({ runId: runs.runId, workerId: runs.workerId, revision: state.revision })
+        .from(runs)
+        .leftJoin(state, and(eq(state.runId, runs.runId), eq(state.key, argument("key"))))
+        .where(eq(runs.runId, argument("runId"))),
+    ),
+
+    get: defineStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
+      target.select(pick(state, properties)).from(state).where(byKey(argument)),
+    ),
+
+    delete: statementFamily(
+      (shape: { readonly fenced: boolean }) => String(shape.fenced),
+      ({ fenced }) =>
+        defineStatement(db, (target, argument: ArgumentReference<"runId" | "key" | "whereWorkerId">) =>
+          target
+            .delete(state)
+            .where(
+              and(
+                byKey(argument),
+                fenced
+                  ? runExists(target, tables, argument("runId"), argument("whereWorkerId"))
+                  : undefined,
+              ),
+            ),
+        ),
+    ),
+
+    insert: defineStatement(db, (target, argument: ArgumentReference<StateProperty>) =>
+      target
+        .insert(state)
+        .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null))),
+    ),
+  };
+}

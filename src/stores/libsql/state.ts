@@ -1,0 +1,108 @@
+import { RunNotFoundError, StateNotFoundError } from "../../errors.ts";
+import { parseId } from "../../model/arguments.ts";
+import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../model/options.ts";
+import { checkFence, checkStateRevision } from "../../model/transitions.ts";
+import type { StateStore } from "../../store/state.ts";
+import { readChildren } from "./child-statements.ts";
+import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+/** The writes of this capability, for the operations and for batches. */
+export function createStatePlans({ codecs, statements, clock }: StoreContext) {
+  return {
+    saveState(
+      run: string,
+      stateKey: string,
+      value: unknown,
+      options?: unknown,
+    ): PlannedWrite<{ revision: number }> {
+      const runId = parseId(run, "runId");
+      const key = parseId(stateKey, "key");
+      const { expectedRevision, workerId } = parseRevisionOptions(options);
+      const demand =
+        expectedRevision === undefined ? "any" : expectedRevision === 0 ? "absent" : "revision";
+      return {
+        write: statements.state.save({ demand, fenced: workerId !== undefined }).bind({
+          ...codecs.state.encode({ runId, key, value, revision: 1, updatedAt: clock() }),
+          whereWorkerId: workerId ?? null,
+          whereRevision: expectedRevision ?? null,
+        }),
+        inquiry: [statements.state.getGuard.bind({ runId, key })],
+        guard: statements.guards.changed.bind({}),
+        conclude(changes, [found]) {
+          const row = firstRow(found);
+          if (row === null) throw new RunNotFoundError({ runId });
+          const [, holder, revision] = row;
+          const actual = typeof revision === "number" ? revision : 0;
+          if (changes === 0) {
+            checkFence({ runId, workerId: typeof holder === "string" ? holder : null }, workerId);
+            checkStateRevision({ runId, key }, actual, expectedRevision);
+          }
+          return { revision: actual };
+        },
+      };
+    },
+
+    deleteState(run: string, stateKey: string, options?: unknown): PlannedWrite<void> {
+      const runId = parseId(run, "runId");
+      const key = parseId(stateKey, "key");
+      const { workerId } = parseFenceOptions(options);
+      const fenced = workerId !== undefined;
+      return {
+        write: statements.state.delete({ fenced }).bind({ runId, key, whereWorkerId: workerId ?? null }),
+        inquiry: fenced ? [statements.state.getGuard.bind({ runId, key })] : [],
+        guard: fenced ? statements.guards.fenced.bind({ runId, workerId }) : null,
+        conclude(_changes, [found]) {
+          if (!fenced) return;
+          const row = firstRow(found);
+          if (row === null) throw new RunNotFoundError({ runId });
+          checkFence({ runId, workerId: typeof row[1] === "string" ? row[1] : null }, workerId);
+        },
+      };
+    },
+  };
+}
+
+export function createStateOperations(context: StoreContext): StateStore {
+  const { connection, codecs, statements, perform } = context;
+  const plans = createStatePlans(context);
+
+  async function load(run: string, stateKey: string, options: unknown) {
+    const runId = parseId(run, "runId");
+    const key = parseId(stateKey, "key");
+    const { signal } = parseOptions(options);
+    return perform(signal, async () => {
+      const [row] = await readRows(connection, statements.state.get.bind({ runId, key }));
+      if (row === undefined) throw new StateNotFoundError({ runId, key });
+      const { value, revision, updatedAt } = codecs.state.decodeCells(codecs.state.properties, row);
+      return { value, revision, updatedAt };
+    });
+  }
+
+  return {
+    async saveState(runId, key, value, options) {
+      const plan = plans.saveState(runId, key, value, options);
+      return perform(options?.signal, () => carryOut(connection, plan));
+    },
+
+    async loadState(runId, key, options) {
+      return (await load(runId, key, options)).value;
+    },
+
+    loadStateEntry: load,
+
+    async deleteState(runId, key, options) {
+      const plan = plans.deleteState(runId, key, options);
+      return perform(options?.signal, () => carryOut(connection, plan));
+    },
+
+    async getAllState(run, options) {
+      const runId = parseId(run, "runId");
+      const { signal } = parseOptions(options);
+      return perform(signal, async () => {
+        const [rows = []] = await readChildren(connection, [statements.bundles.children.state], [runId]);
+        const entries = rows.map((row) => codecs.state.decodeCells(codecs.state.properties, row));
+        return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+      });
+    },
+  };
+}

@@ -1,0 +1,127 @@
+import {
+  CorruptRowError,
+  RunNotFoundError,
+  StepExecutionAlreadyExistsError,
+  StepExecutionNotFoundError,
+} from "../../errors.ts";
+import { parseId } from "../../model/arguments.ts";
+import { compareSteps } from "../../model/bundles.ts";
+import { planStepUpdate, type StepExecutionChanges } from "../../model/changes.ts";
+import { completeNewStep } from "../../model/new-rows.ts";
+import { parseFenceOptions, parseOptions } from "../../model/options.ts";
+import { checkFence, checkStepUpdate } from "../../model/transitions.ts";
+import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
+import type { StepStore } from "../../store/steps.ts";
+import { readChildren } from "./child-statements.ts";
+import { runGuardProperties } from "./run-statements.ts";
+import type { StepProperty } from "./step-statements.ts";
+import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+/** The writes of this capability, for the operations and for batches. */
+export function createStepPlans({ codecs, statements, clock }: StoreContext) {
+  return {
+    createStepExecution(newStep: Readonly<NewStepExecution>): PlannedWrite<StepExecution> {
+      const step = completeNewStep(newStep, clock());
+      const { runId, stepId } = step;
+      const encoded = codecs.step.encode(step);
+      return {
+        write: statements.steps.insert.bind(encoded),
+        inquiry: [statements.runs.getGuard.bind({ runId })],
+        guard: statements.guards.changed.bind({}),
+        conclude(changes, [run]) {
+          if (changes > 0) return codecs.step.decode(encoded);
+          if (firstRow(run) === null) throw new RunNotFoundError({ runId });
+          throw new StepExecutionAlreadyExistsError({ runId, stepId });
+        },
+      };
+    },
+
+    updateStepExecution(
+      run: string,
+      step: string,
+      changes: StepExecutionChanges,
+      options?: unknown,
+    ): PlannedWrite<StepExecution> {
+      const runId = parseId(run, "runId");
+      const stepId = parseId(step, "stepId");
+      const { workerId } = parseFenceOptions(options);
+      const { set, setOnce, computeDuration } = planStepUpdate(changes, clock());
+      const shape = {
+        set: Object.keys(set) as StepProperty[],
+        setOnce: Object.keys(setOnce) as StepProperty[],
+        computeDuration,
+        fenced: workerId !== undefined,
+      };
+      return {
+        write: statements.steps.update(shape).bind({
+          ...codecs.step.encode(set),
+          ...codecs.step.encode(setOnce),
+          whereRunId: runId,
+          whereStepId: stepId,
+          whereWorkerId: workerId ?? null,
+        }),
+        inquiry: [
+          statements.steps.get.bind({ runId, stepId }),
+          ...(workerId === undefined ? [] : [statements.runs.getGuard.bind({ runId })]),
+        ],
+        guard: statements.guards.changed.bind({}),
+        conclude(changed, [found, guarded]) {
+          const row = firstRow(found);
+          if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
+          const updated = codecs.step.decodeCells(codecs.step.properties, row);
+          if (changed > 0) return updated;
+          const holder = firstRow(guarded);
+          if (holder !== null) {
+            checkFence(codecs.run.decodeCells(runGuardProperties, holder), workerId);
+          }
+          checkStepUpdate(updated, set.status);
+          throw new CorruptRowError({
+            table: codecs.step.table,
+            key: { run_id: runId, step_id: stepId },
+            column: "status",
+          });
+        },
+      };
+    },
+  };
+}
+
+export function createStepOperations(context: StoreContext): StepStore {
+  const { connection, codecs, statements, perform } = context;
+  const plans = createStepPlans(context);
+
+  return {
+    async createStepExecution(newStep, options) {
+      const { signal } = parseOptions(options);
+      const plan = plans.createStepExecution(newStep);
+      return perform(signal, () => carryOut(connection, plan));
+    },
+
+    async getStepExecution(run, step, options) {
+      const runId = parseId(run, "runId");
+      const stepId = parseId(step, "stepId");
+      const { signal } = parseOptions(options);
+      return perform(signal, async () => {
+        const [row] = await readRows(connection, statements.steps.get.bind({ runId, stepId }));
+        if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
+        return codecs.step.decodeCells(codecs.step.properties, row);
+      });
+    },
+
+    async updateStepExecution(runId, stepId, changes, options) {
+      const plan = plans.updateStepExecution(runId, stepId, changes, options);
+      return perform(options?.signal, () => carryOut(connection, plan));
+    },
+
+    async listStepExecutions(run, options) {
+      const runId = parseId(run, "runId");
+      const { signal } = parseOptions(options);
+      return perform(signal, async () => {
+        const [rows = []] = await readChildren(connection, [statements.bundles.children.steps], [runId]);
+        return rows
+          .map((row) => codecs.step.decodeCells(codecs.step.properties, row))
+          .toSorted(compareSteps);
+      });
+    },
+  };
+}

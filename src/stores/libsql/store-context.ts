@@ -1,0 +1,48 @@
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import type { Clock } from "../../store/clock.ts";
+import type { Connection, StatementResult } from "./connection.ts";
+import type { BoundStatement } from "./statement.ts";
+import type { Statements } from "./statements.ts";
+
+/** What the operations of a store work with. */
+export interface StoreContext {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly tables: WorkflowTables;
+  readonly codecs: RowCodecs;
+  readonly statements: Statements;
+  /** Runs an operation when the store is open and ready, and the signal not aborted. */
+  perform<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T>;
+}
+
+/** One write that changes nothing, rather than failing, when a precondition does not hold. */
+export interface PlannedWrite<T> {
+  readonly write: BoundStatement;
+  /** Reads what the write came to, or why it changed nothing. */
+  readonly inquiry: readonly BoundStatement[];
+  /** Undoes a batch when a precondition of the write did not hold; null when there is none. */
+  readonly guard: BoundStatement | null;
+  /** The operation's result. @throws the error of the precondition that did not hold. */
+  conclude(changes: number, inquiry: readonly StatementResult[]): T;
+}
+
+/** Carries out one planned write by itself. */
+export async function carryOut<T>(connection: Connection, plan: PlannedWrite<T>): Promise<T> {
+  const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquiry]);
+  return plan.conclude(written?.changes ?? 0, inquiry);
+}
+
+/** The first row of a result. */
+export function firstRow(result: StatementResult | undefined): readonly unknown[] | null {
+  return result?.rows[0] ?? null;
+}
+
+/** Runs one statement and gives its rows. */
+export async function readRows(
+  connection: Connection,
+  statement: BoundStatement,
+): Promise<StatementResult["rows"]> {
+  const [result] = await connection.read([statement]);
+  return result?.rows ?? [];
+}
