@@ -280,3 +280,56 @@ export class SchemaTooNewError extends GorkflowError {
   override readonly name = "SchemaTooNewError";
   readonly code = "SCHEMA_TOO_NEW";
 }
+
+/** An attempt of a step took longer than its `timeoutMs`. */
+export class StepTimeoutError extends GorkflowError {
+  override readonly name = "StepTimeoutError";
+  readonly code = "STEP_TIMEOUT";
+  readonly stepId: string;
+  readonly timeoutMs: number;
+  constructor(
+    { stepId, timeoutMs }: { stepId: string; timeoutMs: number },
+    options?: ErrorOptions,
+  ) {
+    super(`step ${stepId} took longer than ${timeoutMs} ms`, options);
+    this.stepId = stepId;
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** What a step was given, or what it returned, does not fit its schema. Trying again would not help. */
+export class StepValidationError extends GorkflowError {
+  override readonly name = "StepValidationError";
+  readonly code = "STEP_VALIDATION";
+  readonly stepId: string;
+  /** Where, beginning with `input` or `output`: `output.items[2].price`. */
+  readonly path: string;
+  constructor(
+    { stepId, path, reason }: { stepId: string; path: string; reason: string },
+    options?: ErrorOptions,
+  ) {
+    super(`step ${stepId}: ${path}: ${reason}`, options);
+    this.stepId = stepId;
+    this.path = path;
+  }
+}
+
+/** The run was cancelled while one of its steps was at work: the reason of that step's `ctx.signal`. */
+export class RunCancelledError extends GorkflowError {
+  override readonly name = "RunCancelledError";
+  readonly code = "RUN_CANCELLED";
+  readonly runId: string;
+  constructor({ runId }: { runId: string }, options?: ErrorOptions) {
+    super(`run ${runId} was cancelled`, options);
+    this.runId = runId;
+  }
+}
+
+/** The engine is closed, or it closed before what was asked for had happened. The runs stay in the store. */
+export class EngineClosedError extends GorkflowError {
+  override readonly name = "EngineClosedError";
+  readonly code = "ENGINE_CLOSED";
+  constructor(options?: ErrorOptions) {
+    super("the engine is closed", options);
+  }
+}
