@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { statementsOf } from "../src/migrations/statements.ts";
+
+interface Journal {
+  readonly entries: readonly { readonly tag: string; readonly when: number }[];
+}
+
+const folder = new URL("../drizzle/", import.meta.url);
+
+/** The module that carries the migrations where there is no file system, made from the files of `drizzle/`. */
+export function compileMigrations(): string {
+  const journal = JSON.parse(
+    readFileSync(new URL("meta/_journal.json", folder), "utf8"),
+  ) as Journal;
+  const migrations = journal.entries.map(({ tag, when }) => {
+    const sql = readFileSync(new URL(`${tag}.sql`, folder), "utf8");
+    const hash = createHash("sha256").update(sql).digest("hex");
+    return { tag, when, hash, statements: statementsOf(sql) };
+  });
+  return `// Written by \`npm run db:generate\` from the files in drizzle/. Not to be edited.
+
+/** One migration of drizzle-kit. \`hash\` is the SHA-256 of its file, as Drizzle's own migrator computes it. */
+export interface CompiledMigration {
+  readonly tag: string;
+  readonly when: number;
+  readonly hash: string;
+  readonly statements: readonly string[];
+}
+
+export const compiledMigrations: readonly CompiledMigration[] = ${JSON.stringify(migrations, null, 2)};
+`;
+}
+
+export const compiledModule = new URL("../src/migrations/compiled.ts", import.meta.url);
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  writeFileSync(compiledModule, compileMigrations());
+}

@@ -1,0 +1,30 @@
+// Written by `npm run db:generate` from the files in drizzle/. Not to be edited.
+
+/** One migration of drizzle-kit. `hash` is the SHA-256 of its file, as Drizzle's own migrator computes it. */
+export interface CompiledMigration {
+  readonly tag: string;
+  readonly when: number;
+  readonly hash: string;
+  readonly statements: readonly string[];
+}
+
+export const compiledMigrations: readonly CompiledMigration[] = [
+  {
+    "tag": "0000_initial",
+    "when": 1795525012298,
+    "hash": "267a33e96f07102fdbb61143cbfdb34b9534ca584b4a08e67e13cb0cd181a850",
+    "statements": [
+      "CREATE TABLE `step_executions` (\n\t`run_id` text NOT NULL,\n\t`step_id` text NOT NULL,\n\t`execution_index` integer DEFAULT 0 NOT NULL,\n\t`status` text DEFAULT 'PENDING' NOT NULL,\n\t`attempt` integer DEFAULT 0 NOT NULL,\n\t`input` text,\n\t`error` text,\n\t`duration_ms` integer,\n\t`created_at` integer NOT NULL,\n\t`started_at` integer,\n\t`completed_at` integer,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`run_id`, `step_id`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade,\n\tCONSTRAINT \"step_executions_duration_ms_check\" CHECK(duration_ms >= 0)\n);",
+      "CREATE TABLE `step_outputs` (\n\t`run_id` text NOT NULL,\n\t`step_id` text NOT NULL,\n\t`output` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`run_id`, `step_id`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade\n);",
+      "CREATE TABLE `workflow_runs` (\n\t`run_id` text PRIMARY KEY NOT NULL,\n\t`workflow_id` text NOT NULL,\n\t`workflow_version` text DEFAULT '1' NOT NULL,\n\t`status` text DEFAULT 'PENDING' NOT NULL,\n\t`progress` real DEFAULT 0 NOT NULL,\n\t`input` text,\n\t`output` text,\n\t`error` text,\n\t`context` text,\n\t`tags` text,\n\t`resource_id` text,\n\t`idempotency_key` text,\n\t`worker_id` text,\n\t`lease_expires_at` integer,\n\t`attempt` integer DEFAULT 0 NOT NULL,\n\t`revision` integer DEFAULT 1 NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`started_at` integer,\n\t`completed_at` integer,\n\t`updated_at` integer NOT NULL,\n\tCONSTRAINT \"workflow_runs_progress_check\" CHECK(progress between 0 and 1)\n);",
+      "CREATE INDEX `workflow_runs_created_at_idx` ON `workflow_runs` (`created_at`,`run_id`);",
+      "CREATE INDEX `workflow_runs_status_idx` ON `workflow_runs` (`status`,`created_at`,`run_id`);",
+      "CREATE INDEX `workflow_runs_workflow_idx` ON `workflow_runs` (`workflow_id`,`status`,`created_at`,`run_id`);",
+      "CREATE INDEX `workflow_runs_resource_idx` ON `workflow_runs` (`resource_id`,`created_at`,`run_id`) WHERE resource_id is not null;",
+      "CREATE UNIQUE INDEX `workflow_runs_idempotency_idx` ON `workflow_runs` (`workflow_id`,`idempotency_key`) WHERE idempotency_key is not null;",
+      "CREATE INDEX `workflow_runs_lease_idx` ON `workflow_runs` (`lease_expires_at`) WHERE lease_expires_at is not null;",
+      "CREATE INDEX `workflow_runs_completed_at_idx` ON `workflow_runs` (`completed_at`) WHERE completed_at is not null;",
+      "CREATE TABLE `workflow_state` (\n\t`run_id` text NOT NULL,\n\t`key` text NOT NULL,\n\t`value` text NOT NULL,\n\t`revision` integer DEFAULT 1 NOT NULL,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`run_id`, `key`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade\n);"
+    ]
+  }
+];

@@ -1,0 +1,96 @@
+import type { Client } from "@libsql/client";
+import { SchemaOutOfDateError, SchemaTooNewError } from "../errors.ts";
+import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
+
+/** Where the applied migrations are noted: beside an app's own journal, never in it. */
+export const migrationsTable = "__gorkflow_migrations";
+
+/** A Drizzle database on a libSQL client, or the client itself. */
+export type MigrationTarget = Client | { readonly $client: Client };
+
+export function clientOf(target: MigrationTarget): Client {
+  return "$client" in target ? target.$client : target;
+}
+
+/** One row of the journal. `when` is the migration's own time, not that of its application. */
+export interface AppliedMigration {
+  readonly hash: string;
+  readonly when: number;
+}
+
+/** What a database has of this version's migrations. */
+export interface MigrationStatus {
+  readonly state: "empty" | "behind" | "current" | "ahead" | "diverged";
+  /** Tags of this version's migrations that are applied. */
+  readonly applied: readonly string[];
+  /** Tags that are still to be applied, in order. */
+  readonly pending: readonly string[];
+  /** Hashes of applied migrations that this version does not know. */
+  readonly unknown: readonly string[];
+}
+
+/** What the database has; nothing is changed, and no table is made. */
+export async function migrationStatus(target: MigrationTarget): Promise<MigrationStatus> {
+  return compare((await readJournal(clientOf(target))) ?? []);
+}
+
+/** The journal's rows; null when there is no journal. */
+export async function readJournal(client: Client): Promise<AppliedMigration[] | null> {
+  const exists = await client.execute({
+    sql: "select 1 from sqlite_schema where type = 'table' and name = ?",
+    args: [migrationsTable],
+  });
+  if (exists.rows.length === 0) return null;
+  const { rows } = await client.execute(`select hash, created_at from ${migrationsTable}`);
+  return rows.map((row) => ({ hash: String(row["hash"]), when: Number(row["created_at"]) }));
+}
+
+export function compare(applied: readonly AppliedMigration[]): MigrationStatus {
+  const known = new Map(compiledMigrations.map((migration) => [migration.hash, migration]));
+  const unknown = applied.filter(({ hash }) => !known.has(hash));
+  const pending = pendingOf(applied);
+  return {
+    state: stateOf(applied, unknown, pending),
+    applied: applied.flatMap(({ hash }) => known.get(hash)?.tag ?? []),
+    pending: pending.map(({ tag }) => tag),
+    unknown: unknown.map(({ hash }) => hash),
+  };
+}
+
+export function pendingOf(applied: readonly AppliedMigration[]): CompiledMigration[] {
+  const hashes = new Set(applied.map(({ hash }) => hash));
+  return compiledMigrations.filter(({ hash }) => !hashes.has(hash));
+}
+
+function stateOf(
+  applied: readonly AppliedMigration[],
+  unknown: readonly AppliedMigration[],
+  pending: readonly CompiledMigration[],
+): MigrationStatus["state"] {
+  if (applied.length === 0) return "empty";
+  const newest = compiledMigrations.at(-1)?.when ?? 0;
+  if (unknown.some(({ when }) => when > newest)) return "ahead";
+  if (unknown.length > 0) return "diverged";
+  return pending.length > 0 ? "behind" : "current";
+}
+
+/**
+ * Passes when every applied migration is one of this version's.
+ *
+ * @throws {SchemaTooNewError} when a newer version migrated the database.
+ * @throws {SchemaOutOfDateError} when an applied migration was edited since, or is of another lineage.
+ */
+export function checkJournal(applied: readonly AppliedMigration[]): void {
+  const { state, unknown } = compare(applied);
+  if (state === "ahead") {
+    throw new SchemaTooNewError(
+      `the database has ${unknown.length} migration(s) of a newer version: upgrade this package`,
+    );
+  }
+  if (state === "diverged") {
+    throw new SchemaOutOfDateError(
+      `the journal ${migrationsTable} names migration(s) that this version does not have: a released migration ` +
+        "was edited, or the database belongs to another build",
+    );
+  }
+}

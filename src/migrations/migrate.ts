@@ -1,0 +1,123 @@
+import type { Client } from "@libsql/client";
+import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
+import type { CompiledMigration } from "./compiled.ts";
+import {
+  checkJournal,
+  clientOf,
+  migrationsTable,
+  pendingOf,
+  readJournal,
+  type AppliedMigration,
+  type MigrationTarget,
+} from "./journal.ts";
+
+/** How long the lock of another process that migrates is waited for. */
+const busyTimeoutMs = 10_000;
+
+export interface MigrationReport {
+  /** Tags of the migrations that this call applied, in order. */
+  readonly applied: readonly string[];
+}
+
+/**
+ * Brings the database to this version's schema. Each migration is applied entirely or not at all, and once,
+ * however many processes ask for it at the same time; the others wait and go on.
+ *
+ * @throws {SchemaTooNewError} when a newer version migrated the database; nothing is changed.
+ * @throws {SchemaOutOfDateError} when the tables are there without our journal, or the journal names a
+ *   migration that this version does not have; nothing is changed.
+ */
+export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
+  const client = clientOf(target);
+  const applied: string[] = [];
+  let journal = await waiting(client, () => readJournal(client));
+  checkJournal(journal ?? []);
+  if (journal === null) {
+    await waiting(client, () => createJournal(client));
+    journal = [];
+  }
+  for (let [next] = pendingOf(journal); next !== undefined; [next] = pendingOf(journal)) {
+    const migration = next;
+    // oxlint-disable-next-line no-await-in-loop -- in order
+    if (await waiting(client, () => apply(client, migration))) applied.push(migration.tag);
+    // oxlint-disable-next-line no-await-in-loop
+    journal = await waiting(client, () => readCommitted(client));
+    checkJournal(journal);
+  }
+  return { applied };
+}
+
+/** The shape of Drizzle's own journal, so that its migrator and ours can follow one another on one database. */
+async function createJournal(client: Client): Promise<void> {
+  await client.batch(
+    [
+      `create table if not exists ${migrationsTable} (id serial primary key, hash text not null, created_at numeric)`,
+      `create unique index if not exists ${migrationsTable}_hash_idx on ${migrationsTable} (hash)`,
+    ],
+    "write",
+  );
+}
+
+/**
+ * Applies one migration; false when another process was faster.
+ *
+ * The journal's row comes first: it takes the write lock, and it is what the loser of a race fails on.
+ */
+async function apply(client: Client, { tag, hash, when, statements }: CompiledMigration): Promise<boolean> {
+  try {
+    await client.migrate([
+      { sql: `insert into ${migrationsTable} (hash, created_at) values (?, ?)`, args: [hash, when] },
+      ...statements,
+    ]);
+    return true;
+  } catch (error) {
+    const message = messagesOf(error);
+    if (message.includes(`${migrationsTable}.hash`)) return false;
+    if (message.includes("already exists")) {
+      throw new SchemaOutOfDateError(
+        `migration ${tag} would make what is already there: the tables were made by other migrations than ` +
+          "these. Open the store with `migrate: false`, and let the same migrations bring them up to date",
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+async function readCommitted(client: Client): Promise<AppliedMigration[]> {
+  return (await readJournal(client)) ?? [];
+}
+
+/** Runs `step` again while another connection holds the lock. */
+async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + busyTimeoutMs;
+  for (;;) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- each try follows the failure of the one before
+      return await step();
+    } catch (error) {
+      if (error instanceof GorkflowError || !isBusy(error)) throw error;
+      if (Date.now() > deadline) {
+        throw new StoreBusyError("the database stayed locked while it was to be migrated", {
+          cause: error,
+        });
+      }
+      // A statement of @libsql/client that met a lock would spoil what follows on its connection.
+      client.reconnect();
+      // oxlint-disable-next-line no-await-in-loop
+      await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
+    }
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return /SQLITE_BUSY|database is locked|statements in progress/.test(messagesOf(error));
+}
+
+function messagesOf(error: unknown): string {
+  const messages: string[] = [];
+  for (let link = error; link instanceof Error; link = link.cause) {
+    messages.push("code" in link ? String(link.code) : "", link.message);
+  }
+  return messages.join("\n");
+}

@@ -1,0 +1,43 @@
+import { getTableColumns, getTableName, is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { SchemaOutOfDateError } from "../errors.ts";
+
+/** Runs one query and gives its rows as arrays. */
+export type RunQuery = (
+  sql: string,
+  args: readonly (string | number | null)[],
+) => Promise<readonly (readonly unknown[])[]>;
+
+/**
+ * Passes when every table and every column is there, whoever made them. More of either does no harm.
+ *
+ * @throws {SchemaOutOfDateError} that names what is missing and says what to run.
+ */
+export async function assertStructure(
+  query: RunQuery,
+  tables: Readonly<Record<string, SQLiteTable | object>>,
+): Promise<void> {
+  const expected = Object.values(tables).filter(isTable);
+  const rows = await query(
+    "select wanted.value, found.name from json_each(?) as wanted join pragma_table_xinfo(wanted.value) as found",
+    [JSON.stringify(expected.map(getTableName))],
+  );
+  const present = new Set(rows.map(([table, column]) => `${String(table)}.${String(column)}`));
+  const presentTables = new Set(rows.map(([table]) => table));
+  const missing = expected.flatMap((table) => {
+    const name = getTableName(table);
+    if (!presentTables.has(name)) return [name];
+    return Object.values(getTableColumns(table))
+      .map((column) => `${name}.${column.name}`)
+      .filter((column) => !present.has(column));
+  });
+  if (missing.length === 0) return;
+  throw new SchemaOutOfDateError(
+    `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}: run ` +
+      "`gorkflow migrate`, apply the migrations that this package ships, or generate your own",
+  );
+}
+
+function isTable(value: object): value is SQLiteTable {
+  return is(value, SQLiteTable);
+}
