@@ -38,9 +38,7 @@ export async function migrate(target: MigrationTarget): Promise<MigrationReport>
   }
   for (let [next] = pendingOf(journal); next !== undefined; [next] = pendingOf(journal)) {
     const migration = next;
-    // oxlint-disable-next-line no-await-in-loop -- in order
     if (await waiting(client, () => apply(client, migration))) applied.push(migration.tag);
-    // oxlint-disable-next-line no-await-in-loop
     journal = await waiting(client, () => readCommitted(client));
     checkJournal(journal);
   }
@@ -63,10 +61,16 @@ async function createJournal(client: Client): Promise<void> {
  *
  * The journal's row comes first: it takes the write lock, and it is what the loser of a race fails on.
  */
-async function apply(client: Client, { tag, hash, when, statements }: CompiledMigration): Promise<boolean> {
+async function apply(
+  client: Client,
+  { tag, hash, when, statements }: CompiledMigration,
+): Promise<boolean> {
   try {
     await client.migrate([
-      { sql: `insert into ${migrationsTable} (hash, created_at) values (?, ?)`, args: [hash, when] },
+      {
+        sql: `insert into ${migrationsTable} (hash, created_at) values (?, ?)`,
+        args: [hash, when],
+      },
       ...statements,
     ]);
     return true;
@@ -93,7 +97,7 @@ async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + busyTimeoutMs;
   for (;;) {
     try {
-      // oxlint-disable-next-line no-await-in-loop -- each try follows the failure of the one before
+      // Each try follows the failure of the one before.
       return await step();
     } catch (error) {
       if (error instanceof GorkflowError || !isBusy(error)) throw error;
@@ -104,7 +108,6 @@ async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
       }
       // A statement of @libsql/client that met a lock would spoil what follows on its connection.
       client.reconnect();
-      // oxlint-disable-next-line no-await-in-loop
       await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
     }
   }

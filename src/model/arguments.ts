@@ -19,10 +19,12 @@ export function parseArgument<Schema extends z.ZodType>(
   if (issue?.code === "unrecognized_keys") path.push(issue.keys[0] ?? "");
   throw new InvalidArgumentError({
     argument: path.reduce<string>(
-      (prefix, part) => (typeof part === "number" ? `${prefix}[${part}]` : `${prefix}.${String(part)}`),
+      (prefix, part) =>
+        typeof part === "number" ? `${prefix}[${part}]` : `${prefix}.${String(part)}`,
       argument,
     ),
-    reason: issue?.code === "unrecognized_keys" ? "is not known" : (issue?.message ?? "is not valid"),
+    reason:
+      issue?.code === "unrecognized_keys" ? "is not known" : (issue?.message ?? "is not valid"),
   });
 }
 

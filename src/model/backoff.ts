@@ -13,7 +13,10 @@ export interface RetryPolicy {
 export const maxRetryDelayMs = 24 * 60 * 60 * 1000;
 
 /** The wait before retry number `retry` (1 for the first), in milliseconds. */
-export function retryDelayMs({ delayMs, backoff }: Omit<RetryPolicy, "maxRetries">, retry: number): number {
+export function retryDelayMs(
+  { delayMs, backoff }: Omit<RetryPolicy, "maxRetries">,
+  retry: number,
+): number {
   const factors = { none: 1, linear: retry, exponential: 2 ** (retry - 1) } satisfies Record<
     Backoff,
     number

@@ -5,10 +5,18 @@ import { isFinalRunStatus, isFinalStepStatus } from "./transitions.ts";
 
 /** Every column of a run but its identity, its revision and its lease. An undefined one is not named. */
 export type RunChanges = {
-  readonly [Column in keyof Omit<
-    WorkflowRun,
-    "runId" | "workflowId" | "createdAt" | "revision" | "idempotencyKey" | "workerId" | "leaseExpiresAt"
-  >]?: WorkflowRun[Column] | undefined;
+  readonly [
+    Column in keyof Omit<
+      WorkflowRun,
+      | "runId"
+      | "workflowId"
+      | "createdAt"
+      | "revision"
+      | "idempotencyKey"
+      | "workerId"
+      | "leaseExpiresAt"
+    >
+  ]?: WorkflowRun[Column] | undefined;
 };
 
 /** Every column of a step execution but its identity. An undefined one is not named. */
@@ -39,7 +47,9 @@ export interface RowUpdate<Row> {
  * @throws {InvalidArgumentError} that names the field.
  */
 export function planRunUpdate(changes: unknown, now: Date): RowUpdate<WorkflowRun> {
-  const set: Partial<WorkflowRun> = present(parseArgument(workflowRunChangesSchema, changes, "changes"));
+  const set: Partial<WorkflowRun> = present(
+    parseArgument(workflowRunChangesSchema, changes, "changes"),
+  );
   const setOnce: Partial<WorkflowRun> = {};
   set.updatedAt ??= now;
   if (set.status === "RUNNING" && set.startedAt === undefined) setOnce.startedAt = now;
@@ -97,7 +107,7 @@ export function planRelease(now: Date): Partial<WorkflowRun> {
 export function present<T extends object>(
   object: T,
 ): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(
-    Object.entries(object).filter(([, value]) => value !== undefined),
-  ) as { [Key in keyof T]: Exclude<T[Key], undefined> };
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]: Exclude<T[Key], undefined>;
+  };
 }

@@ -27,17 +27,17 @@ export interface LeaseExtension extends LeaseHolder {
   readonly leaseMs: number;
 }
 
-const leaseMs = z.int().min(1);
+const duration = z.int().min(1);
 const claimSchema = z.strictObject({
   workerId: idSchema,
-  leaseMs,
+  leaseMs: duration,
   limit: limitSchema,
   workflowIds: z.array(idSchema).max(1000).optional(),
   ...operationShape,
 });
 const holderShape = { runId: idSchema, workerId: idSchema, ...operationShape };
 const holderSchema = z.strictObject(holderShape);
-const extensionSchema = z.strictObject({ ...holderShape, leaseMs });
+const extensionSchema = z.strictObject({ ...holderShape, leaseMs: duration });
 
 /** @throws {InvalidArgumentError} that names the field. */
 export function parseClaim(claim: unknown): z.output<typeof claimSchema> {
@@ -61,7 +61,10 @@ export function leaseExpiry(now: Date, leaseMs: number): Date {
 type LeaseState = Pick<WorkflowRun, "runId" | "status" | "workerId" | "leaseExpiresAt">;
 
 /** True for PENDING, and for RUNNING whose lease ran out. RUNNING without a lease is somebody's own affair. */
-export function isClaimable(run: Pick<LeaseState, "status" | "leaseExpiresAt">, now: Date): boolean {
+export function isClaimable(
+  run: Pick<LeaseState, "status" | "leaseExpiresAt">,
+  now: Date,
+): boolean {
   if (run.status === "PENDING") return true;
   return run.status === "RUNNING" && run.leaseExpiresAt !== null && run.leaseExpiresAt <= now;
 }

@@ -5,10 +5,7 @@ import type {
   StepExecution,
   WorkflowRun,
 } from "../schema/rows.ts";
-import {
-  newStepExecutionSchema,
-  newWorkflowRunSchema,
-} from "../schema/zod.ts";
+import { newStepExecutionSchema, newWorkflowRunSchema } from "../schema/zod.ts";
 import { parseArgument } from "./arguments.ts";
 
 /**

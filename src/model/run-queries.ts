@@ -121,7 +121,8 @@ export function nextBundleCursor(filter: ParsedRunFilter, last: RunPosition): st
 
 function normalizeFilter(filter: RunFilter): ParsedRunFilter {
   const { status } = filter;
-  const wanted = status === undefined ? null : new Set(typeof status === "string" ? [status] : status);
+  const wanted =
+    status === undefined ? null : new Set(typeof status === "string" ? [status] : status);
   const tags = filter.tags ?? null;
   return {
     workflowId: filter.workflowId ?? null,
@@ -184,4 +185,3 @@ export function countWithinPage(sizes: readonly number[]): number {
   }
   return sizes.length;
 }
-

@@ -1,4 +1,9 @@
-import { LeaseLostError, RevisionConflictError, RunTransitionError, StepTransitionError } from "../errors.ts";
+import {
+  LeaseLostError,
+  RevisionConflictError,
+  RunTransitionError,
+  StepTransitionError,
+} from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { runStatuses, stepStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
 
@@ -22,8 +27,10 @@ export const reopenableRunStatuses = ["FAILED", "CANCELLED"] as const satisfies 
 const includes = <T>(list: readonly T[], value: unknown): value is T => list.includes(value as T);
 
 export const isFinalRunStatus = (status: RunStatus): boolean => includes(finalRunStatuses, status);
-export const isFinalStepStatus = (status: StepStatus): boolean => includes(finalStepStatuses, status);
-export const isFrozenStepStatus = (status: StepStatus): boolean => includes(frozenStepStatuses, status);
+export const isFinalStepStatus = (status: StepStatus): boolean =>
+  includes(finalStepStatuses, status);
+export const isFrozenStepStatus = (status: StepStatus): boolean =>
+  includes(frozenStepStatuses, status);
 export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
 export const isStepStatus = (value: unknown): value is StepStatus => includes(stepStatuses, value);
 
@@ -52,7 +59,10 @@ export function checkFence(
 export function checkRunUpdate(
   run: RunGuardState,
   to: RunStatus | undefined,
-  { expectedRevision, workerId }: { expectedRevision?: number | undefined; workerId?: string | undefined },
+  {
+    expectedRevision,
+    workerId,
+  }: { expectedRevision?: number | undefined; workerId?: string | undefined },
 ): void {
   checkFence(run, workerId);
   if (expectedRevision !== undefined && run.revision !== expectedRevision) {

@@ -57,7 +57,9 @@ export function createRowCodec<Table extends SQLiteTable>(
   }
 
   function corrupt(name: Property, cellOf: (key: Property) => unknown): CorruptRowError {
-    const key = Object.fromEntries(keyProperties.map((part) => [columnOf(part).name, String(cellOf(part))]));
+    const key = Object.fromEntries(
+      keyProperties.map((part) => [columnOf(part).name, String(cellOf(part))]),
+    );
     return new CorruptRowError({ table: tableName, key, column: columnOf(name).name });
   }
 
@@ -109,7 +111,10 @@ function cellCodec(column: SQLiteColumn): CellCodec {
 function presentCellCodec(column: SQLiteColumn): CellCodec {
   switch (column.columnType) {
     case "SQLiteText": {
-      const allowed = column.enumValues === undefined || column.enumValues.length === 0 ? null : new Set<unknown>(column.enumValues);
+      const allowed =
+        column.enumValues === undefined || column.enumValues.length === 0
+          ? null
+          : new Set<unknown>(column.enumValues);
       return {
         encode: (value) => value as string,
         decode: (cell) =>

@@ -1,5 +1,11 @@
 import { createRowCodec } from "./row-codec.ts";
-import { stepExecutions, stepOutputs, workflowRuns, workflowState, type WorkflowTables } from "./tables.ts";
+import {
+  stepExecutions,
+  stepOutputs,
+  workflowRuns,
+  workflowState,
+  type WorkflowTables,
+} from "./tables.ts";
 
 /** The codecs of a set of tables, plain or prefixed: they differ only in the names that errors carry. */
 export function createRowCodecs(tables: WorkflowTables) {
@@ -13,4 +19,9 @@ export function createRowCodecs(tables: WorkflowTables) {
 
 export type RowCodecs = ReturnType<typeof createRowCodecs>;
 
-export const rowCodecs = createRowCodecs({ workflowRuns, stepExecutions, stepOutputs, workflowState });
+export const rowCodecs = createRowCodecs({
+  workflowRuns,
+  stepExecutions,
+  stepOutputs,
+  workflowState,
+});

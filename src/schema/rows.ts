@@ -10,7 +10,11 @@ export type WorkflowState = typeof workflowState.$inferSelect;
 export type NewWorkflowState = typeof workflowState.$inferInsert;
 
 /** The columns of a run that may be megabytes: lists, claims and updates leave them out. */
-export const payloadColumns = ["input", "output", "context"] as const satisfies (keyof WorkflowRun)[];
+export const payloadColumns = [
+  "input",
+  "output",
+  "context",
+] as const satisfies (keyof WorkflowRun)[];
 
 /** A run without its payload columns. */
 export type WorkflowRunSummary = Omit<WorkflowRun, (typeof payloadColumns)[number]>;

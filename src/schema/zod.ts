@@ -13,7 +13,9 @@ function isText(value: unknown): value is string {
 }
 
 function hasAtMost(text: string, characters: number): boolean {
-  return text.length <= characters || (text.length <= 2 * characters && [...text].length <= characters);
+  return (
+    text.length <= characters || (text.length <= 2 * characters && [...text].length <= characters)
+  );
 }
 
 function isTags(value: unknown): value is Tags {
@@ -22,7 +24,10 @@ function isTags(value: unknown): value is Tags {
 }
 
 /** An id: 1 to 255 well-formed characters without NUL. */
-export const idSchema = z.custom<string>(isId, "must be 1 to 255 well-formed characters without NUL");
+export const idSchema = z.custom<string>(
+  isId,
+  "must be 1 to 255 well-formed characters without NUL",
+);
 
 /** The labels of a run: well-formed text without NUL, names and values. */
 export const tagsSchema = z.custom<Tags>(isTags, "must be an object of strings");
@@ -72,9 +77,21 @@ const stepShape = {
   updatedAt: time,
 };
 
-const outputShape = { runId: idSchema, stepId: idSchema, output: json, createdAt: time, updatedAt: time };
+const outputShape = {
+  runId: idSchema,
+  stepId: idSchema,
+  output: json,
+  createdAt: time,
+  updatedAt: time,
+};
 
-const stateShape = { runId: idSchema, key: idSchema, value: json, revision: count, updatedAt: time };
+const stateShape = {
+  runId: idSchema,
+  key: idSchema,
+  value: json,
+  revision: count,
+  updatedAt: time,
+};
 
 /** A row as it is read: every column. */
 export const workflowRunSchema = z.strictObject(runShape);
@@ -84,9 +101,14 @@ export const workflowStateSchema = z.strictObject(stateShape);
 
 /** A row as it is inserted: what the table or the store fills in may be left out. */
 export const newWorkflowRunSchema = workflowRunSchema.partial().required({ workflowId: true });
-export const newStepExecutionSchema = stepExecutionSchema.partial().required({ runId: true, stepId: true });
+export const newStepExecutionSchema = stepExecutionSchema
+  .partial()
+  .required({ runId: true, stepId: true });
 export const newStepOutputSchema = stepOutputSchema.partial({ createdAt: true, updatedAt: true });
-export const newWorkflowStateSchema = workflowStateSchema.partial({ revision: true, updatedAt: true });
+export const newWorkflowStateSchema = workflowStateSchema.partial({
+  revision: true,
+  updatedAt: true,
+});
 
 /** What `updateRun` may change: any column but the run's identity, its revision and its lease. */
 export const workflowRunChangesSchema = workflowRunSchema

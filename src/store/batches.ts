@@ -8,7 +8,10 @@ export interface BatchWriter {
   updateRun(
     runId: string,
     changes: RunChanges,
-    options?: { readonly expectedRevision?: number | undefined; readonly workerId?: string | undefined },
+    options?: {
+      readonly expectedRevision?: number | undefined;
+      readonly workerId?: string | undefined;
+    },
   ): void;
   deleteRun(runId: string): void;
   createStepExecution(step: Readonly<NewStepExecution>): void;
@@ -28,7 +31,10 @@ export interface BatchWriter {
     runId: string,
     key: string,
     value: unknown,
-    options?: { readonly expectedRevision?: number | undefined; readonly workerId?: string | undefined },
+    options?: {
+      readonly expectedRevision?: number | undefined;
+      readonly workerId?: string | undefined;
+    },
   ): void;
   deleteState(
     runId: string,

@@ -69,7 +69,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
         checkFence(codecs.run.decodeCells(runGuardProperties, row), fence.workerId);
       }
       for (const plan of planned) {
-        // oxlint-disable-next-line no-await-in-loop -- each sees what those before it wrote
+        // Each sees what those before it wrote.
         await carryOut(tx, plan);
       }
     });

@@ -7,7 +7,12 @@ import { jsonBytes, listOf } from "./fragments.ts";
 import { defineStatement, type ArgumentReference, type Database } from "./statement.ts";
 
 export function createBundleStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
-  const { workflowRuns: runs, stepExecutions: steps, stepOutputs: outputs, workflowState: state } = tables;
+  const {
+    workflowRuns: runs,
+    stepExecutions: steps,
+    stepOutputs: outputs,
+    workflowState: state,
+  } = tables;
   return {
     children: createChildReaders(db, tables, codecs),
 
@@ -18,7 +23,9 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
         target
           .select({
             runId: runs.runId,
-            bytes: jsonBytes([runs.input, runs.output, runs.error, runs.context, runs.tags]).as("bytes"),
+            bytes: jsonBytes([runs.input, runs.output, runs.error, runs.context, runs.tags]).as(
+              "bytes",
+            ),
           })
           .from(runs)
           .where(inArray(runs.runId, ids)),
@@ -42,4 +49,3 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
     }),
   };
 }
-

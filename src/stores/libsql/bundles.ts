@@ -4,7 +4,7 @@ import { parseWriteBundlesOptions } from "../../model/options.ts";
 import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model/run-queries.ts";
 import type { BundlePage, BundleStore, WriteBundlesReport } from "../../store/bundles.ts";
 import { readChildren } from "./child-statements.ts";
-import { GuardFailedError, type StatementResult } from "./connection.ts";
+import { GuardFailedError, type StatementResult, textOf } from "./connection.ts";
 import { isGuardFailure } from "./error-translation.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import type { BoundStatement } from "./statement.ts";
@@ -36,9 +36,9 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     const fitting = candidates
       .slice(0, query.limit)
       .filter((row, index) => index === 0 || row.at(-1) === 1);
-    const sizes = await sizesOf(fitting.map((row) => String(row[runIdIndex])));
+    const sizes = await sizesOf(fitting.map((row) => textOf(row[runIdIndex])));
     const page = fitting.slice(0, countWithinPage(sizes));
-    const runIds = page.map((row) => String(row[runIdIndex]));
+    const runIds = page.map((row) => textOf(row[runIdIndex]));
     const { steps, outputs, state } = statements.bundles.children;
     const children = await readChildren(connection, [steps, outputs, state], runIds);
     const [stepsOf, outputsOf, stateOf] = children.map(groupByRun);
@@ -94,7 +94,9 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       statements.runs.insert.bind(codecs.run.encode(bundle.run)),
       statements.guards.changed.bind({}),
       ...bundle.steps.map((step) => statements.steps.insert.bind(codecs.step.encode(step))),
-      ...bundle.outputs.map((output) => statements.outputs.insert.bind(codecs.output.encode(output))),
+      ...bundle.outputs.map((output) =>
+        statements.outputs.insert.bind(codecs.output.encode(output)),
+      ),
       ...bundle.state.map((entry) => statements.state.insert.bind(codecs.state.encode(entry))),
     ];
   }
@@ -132,14 +134,12 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     };
     for (const part of partsOf(plans)) {
       try {
-        // oxlint-disable-next-line no-await-in-loop -- in order
         count(part, await store(part.map((planned) => planned.statements)));
       } catch (error) {
         if (!(error instanceof GuardFailedError)) throw error;
         // One run of the part was there. One by one tells which.
         for (const planned of part) {
           try {
-            // oxlint-disable-next-line no-await-in-loop
             count([planned], await store([planned.statements]));
           } catch (cause) {
             if (!(cause instanceof GuardFailedError)) throw cause;
@@ -172,7 +172,7 @@ export function createBundleOperations(context: StoreContext): BundleStore {
 function groupByRun(rows: readonly (readonly unknown[])[]): Map<string, (readonly unknown[])[]> {
   const groups = new Map<string, (readonly unknown[])[]>();
   for (const row of rows) {
-    const runId = String(row[0]);
+    const runId = textOf(row[0]);
     const group = groups.get(runId);
     if (group === undefined) groups.set(runId, [row]);
     else group.push(row);

@@ -3,7 +3,7 @@ import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import type { Connection } from "./connection.ts";
+import { textOf, type Connection } from "./connection.ts";
 import { jsonBytes, limitTo, listOf, pick } from "./fragments.ts";
 import {
   defineStatement,
@@ -28,12 +28,33 @@ type PageArgument = "runIds" | "afterRunId" | "afterKey" | "limit";
 export function createChildReaders(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const { stepExecutions: steps, stepOutputs: outputs, workflowState: state } = tables;
   return {
-    steps: createReader(steps, codecs.step.properties, [steps.runId, steps.stepId], [steps.input, steps.error], "stepId"),
-    outputs: createReader(outputs, codecs.output.properties, [outputs.runId, outputs.stepId], [outputs.output], "stepId"),
-    state: createReader(state, codecs.state.properties, [state.runId, state.key], [state.value], "key"),
+    steps: createReader(
+      steps,
+      codecs.step.properties,
+      [steps.runId, steps.stepId],
+      [steps.input, steps.error],
+      "stepId",
+    ),
+    outputs: createReader(
+      outputs,
+      codecs.output.properties,
+      [outputs.runId, outputs.stepId],
+      [outputs.output],
+      "stepId",
+    ),
+    state: createReader(
+      state,
+      codecs.state.properties,
+      [state.runId, state.key],
+      [state.value],
+      "key",
+    ),
   };
 
-  function createReader<Table extends SQLiteTable, Property extends keyof Table["_"]["columns"] & string>(
+  function createReader<
+    Table extends SQLiteTable,
+    Property extends keyof Table["_"]["columns"] & string,
+  >(
     table: Table,
     properties: readonly Property[],
     [runId, key]: readonly [SQLiteColumn, SQLiteColumn],
@@ -85,19 +106,32 @@ export async function readChildren(
   runIds: readonly string[],
 ): Promise<(readonly unknown[])[][]> {
   const found: (readonly unknown[])[][] = readers.map(() => []);
-  let open = readers.map((reader, index) => ({ reader, index, after: null as [string, string] | null }));
+  let open = readers.map((reader, index) => ({
+    reader,
+    index,
+    after: null as [string, string] | null,
+  }));
   while (open.length > 0) {
-    // oxlint-disable-next-line no-await-in-loop -- each page continues the one before
-    const results = await connection.read(open.map(({ reader, after }) => reader.page(runIds, after)));
+    // Each page continues the one before.
+    const results = await connection.read(
+      open.map(({ reader, after }) => reader.page(runIds, after)),
+    );
     open = open.flatMap(({ reader, index }, position) => {
       const rows = results[position]?.rows ?? [];
       const fitting = rows.filter((row, place) => place === 0 || row.at(-1) === 1);
       found[index]?.push(...fitting);
       const last = fitting.at(-1);
-      const complete = last === undefined || (fitting.length === rows.length && rows.length < maxRowsPerPage);
+      const complete =
+        last === undefined || (fitting.length === rows.length && rows.length < maxRowsPerPage);
       if (complete) return [];
       const [runIdIndex, keyIndex] = reader.keyIndexes;
-      return [{ reader, index, after: [String(last[runIdIndex]), String(last[keyIndex])] as [string, string] }];
+      return [
+        {
+          reader,
+          index,
+          after: [textOf(last[runIdIndex]), textOf(last[keyIndex])] as [string, string],
+        },
+      ];
     });
   }
   return found;

@@ -1,10 +1,26 @@
-import { and, asc, eq, getTableColumns, inArray, isNull, lte, or, sql, type SQL } from "drizzle-orm";
+import {
+  and,
+  asc,
+  eq,
+  getTableColumns,
+  inArray,
+  isNull,
+  lte,
+  or,
+  sql,
+  type SQL,
+} from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { jsonBytes, limitTo, listOf, pick } from "./fragments.ts";
 import { summaryProperties } from "./run-statements.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 /** Details of a claimed run up to this size come with the claim; larger ones are fetched by themselves. */
 const inlineDetailBytes = 1024;
@@ -84,7 +100,9 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
               ...pick(runs, properties),
               error: inline(columns.error).as("error"),
               tags: inline(columns.tags).as("tags"),
-              oversize: sql<number>`${details} > ${sql.raw(String(inlineDetailBytes))}`.as("oversize"),
+              oversize: sql<number>`${details} > ${sql.raw(String(inlineDetailBytes))}`.as(
+                "oversize",
+              ),
             });
         }),
     ),

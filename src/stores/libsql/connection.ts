@@ -33,3 +33,8 @@ export interface Connection {
 export class GuardFailedError extends Error {
   override readonly name = "GuardFailedError";
 }
+
+/** A cell of a key: keys are text in every row that the stores write. */
+export function textOf(cell: unknown): string {
+  return typeof cell === "string" ? cell : "";
+}

@@ -30,7 +30,10 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
   const has = (pattern: RegExp) => symptoms.codes.some((code) => pattern.test(code));
   const says = (pattern: RegExp) => pattern.test(symptoms.messages);
 
-  if (has(/^SQLITE_(BUSY|LOCKED)/) || says(/database (table )?is locked|SQL statements in progress/)) {
+  if (
+    has(/^SQLITE_(BUSY|LOCKED)/) ||
+    says(/database (table )?is locked|SQL statements in progress/)
+  ) {
     return new StoreBusyError("the database is locked by another connection", options);
   }
   if (has(/^CLIENT_CLOSED$/) || says(/client is closed/i)) return new StoreClosedError(options);
@@ -40,7 +43,10 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
       options,
     );
   }
-  if (has(/^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED)$/) || says(/no transaction is active/)) {
+  if (
+    has(/^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED)$/) ||
+    says(/no transaction is active/)
+  ) {
     return failure("the server ended the transaction: it has 5 seconds", "none", true);
   }
   if (symptoms.status === 401 || symptoms.status === 403 || has(/^AUTH_/)) {
@@ -52,11 +58,22 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
   }
   const fault = localFaults.find(({ code }) => has(code));
   if (fault !== undefined) return failure(fault.reason, "none", false);
-  if (has(/^(E[A-Z]+|UND_ERR_\w+|HRANA_WEBSOCKET_ERROR|HRANA_CLOSED_ERROR)$/) || says(/fetch failed/)) {
-    return failure("the connection to the server failed", attempt === "write" ? "unknown" : "none", true);
+  if (
+    has(/^(E[A-Z]+|UND_ERR_\w+|HRANA_WEBSOCKET_ERROR|HRANA_CLOSED_ERROR)$/) ||
+    says(/fetch failed/)
+  ) {
+    return failure(
+      "the connection to the server failed",
+      attempt === "write" ? "unknown" : "none",
+      true,
+    );
   }
   const [code] = symptoms.codes;
-  return failure(`the database refused a statement${code === undefined ? "" : ` (${code})`}`, "none", false);
+  return failure(
+    `the database refused a statement${code === undefined ? "" : ` (${code})`}`,
+    "none",
+    false,
+  );
 
   function failure(
     reason: string,
@@ -68,7 +85,10 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
 }
 
 const localFaults = [
-  { code: /^SQLITE_NOTADB/, reason: "the file is not a database, or its encryption key is another" },
+  {
+    code: /^SQLITE_NOTADB/,
+    reason: "the file is not a database, or its encryption key is another",
+  },
   { code: /^SQLITE_CORRUPT/, reason: "the database file is corrupt" },
   { code: /^SQLITE_FULL/, reason: "the disk is full" },
   { code: /^SQLITE_READONLY/, reason: "the database is read-only" },

@@ -86,10 +86,9 @@ export class ExclusiveConnection implements Connection {
   async #begin(): Promise<Transaction> {
     const deadline = Date.now() + busyTimeoutMs;
     for (let attempt = 0; ; attempt++) {
-      // oxlint-disable-next-line no-await-in-loop -- each try follows the failure of the one before
+      // Each try follows the failure of the one before.
       const transaction = await this.#client.transaction("deferred");
       try {
-        // oxlint-disable-next-line no-await-in-loop
         await transaction.executeMultiple("commit; begin immediate");
         return transaction;
       } catch (error) {
@@ -97,7 +96,6 @@ export class ExclusiveConnection implements Connection {
         const translated = translateError(error, "write");
         if (!(translated instanceof StoreBusyError) || Date.now() > deadline) throw translated;
         const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
-        // oxlint-disable-next-line no-await-in-loop
         await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
     }

@@ -4,10 +4,10 @@ import type { WorkflowTables } from "../../schema/tables.ts";
 import type { ArgumentReference, Database } from "./statement.ts";
 
 /** The columns of `properties`, in their order: rows come back as arrays in this order. */
-export function pick<Table extends SQLiteTable, Property extends keyof Table["_"]["columns"] & string>(
-  table: Table,
-  properties: readonly Property[],
-): Pick<Table["_"]["columns"], Property> {
+export function pick<
+  Table extends SQLiteTable,
+  Property extends keyof Table["_"]["columns"] & string,
+>(table: Table, properties: readonly Property[]): Pick<Table["_"]["columns"], Property> {
   const columns = getTableColumns(table);
   return Object.fromEntries(properties.map((name) => [name, columns[name]])) as Pick<
     Table["_"]["columns"],
@@ -64,4 +64,3 @@ export function runExists(
 export function rowIf(values: readonly SQL[], condition: SQL): SQL {
   return sql`select ${sql.join([...values], sql`, `)} where ${condition}`;
 }
-

@@ -40,7 +40,10 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
 
     /** Fails when the worker does not hold the run. */
     fenced: defineStatement(db, (target, argument: ArgumentReference<"runId" | "workerId">) =>
-      failIf(target, sql`not ${runExists(target, tables, argument("runId"), argument("workerId"))}`),
+      failIf(
+        target,
+        sql`not ${runExists(target, tables, argument("runId"), argument("workerId"))}`,
+      ),
     ),
   };
 }

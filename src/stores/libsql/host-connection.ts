@@ -37,7 +37,9 @@ export class HostConnection implements Connection {
       });
     } catch (error) {
       // Drizzle lets the error of a failing rollback hide the one that led to it.
-      throw failure === null ? translateError(error, "read") : (failure as { error: unknown }).error;
+      throw failure === null
+        ? translateError(error, "read")
+        : (failure as { error: unknown }).error;
     } finally {
       this.#nested = false;
     }
@@ -49,7 +51,6 @@ export class HostConnection implements Connection {
     try {
       for (const statement of statements) {
         // One after the other: a later statement asks what an earlier one changed.
-        // oxlint-disable-next-line no-await-in-loop
         results.push(resultOf(await this.#transaction.run(statement.build(this.#transaction))));
       }
     } catch (error) {

@@ -10,6 +10,7 @@ import {
 import { planRelease } from "../../model/changes.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { LeaseStore } from "../../store/leases.ts";
+import { textOf } from "./connection.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
 import { firstRow, readRows, type StoreContext } from "./store-context.ts";
@@ -37,8 +38,8 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     const runs: WorkflowRunSummary[] = [];
     for (const row of claimed?.rows ?? []) {
       try {
-        // oxlint-disable-next-line no-await-in-loop -- rare: only where the details were too large to come along
-        const cells = row.at(-1) === 1 ? await readSummary(String(row[runIdIndex])) : row;
+        // Rare: only where the details were too large to come along.
+        const cells = row.at(-1) === 1 ? await readSummary(textOf(row[runIdIndex])) : row;
         if (cells !== null) runs.push(codecs.run.decodeCells(summary, cells));
       } catch (error) {
         // A run that cannot be read must not cost the worker the others. It stays leased; lists name it.

@@ -70,7 +70,10 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     this.db = db;
     this.#shared = shared;
     this.#gate = gate;
-    this.statements = createBuilders({ ...shared, perform: (_signal, operation) => operation() }, db);
+    this.statements = createBuilders(
+      { ...shared, perform: (_signal, operation) => operation() },
+      db,
+    );
   }
 
   /**
@@ -131,7 +134,9 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
       });
     } catch (error) {
       // Drizzle lets the error of a failing rollback hide the one that led to it.
-      throw failure === null ? translateError(error, "write") : (failure as { error: unknown }).error;
+      throw failure === null
+        ? translateError(error, "write")
+        : (failure as { error: unknown }).error;
     }
   }
 
@@ -148,10 +153,10 @@ class StoreGate implements Gate {
   #open = true;
   #checked = false;
   #checking: Promise<void> | null = null;
-  readonly #checkDatabase: () => Promise<void>;
+  readonly #makeCheck: () => Promise<void>;
 
-  constructor(checkDatabase: () => Promise<void>) {
-    this.#checkDatabase = checkDatabase;
+  constructor(makeCheck: () => Promise<void>) {
+    this.#makeCheck = makeCheck;
   }
 
   checkOpen(): void {
@@ -164,7 +169,7 @@ class StoreGate implements Gate {
 
   /** A failed check is made anew by the next operation: the app may have migrated meanwhile. */
   check(): Promise<void> {
-    this.#checking ??= this.#checkDatabase().then(
+    this.#checking ??= this.#makeCheck().then(
       () => this.skipCheck(),
       (error: unknown) => {
         this.#checking = null;
@@ -216,7 +221,9 @@ function contextOf(
 
 function connect(client: Client): Connection {
   if (isLocalClient(client)) return new LocalConnection(client);
-  return client.protocol === "file" ? new ExclusiveConnection(client) : new RemoteConnection(client);
+  return client.protocol === "file"
+    ? new ExclusiveConnection(client)
+    : new RemoteConnection(client);
 }
 
 /** @throws {UnsupportedError} {SchemaOutOfDateError} */

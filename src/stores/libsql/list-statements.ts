@@ -12,7 +12,12 @@ import {
   type FilterShape,
 } from "./run-filters.ts";
 import type { RunProperty } from "./run-statements.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 export interface ListShape extends FilterShape {
   readonly properties: readonly RunProperty[];
@@ -24,7 +29,13 @@ export interface ListShape extends FilterShape {
 export type ListArgument = FilterArgument | "afterCreatedAt" | "afterRunId" | "limit";
 
 /** Their bytes bound a page. */
-const jsonProperties = ["input", "output", "error", "context", "tags"] as const satisfies RunProperty[];
+const jsonProperties = [
+  "input",
+  "output",
+  "error",
+  "context",
+  "tags",
+] as const satisfies RunProperty[];
 
 export function createListStatements(db: Database, { workflowRuns: runs }: WorkflowTables) {
   return {
@@ -56,10 +67,16 @@ export function createListStatements(db: Database, { workflowRuns: runs }: Workf
             ? where(shape.statuses)
             : inArray(
                 runs.runId,
-                mergedKeys(unionAll(keysWith(first), keysWith(second), ...others.map(keysWith)), shape, argument),
+                mergedKeys(
+                  unionAll(keysWith(first), keysWith(second), ...others.map(keysWith)),
+                  shape,
+                  argument,
+                ),
               );
         const bytes = jsonBytes(
-          jsonProperties.filter((name) => shape.properties.includes(name)).map((name) => runs[name]),
+          jsonProperties
+            .filter((name) => shape.properties.includes(name))
+            .map((name) => runs[name]),
         );
         const page = target
           .select({ ...pick(runs, shape.properties), bytes: bytes.as("json_bytes") })
@@ -97,7 +114,10 @@ function columnsOf<Source, Property extends keyof Source>(
   source: Source,
   properties: readonly Property[],
 ): Pick<Source, Property> {
-  return Object.fromEntries(properties.map((name) => [name, source[name]])) as Pick<Source, Property>;
+  return Object.fromEntries(properties.map((name) => [name, source[name]])) as Pick<
+    Source,
+    Property
+  >;
 }
 
 function listKey(shape: ListShape): string {

@@ -1,8 +1,27 @@
-import { and, asc, count, eq, inArray, isNotNull, isNull, lt, max, min, notExists, sql, type SQL } from "drizzle-orm";
+import {
+  and,
+  asc,
+  count,
+  eq,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  max,
+  min,
+  notExists,
+  sql,
+  type SQL,
+} from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { jsonBytes, limitTo, listOf } from "./fragments.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 type CandidateArgument =
   | "statuses"
@@ -19,7 +38,12 @@ type OrphanArgument = "afterRunId" | "afterKey" | "limit";
 export const walkedRows = 5000;
 
 export function createMaintenanceStatements(db: Database, tables: WorkflowTables) {
-  const { workflowRuns: runs, stepExecutions: steps, stepOutputs: outputs, workflowState: state } = tables;
+  const {
+    workflowRuns: runs,
+    stepExecutions: steps,
+    stepOutputs: outputs,
+    workflowState: state,
+  } = tables;
 
   /** What a run must be to be deleted; checked once more when it is. `kept` maps a workflow to its oldest kept run. */
   const prunable = (
@@ -36,7 +60,10 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
     );
 
   const ownedBy = (target: Database, runId: SQLiteColumn) =>
-    target.select({ one: sql`1` }).from(runs).where(eq(runs.runId, runId));
+    target
+      .select({ one: sql`1` })
+      .from(runs)
+      .where(eq(runs.runId, runId));
 
   const childKeys = [
     { table: steps, key: steps.stepId, runId: steps.runId },
@@ -55,13 +82,19 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
             runId: runs.runId,
             place: sql<number>`row_number() over (partition by ${runs.workflowId}
               order by ${runs.createdAt} desc, ${runs.runId} desc)`.as("place"),
-            count: sql<number>`count(*) over (partition by ${runs.workflowId})`.as("runs_of_workflow"),
+            count: sql<number>`count(*) over (partition by ${runs.workflowId})`.as(
+              "runs_of_workflow",
+            ),
           })
           .from(runs)
           .where(ofWorkflow ? eq(runs.workflowId, argument("workflowId")) : undefined)
           .as("ranked");
         return target
-          .select({ workflowId: ranked.workflowId, createdAt: ranked.createdAt, runId: ranked.runId })
+          .select({
+            workflowId: ranked.workflowId,
+            createdAt: ranked.createdAt,
+            runId: ranked.runId,
+          })
           .from(ranked)
           .where(eq(ranked.place, sql`min(${argument("keepLast")}, ${ranked.count})`));
       }),
@@ -113,21 +146,24 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
         const going = target
           .select({ runId: runs.runId })
           .from(runs)
-          .where(and(inArray(runs.runId, listOf(argument("runIds"))), prunable(argument, ofWorkflow)));
+          .where(
+            and(inArray(runs.runId, listOf(argument("runIds"))), prunable(argument, ofWorkflow)),
+          );
         const from = (table: SQLiteTable, runId: SQLiteColumn, value: SQL) =>
           sql<number>`(select coalesce(${value}, 0) from ${table} where ${runId} in ${going})`;
-        const bytes = (...json: SQLiteColumn[]) => sql`sum(${jsonBytes(json)})`;
         const rows = sql`count(*)`;
-        return target.select({
-          runs: from(runs, runs.runId, rows),
-          steps: from(steps, steps.runId, rows),
-          outputs: from(outputs, outputs.runId, rows),
-          state: from(state, state.runId, rows),
-          bytes: sql<number>`${from(runs, runs.runId, bytes(runs.input, runs.output, runs.error, runs.context, runs.tags))}
-            + ${from(steps, steps.runId, bytes(steps.input, steps.error))}
-            + ${from(outputs, outputs.runId, bytes(outputs.output))}
-            + ${from(state, state.runId, bytes(state.value))}`,
-        }).from(sql`(select 1)`);
+        return target
+          .select({
+            runs: from(runs, runs.runId, rows),
+            steps: from(steps, steps.runId, rows),
+            outputs: from(outputs, outputs.runId, rows),
+            state: from(state, state.runId, rows),
+            bytes: sql<number>`${from(runs, runs.runId, sumOfBytes(runs.input, runs.output, runs.error, runs.context, runs.tags))}
+            + ${from(steps, steps.runId, sumOfBytes(steps.input, steps.error))}
+            + ${from(outputs, outputs.runId, sumOfBytes(outputs.output))}
+            + ${from(state, state.runId, sumOfBytes(state.value))}`,
+          })
+          .from(sql`(select 1)`);
       }),
     ),
 
@@ -136,7 +172,9 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       defineStatement(db, (target, argument: ArgumentReference<CandidateArgument | "runIds">) =>
         target
           .delete(runs)
-          .where(and(inArray(runs.runId, listOf(argument("runIds"))), prunable(argument, ofWorkflow))),
+          .where(
+            and(inArray(runs.runId, listOf(argument("runIds"))), prunable(argument, ofWorkflow)),
+          ),
       ),
     ),
 
@@ -153,7 +191,9 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       delete: defineStatement(db, (target, argument: ArgumentReference<"runIds">) =>
         target
           .delete(table)
-          .where(and(inArray(runId, listOf(argument("runIds"))), notExists(ownedBy(target, runId)))),
+          .where(
+            and(inArray(runId, listOf(argument("runIds"))), notExists(ownedBy(target, runId))),
+          ),
       ),
     })),
 
@@ -169,8 +209,12 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
         .from(sql`(select 1)`),
     ),
 
-    oldestRun: defineStatement(db, (target) => target.select({ at: min(runs.createdAt) }).from(runs)),
-    newestRun: defineStatement(db, (target) => target.select({ at: max(runs.createdAt) }).from(runs)),
+    oldestRun: defineStatement(db, (target) =>
+      target.select({ at: min(runs.createdAt) }).from(runs),
+    ),
+    newestRun: defineStatement(db, (target) =>
+      target.select({ at: max(runs.createdAt) }).from(runs),
+    ),
 
     /** Pages, free pages, bytes of a page. */
     pages: defineStatement(db, (target) =>
@@ -183,4 +227,8 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
         .from(sql`(select 1)`),
     ),
   };
+}
+
+function sumOfBytes(...json: SQLiteColumn[]): SQL {
+  return sql`sum(${jsonBytes(json)})`;
 }

@@ -4,6 +4,7 @@ import { parsePrunePolicy } from "../../model/retention.ts";
 import type { Cell } from "../../schema/row-codec.ts";
 import type { MaintenanceStore, StoreStats } from "../../store/maintenance.ts";
 import { GorkflowError } from "../../errors.ts";
+import { textOf } from "./connection.ts";
 import { walkedRows } from "./maintenance-statements.ts";
 import { readRows, type StoreContext } from "./store-context.ts";
 
@@ -73,8 +74,8 @@ export function createMaintenanceOperations(
     );
     return Object.fromEntries(
       rows.map(([workflowId, createdAt, runId]) => [
-        String(workflowId),
-        [Number(createdAt), String(runId)],
+        textOf(workflowId),
+        [Number(createdAt), textOf(runId)],
       ]),
     );
   }
@@ -91,10 +92,10 @@ export function createMaintenanceOperations(
         connection,
         completed.bind({ ...criteria, ...after, limit: policy.batchSize }),
       );
-      if (rows.length > 0) yield rows.map(([runId]) => String(runId));
+      if (rows.length > 0) yield rows.map(([runId]) => textOf(runId));
       const last = rows.at(-1);
       if (last === undefined || rows.length < policy.batchSize) break;
-      after = { afterTime: Number(last[1]), afterRunId: String(last[0]) };
+      after = { afterTime: Number(last[1]), afterRunId: textOf(last[0]) };
     }
     const walk = statements.maintenance.walkStatus(ofWorkflow);
     for (const status of policy.statuses) {
@@ -104,13 +105,13 @@ export function createMaintenanceOperations(
           connection,
           walk.bind({ ...criteria, ...after, status, limit: walkedRows }),
         );
-        const going = rows.filter(([, , goes]) => goes === 1).map(([runId]) => String(runId));
+        const going = rows.filter(([, , goes]) => goes === 1).map(([runId]) => textOf(runId));
         for (let start = 0; start < going.length; start += policy.batchSize) {
           yield going.slice(start, start + policy.batchSize);
         }
         const last = rows.at(-1);
         if (last === undefined || rows.length < walkedRows) break;
-        after = { afterTime: Number(last[1]), afterRunId: String(last[0]) };
+        after = { afterTime: Number(last[1]), afterRunId: textOf(last[0]) };
         await nextTurn();
       }
     }
@@ -125,13 +126,13 @@ export function createMaintenanceOperations(
         const rows = await readRows(connection, walk.bind({ ...after, limit: walkedRows }));
         const orphaned = rows.filter(([, , flag]) => flag === 1);
         if (orphaned.length > 0) {
-          const runIds = JSON.stringify([...new Set(orphaned.map(([runId]) => String(runId)))]);
+          const runIds = JSON.stringify([...new Set(orphaned.map(([runId]) => textOf(runId)))]);
           if (policy.dryRun) removed += orphaned.length;
           else removed += (await connection.write([remove.bind({ runIds })]))[0]?.changes ?? 0;
         }
         const last = rows.at(-1);
         if (last === undefined || rows.length < walkedRows) break;
-        after = { afterRunId: String(last[0]), afterKey: String(last[1]) };
+        after = { afterRunId: textOf(last[0]), afterKey: textOf(last[1]) };
         await nextTurn();
       }
     }

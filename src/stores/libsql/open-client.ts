@@ -16,7 +16,9 @@ export async function openClient(options: ParsedOpenOptions): Promise<Client> {
         syncUrl,
         ...(authToken !== undefined && { authToken }),
         ...(encryptionKey !== undefined && { encryptionKey }),
-        ...(options.syncIntervalSeconds !== undefined && { syncInterval: options.syncIntervalSeconds }),
+        ...(options.syncIntervalSeconds !== undefined && {
+          syncInterval: options.syncIntervalSeconds,
+        }),
       });
       await client.sync();
       return client;

@@ -3,7 +3,12 @@ import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepOutput } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { pick, rowIf, runExists } from "./fragments.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 export type OutputProperty = keyof StepOutput & string;
 
@@ -16,22 +21,29 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
     save: statementFamily(
       (shape: { readonly fenced: boolean }) => String(shape.fenced),
       ({ fenced }) =>
-        defineStatement(db, (target, argument: ArgumentReference<OutputProperty | "whereWorkerId">) =>
-          target
-            .insert(outputs)
-            .select(
-              rowIf(
-                properties.map(argument),
-                runExists(target, tables, argument("runId"), fenced ? argument("whereWorkerId") : null),
-              ),
-            )
-            .onConflictDoUpdate({
-              target: [outputs.runId, outputs.stepId],
-              set: {
-                output: sql.raw(`excluded.${outputs.output.name}`),
-                updatedAt: sql.raw(`excluded.${outputs.updatedAt.name}`),
-              },
-            }),
+        defineStatement(
+          db,
+          (target, argument: ArgumentReference<OutputProperty | "whereWorkerId">) =>
+            target
+              .insert(outputs)
+              .select(
+                rowIf(
+                  properties.map(argument),
+                  runExists(
+                    target,
+                    tables,
+                    argument("runId"),
+                    fenced ? argument("whereWorkerId") : null,
+                  ),
+                ),
+              )
+              .onConflictDoUpdate({
+                target: [outputs.runId, outputs.stepId],
+                set: {
+                  output: sql.raw(`excluded.${outputs.output.name}`),
+                  updatedAt: sql.raw(`excluded.${outputs.updatedAt.name}`),
+                },
+              }),
         ),
     ),
 
@@ -45,7 +57,9 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
     insert: defineStatement(db, (target, argument: ArgumentReference<OutputProperty>) =>
       target
         .insert(outputs)
-        .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null))),
+        .select(
+          rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)),
+        ),
     ),
   };
 }

@@ -4,17 +4,34 @@ import { parseFenceOptions, parseOptions } from "../../model/options.ts";
 import { checkFence } from "../../model/transitions.ts";
 import type { OutputStore } from "../../store/outputs.ts";
 import { runGuardProperties } from "./run-statements.ts";
-import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+import {
+  carryOut,
+  firstRow,
+  readRows,
+  type PlannedWrite,
+  type StoreContext,
+} from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
 export function createOutputPlans({ codecs, statements, clock }: StoreContext) {
   return {
-    saveStepOutput(run: string, step: string, output: unknown, options?: unknown): PlannedWrite<void> {
+    saveStepOutput(
+      run: string,
+      step: string,
+      output: unknown,
+      options?: unknown,
+    ): PlannedWrite<void> {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
       const { workerId } = parseFenceOptions(options);
       const now = clock();
-      const encoded = codecs.output.encode({ runId, stepId, output, createdAt: now, updatedAt: now });
+      const encoded = codecs.output.encode({
+        runId,
+        stepId,
+        output,
+        createdAt: now,
+        updatedAt: now,
+      });
       return {
         write: statements.outputs
           .save({ fenced: workerId !== undefined })

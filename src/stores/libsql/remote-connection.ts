@@ -70,7 +70,7 @@ export class RemoteConnection implements Connection {
     // Calls of the same turn of the event loop are one batch from the first.
     await Promise.resolve();
     while (this.#queue.length > 0) {
-      // oxlint-disable-next-line no-await-in-loop -- one batch at a time keeps the order
+      // One batch at a time keeps the order.
       await this.#sendGroups(this.#nextGroups());
     }
     this.#sending = false;
@@ -106,7 +106,6 @@ export class RemoteConnection implements Connection {
       if (only !== undefined && others.length > 0 && isStatementFailure(error)) {
         // The batch is undone. One group spoiled it for all: each goes by itself.
         for (const group of groups) {
-          // oxlint-disable-next-line no-await-in-loop -- in order
           await this.#sendGroups([group]);
         }
         return;

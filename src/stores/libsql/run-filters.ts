@@ -17,7 +17,12 @@ export interface FilterShape {
   readonly createdBefore: boolean;
 }
 
-export type FilterArgument = "workflowId" | "resourceId" | "tags" | "createdAfter" | "createdBefore";
+export type FilterArgument =
+  | "workflowId"
+  | "resourceId"
+  | "tags"
+  | "createdAfter"
+  | "createdBefore";
 
 export function filterShape(filter: ParsedRunFilter): FilterShape {
   return {

@@ -4,12 +4,23 @@ import type { RowCodecs } from "../../schema/row-codecs.ts";
 import { payloadColumns, type WorkflowRun } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { argumentsFor, pick } from "./fragments.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 export type RunProperty = keyof WorkflowRun & string;
 
 /** What a change of a run is checked against. */
-export const runGuardProperties = ["runId", "status", "revision", "workerId", "leaseExpiresAt"] as const;
+export const runGuardProperties = [
+  "runId",
+  "status",
+  "revision",
+  "workerId",
+  "leaseExpiresAt",
+] as const;
 
 const payloads: ReadonlySet<string> = new Set(payloadColumns);
 
@@ -39,17 +50,19 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     insert: defineStatement<RunProperty, ReturnType<typeof buildInsert>>(db, buildInsert),
 
     /** The run that has the key, if the insert just before found it taken. */
-    findByIdempotencyKey: defineStatement(db, (target, argument: ArgumentReference<"workflowId" | "idempotencyKey">) =>
-      target
-        .select(pick(runs, properties))
-        .from(runs)
-        .where(
-          and(
-            eq(runs.workflowId, argument("workflowId")),
-            eq(runs.idempotencyKey, argument("idempotencyKey")),
-            sql`changes() = 0`,
+    findByIdempotencyKey: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"workflowId" | "idempotencyKey">) =>
+        target
+          .select(pick(runs, properties))
+          .from(runs)
+          .where(
+            and(
+              eq(runs.workflowId, argument("workflowId")),
+              eq(runs.idempotencyKey, argument("idempotencyKey")),
+              sql`changes() = 0`,
+            ),
           ),
-        ),
     ),
 
     get: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
@@ -57,7 +70,10 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     ),
 
     getSummary: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
-      target.select(pick(runs, summaryProperties(codecs))).from(runs).where(byId(argument)),
+      target
+        .select(pick(runs, summaryProperties(codecs)))
+        .from(runs)
+        .where(byId(argument)),
     ),
 
     getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
@@ -107,11 +123,13 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     ),
 
     /** As `release`, and leaves everything but the lease alone. */
-    extendLease: defineStatement(db, (target, argument: ArgumentReference<"runId" | "workerId" | "leaseExpiresAt">) =>
-      target
-        .update(runs)
-        .set({ leaseExpiresAt: argument("leaseExpiresAt") })
-        .where(leasedBy(argument("runId"), argument("workerId"))),
+    extendLease: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"runId" | "workerId" | "leaseExpiresAt">) =>
+        target
+          .update(runs)
+          .set({ leaseExpiresAt: argument("leaseExpiresAt") })
+          .where(leasedBy(argument("runId"), argument("workerId"))),
     ),
 
     delete: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>

@@ -15,7 +15,13 @@ import type { RunStatus } from "../../statuses.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
-import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+import {
+  carryOut,
+  firstRow,
+  readRows,
+  type PlannedWrite,
+  type StoreContext,
+} from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
 export function createRunPlans({ codecs, statements, clock }: StoreContext) {
@@ -42,7 +48,11 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
       };
     },
 
-    updateRun(id: string, changes: RunChanges, options?: unknown): PlannedWrite<WorkflowRunSummary> {
+    updateRun(
+      id: string,
+      changes: RunChanges,
+      options?: unknown,
+    ): PlannedWrite<WorkflowRunSummary> {
       const runId = parseId(id, "runId");
       const { expectedRevision, workerId } = parseRevisionOptions(options);
       const { set, setOnce } = planRunUpdate(changes, clock());
@@ -68,7 +78,12 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
     reopenRun(id: string): PlannedWrite<WorkflowRunSummary> {
       const runId = parseId(id, "runId");
       const set = planReopen(clock());
-      const shape = { set: Object.keys(set) as RunProperty[], setOnce: [], fenced: false, revised: false };
+      const shape = {
+        set: Object.keys(set) as RunProperty[],
+        setOnce: [],
+        fenced: false,
+        revised: false,
+      };
       return changeOf(
         runId,
         statements.runs.reopen(shape).bind({

@@ -3,7 +3,12 @@ import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowState } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { pick, rowIf, runExists } from "./fragments.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 export type StateProperty = keyof WorkflowState & string;
 
@@ -45,9 +50,12 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
               .set(replacement)
               .where(and(byKey(argument), eq(state.revision, argument("whereRevision")), mayWrite));
           }
-          const insert = target
-            .insert(state)
-            .select(rowIf(properties.map((name) => argument(name)), mayWrite));
+          const insert = target.insert(state).select(
+            rowIf(
+              properties.map((name) => argument(name)),
+              mayWrite,
+            ),
+          );
           return demand === "absent"
             ? insert.onConflictDoNothing()
             : insert.onConflictDoUpdate({ target: [state.runId, state.key], set: replacement });
@@ -70,24 +78,28 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
     delete: statementFamily(
       (shape: { readonly fenced: boolean }) => String(shape.fenced),
       ({ fenced }) =>
-        defineStatement(db, (target, argument: ArgumentReference<"runId" | "key" | "whereWorkerId">) =>
-          target
-            .delete(state)
-            .where(
-              and(
-                byKey(argument),
-                fenced
-                  ? runExists(target, tables, argument("runId"), argument("whereWorkerId"))
-                  : undefined,
+        defineStatement(
+          db,
+          (target, argument: ArgumentReference<"runId" | "key" | "whereWorkerId">) =>
+            target
+              .delete(state)
+              .where(
+                and(
+                  byKey(argument),
+                  fenced
+                    ? runExists(target, tables, argument("runId"), argument("whereWorkerId"))
+                    : undefined,
+                ),
               ),
-            ),
         ),
     ),
 
     insert: defineStatement(db, (target, argument: ArgumentReference<StateProperty>) =>
       target
         .insert(state)
-        .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null))),
+        .select(
+          rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)),
+        ),
     ),
   };
 }

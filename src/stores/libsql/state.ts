@@ -4,7 +4,13 @@ import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../mod
 import { checkFence, checkStateRevision } from "../../model/transitions.ts";
 import type { StateStore } from "../../store/state.ts";
 import { readChildren } from "./child-statements.ts";
-import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+import {
+  carryOut,
+  firstRow,
+  readRows,
+  type PlannedWrite,
+  type StoreContext,
+} from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
 export function createStatePlans({ codecs, statements, clock }: StoreContext) {
@@ -48,7 +54,9 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
       const { workerId } = parseFenceOptions(options);
       const fenced = workerId !== undefined;
       return {
-        write: statements.state.delete({ fenced }).bind({ runId, key, whereWorkerId: workerId ?? null }),
+        write: statements.state
+          .delete({ fenced })
+          .bind({ runId, key, whereWorkerId: workerId ?? null }),
         inquiry: fenced ? [statements.state.getGuard.bind({ runId, key })] : [],
         guard: fenced ? statements.guards.fenced.bind({ runId, workerId }) : null,
         conclude(_changes, [found]) {
@@ -99,7 +107,11 @@ export function createStateOperations(context: StoreContext): StateStore {
       const runId = parseId(run, "runId");
       const { signal } = parseOptions(options);
       return perform(signal, async () => {
-        const [rows = []] = await readChildren(connection, [statements.bundles.children.state], [runId]);
+        const [rows = []] = await readChildren(
+          connection,
+          [statements.bundles.children.state],
+          [runId],
+        );
         const entries = rows.map((row) => codecs.state.decodeCells(codecs.state.properties, row));
         return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
       });

@@ -4,7 +4,12 @@ import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { argumentsFor, pick, rowIf, runExists } from "./fragments.ts";
-import { defineStatement, statementFamily, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 export type StepProperty = keyof StepExecution & string;
 
@@ -26,9 +31,7 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
     insert: defineStatement(db, (target, argument: ArgumentReference<StepProperty>) =>
       target
         .insert(steps)
-        .select(
-          rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)),
-        )
+        .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)))
         .onConflictDoNothing(),
     ),
 

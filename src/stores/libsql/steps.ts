@@ -15,7 +15,13 @@ import type { StepStore } from "../../store/steps.ts";
 import { readChildren } from "./child-statements.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import type { StepProperty } from "./step-statements.ts";
-import { carryOut, firstRow, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+import {
+  carryOut,
+  firstRow,
+  readRows,
+  type PlannedWrite,
+  type StoreContext,
+} from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
 export function createStepPlans({ codecs, statements, clock }: StoreContext) {
@@ -117,7 +123,11 @@ export function createStepOperations(context: StoreContext): StepStore {
       const runId = parseId(run, "runId");
       const { signal } = parseOptions(options);
       return perform(signal, async () => {
-        const [rows = []] = await readChildren(connection, [statements.bundles.children.steps], [runId]);
+        const [rows = []] = await readChildren(
+          connection,
+          [statements.bundles.children.steps],
+          [runId],
+        );
         return rows
           .map((row) => codecs.step.decodeCells(codecs.step.properties, row))
           .toSorted(compareSteps);

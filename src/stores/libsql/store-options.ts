@@ -12,7 +12,9 @@ export interface StoreOptions {
 const isObject = (value: unknown) => typeof value === "object" && value !== null;
 
 export const storeOptionsShape = {
-  tables: z.custom<WorkflowTables>(isObject, "must be the tables of createWorkflowTables").optional(),
+  tables: z
+    .custom<WorkflowTables>(isObject, "must be the tables of createWorkflowTables")
+    .optional(),
   clock: z.custom<Clock>((value) => typeof value === "function", "must be a function").optional(),
 };
 

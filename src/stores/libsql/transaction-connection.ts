@@ -6,7 +6,9 @@ import type { BoundStatement } from "./statement.ts";
 
 /** Where a transaction's statements go: in order, each by itself. */
 export interface StatementRunner {
-  run(statements: readonly (Statement & Partial<BoundStatement>)[]): Promise<readonly StatementResult[]>;
+  run(
+    statements: readonly (Statement & Partial<BoundStatement>)[],
+  ): Promise<readonly StatementResult[]>;
 }
 
 /**

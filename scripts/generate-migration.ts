@@ -1,0 +1,19 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { compiledModule, compileMigrations } from "./compile-migrations.ts";
+
+const folder = fileURLToPath(new URL("../drizzle", import.meta.url));
+const filesOf = () => readdirSync(folder).filter((name) => name.endsWith(".sql"));
+
+const options = process.argv.slice(2);
+if (!options.some((option) => option.startsWith("--name"))) {
+  throw new Error("every migration has a name: npm run db:generate -- --name add-something");
+}
+const before = filesOf().length;
+const { status } = spawnSync("drizzle-kit", ["generate", ...options], { stdio: "inherit" });
+// drizzle-kit exits with 0 whatever happened.
+if (status !== 0 || filesOf().length === before) {
+  throw new Error("drizzle-kit wrote no migration");
+}
+writeFileSync(compiledModule, compileMigrations());
