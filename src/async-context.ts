@@ -21,7 +21,10 @@ interface OpenTransaction {
 const storage: ContextStorage | null = createStorage();
 
 function createStorage(): ContextStorage | null {
-  const process: { getBuiltinModule?: (name: string) => unknown } | undefined = Reflect.get(globalThis, "process");
+  const process: { getBuiltinModule?: (name: string) => unknown } | undefined = Reflect.get(
+    globalThis,
+    "process",
+  );
   const hooks = process?.getBuiltinModule?.("node:async_hooks") as
     | { AsyncLocalStorage: new () => ContextStorage }
     | undefined;

@@ -258,7 +258,11 @@ export class CorruptRowError extends GorkflowError {
   readonly key: Readonly<Record<string, string>>;
   readonly column: string;
   constructor(
-    { table, key, column }: { table: string; key: Readonly<Record<string, string>>; column: string },
+    {
+      table,
+      key,
+      column,
+    }: { table: string; key: Readonly<Record<string, string>>; column: string },
     options?: ErrorOptions,
   ) {
     const names = Object.entries(key).map(([name, value]) => `${name} ${value}`);

@@ -42,7 +42,10 @@ export async function readJournal(client: Client): Promise<AppliedMigration[] | 
   });
   if (exists.rows.length === 0) return null;
   const { rows } = await client.execute(`select hash, created_at from ${migrationsTable}`);
-  return rows.map((row) => ({ hash: String(row["hash"]), when: Number(row["created_at"]) }));
+  return rows.map((row) => ({
+    hash: typeof row[0] === "string" ? row[0] : "",
+    when: Number(row[1]),
+  }));
 }
 
 export function compare(applied: readonly AppliedMigration[]): MigrationStatus {

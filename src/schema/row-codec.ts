@@ -69,7 +69,7 @@ export function createRowCodec<Table extends SQLiteTable>(
     encode(row) {
       const encoded: Record<string, Cell> = {};
       for (const name in row) {
-        encoded[name] = codecOf(name as string as Property).encode(row[name]);
+        encoded[name] = codecOf(name).encode(row[name]);
       }
       return encoded as EncodedRow<typeof row>;
     },
@@ -81,7 +81,7 @@ export function createRowCodec<Table extends SQLiteTable>(
         if (value === undefined) throw corrupt(name, (key) => encoded[key]);
         row[name] = value;
       }
-      return row as Row;
+      return row;
     },
     decodeCells(names, cells) {
       const row: Record<string, unknown> = {};

@@ -14,8 +14,12 @@ function isText(value: unknown): value is string {
 
 function hasAtMost(text: string, characters: number): boolean {
   return (
-    text.length <= characters || (text.length <= 2 * characters && [...text].length <= characters)
+    text.length <= characters || (text.length <= 2 * characters && codePoints(text) <= characters)
   );
+}
+
+function codePoints(text: string): number {
+  return Array.from(text).length;
 }
 
 function isTags(value: unknown): value is Tags {

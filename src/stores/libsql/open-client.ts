@@ -7,7 +7,7 @@ import type { ParsedOpenOptions } from "./open-options.ts";
  * replicas. Each is loaded when it is needed, so that a remote store loads no native module.
  */
 export async function openClient(options: ParsedOpenOptions): Promise<Client> {
-  const { url, authToken, syncUrl, encryptionKey, durability, busyTimeoutMs } = options;
+  const { url, authToken, syncUrl, encryptionKey } = options;
   try {
     if (syncUrl !== undefined) {
       const { createClient } = await import("@libsql/client");
@@ -24,13 +24,8 @@ export async function openClient(options: ParsedOpenOptions): Promise<Client> {
       return client;
     }
     if (url === ":memory:" || url.startsWith("file:")) {
-      const { createClient } = await import("../../client/create-client.ts");
-      return createClient({
-        url,
-        ...(encryptionKey !== undefined && { encryptionKey }),
-        ...(durability !== undefined && { durability }),
-        ...(busyTimeoutMs !== undefined && { busyTimeoutMs }),
-      });
+      const { createClient } = await import("@libsql/client");
+      return createClient({ url, ...(encryptionKey !== undefined && { encryptionKey }) });
     }
     const { createClient } = await import("@libsql/client/web");
     return createClient({ url, ...(authToken !== undefined && { authToken }) });

@@ -55,7 +55,7 @@ export function defineStatement<Name extends string, Built extends Builder>(
         sql: compiled.sql,
         // Whatever is no placeholder is a constant that Drizzle has already encoded.
         args: compiled.params.map((param) =>
-          is(param, Placeholder) ? argumentOf(args, String(param.name)) : (param as Cell),
+          is(param, Placeholder) ? argumentOf(args, param.name) : (param as Cell),
         ),
         build: (target) => statement.build(target, args),
       };

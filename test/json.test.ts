@@ -1,0 +1,93 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { InvalidValueError } from "../src/errors.ts";
+import { encodeJson, utf8ByteLength } from "../src/json.ts";
+
+const encode = (value: unknown) => encodeJson(value, "input", 1000);
+
+function pathOf(value: unknown): string | null {
+  try {
+    encode(value);
+    return null;
+  } catch (error) {
+    if (error instanceof InvalidValueError) return error.path;
+    throw error;
+  }
+}
+
+describe("strict JSON", () => {
+  test("reads back equal to what was written", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        fc.pre(!JSON.stringify(value).includes("-0"));
+        expect(JSON.parse(encodeJson(value, "input", 1_000_000))).toEqual(value);
+      }),
+    );
+  });
+
+  const cycle: Record<string, unknown> = {};
+  cycle["self"] = { cycle };
+  const extra = Object.assign([1], { extra: 1 });
+
+  test.each<[string, unknown, string]>([
+    ["NaN", { items: [1, 2, Number.NaN] }, "input.items[2]"],
+    ["Infinity", Number.POSITIVE_INFINITY, "input"],
+    ["-0", [-0], "input[0]"],
+    ["a bigint", { a: 1n }, "input.a"],
+    ["a Date", { at: new Date(0) }, "input.at"],
+    ["a Map", { map: new Map() }, "input.map"],
+    ["a typed array", new Uint8Array(2), "input"],
+    ["a class instance", { error: new Error("x") }, "input.error"],
+    ["a function", { "not an identifier": () => 1 }, 'input["not an identifier"]'],
+    ["a symbol", { s: Symbol("s") }, "input.s"],
+    ["a symbol key", { [Symbol("s")]: 1 }, "input"],
+    [
+      "an accessor",
+      {
+        get a() {
+          return 1;
+        },
+      },
+      "input.a",
+    ],
+    ["a hidden property", Object.defineProperty({}, "a", { value: 1 }), "input.a"],
+    ["an array with holes", [1, , 2], "input"],
+    ["an array with properties", extra, "input"],
+    ["undefined at the top", undefined, "input"],
+    ["undefined in an array", [undefined], "input[0]"],
+    ["a cycle", cycle, "input.self.cycle"],
+  ])("refuses %s and names where it is", (_name, value, path) => {
+    expect(pathOf(value)).toBe(path);
+  });
+
+  test("drops an undefined property and keeps an own __proto__", () => {
+    expect(encode({ a: undefined, b: 1 })).toBe('{"b":1}');
+    const value: unknown = JSON.parse('{"__proto__": {"x": 1}}');
+    expect(JSON.parse(encode(value))).toEqual(value);
+    expect(encode(value)).toBe('{"__proto__":{"x":1}}');
+  });
+
+  test("refers to one value twice without calling it a cycle", () => {
+    const shared = { a: 1 };
+    expect(encode([shared, shared])).toBe('[{"a":1},{"a":1}]');
+  });
+
+  test("counts the limit in bytes of UTF-8, and allows it exactly", () => {
+    expect(encodeJson("é".repeat(4), "input", 10)).toBe(`"${"é".repeat(4)}"`);
+    expect(() => encodeJson("é".repeat(4), "input", 9)).toThrow(InvalidValueError);
+  });
+
+  test("refuses nesting that SQLite's JSON functions could not read", () => {
+    let value: unknown = 1;
+    for (let depth = 0; depth < 100_000; depth++) value = [value];
+    expect(() => encode(value)).toThrow(InvalidValueError);
+  });
+});
+
+test("measures text as TextEncoder does", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      expect(utf8ByteLength(text)).toBe(new TextEncoder().encode(text).length);
+    }),
+  );
+});

@@ -1,0 +1,56 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { InvalidArgumentError } from "../../src/errors.ts";
+import {
+  comparePositions,
+  compareText,
+  decodeCursor,
+  encodeCursor,
+} from "../../src/model/cursors.ts";
+
+const text = fc.string({ unit: "binary" });
+
+test("orders text as its UTF-8 bytes are ordered", () => {
+  fc.assert(
+    fc.property(text, text, (a, b) => {
+      fc.pre(a.isWellFormed() && b.isWellFormed());
+      expect(Math.sign(compareText(a, b))).toBe(
+        Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b))),
+      );
+    }),
+  );
+  expect(compareText("\uffff", "\u{10000}")).toBeLessThan(0);
+});
+
+test("orders runs by time first", () => {
+  const early = { createdAt: new Date(1), runId: "z" };
+  const late = { createdAt: new Date(2), runId: "a" };
+  expect(comparePositions(early, late)).toBeLessThan(0);
+  expect(comparePositions(late, { ...late, runId: "b" })).toBeLessThan(0);
+});
+
+test("a cursor gives back its position", () => {
+  fc.assert(
+    fc.property(text, fc.date({ noInvalidDate: true }), text, (runId, createdAt, query) => {
+      fc.pre(runId.isWellFormed());
+      const cursor = encodeCursor({ createdAt, runId }, query);
+      expect(cursor).toMatch(/^[\w-]+$/);
+      expect(decodeCursor(cursor, query)).toEqual({ createdAt, runId });
+    }),
+  );
+});
+
+test("refuses the cursor of another query, and what is no cursor", () => {
+  const cursor = encodeCursor({ createdAt: new Date(0), runId: "r" }, "one query");
+  expect(() => decodeCursor(cursor, "another")).toThrow(/another query/);
+  for (const bad of [
+    "",
+    "%%%",
+    btoa("nonsense"),
+    btoa("{}"),
+    btoa("[1]"),
+    btoa('["x", 1e99, "r"]'),
+  ]) {
+    expect(() => decodeCursor(bad, "one query"), bad).toThrow(InvalidArgumentError);
+  }
+});
