@@ -27,6 +27,8 @@ describe("strict JSON", () => {
 
   const cycle: Record<string, unknown> = {};
   cycle["self"] = { cycle };
+  const holes = [1];
+  holes[2] = 3;
   const extra = Object.assign([1], { extra: 1 });
 
   test.each<[string, unknown, string]>([
@@ -51,7 +53,7 @@ describe("strict JSON", () => {
       "input.a",
     ],
     ["a hidden property", Object.defineProperty({}, "a", { value: 1 }), "input.a"],
-    ["an array with holes", [1, , 2], "input"],
+    ["an array with holes", holes, "input"],
     ["an array with properties", extra, "input"],
     ["undefined at the top", undefined, "input"],
     ["undefined in an array", [undefined], "input[0]"],
