@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { operationShape } from "../model/arguments.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
+import type { Tags } from "../schema/workflow-runs.ts";
+import { idSchema, tagsSchema } from "../schema/zod.ts";
+import type { Clock } from "../store/clock.ts";
+import type { OperationOptions } from "../store/options.ts";
+import type { Logger } from "./logger.ts";
+import type { StepFailure } from "./step-errors.ts";
+
+export interface EngineOptions {
+  /** Unique among all that work on the store; a random one when absent. */
+  readonly workerId?: string | undefined;
+  /**
+   * For how long a run is left to a worker that has gone silent: 30,000 ms when absent. Leases are extended four
+   * times in that time, so it should be long against the longest stretch of work that blocks the event loop.
+   */
+  readonly leaseMs?: number | undefined;
+  /** The most runs that are under way at once: 10 when absent. */
+  readonly concurrency?: number | undefined;
+  /** Silent when absent. */
+  readonly logger?: Logger | undefined;
+  /** The system's when absent. */
+  readonly clock?: Clock | undefined;
+}
+
+export interface StartOptions extends OperationOptions {
+  readonly resourceId?: string | undefined;
+  readonly tags?: Tags | undefined;
+  /** A second start of this workflow with the same key starts nothing, and returns the first one's run. */
+  readonly idempotencyKey?: string | undefined;
+  /** The app's own transaction, of a store that is in the app's database: the run is there when it commits. */
+  readonly tx?: unknown;
+}
+
+export interface CloseOptions {
+  /** For how long steps under way may go on, in milliseconds: 10,000 when absent. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** A run that has ended. */
+export type FinishedRun<Output> = Omit<WorkflowRun, "status" | "output" | "error"> &
+  (
+    | { readonly status: "COMPLETED"; readonly output: Output; readonly error: null }
+    | { readonly status: "FAILED"; readonly output: null; readonly error: StepFailure }
+    | { readonly status: "CANCELLED"; readonly output: null; readonly error: StepFailure | null }
+  );
+
+const positive = z.int().min(1);
+const isLogger = (value: unknown): value is Logger => typeof value === "object" && value !== null;
+const isClock = (value: unknown): value is Clock => typeof value === "function";
+
+export const engineOptionsSchema = z.strictObject({
+  workerId: idSchema.optional(),
+  leaseMs: positive.optional(),
+  concurrency: positive.max(1000).optional(),
+  logger: z.custom<Logger>(isLogger, "must be a logger").optional(),
+  clock: z.custom<Clock>(isClock, "must be a function").optional(),
+});
+
+export const startOptionsSchema = z.strictObject({
+  resourceId: idSchema.optional(),
+  tags: tagsSchema.optional(),
+  idempotencyKey: idSchema.optional(),
+  tx: z.unknown().optional(),
+  ...operationShape,
+});
+
+export const closeOptionsSchema = z.strictObject({ deadlineMs: z.int().min(0).optional() });

@@ -1,0 +1,269 @@
+import { v7 as uuidv7 } from "uuid";
+import {
+  EngineClosedError,
+  InvalidArgumentError,
+  RunCancelledError,
+  RunTransitionError,
+  UnsupportedError,
+} from "../errors.ts";
+import { operationOptionsSchema, parseArgument } from "../model/arguments.ts";
+import { isFinalRunStatus } from "../model/transitions.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
+import { systemClock } from "../store/clock.ts";
+import type { OperationOptions } from "../store/options.ts";
+import { hasHostTransactions } from "../store/transactions.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import {
+  closeOptionsSchema,
+  engineOptionsSchema,
+  startOptionsSchema,
+  type CloseOptions,
+  type EngineOptions,
+  type FinishedRun,
+  type StartOptions,
+} from "./engine-options.ts";
+import { KnownInputs } from "./known-inputs.ts";
+import { silentLogger, type Logger } from "./logger.ts";
+import { Backoff, pause } from "./pauses.ts";
+import { cancelOpenSteps } from "./run-cancellation.ts";
+import { RunWaits } from "./run-waits.ts";
+import { parseValue } from "./step-validation.ts";
+import { Worker } from "./worker.ts";
+import type { Workflow } from "./workflow-builder.ts";
+import { WorkflowRegistry } from "./workflow-registry.ts";
+
+const firstLookMs = 20;
+const longestLookMs = 1000;
+const defaultDeadlineMs = 10_000;
+
+/**
+ * Starts workflows on a store, and runs them.
+ *
+ * Any number of engines, in any number of processes, may share a store. Each run is worked on by one of them at
+ * a time; when that one dies, another goes on after the last step that has ended. Close the engine before the
+ * store.
+ */
+export class Engine {
+  readonly #store: WorkflowStore;
+  readonly #logger: Logger;
+  readonly #registry = new WorkflowRegistry();
+  readonly #knownInputs = new KnownInputs();
+  readonly #worker: Worker;
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | null = null;
+  readonly #waits = new RunWaits();
+
+  /** @throws {InvalidArgumentError} that names the option. */
+  constructor(store: WorkflowStore, options: EngineOptions = {}) {
+    const parsed = parseArgument(engineOptionsSchema, options, "options");
+    this.#store = store;
+    this.#logger = parsed.logger ?? silentLogger;
+    this.#worker = new Worker({
+      store,
+      registry: this.#registry,
+      knownInputs: this.#knownInputs,
+      workerId: parsed.workerId ?? `worker-${uuidv7()}`,
+      leaseMs: parsed.leaseMs ?? 30_000,
+      concurrency: parsed.concurrency ?? 10,
+      logger: this.#logger,
+      clock: parsed.clock ?? systemClock,
+      onEnded: (runId) => this.#waits.wake(runId),
+    });
+  }
+
+  /**
+   * Lets this engine run the workflow. Any number of versions of a workflow may be registered; runs of others are
+   * left alone.
+   *
+   * @throws {InvalidArgumentError} when another workflow has this id and version.
+   */
+  register(workflow: Workflow): this {
+    this.#registry.register(workflow);
+    return this;
+  }
+
+  /**
+   * Stores a new PENDING run and returns its id. Nothing runs before some engine works.
+   *
+   * @throws {InvalidArgumentError} that names the field, when the input does not fit the first step.
+   * @throws {InvalidValueError} when JSON cannot carry the input. {UnsupportedError} for `tx`.
+   */
+  async start<Input>(
+    workflow: Workflow<Input>,
+    input: Input,
+    options: StartOptions = {},
+  ): Promise<string> {
+    const { runId } = await this.#start(workflow, input, options);
+    return runId;
+  }
+
+  /**
+   * Resolves with the run when it has ended. Begins to work when the run's workflow is registered here.
+   *
+   * @throws {RunNotFoundError} {CorruptRowError} {EngineClosedError}
+   */
+  async wait(runId: string, options: OperationOptions = {}): Promise<WorkflowRun> {
+    const { signal } = parseArgument(operationOptionsSchema, options, "options");
+    return this.#wait(runId, signal, new Backoff(firstLookMs, longestLookMs));
+  }
+
+  /** Registers the workflow, starts a run, works, and resolves with the run when it has ended. */
+  async run<Input, Output>(
+    workflow: Workflow<Input, Output>,
+    input: Input,
+    options: StartOptions = {},
+  ): Promise<FinishedRun<Output>> {
+    this.register(workflow);
+    const { runId, attempt } = await this.#start(workflow, input, options);
+    const backoff = new Backoff(firstLookMs, longestLookMs);
+    if (attempt === 0) {
+      // It has only just been stored: there is nothing to look at before something has happened.
+      this.#workOn();
+      const wait = this.#waits.begin(runId, options.signal);
+      await pause(backoff.next(), wait.news);
+      wait.end();
+    }
+    const run = await this.#wait(runId, options.signal, backoff);
+    // The output schema of the last step made the output; the engine wrote the error.
+    return run as FinishedRun<Output>;
+  }
+
+  /**
+   * Claims and runs whatever is to be run of the registered workflows, until `close` or the signal's abort.
+   *
+   * There is one such loop in an engine; a second call joins it.
+   *
+   * @throws {StoreClosedError} {EngineClosedError}
+   */
+  async work(options: OperationOptions = {}): Promise<void> {
+    const { signal } = parseArgument(operationOptionsSchema, options, "options");
+    this.#checkOpen();
+    if (signal?.aborted === true) return;
+    const stop = (): void => void this.#worker.stop(defaultDeadlineMs).catch(() => {});
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      await this.#worker.work();
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /**
+   * Makes the run CANCELLED: no further step begins, what is under way is told through `ctx.signal`, and nothing
+   * of it is stored any more. On another worker that may take a quarter of a lease.
+   *
+   * @throws {RunNotFoundError} {RunTransitionError} when it has ended otherwise.
+   */
+  async cancel(runId: string): Promise<void> {
+    this.#checkOpen();
+    try {
+      await this.#store.updateRun(runId, { status: "CANCELLED" });
+    } catch (error) {
+      if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
+    }
+    this.#worker.stopRun(runId, new RunCancelledError({ runId }));
+    try {
+      await cancelOpenSteps(this.#store, runId);
+    } catch (error) {
+      this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
+    }
+    this.#waits.wake(runId);
+  }
+
+  /**
+   * Takes up every run of the registered workflows that nobody holds (PENDING, or left by a worker whose lease ran
+   * out) and resolves when none is left, with how many ended here.
+   *
+   * @throws {EngineClosedError} when it closes before.
+   */
+  async recover(): Promise<number> {
+    this.#checkOpen();
+    this.#workOn();
+    const ended = await this.#worker.untilIdle();
+    this.#checkOpen();
+    return ended;
+  }
+
+  /**
+   * Claims no more, lets the steps under way end, and gives back the runs that have not: another engine goes on
+   * with them. Steps that take longer than `deadlineMs` are begun again there. A second call waits for the first.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { deadlineMs } = parseArgument(closeOptionsSchema, options, "options");
+    this.#closed ??= this.#close(deadlineMs ?? defaultDeadlineMs);
+    return this.#closed;
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#closing.abort(new EngineClosedError());
+    try {
+      await this.#worker.stop(deadlineMs);
+    } catch (error) {
+      this.#logger.warn({ err: error }, "the work had ended with an error");
+    }
+    this.#waits.wakeAll();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) throw new EngineClosedError();
+  }
+
+  async #start(workflow: Workflow, input: unknown, options: StartOptions): Promise<WorkflowRun> {
+    this.#checkOpen();
+    const { tx, signal, ...columns } = parseArgument(startOptionsSchema, options, "options");
+    await checkInput(workflow, input);
+    const store = tx === undefined ? this.#store : this.#within(tx);
+    const run = await store.createRun(
+      { workflowId: workflow.id, workflowVersion: workflow.version, input, ...columns },
+      { signal },
+    );
+    if (tx === undefined && run.attempt === 0) this.#knownInputs.add(run.runId, run.input);
+    this.#worker.wake();
+    return run;
+  }
+
+  #within(tx: unknown): WorkflowStore {
+    if (hasHostTransactions(this.#store)) return this.#store.withTransaction(tx);
+    throw new UnsupportedError({
+      feature: "options.tx",
+      reason: "the store is not in a database that an app could have tables in",
+    });
+  }
+
+  async #wait(
+    runId: string,
+    signal: AbortSignal | undefined,
+    backoff: Backoff,
+  ): Promise<WorkflowRun> {
+    for (;;) {
+      const wait = this.#waits.begin(runId, signal);
+      try {
+        const run = await this.#store.getRun(runId, { signal });
+        if (isFinalRunStatus(run.status)) return run;
+        this.#checkOpen();
+        if (this.#registry.find(run.workflowId, run.workflowVersion) !== null) this.#workOn();
+        await pause(backoff.next(), wait.news);
+      } finally {
+        wait.end();
+      }
+    }
+  }
+
+  /** Works because somebody waits. What ends the work will meet them at the store, too. */
+  #workOn(): void {
+    if (this.#worker.isWorking) return;
+    this.#worker.work().catch((error: unknown) => {
+      this.#logger.error({ err: error }, "the work has ended with an error");
+    });
+  }
+}
+
+/** @throws {InvalidArgumentError} when the input is not what the first steps accept. */
+async function checkInput(workflow: Workflow, input: unknown): Promise<void> {
+  const [first] = workflow.plan.stages;
+  for (const { definition } of first?.steps ?? []) {
+    const parsed = await parseValue(definition.inputSchema, input, "input");
+    if (parsed.fits) continue;
+    throw new InvalidArgumentError({ argument: parsed.path, reason: parsed.reason });
+  }
+}

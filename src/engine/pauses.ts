@@ -1,0 +1,90 @@
+/** Resolves after `ms`, or as soon as `signal` aborts. It never rejects. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, Math.min(ms, maxTimerMs));
+    signal?.addEventListener("abort", finish, { once: true });
+  });
+}
+
+/** Timers of more than 31 bits fire at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/**
+ * Waits that double from `minMs` to `maxMs`, each shortened by up to half at random: workers that were idle
+ * together do not ask together.
+ */
+export class Backoff {
+  readonly #minMs: number;
+  readonly #maxMs: number;
+  #nextMs: number;
+
+  constructor(minMs: number, maxMs: number) {
+    this.#minMs = minMs;
+    this.#maxMs = maxMs;
+    this.#nextMs = minMs;
+  }
+
+  next(): number {
+    const ms = this.#nextMs;
+    this.#nextMs = Math.min(this.#maxMs, ms * 2);
+    return ms * (0.5 + Math.random() / 2);
+  }
+
+  reset(): void {
+    this.#nextMs = this.#minMs;
+  }
+}
+
+/** A bell that is heard even when it rings while nobody listens. */
+export class WakeUp {
+  #rung = false;
+  #listener: (() => void) | null = null;
+
+  ring(): void {
+    this.#rung = true;
+    this.#listener?.();
+  }
+
+  /** Resolves at the next ring, at once after one that nobody has heard, or after `ms`. True for a ring. */
+  async wait(ms: number | null): Promise<boolean> {
+    if (!this.#rung) {
+      await new Promise<void>((resolve) => {
+        const timer = ms === null ? null : setTimeout(resolve, ms);
+        this.#listener = () => {
+          if (timer !== null) clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#listener = null;
+    }
+    const rung = this.#rung;
+    this.#rung = false;
+    return rung;
+  }
+}
+
+const longestTurnMs = 10;
+let turnBeganAt: number | null = null;
+
+/**
+ * Lets timers and input have their turn when it is due.
+ *
+ * Calls of a local store may resolve without ever leaving the microtask queue: a loop over them would keep
+ * heartbeats from beating.
+ */
+export async function breathe(): Promise<void> {
+  const now = performance.now();
+  if (turnBeganAt === null) {
+    turnBeganAt = now;
+    setTimeout(() => (turnBeganAt = null), 0);
+  } else if (now - turnBeganAt > longestTurnMs) {
+    await pause(0);
+    turnBeganAt = null;
+  }
+}

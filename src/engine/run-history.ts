@@ -1,0 +1,119 @@
+import { retryDelayMs } from "../model/backoff.ts";
+import type { StepExecution } from "../schema/rows.ts";
+import type { StepDefinition } from "./define-step.ts";
+import type { PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
+
+/** What the rows of a run say of its steps, by step id. */
+export type StepRows = ReadonlyMap<
+  string,
+  Pick<StepExecution, "status" | "attempt" | "updatedAt" | "startedAt" | "error">
+>;
+
+/** A step that is to be run, from this attempt on. */
+export interface OpenStep {
+  readonly planned: PlannedStep;
+  readonly attempt: number;
+  /** Null: at once. */
+  readonly notBefore: Date | null;
+  /** When it was begun for the first time; null when it was not. */
+  readonly startedAt: Date | null;
+  /** Its row says that it has ended, or has yet to begin. */
+  readonly reopened: boolean;
+  /** It has a row. */
+  readonly stored: boolean;
+}
+
+/** Where a run goes on. */
+export interface Resumption {
+  /** The stage at which it goes on; the number of stages when all of them have ended. */
+  readonly stage: number;
+  /** The steps of that stage that are to be run. */
+  readonly open: readonly OpenStep[];
+  /** The steps of that stage that have failed for good, with their errors. */
+  readonly failed: ReadonlyMap<string, unknown>;
+  /** Steps that have ended, in all stages. */
+  readonly endedSteps: number;
+}
+
+type Standing = "ended" | "failed" | "cancelled" | "open";
+
+/**
+ * Where a run with these rows goes on: after the last step that has ended, which is never run again.
+ *
+ * A failed step of a stage whose other steps are still to be ended stays failed. Where all of the stage has
+ * ended and one has failed, or one was cancelled, the run has been reopened: those steps begin anew.
+ */
+export function findResumption(plan: WorkflowPlan, rows: StepRows): Resumption {
+  let endedSteps = 0;
+  for (const [index, stage] of plan.stages.entries()) {
+    const standings = stage.steps.map((step) => standingOf(step.definition, rows));
+    const ended = standings.filter((standing) => standing === "ended").length;
+    endedSteps += ended;
+    if (ended === stage.steps.length) continue;
+    const isReopened = standings.includes("cancelled") || !standings.includes("open");
+    const open: OpenStep[] = [];
+    const failed = new Map<string, unknown>();
+    for (const [position, planned] of stage.steps.entries()) {
+      const standing = standings[position];
+      const { definition } = planned;
+      if (standing === "open" || (standing !== "ended" && isReopened)) {
+        open.push(openStep(planned, rows));
+      } else if (standing === "failed") {
+        failed.set(definition.id, rows.get(definition.id)?.error);
+      }
+    }
+    return { stage: index, open, failed, endedSteps: endedSteps + failed.size };
+  }
+  return { stage: plan.stages.length, open: [], failed: new Map(), endedSteps };
+}
+
+function standingOf(definition: StepDefinition, rows: StepRows): Standing {
+  switch (rows.get(definition.id)?.status) {
+    case "COMPLETED":
+    case "SKIPPED":
+      return "ended";
+    case "FAILED":
+      return definition.continueOnError ? "ended" : "failed";
+    case "CANCELLED":
+      return "cancelled";
+    default:
+      return "open";
+  }
+}
+
+function openStep(planned: PlannedStep, rows: StepRows): OpenStep {
+  const { definition } = planned;
+  const row = rows.get(definition.id);
+  const begun = { planned, startedAt: row?.startedAt ?? null, stored: row !== undefined };
+  switch (row?.status) {
+    case undefined:
+      return { ...begun, attempt: 1, notBefore: null, reopened: false };
+    case "RUNNING":
+      return { ...begun, attempt: Math.max(1, row.attempt), notBefore: null, reopened: false };
+    case "RETRYING":
+      return {
+        ...begun,
+        attempt: row.attempt + 1,
+        notBefore: new Date(row.updatedAt.getTime() + retryDelayMs(definition.retry, row.attempt)),
+        reopened: false,
+      };
+    default:
+      return { ...begun, attempt: 1, notBefore: null, startedAt: null, reopened: true };
+  }
+}
+
+/**
+ * The stage whose outputs are the input of stage `stage`: skipped ones pass on what they got. Null when that is
+ * the input of the run.
+ */
+export function findInputStage(plan: WorkflowPlan, rows: StepRows, stage: number): Stage | null {
+  for (let index = stage - 1; index >= 0; index--) {
+    const candidate = plan.stages[index];
+    if (candidate === undefined) return null;
+    const isSkipped = candidate.steps.some(
+      ({ definition }) => rows.get(definition.id)?.status === "SKIPPED",
+    );
+    if (!isSkipped) return candidate;
+  }
+  return null;
+}

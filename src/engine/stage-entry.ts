@@ -1,0 +1,82 @@
+import { GorkflowError } from "../errors.ts";
+import type { NewStepExecution } from "../schema/rows.ts";
+import { describeFailure } from "./step-errors.ts";
+import { newStepRow, type StageRun, type StepRun } from "./step-run.ts";
+import type { ConditionContext, PlannedStep, WorkflowPlan } from "./workflow-plan.ts";
+
+/** How a run ends. */
+export type RunResult =
+  | { readonly status: "COMPLETED"; readonly output: unknown }
+  | { readonly status: "FAILED"; readonly error: unknown };
+
+/** What comes after a stage. */
+export interface Entry {
+  /** The rows of the steps that were passed over: SKIPPED, or FAILED by their condition. */
+  readonly passed: readonly NewStepExecution[];
+  /** Of those, the ones whose output is null from now on. */
+  readonly nullOutputs: readonly string[];
+  readonly next: StageRun | RunResult;
+}
+
+/**
+ * Finds what runs next, from stage `index` on, with `input` for it. Conditions are asked in order; a step whose
+ * condition does not hold passes the input on, one whose condition throws has failed.
+ *
+ * @throws the store's error, when a condition met one that passes: nothing is decided then.
+ */
+export async function enterStage(
+  plan: WorkflowPlan,
+  { index, input, runId, now }: { index: number; input: unknown; runId: string; now: Date },
+  contextOf: (stepId: string) => ConditionContext,
+): Promise<Entry> {
+  const passed: NewStepExecution[] = [];
+  const nullOutputs: string[] = [];
+  let value = input;
+  for (let at = index; ; at++) {
+    const stage = plan.stages[at];
+    if (stage === undefined) {
+      return { passed, nullOutputs, next: { status: "COMPLETED", output: value } };
+    }
+    const [step] = stage.steps;
+    if (stage.condition === null || step === undefined) {
+      return { passed, nullOutputs, next: beginStage(at) };
+    }
+    try {
+      if (await stage.condition(copyJson(value), contextOf(step.definition.id))) {
+        return { passed, nullOutputs, next: beginStage(at) };
+      }
+      passed.push({ ...passedRow(step), status: "SKIPPED" });
+    } catch (thrown) {
+      if (thrown instanceof GorkflowError && thrown.retryable) throw thrown;
+      const error = describeFailure(thrown, step.definition.id, 0);
+      passed.push({ ...passedRow(step), status: "FAILED", error });
+      if (!step.definition.continueOnError) {
+        return { passed, nullOutputs, next: { status: "FAILED", error } };
+      }
+      nullOutputs.push(step.definition.id);
+      value = null;
+    }
+  }
+
+  function passedRow(step: PlannedStep): NewStepExecution {
+    return { ...newStepRow(runId, step, value, now), completedAt: now };
+  }
+
+  function beginStage(at: number): StageRun {
+    const stage = plan.stages[at] ?? { parallel: false, steps: [], condition: null };
+    const steps = stage.steps.map((planned): StepRun => ({
+      planned,
+      attempt: 1,
+      notBefore: null,
+      startedAt: null,
+      stored: false,
+    }));
+    return { index: at, stage, input: value, steps, outputs: new Map(), failures: new Map() };
+  }
+}
+
+/** A copy of a value that is stored as JSON: a step that changes its input changes nobody else's. */
+export function copyJson(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  return JSON.parse(JSON.stringify(value));
+}

@@ -1,0 +1,170 @@
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { hasHostTransactions } from "../store/transactions.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import type { StepDefinition } from "./define-step.ts";
+import type { Logger } from "./logger.ts";
+import { createStateReader, type StepState } from "./step-state.ts";
+import { StepTransaction, type DrizzleTransaction } from "./step-transaction.ts";
+
+/** What a step gets beside its input. It is of use until the attempt ends. */
+export interface StepContext {
+  readonly runId: string;
+  readonly stepId: string;
+  /** 1 for the first try. An attempt that a crash cut short is begun again under its own number. */
+  readonly attempt: number;
+  /**
+   * Aborts when the attempt has no point any more; the reason says why: `StepTimeoutError`,
+   * `RunCancelledError`, `LeaseLostError`, `EngineClosedError`. What the step still returns is not stored.
+   */
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly state: StepState;
+
+  /**
+   * The output of a step of this workflow that has completed.
+   *
+   * @throws {StepOutputNotFoundError} when it was skipped, or has not ended.
+   * @throws {InvalidArgumentError} for a step of another workflow.
+   */
+  output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
+
+  /**
+   * `return ctx.transaction(async (tx) => …)`: what the function returns is the step's output, and that, the
+   * step's completion and what the function did through `tx` are committed together, or not at all.
+   *
+   * The function runs once the step has returned, in a transaction of the store's database, and again when
+   * that could not be committed. On a libSQL server it has 5 seconds. `ctx.state` and `ctx.output` take part in
+   * it; the steps beside it wait with their own writes.
+   *
+   * @throws {UnsupportedError} at once, on a store that is not in a database of the app.
+   * @throws {InvalidArgumentError} for a second call; the step also fails with it when it returns anything else.
+   */
+  transaction<Output, Transaction = DrizzleTransaction>(
+    work: (tx: Transaction) => Promise<Output> | Output,
+  ): StepTransaction<Output>;
+}
+
+/** What a context needs to know of its attempt. */
+export interface StepContextOptions {
+  readonly runId: string;
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly store: WorkflowStore;
+  /** The fence of its writes. */
+  readonly workerId: string;
+  readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
+}
+
+/** The context of one attempt, and what the engine asks it when the step has returned. */
+export class AttemptContext implements StepContext {
+  readonly runId: string;
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly state: StepState;
+  readonly #options: StepContextOptions;
+  #store: WorkflowStore;
+  #transaction: StepTransaction<unknown> | null = null;
+  #misuse: InvalidArgumentError | null = null;
+  #ended = false;
+
+  constructor(options: StepContextOptions) {
+    this.runId = options.runId;
+    this.stepId = options.stepId;
+    this.attempt = options.attempt;
+    this.signal = options.signal;
+    this.logger = options.logger;
+    this.#options = options;
+    this.#store = options.store;
+    this.state = this.#createState();
+  }
+
+  async output<Output>(step: StepDefinition<string, never, Output>): Promise<Output> {
+    this.#checkOpen();
+    // The step's output schema made it, when it was stored.
+    return (await this.#options.readOutput(this.#store, step.id)) as Output;
+  }
+
+  transaction<Output, Transaction = DrizzleTransaction>(
+    work: (tx: Transaction) => Promise<Output> | Output,
+  ): StepTransaction<Output> {
+    this.#checkOpen();
+    const { store } = this.#options;
+    if (!hasHostTransactions(store)) {
+      throw new UnsupportedError({
+        feature: "ctx.transaction",
+        reason: "the store is not in a database that an app could have tables in",
+      });
+    }
+    if (this.#transaction !== null) {
+      this.#misuse = new InvalidArgumentError({
+        argument: "ctx.transaction",
+        reason: `was called twice by step ${this.stepId}`,
+      });
+      throw this.#misuse;
+    }
+    const transaction = new StepTransaction<Output>(store, async (tx) =>
+      // The store hands out its own kind of transaction; the step's author says which that is.
+      work(tx as Transaction),
+    );
+    this.#transaction = transaction;
+    return transaction;
+  }
+
+  /**
+   * The transaction that the step asks for by what it returned; null when it asks for none.
+   *
+   * @throws {InvalidArgumentError} when it called `ctx.transaction` in another way than as its last act.
+   */
+  takeTransaction(returned: unknown): StepTransaction<unknown> | null {
+    if (this.#misuse !== null) throw this.#misuse;
+    if (returned === this.#transaction) return this.#transaction;
+    if (this.#transaction === null && !(returned instanceof StepTransaction)) return null;
+    throw new InvalidArgumentError({
+      argument: "ctx.transaction",
+      reason: `step ${this.stepId} must return what its ctx.transaction returned, and nothing else`,
+    });
+  }
+
+  /** Runs `work` with the state of the run read and written through `tx`. */
+  async within<T>(tx: WorkflowStore, work: () => Promise<T>): Promise<T> {
+    this.#store = tx;
+    try {
+      return await work();
+    } finally {
+      this.#store = this.#options.store;
+    }
+  }
+
+  /** From now on the context refuses to be used. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  #checkOpen(): void {
+    this.signal.throwIfAborted();
+    if (!this.#ended) return;
+    throw new InvalidArgumentError({
+      argument: "ctx",
+      reason: `attempt ${this.attempt} of step ${this.stepId} has ended`,
+    });
+  }
+
+  #createState(): StepState {
+    const { runId, workerId } = this.#options;
+    const open = (): WorkflowStore => {
+      this.#checkOpen();
+      return this.#store;
+    };
+    return {
+      ...createStateReader({ runId, stepId: this.stepId, store: open }),
+      set: async (key, value) => {
+        await open().saveState(runId, key, value, { workerId });
+      },
+      delete: async (key) => open().deleteState(runId, key, { workerId }),
+    };
+  }
+}

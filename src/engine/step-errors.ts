@@ -1,0 +1,85 @@
+import { encodeJson } from "../json.ts";
+
+/** An error as it is stored on a step and on its run. */
+export interface StoredError {
+  readonly name: string;
+  readonly code?: string;
+  readonly message: string;
+  readonly details?: unknown;
+  readonly cause?: StoredError;
+}
+
+/** The error of a step that failed, with the attempt at which it did. */
+export interface StepFailure extends StoredError {
+  readonly stepId: string;
+  readonly attempt: number;
+}
+
+/*
+ * The worst case, every character escaped at every level, stays below what an error column takes:
+ * 5 × (6 × (2048 + 2 × 255) + 8192) < 128 KiB.
+ */
+const maxMessageCharacters = 2048;
+const maxNameCharacters = 255;
+const maxDetailsBytes = 8 * 1024;
+const maxLevels = 5;
+
+/** `thrown` as it is stored: names, codes and messages, cut to a size, with its causes. */
+export function describeFailure(thrown: unknown, stepId: string, attempt: number): StepFailure {
+  return { ...describeError(thrown), stepId, attempt };
+}
+
+export function describeError(thrown: unknown, level = 1): StoredError {
+  if (!(thrown instanceof Error)) {
+    const message =
+      typeof thrown === "string" ? thrown : `a value of type ${typeof thrown} was thrown`;
+    return { name: "Error", message: cut(message, maxMessageCharacters) };
+  }
+  const code = property(thrown, "code");
+  const details = storable(property(thrown, "details"));
+  const cause = level < maxLevels ? property(thrown, "cause") : undefined;
+  return {
+    name: cut(textOf(thrown, "name", "Error"), maxNameCharacters),
+    ...(isCode(code) && { code: cut(String(code), maxNameCharacters) }),
+    message: cut(messageOf(thrown), maxMessageCharacters),
+    ...(details !== undefined && { details }),
+    ...(cause !== undefined && cause !== null && { cause: describeError(cause, level + 1) }),
+  };
+}
+
+/** Drizzle puts the bound values of a failed query into its message; they are nobody's business here. */
+function messageOf(error: Error): string {
+  const query = property(error, "query");
+  const carriesValues = typeof query === "string" && property(error, "params") !== undefined;
+  return carriesValues ? `Failed query: ${query}` : textOf(error, "message", "");
+}
+
+/** Anybody may have set an error's name and message to anything. */
+function textOf(error: Error, name: string, otherwise: string): string {
+  const text = property(error, name);
+  return typeof text === "string" ? text : otherwise;
+}
+
+function property(error: Error, name: string): unknown {
+  return Reflect.get(error, name);
+}
+
+function isCode(code: unknown): code is string | number {
+  return (typeof code === "string" && code !== "") || typeof code === "number";
+}
+
+/** `details` as JSON would give it back; undefined when JSON cannot carry it, or it is too large. */
+function storable(details: unknown): unknown {
+  if (details === undefined) return undefined;
+  try {
+    return JSON.parse(encodeJson(details, "details", maxDetailsBytes));
+  } catch {
+    // An error about the error would hide the one that matters.
+    return undefined;
+  }
+}
+
+function cut(text: string, maxCharacters: number): string {
+  if (text.length <= maxCharacters) return text;
+  return `${text.slice(0, maxCharacters - 1)}…`.toWellFormed();
+}

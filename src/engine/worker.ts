@@ -1,0 +1,259 @@
+import {
+  EngineClosedError,
+  LeaseLostError,
+  RunCancelledError,
+  RunNotFoundError,
+} from "../errors.ts";
+import type { Clock } from "../store/clock.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import type { KnownInputs } from "./known-inputs.ts";
+import type { Logger } from "./logger.ts";
+import { Backoff, breathe, pause, WakeUp } from "./pauses.ts";
+import { RunClaims, type ClaimedRun } from "./run-claims.ts";
+import { RunExecution } from "./run-execution.ts";
+import type { WorkflowRegistry } from "./workflow-registry.ts";
+
+export interface WorkerOptions {
+  readonly store: WorkflowStore;
+  readonly registry: WorkflowRegistry;
+  readonly knownInputs: KnownInputs;
+  readonly workerId: string;
+  readonly leaseMs: number;
+  /** The most runs that are under way here at once. */
+  readonly concurrency: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Called when nothing happens here any more with a run, whatever came of it. */
+  readonly onEnded: (runId: string) => void;
+}
+
+/** A run under way here. */
+interface ActiveRun {
+  readonly runId: string;
+  execution: RunExecution;
+  ended: Promise<void>;
+  /** When its lease was taken or last extended, on the clock of `performance`. */
+  leasedAt: number;
+  isBeating: boolean;
+}
+
+const firstPollMs = 50;
+const longestPollMs = 1000;
+/** How often a run whose store failed is taken up again before its lease is left to run out. */
+const maxTries = 5;
+
+/**
+ * Claims runs, runs them, and keeps their leases, until it is told to stop.
+ *
+ * A run that is started in this process rings a bell; for all others it asks again and again, less often while
+ * there is nothing to do.
+ */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #claims: RunClaims;
+  readonly #active = new Map<string, ActiveRun>();
+  readonly #bell = new WakeUp();
+  #loop: Promise<void> | null = null;
+  #isStopping = false;
+  #claimCount = 0;
+  #endedCount = 0;
+  readonly #idleWaits = new Set<{ readonly since: number; readonly resolve: () => void }>();
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#claims = new RunClaims(options);
+  }
+
+  /** Works until `stop`. There is one loop, however often this is called. @throws {StoreClosedError} */
+  work(): Promise<void> {
+    this.#loop ??= this.#work().finally(() => {
+      this.#loop = null;
+    });
+    return this.#loop;
+  }
+
+  get isWorking(): boolean {
+    return this.#loop !== null;
+  }
+
+  /** Looks for runs at once. */
+  wake(): void {
+    this.#bell.ring();
+  }
+
+  /** Ends what happens here of the run, if anything does. */
+  stopRun(runId: string, reason: Error): void {
+    this.#active.get(runId)?.execution.stop(reason);
+  }
+
+  /**
+   * Claims no more, lets the steps under way end, and gives the runs back. After `deadlineMs` steps are no longer
+   * waited for: their signals abort, and whoever claims the run begins them again.
+   */
+  async stop(deadlineMs: number): Promise<void> {
+    if (this.#loop === null) return;
+    this.#isStopping = true;
+    this.#bell.ring();
+    for (const { execution } of this.#active.values()) execution.drain();
+    const late = setTimeout(() => {
+      for (const { execution } of this.#active.values()) execution.stop(new EngineClosedError());
+    }, deadlineMs);
+    try {
+      await this.#loop;
+    } finally {
+      clearTimeout(late);
+      this.#isStopping = false;
+    }
+  }
+
+  /** Resolves when nothing is left to claim or under way, or the work ends: how many runs ended here until then. */
+  async untilIdle(): Promise<number> {
+    const endedBefore = this.#endedCount;
+    do {
+      await this.#allEnded();
+      await new Promise<void>((resolve) => {
+        this.#idleWaits.add({ since: this.#claimCount, resolve });
+        this.#bell.ring();
+      });
+    } while (this.#active.size > 0);
+    return this.#endedCount - endedBefore;
+  }
+
+  async #work(): Promise<void> {
+    const { concurrency, leaseMs } = this.#options;
+    const backoff = new Backoff(firstPollMs, longestPollMs);
+    const heartbeat = setInterval(() => this.#beat(), leaseMs / 4);
+    try {
+      while (!this.#isStopping) {
+        const begun = await this.#claim(concurrency - this.#active.size);
+        if (begun > 0) backoff.reset();
+        if (this.#isStopping || (begun > 0 && this.#claims.hasMore && !this.#isFull)) continue;
+        if (await this.#bell.wait(this.#isFull ? null : backoff.next())) backoff.reset();
+        await breathe();
+      }
+    } finally {
+      await this.#allEnded();
+      clearInterval(heartbeat);
+      this.#resolveIdleWaits(Infinity);
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#active.size >= this.#options.concurrency;
+  }
+
+  async #allEnded(): Promise<void> {
+    await Promise.all([...this.#active.values()].map(({ ended }) => ended));
+  }
+
+  /** Claims as many runs as there is room for, and begins them: how many that were. */
+  async #claim(room: number): Promise<number> {
+    if (room <= 0) return 0;
+    const claimCount = ++this.#claimCount;
+    const leasedAt = performance.now();
+    const claimed = await this.#claims.claim(room);
+    if (this.#isStopping) {
+      await this.#claims.unclaim(claimed.map(({ run }) => run));
+      return 0;
+    }
+    for (const one of claimed) this.#begin(one, leasedAt);
+    if (!this.#claims.hasMore) this.#resolveIdleWaits(claimCount);
+    return claimed.length;
+  }
+
+  #resolveIdleWaits(claimCount: number): void {
+    for (const wait of this.#idleWaits) {
+      if (wait.since >= claimCount) continue;
+      this.#idleWaits.delete(wait);
+      wait.resolve();
+    }
+  }
+
+  #begin(claimed: ClaimedRun, leasedAt: number): void {
+    const { runId } = claimed.run;
+    const before = this.#active.get(runId);
+    // Our own lease ran out and we were the next to claim it, or the run was reopened.
+    before?.execution.stop(new LeaseLostError({ runId, workerId: this.#options.workerId }));
+    const execution = this.#createExecution(claimed, claimed.run.attempt === 1);
+    const active: ActiveRun = {
+      runId,
+      execution,
+      leasedAt,
+      isBeating: false,
+      ended: Promise.resolve(),
+    };
+    this.#active.set(runId, active);
+    active.ended = this.#execute(active, claimed, before?.ended);
+  }
+
+  async #execute(active: ActiveRun, claimed: ClaimedRun, before?: Promise<void>): Promise<void> {
+    const { runId, workflowId } = claimed.run;
+    await before;
+    const backoff = new Backoff(50, 1000);
+    let ending = await active.execution.run();
+    for (let tries = 1; ending === "troubled" && tries < maxTries && !this.#isStopping; tries++) {
+      await pause(backoff.next());
+      active.execution = this.#createExecution(claimed, false);
+      ending = await active.execution.run();
+    }
+    this.#options.logger.info({ runId, workflowId, ending }, "run ended here");
+    const wasFull = this.#isFull;
+    if (this.#active.get(runId) === active) this.#active.delete(runId);
+    this.#endedCount += 1;
+    if (wasFull || this.#claims.hasMore) this.#bell.ring();
+    this.#options.onEnded(runId);
+  }
+
+  #createExecution({ run, workflow }: ClaimedRun, isNew: boolean): RunExecution {
+    const { knownInputs, leaseMs } = this.#options;
+    return new RunExecution({
+      ...this.#options,
+      run,
+      workflow,
+      isNew,
+      knownInput: knownInputs.take(run.runId),
+      patienceMs: leaseMs,
+    });
+  }
+
+  /** Extends the leases that are not fresh any more. */
+  #beat(): void {
+    const oldest = performance.now() - this.#options.leaseMs / 4;
+    for (const active of this.#active.values()) {
+      if (active.isBeating || active.leasedAt > oldest) continue;
+      active.isBeating = true;
+      void this.#extend(active).finally(() => {
+        active.isBeating = false;
+      });
+    }
+  }
+
+  async #extend(active: ActiveRun): Promise<void> {
+    const { store, workerId, leaseMs, logger } = this.#options;
+    const { runId, execution } = active;
+    const leasedAt = performance.now();
+    try {
+      await store.extendLease({ runId, workerId, leaseMs });
+      active.leasedAt = leasedAt;
+      await execution.show();
+    } catch (error) {
+      if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
+        execution.stop(await this.#reasonOfLoss(error));
+      } else {
+        // The fence holds until somebody else claims the run: it may go on.
+        logger.warn({ runId, err: error }, "lease could not be extended");
+      }
+    }
+  }
+
+  /** A cancelled run has no lease, either. */
+  async #reasonOfLoss(error: LeaseLostError | RunNotFoundError): Promise<Error> {
+    const { runId } = error;
+    try {
+      const { status } = await this.#options.store.getRun(runId);
+      return status === "CANCELLED" ? new RunCancelledError({ runId }, { cause: error }) : error;
+    } catch {
+      return error;
+    }
+  }
+}

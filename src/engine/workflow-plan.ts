@@ -1,0 +1,43 @@
+import type { StepState } from "./step-state.ts";
+import type { StepDefinition } from "./define-step.ts";
+
+/** What a condition sees of its run. */
+export interface ConditionContext {
+  readonly runId: string;
+  readonly state: Pick<StepState, "get" | "all">;
+  /** The output of a step that has ended. @throws {StepOutputNotFoundError} */
+  output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
+}
+
+/** Decides whether a step runs, from what would be its input. It should be quick, and change nothing. */
+export type Condition<Input> = (input: Input, ctx: ConditionContext) => boolean | Promise<boolean>;
+
+/** A step in its place. `index` is its position in the definition, and its row's `executionIndex`. */
+export interface PlannedStep {
+  readonly index: number;
+  readonly definition: StepDefinition;
+}
+
+/** What runs side by side: one step, or the steps of a `parallel`. */
+export interface Stage {
+  readonly parallel: boolean;
+  readonly steps: readonly PlannedStep[];
+  readonly condition: Condition<unknown> | null;
+}
+
+/** A workflow as the engine runs it: one stage after the other. */
+export interface WorkflowPlan {
+  readonly stages: readonly Stage[];
+  readonly stepIds: ReadonlySet<string>;
+}
+
+/** What a stage hands on: its step's output, or the outputs of its steps by step id. */
+export function combineOutputs(stage: Stage, outputOf: (stepId: string) => unknown): unknown {
+  if (stage.parallel) {
+    return Object.fromEntries(
+      stage.steps.map(({ definition }) => [definition.id, outputOf(definition.id)]),
+    );
+  }
+  const [only] = stage.steps;
+  return only === undefined ? null : outputOf(only.definition.id);
+}
