@@ -16,5 +16,12 @@ export const payloadColumns = [
   "context",
 ] as const satisfies (keyof WorkflowRun)[];
 
+/** The columns of a run that hold JSON. */
+export const jsonRunColumns = [
+  ...payloadColumns,
+  "error",
+  "tags",
+] as const satisfies (keyof WorkflowRun)[];
+
 /** A run without its payload columns. */
 export type WorkflowRunSummary = Omit<WorkflowRun, (typeof payloadColumns)[number]>;

@@ -1,4 +1,5 @@
-import { InvalidArgumentError, RunNotFoundError } from "../../errors.ts";
+import { RunNotFoundError } from "../../errors.ts";
+import { collectWrites } from "../../model/batch-collection.ts";
 import { parseBatchOptions } from "../../model/options.ts";
 import { checkFence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
@@ -18,32 +19,6 @@ export function createBatchOperations(context: StoreContext): BatchStore {
     ...createOutputPlans(context),
     ...createStatePlans(context),
   };
-
-  function collectPlans(collect: (write: BatchWriter) => void): PlannedWrite<unknown>[] {
-    const planned: PlannedWrite<unknown>[] = [];
-    const note =
-      <Args extends unknown[]>(plan: (...args: Args) => PlannedWrite<unknown>) =>
-      (...args: Args): void => {
-        planned.push(plan(...args));
-      };
-    const result: unknown = collect({
-      createRun: note(plans.createRun),
-      updateRun: note(plans.updateRun),
-      deleteRun: note(plans.deleteRun),
-      createStepExecution: note(plans.createStepExecution),
-      updateStepExecution: note(plans.updateStepExecution),
-      saveStepOutput: note(plans.saveStepOutput),
-      saveState: note(plans.saveState),
-      deleteState: note(plans.deleteState),
-    });
-    if (isThenable(result)) {
-      throw new InvalidArgumentError({
-        argument: "collect",
-        reason: "must not be asynchronous: what it writes later would not be in the batch",
-      });
-    }
-    return planned;
-  }
 
   /** All in one group of statements; a guard behind each write undoes them when it did not take place. */
   async function writeTogether(
@@ -78,7 +53,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   return {
     async batch(collect, options) {
       const { fence, signal } = parseBatchOptions(options);
-      const planned = collectPlans(collect);
+      const planned = collectWrites<PlannedWrite<unknown>, BatchWriter>(collect, plans);
       return perform(signal, async () => {
         if (planned.length === 0 && fence === undefined) return;
         if (connection.writeGuarded !== null) {
@@ -93,8 +68,4 @@ export function createBatchOperations(context: StoreContext): BatchStore {
       });
     },
   };
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "then" in value;
 }

@@ -1,6 +1,7 @@
 import { and, asc, count, desc, inArray, sql, type SQL } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import { pageBytes } from "../../model/run-queries.ts";
+import { jsonRunColumns } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { runStatuses, type RunStatus } from "../../statuses.ts";
 import { jsonBytes, limitTo, pick } from "./fragments.ts";
@@ -27,15 +28,6 @@ export interface ListShape extends FilterShape {
 }
 
 export type ListArgument = FilterArgument | "afterCreatedAt" | "afterRunId" | "limit";
-
-/** Their bytes bound a page. */
-const jsonProperties = [
-  "input",
-  "output",
-  "error",
-  "context",
-  "tags",
-] as const satisfies RunProperty[];
 
 export function createListStatements(db: Database, { workflowRuns: runs }: WorkflowTables) {
   return {
@@ -74,7 +66,7 @@ export function createListStatements(db: Database, { workflowRuns: runs }: Workf
                 ),
               );
         const bytes = jsonBytes(
-          jsonProperties
+          jsonRunColumns
             .filter((name) => shape.properties.includes(name))
             .map((name) => runs[name]),
         );

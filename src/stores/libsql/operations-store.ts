@@ -1,4 +1,5 @@
 import { refuseInsideTransaction, withOpenTransaction } from "../../async-context.ts";
+import { untilAborted } from "../../model/abort.ts";
 import { parseOptions } from "../../model/options.ts";
 import type { BatchStore } from "../../store/batches.ts";
 import type { BundleStore } from "../../store/bundles.ts";
@@ -126,14 +127,5 @@ async function performWhen<T>(
   signal?.throwIfAborted();
   refuseInsideTransaction(store);
   if (gate.ready !== null) await gate.ready;
-  return signal === undefined ? operation() : untilAborted(signal, operation());
-}
-
-/** The operation's outcome, or the signal's reason when that comes first. */
-function untilAborted<T>(signal: AbortSignal, operation: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as unknown);
-    signal.addEventListener("abort", abort, { once: true });
-    operation.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
+  return untilAborted(signal, operation());
 }

@@ -1,0 +1,108 @@
+import { RunAlreadyExistsError } from "../../errors.ts";
+import { parseBundles, type RunBundle } from "../../model/bundles.ts";
+import { compareText } from "../../model/cursors.ts";
+import { parseWriteBundlesOptions } from "../../model/options.ts";
+import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model/run-queries.ts";
+import { rowCodecs } from "../../schema/row-codecs.ts";
+import { jsonRunColumns } from "../../schema/rows.ts";
+import type { BundleStore } from "../../store/bundles.ts";
+import { decodePosition, jsonBytesOf, scanPage } from "./runs.ts";
+import { stepsOf } from "./steps.ts";
+import type { StoreContext } from "./store-context.ts";
+import { textOf, type RunRow, type Tables } from "./tables.ts";
+
+export function createBundleOperations({ read, write }: StoreContext): BundleStore {
+  return {
+    async readBundles(query = {}) {
+      const parsed = parseBundleQuery(query);
+      return read(parsed.signal, (tables) => {
+        const { rows, more } = scanPage(tables, parsed, "oldest first");
+        const page = rows.slice(0, countWithinPage(rows.map((run) => bytesOf(tables, run).total)));
+        const last = page.at(-1);
+        const continues = last !== undefined && (more || page.length < rows.length);
+        return {
+          bundles: page.map((run) => readBundle(tables, run)),
+          corrupt: [],
+          nextCursor: continues ? nextBundleCursor(parsed, decodePosition(last)) : null,
+        };
+      });
+    },
+
+    async writeBundles(bundles, options) {
+      const { onConflict, signal } = parseWriteBundlesOptions(options);
+      const encoded = parseBundles(bundles).map(encodeBundle);
+      return write(signal, (tables) => {
+        const report = { written: 0, skipped: 0, replaced: 0 };
+        for (const bundle of encoded) {
+          const runId = textOf(bundle.run.runId);
+          const replaces = onConflict === "replace" && tables.getRun(runId) !== undefined;
+          const taken =
+            (!replaces && tables.getRun(runId) !== undefined) || keyIsTaken(tables, bundle.run);
+          if (taken && onConflict !== "skip") throw new RunAlreadyExistsError({ runId });
+          if (taken) {
+            report.skipped++;
+            continue;
+          }
+          writeBundle(tables, bundle);
+          if (replaces) report.replaced++;
+          else report.written++;
+        }
+        return report;
+      });
+    },
+  };
+}
+
+/** True when another run holds the run's idempotency key. */
+function keyIsTaken(tables: Tables, run: RunRow): boolean {
+  if (run.idempotencyKey === null) return false;
+  const holder = tables.findByIdempotencyKey(textOf(run.workflowId), textOf(run.idempotencyKey));
+  return holder !== undefined && holder.runId !== run.runId;
+}
+
+function encodeBundle({ run, steps, outputs, state }: RunBundle) {
+  return {
+    run: rowCodecs.run.encode(run),
+    steps: steps.map((step) => rowCodecs.step.encode(step)),
+    outputs: outputs.map((output) => rowCodecs.output.encode(output)),
+    state: state.map((entry) => rowCodecs.state.encode(entry)),
+  };
+}
+
+function writeBundle(tables: Tables, bundle: ReturnType<typeof encodeBundle>): void {
+  const runId = textOf(bundle.run.runId);
+  tables.deleteRun(runId);
+  tables.putRun(bundle.run);
+  for (const row of bundle.steps) tables.putChild("steps", runId, textOf(row.stepId), row);
+  for (const row of bundle.outputs) tables.putChild("outputs", runId, textOf(row.stepId), row);
+  for (const row of bundle.state) tables.putChild("state", runId, textOf(row.key), row);
+}
+
+function inKeyOrder<Row>(rows: Iterable<[string, Row]>): Row[] {
+  return [...rows].toSorted(([a], [b]) => compareText(a, b)).map(([, row]) => row);
+}
+
+function readBundle(tables: Tables, run: RunRow): RunBundle {
+  const runId = textOf(run.runId);
+  return {
+    run: rowCodecs.run.decode(run),
+    steps: stepsOf(tables, runId),
+    outputs: inKeyOrder(tables.children("outputs", runId)).map((row) =>
+      rowCodecs.output.decode(row),
+    ),
+    state: inKeyOrder(tables.children("state", runId)).map((row) => rowCodecs.state.decode(row)),
+  };
+}
+
+/** How many children of each kind a run has, and the bytes of JSON in all of its rows. */
+export function bytesOf(tables: Tables, run: RunRow) {
+  const runId = textOf(run.runId);
+  const steps = [...tables.children("steps", runId)];
+  const outputs = [...tables.children("outputs", runId)];
+  const state = [...tables.children("state", runId)];
+  let total = jsonBytesOf(run, jsonRunColumns);
+  for (const [, row] of steps) total += jsonBytesOf(row, ["input", "error"]);
+  for (const [, row] of outputs) total += jsonBytesOf(row, ["output"]);
+  for (const [, row] of state) total += jsonBytesOf(row, ["value"]);
+  return { steps: steps.length, outputs: outputs.length, state: state.length, total };
+}

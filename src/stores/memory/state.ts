@@ -1,0 +1,93 @@
+import { StateNotFoundError } from "../../errors.ts";
+import { parseId } from "../../model/arguments.ts";
+import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../model/options.ts";
+import { checkFence, checkStateRevision } from "../../model/transitions.ts";
+import { rowCodecs } from "../../schema/row-codecs.ts";
+import type { StateEntry, StateStore } from "../../store/state.ts";
+import { readGuard, requireRun } from "./runs.ts";
+import type { PlannedWrite, StoreContext } from "./store-context.ts";
+
+const codec = rowCodecs.state;
+
+/** The writes of this capability, for the operations and for batches. */
+export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
+  return {
+    saveState(
+      run: string,
+      stateKey: string,
+      value: unknown,
+      options?: unknown,
+    ): PlannedWrite<{ revision: number }> {
+      const runId = parseId(run, "runId");
+      const key = parseId(stateKey, "key");
+      const { expectedRevision, workerId } = parseRevisionOptions(options);
+      const row = codec.encode({ runId, key, value, revision: 1, updatedAt: clock() });
+      return (tables) => {
+        checkFence(readGuard(requireRun(tables, runId)), workerId);
+        const current = Number(tables.getChild("state", runId, key)?.revision ?? 0);
+        checkStateRevision({ runId, key }, current, expectedRevision);
+        const revision = current + 1;
+        tables.putChild("state", runId, key, { ...row, revision });
+        return { revision };
+      };
+    },
+
+    deleteState(run: string, stateKey: string, options?: unknown): PlannedWrite<void> {
+      const runId = parseId(run, "runId");
+      const key = parseId(stateKey, "key");
+      const { workerId } = parseFenceOptions(options);
+      return (tables) => {
+        if (workerId !== undefined) checkFence(readGuard(requireRun(tables, runId)), workerId);
+        tables.deleteChild("state", runId, key);
+      };
+    },
+  };
+}
+
+export function createStateOperations(context: StoreContext): StateStore {
+  const { read, write } = context;
+  const plans = createStatePlans(context);
+
+  async function load(run: string, stateKey: string, options: unknown): Promise<StateEntry> {
+    const runId = parseId(run, "runId");
+    const key = parseId(stateKey, "key");
+    const { signal } = parseOptions(options);
+    return read(signal, (tables) => {
+      const row = tables.getChild("state", runId, key);
+      if (row === undefined) throw new StateNotFoundError({ runId, key });
+      const { value, revision, updatedAt } = codec.decode(row);
+      return { value, revision, updatedAt };
+    });
+  }
+
+  return {
+    async saveState(runId, key, value, options) {
+      const plan = plans.saveState(runId, key, value, options);
+      return write(options?.signal, plan);
+    },
+
+    async loadState(runId, key, options) {
+      return (await load(runId, key, options)).value;
+    },
+
+    loadStateEntry: load,
+
+    async deleteState(runId, key, options) {
+      const plan = plans.deleteState(runId, key, options);
+      return write(options?.signal, plan);
+    },
+
+    async getAllState(run, options) {
+      const runId = parseId(run, "runId");
+      const { signal } = parseOptions(options);
+      return read(signal, (tables) =>
+        Object.fromEntries(
+          Array.from(tables.children("state", runId), ([key, row]) => [
+            key,
+            codec.decode(row).value,
+          ]),
+        ),
+      );
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { StepExecutionAlreadyExistsError, StepExecutionNotFoundError } from "../../errors.ts";
+import { parseId } from "../../model/arguments.ts";
+import { compareSteps } from "../../model/bundles.ts";
+import { durationBetween, planStepUpdate, type StepExecutionChanges } from "../../model/changes.ts";
+import { completeNewStep } from "../../model/new-rows.ts";
+import { parseFenceOptions, parseOptions } from "../../model/options.ts";
+import { checkFence, checkStepUpdate } from "../../model/transitions.ts";
+import { rowCodecs } from "../../schema/row-codecs.ts";
+import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
+import type { StepStore } from "../../store/steps.ts";
+import { readGuard, requireRun, unset } from "./runs.ts";
+import type { PlannedWrite, StoreContext } from "./store-context.ts";
+import type { Tables } from "./tables.ts";
+
+const codec = rowCodecs.step;
+
+/** The writes of this capability, for the operations and for batches. */
+export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
+  return {
+    createStepExecution(newStep: Readonly<NewStepExecution>): PlannedWrite<StepExecution> {
+      const step = completeNewStep(newStep, clock());
+      const { runId, stepId } = step;
+      const row = codec.encode(step);
+      return (tables) => {
+        requireRun(tables, runId);
+        if (tables.getChild("steps", runId, stepId) !== undefined) {
+          throw new StepExecutionAlreadyExistsError({ runId, stepId });
+        }
+        tables.putChild("steps", runId, stepId, row);
+        return codec.decode(row);
+      };
+    },
+
+    updateStepExecution(
+      run: string,
+      step: string,
+      changes: StepExecutionChanges,
+      options?: unknown,
+    ): PlannedWrite<StepExecution> {
+      const runId = parseId(run, "runId");
+      const stepId = parseId(step, "stepId");
+      const { workerId } = parseFenceOptions(options);
+      const { set, setOnce, computeDuration } = planStepUpdate(changes, clock());
+      const encoded = codec.encode(set);
+      const encodedOnce = codec.encode(setOnce);
+      return (tables) => {
+        const row = tables.getChild("steps", runId, stepId);
+        if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
+        checkFence(readGuard(requireRun(tables, runId)), workerId);
+        checkStepUpdate(codec.decode(row), set.status);
+        const updated = { ...row, ...encoded, ...unset(row, encodedOnce) };
+        if (computeDuration) {
+          const { startedAt, completedAt } = codec.decode(updated);
+          updated.durationMs = durationBetween(startedAt, completedAt);
+        }
+        tables.putChild("steps", runId, stepId, updated);
+        return codec.decode(updated);
+      };
+    },
+  };
+}
+
+/** The run's steps in their order. */
+export function stepsOf(tables: Tables, runId: string): StepExecution[] {
+  return Array.from(tables.children("steps", runId), ([, row]) => codec.decode(row)).toSorted(
+    compareSteps,
+  );
+}
+
+export function createStepOperations(context: StoreContext): StepStore {
+  const { read, write } = context;
+  const plans = createStepPlans(context);
+
+  return {
+    async createStepExecution(newStep, options) {
+      const { signal } = parseOptions(options);
+      return write(signal, plans.createStepExecution(newStep));
+    },
+
+    async getStepExecution(run, step, options) {
+      const runId = parseId(run, "runId");
+      const stepId = parseId(step, "stepId");
+      const { signal } = parseOptions(options);
+      return read(signal, (tables) => {
+        const row = tables.getChild("steps", runId, stepId);
+        if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
+        return codec.decode(row);
+      });
+    },
+
+    async updateStepExecution(runId, stepId, changes, options) {
+      const plan = plans.updateStepExecution(runId, stepId, changes, options);
+      return write(options?.signal, plan);
+    },
+
+    async listStepExecutions(run, options) {
+      const runId = parseId(run, "runId");
+      const { signal } = parseOptions(options);
+      return read(signal, (tables) => stepsOf(tables, runId));
+    },
+  };
+}
