@@ -26,7 +26,9 @@ export interface StepDefinition<Id extends string = string, Input = never, Outpu
   /** What the output schema makes of what the step returned; nothing is null. @throws {StepValidationError} */
   readonly parseOutput: (returned: unknown) => Promise<unknown>;
   /** For the compiler alone: never there at run time. */
-  readonly [stepTypes]?: { readonly accepts: (input: Input) => void; readonly output: Output };
+  readonly [stepTypes]?:
+    | { readonly accepts: (input: Input) => void; readonly output: Output }
+    | undefined;
 }
 
 export type StepOutput<Step> =

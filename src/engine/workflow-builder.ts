@@ -13,7 +13,9 @@ export interface Workflow<Input = never, Output = unknown> {
   readonly version: string;
   readonly plan: WorkflowPlan;
   /** For the compiler alone: never there at run time. */
-  readonly [workflowTypes]?: { readonly accepts: (input: Input) => void; readonly output: Output };
+  readonly [workflowTypes]?:
+    | { readonly accepts: (input: Input) => void; readonly output: Output }
+    | undefined;
 }
 
 type AnyStep<Input> = StepDefinition<string, Input>;

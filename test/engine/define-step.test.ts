@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { InvalidArgumentError } from "../../src/errors.ts";
+
+const fine = { id: "s", input: z.number(), output: z.number(), run: (value: number) => value };
+
+test("fills in a retry policy that never retries, no time limit, and failing for good", () => {
+  const step = defineStep(fine);
+  expect(step.retry).toEqual({ maxRetries: 0, delayMs: 1000, backoff: "none" });
+  expect(step.timeoutMs).toBeNull();
+  expect(step.continueOnError).toBe(false);
+});
+
+test("keeps the parts of a retry policy that are given", () => {
+  const step = defineStep({ ...fine, retry: { maxRetries: 3, backoff: "exponential" } });
+  expect(step.retry).toEqual({ maxRetries: 3, delayMs: 1000, backoff: "exponential" });
+});
+
+test.each([
+  ["step.id", { ...fine, id: "" }],
+  ["step.id", { ...fine, id: "a\0b" }],
+  ["step.input", { ...fine, input: { type: "number" } }],
+  ["step.output", { ...fine, output: undefined }],
+  ["step.run", { ...fine, run: "later" }],
+  ["step.timeoutMs", { ...fine, timeoutMs: 0 }],
+  ["step.timeoutMs", { ...fine, timeoutMs: 2 ** 31 }],
+  ["step.retry.maxRetries", { ...fine, retry: { maxRetries: -1 } }],
+  ["step.retry.backoff", { ...fine, retry: { backoff: "random" } }],
+  ["step.retry.jitter", { ...fine, retry: { jitter: true } }],
+  ["step.retries", { ...fine, retries: 3 }],
+])("refuses a wrong %s", (argument, options) => {
+  // What a caller without a type checker may pass.
+  const define = (): unknown => defineStep(options as unknown as typeof fine);
+  expect(define).toThrow(InvalidArgumentError);
+  expect(define).toThrow(expect.objectContaining({ argument }));
+});

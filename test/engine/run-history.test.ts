@@ -1,0 +1,148 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { findInputStage, findResumption, type StepRows } from "../../src/engine/run-history.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import type { StepStatus } from "../../src/statuses.ts";
+
+const anything = z.unknown();
+const step = <const Id extends string>(id: Id, continueOnError = false) =>
+  defineStep({
+    id,
+    input: anything,
+    output: anything,
+    continueOnError,
+    retry: { maxRetries: 5, delayMs: 1000, backoff: "linear" },
+    run: () => null,
+  });
+
+const { plan } = defineWorkflow({ id: "w" })
+  .step(step("first"))
+  .stepIf(() => true, step("maybe"))
+  .parallel(step("left"), step("right"), step("lenient", true))
+  .step(step("last"))
+  .build();
+
+const startedAt = new Date(1000);
+const updatedAt = new Date(5000);
+
+function rows(statuses: Record<string, StepStatus | [StepStatus, number]>): StepRows {
+  return new Map(
+    Object.entries(statuses).map(([stepId, given]) => {
+      const [status, attempt] = typeof given === "string" ? [given, 1] : given;
+      return [stepId, { status, attempt, startedAt, updatedAt, error: `error of ${stepId}` }];
+    }),
+  );
+}
+
+function resumption(statuses: Record<string, StepStatus | [StepStatus, number]>) {
+  const { stage, open, failed, endedSteps } = findResumption(plan, rows(statuses));
+  const ids = open.map(({ planned }) => planned.definition.id);
+  return { stage, open: ids, failed: [...failed.keys()], endedSteps };
+}
+
+function openStep(status: StepStatus, attempt: number) {
+  return findResumption(plan, rows({ first: [status, attempt] })).open[0];
+}
+
+function inputOf(statuses: Record<string, StepStatus>, stage: number) {
+  return findInputStage(plan, rows(statuses), stage)?.steps.map(({ definition }) => definition.id);
+}
+
+test("a run without rows begins at its first stage", () => {
+  expect(resumption({})).toEqual({ stage: 0, open: ["first"], failed: [], endedSteps: 0 });
+});
+
+test("completed and skipped steps are not run again", () => {
+  expect(resumption({ first: "COMPLETED", maybe: "SKIPPED" })).toEqual({
+    stage: 2,
+    open: ["left", "right", "lenient"],
+    failed: [],
+    endedSteps: 2,
+  });
+});
+
+test("a stage goes on with the steps that have not ended", () => {
+  const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
+  expect(
+    resumption({ ...before, left: "COMPLETED", right: "RUNNING", lenient: "PENDING" }),
+  ).toEqual({ stage: 2, open: ["right", "lenient"], failed: [], endedSteps: 3 });
+});
+
+test("a failed step stays failed while its siblings are brought to their end", () => {
+  const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
+  expect(resumption({ ...before, left: "FAILED", right: "RUNNING", lenient: "COMPLETED" })).toEqual(
+    {
+      stage: 2,
+      open: ["right"],
+      failed: ["left"],
+      endedSteps: 4,
+    },
+  );
+});
+
+test("a failure that is tolerated has ended", () => {
+  const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
+  expect(
+    resumption({ ...before, left: "COMPLETED", right: "COMPLETED", lenient: "FAILED" }),
+  ).toEqual({ stage: 3, open: ["last"], failed: [], endedSteps: 5 });
+});
+
+test("a reopened run begins its failed steps anew, and only them", () => {
+  const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
+  expect(
+    resumption({ ...before, left: "FAILED", right: "COMPLETED", lenient: "COMPLETED" }),
+  ).toEqual({ stage: 2, open: ["left"], failed: [], endedSteps: 4 });
+  expect(resumption({ first: "FAILED" }).open).toEqual(["first"]);
+});
+
+test("a run that was cancelled and reopened begins cancelled and failed steps anew", () => {
+  const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
+  expect(
+    resumption({ ...before, left: "FAILED", right: "CANCELLED", lenient: "COMPLETED" }),
+  ).toEqual({ stage: 2, open: ["left", "right"], failed: [], endedSteps: 3 });
+});
+
+test("a run whose steps have all ended goes on after the last stage", () => {
+  const all = [...plan.stepIds].map((id): [string, StepStatus] => [id, "COMPLETED"]);
+  expect(resumption(Object.fromEntries(all))).toEqual({
+    stage: 4,
+    open: [],
+    failed: [],
+    endedSteps: 6,
+  });
+});
+
+describe("the attempt at which a step goes on", () => {
+  test("one that was cut short is begun again under its number", () => {
+    expect(openStep("RUNNING", 3)).toMatchObject({ attempt: 3, notBefore: null, startedAt });
+  });
+
+  test("one that waits for a retry waits on from when it failed", () => {
+    expect(openStep("RETRYING", 3)).toMatchObject({
+      attempt: 4,
+      notBefore: new Date(updatedAt.getTime() + 3000),
+      startedAt,
+      reopened: false,
+    });
+  });
+
+  test.each(["PENDING", "FAILED", "CANCELLED"] as const)("%s begins with the first", (status) => {
+    expect(openStep(status, 3)).toMatchObject({ attempt: 1, startedAt: null, reopened: true });
+  });
+});
+
+describe("the stage that gives a stage its input", () => {
+  test("is the one before", () => {
+    expect(inputOf({ first: "COMPLETED", maybe: "COMPLETED" }, 2)).toEqual(["maybe"]);
+  });
+
+  test("is the one before a skipped one", () => {
+    expect(inputOf({ first: "COMPLETED", maybe: "SKIPPED" }, 2)).toEqual(["first"]);
+  });
+
+  test("is none, where it is the run's own input", () => {
+    expect(inputOf({}, 0)).toBeUndefined();
+    expect(inputOf({ first: "SKIPPED" }, 1)).toBeUndefined();
+  });
+});

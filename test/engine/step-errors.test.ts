@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import { describeFailure } from "../../src/engine/step-errors.ts";
+import { encodeJson } from "../../src/json.ts";
+import { jsonLimits } from "../../src/schema/columns.ts";
+
+class PaymentError extends Error {
+  override readonly name = "PaymentError";
+  readonly code = "CARD_DECLINED";
+  readonly details = { retryAfter: 30, note: undefined };
+}
+
+test("keeps name, code, message, step, attempt, details and cause", () => {
+  const error = new PaymentError("the card was declined", { cause: new TypeError("no card") });
+  expect(describeFailure(error, "charge", 2)).toEqual({
+    name: "PaymentError",
+    code: "CARD_DECLINED",
+    message: "the card was declined",
+    details: { retryAfter: 30 },
+    cause: { name: "TypeError", message: "no card" },
+    stepId: "charge",
+    attempt: 2,
+  });
+});
+
+test("describes what is thrown though it is no error, without its content", () => {
+  expect(describeFailure("out of paper", "s", 1).message).toBe("out of paper");
+  expect(describeFailure({ secret: 1 }, "s", 1).message).toBe("a value of type object was thrown");
+  expect(describeFailure(undefined, "s", 1).message).toBe("a value of type undefined was thrown");
+});
+
+test("leaves out details that JSON cannot carry, and keeps the error", () => {
+  const error = Object.assign(new Error("no"), { details: { at: new Date(0) } });
+  expect(describeFailure(error, "s", 1)).toEqual({
+    name: "Error",
+    message: "no",
+    stepId: "s",
+    attempt: 1,
+  });
+});
+
+test("keeps the bound values of a failed query out", () => {
+  const error = Object.assign(new Error("Failed query: insert … params: 4111111111111111"), {
+    query: "insert into cards values (?)",
+    params: ["4111111111111111"],
+  });
+  const text = JSON.stringify(describeFailure(error, "s", 1));
+  expect(text).not.toContain("4111");
+  expect(text).toContain("insert into cards values (?)");
+});
+
+test("stays below what an error column takes, whatever is thrown", () => {
+  let error: Error | undefined;
+  for (let level = 0; level < 50; level++) {
+    error = Object.assign(new Error("\u0001".repeat(1e6), { cause: error }), {
+      name: "\u0002".repeat(1e6),
+      code: "\u0003".repeat(1e6),
+      details: "\u0004".repeat(1300),
+    });
+  }
+  const failure = describeFailure(error, "\u0005".repeat(255), 1);
+  expect(() => encodeJson(failure, "error", jsonLimits.detail)).not.toThrow();
+  expect(failure.cause?.cause?.cause?.cause?.cause).toBeUndefined();
+});
+
+test("cuts a message without breaking a character", () => {
+  const { message } = describeFailure(new Error("😀".repeat(2000)), "s", 1);
+  expect(message.isWellFormed()).toBe(true);
+  expect(message.length).toBeLessThanOrEqual(2048);
+});
+
+test("bears errors whose name and message were overwritten", () => {
+  const error = Object.assign(new Error("x"), { name: 7, message: { toString: null }, code: {} });
+  expect(describeFailure(error, "s", 1)).toMatchObject({ name: "Error", message: "" });
+});
+
+test("bears an error that is its own cause", () => {
+  const error = new Error("round");
+  error.cause = error;
+  expect(describeFailure(error, "s", 1).cause?.cause?.cause?.cause?.message).toBe("round");
+});

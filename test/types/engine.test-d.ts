@@ -1,0 +1,212 @@
+import { eq } from "drizzle-orm";
+import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
+import { expectTypeOf } from "vitest";
+import { z } from "zod";
+import { defineStep, type StepDefinition, type StepOutput } from "../../src/engine/define-step.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import type { StepFailure } from "../../src/engine/step-errors.ts";
+import {
+  defineWorkflow,
+  type Workflow,
+  type WorkflowBuilder,
+} from "../../src/engine/workflow-builder.ts";
+
+const add = defineStep({
+  id: "add",
+  input: z.object({ a: z.number(), b: z.number() }),
+  output: z.object({ sum: z.number() }),
+  run: async ({ a, b }, ctx) => {
+    expectTypeOf(a).toBeNumber();
+    expectTypeOf(ctx.attempt).toBeNumber();
+    return { sum: a + b };
+  },
+});
+const double = defineStep({
+  id: "double",
+  input: z.object({ sum: z.number() }),
+  output: z.number(),
+  run: ({ sum }) => sum * 2,
+});
+const name = defineStep({
+  id: "name",
+  input: z.object({ sum: z.number() }),
+  output: z.string(),
+  run: ({ sum }) => String(sum),
+});
+const join = defineStep({
+  id: "join",
+  input: z.object({ double: z.number(), name: z.string() }),
+  output: z.boolean(),
+  run: (input) => input.name === String(input.double),
+});
+const negate = defineStep({
+  id: "negate",
+  input: z.boolean(),
+  output: z.boolean(),
+  run: (value) => !value,
+});
+
+// Definitions know their id, what they accept and what they hand on.
+expectTypeOf(add).toEqualTypeOf<StepDefinition<"add", { a: number; b: number }, { sum: number }>>();
+expectTypeOf<StepOutput<typeof name>>().toBeString();
+
+// A workflow accepts what its first step does, and its output is the last one's.
+const calc = defineWorkflow({ id: "calc", version: "1" })
+  .step(add)
+  .parallel(double, name)
+  .step(join)
+  .stepIf((value, ctx) => {
+    expectTypeOf(value).toBeBoolean();
+    expectTypeOf(ctx.output(double)).resolves.toBeNumber();
+    return value;
+  }, negate)
+  .build();
+expectTypeOf(calc).toEqualTypeOf<Workflow<{ a: number; b: number }, boolean>>();
+
+// After `parallel` the input is the outputs by step id.
+expectTypeOf(defineWorkflow({ id: "w" }).step(add).parallel(double, name)).toEqualTypeOf<
+  WorkflowBuilder<{ a: number; b: number }, { double: number; name: string }>
+>();
+
+// A workflow that begins side by side accepts what all of its steps accept.
+const length = defineStep({
+  id: "length",
+  input: z.object({ text: z.string() }),
+  output: z.number(),
+  run: ({ text }) => text.length,
+});
+expectTypeOf(defineWorkflow({ id: "w" }).parallel(double, length).build()).toEqualTypeOf<
+  Workflow<{ sum: number } & { text: string }, { double: number; length: number }>
+>();
+
+// A skipped step passes its input on.
+expectTypeOf(
+  defineWorkflow({ id: "w" })
+    .step(add)
+    .stepIf(({ sum }) => sum > 3, double)
+    .build(),
+).toEqualTypeOf<Workflow<{ a: number; b: number }, number | { sum: number }>>();
+defineWorkflow({ id: "w" }).stepIf((value) => {
+  expectTypeOf(value).toBeBoolean();
+  return value;
+}, negate);
+
+// A step whose input is not the output of the step before does not compile.
+// @ts-expect-error `negate` does not accept `{ sum: number }`.
+defineWorkflow({ id: "w" }).step(add).step(negate);
+// @ts-expect-error `join` does not accept `{ sum: number }`.
+defineWorkflow({ id: "w" }).step(add).parallel(double, join);
+// @ts-expect-error `join` also needs the output of `name`.
+defineWorkflow({ id: "w" }).step(add).parallel(double).step(join);
+defineWorkflow({ id: "w" })
+  .step(add)
+  // @ts-expect-error `join` does not accept `{ sum: number }`, whatever the condition.
+  .stepIf(() => true, join);
+defineWorkflow({ id: "w" })
+  .step(add)
+  .stepIf(() => true, name)
+  // @ts-expect-error After a step that may be skipped, both outputs must be accepted.
+  .step(double);
+// @ts-expect-error A workflow without steps cannot be built.
+defineWorkflow({ id: "w" }).build();
+
+// What a step returns must fit its output schema.
+defineStep({
+  id: "wrong",
+  input: z.number(),
+  output: z.number(),
+  // @ts-expect-error A string is no number.
+  run: (value) => String(value),
+});
+// @ts-expect-error Only a step whose output may be null may return nothing.
+defineStep({ id: "wrong", input: z.number(), output: z.number(), run: () => {} });
+
+// A step that returns nothing outputs null; so does, possibly, one whose failure is tolerated.
+const silent = defineStep({ id: "silent", input: z.number(), output: z.void(), run: () => {} });
+expectTypeOf<StepOutput<typeof silent>>().toEqualTypeOf<null>();
+const nothing = defineStep({ id: "nothing", input: z.number(), output: z.null(), run: () => {} });
+expectTypeOf<StepOutput<typeof nothing>>().toEqualTypeOf<null>();
+const maybe = defineStep({
+  id: "maybe",
+  input: z.number(),
+  output: z.string().optional(),
+  run: () => undefined,
+});
+expectTypeOf<StepOutput<typeof maybe>>().toEqualTypeOf<string | null>();
+const lenient = defineStep({
+  id: "lenient",
+  input: z.boolean(),
+  output: z.number(),
+  continueOnError: true,
+  run: () => 1,
+});
+expectTypeOf<StepOutput<typeof lenient>>().toEqualTypeOf<number | null>();
+// @ts-expect-error The output may be null, which `silent` does not accept.
+defineWorkflow({ id: "w" }).step(lenient).step(silent);
+
+// Schemas that transform: what comes in, and what the step and its successors see.
+const parse = defineStep({
+  id: "parse",
+  input: z.object({ n: z.string().transform(Number), unit: z.string().default("m") }),
+  output: z.number().transform(String),
+  run: ({ n, unit }) => {
+    expectTypeOf(n).toBeNumber();
+    expectTypeOf(unit).toBeString();
+    return n;
+  },
+});
+expectTypeOf(parse).toEqualTypeOf<
+  StepDefinition<"parse", { n: string; unit?: string | undefined }, string>
+>();
+
+const rows = sqliteTable("app_rows", { id: integer("id").primaryKey() });
+
+// The app's own transaction is Drizzle's, unless the step says otherwise.
+defineStep({
+  id: "transactional",
+  input: z.number(),
+  output: z.number(),
+  run: async (id, ctx) =>
+    ctx.transaction(async (tx) => {
+      await tx.insert(rows).values({ id });
+      const [row] = await tx.select().from(rows).where(eq(rows.id, id));
+      return row?.id ?? 0;
+    }),
+});
+defineStep({
+  id: "other",
+  input: z.number(),
+  output: z.number(),
+  run: (value, ctx) => ctx.transaction((tx: { count: number }) => tx.count + value),
+});
+defineStep({
+  id: "wrong",
+  input: z.number(),
+  output: z.number(),
+  // @ts-expect-error The transaction's result is the step's output, and a string is no number.
+  run: (value, ctx) => ctx.transaction(() => String(value)),
+});
+
+// The state is unknown until a schema reads it.
+defineStep({
+  id: "stateful",
+  input: z.number(),
+  output: z.null(),
+  run: async (_, { state }) => {
+    expectTypeOf(await state.get("k")).toBeUnknown();
+    expectTypeOf(await state.get("k", z.number())).toEqualTypeOf<number | undefined>();
+  },
+});
+
+declare const engine: Engine;
+
+void engine.start(calc, { a: 1, b: 2 }, { tags: { kind: "test" } });
+// @ts-expect-error The input lacks `b`.
+void engine.start(calc, { a: 1 });
+// @ts-expect-error There is no such option.
+void engine.start(calc, { a: 1, b: 2 }, { tag: "test" });
+
+const run = await engine.run(calc, { a: 1, b: 2 });
+if (run.status === "COMPLETED") expectTypeOf(run.output).toBeBoolean();
+else expectTypeOf(run.output).toBeNull();
+if (run.status === "FAILED") expectTypeOf(run.error).toEqualTypeOf<StepFailure>();
