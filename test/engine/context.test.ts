@@ -1,0 +1,113 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { InvalidArgumentError, StepOutputNotFoundError } from "../../src/errors.ts";
+import { makeEngine, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+describe.each(stores)("on %s", (_, open) => {
+  test("steps share the state of their run, and it stays in the store", async () => {
+    const store = await open();
+    const write = numberStep("write", async (value, { state }) => {
+      expect(await state.get("list")).toBeUndefined();
+      await state.set("list", [value]);
+      await state.set("gone", 1);
+      await state.set("null", null);
+      return value;
+    });
+    const read = numberStep("read", async (value, { state }) => {
+      expect(await state.get("list")).toEqual([value]);
+      expect(await state.get("null")).toBeNull();
+      await state.delete("gone");
+      await state.delete("never there");
+      expect(await state.all()).toEqual({ list: [value], null: null });
+      return value;
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(write).step(read).build();
+    const run = await makeEngine(store).run(workflow, 3);
+    expect(run.error).toBeNull();
+    expect(await store.getAllState(run.runId)).toEqual({ list: [3], null: null });
+  });
+
+  test("what a step stored is there when it is tried again", async () => {
+    const step = defineStep({
+      id: "s",
+      input: z.null(),
+      output: z.number(),
+      retry: { maxRetries: 5, delayMs: 0 },
+      run: async (__, { state }) => {
+        const tries = (await state.get("tries", z.number())) ?? 0;
+        await state.set("tries", tries + 1);
+        if (tries < 2) throw new Error("again");
+        return tries;
+      },
+    });
+    const run = await makeEngine(await open()).run(
+      defineWorkflow({ id: "w" }).step(step).build(),
+      null,
+    );
+    expect(run.output).toBe(2);
+  });
+
+  test("a state that does not fit its schema fails the step, and the place is named", async () => {
+    const step = numberStep("s", async (value, { state }) => {
+      await state.set("box", { n: "secret" });
+      return (await state.get("box", z.object({ n: z.number() })))?.n ?? value;
+    });
+    const run = await makeEngine(await open()).run(
+      defineWorkflow({ id: "w" }).step(step).build(),
+      1,
+    );
+    expect(run.error).toMatchObject({ code: "STEP_VALIDATION", attempt: 1 });
+    expect(run.error?.message).toContain("state.box.n");
+    expect(run.error?.message).not.toContain("secret");
+  });
+
+  test("a step reads the outputs of steps before it, near and far", async () => {
+    const store = await open();
+    const first = numberStep("first", (value) => value + 1);
+    const second = numberStep("second", (value) => value * 10);
+    const skipped = numberStep("skipped", (value) => value);
+    const stranger = numberStep("stranger", (value) => value);
+    const errors: unknown[] = [];
+    const last = numberStep("last", async (value, ctx) => {
+      for (const step of [skipped, last, stranger]) {
+        errors.push(await ctx.output(step).catch((error: unknown) => error));
+      }
+      return (await ctx.output(first)) + (await ctx.output(second)) + value;
+    });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(first)
+      .step(second)
+      .stepIf(() => false, skipped)
+      .step(last)
+      .build();
+    expect((await makeEngine(store).run(workflow, 1)).output).toBe(2 + 20 + 20);
+    expect(errors[0]).toBeInstanceOf(StepOutputNotFoundError);
+    expect(errors[1]).toBeInstanceOf(StepOutputNotFoundError);
+    expect(errors[2]).toBeInstanceOf(InvalidArgumentError);
+  });
+
+  test("a context names its run, its step and its attempt", async () => {
+    const seen: unknown[] = [];
+    const step = defineStep({
+      id: "s",
+      input: z.null(),
+      output: z.null(),
+      retry: { maxRetries: 1, delayMs: 0 },
+      run: (__, { runId, stepId, attempt, signal }) => {
+        seen.push([runId, stepId, attempt, signal.aborted]);
+        if (attempt === 1) throw new Error("again");
+      },
+    });
+    const { runId } = await makeEngine(await open()).run(
+      defineWorkflow({ id: "w" }).step(step).build(),
+      null,
+    );
+    expect(seen).toEqual([
+      [runId, "s", 1, false],
+      [runId, "s", 2, false],
+    ]);
+  });
+});

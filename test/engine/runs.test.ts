@@ -1,0 +1,411 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { InvalidArgumentError, InvalidValueError, RunNotFoundError } from "../../src/errors.ts";
+import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+const increment = numberStep("increment", (value) => value + 1);
+const double = numberStep("double", (value) => value * 2);
+const negate = numberStep("negate", (value) => -value);
+const sum = defineStep({
+  id: "sum",
+  input: z.object({ double: z.number(), negate: z.number() }),
+  output: z.object({ sum: z.number() }),
+  run: (input) => ({ sum: input.double + input.negate }),
+});
+
+const nothingStep = (id: string, output: z.ZodType<null | undefined | void>) =>
+  defineStep({ id, input: z.null(), output: output as z.ZodNull, run: () => {} });
+
+describe.each(stores)("on %s", (_, open) => {
+  test("a run's output is its last step's, each step has got the output before it", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(increment)
+      .parallel(double, negate)
+      .step(sum)
+      .build();
+    const run = await engine.run(workflow, 2);
+    expect(run).toMatchObject({
+      status: "COMPLETED",
+      progress: 1,
+      output: { sum: 3 },
+      error: null,
+    });
+    const steps = await store.listStepExecutions(run.runId);
+    expect(steps.map((s) => [s.stepId, s.executionIndex, s.status, s.attempt, s.input])).toEqual([
+      ["increment", 0, "COMPLETED", 1, 2],
+      ["double", 1, "COMPLETED", 1, 3],
+      ["negate", 2, "COMPLETED", 1, 3],
+      ["sum", 3, "COMPLETED", 1, { double: 6, negate: -3 }],
+    ]);
+    for (const step of steps) {
+      expect(step.startedAt?.getTime()).toBeLessThanOrEqual(step.completedAt?.getTime() ?? 0);
+      expect(step.createdAt.getTime()).toBeLessThanOrEqual(step.startedAt?.getTime() ?? 0);
+    }
+    expect(await store.loadStepOutput(run.runId, "negate")).toBe(-3);
+  });
+
+  test("a run that ends side by side outputs the record", async () => {
+    const engine = makeEngine(await open());
+    const workflow = defineWorkflow({ id: "w" }).parallel(double, negate).build();
+    expect((await engine.run(workflow, 3)).output).toEqual({ double: 6, negate: -3 });
+  });
+
+  test("the steps of a parallel run at the same time", async () => {
+    const engine = makeEngine(await open());
+    const left = makeGate();
+    const right = makeGate();
+    const workflow = defineWorkflow({ id: "w" })
+      .parallel(
+        numberStep("left", async (value) => {
+          left.open();
+          await right.promise;
+          return value;
+        }),
+        numberStep("right", async (value) => {
+          right.open();
+          await left.promise;
+          return value;
+        }),
+      )
+      .build();
+    expect((await engine.run(workflow, 1)).status).toBe("COMPLETED");
+  });
+
+  test("a condition that holds lets its step run, one that does not passes the input on", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .stepIf((value) => value > 10, negate)
+      .stepIf(async (value) => value < 10, double)
+      .step(increment)
+      .build();
+    const small = await engine.run(workflow, 4);
+    expect(small.output).toBe(9);
+    const statuses = async (runId: string) =>
+      (await store.listStepExecutions(runId)).map(({ stepId, status }) => [stepId, status]);
+    expect(await statuses(small.runId)).toEqual([
+      ["negate", "SKIPPED"],
+      ["double", "COMPLETED"],
+      ["increment", "COMPLETED"],
+    ]);
+    const [skipped] = await store.listStepExecutions(small.runId);
+    expect(skipped).toMatchObject({ input: 4, startedAt: null, durationMs: null, attempt: 0 });
+    expect(skipped?.completedAt).toBeInstanceOf(Date);
+    expect((await engine.run(workflow, 10)).output).toBe(11);
+  });
+
+  test("a run whose steps are all skipped outputs its input", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .stepIf(() => false, negate)
+      .stepIf(() => false, double)
+      .build();
+    const run = await engine.run(workflow, 4);
+    expect(run).toMatchObject({ status: "COMPLETED", output: 4, progress: 1 });
+    expect(await store.listStepExecutions(run.runId)).toHaveLength(2);
+  });
+
+  test("a condition sees the state and the outputs of steps, the one just ended among them", async () => {
+    const engine = makeEngine(await open());
+    const mark = numberStep("mark", async (value, ctx) => {
+      await ctx.state.set("marked", { at: value });
+      return value + 1;
+    });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(increment)
+      .step(mark)
+      .stepIf(async (value, ctx) => {
+        const marked = await ctx.state.get("marked", z.object({ at: z.number() }));
+        expect(await ctx.state.all()).toEqual({ marked: { at: 6 } });
+        expect(await ctx.state.get("other")).toBeUndefined();
+        expect([await ctx.output(increment), await ctx.output(mark)]).toEqual([6, 7]);
+        await expect(ctx.output(negate)).rejects.toThrow(InvalidArgumentError);
+        return marked?.at === value - 1;
+      }, double)
+      .build();
+    expect((await engine.run(workflow, 5)).output).toBe(14);
+  });
+
+  test("a condition that throws fails its step, and the run", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(increment)
+      .stepIf(() => {
+        throw new RangeError("cannot tell");
+      }, double)
+      .build();
+    const run = await engine.run(workflow, 1);
+    const error = { name: "RangeError", message: "cannot tell", stepId: "double", attempt: 0 };
+    expect(run).toMatchObject({ status: "FAILED", output: null, error });
+    expect(await store.getStepExecution(run.runId, "double")).toMatchObject({
+      status: "FAILED",
+      error,
+    });
+  });
+
+  test("a step that changes its input changes nobody else's", async () => {
+    const engine = makeEngine(await open());
+    const box = z.object({ items: z.array(z.unknown()) });
+    const boxed = z.custom<z.output<typeof box>>((value) => box.safeParse(value).success);
+    const make = defineStep({
+      id: "make",
+      input: z.number(),
+      output: boxed,
+      run: (n) => ({ items: [n] }),
+    });
+    const spoil = <const Id extends string>(id: Id) =>
+      defineStep({
+        id,
+        input: boxed,
+        output: boxed,
+        retry: { maxRetries: 1, delayMs: 0 },
+        run: (input, ctx) => {
+          input.items.push(id);
+          if (ctx.attempt === 1) throw new Error("again");
+          return input;
+        },
+      });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(make)
+      .parallel(spoil("a"), spoil("b"))
+      .build();
+    expect((await engine.run(workflow, 1)).output).toEqual({
+      a: { items: [1, "a"] },
+      b: { items: [1, "b"] },
+    });
+  });
+
+  test("a step that returns nothing outputs null, whatever its schema calls that", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(nothingStep("void", z.void()))
+      .step(nothingStep("null", z.null()))
+      .step(nothingStep("undefined", z.undefined()))
+      .build();
+    const run = await engine.run(workflow, null);
+    expect(run).toMatchObject({ status: "COMPLETED", output: null });
+    expect(await store.loadStepOutput(run.runId, "void")).toBeNull();
+  });
+
+  test("schemas may be asynchronous, and what they make of a value is what is handed on", async () => {
+    const engine = makeEngine(await open());
+    const parse = defineStep({
+      id: "parse",
+      input: z.string().transform(async (text) => Number(text)),
+      output: z.number().transform((value) => value + 0.5),
+      run: (value) => value,
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(parse).step(double).build();
+    expect((await engine.run(workflow, "3")).output).toBe(7);
+  });
+
+  test("starting stores a PENDING run with its columns, and runs nothing", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w", version: "2" }).step(increment).build();
+    const options = { resourceId: "r", tags: { kind: "test" }, idempotencyKey: "once" };
+    const runId = await engine.start(workflow, 1, options);
+    expect(await store.getRun(runId)).toMatchObject({
+      workflowId: "w",
+      workflowVersion: "2",
+      status: "PENDING",
+      input: 1,
+      attempt: 0,
+      ...options,
+    });
+    expect(await engine.start(workflow, 2, options)).toBe(runId);
+    expect((await engine.run(workflow, 3, options)).output).toBe(2);
+    expect((await engine.run(workflow, 3, options)).runId).toBe(runId);
+  });
+
+  test("an input that does not fit the first steps starts nothing, and the field is named", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" }).step(sum).build();
+    const wrong = { double: 1, negate: "secret" } as unknown as { double: number; negate: number };
+    const error = await engine.start(workflow, wrong).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(InvalidArgumentError);
+    expect(error).toMatchObject({ argument: "input.negate" });
+    expect(String(error)).not.toContain("secret");
+    expect((await store.listRuns()).runs).toEqual([]);
+  });
+
+  test("an input that JSON cannot carry starts nothing", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const step = defineStep({ id: "s", input: z.unknown(), output: z.null(), run: () => {} });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    await expect(engine.start(workflow, { at: new Date() })).rejects.toThrow(InvalidValueError);
+    expect((await store.listRuns()).runs).toEqual([]);
+  });
+
+  test("an output that does not fit, or that JSON cannot carry, fails the step at once", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const retry = { maxRetries: 3, delayMs: 0 };
+    const wrong = defineStep({
+      id: "wrong",
+      input: z.unknown(),
+      output: z.object({ n: z.number().max(3) }),
+      retry,
+      run: () => ({ n: 4 }),
+    });
+    const date = defineStep({
+      id: "date",
+      input: z.unknown(),
+      output: z.object({ at: z.date() }),
+      retry,
+      run: () => ({ at: new Date(0) }),
+    });
+    const first = await engine.run(defineWorkflow({ id: "w1" }).step(wrong).build(), null);
+    expect(first).toMatchObject({
+      status: "FAILED",
+      error: { name: "StepValidationError", code: "STEP_VALIDATION", stepId: "wrong", attempt: 1 },
+    });
+    expect(first.error?.message).toContain("output.n");
+    const second = await engine.run(defineWorkflow({ id: "w2" }).step(date).build(), null);
+    expect(second).toMatchObject({
+      status: "FAILED",
+      error: { name: "InvalidValueError", code: "INVALID_VALUE", stepId: "date", attempt: 1 },
+    });
+    expect(await store.listStepExecutions(second.runId)).toMatchObject([{ status: "FAILED" }]);
+  });
+
+  test("an output too large to be the input of the next step fails the step that made it", async () => {
+    const engine = makeEngine(await open());
+    const large = defineStep({
+      id: "large",
+      input: z.null(),
+      output: z.string(),
+      run: () => "x".repeat(3 * 1024 * 1024),
+    });
+    const length = defineStep({
+      id: "length",
+      input: z.string(),
+      output: z.number(),
+      run: (text) => text.length,
+    });
+    const run = await engine.run(
+      defineWorkflow({ id: "w" }).step(large).step(length).build(),
+      null,
+    );
+    expect(run).toMatchObject({
+      status: "FAILED",
+      error: { code: "INVALID_VALUE", stepId: "large" },
+    });
+  });
+
+  test("progress is the part of the steps that have ended", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const seen: number[] = [];
+    const look = <const Id extends string>(id: Id) =>
+      numberStep(id, async (value, { runId }) => {
+        seen.push((await store.getRun(runId)).progress);
+        return value;
+      });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(look("a"))
+      .stepIf(() => false, negate)
+      .step(look("b"))
+      .step(look("c"))
+      .build();
+    await engine.run(workflow, 1);
+    expect(seen).toEqual([0, 0.5, 0.75]);
+  });
+
+  test("rows carry the time of the engine's clock", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const engine = makeEngine(store, { clock });
+    const slow = numberStep("slow", (value) => {
+      clock.advance(1500);
+      return value;
+    });
+    const run = await engine.run(defineWorkflow({ id: "w" }).step(slow).build(), 1);
+    expect(await store.getStepExecution(run.runId, "slow")).toMatchObject({
+      startedAt: new Date(clock().getTime() - 1500),
+      completedAt: clock(),
+      durationMs: 1500,
+    });
+  });
+
+  test("waiting for an unknown run says so", async () => {
+    await expect(makeEngine(await open()).wait("nobody")).rejects.toThrow(RunNotFoundError);
+  });
+
+  test("waiting ends when its signal aborts", async () => {
+    const engine = makeEngine(await open());
+    const runId = await engine.start(defineWorkflow({ id: "w" }).step(increment).build(), 1);
+    const controller = new AbortController();
+    const waiting = engine.wait(runId, { signal: controller.signal });
+    controller.abort(new Error("enough"));
+    await expect(waiting).rejects.toThrow("enough");
+  });
+
+  test("waiting for a run that another engine runs", async () => {
+    const store = await open();
+    const workflow = defineWorkflow({ id: "w" }).step(increment).build();
+    const starter = makeEngine(store);
+    const runId = await starter.start(workflow, 1);
+    const waiting = starter.wait(runId);
+    void makeEngine(store).register(workflow).work();
+    expect(await waiting).toMatchObject({ status: "COMPLETED", output: 2 });
+  });
+
+  test("many runs at once, never more than the concurrency", async () => {
+    const engine = makeEngine(await open(), { concurrency: 3 });
+    let underWay = 0;
+    let most = 0;
+    const step = numberStep("s", async (value) => {
+      most = Math.max(most, ++underWay);
+      await Promise.resolve();
+      underWay -= 1;
+      return value * 2;
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).step(increment).build();
+    const runs = await Promise.all(
+      Array.from({ length: 50 }, (__, index) => engine.run(workflow, index)),
+    );
+    expect(runs.map(({ output }) => output)).toEqual(
+      Array.from({ length: 50 }, (__, index) => index * 2 + 1),
+    );
+    expect(most).toBeLessThanOrEqual(3);
+  });
+
+  test("the logger is told which run and step each report is about", async () => {
+    const logger = makeLogger();
+    const engine = makeEngine(await open(), { logger });
+    const step = numberStep("s", (value, ctx) => {
+      ctx.logger.info({ value }, "hello");
+      return value;
+    });
+    const run = await engine.run(defineWorkflow({ id: "w" }).step(step).build(), 7);
+    expect(logger.reports).toContainEqual({
+      level: "info",
+      message: "hello",
+      fields: { runId: run.runId, stepId: "s", attempt: 1, value: 7 },
+    });
+  });
+});
+
+test.each([
+  ["options.concurrency", { concurrency: 0 }],
+  ["options.leaseMs", { leaseMs: 1.5 }],
+  ["options.workerId", { workerId: "" }],
+  ["options.logger", { logger: 1 }],
+  ["options.retries", { retries: 1 }],
+])("refuses a wrong %s", async (argument, options) => {
+  const [, open] = stores[0] ?? [];
+  const store = await open?.();
+  const make = (): unknown => makeEngine(store as never, options as never);
+  expect(make).toThrow(expect.objectContaining({ argument }));
+});
