@@ -11,6 +11,8 @@ export interface StepAttemptOptions {
   readonly workerId: string;
   readonly store: WorkflowStore;
   readonly logger: Logger;
+  /** Stops the run here. */
+  readonly stop: (reason: unknown) => void;
   readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
   /** Aborts when the run stops. */
   readonly runSignal: AbortSignal;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { InvalidArgumentError, LeaseLostError, UnsupportedError } from "../errors.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
@@ -54,6 +54,8 @@ export interface StepContextOptions {
   readonly store: WorkflowStore;
   /** The fence of its writes. */
   readonly workerId: string;
+  /** Stops the run here. */
+  readonly stop: (reason: unknown) => void;
   readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
 }
 
@@ -161,10 +163,21 @@ export class AttemptContext implements StepContext {
     };
     return {
       ...createStateReader({ runId, stepId: this.stepId, store: open }),
-      set: async (key, value) => {
-        await open().saveState(runId, key, value, { workerId });
-      },
-      delete: async (key) => open().deleteState(runId, key, { workerId }),
+      set: (key, value) =>
+        this.#write(async () => {
+          await open().saveState(runId, key, value, { workerId });
+        }),
+      delete: (key) => this.#write(async () => open().deleteState(runId, key, { workerId })),
     };
+  }
+
+  /** A worker that lost the run need not wait for its next heartbeat to know. */
+  async #write(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (error instanceof LeaseLostError) this.#options.stop(error);
+      throw error;
+    }
   }
 }
