@@ -1,0 +1,183 @@
+import { describe, expect } from "vitest";
+import type { RunBundle } from "../../model/bundles.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
+import { expectRejection, givenRun, type StoreTest } from "./environment.ts";
+
+async function givenBundles(store: WorkflowStore): Promise<RunBundle[]> {
+  for (const runId of ["one", "two", "three"]) {
+    await givenRun(store, { runId, input: { runId }, idempotencyKey: runId });
+    for (const stepId of ["b", "a"]) {
+      await store.createStepExecution({ runId, stepId, executionIndex: stepId === "a" ? 1 : 0 });
+      await store.saveStepOutput(runId, stepId, { stepId });
+    }
+    await store.saveState(runId, "z", null);
+    await store.saveState(runId, "y", [1]);
+  }
+  return (await store.readBundles()).bundles;
+}
+
+export function describeBundles(test: StoreTest): void {
+  describe("bundles", () => {
+    test("are whole runs, oldest first, their rows in order", async ({ store, clock }) => {
+      await givenRun(store, { runId: "later", createdAt: new Date(clock.now().getTime() + 1) });
+      const bundles = await givenBundles(store);
+      expect(bundles.map(({ run }) => run.runId)).toEqual(["one", "three", "two", "later"]);
+      expect(bundles[0]?.run).toEqual(await store.getRun("one"));
+      expect(bundles[0]?.steps.map((step) => step.stepId)).toEqual(["b", "a"]);
+      expect(bundles[0]?.outputs.map((output) => output.output)).toEqual([
+        { stepId: "a" },
+        { stepId: "b" },
+      ]);
+      expect(bundles[0]?.state).toMatchObject([
+        { key: "y", value: [1], revision: 1 },
+        { key: "z", value: null, revision: 1 },
+      ]);
+      expect(bundles[3]).toMatchObject({ steps: [], outputs: [], state: [] });
+    });
+
+    test("come in pages, filtered", async ({ store }) => {
+      await givenBundles(store);
+      await givenRun(store, { workflowId: "refunds" });
+      const filter = { workflowId: "orders" };
+      const ids: string[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: Awaited<ReturnType<WorkflowStore["readBundles"]>> = await store.readBundles({
+          limit: 2,
+          filter,
+          cursor,
+        });
+        ids.push(...page.bundles.map(({ run }) => run.runId));
+        cursor = page.nextCursor;
+      } while (cursor !== null);
+      expect(ids).toEqual(["one", "three", "two"]);
+      const { nextCursor } = await store.readBundles({ limit: 1, filter });
+      await expectRejection(store.readBundles({ cursor: nextCursor }), "INVALID_ARGUMENT", {
+        argument: "cursor",
+      });
+      await expectRejection(store.listRuns({ ...filter, cursor: nextCursor }), "INVALID_ARGUMENT");
+    });
+
+    test("bound a page in bytes, children included", async ({ store, clock }) => {
+      for (let index = 0; index < 4; index++) {
+        clock.advance(1);
+        const { runId } = await givenRun(store);
+        await store.saveStepOutput(runId, "a", "x".repeat(1024 * 1024));
+        await store.saveState(runId, "k", "x".repeat(1024 * 1024));
+      }
+      const page = await store.readBundles();
+      expect(page.bundles).toHaveLength(1);
+      expect(page.nextCursor).not.toBeNull();
+    });
+
+    test("hold the rows of a run of many steps, beyond any page", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      await store.batch((write) => {
+        for (let index = 0; index < 2500; index++) {
+          write.createStepExecution({ runId, stepId: `s${index}`, executionIndex: index });
+        }
+      });
+      const { bundles } = await store.readBundles();
+      expect(bundles[0]?.steps.map((step) => step.executionIndex)).toEqual(
+        Array.from({ length: 2500 }, (_, index) => index),
+      );
+      expect(await store.listStepExecutions(runId)).toEqual(bundles[0]?.steps);
+    });
+
+    test("are written as they are", async ({ store }) => {
+      const bundles = await givenBundles(store);
+      for (const { run } of bundles) await store.deleteRun(run.runId);
+      expect(await store.writeBundles(bundles, { onConflict: "fail" })).toEqual({
+        written: 3,
+        skipped: 0,
+        replaced: 0,
+      });
+      expect((await store.readBundles()).bundles).toEqual(bundles);
+    });
+
+    test("fail at the first run that is there, and keep those before it", async ({ store }) => {
+      const bundles = await givenBundles(store);
+      await store.deleteRun("one");
+      await store.updateRun("three", { progress: 0.3 });
+      await expectRejection(
+        store.writeBundles(bundles, { onConflict: "fail" }),
+        "RUN_ALREADY_EXISTS",
+        { runId: "three" },
+      );
+      expect(await store.getRun("one")).toEqual(bundles[0]?.run);
+      expect(await store.getRun("three")).toMatchObject({ progress: 0.3 });
+    });
+
+    test("skip what is there, and change nothing of it", async ({ store }) => {
+      const bundles = await givenBundles(store);
+      await store.deleteRun("one");
+      await store.saveState("two", "z", "changed");
+      expect(await store.writeBundles(bundles, { onConflict: "skip" })).toEqual({
+        written: 1,
+        skipped: 2,
+        replaced: 0,
+      });
+      expect(await store.loadState("two", "z")).toBe("changed");
+      expect(await store.getAllState("one")).toEqual({ y: [1], z: null });
+    });
+
+    test("replace what is there entirely", async ({ store }) => {
+      const bundles = await givenBundles(store);
+      await store.deleteRun("one");
+      await store.saveState("two", "extra", 1);
+      await store.updateRun("two", { status: "COMPLETED" });
+      expect(await store.writeBundles(bundles, { onConflict: "replace" })).toEqual({
+        written: 1,
+        skipped: 0,
+        replaced: 2,
+      });
+      expect((await store.readBundles()).bundles).toEqual(bundles);
+    });
+
+    test("respect another run's idempotency key", async ({ store }) => {
+      const [bundle] = await givenBundles(store);
+      if (bundle === undefined) throw new TypeError("no bundle");
+      const copy = {
+        run: { ...bundle.run, runId: "copy" },
+        steps: [],
+        outputs: [],
+        state: [],
+      };
+      for (const onConflict of ["fail", "replace"] as const) {
+        await expectRejection(store.writeBundles([copy], { onConflict }), "RUN_ALREADY_EXISTS");
+      }
+      expect(await store.writeBundles([copy], { onConflict: "skip" })).toMatchObject({
+        skipped: 1,
+      });
+      await expectRejection(store.getRun("copy"), "RUN_NOT_FOUND");
+    });
+
+    test("are checked entirely before any is written", async ({ store }) => {
+      const [bundle] = await givenBundles(store);
+      if (bundle === undefined) throw new TypeError("no bundle");
+      await store.deleteRun("one");
+      const [step] = bundle.steps;
+      const bad: [unknown, string][] = [
+        [{ ...bundle, extra: 1 }, "bundles[1].extra"],
+        [{ ...bundle, run: { ...bundle.run, status: "DONE" } }, "bundles[1].run.status"],
+        [{ ...bundle, steps: [{ ...step, runId: "other" }] }, "bundles[1].steps[0]"],
+        [{ ...bundle, steps: [step, step] }, "bundles[1].steps[1]"],
+        ["no bundle", "bundles[1]"],
+      ];
+      for (const [broken, argument] of bad) {
+        await expectRejection(
+          store.writeBundles([bundle, broken as RunBundle], { onConflict: "fail" }),
+          "INVALID_ARGUMENT",
+          { argument },
+        );
+      }
+      await expectRejection(
+        store.writeBundles([bundle, { ...bundle, run: { ...bundle.run, input: Number.NaN } }], {
+          onConflict: "fail",
+        }),
+        "INVALID_VALUE",
+      );
+      await expectRejection(store.getRun("one"), "RUN_NOT_FOUND");
+    });
+  });
+}

@@ -1,0 +1,285 @@
+import { describe, expect } from "vitest";
+import { expectRejection, givenRun, newRun, type StoreTest } from "./environment.ts";
+
+export function describeRuns(test: StoreTest): void {
+  describe("runs", () => {
+    test("fills the defaults of a new run", async ({ store, clock }) => {
+      const run = await store.createRun({ workflowId: "orders" });
+      expect(run).toEqual({
+        runId: expect.stringMatching(
+          /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+        ) as string,
+        workflowId: "orders",
+        workflowVersion: "1",
+        status: "PENDING",
+        progress: 0,
+        input: null,
+        output: null,
+        error: null,
+        context: null,
+        tags: null,
+        resourceId: null,
+        idempotencyKey: null,
+        workerId: null,
+        leaseExpiresAt: null,
+        attempt: 0,
+        revision: 1,
+        createdAt: clock.now(),
+        startedAt: null,
+        completedAt: null,
+        updatedAt: clock.now(),
+      });
+      expect(await store.getRun(run.runId)).toEqual(run);
+    });
+
+    test("stores every insertable column as it is given", async ({ store }) => {
+      const run = {
+        runId: "all",
+        workflowId: "orders",
+        workflowVersion: "2.1",
+        status: "FAILED",
+        progress: 0.25,
+        input: { a: [1, "x", null, true] },
+        output: "out",
+        error: { message: "no" },
+        context: { user: "u" },
+        tags: { region: "eu" },
+        resourceId: "customer-1",
+        idempotencyKey: "key",
+        workerId: "worker",
+        leaseExpiresAt: new Date(5),
+        attempt: 3,
+        revision: 7,
+        createdAt: new Date(1),
+        startedAt: new Date(2),
+        completedAt: new Date(3),
+        updatedAt: new Date(4),
+      } as const;
+      expect(await store.createRun(run)).toEqual(run);
+      expect(await store.getRun("all")).toEqual(run);
+    });
+
+    test("refuses a run id that is taken, and overwrites nothing", async ({ store }) => {
+      const run = await givenRun(store, { input: { first: true } });
+      await expectRejection(
+        store.createRun({ runId: run.runId, workflowId: "orders", input: { second: true } }),
+        "RUN_ALREADY_EXISTS",
+        { runId: run.runId },
+      );
+      expect(await store.getRun(run.runId)).toEqual(run);
+    });
+
+    test("returns the existing run for an idempotency key that the workflow has used", async ({
+      store,
+    }) => {
+      const run = await givenRun(store, { idempotencyKey: "order-1", input: 1 });
+      expect(await store.createRun(newRun({ idempotencyKey: "order-1", input: 2 }))).toEqual(run);
+      const other = await givenRun(store, { idempotencyKey: "order-1", workflowId: "refunds" });
+      expect(other.runId).not.toBe(run.runId);
+      expect(await store.countRuns()).toMatchObject({ PENDING: 2 });
+    });
+
+    test("makes one run of many concurrent creations with one idempotency key", async ({
+      store,
+    }) => {
+      const runs = await Promise.all(
+        Array.from({ length: 20 }, () => store.createRun(newRun({ idempotencyKey: "once" }))),
+      );
+      expect(new Set(runs.map((run) => run.runId)).size).toBe(1);
+      expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
+    });
+
+    test("names an unknown run", async ({ store }) => {
+      await expectRejection(store.getRun("nobody"), "RUN_NOT_FOUND", { runId: "nobody" });
+      await expectRejection(store.updateRun("nobody", { progress: 1 }), "RUN_NOT_FOUND");
+      await expectRejection(store.reopenRun("nobody"), "RUN_NOT_FOUND");
+      expect(await store.deleteRun("nobody")).toBe(false);
+    });
+
+    test("an update keeps every column that it does not name", async ({ store, clock }) => {
+      const run = await givenRun(store, {
+        input: { a: 1 },
+        output: { b: 2 },
+        error: { c: 3 },
+        context: { d: 4 },
+        tags: { e: "5" },
+        resourceId: "r",
+        idempotencyKey: "k",
+      });
+      clock.advance(1000);
+      const updated = await store.updateRun(run.runId, { progress: 0.5, output: undefined });
+      const { input: _input, output: _output, context: _context, ...summary } = run;
+      expect(updated).toEqual({ ...summary, progress: 0.5, revision: 2, updatedAt: clock.now() });
+      expect(await store.getRun(run.runId)).toEqual({
+        ...run,
+        progress: 0.5,
+        revision: 2,
+        updatedAt: clock.now(),
+      });
+    });
+
+    test("sets null where null is named", async ({ store }) => {
+      const { runId } = await givenRun(store, { input: 1, error: 2, tags: { a: "b" } });
+      await store.updateRun(runId, { input: null, error: null, tags: null });
+      expect(await store.getRun(runId)).toMatchObject({ input: null, error: null, tags: null });
+    });
+
+    test("sets startedAt on the first RUNNING and completedAt on a final status", async ({
+      store,
+      clock,
+    }) => {
+      const { runId } = await givenRun(store);
+      clock.advance(10);
+      const startedAt = clock.now();
+      expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ startedAt });
+      clock.advance(10);
+      await store.updateRun(runId, { status: "PENDING" });
+      expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ startedAt });
+      clock.advance(10);
+      expect(await store.updateRun(runId, { status: "COMPLETED" })).toMatchObject({
+        startedAt,
+        completedAt: clock.now(),
+      });
+    });
+
+    test("takes the times that the caller gives", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      expect(
+        await store.updateRun(runId, { status: "RUNNING", startedAt: new Date(77) }),
+      ).toMatchObject({ startedAt: new Date(77) });
+      expect(
+        await store.updateRun(runId, { status: "FAILED", completedAt: new Date(99) }),
+      ).toMatchObject({ completedAt: new Date(99) });
+    });
+
+    test("a finished run changes no more", async ({ store }) => {
+      for (const status of ["COMPLETED", "FAILED", "CANCELLED"] as const) {
+        const { runId } = await givenRun(store);
+        await store.updateRun(runId, { status });
+        const before = await store.getRun(runId);
+        await expectRejection(store.updateRun(runId, { status: "RUNNING" }), "RUN_TRANSITION", {
+          runId,
+          from: status,
+          to: "RUNNING",
+        });
+        await expectRejection(store.updateRun(runId, { progress: 1 }), "RUN_TRANSITION", {
+          from: status,
+          to: null,
+        });
+        expect(await store.getRun(runId)).toEqual(before);
+      }
+    });
+
+    test("a cancellation is never overwritten by a late completion", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const outcomes = await Promise.allSettled([
+        store.updateRun(runId, { status: "CANCELLED" }),
+        store.updateRun(runId, { status: "COMPLETED", output: 1 }),
+      ]);
+      expect(outcomes.map((outcome) => outcome.status)).toEqual(["fulfilled", "rejected"]);
+      expect(await store.getRun(runId)).toMatchObject({ status: "CANCELLED", output: null });
+    });
+
+    test("compares the revision, and bumps it with every update", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      expect(
+        await store.updateRun(runId, { progress: 0.1 }, { expectedRevision: 1 }),
+      ).toMatchObject({ revision: 2 });
+      await expectRejection(
+        store.updateRun(runId, { progress: 0.9 }, { expectedRevision: 1 }),
+        "REVISION_CONFLICT",
+        { runId, expectedRevision: 1, actualRevision: 2 },
+      );
+      expect(await store.getRun(runId)).toMatchObject({ progress: 0.1, revision: 2 });
+    });
+
+    test("lets one of many concurrent updates with one revision win", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 10 }, (_, index) =>
+          store.updateRun(runId, { progress: index / 10 }, { expectedRevision: 1 }),
+        ),
+      );
+      expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(1);
+      expect(await store.getRun(runId)).toMatchObject({ revision: 2 });
+    });
+
+    test("names the first cause in order: missing, lease, revision, transition", async ({
+      store,
+    }) => {
+      const demands = { expectedRevision: 99, workerId: "stranger" };
+      await expectRejection(store.updateRun("nobody", { progress: 1 }, demands), "RUN_NOT_FOUND");
+      const { runId } = await givenRun(store, { workerId: "holder", status: "COMPLETED" });
+      await expectRejection(store.updateRun(runId, { progress: 1 }, demands), "LEASE_LOST", {
+        runId,
+        workerId: "stranger",
+      });
+      await expectRejection(
+        store.updateRun(runId, { progress: 1 }, { ...demands, workerId: "holder" }),
+        "REVISION_CONFLICT",
+      );
+      await expectRejection(
+        store.updateRun(runId, { progress: 1 }, { workerId: "holder", expectedRevision: 1 }),
+        "RUN_TRANSITION",
+      );
+    });
+
+    test("reopens what failed or was cancelled, and nothing else", async ({ store, clock }) => {
+      const run = await givenRun(store, { input: 1, workerId: "w", startedAt: new Date(5) });
+      await expectRejection(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "PENDING" });
+      await store.updateRun(run.runId, { status: "FAILED", error: { message: "no" } });
+      clock.advance(10);
+      const { input: _input, output: _output, context: _context, ...summary } = run;
+      expect(await store.reopenRun(run.runId)).toEqual({
+        ...summary,
+        workerId: null,
+        revision: 3,
+        updatedAt: clock.now(),
+      });
+      await store.updateRun(run.runId, { status: "COMPLETED" });
+      await expectRejection(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "COMPLETED" });
+    });
+
+    test("counts every status, zeros included, under the same filters as lists", async ({
+      store,
+    }) => {
+      expect(await store.countRuns()).toEqual({
+        PENDING: 0,
+        RUNNING: 0,
+        COMPLETED: 0,
+        FAILED: 0,
+        CANCELLED: 0,
+      });
+      await givenRun(store, { tags: { a: "1" } });
+      await givenRun(store, { status: "FAILED", tags: { a: "1", b: "2" } });
+      await givenRun(store, { status: "FAILED", workflowId: "refunds" });
+      expect(await store.countRuns()).toMatchObject({ PENDING: 1, FAILED: 2 });
+      expect(await store.countRuns({ workflowId: "orders" })).toMatchObject({ FAILED: 1 });
+      expect(await store.countRuns({ tags: { a: "1" }, status: "FAILED" })).toMatchObject({
+        PENDING: 0,
+        FAILED: 1,
+      });
+    });
+
+    test("deletes a run with all that hangs from it", async ({ store }) => {
+      const { runId } = await givenRun(store, { idempotencyKey: "again" });
+      await store.createStepExecution({ runId, stepId: "a" });
+      await store.saveStepOutput(runId, "a", 1);
+      await store.saveState(runId, "k", 1);
+      expect(await store.deleteRun(runId)).toBe(true);
+      await expectRejection(store.getRun(runId), "RUN_NOT_FOUND");
+      expect(await store.listStepExecutions(runId)).toEqual([]);
+      expect(await store.getAllState(runId)).toEqual({});
+      const { rows } = await store.stats();
+      expect(rows).toEqual({
+        workflowRuns: 0,
+        stepExecutions: 0,
+        stepOutputs: 0,
+        workflowState: 0,
+      });
+      const again = await givenRun(store, { runId, idempotencyKey: "again" });
+      expect(again.runId).toBe(runId);
+      expect(await store.listStepExecutions(runId)).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,191 @@
+import { describe, expect } from "vitest";
+import { expectRejection, givenRun, type StoreTest } from "./environment.ts";
+
+export function describeSteps(test: StoreTest): void {
+  describe("step executions", () => {
+    test("fill the defaults of a new one", async ({ store, clock }) => {
+      const { runId } = await givenRun(store);
+      const step = await store.createStepExecution({ runId, stepId: "a" });
+      expect(step).toEqual({
+        runId,
+        stepId: "a",
+        executionIndex: 0,
+        status: "PENDING",
+        attempt: 0,
+        input: null,
+        error: null,
+        durationMs: null,
+        createdAt: clock.now(),
+        startedAt: null,
+        completedAt: null,
+        updatedAt: clock.now(),
+      });
+      expect(await store.getStepExecution(runId, "a")).toEqual(step);
+    });
+
+    test("belong to a run, and are not there twice", async ({ store }) => {
+      await expectRejection(
+        store.createStepExecution({ runId: "nobody", stepId: "a" }),
+        "RUN_NOT_FOUND",
+        { runId: "nobody" },
+      );
+      const { runId } = await givenRun(store);
+      const step = await store.createStepExecution({ runId, stepId: "a", input: 1 });
+      await expectRejection(
+        store.createStepExecution({ runId, stepId: "a", input: 2 }),
+        "STEP_EXECUTION_ALREADY_EXISTS",
+        { runId, stepId: "a" },
+      );
+      expect(await store.getStepExecution(runId, "a")).toEqual(step);
+    });
+
+    test("that are missing are named", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const missing = { runId, stepId: "a" };
+      await expectRejection(
+        store.getStepExecution(runId, "a"),
+        "STEP_EXECUTION_NOT_FOUND",
+        missing,
+      );
+      await expectRejection(
+        store.updateStepExecution(runId, "a", { attempt: 1 }),
+        "STEP_EXECUTION_NOT_FOUND",
+        missing,
+      );
+      await expectRejection(store.getStepExecution("nobody", "a"), "STEP_EXECUTION_NOT_FOUND");
+      expect(await store.listStepExecutions("nobody")).toEqual([]);
+    });
+
+    test("are listed by execution index, then step id", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const order = [
+        ["b", 0],
+        ["\uffee", 1],
+        ["\u{10000}", 1],
+        ["a", 2],
+        ["c", 10],
+      ] as const;
+      for (const [stepId, executionIndex] of [...order].reverse()) {
+        await store.createStepExecution({ runId, stepId, executionIndex });
+      }
+      const steps = await store.listStepExecutions(runId);
+      expect(steps.map((step) => [step.stepId, step.executionIndex])).toEqual(order);
+    });
+
+    test("keep every column that an update does not name", async ({ store, clock }) => {
+      const { runId } = await givenRun(store);
+      const step = await store.createStepExecution({
+        runId,
+        stepId: "a",
+        executionIndex: 4,
+        input: { a: 1 },
+        error: { b: 2 },
+        attempt: 2,
+      });
+      clock.advance(5);
+      const updated = await store.updateStepExecution(runId, "a", { attempt: 3, input: undefined });
+      expect(updated).toEqual({ ...step, attempt: 3, updatedAt: clock.now() });
+      expect(await store.getStepExecution(runId, "a")).toEqual(updated);
+    });
+
+    test("are timed: the first RUNNING, the final status, and the time between", async ({
+      store,
+      clock,
+    }) => {
+      const { runId } = await givenRun(store);
+      await store.createStepExecution({ runId, stepId: "a" });
+      clock.advance(100);
+      const startedAt = clock.now();
+      await store.updateStepExecution(runId, "a", { status: "RUNNING" });
+      clock.advance(50);
+      await store.updateStepExecution(runId, "a", { status: "RETRYING" });
+      await store.updateStepExecution(runId, "a", { status: "RUNNING" });
+      clock.advance(25);
+      expect(await store.updateStepExecution(runId, "a", { status: "COMPLETED" })).toMatchObject({
+        startedAt,
+        completedAt: clock.now(),
+        durationMs: 75,
+      });
+    });
+
+    test("have no duration when they never started, and never a negative one", async ({
+      store,
+      clock,
+    }) => {
+      const { runId } = await givenRun(store);
+      await store.createStepExecution({ runId, stepId: "skipped" });
+      expect(
+        await store.updateStepExecution(runId, "skipped", { status: "SKIPPED" }),
+      ).toMatchObject({ startedAt: null, completedAt: clock.now(), durationMs: null });
+      await store.createStepExecution({ runId, stepId: "skewed" });
+      await store.updateStepExecution(runId, "skewed", {
+        status: "RUNNING",
+        startedAt: new Date(2_000_000_000_000),
+      });
+      expect(await store.updateStepExecution(runId, "skewed", { status: "FAILED" })).toMatchObject({
+        durationMs: 0,
+      });
+    });
+
+    test("take the times and the duration that the caller gives", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      await store.createStepExecution({ runId, stepId: "a" });
+      const startedAt = new Date(1000);
+      const completedAt = new Date(1500);
+      expect(
+        await store.updateStepExecution(runId, "a", { status: "FAILED", startedAt, completedAt }),
+      ).toMatchObject({ startedAt, completedAt, durationMs: 500 });
+      expect(await store.updateStepExecution(runId, "a", { durationMs: 7 })).toMatchObject({
+        durationMs: 7,
+      });
+    });
+
+    test("change no more once COMPLETED or SKIPPED, but may be tried again once FAILED", async ({
+      store,
+    }) => {
+      const { runId } = await givenRun(store);
+      for (const status of ["COMPLETED", "SKIPPED"] as const) {
+        await store.createStepExecution({ runId, stepId: status, status });
+        await expectRejection(
+          store.updateStepExecution(runId, status, { status: "RUNNING" }),
+          "STEP_TRANSITION",
+          { runId, stepId: status, from: status, to: "RUNNING" },
+        );
+        await expectRejection(
+          store.updateStepExecution(runId, status, { attempt: 9 }),
+          "STEP_TRANSITION",
+          { to: null },
+        );
+        expect(await store.getStepExecution(runId, status)).toMatchObject({ status, attempt: 0 });
+      }
+      await store.createStepExecution({ runId, stepId: "again", status: "FAILED" });
+      expect(
+        await store.updateStepExecution(runId, "again", { status: "RUNNING", attempt: 2 }),
+      ).toMatchObject({ status: "RUNNING", attempt: 2 });
+    });
+
+    test("obey the fence, after their own existence and before their transition", async ({
+      store,
+    }) => {
+      const { runId } = await givenRun(store, { workerId: "holder" });
+      await expectRejection(
+        store.updateStepExecution(runId, "a", { attempt: 1 }, { workerId: "stranger" }),
+        "STEP_EXECUTION_NOT_FOUND",
+      );
+      await store.createStepExecution({ runId, stepId: "a", status: "COMPLETED" });
+      await expectRejection(
+        store.updateStepExecution(runId, "a", { attempt: 1 }, { workerId: "stranger" }),
+        "LEASE_LOST",
+        { runId, workerId: "stranger" },
+      );
+      await expectRejection(
+        store.updateStepExecution(runId, "a", { attempt: 1 }, { workerId: "holder" }),
+        "STEP_TRANSITION",
+      );
+      await store.createStepExecution({ runId, stepId: "b" });
+      expect(
+        await store.updateStepExecution(runId, "b", { attempt: 1 }, { workerId: "holder" }),
+      ).toMatchObject({ attempt: 1 });
+    });
+  });
+}

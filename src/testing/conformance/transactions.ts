@@ -1,0 +1,217 @@
+import { describe, expect } from "vitest";
+import { hasHostTransactions } from "../../store/transactions.ts";
+import {
+  expectRejection,
+  givenRun,
+  newRun,
+  type StoreCapabilities,
+  type StoreTest,
+} from "./environment.ts";
+
+export function describeTransactions(
+  test: StoreTest,
+  { transactions = true, hostTransactions = false }: StoreCapabilities,
+): void {
+  describe("transactions", () => {
+    if (transactions) describeSupported(test);
+    else {
+      test("are refused by a store that has none", async ({ store }) => {
+        await expectRejection(
+          store.transaction(async () => undefined),
+          "UNSUPPORTED",
+        );
+      });
+    }
+    if (hostTransactions) describeHostTransactions(test);
+    else {
+      test("of the host are not claimed", async ({ store }) => {
+        expect(hasHostTransactions(store)).toBe(false);
+      });
+    }
+  });
+}
+
+function describeSupported(test: StoreTest): void {
+  test("commit what was done through them, and return what the work returns", async ({ store }) => {
+    const result = await store.transaction(async (tx) => {
+      const { runId } = await tx.createRun(newRun({ input: 1 }));
+      await tx.createStepExecution({ runId, stepId: "a" });
+      await tx.saveStepOutput(runId, "a", 2);
+      await tx.saveState(runId, "k", 3);
+      await tx.batch((write) => write.updateRun(runId, { progress: 0.5 }));
+      expect(await tx.getRun(runId)).toMatchObject({ input: 1, progress: 0.5 });
+      expect((await tx.listRuns()).runs).toHaveLength(1);
+      expect(await tx.countRuns()).toMatchObject({ PENDING: 1 });
+      return runId;
+    });
+    expect(await store.getRun(result)).toMatchObject({ input: 1, progress: 0.5, revision: 2 });
+    expect(await store.loadStepOutput(result, "a")).toBe(2);
+    expect(await store.getAllState(result)).toEqual({ k: 3 });
+  });
+
+  test("are undone when the work throws, and that error is thrown", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.saveState(runId, "k", 1);
+    const before = await store.readBundles();
+    const failure = new Error("mine");
+    await expect(
+      store.transaction(async (tx) => {
+        await tx.createRun(newRun());
+        await tx.updateRun(runId, { status: "COMPLETED" });
+        await tx.deleteState(runId, "k");
+        await tx.deleteRun(runId);
+        throw failure;
+      }),
+    ).rejects.toBe(failure);
+    expect(await store.readBundles()).toEqual(before);
+  });
+
+  test("go on after an error of an operation that the work caught", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.transaction(async (tx) => {
+      await tx.saveState(runId, "a", 1);
+      await expectRejection(tx.getRun("nobody"), "RUN_NOT_FOUND");
+      await expectRejection(
+        tx.batch((write) => {
+          write.saveState(runId, "b", 1);
+          write.updateRun("nobody", { progress: 1 });
+        }),
+        "RUN_NOT_FOUND",
+      );
+      await tx.saveState(runId, "c", 1);
+    });
+    expect(await store.getAllState(runId)).toEqual({ a: 1, c: 1 });
+  });
+
+  test("are savepoints inside one another", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const failure = new Error("inner");
+    await store.transaction(async (tx) => {
+      await tx.saveState(runId, "outer", 1);
+      await expect(
+        tx.transaction(async (inner) => {
+          await inner.saveState(runId, "outer", 2);
+          await inner.saveState(runId, "undone", 1);
+          expect(await inner.getAllState(runId)).toEqual({ outer: 2, undone: 1 });
+          throw failure;
+        }),
+      ).rejects.toBe(failure);
+      expect(await tx.getAllState(runId)).toEqual({ outer: 1 });
+      await tx.transaction(async (inner) => {
+        await inner.transaction((innermost) => innermost.saveState(runId, "deep", 1));
+      });
+    });
+    expect(await store.getAllState(runId)).toEqual({ outer: 1, deep: 1 });
+  });
+
+  test("allow one savepoint at a time, and nothing beside it", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.transaction(async (tx) => {
+      let finish: () => void = () => undefined;
+      const finished = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      const first = tx.transaction(async (inner) => {
+        await inner.saveState(runId, "first", 1);
+        await finished;
+      });
+      await expectRejection(
+        tx.transaction(async () => undefined),
+        "UNSUPPORTED",
+      );
+      await expectRejection(tx.saveState(runId, "beside", 1), "UNSUPPORTED");
+      finish();
+      await first;
+      await tx.saveState(runId, "after", 1);
+    });
+    expect(await store.getAllState(runId)).toEqual({ first: 1, after: 1 });
+  });
+
+  test("run one after the other: n increments make n", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.saveState(runId, "count", 0);
+    await Promise.all(
+      Array.from({ length: 10 }, () =>
+        store.transaction(async (tx) => {
+          const count = Number(await tx.loadState(runId, "count"));
+          await tx.saveState(runId, "count", count + 1);
+        }),
+      ),
+    );
+    expect(await store.loadState(runId, "count")).toBe(10);
+  });
+
+  test("let other writers wait, and lose none of them", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const work = store.transaction(async (tx) => {
+      await tx.saveState(runId, "tx", 1);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await tx.saveState(runId, "tx", 2);
+    });
+    await Promise.all([
+      work,
+      ...Array.from({ length: 20 }, (_, index) => store.saveState(runId, `k${index}`, index)),
+    ]);
+    expect(Object.keys(await store.getAllState(runId))).toHaveLength(21);
+  });
+
+  test("refuse the use of the store itself inside them", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.transaction(async (tx) => {
+      await tx.saveState(runId, "k", 1);
+      await expectRejection(store.getRun(runId), "UNSUPPORTED");
+      await expectRejection(store.saveState(runId, "k", 2), "UNSUPPORTED");
+      await expectRejection(
+        store.transaction(async () => undefined),
+        "UNSUPPORTED",
+      );
+    });
+    expect(await store.loadState(runId, "k")).toBe(1);
+  });
+
+  test("cannot be used once they have ended", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const tx = await store.transaction(async (inside) => ({ inside }));
+    await expectRejection(tx.inside.getRun(runId), "UNSUPPORTED");
+    await expectRejection(tx.inside.saveState(runId, "k", 1), "UNSUPPORTED");
+  });
+}
+
+function describeHostTransactions(test: StoreTest): void {
+  test("of the host commit and roll back the store's writes with the host's", async ({ store }) => {
+    if (!hasHostTransactions(store)) throw new TypeError("the store has no host transactions");
+    const { runId } = await givenRun(store);
+    const result = await store.hostTransaction(async (transaction, tx) => {
+      await tx.saveState(runId, "a", 1);
+      await store.withTransaction(transaction).saveState(runId, "b", 2);
+      return "done";
+    });
+    expect(result).toBe("done");
+    expect(await store.getAllState(runId)).toEqual({ a: 1, b: 2 });
+    const failure = new Error("mine");
+    await expect(
+      store.hostTransaction(async (_transaction, tx) => {
+        await tx.deleteRun(runId);
+        throw failure;
+      }),
+    ).rejects.toBe(failure);
+    expect(await store.getAllState(runId)).toEqual({ a: 1, b: 2 });
+  });
+
+  test("of the host carry batches and nested transactions", async ({ store }) => {
+    if (!hasHostTransactions(store)) throw new TypeError("the store has no host transactions");
+    const { runId } = await givenRun(store);
+    await store.hostTransaction(async (_transaction, tx) => {
+      await tx.batch((write) => write.saveState(runId, "batched", 1));
+      await expectRejection(
+        tx.batch((write) => {
+          write.saveState(runId, "undone", 1);
+          write.updateRun("nobody", { progress: 1 });
+        }),
+        "RUN_NOT_FOUND",
+      );
+      await tx.transaction((inner) => inner.saveState(runId, "nested", 1));
+    });
+    expect(await store.getAllState(runId)).toEqual({ batched: 1, nested: 1 });
+  });
+}

@@ -1,0 +1,37 @@
+import { describe } from "vitest";
+import { describeArguments } from "./conformance/arguments.ts";
+import { describeBatches } from "./conformance/batches.ts";
+import { describeBundles } from "./conformance/bundles.ts";
+import { storeTest, type ConformanceOptions } from "./conformance/environment.ts";
+import { describeLeases } from "./conformance/leases.ts";
+import { describeMaintenance } from "./conformance/maintenance.ts";
+import { describeOutputs } from "./conformance/outputs.ts";
+import { describeRunLists } from "./conformance/run-lists.ts";
+import { describeRuns } from "./conformance/runs.ts";
+import { describeState } from "./conformance/state.ts";
+import { describeSteps } from "./conformance/steps.ts";
+import { describeTransactions } from "./conformance/transactions.ts";
+import { describeValues } from "./conformance/values.ts";
+
+/**
+ * Declares the tests that every `WorkflowStore` passes: call it in a test file of your own store.
+ *
+ * Each test opens an empty store of its own, which must take all its times from the given clock.
+ */
+export function describeWorkflowStore(options: ConformanceOptions): void {
+  const test = storeTest(options);
+  describe(`${options.name} keeps the contract of a workflow store`, () => {
+    describeRuns(test);
+    describeRunLists(test);
+    describeSteps(test);
+    describeOutputs(test);
+    describeState(test);
+    describeLeases(test);
+    describeBatches(test);
+    describeTransactions(test, options.capabilities ?? {});
+    describeBundles(test);
+    describeMaintenance(test);
+    describeValues(test);
+    describeArguments(test);
+  });
+}

@@ -1,0 +1,13 @@
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { describeWorkflowStore } from "../../src/testing/describe-workflow-store.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+describeWorkflowStore({
+  name: "LibSQLStore on a file",
+  capabilities: { hostTransactions: true },
+  open: async ({ clock }) => {
+    const folder = await temporaryFolder();
+    const store = await LibSQLStore.open({ url: folder.database(), clock });
+    return { store, dispose: () => folder.remove() };
+  },
+});
