@@ -115,10 +115,7 @@ export function describeArguments(test: StoreTest): void {
         () => store.batch(() => undefined, unknown),
         () => store.stats(unknown),
         () => store.readBundles(unknown),
-        () =>
-          store.claimRuns({ ...unknown, workerId: "w", leaseMs: 1, limit: 1 } as Parameters<
-            WorkflowStore["claimRuns"]
-          >[0]),
+        () => store.claimRuns({ ...unknown, workerId: "w", leaseMs: 1, limit: 1 }),
       ];
       for (const call of calls) await expectRejection(call(), "INVALID_ARGUMENT");
       await expectRejection(store.getRun(runId, 5 as unknown as object), "INVALID_ARGUMENT");

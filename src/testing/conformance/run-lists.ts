@@ -9,10 +9,10 @@ export function describeRunLists(test: StoreTest): void {
       const at = new Date(1000);
       // UTF-16 would sort the last two the other way round.
       const ids = ["a", "b", "z", "é", "\uffee", "\u{10000}"];
-      for (const runId of [...ids].reverse()) await givenRun(store, { runId, createdAt: at });
+      for (const runId of ids.toReversed()) await givenRun(store, { runId, createdAt: at });
       await givenRun(store, { runId: "older", createdAt: new Date(999) });
       await givenRun(store, { runId: "newer", createdAt: new Date(1001) });
-      const expected = ["newer", ...[...ids].reverse(), "older"];
+      const expected = ["newer", ...ids.toReversed(), "older"];
       expect((await store.listRuns()).runs.map((run) => run.runId)).toEqual(expected);
       for (const limit of [1, 2, 3, 7, 8]) {
         expect(await listAll(store, { limit }), `limit ${limit}`).toEqual(expected);

@@ -65,7 +65,7 @@ export function describeSteps(test: StoreTest): void {
         ["a", 2],
         ["c", 10],
       ] as const;
-      for (const [stepId, executionIndex] of [...order].reverse()) {
+      for (const [stepId, executionIndex] of order.toReversed()) {
         await store.createStepExecution({ runId, stepId, executionIndex });
       }
       const steps = await store.listStepExecutions(runId);

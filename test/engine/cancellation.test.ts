@@ -1,0 +1,162 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import type { StepContext } from "../../src/engine/step-context.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { RunCancelledError, RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
+import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+/** A step that hangs until it is told to stop, and says why. */
+function makeHangingStep() {
+  const reached = makeGate<StepContext>();
+  const stopped = makeGate<unknown>();
+  const step = numberStep("hangs", async (value, ctx) => {
+    reached.open(ctx);
+    await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
+    stopped.open(ctx.signal.reason);
+    return value;
+  });
+  return { step, reached: reached.promise, stopped: stopped.promise };
+}
+
+describe.each(stores)("on %s", (_, open) => {
+  test("cancelling tells the running step, is stored, and nothing overwrites it", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const { step, reached, stopped } = makeHangingStep();
+    const after = numberStep("after", (value) => value);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("before", (value) => value))
+      .step(step)
+      .step(after)
+      .build();
+    const running = engine.run(workflow, 1);
+    const { runId } = await reached;
+    await engine.cancel(runId);
+    expect(await stopped).toBeInstanceOf(RunCancelledError);
+    const run = await running;
+    expect(run).toMatchObject({ status: "CANCELLED", output: null });
+    expect(run.completedAt).toBeInstanceOf(Date);
+    const steps = await store.listStepExecutions(runId);
+    expect(steps.map(({ stepId, status }) => [stepId, status])).toEqual([
+      ["before", "COMPLETED"],
+      ["hangs", "CANCELLED"],
+    ]);
+    await engine.close();
+    expect(await store.getRun(runId)).toEqual(run);
+  });
+
+  test("a run that is cancelled in the store alone stops at its next write", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const proceed = makeGate();
+    const reached = makeGate<string>();
+    const step = (id: string) =>
+      numberStep(id, async (value, { runId }) => {
+        if (id !== "second") return value;
+        reached.open(runId);
+        await proceed.promise;
+        return value;
+      });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(step("first"))
+      .step(step("second"))
+      .step(step("third"))
+      .build();
+    const running = engine.run(workflow, 1);
+    const runId = await reached.promise;
+    await store.updateRun(runId, { status: "CANCELLED" });
+    proceed.open();
+    expect(await running).toMatchObject({ status: "CANCELLED" });
+    await engine.close();
+    const steps = await store.listStepExecutions(runId);
+    expect(steps.map(({ stepId, status }) => [stepId, status])).toEqual([
+      ["first", "COMPLETED"],
+      ["second", "CANCELLED"],
+    ]);
+  });
+
+  test("cancelling reaches a step on another worker with its heartbeat", async () => {
+    const store = await open();
+    const { step, reached, stopped } = makeHangingStep();
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const worker = makeEngine(store, { leaseMs: 100 });
+    void worker.run(workflow, 1).catch(() => {});
+    const { runId } = await reached;
+    await makeEngine(store).cancel(runId);
+    expect(await stopped).toBeInstanceOf(RunCancelledError);
+  });
+
+  test("a run that nobody has claimed can be cancelled, and is never run", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", () => 0))
+      .build();
+    engine.register(workflow);
+    const runId = await engine.start(workflow, 1);
+    await engine.cancel(runId);
+    expect(await engine.recover()).toBe(0);
+    expect(await engine.wait(runId)).toMatchObject({ status: "CANCELLED", attempt: 0 });
+  });
+
+  test("cancelling twice is fine; a run that has ended otherwise stays as it is", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value))
+      .build();
+    const waiting = await engine.start(workflow, 1);
+    await engine.cancel(waiting);
+    const cancelled = await store.getRun(waiting);
+    await engine.cancel(waiting);
+    expect(await store.getRun(waiting)).toEqual(cancelled);
+
+    const run = await engine.run(workflow, 1);
+    await expect(engine.cancel(run.runId)).rejects.toThrow(RunTransitionError);
+    expect((await store.getRun(run.runId)).status).toBe("COMPLETED");
+    await expect(engine.cancel("nobody")).rejects.toThrow(RunNotFoundError);
+  });
+
+  test("cancelling ends the wait for a retry", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const failed = makeGate<string>();
+    const step = defineStep({
+      id: "s",
+      input: z.null(),
+      output: z.null(),
+      retry: { maxRetries: 9, delayMs: 3_600_000 },
+      run: (__, { runId }) => {
+        failed.open(runId);
+        throw new Error("again");
+      },
+    });
+    const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), null);
+    const runId = await failed.promise;
+    await engine.cancel(runId);
+    expect(await running).toMatchObject({ status: "CANCELLED" });
+    await engine.close();
+  });
+
+  test("a cancelled run that is reopened begins its cancelled step anew", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const first = makeHangingStep();
+    let calls = 0;
+    const step = numberStep("s", async (value, ctx) => {
+      calls += 1;
+      if (calls > 1) return value + ctx.attempt;
+      await first.step.invoke(value, ctx);
+      return value;
+    });
+    const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    const { runId } = await first.reached;
+    await engine.cancel(runId);
+    await running;
+    await store.reopenRun(runId);
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 2 });
+    expect(calls).toBe(2);
+  });
+});

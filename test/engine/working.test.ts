@@ -1,0 +1,230 @@
+import { describe, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { EngineClosedError, StoreClosedError } from "../../src/errors.ts";
+import type { StepContext } from "../../src/engine/step-context.ts";
+import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+const identity = numberStep("s", (value) => value);
+const simple = defineWorkflow({ id: "w" }).step(identity).build();
+
+describe.each(stores)("on %s", (_, open) => {
+  test("nothing runs before somebody works", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    engine.register(simple);
+    const runId = await engine.start(simple, 1);
+    expect((await store.getRun(runId)).status).toBe("PENDING");
+    const controller = new AbortController();
+    const working = engine.work({ signal: controller.signal });
+    expect(engine.work()).toBeInstanceOf(Promise);
+    expect((await engine.wait(runId)).status).toBe("COMPLETED");
+    controller.abort();
+    await working;
+    // It stopped working; it can begin again.
+    const second = await engine.start(simple, 2);
+    expect((await store.getRun(second)).status).toBe("PENDING");
+    expect((await engine.wait(second)).output).toBe(2);
+  });
+
+  test("a signal that has aborted lets nobody begin to work", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    engine.register(simple);
+    const runId = await engine.start(simple, 1);
+    await engine.work({ signal: AbortSignal.abort() });
+    expect((await store.getRun(runId)).status).toBe("PENDING");
+  });
+
+  test("a start wakes an idle worker of its process at once", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    engine.register(simple);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      void engine.work();
+      for (let index = 0; index < 20; index++) await vi.advanceTimersByTimeAsync(1000);
+      // No timer fires from here on: only the bell can bring the run to its end.
+      const runId = await engine.start(simple, 1);
+      await vi.waitFor(async () => expect((await store.getRun(runId)).status).toBe("COMPLETED"), {
+        interval: 5,
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("recover runs all that is left, and resolves when nothing is", async () => {
+    const store = await open();
+    const starter = makeEngine(store);
+    for (let index = 0; index < 25; index++) await starter.start(simple, index);
+    const engine = makeEngine(store, { concurrency: 4 });
+    expect(await engine.recover()).toBe(0);
+    engine.register(simple);
+    expect(await engine.recover()).toBe(25);
+    expect(await store.countRuns()).toMatchObject({ COMPLETED: 25, PENDING: 0, RUNNING: 0 });
+    expect(await engine.recover()).toBe(0);
+  });
+
+  test("closing lets the step under way end and leaves the next to another worker", async () => {
+    const store = await open();
+    const reached = makeGate();
+    const proceed = makeGate();
+    const calls: string[] = [];
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("first", async (value) => {
+          reached.open();
+          await proceed.promise;
+          return value + 1;
+        }),
+      )
+      .stepIf(() => false, identity)
+      .step(
+        numberStep("second", (value) => {
+          calls.push("second");
+          return value * 2;
+        }),
+      )
+      .build();
+    const first = makeEngine(store);
+    first.register(workflow);
+    const runId = await first.start(workflow, 1);
+    void first.work();
+    await reached.promise;
+    const closing = first.close();
+    proceed.open();
+    await closing;
+    expect(calls).toEqual([]);
+    expect(await store.getRun(runId)).toMatchObject({
+      status: "PENDING",
+      workerId: null,
+      leaseExpiresAt: null,
+      progress: 2 / 3,
+    });
+    const statuses = (await store.listStepExecutions(runId)).map(({ status }) => status);
+    expect(statuses).toEqual(["COMPLETED", "SKIPPED", "PENDING"]);
+    const second = makeEngine(store);
+    second.register(workflow);
+    expect(await second.wait(runId)).toMatchObject({ status: "COMPLETED", output: 4, attempt: 2 });
+    expect(calls).toEqual(["second"]);
+  });
+
+  test("closing stops waiting at its deadline: the step is told, and begun again elsewhere", async () => {
+    const store = await open();
+    const reached = makeGate<StepContext>();
+    const never = makeGate();
+    const make = (hang: boolean) =>
+      defineWorkflow({ id: "w" })
+        .step(
+          numberStep("s", async (value, ctx) => {
+            reached.open(ctx);
+            if (hang) await never.promise;
+            return value + ctx.attempt;
+          }),
+        )
+        .build();
+    const first = makeEngine(store);
+    first.register(make(true));
+    const runId = await first.start(make(true), 1);
+    void first.work();
+    const { signal } = await reached.promise;
+    await first.close({ deadlineMs: 5 });
+    expect(signal.reason).toBeInstanceOf(EngineClosedError);
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", workerId: null });
+    const second = makeEngine(store);
+    second.register(make(false));
+    expect(await second.wait(runId)).toMatchObject({ status: "COMPLETED", output: 2 });
+  });
+
+  test("closing ends waits, is done once, and what comes after is refused", async () => {
+    const engine = makeEngine(await open());
+    const runId = await engine.start(simple, 1);
+    const waiting = engine.wait(runId);
+    const closing = [engine.close(), engine.close()];
+    await expect(waiting).rejects.toThrow(EngineClosedError);
+    await Promise.all(closing);
+    await expect(engine.start(simple, 1)).rejects.toThrow(EngineClosedError);
+    await expect(engine.work()).rejects.toThrow(EngineClosedError);
+    await expect(engine.recover()).rejects.toThrow(EngineClosedError);
+    await expect(engine.cancel(runId)).rejects.toThrow(EngineClosedError);
+    await expect(engine.wait(runId)).rejects.toThrow(EngineClosedError);
+  });
+
+  test("closing in the middle of much work loses nothing and runs nothing twice", async () => {
+    const store = await open();
+    const calls = new Map<string, number>();
+    const step = <const Id extends string>(id: Id) =>
+      numberStep(id, async (value, { runId }) => {
+        const key = `${runId} ${id}`;
+        calls.set(key, (calls.get(key) ?? 0) + 1);
+        await Promise.resolve();
+        return value + 1;
+      });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(step("a"))
+      .parallel(step("b"), step("c"))
+      .step(
+        defineStep({
+          id: "d",
+          input: z.object({ b: z.number(), c: z.number() }),
+          output: z.number(),
+          run: ({ b, c }) => b + c,
+        }),
+      )
+      .build();
+    const starter = makeEngine(store);
+    const ids: string[] = [];
+    for (let index = 0; index < 30; index++) ids.push(await starter.start(workflow, index));
+    for (let round = 0; round < 200; round++) {
+      const engine = makeEngine(store, { concurrency: 3 });
+      engine.register(workflow);
+      void engine.work();
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      await engine.close();
+      if ((await store.countRuns()).COMPLETED === ids.length) break;
+    }
+    expect(await store.countRuns()).toMatchObject({ COMPLETED: ids.length });
+    expect([...calls.values()].every((count) => count === 1)).toBe(true);
+    for (const [index, runId] of ids.entries()) {
+      expect((await store.getRun(runId)).output).toBe(2 * (index + 2));
+    }
+  });
+
+  test("a store that is closed under the engine ends its work with that error", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const working = engine.work();
+    await store.close();
+    await expect(working).rejects.toThrow(StoreClosedError);
+    await engine.close();
+  });
+
+  test("an engine that claims its own run anew does not run it twice at once", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const reached = [makeGate<StepContext>(), makeGate<StepContext>()];
+    const proceed = makeGate();
+    let calls = 0;
+    const step = numberStep("s", async (value, ctx) => {
+      reached[calls++]?.open(ctx);
+      await proceed.promise;
+      return value + 1;
+    });
+    const engine = makeEngine(store, { leaseMs: 30_000, concurrency: 2 });
+    const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    const first = await reached[0]?.promise;
+    // The process was asleep for longer than the lease, and is the first to look for runs.
+    clock.advance(30_000);
+    const second = await reached[1]?.promise;
+    expect(first?.signal.aborted).toBe(true);
+    expect(second?.signal.aborted).toBe(false);
+    proceed.open();
+    expect(await running).toMatchObject({ status: "COMPLETED", output: 2, attempt: 2 });
+    expect(await store.listStepExecutions(second?.runId ?? "")).toMatchObject([
+      { status: "COMPLETED", attempt: 1 },
+    ]);
+  });
+});
