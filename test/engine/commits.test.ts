@@ -1,0 +1,106 @@
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { defineWorkflow, type WorkflowBuilder } from "../../src/engine/workflow-builder.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { makeEngine, numberStep } from "./support/engines.ts";
+import { record } from "./support/observed-store.ts";
+import { makeFolder, stores } from "./support/stores.ts";
+import { countWalCommits } from "./support/wal.ts";
+
+function chain(length: number): WorkflowBuilder<number, number> {
+  let builder = defineWorkflow({ id: "w" }).step(numberStep("0", (value) => value + 1));
+  for (let index = 1; index < length; index++) {
+    builder = builder.step(numberStep(String(index), (value) => value + 1));
+  }
+  return builder;
+}
+
+const flaky = defineStep({
+  id: "flaky",
+  input: z.number(),
+  output: z.number(),
+  retry: { maxRetries: 5, delayMs: 0 },
+  run: (value, { attempt }) => {
+    if (attempt <= 2) throw new Error("again");
+    return value;
+  },
+});
+
+describe.each(stores)("on %s", (_, open) => {
+  test.each([1, 2, 5, 20])("%i steps in a row are one claim and a batch each", async (steps) => {
+    const { store, operations } = record(await open());
+    const engine = makeEngine(store);
+    expect((await engine.run(chain(steps).build(), 0)).output).toBe(steps);
+    expect(operations).toEqual([
+      "createRun",
+      "claimRuns",
+      ...Array.from({ length: steps }, () => "batch"),
+      "getRun",
+    ]);
+  });
+
+  test("skipped steps, before and between and after, cost nothing", async () => {
+    const { store, operations } = record(await open());
+    const engine = makeEngine(store);
+    const skip = (id: string) => numberStep(id, () => -1);
+    const workflow = defineWorkflow({ id: "w" })
+      .stepIf(() => false, skip("s1"))
+      .step(numberStep("a", (value) => value))
+      .stepIf(() => false, skip("s2"))
+      .stepIf(() => false, skip("s3"))
+      .step(numberStep("b", (value) => value))
+      .stepIf(() => false, skip("s4"))
+      .build();
+    await engine.run(workflow, 1);
+    expect(operations.filter((name) => name === "batch")).toHaveLength(2);
+  });
+
+  test("a failed attempt costs one batch, and a retry none to begin", async () => {
+    const { store, operations } = record(await open());
+    await makeEngine(store).run(defineWorkflow({ id: "w" }).step(flaky).build(), 1);
+    expect(operations.filter((name) => name === "batch")).toHaveLength(3);
+  });
+
+  test("a worker that did not start the run reads it once", async () => {
+    const opened = await open();
+    const workflow = chain(3).build();
+    const runId = await makeEngine(opened).start(workflow, 0);
+    const { store, operations } = record(opened);
+    const engine = makeEngine(store);
+    engine.register(workflow);
+    await engine.recover();
+    await engine.close();
+    expect((await opened.getRun(runId)).status).toBe("COMPLETED");
+    expect(operations.filter((name) => name !== "claimRuns")).toEqual([
+      "getRun",
+      "batch",
+      "batch",
+      "batch",
+    ]);
+  });
+
+  test("a run of a thousand steps does a thousand times the work of one", async () => {
+    const { store, operations } = record(await open());
+    expect((await makeEngine(store).run(chain(1000).build(), 0)).output).toBe(1000);
+    expect(operations.filter((name) => name === "batch")).toHaveLength(1000);
+    expect(operations.length).toBeLessThan(1100);
+  });
+});
+
+test.each([1, 2, 5, 20])(
+  "%i steps in a row are that many commits and one in the file",
+  async (steps) => {
+    const path = join(await makeFolder(), "workflows.db");
+    const store = await LibSQLStore.open(`file:${path}`);
+    onTestFinished(() => store.close());
+    const engine = makeEngine(store);
+    const runId = await engine.start(chain(steps).build(), 0);
+    const before = await countWalCommits(path);
+    engine.register(chain(steps).build());
+    expect((await engine.wait(runId)).output).toBe(steps);
+    await engine.close();
+    expect((await countWalCommits(path)) - before).toBe(steps + 1);
+  },
+);

@@ -1,0 +1,30 @@
+import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
+
+type Operation = keyof WorkflowStore;
+
+/** Called with each operation before it is carried out: may note it, or throw in its place. */
+export type Observer = (operation: Operation, carryOut: () => Promise<unknown>) => Promise<unknown>;
+
+/** `store`, with an observer between it and its user. */
+export function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) =>
+        observer(name as Operation, async () => Reflect.apply(member, target, args));
+    },
+  });
+}
+
+/** The names of the operations that `store` was asked for. */
+export function record<Store extends WorkflowStore>(
+  store: Store,
+): { readonly store: Store; readonly operations: Operation[] } {
+  const operations: Operation[] = [];
+  const observed = observe(store, (operation, carryOut) => {
+    operations.push(operation);
+    return carryOut();
+  });
+  return { store: observed, operations };
+}
