@@ -238,6 +238,8 @@ export class Engine {
     for (;;) {
       const wait = this.#waits.begin(runId, signal);
       try {
+        // What runs here will ring when it has ended: until then the store has nothing to add.
+        if (this.#worker.isActive(runId)) await pause(longestLookMs, wait.news);
         const run = await this.#store.getRun(runId, { signal });
         if (isFinalRunStatus(run.status)) return run;
         this.#checkOpen();

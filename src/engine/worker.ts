@@ -76,6 +76,10 @@ export class Worker {
     return this.#loop !== null;
   }
 
+  isActive(runId: string): boolean {
+    return this.#active.has(runId);
+  }
+
   /** Looks for runs at once. */
   wake(): void {
     this.#bell.ring();
