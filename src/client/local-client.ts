@@ -14,7 +14,7 @@ export interface StatementResult {
 
 /**
  * The client of a local database: the `Client` interface of `@libsql/client`, and beside it a raw path
- * without the cost of its result sets.
+ * without the cost of its result sets. The raw path reads integers as numbers.
  */
 export interface LocalClient extends Client {
   /** Runs the statements on one snapshot, which never waits for a writer. They must not write. */

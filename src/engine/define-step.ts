@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseArgument } from "../model/arguments.ts";
+import { parseArgument } from "../arguments.ts";
 import type { RetryPolicy } from "../model/backoff.ts";
 import { idSchema } from "../schema/zod.ts";
 import type { StepContext } from "./step-context.ts";

@@ -6,7 +6,8 @@ import {
   RunTransitionError,
   UnsupportedError,
 } from "../errors.ts";
-import { operationOptionsSchema, parseArgument } from "../model/arguments.ts";
+import { parseArgument } from "../arguments.ts";
+import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { systemClock } from "../store/clock.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { InvalidArgumentError } from "../errors.ts";
-import { parseArgument } from "../model/arguments.ts";
+import { parseArgument } from "../arguments.ts";
 import { idSchema } from "../schema/zod.ts";
 import type { StepDefinition, StepOutput } from "./define-step.ts";
 import type { Condition, PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";

@@ -7,7 +7,7 @@ import {
   workflowRunSchema,
   workflowStateSchema,
 } from "../schema/zod.ts";
-import { parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
 import { compareText } from "./cursors.ts";
 
 /** One run with everything that belongs to it: the unit of export, copy and display. */

@@ -1,6 +1,6 @@
 import type { StepExecution, WorkflowRun } from "../schema/rows.ts";
 import { stepExecutionChangesSchema, workflowRunChangesSchema } from "../schema/zod.ts";
-import { parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
 import { isFinalRunStatus, isFinalStepStatus } from "./transitions.ts";
 
 /** Every column of a run but its identity, its revision and its lease. An undefined one is not named. */

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { LeaseLostError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema } from "../schema/zod.ts";
-import { limitSchema, operationShape, parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
+import { limitSchema, operationShape } from "./arguments.ts";
 
 /** A worker's wish for runs to work on. */
 export interface RunClaim {

@@ -6,7 +6,7 @@ import type {
   WorkflowRun,
 } from "../schema/rows.ts";
 import { newStepExecutionSchema, newWorkflowRunSchema } from "../schema/zod.ts";
-import { parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
 
 /**
  * The whole row of a new run: what the caller gives, and the defaults for the rest.

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { idSchema } from "../schema/zod.ts";
-import { operationOptionsSchema, operationShape, parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
+import { operationOptionsSchema, operationShape } from "./arguments.ts";
 
 const workerId = idSchema.optional();
 const expectedRevision = z.int().min(0).optional();

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
-import { operationShape, parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
+import { operationShape } from "./arguments.ts";
 import { finalRunStatuses } from "./transitions.ts";
 import type { RunStatus } from "../statuses.ts";
 

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { idSchema, runStatusSchema, tagsSchema } from "../schema/zod.ts";
 import type { Tags } from "../schema/workflow-runs.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
-import { limitSchema, operationShape, parseArgument } from "./arguments.ts";
+import { parseArgument } from "../arguments.ts";
+import { limitSchema, operationShape } from "./arguments.ts";
 import { decodeCursor, encodeCursor, type RunPosition } from "./cursors.ts";
 
 /** Which runs: all conditions must hold. */

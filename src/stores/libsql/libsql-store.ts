@@ -8,7 +8,7 @@ import { isLocalClient } from "../../client/local-client.ts";
 import { InvalidArgumentError, StoreClosedError, UnsupportedError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
 import { assertStructure } from "../../migrations/structure.ts";
-import { parseArgument } from "../../model/arguments.ts";
+import { parseArgument } from "../../arguments.ts";
 import { parseOptions } from "../../model/options.ts";
 import { createRowCodecs, rowCodecs } from "../../schema/row-codecs.ts";
 import { schema } from "../../schema/schema.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseArgument } from "../../model/arguments.ts";
+import { parseArgument } from "../../arguments.ts";
 import { storeOptionsShape, type StoreOptions } from "./store-options.ts";
 
 /** How `LibSQLStore.open` reaches its database. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { StoreClosedError } from "../../errors.ts";
-import { parseArgument } from "../../model/arguments.ts";
+import { parseArgument } from "../../arguments.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";
 import { OperationsStore } from "./operations-store.ts";
 import { BaseTables } from "./tables.ts";
