@@ -1,9 +1,10 @@
-import type { Client, InValue, Transaction, Value } from "@libsql/client";
+import type { Client, Transaction, Value } from "@libsql/client";
+import type { NativeValue } from "./bound-values.ts";
 
 /** One SQL statement with its bound values, positional. */
 export interface Statement {
   readonly sql: string;
-  readonly args: readonly InValue[];
+  readonly args: readonly NativeValue[];
 }
 
 /** What a statement answered: rows as plain arrays in column order, and the rows that it changed. */

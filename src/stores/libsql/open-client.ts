@@ -24,8 +24,9 @@ export async function openClient(options: ParsedOpenOptions): Promise<Client> {
       return client;
     }
     if (url === ":memory:" || url.startsWith("file:")) {
-      const { createClient } = await import("@libsql/client");
-      return createClient({ url, ...(encryptionKey !== undefined && { encryptionKey }) });
+      const { createClient } = await import("../../client/create-client.ts");
+      const { durability, busyTimeoutMs } = options;
+      return createClient({ url, encryptionKey, durability, busyTimeoutMs });
     }
     const { createClient } = await import("@libsql/client/web");
     return createClient({ url, ...(authToken !== undefined && { authToken }) });

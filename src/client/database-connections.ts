@@ -1,0 +1,84 @@
+import { retryWhileBusy } from "./busy-wait.ts";
+import type { LocalDatabaseSettings } from "./config.ts";
+import { DatabaseFile } from "./database-file.ts";
+import { NativeConnection } from "./native-connection.ts";
+import { Readers } from "./readers.ts";
+import { isBusy, isReadOnly } from "./sqlite-errors.ts";
+import { WriteQueue } from "./write-queue.ts";
+
+/** All connections of a client to its database: one that writes, with its queue, and those that read. */
+export class DatabaseConnections {
+  readonly queue: WriteQueue;
+  readonly #settings: LocalDatabaseSettings;
+  readonly #writer: NativeConnection;
+  #readers: Readers | null = null;
+  #isOpen = true;
+  #opening: Promise<void> | null = null;
+
+  constructor(settings: LocalDatabaseSettings) {
+    this.#settings = settings;
+    this.#writer = new NativeConnection(settings, ["foreign_keys = on"]);
+    try {
+      this.#setJournalMode();
+    } catch (error) {
+      if (!isBusy(error)) {
+        this.#writer.close();
+        throw error;
+      }
+      this.#isOpen = false;
+    }
+    const file = settings.inMemory ? null : new DatabaseFile(settings.path);
+    this.queue = new WriteQueue(this.#writer, settings.busyTimeoutMs, () => file?.check());
+  }
+
+  /** Something to wait for while another process holds the lock that setting the journal mode needs. */
+  get opening(): Promise<void> | null {
+    if (this.#isOpen) return null;
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  /** Runs work that is over when it returns, and that does not write. */
+  async read<T>(work: (connection: NativeConnection) => T): Promise<T> {
+    if (!this.#settings.inMemory) return this.readers().use(work);
+    // The one connection of a database in memory: its open transaction must not be seen from outside.
+    return this.queue.isLeased ? this.queue.solitary(work) : work(this.#writer);
+  }
+
+  /** Opened when they are first needed: a process that only writes has none. */
+  readonly readers = (): Readers => {
+    this.#readers ??= new Readers(this.#settings);
+    return this.#readers;
+  };
+
+  close(): void {
+    this.queue.close();
+    this.#readers?.close();
+    if (!this.#writer.isOpen) return;
+    try {
+      // Leaves one file that holds everything. Who still reads elsewhere keeps the log, which is as good.
+      if (!this.#writer.inTransaction) this.#writer.exec("pragma wal_checkpoint(truncate)");
+    } catch {
+      // The log holds what was committed, and the next to open the file reads it.
+    }
+    this.#writer.close();
+  }
+
+  async #open(): Promise<void> {
+    await retryWhileBusy(() => this.#setJournalMode(), this.#settings.busyTimeoutMs);
+    this.#isOpen = true;
+  }
+
+  #setJournalMode(): void {
+    if (this.#settings.inMemory) return;
+    try {
+      // Free pages can be given back only where this was set before the first table.
+      this.#writer.exec("pragma auto_vacuum = incremental; pragma journal_mode = wal");
+    } catch (error) {
+      // A file that may not be written can still be read.
+      if (!isReadOnly(error)) throw error;
+    }
+  }
+}

@@ -1,0 +1,9 @@
+export type { Durability, LocalClientConfig } from "./config.ts";
+export { createClient } from "./create-client.ts";
+export {
+  isLocalClient,
+  type LocalClient,
+  type LocalTransaction,
+  type Statement,
+  type StatementResult,
+} from "./local-client.ts";

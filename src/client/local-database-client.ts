@@ -1,0 +1,236 @@
+import {
+  LibsqlError,
+  type InArgs,
+  type InStatement,
+  type Replicated,
+  type ResultSet,
+  type TransactionMode,
+} from "@libsql/client/sqlite3";
+import { busyError, retryWhileBusy } from "./busy-wait.ts";
+import type { LocalDatabaseSettings } from "./config.ts";
+import { DatabaseConnections } from "./database-connections.ts";
+import type { LocalClient, LocalTransaction, Statement, StatementResult } from "./local-client.ts";
+import type { ClientStatement, NativeConnection } from "./native-connection.ts";
+import { clientClosed, isBusy, isReadOnly, transactionClosed } from "./sqlite-errors.ts";
+import { canShareTransaction, kindOf, type StatementKind } from "./statement-kinds.ts";
+import { bytesOf, normalize, type AnyStatement } from "./statements.ts";
+import { eachInOrder, OpenTransaction } from "./transaction.ts";
+import { Turns } from "./turns.ts";
+
+/** How many statements that begin with a common table expression are remembered to write. */
+const maxKnownWriters = 500;
+
+/** Decides where each statement runs: on a reader, in the next commit, or by itself. */
+export class LocalDatabaseClient implements LocalClient {
+  readonly protocol = "file";
+  readonly #settings: LocalDatabaseSettings;
+  readonly #turns = new Turns();
+  /** Statements that begin with a common table expression, and turned out to write. */
+  readonly #writingExpressions = new Set<string>();
+  #connections: DatabaseConnections;
+  #closed = false;
+
+  constructor(settings: LocalDatabaseSettings) {
+    this.#settings = settings;
+    this.#connections = new DatabaseConnections(settings);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async read(statements: readonly Statement[]): Promise<StatementResult[]> {
+    const [only] = statements;
+    return this.#read((connection) =>
+      only !== undefined && statements.length === 1
+        ? [connection.run(only)]
+        : inSnapshot(connection, () => eachInOrder(statements, (each) => connection.run(each))),
+    );
+  }
+
+  async write(statements: readonly Statement[]): Promise<StatementResult[]> {
+    return this.#commit(statements, (connection) =>
+      eachInOrder(statements, (statement) => connection.run(statement)),
+    );
+  }
+
+  async begin(): Promise<LocalTransaction> {
+    const { queue } = await this.#ready();
+    return new OpenTransaction(await queue.lease(), this.#settings.intMode, this.#turns);
+  }
+
+  async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
+    const normalized = normalize(statement, args);
+    const run = (connection: NativeConnection) =>
+      connection.execute(normalized, this.#settings.intMode);
+    switch (this.#kindOf(normalized)) {
+      case "read":
+        return this.#read(run);
+      case "with":
+        return this.#readUnlessWriting([normalized], run, () => this.#commit([normalized], run));
+      case "write":
+        return this.#commit([normalized], run);
+      default:
+        return this.#solitary(run);
+    }
+  }
+
+  async batch(
+    statements: (InStatement | [string, InArgs?])[],
+    mode: TransactionMode = "deferred",
+  ): Promise<ResultSet[]> {
+    const normalized = statements.map((statement: AnyStatement) => normalize(statement));
+    const run = (connection: NativeConnection) => this.#executeEach(connection, normalized);
+    const read = (connection: NativeConnection) => inSnapshot(connection, () => run(connection));
+    const kinds = new Set(normalized.map((statement) => this.#kindOf(statement)));
+    if (kinds.has("control") || kinds.has("solitary")) {
+      return this.#solitary((connection) => inTransaction(connection, () => run(connection)));
+    }
+    if (mode === "read" || (!kinds.has("write") && !kinds.has("with"))) return this.#read(read);
+    if (kinds.has("write")) return this.#commit(normalized, run);
+    return this.#readUnlessWriting(normalized, read, () => this.#commit(normalized, run));
+  }
+
+  async migrate(statements: InStatement[]): Promise<ResultSet[]> {
+    const normalized = statements.map((statement) => normalize(statement));
+    return this.#solitary((connection) => {
+      // A table that is rebuilt would take its children along; inside a transaction the switch has no effect.
+      connection.exec("pragma foreign_keys = off");
+      try {
+        return inTransaction(connection, () => this.#executeEach(connection, normalized));
+      } finally {
+        connection.exec("pragma foreign_keys = on");
+      }
+    });
+  }
+
+  async transaction(mode: TransactionMode = "write"): Promise<LocalTransaction> {
+    if (mode !== "read" || this.#settings.inMemory) return this.begin();
+    const { readers } = await this.#ready();
+    const lease = await retryWhileBusy(() => readers().begin(), this.#settings.busyTimeoutMs);
+    return new OpenTransaction(lease, this.#settings.intMode, this.#turns);
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    await this.#solitary((connection) => {
+      if (canShareTransaction(sql)) return runScript(connection, sql);
+      try {
+        connection.exec(sql);
+      } catch (error) {
+        // Some of it may have taken effect: trying again would do that twice.
+        throw isBusy(error) ? busyError(0, error) : error;
+      }
+    });
+  }
+
+  async sync(): Promise<Replicated> {
+    throw new LibsqlError("This database is not an embedded replica", "SYNC_NOT_SUPPORTED");
+  }
+
+  async reconnect(): Promise<void> {
+    this.#connections.close();
+    this.#connections = new DatabaseConnections(this.#settings);
+    this.#closed = false;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#connections.close();
+  }
+
+  async #ready(): Promise<DatabaseConnections> {
+    if (this.#closed) throw clientClosed();
+    const connections = this.#connections;
+    const { opening } = connections;
+    if (opening !== null) await opening;
+    const turn = this.#turns.due();
+    if (turn !== null) await turn;
+    if (this.#closed) throw clientClosed();
+    return connections;
+  }
+
+  async #read<T>(work: (connection: NativeConnection) => T): Promise<T> {
+    return (await this.#ready()).read(work);
+  }
+
+  async #commit<T>(
+    statements: readonly ClientStatement[],
+    run: (connection: NativeConnection) => T,
+  ): Promise<T> {
+    const { queue } = await this.#ready();
+    return queue.commit({ statements: statements.length, bytes: bytesOf(statements), run });
+  }
+
+  async #solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {
+    const { queue } = await this.#ready();
+    return queue.solitary(run);
+  }
+
+  /** `read` on a reader, which refuses to write; in that case, from now on, `write`. */
+  async #readUnlessWriting<T>(
+    statements: readonly ClientStatement[],
+    read: (connection: NativeConnection) => T,
+    write: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.#read(read);
+    } catch (error) {
+      if (!isReadOnly(error)) throw error;
+      for (const { sql } of statements) {
+        if (kindOf(sql) === "with") this.#writingExpressions.add(sql);
+      }
+      const [oldest] = this.#writingExpressions;
+      if (this.#writingExpressions.size > maxKnownWriters && oldest !== undefined) {
+        this.#writingExpressions.delete(oldest);
+      }
+      return write();
+    }
+  }
+
+  #kindOf({ sql }: ClientStatement): StatementKind {
+    const kind = kindOf(sql);
+    // In memory the one connection writes as well, and would not refuse.
+    return kind === "with" && (this.#settings.inMemory || this.#writingExpressions.has(sql))
+      ? "write"
+      : kind;
+  }
+
+  #executeEach(connection: NativeConnection, statements: readonly ClientStatement[]): ResultSet[] {
+    let index = 0;
+    return eachInOrder(statements, (statement) => {
+      if (!connection.inTransaction) throw transactionClosed(index);
+      index += 1;
+      return connection.execute(statement, this.#settings.intMode);
+    });
+  }
+}
+
+function inSnapshot<T>(connection: NativeConnection, work: () => T): T {
+  connection.exec("begin");
+  try {
+    return work();
+  } finally {
+    if (connection.inTransaction) connection.exec("rollback");
+  }
+}
+
+function inTransaction<T>(connection: NativeConnection, work: () => T): T {
+  connection.exec("begin immediate");
+  try {
+    const result = work();
+    connection.exec("commit");
+    return result;
+  } finally {
+    if (connection.inTransaction) connection.exec("rollback");
+  }
+}
+
+/** A script's statements stay up to the one that fails, as if each had been committed by itself. */
+function runScript(connection: NativeConnection, sql: string): void {
+  connection.exec("begin immediate");
+  try {
+    connection.exec(sql);
+  } finally {
+    if (connection.inTransaction) connection.exec("commit");
+  }
+}

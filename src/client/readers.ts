@@ -1,0 +1,64 @@
+import { retryWhileBusy } from "./busy-wait.ts";
+import type { LocalDatabaseSettings } from "./config.ts";
+import { NativeConnection } from "./native-connection.ts";
+import { clientClosed } from "./sqlite-errors.ts";
+import type { TransactionLease } from "./transaction.ts";
+
+/** Idle connections that are kept for the next reading transaction. */
+const maxIdle = 3;
+
+/**
+ * The connections that read a database file. They cannot write, and never wait for a writer.
+ *
+ * One serves every read that is over when it returns. A reading transaction has one of its own, for as long
+ * as it is open.
+ */
+export class Readers {
+  readonly #settings: LocalDatabaseSettings;
+  readonly #main: NativeConnection;
+  readonly #idle: NativeConnection[] = [];
+  readonly #leased = new Set<NativeConnection>();
+  #closed = false;
+
+  constructor(settings: LocalDatabaseSettings) {
+    this.#settings = settings;
+    this.#main = this.#open();
+  }
+
+  /** What `work` gives, tried again for as long as it meets a lock, which is rare: recovery after a crash. */
+  async use<T>(work: (connection: NativeConnection) => T): Promise<T> {
+    const attempt = () => {
+      if (this.#closed) throw clientClosed();
+      return work(this.#main);
+    };
+    return retryWhileBusy(attempt, this.#settings.busyTimeoutMs);
+  }
+
+  /** A connection inside a transaction that sees one snapshot, from its first statement on. */
+  begin(): TransactionLease {
+    if (this.#closed) throw clientClosed();
+    const connection = this.#idle.pop() ?? this.#open();
+    connection.exec("begin");
+    this.#leased.add(connection);
+    return {
+      connection,
+      release: () => {
+        this.#leased.delete(connection);
+        if (connection.inTransaction) connection.exec("rollback");
+        if (this.#idle.length < maxIdle && !this.#closed) this.#idle.push(connection);
+        else connection.close();
+      },
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const connection of [this.#main, ...this.#idle.splice(0), ...this.#leased]) {
+      connection.close();
+    }
+  }
+
+  #open(): NativeConnection {
+    return new NativeConnection(this.#settings, ["query_only = on"]);
+  }
+}

@@ -1,0 +1,64 @@
+import { LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
+import Database from "libsql";
+
+/** An error of the binding as `@libsql/client` throws it, with the primary code and the extended one. */
+export function toLibsqlError(error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  return new LibsqlError(
+    error.message,
+    primaryCode(error.rawCode),
+    error.code,
+    error.rawCode,
+    error,
+  );
+}
+
+/** The error of one statement among several. */
+export function toBatchError(error: unknown, statementIndex: number): unknown {
+  if (error instanceof LibsqlBatchError || !(error instanceof LibsqlError)) return error;
+  return new LibsqlBatchError(
+    error.message,
+    statementIndex,
+    error.code,
+    error.extendedCode,
+    error.rawCode,
+    error.cause instanceof Error ? error.cause : undefined,
+  );
+}
+
+/** True when another connection held a lock: the statement had no effect. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof LibsqlError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
+}
+
+/** True when a statement tried to write on a connection that only reads. */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof LibsqlError && error.code === "SQLITE_READONLY";
+}
+
+export function clientClosed(): LibsqlError {
+  return new LibsqlError("The client is closed", "CLIENT_CLOSED");
+}
+
+export function transactionClosed(statementIndex?: number): LibsqlError {
+  return statementIndex === undefined
+    ? new LibsqlError("The transaction is closed", "TRANSACTION_CLOSED")
+    : new LibsqlBatchError(
+        "The transaction has been rolled back",
+        statementIndex,
+        "TRANSACTION_CLOSED",
+      );
+}
+
+/** The low byte of a result code is its primary code; https://sqlite.org/rescode.html lists them in order. */
+const primaryCodes = [
+  "OK ERROR INTERNAL PERM ABORT BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT NOTFOUND FULL CANTOPEN",
+  "PROTOCOL EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS AUTH FORMAT RANGE NOTADB NOTICE WARNING",
+].flatMap((line) => line.split(" "));
+
+function primaryCode(rawCode: number | undefined): string {
+  if (rawCode === undefined) return "SQLITE_UNKNOWN";
+  const code = rawCode & 0xff;
+  const name = code === 0 ? undefined : primaryCodes[code];
+  return name === undefined ? `SQLITE_UNKNOWN_${code}` : `SQLITE_${name}`;
+}

@@ -1,0 +1,84 @@
+import type { InArgs, InStatement, IntMode, ResultSet } from "@libsql/client";
+import type { LocalTransaction, Statement, StatementResult } from "./local-client.ts";
+import type { NativeConnection } from "./native-connection.ts";
+import { toBatchError, transactionClosed } from "./sqlite-errors.ts";
+import { normalize } from "./statements.ts";
+import type { Turns } from "./turns.ts";
+
+/** A connection inside a transaction, on loan until `release`, which rolls back what was not committed. */
+export interface TransactionLease {
+  readonly connection: NativeConnection;
+  release(): void;
+}
+
+export class OpenTransaction implements LocalTransaction {
+  readonly #lease: TransactionLease;
+  readonly #intMode: IntMode;
+  readonly #turns: Turns;
+  #settled = false;
+
+  constructor(lease: TransactionLease, intMode: IntMode, turns: Turns) {
+    this.#lease = lease;
+    this.#intMode = intMode;
+    this.#turns = turns;
+  }
+
+  get closed(): boolean {
+    return this.#settled || !this.#lease.connection.inTransaction;
+  }
+
+  async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
+    await this.#turns.due();
+    return this.#connection().execute(normalize(statement, args), this.#intMode);
+  }
+
+  async batch(statements: InStatement[]): Promise<ResultSet[]> {
+    await this.#turns.due();
+    return eachInOrder(statements, (statement) =>
+      this.#connection().execute(normalize(statement), this.#intMode),
+    );
+  }
+
+  async run(statements: readonly Statement[]): Promise<StatementResult[]> {
+    await this.#turns.due();
+    return eachInOrder(statements, (statement) => this.#connection().run(statement));
+  }
+
+  async executeMultiple(sql: string): Promise<void> {
+    this.#connection().exec(sql);
+  }
+
+  async commit(): Promise<void> {
+    try {
+      this.#connection().exec("commit");
+    } finally {
+      this.close();
+    }
+  }
+
+  async rollback(): Promise<void> {
+    this.close();
+  }
+
+  close(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#lease.release();
+  }
+
+  #connection(): NativeConnection {
+    if (this.closed) throw transactionClosed();
+    return this.#lease.connection;
+  }
+}
+
+/** What each statement gives; the error of one says which it was. */
+export function eachInOrder<S, T>(statements: readonly S[], run: (statement: S) => T): T[] {
+  return statements.map((statement, index) => {
+    try {
+      return run(statement);
+    } catch (error) {
+      throw toBatchError(error, index);
+    }
+  });
+}

@@ -1,0 +1,323 @@
+import { performance } from "node:perf_hooks";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { busyError, pauseBeforeRetry } from "./busy-wait.ts";
+import type { NativeConnection } from "./native-connection.ts";
+import { clientClosed, isBusy } from "./sqlite-errors.ts";
+
+/** Statements that take effect together, or not at all; several groups may share a commit. */
+export interface Group<T> {
+  /** How many statements it runs. One alone is undone by SQLite itself when it fails. */
+  readonly statements: number;
+  readonly bytes: number;
+  readonly run: (connection: NativeConnection) => T;
+}
+
+/** The right to use the writer, until it is given back. */
+export interface WriterLease {
+  readonly connection: NativeConnection;
+  release(): void;
+}
+
+type Entry = GroupEntry | SolitaryEntry | LeaseEntry;
+
+interface Waiting {
+  readonly enqueuedAt: number;
+  reject(error: unknown): void;
+}
+
+interface GroupEntry extends Waiting {
+  readonly kind: "group";
+  readonly group: Group<unknown>;
+  /** True after its commit failed or was undone together with others: the next try shall tell whose fault it was. */
+  alone: boolean;
+  resolve(value: unknown): void;
+}
+
+/** Something that has to be outside of a transaction, or has one of its own. */
+interface SolitaryEntry extends Waiting {
+  readonly kind: "solitary";
+  readonly run: (connection: NativeConnection) => unknown;
+  resolve(value: unknown): void;
+}
+
+interface LeaseEntry extends Waiting {
+  readonly kind: "lease";
+  resolve(lease: WriterLease): void;
+}
+
+/** What one commit may hold. Beyond, other work of the process would wait too long for its turn. */
+const maxStatementsPerCommit = 1000;
+const maxBytesPerCommit = 8 * 1024 * 1024;
+const maxMsPerCommit = 10;
+
+/**
+ * The order of all that goes to the writer of one database.
+ *
+ * Groups that wait are committed together, in order (group commit): a commit waits for the disk, and many
+ * groups then wait once. Between two commits the event loop makes a turn, so that timers and I/O go on. A
+ * lock of another process is waited for without blocking; what waits meanwhile joins the commit.
+ */
+export class WriteQueue {
+  readonly #connection: NativeConnection;
+  readonly #busyTimeoutMs: number;
+  readonly #checkFile: () => void;
+  readonly #entries: Entry[] = [];
+  #lease: { readonly since: number } | null = null;
+  #stallTimer: NodeJS.Timeout | null = null;
+  #pumping = false;
+  #closed = false;
+
+  /** `checkFile` throws when the file is no longer the one that was opened. */
+  constructor(connection: NativeConnection, busyTimeoutMs: number, checkFile: () => void) {
+    this.#connection = connection;
+    this.#busyTimeoutMs = busyTimeoutMs;
+    this.#checkFile = checkFile;
+  }
+
+  /** True while a transaction owns the writer. */
+  get isLeased(): boolean {
+    return this.#lease !== null;
+  }
+
+  /** Resolves after the group is committed. */
+  commit<T>(group: Group<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#enqueue({
+        kind: "group",
+        group,
+        alone: false,
+        enqueuedAt: performance.now(),
+        resolve,
+        reject,
+      });
+    });
+  }
+
+  /** Runs `run` by itself. When it meets a lock it must have had no effect: it is run again. */
+  solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#enqueue({
+        kind: "solitary",
+        run,
+        enqueuedAt: performance.now(),
+        resolve,
+        reject,
+      });
+    });
+  }
+
+  /** The writer, inside a transaction that holds the lock. */
+  lease(): Promise<WriterLease> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ kind: "lease", enqueuedAt: performance.now(), resolve, reject });
+    });
+  }
+
+  /** What waits is rejected; it was not acknowledged. */
+  close(): void {
+    this.#closed = true;
+    this.#stopWatching();
+    for (const entry of this.#entries.splice(0)) entry.reject(clientClosed());
+  }
+
+  #enqueue(entry: Entry): void {
+    if (this.#closed) {
+      entry.reject(clientClosed());
+      return;
+    }
+    this.#entries.push(entry);
+    if (this.#lease !== null) this.#watchForStall();
+    else this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    void this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (this.#lease === null) {
+        await nextTurn();
+        const [head] = this.#entries;
+        if (head === undefined) return;
+        if (head.kind === "solitary") await this.#runSolitary(head);
+        else if ((await this.#begin()) && !this.#useTransaction()) await pauseBeforeRetry(0);
+      }
+    } finally {
+      this.#pumping = false;
+      if (this.#entries.length > 0 && this.#lease === null) this.#schedule();
+    }
+  }
+
+  /** Takes the lock of the database. False when nothing waits for it any more. */
+  async #begin(): Promise<boolean> {
+    const busySince = performance.now();
+    for (let attempt = 0; this.#entries.length > 0; attempt++) {
+      try {
+        this.#checkFile();
+        this.#connection.exec("begin immediate");
+        return true;
+      } catch (error) {
+        if (isBusy(error)) {
+          this.#rejectExpired(busySince, error);
+          await pauseBeforeRetry(attempt);
+        } else {
+          this.#entries.shift()?.reject(error);
+        }
+      }
+    }
+    return false;
+  }
+
+  /** Gives the open transaction to whoever comes first. False when the commit met a lock. */
+  #useTransaction(): boolean {
+    const [head] = this.#entries;
+    if (head?.kind !== "lease") return this.#commitGroups();
+    this.#entries.shift();
+    const lease = { since: performance.now() };
+    this.#lease = lease;
+    this.#watchForStall();
+    head.resolve({
+      connection: this.#connection,
+      release: () => {
+        if (this.#lease !== lease) return;
+        this.#lease = null;
+        this.#stopWatching();
+        this.#rollback();
+        if (this.#entries.length > 0) this.#schedule();
+      },
+    });
+    return true;
+  }
+
+  #commitGroups(): boolean {
+    const done: { readonly entry: GroupEntry; readonly value: unknown }[] = [];
+    const startedAt = performance.now();
+    let statements = 0;
+    let bytes = 0;
+    for (;;) {
+      const [entry] = this.#entries;
+      if (entry?.kind !== "group") break;
+      if (done.length > 0) {
+        statements += entry.group.statements;
+        bytes += entry.group.bytes;
+        if (entry.alone || statements > maxStatementsPerCommit || bytes > maxBytesPerCommit) break;
+        if (performance.now() - startedAt > maxMsPerCommit) break;
+      }
+      this.#entries.shift();
+      try {
+        done.push({ entry, value: this.#runGroup(entry.group) });
+      } catch (error) {
+        entry.reject(error);
+        if (!this.#connection.inTransaction) {
+          // The failure undid the whole transaction: the groups before it are innocent.
+          this.#tryAgainAlone(done.map((each) => each.entry));
+          return true;
+        }
+      }
+      if (entry.alone) break;
+    }
+    if (done.length === 0) {
+      this.#rollback();
+      return true;
+    }
+    try {
+      this.#connection.exec("commit");
+    } catch (error) {
+      this.#rollback();
+      const [only, ...others] = done;
+      if (others.length === 0 && only !== undefined && !isBusy(error)) only.entry.reject(error);
+      else this.#tryAgainAlone(done.map((each) => each.entry));
+      // A lock is met here only where the journal is not a write-ahead log.
+      if (!isBusy(error)) return true;
+      this.#rejectExpired(0, error);
+      return false;
+    }
+    for (const { entry, value } of done) entry.resolve(value);
+    return true;
+  }
+
+  #runGroup({ statements, run }: Group<unknown>): unknown {
+    if (statements === 1) return run(this.#connection);
+    this.#connection.exec("savepoint gorkflow_group");
+    try {
+      const value = run(this.#connection);
+      this.#connection.exec("release gorkflow_group");
+      return value;
+    } catch (error) {
+      if (this.#connection.inTransaction) {
+        this.#connection.exec("rollback to gorkflow_group; release gorkflow_group");
+      }
+      throw error;
+    }
+  }
+
+  #tryAgainAlone(entries: readonly GroupEntry[]): void {
+    for (const entry of entries) entry.alone = true;
+    this.#entries.unshift(...entries);
+  }
+
+  async #runSolitary(entry: SolitaryEntry): Promise<void> {
+    const busySince = performance.now();
+    for (let attempt = 0; this.#entries[0] === entry; attempt++) {
+      try {
+        this.#checkFile();
+        const value = entry.run(this.#connection);
+        this.#entries.shift();
+        entry.resolve(value);
+      } catch (error) {
+        if (isBusy(error)) {
+          this.#rejectExpired(busySince, error);
+          await pauseBeforeRetry(attempt);
+        } else {
+          this.#entries.shift();
+          entry.reject(error);
+        }
+      } finally {
+        this.#rollback();
+      }
+    }
+  }
+
+  #rollback(): void {
+    if (this.#connection.inTransaction) this.#connection.exec("rollback");
+  }
+
+  /** Rejects all that has waited for longer than `busyTimeoutMs` for a lock that is held since then. */
+  #rejectExpired(busySince: number, cause: unknown): void {
+    const now = performance.now();
+    const isExpired = (entry: Entry) =>
+      now - Math.max(entry.enqueuedAt, busySince) >= this.#busyTimeoutMs;
+    const expired = this.#entries.filter(isExpired);
+    if (expired.length === 0) return;
+    const waiting = this.#entries.filter((entry) => !isExpired(entry));
+    this.#entries.splice(0, this.#entries.length, ...waiting);
+    for (const entry of expired) entry.reject(busyError(this.#busyTimeoutMs, cause));
+  }
+
+  /**
+   * A transaction that is left open, or that waits for work which itself waits for the writer, would hold up
+   * everybody for ever: who has waited behind one for `busyTimeoutMs` is told so.
+   */
+  #watchForStall(): void {
+    const lease = this.#lease;
+    const [head] = this.#entries;
+    if (lease === null || head === undefined || this.#stallTimer !== null) return;
+    const deadline = Math.max(head.enqueuedAt, lease.since) + this.#busyTimeoutMs;
+    this.#stallTimer = setTimeout(
+      () => {
+        this.#stallTimer = null;
+        if (this.#lease === lease) this.#rejectExpired(lease.since, undefined);
+        this.#watchForStall();
+      },
+      Math.max(1, deadline - performance.now()),
+    );
+  }
+
+  #stopWatching(): void {
+    if (this.#stallTimer !== null) clearTimeout(this.#stallTimer);
+    this.#stallTimer = null;
+  }
+}
