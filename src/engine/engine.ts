@@ -240,7 +240,9 @@ export class Engine {
       const wait = this.#waits.begin(runId, signal);
       try {
         // What runs here will ring when it has ended: until then the store has nothing to add.
-        if (this.#worker.isActive(runId)) await pause(longestLookMs, wait.news);
+        while (this.#worker.isActive(runId) && !wait.news.aborted) {
+          await pause(longestLookMs, wait.news);
+        }
         const run = await this.#store.getRun(runId, { signal });
         if (isFinalRunStatus(run.status)) return run;
         this.#checkOpen();

@@ -33,12 +33,13 @@ describe.each(stores)("on %s", (_, open) => {
     const { store, operations } = record(await open());
     const engine = makeEngine(store);
     expect((await engine.run(chain(steps).build(), 0)).output).toBe(steps);
-    expect(operations).toEqual([
+    // How often the run is looked at while it is not yet claimed depends on the time.
+    expect(operations.filter((name) => name !== "getRun")).toEqual([
       "createRun",
       "claimRuns",
       ...Array.from({ length: steps }, () => "batch"),
-      "getRun",
     ]);
+    expect(operations.at(-1)).toBe("getRun");
   });
 
   test("skipped steps, before and between and after, cost nothing", async () => {

@@ -17,14 +17,21 @@ export function observe<Store extends WorkflowStore>(store: Store, observer: Obs
   });
 }
 
-/** The names of the operations that `store` was asked for. */
+/**
+ * The names of the operations that `store` was asked for. Claims that brought nothing are left out: when a worker
+ * looks for more to do depends on the time.
+ */
 export function record<Store extends WorkflowStore>(
   store: Store,
 ): { readonly store: Store; readonly operations: Operation[] } {
   const operations: Operation[] = [];
-  const observed = observe(store, (operation, carryOut) => {
-    operations.push(operation);
-    return carryOut();
+  const observed = observe(store, async (operation, carryOut) => {
+    if (operation !== "claimRuns") operations.push(operation);
+    const result = await carryOut();
+    if (Array.isArray(result) && operation === "claimRuns" && result.length > 0) {
+      operations.push(operation);
+    }
+    return result;
   });
   return { store: observed, operations };
 }
