@@ -10,6 +10,7 @@ import { WriteQueue } from "./write-queue.ts";
 export class DatabaseConnections {
   readonly queue: WriteQueue;
   readonly #settings: LocalDatabaseSettings;
+  readonly #file: DatabaseFile;
   readonly #writer: NativeConnection;
   #readers: Readers | null = null;
   #isOpen = true;
@@ -17,7 +18,8 @@ export class DatabaseConnections {
 
   constructor(settings: LocalDatabaseSettings) {
     this.#settings = settings;
-    this.#writer = new NativeConnection(settings, ["foreign_keys = on"]);
+    this.#file = new DatabaseFile(settings.path);
+    this.#writer = new NativeConnection(settings, this.#file, ["foreign_keys = on"]);
     try {
       this.#setJournalMode();
     } catch (error) {
@@ -27,8 +29,8 @@ export class DatabaseConnections {
       }
       this.#isOpen = false;
     }
-    const file = settings.inMemory ? null : new DatabaseFile(settings.path);
-    this.queue = new WriteQueue(this.#writer, settings.busyTimeoutMs, () => file?.check());
+    if (!settings.inMemory) this.#file.remember();
+    this.queue = new WriteQueue(this.#writer, this.#file, settings.busyTimeoutMs);
   }
 
   /** Something to wait for while another process holds the lock that setting the journal mode needs. */
@@ -49,7 +51,7 @@ export class DatabaseConnections {
 
   /** Opened when they are first needed: a process that only writes has none. */
   readonly readers = (): Readers => {
-    this.#readers ??= new Readers(this.#settings);
+    this.#readers ??= new Readers(this.#settings, this.#file);
     return this.#readers;
   };
 

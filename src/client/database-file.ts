@@ -9,16 +9,21 @@ import { LibsqlError } from "@libsql/client/sqlite3";
  */
 export class DatabaseFile {
   readonly #path: string;
-  readonly #inode: bigint | null;
+  #inode: bigint | null = null;
 
+  /** `path` may be a file that does not exist yet. */
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** From now on the file has to be the one that it is. */
+  remember(): void {
     this.#inode = this.#readInode();
   }
 
   /** @throws {LibsqlError} `SQLITE_READONLY_DBMOVED` when the path is no longer the file that was opened. */
   check(): void {
-    if (this.#readInode() === this.#inode) return;
+    if (this.#inode === null || this.#readInode() === this.#inode) return;
     throw new LibsqlError(
       "the database file was deleted, moved or replaced while it was open",
       "SQLITE_READONLY",

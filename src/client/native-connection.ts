@@ -3,6 +3,7 @@ import { LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
 import { toNativeArguments, type NativeValue } from "./bound-values.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
+import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
 import { resultOfChange, resultOfRows, type NativeCell } from "./result-set.ts";
 import { isBusy, toLibsqlError } from "./sqlite-errors.ts";
@@ -21,6 +22,7 @@ export interface ClientStatement {
  */
 export class NativeConnection {
   readonly #settings: LocalDatabaseSettings;
+  readonly #file: DatabaseFile;
   readonly #pragmas: string;
   #database: Database.Database;
   #statements: StatementCache;
@@ -28,8 +30,9 @@ export class NativeConnection {
   #spoiled = false;
 
   /** @throws {LibsqlError} when the file cannot be opened. */
-  constructor(settings: LocalDatabaseSettings, pragmas: readonly string[]) {
+  constructor(settings: LocalDatabaseSettings, file: DatabaseFile, pragmas: readonly string[]) {
     this.#settings = settings;
+    this.#file = file;
     this.#pragmas = [`synchronous = ${settings.durability}`, ...pragmas]
       .map((pragma) => `pragma ${pragma};`)
       .join("");
@@ -111,6 +114,8 @@ export class NativeConnection {
 
   #open(): { database: Database.Database; statements: StatementCache } {
     const { path, encryptionKey } = this.#settings;
+    // Opening a file that was deleted would make a new one.
+    this.#file.check();
     try {
       const database = new Database(path, {
         timeout: 0,

@@ -1,5 +1,6 @@
 import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
+import type { DatabaseFile } from "./database-file.ts";
 import { NativeConnection } from "./native-connection.ts";
 import { clientClosed } from "./sqlite-errors.ts";
 import type { TransactionLease } from "./transaction.ts";
@@ -15,13 +16,15 @@ const maxIdle = 3;
  */
 export class Readers {
   readonly #settings: LocalDatabaseSettings;
+  readonly #file: DatabaseFile;
   readonly #main: NativeConnection;
   readonly #idle: NativeConnection[] = [];
   readonly #leased = new Set<NativeConnection>();
   #closed = false;
 
-  constructor(settings: LocalDatabaseSettings) {
+  constructor(settings: LocalDatabaseSettings, file: DatabaseFile) {
     this.#settings = settings;
+    this.#file = file;
     this.#main = this.#open();
   }
 
@@ -59,6 +62,6 @@ export class Readers {
   }
 
   #open(): NativeConnection {
-    return new NativeConnection(this.#settings, ["query_only = on"]);
+    return new NativeConnection(this.#settings, this.#file, ["query_only = on"]);
   }
 }

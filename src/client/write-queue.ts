@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { busyError, pauseBeforeRetry } from "./busy-wait.ts";
+import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy } from "./sqlite-errors.ts";
 
@@ -59,19 +60,18 @@ const maxMsPerCommit = 10;
  */
 export class WriteQueue {
   readonly #connection: NativeConnection;
+  readonly #file: DatabaseFile;
   readonly #busyTimeoutMs: number;
-  readonly #checkFile: () => void;
   readonly #entries: Entry[] = [];
   #lease: { readonly since: number } | null = null;
   #stallTimer: NodeJS.Timeout | null = null;
   #pumping = false;
   #closed = false;
 
-  /** `checkFile` throws when the file is no longer the one that was opened. */
-  constructor(connection: NativeConnection, busyTimeoutMs: number, checkFile: () => void) {
+  constructor(connection: NativeConnection, file: DatabaseFile, busyTimeoutMs: number) {
     this.#connection = connection;
+    this.#file = file;
     this.#busyTimeoutMs = busyTimeoutMs;
-    this.#checkFile = checkFile;
   }
 
   /** True while a transaction owns the writer. */
@@ -156,7 +156,7 @@ export class WriteQueue {
     const busySince = performance.now();
     for (let attempt = 0; this.#entries.length > 0; attempt++) {
       try {
-        this.#checkFile();
+        this.#file.check();
         this.#connection.exec("begin immediate");
         return true;
       } catch (error) {
@@ -263,7 +263,7 @@ export class WriteQueue {
     const busySince = performance.now();
     for (let attempt = 0; this.#entries[0] === entry; attempt++) {
       try {
-        this.#checkFile();
+        this.#file.check();
         const value = entry.run(this.#connection);
         this.#entries.shift();
         entry.resolve(value);

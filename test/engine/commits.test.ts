@@ -7,7 +7,7 @@ import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine, numberStep } from "./support/engines.ts";
 import { record } from "./support/observed-store.ts";
 import { makeFolder, stores } from "./support/stores.ts";
-import { countWalCommits } from "./support/wal.ts";
+import { countWalCommits } from "../support/wal.ts";
 
 function chain(length: number): WorkflowBuilder<number, number> {
   let builder = defineWorkflow({ id: "w" }).step(numberStep("0", (value) => value + 1));

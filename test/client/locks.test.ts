@@ -1,0 +1,158 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import type { LocalClientConfig } from "../../src/client/config.ts";
+import type { LocalClient } from "../../src/client/local-client.ts";
+import { StoreBusyError } from "../../src/errors.ts";
+import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+let programs: { readonly writer: string; readonly lockHolder: string };
+beforeAll(async () => {
+  programs = {
+    writer: await compileProgram(`${import.meta.dirname}/programs/writer.ts`),
+    lockHolder: await compileProgram(`${import.meta.dirname}/programs/lock-holder.ts`),
+  };
+});
+
+let folder: TemporaryFolder;
+const clients: LocalClient[] = [];
+const open = (options: Partial<LocalClientConfig> = {}): LocalClient => {
+  const client = createClient({ url: folder.database(), ...options });
+  clients.push(client);
+  return client;
+};
+const insert = (id: string) => ({
+  sql: "insert into entries (id, half) values (?, 0)",
+  args: [id],
+});
+const count = async (client: LocalClient) =>
+  (await client.execute("select count(*) as n from entries")).rows[0]?.["n"];
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  await open().execute("create table entries (id text, half integer, primary key (id, half))");
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  await folder.remove();
+});
+
+async function holdLock(holdMs: number) {
+  const path = folder.database().slice("file:".length);
+  const holder = startProgram<{ held: boolean }>(programs.lockHolder, [path, String(holdMs)]);
+  await holder.message(({ held }) => held);
+  return holder;
+}
+
+describe("a lock of another process", () => {
+  test("is waited for, and everything acknowledged afterwards is on the disk", async () => {
+    const client = open();
+    const holder = await holdLock(400);
+    await Promise.all([
+      ...Array.from({ length: 50 }, (_, n) => client.execute(insert(`execute-${n}`))),
+      client.batch([insert("batch-1"), insert("batch-2")], "write"),
+      client.transaction().then(async (transaction) => {
+        await transaction.execute(insert("transaction"));
+        await transaction.commit();
+      }),
+    ]);
+    await holder.ended;
+    for (let n = 0; n < 50; n++) await client.execute(insert(`later-${n}`));
+    expect(await count(open())).toBe(50 + 2 + 1 + 50 + 1);
+  });
+
+  test("holds up neither reads nor timers", async () => {
+    const client = open();
+    const holder = await holdLock(500);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const write = client.execute(insert("waiting"));
+    expect(await count(client)).toBe(0);
+    await write;
+    clearInterval(timer);
+    await holder.ended;
+    // Waiting in the binding would let the timer fire once at most.
+    expect(ticks).toBeGreaterThan(20);
+    expect(await count(client)).toBe(2);
+  });
+
+  test("that is held too long ends in StoreBusyError, and nothing is half-done", async () => {
+    const client = open({ busyTimeoutMs: 100 });
+    const holder = await holdLock(1000);
+    const results = await Promise.allSettled([
+      client.execute(insert("execute")),
+      client.batch([insert("batch-1"), insert("batch-2")], "write"),
+      client.transaction(),
+      client.migrate([insert("migrate")]),
+      client.executeMultiple("insert into entries (id, half) values ('script', 0)"),
+    ]);
+    for (const result of results) {
+      expect(result).toMatchObject({ status: "rejected", reason: expect.any(StoreBusyError) });
+    }
+    await holder.ended;
+    expect(await count(open())).toBe(1);
+    await client.execute(insert("later"));
+    expect(await count(open())).toBe(2);
+  });
+});
+
+test("four processes write a thousand times each: every row is there, once", async () => {
+  const writers = Array.from({ length: 4 }, (_, n) =>
+    startProgram<{ acknowledged?: string }>(programs.writer, [
+      folder.database(),
+      `writer${n}`,
+      "1000",
+      "normal",
+    ]),
+  );
+  const ends = await Promise.all(writers.map(({ ended }) => ended));
+  expect(ends.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+  const acknowledged = writers.flatMap(({ messages }) =>
+    messages.flatMap(({ acknowledged: id }) => id ?? []),
+  );
+  expect(acknowledged).toHaveLength(4000);
+  const { rows } = await open().execute("select id, count(*) as halves from entries group by id");
+  expect(new Map(rows.map(({ id, halves }) => [id, halves]))).toEqual(
+    new Map(acknowledged.map((id) => [id, 2])),
+  );
+});
+
+describe("a transaction that is left open", () => {
+  test("is waited for, and then named as what holds everybody up", async () => {
+    const client = open({ busyTimeoutMs: 100 });
+    const transaction = await client.transaction();
+    await transaction.execute(insert("first"));
+    await expect(client.execute(insert("second"))).rejects.toThrow(StoreBusyError);
+    await transaction.commit();
+    await client.execute(insert("third"));
+    expect(await count(client)).toBe(2);
+  });
+
+  test("does not keep those waiting who come after it has ended", async () => {
+    const client = open({ busyTimeoutMs: 200 });
+    const order: string[] = [];
+    const turns = Array.from({ length: 20 }, async (_, n) => {
+      const transaction = await client.transaction();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await transaction.execute(insert(`${n}`));
+      await transaction.commit();
+      order.push(`${n}`);
+    });
+    await Promise.all(turns);
+    expect(order).toEqual(Array.from({ length: 20 }, (_, n) => `${n}`));
+  });
+});
+
+test("a lock met while the file is opened is waited for", async () => {
+  const other = createClient(folder.database("new.db"));
+  await other.executeMultiple("create table entries (id text, half integer)");
+  other.close();
+  const path = folder.database("new.db").slice("file:".length);
+  const holder = startProgram<{ held: boolean }>(programs.lockHolder, [path, "300"]);
+  await holder.message(({ held }) => held);
+  const client = createClient(folder.database("new.db"));
+  await client.execute(insert("second"));
+  expect(await count(client)).toBe(2);
+  client.close();
+  await holder.ended;
+});

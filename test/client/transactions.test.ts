@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import type { LocalClient } from "../../src/client/local-client.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+let folder: TemporaryFolder;
+beforeEach(async () => {
+  folder = await temporaryFolder();
+});
+afterEach(() => folder.remove());
+
+const number = async (client: Pick<LocalClient, "execute">) =>
+  (await client.execute("select n from counter")).rows[0]?.["n"];
+
+describe.each(["file", "memory"])("on %s", (kind) => {
+  let client: LocalClient;
+  beforeEach(async () => {
+    client = createClient(kind === "file" ? folder.database() : ":memory:");
+    await client.executeMultiple(
+      "create table counter (n integer); insert into counter values (0)",
+    );
+  });
+  afterEach(() => client.close());
+
+  test("ten transactions at once that increment one counter make it ten", async () => {
+    await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const transaction = await client.transaction();
+        const n = Number(await number(transaction));
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        await transaction.execute({ sql: "update counter set n = ?", args: [n + 1] });
+        await transaction.commit();
+      }),
+    );
+    expect(await number(client)).toBe(10);
+  });
+
+  test("nobody sees what is not committed", async () => {
+    const transaction = await client.transaction();
+    await transaction.execute("update counter set n = 5");
+    const seen = number(client);
+    setTimeout(() => void transaction.rollback(), 10);
+    expect(await seen).toBe(0);
+    expect(await number(client)).toBe(0);
+  });
+
+  test("what was issued before it ended comes after it, in order", async () => {
+    const transaction = await client.transaction();
+    await transaction.execute("update counter set n = 5");
+    const later = [
+      client.execute("update counter set n = n * 2"),
+      client.execute("update counter set n = n + 1"),
+    ];
+    await transaction.commit();
+    await Promise.all(later);
+    expect(await number(client)).toBe(11);
+  });
+
+  test("closing the client ends it, and rejects what waits", async () => {
+    const transaction = await client.transaction();
+    await transaction.execute("update counter set n = 5");
+    const waiting = client.execute("update counter set n = 6");
+    client.close();
+    await expect(waiting).rejects.toMatchObject({ code: "CLIENT_CLOSED" });
+    await expect(transaction.execute("select 1")).rejects.toMatchObject({
+      code: "TRANSACTION_CLOSED",
+    });
+    await expect(transaction.commit()).rejects.toMatchObject({ code: "TRANSACTION_CLOSED" });
+    await transaction.rollback();
+  });
+});
+
+describe("on a file", () => {
+  let client: LocalClient;
+  beforeEach(async () => {
+    client = createClient(folder.database());
+    await client.executeMultiple(
+      "create table counter (n integer); insert into counter values (0)",
+    );
+  });
+  afterEach(() => client.close());
+
+  test("reads do not wait for a writer", async () => {
+    const transaction = await client.transaction();
+    await transaction.execute("update counter set n = 5");
+    expect(await number(client)).toBe(0);
+    await transaction.commit();
+    expect(await number(client)).toBe(5);
+  });
+
+  test("a transaction for reading sees one state for as long as it is open", async () => {
+    const reader = await client.transaction("read");
+    expect(await number(reader)).toBe(0);
+    await client.execute("update counter set n = 5");
+    expect(await number(reader)).toBe(0);
+    expect(await number(client)).toBe(5);
+    reader.close();
+    const next = await client.transaction("read");
+    expect(await number(next)).toBe(5);
+    next.close();
+  });
+
+  test("several statements read one state", async () => {
+    let writing = true;
+    const writer = (async () => {
+      while (writing) await client.execute("update counter set n = n + 1");
+    })();
+    for (let round = 0; round < 50; round++) {
+      const [first, second] = await client.read([
+        { sql: "select n from counter", args: [] },
+        { sql: "select n from counter", args: [] },
+      ]);
+      expect(first?.rows).toEqual(second?.rows);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    writing = false;
+    await writer;
+  });
+
+  test("a statement follows the schema that another connection has changed", async () => {
+    const other = createClient(folder.database());
+    const select = () => client.execute("select * from counter");
+    expect((await select()).columns).toEqual(["n"]);
+    await other.execute("alter table counter add column extra text default 'x'");
+    expect(await select()).toMatchObject({ columns: ["n", "extra"], rows: [{ n: 0, extra: "x" }] });
+    await other.execute("alter table counter rename column extra to other");
+    expect(await select()).toMatchObject({ columns: ["n", "other"], rows: [{ n: 0, other: "x" }] });
+    await other.execute("drop table counter");
+    await expect(select()).rejects.toMatchObject({ code: "SQLITE_ERROR" });
+    other.close();
+  });
+
+  test("more statements than are kept prepared are answered all the same", async () => {
+    for (let n = 0; n < 1200; n++) {
+      expect((await client.execute(`select ${n} as n`)).rows).toEqual([{ n }]);
+    }
+    expect((await client.execute("select 0 as n")).rows).toEqual([{ n: 0 }]);
+  });
+});

@@ -1,0 +1,84 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { build } from "esbuild";
+
+const outputFolder = join(import.meta.dirname, "../../node_modules/.cache/gorkflow-test");
+
+/**
+ * Compiles a program of the tests into one file that Node starts at once, and returns its path. Hundreds of
+ * processes are started, and compiling in each of them would take most of the time.
+ */
+export async function compileProgram(path: string): Promise<string> {
+  await mkdir(outputFolder, { recursive: true });
+  const outfile = join(outputFolder, `${basename(path, ".ts")}-${process.pid}.mjs`);
+  await build({
+    entryPoints: [path],
+    outfile,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "error",
+  });
+  return outfile;
+}
+
+/** A process of its own that tells what it does, a message at a time. */
+export interface Program<Message> {
+  readonly process: ChildProcess;
+  /** All messages until now, in order. */
+  readonly messages: readonly Message[];
+  /** Resolves with the first message that fits. Rejects when the program ends before. */
+  message(fits: (message: Message) => boolean): Promise<Message>;
+  send(message: unknown): void;
+  /** Resolves after the process has ended and all that it said has arrived. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+  /** `kill -9`. */
+  kill(): Promise<void>;
+}
+
+export function startProgram<Message>(
+  path: string,
+  args: readonly string[],
+  options: { readonly uid?: number } = {},
+): Program<Message> {
+  const child = fork(path, args, { serialization: "advanced", ...options });
+  const messages: Message[] = [];
+  const listeners = new Set<() => void>();
+  child.on("message", (message) => {
+    messages.push(message as Message);
+    for (const listener of listeners) listener();
+  });
+  const ended = once(child, "close").then(([code, signal]) => ({
+    code: code as number | null,
+    signal: signal as string | null,
+  }));
+  return {
+    process: child,
+    messages,
+    ended,
+    message: (fits) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = messages.find(fits);
+          if (found === undefined) return;
+          listeners.delete(look);
+          resolve(found);
+        };
+        listeners.add(look);
+        void ended.then(() => {
+          listeners.delete(look);
+          reject(new Error("the program ended before it said what was waited for"));
+        });
+        look();
+      }),
+    send: (message) => void child.send(message as object),
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
