@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { statementsOf } from "../src/migrations/statements.ts";
+import { statementsOf } from "../src/migrations/sql-statements.ts";
 
 interface Journal {
   readonly entries: readonly { readonly tag: string; readonly when: number }[];

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { recordMigrationHashes } from "../src/migrations/migration-folder.ts";
 import { compiledModule, compileMigrations } from "./compile-migrations.ts";
 
 const folder = fileURLToPath(new URL("../drizzle", import.meta.url));
@@ -16,4 +17,5 @@ const { status } = spawnSync("drizzle-kit", ["generate", ...options], { stdio: "
 if (status !== 0 || filesOf().length === before) {
   throw new Error("drizzle-kit wrote no migration");
 }
+await recordMigrationHashes(folder);
 writeFileSync(compiledModule, compileMigrations());

@@ -1,4 +1,12 @@
+export { checkMigrations } from "./check.ts";
+export type { MigrationCheck } from "./check.ts";
+export { doctor } from "./doctor.ts";
+export type { DoctorCode, DoctorFinding, DoctorOptions, DoctorReport } from "./doctor.ts";
 export { migrationStatus, migrationsTable } from "./journal.ts";
 export type { MigrationStatus, MigrationTarget } from "./journal.ts";
 export { migrate } from "./migrate.ts";
 export type { MigrationReport } from "./migrate.ts";
+export { recordMigrationHashes } from "./migration-folder.ts";
+export type { MigrationProblem, MigrationProblemCode } from "./migration-problems.ts";
+export { migrationsFolder } from "./migrations-folder.ts";
+export type { Casing } from "./schema-drift.ts";

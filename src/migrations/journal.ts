@@ -48,30 +48,38 @@ export async function readJournal(client: Client): Promise<AppliedMigration[] | 
   }));
 }
 
-export function compare(applied: readonly AppliedMigration[]): MigrationStatus {
-  const known = new Map(compiledMigrations.map((migration) => [migration.hash, migration]));
+/** `migrations` are this version's, in order. */
+export function compare(
+  applied: readonly AppliedMigration[],
+  migrations: readonly CompiledMigration[] = compiledMigrations,
+): MigrationStatus {
+  const known = new Map(migrations.map((migration) => [migration.hash, migration]));
   const unknown = applied.filter(({ hash }) => !known.has(hash));
-  const pending = pendingOf(applied);
+  const pending = pendingOf(applied, migrations);
+  const newest = migrations.at(-1)?.when ?? 0;
   return {
-    state: stateOf(applied, unknown, pending),
+    state: stateOf(applied, unknown, pending, newest),
     applied: applied.flatMap(({ hash }) => known.get(hash)?.tag ?? []),
     pending: pending.map(({ tag }) => tag),
     unknown: unknown.map(({ hash }) => hash),
   };
 }
 
-export function pendingOf(applied: readonly AppliedMigration[]): CompiledMigration[] {
+export function pendingOf(
+  applied: readonly AppliedMigration[],
+  migrations: readonly CompiledMigration[],
+): CompiledMigration[] {
   const hashes = new Set(applied.map(({ hash }) => hash));
-  return compiledMigrations.filter(({ hash }) => !hashes.has(hash));
+  return migrations.filter(({ hash }) => !hashes.has(hash));
 }
 
 function stateOf(
   applied: readonly AppliedMigration[],
   unknown: readonly AppliedMigration[],
   pending: readonly CompiledMigration[],
+  newest: number,
 ): MigrationStatus["state"] {
   if (applied.length === 0) return "empty";
-  const newest = compiledMigrations.at(-1)?.when ?? 0;
   if (unknown.some(({ when }) => when > newest)) return "ahead";
   if (unknown.length > 0) return "diverged";
   return pending.length > 0 ? "behind" : "current";
@@ -83,8 +91,11 @@ function stateOf(
  * @throws {SchemaTooNewError} when a newer version migrated the database.
  * @throws {SchemaOutOfDateError} when an applied migration was edited since, or is of another lineage.
  */
-export function checkJournal(applied: readonly AppliedMigration[]): void {
-  const { state, unknown } = compare(applied);
+export function checkJournal(
+  applied: readonly AppliedMigration[],
+  migrations: readonly CompiledMigration[],
+): void {
+  const { state, unknown } = compare(applied, migrations);
   if (state === "ahead") {
     throw new SchemaTooNewError(
       `the database has ${unknown.length} migration(s) of a newer version: upgrade this package`,

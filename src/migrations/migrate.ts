@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
-import type { CompiledMigration } from "./compiled.ts";
+import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import {
   checkJournal,
   clientOf,
@@ -25,24 +25,32 @@ export interface MigrationReport {
  *
  * @throws {SchemaTooNewError} when a newer version migrated the database; nothing is changed.
  * @throws {SchemaOutOfDateError} when the tables are there without our journal, or the journal names a
- *   migration that this version does not have; nothing is changed.
+ *   migration that this version does not have; nothing is changed. Also when a migration would leave rows
+ *   whose parent is gone: it is undone.
  */
-export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
-  const client = clientOf(target);
+export function migrate(target: MigrationTarget): Promise<MigrationReport> {
+  return applyMigrations(clientOf(target), compiledMigrations);
+}
+
+/** `migrate`, with the migrations of any version. */
+export async function applyMigrations(
+  client: Client,
+  migrations: readonly CompiledMigration[],
+): Promise<MigrationReport> {
   const applied: string[] = [];
   let journal = await waiting(client, () => readJournal(client));
-  checkJournal(journal ?? []);
+  checkJournal(journal ?? [], migrations);
   if (journal === null) {
     await waiting(client, () => createJournal(client));
     journal = [];
   }
-  for (let [next] = pendingOf(journal); next !== undefined; [next] = pendingOf(journal)) {
-    const migration = next;
+  for (;;) {
+    const [migration] = pendingOf(journal, migrations);
+    if (migration === undefined) return { applied };
     if (await waiting(client, () => apply(client, migration))) applied.push(migration.tag);
     journal = await waiting(client, () => readCommitted(client));
-    checkJournal(journal);
+    checkJournal(journal, migrations);
   }
-  return { applied };
 }
 
 /** The shape of Drizzle's own journal, so that its migrator and ours can follow one another on one database. */
@@ -65,6 +73,7 @@ async function apply(
   client: Client,
   { tag, hash, when, statements }: CompiledMigration,
 ): Promise<boolean> {
+  const orphans = await countOrphans(client);
   try {
     await client.migrate([
       {
@@ -72,10 +81,23 @@ async function apply(
         args: [hash, when],
       },
       ...statements,
+      {
+        // Foreign keys are off meanwhile. A hash of NULL is refused, and undoes it all, when one is broken now.
+        sql:
+          `insert into ${migrationsTable} (hash) ` +
+          "select null where (select count(*) from pragma_foreign_key_check) > ?",
+        args: [orphans],
+      },
     ]);
     return true;
   } catch (error) {
     const message = messagesOf(error);
+    if (message.includes(`NOT NULL constraint failed: ${migrationsTable}.hash`)) {
+      throw new SchemaOutOfDateError(
+        `migration ${tag} was undone: it would leave rows whose parent is gone`,
+        { cause: error },
+      );
+    }
     if (message.includes(`${migrationsTable}.hash`)) return false;
     if (message.includes("already exists")) {
       throw new SchemaOutOfDateError(
@@ -86,6 +108,12 @@ async function apply(
     }
     throw error;
   }
+}
+
+/** Rows whose parent is gone already: they are no reason to refuse a migration. */
+async function countOrphans(client: Client): Promise<number> {
+  const { rows } = await client.execute("select count(*) from pragma_foreign_key_check");
+  return Number(rows[0]?.[0]);
 }
 
 async function readCommitted(client: Client): Promise<AppliedMigration[]> {

@@ -1,0 +1,23 @@
+/** What can be wrong with a folder of migrations. */
+export type MigrationProblemCode =
+  | "JOURNAL_UNREADABLE"
+  | "SQL_MISSING"
+  | "SQL_NOT_IN_JOURNAL"
+  | "WHEN_NOT_INCREASING"
+  | "SNAPSHOT_MISSING"
+  | "SNAPSHOT_UNREADABLE"
+  | "SNAPSHOT_CHAIN_BROKEN"
+  | "MIGRATION_EDITED"
+  | "MIGRATION_REMOVED"
+  | "MIGRATION_NOT_RECORDED"
+  | "BREAKPOINT_MISSING"
+  | "STATEMENT_EMPTY"
+  | "SCHEMA_AHEAD";
+
+export interface MigrationProblem {
+  readonly code: MigrationProblemCode;
+  /** The file that it is about, relative to the folder; null when it is about the schema. */
+  readonly file: string | null;
+  readonly message: string;
+  readonly remedy: string;
+}

@@ -1,0 +1,211 @@
+import { createClient as createRemoteClient, type Client } from "@libsql/client";
+import { drizzle } from "drizzle-orm/libsql";
+import { migrate as drizzleMigrate } from "drizzle-orm/libsql/migrator";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import { SchemaOutOfDateError, SchemaTooNewError } from "../../src/errors.ts";
+import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
+import { migrationStatus, migrationsTable } from "../../src/migrations/journal.ts";
+import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
+import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { startSqld, type Sqld } from "../support/sqld.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+const tags = compiledMigrations.map(({ tag }) => tag);
+const newest = compiledMigrations.at(-1) as CompiledMigration;
+
+/** A migration after the last one. */
+const next = (number: number, statements: readonly string[]): CompiledMigration => ({
+  tag: `999${number}_next`,
+  when: newest.when + number,
+  hash: `hash-${number}`,
+  statements,
+});
+
+const rebuild = [
+  "create table `__new_workflow_runs` as select * from workflow_runs where 0",
+  "insert into `__new_workflow_runs` select * from workflow_runs",
+  "drop table workflow_runs",
+  "alter table `__new_workflow_runs` rename to workflow_runs",
+  "create unique index rebuilt_pk on workflow_runs (run_id)",
+];
+
+let program: string;
+beforeAll(async () => {
+  program = await compileProgram(`${import.meta.dirname}/programs/migrator.ts`);
+});
+
+interface Backend {
+  open(): Promise<{ readonly url: string; readonly client: Client }>;
+  close(): Promise<void>;
+}
+
+function onFile(): Backend {
+  const opened: Client[] = [];
+  let folder: TemporaryFolder;
+  return {
+    async open() {
+      folder = await temporaryFolder();
+      const client = createClient(folder.database());
+      opened.push(client);
+      return { url: folder.database(), client };
+    },
+    async close() {
+      for (const client of opened.splice(0)) client.close();
+      await folder.remove();
+    },
+  };
+}
+
+function onServer(): Backend {
+  let server: Sqld;
+  let client: Client;
+  return {
+    async open() {
+      server = await startSqld();
+      client = createRemoteClient({ url: server.httpUrl });
+      return { url: server.httpUrl, client };
+    },
+    async close() {
+      client.close();
+      await server.stop();
+    },
+  };
+}
+
+describe.each([
+  ["a file", onFile()],
+  ["a server", onServer()],
+])("on %s", (_, backend) => {
+  let url: string;
+  let client: Client;
+  beforeEach(async () => {
+    ({ url, client } = await backend.open());
+  });
+  afterEach(() => backend.close());
+
+  const count = async (sql: string) => Number((await client.execute(sql)).rows[0]?.[0]);
+
+  test("applies what is missing, once", async () => {
+    expect((await migrationStatus(client)).state).toBe("empty");
+    expect(await migrate(client)).toEqual({ applied: tags });
+    expect(await migrate(client)).toEqual({ applied: [] });
+    expect(await migrationStatus(client)).toEqual({
+      state: "current",
+      applied: tags,
+      pending: [],
+      unknown: [],
+    });
+  });
+
+  test("eight processes at once: one applies, the others go on", async () => {
+    const processes = Array.from({ length: 8 }, () =>
+      startProgram<{ ready?: true; applied?: string[]; error?: string }>(program, [url]),
+    );
+    await Promise.all(processes.map((each) => each.message(({ ready }) => ready === true)));
+    for (const each of processes) each.send("go");
+    await Promise.all(processes.map(({ ended }) => ended));
+    const answers = processes.map(({ messages }) => messages.at(-1));
+    expect(answers.filter((answer) => answer?.error !== undefined)).toEqual([]);
+    expect(answers.flatMap((answer) => answer?.applied ?? [])).toEqual(tags);
+    expect(await count(`select count(*) from ${migrationsTable}`)).toBe(tags.length);
+  });
+
+  test("a migration that changes data is applied once, however many ask at the same time", async () => {
+    await migrate(client);
+    await client.execute("create table counter (n integer)");
+    await client.execute("insert into counter values (0)");
+    const migrations = [...compiledMigrations, next(1, ["update counter set n = n + 1"])];
+    const reports = await Promise.all(
+      Array.from({ length: 5 }, () => applyMigrations(client, migrations)),
+    );
+    expect(reports.flatMap(({ applied }) => applied)).toEqual(["9991_next"]);
+    expect(await count("select n from counter")).toBe(1);
+  });
+
+  test("one that fails in its middle leaves nothing, and the ones before it", async () => {
+    const migrations = [
+      ...compiledMigrations,
+      next(1, ["create table one (a)"]),
+      next(2, ["create table two (a)", "insert into missing values (1)"]),
+    ];
+    await expect(applyMigrations(client, migrations)).rejects.toThrow(/missing/);
+    expect(await count("select count(*) from sqlite_schema where name in ('one', 'two')")).toBe(1);
+    expect(await applyMigrations(client, migrations.slice(0, -1))).toEqual({ applied: [] });
+  });
+
+  test("the rebuild of a table keeps its children", async () => {
+    await migrate(client);
+    await client.execute(
+      "insert into workflow_runs (run_id, workflow_id, created_at, updated_at) values ('r', 'w', 1, 1)",
+    );
+    await client.execute("insert into step_outputs values ('r', 's', '1', 1, 1)");
+    await applyMigrations(client, [...compiledMigrations, next(1, rebuild)]);
+    expect(await count("select count(*) from workflow_runs")).toBe(1);
+    expect(await count("select count(*) from step_outputs")).toBe(1);
+  });
+
+  test("one that would leave orphans is undone; those that were there before do not matter", async () => {
+    await migrate(client);
+    await client.migrate(["insert into step_outputs values ('gone', 's', '1', 1, 1)"]);
+    const insert = "insert into step_outputs values ('never', 's', '1', 1, 1)";
+    await expect(
+      applyMigrations(client, [...compiledMigrations, next(1, [insert])]),
+    ).rejects.toThrow(SchemaOutOfDateError);
+    expect(await count("select count(*) from step_outputs")).toBe(1);
+    expect(await applyMigrations(client, [...compiledMigrations, next(1, ["select 1"])])).toEqual({
+      applied: ["9991_next"],
+    });
+  });
+
+  test("a database newer than the code is refused, and left as it is", async () => {
+    await applyMigrations(client, [...compiledMigrations, next(1, ["create table newer (a)"])]);
+    await expect(migrate(client)).rejects.toThrow(SchemaTooNewError);
+    await expect(LibSQLStore.open(url)).rejects.toThrow(SchemaTooNewError);
+    expect((await migrationStatus(client)).state).toBe("ahead");
+    expect(await count("select count(*) from sqlite_schema where name = 'newer'")).toBe(1);
+  });
+
+  test("an applied migration that was edited since is refused", async () => {
+    await migrate(client);
+    await client.execute(`update ${migrationsTable} set hash = 'edited'`);
+    await expect(migrate(client)).rejects.toThrow(SchemaOutOfDateError);
+  });
+
+  test("tables that were made in another way are refused", async () => {
+    await client.execute("create table workflow_runs (run_id text)");
+    await expect(migrate(client)).rejects.toThrow(SchemaOutOfDateError);
+    await expect(LibSQLStore.open({ url, migrate: false })).rejects.toThrow(SchemaOutOfDateError);
+  });
+
+  test("Drizzle's migrator and ours can follow one another", async () => {
+    await drizzleMigrate(drizzle({ client }), { migrationsFolder, migrationsTable });
+    expect(await migrate(client)).toEqual({ applied: [] });
+    await drizzleMigrate(drizzle({ client }), { migrationsFolder, migrationsTable });
+    expect((await migrationStatus(client)).state).toBe("current");
+  });
+});
+
+describe("a process that is killed while it migrates", () => {
+  let folder: TemporaryFolder;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+  });
+  afterAll(() => folder.remove());
+
+  test("leaves a database that the next one brings up to date", async () => {
+    for (let round = 0; round < 10; round++) {
+      const url = folder.database(`killed-${round}.db`);
+      const migrator = startProgram<{ ready?: true }>(program, [url]);
+      await migrator.message(({ ready }) => ready === true);
+      migrator.send("go");
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 12));
+      await migrator.kill();
+      const store = await LibSQLStore.open(url);
+      expect((await migrationStatus(store.db)).state).toBe("current");
+      await store.close();
+    }
+  });
+});

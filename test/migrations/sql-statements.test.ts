@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { countStatements, statementsOf } from "../../src/migrations/sql-statements.ts";
+
+test.each([
+  ["", 0],
+  [" ;; ", 0],
+  ["-- only a comment; really", 0],
+  ["/* a; b */", 0],
+  ["/* not closed; at all", 0],
+  ["select 1", 1],
+  ["select 1;", 1],
+  ["select 1; select 2", 2],
+  ["select ';' as a", 1],
+  ["select 'it''s; fine'", 1],
+  ['select 1 as "a;b"', 1],
+  ["select 1 as `a;b`", 1],
+  ["select 1 as [a;b]", 1],
+  ["select 1 -- one; two\n, 2", 1],
+  ["create trigger t after insert on a begin update b set c = 1; delete from d; end", 1],
+  ["create temp trigger t after insert on a begin select 1; end; select 2", 2],
+])("%j is %i statement(s)", (sql, count) => {
+  expect(countStatements(sql)).toBe(count);
+});
+
+test("a migration's statements are what stands between its breakpoints", () => {
+  expect(
+    statementsOf(
+      "create table a (b);\n--> statement-breakpoint\n-- nothing\n--> statement-breakpoint\nselect 1",
+    ),
+  ).toEqual(["create table a (b);", "select 1"]);
+});
