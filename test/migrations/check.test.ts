@@ -1,6 +1,6 @@
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, sqliteTable, text as textColumn } from "drizzle-orm/sqlite-core";
 import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { InvalidArgumentError } from "../../src/errors.ts";
@@ -14,7 +14,7 @@ const users = sqliteTable(
   "users",
   {
     id: integer("id").primaryKey(),
-    name: text("name").notNull(),
+    name: textColumn("name").notNull(),
     age: integer("age").notNull().default(0),
   },
   (table) => [index("users_name_idx").on(table.name, table.age)],
@@ -79,7 +79,7 @@ describe("the schema is ahead of the migrations:", () => {
   const column = { id: integer("id").primaryKey() };
   const columns = {
     ...column,
-    name: text("name").notNull(),
+    name: textColumn("name").notNull(),
     age: integer("age").notNull().default(0),
   };
   const withIndex = (first: "name" | "age", second: "name" | "age") => (table: typeof users) => [
@@ -92,7 +92,7 @@ describe("the schema is ahead of the migrations:", () => {
       {
         users: sqliteTable(
           "users",
-          { ...columns, more: text("more") },
+          { ...columns, more: textColumn("more") },
           withIndex("name", "age") as never,
         ),
       },
@@ -103,7 +103,7 @@ describe("the schema is ahead of the migrations:", () => {
       {
         users: sqliteTable(
           "users",
-          { ...column, title: text("title").notNull(), age: columns.age },
+          { ...column, title: textColumn("title").notNull(), age: columns.age },
           (table) => [index("users_name_idx").on(table.title, table.age)],
         ),
       },
@@ -114,7 +114,7 @@ describe("the schema is ahead of the migrations:", () => {
       {
         users: sqliteTable(
           "users",
-          { ...columns, age: text("age").notNull().default("0") },
+          { ...columns, age: textColumn("age").notNull().default("0") },
           withIndex("name", "age") as never,
         ),
       },

@@ -21,7 +21,7 @@ async function redefine(table: string, change: (sql: string) => string): Promise
     sql: "select sql from sqlite_schema where tbl_name = ? and sql is not null order by type desc",
     args: [table],
   });
-  const [definition = "", ...indexes] = rows.map((row) => String(row["sql"]));
+  const [definition = "", ...indexes] = rows.map((row) => row["sql"] as string);
   await client.migrate([`drop table ${table}`, change(definition), ...indexes]);
 }
 

@@ -269,6 +269,7 @@ export function describeRuns(test: StoreTest): void {
       expect(await store.deleteRun(runId)).toBe(true);
       await expectRejection(store.getRun(runId), "RUN_NOT_FOUND");
       expect(await store.listStepExecutions(runId)).toEqual([]);
+      await expectRejection(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
       expect(await store.getAllState(runId)).toEqual({});
       const { rows } = await store.stats();
       expect(rows).toEqual({
@@ -280,6 +281,7 @@ export function describeRuns(test: StoreTest): void {
       const again = await givenRun(store, { runId, idempotencyKey: "again" });
       expect(again.runId).toBe(runId);
       expect(await store.listStepExecutions(runId)).toEqual([]);
+      await expectRejection(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
     });
   });
 }

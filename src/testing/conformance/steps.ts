@@ -86,6 +86,8 @@ export function describeSteps(test: StoreTest): void {
       const updated = await store.updateStepExecution(runId, "a", { attempt: 3, input: undefined });
       expect(updated).toEqual({ ...step, attempt: 3, updatedAt: clock.now() });
       expect(await store.getStepExecution(runId, "a")).toEqual(updated);
+      await store.updateStepExecution(runId, "a", { error: null });
+      expect(await store.getStepExecution(runId, "a")).toEqual({ ...updated, error: null });
     });
 
     test("are timed: the first RUNNING, the final status, and the time between", async ({

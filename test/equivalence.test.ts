@@ -1,0 +1,97 @@
+import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { workflowRuns } from "../src/schema/tables.ts";
+import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../src/stores/memory/memory-store.ts";
+import { TestClock } from "../src/testing/test-clock.ts";
+import { attempt, sequences, type Memory, type Operation } from "./equivalence/operations.ts";
+import { temporaryFolder, type TemporaryFolder } from "./support/temporary.ts";
+
+/** `EQUIVALENCE_SEED`, and `EQUIVALENCE_PATH` with it, repeat a failure that was printed. */
+const seed = process.env["EQUIVALENCE_SEED"];
+const path = process.env["EQUIVALENCE_PATH"];
+const sequencesPerBackend = Number(process.env["EQUIVALENCE_RUNS"] ?? 1000);
+
+const reached = new Set<string>();
+
+function noteErrors(outcome: unknown): void {
+  const codes = JSON.stringify(outcome, (_, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
+  ).matchAll(/"code":"([A-Z_]+)"/g);
+  for (const [, code] of codes) if (code !== undefined) reached.add(code);
+}
+
+describe.each(["in memory", "on a file"])("MemoryStore and LibSQLStore %s", (kind) => {
+  const clock = new TestClock();
+  let folder: TemporaryFolder;
+  let libsql: LibSQLStore;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    libsql = await LibSQLStore.open({
+      url: kind === "in memory" ? ":memory:" : folder.database(),
+      durability: "normal",
+      clock: clock.now,
+    });
+  });
+  afterAll(async () => {
+    await libsql.close();
+    await folder.remove();
+  });
+
+  async function compare(operations: readonly Operation[]): Promise<void> {
+    await libsql.db.delete(workflowRuns);
+    const memory = new MemoryStore({ clock: clock.now });
+    const memories: [Memory, Memory] = [
+      { cursor: null, bundleCursor: null },
+      { cursor: null, bundleCursor: null },
+    ];
+    const done: string[] = [];
+    const checkSame = (words: string, ours: unknown, theirs: unknown): void => {
+      if (isDeepStrictEqual(ours, theirs)) return;
+      const history = [...done, `${words} differs`].join("\n");
+      expect(ours, history).toStrictEqual(theirs);
+      throw new Error(`${history}: the answers differ in something that no assertion shows`);
+    };
+    for (const operation of operations) {
+      clock.advance(operation.advanceMs);
+      const [inMemory, inLibsql] = [
+        await attempt(() => operation.run(memory, memories[0])),
+        await attempt(() => operation.run(libsql, memories[1])),
+      ];
+      noteErrors(inMemory);
+      checkSame(operation.words, inMemory, inLibsql);
+      done.push(operation.words);
+    }
+    checkSame("everything", await memory.readBundles(), await libsql.readBundles());
+    checkSame("the list", await memory.listRuns(), await libsql.listRuns());
+  }
+
+  test("answer every sequence of operations alike", async () => {
+    await fc.assert(fc.asyncProperty(sequences, compare), {
+      numRuns: sequencesPerBackend,
+      endOnFailure: false,
+      ...(seed !== undefined && { seed: Number(seed) }),
+      ...(path !== undefined && { path }),
+    });
+  });
+});
+
+test("the sequences reach the errors of the contract", () => {
+  expect([...reached].toSorted()).toEqual(
+    expect.arrayContaining([
+      "INVALID_ARGUMENT",
+      "INVALID_VALUE",
+      "LEASE_LOST",
+      "REVISION_CONFLICT",
+      "RUN_ALREADY_EXISTS",
+      "RUN_NOT_FOUND",
+      "RUN_TRANSITION",
+      "STATE_NOT_FOUND",
+      "STEP_EXECUTION_ALREADY_EXISTS",
+      "STEP_EXECUTION_NOT_FOUND",
+      "STEP_OUTPUT_NOT_FOUND",
+      "STEP_TRANSITION",
+    ]),
+  );
+});

@@ -1,0 +1,202 @@
+import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
+import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
+
+/** Methods of a store that are to be other than they should be. */
+type Change = (store: WorkflowStore) => Partial<WorkflowStore>;
+
+/** Faults that stores have had, each in words. The conformance suite must fail on every one of them. */
+export const defects: Readonly<Record<string, Change>> = {
+  "an update loses the fields that it does not name": (store) => ({
+    updateRun: async (runId, changes, options) => {
+      const { output, error } = await store.getRun(runId);
+      void output;
+      return store.updateRun(
+        runId,
+        { tags: null, ...changes, error: changes.error ?? error },
+        options,
+      );
+    },
+  }),
+  "an update of a step loses the fields that it does not name": (store) => ({
+    updateStepExecution: (runId, stepId, changes, options) =>
+      store.updateStepExecution(runId, stepId, { attempt: 0, ...changes }, options),
+  }),
+  "an update of a missing row succeeds": (store) => ({
+    updateRun: async (runId, changes, options) => {
+      try {
+        return await store.updateRun(runId, changes, options);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "RUN_NOT_FOUND") throw error;
+        return store.createRun({ runId, workflowId: "invented" });
+      }
+    },
+  }),
+  "a duplicate is silently overwritten": (store) => ({
+    createRun: async (run, options) => {
+      if (typeof run?.runId === "string") await store.deleteRun(run.runId).catch(() => false);
+      return store.createRun(run, options);
+    },
+  }),
+  "an idempotency key is ignored": (store) => ({
+    createRun: (run, options) => store.createRun({ ...run, idempotencyKey: null }, options),
+  }),
+  "caller and store share what they hold": (store) => {
+    const given = new Map<string, unknown>();
+    return {
+      saveState: async (runId, key, value, options) => {
+        const saved = await store.saveState(runId, key, value, options);
+        given.set(`${runId} ${key}`, value);
+        return saved;
+      },
+      loadState: async (runId, key, options) => {
+        const value = await store.loadState(runId, key, options);
+        return given.get(`${runId} ${key}`) ?? value;
+      },
+      getRun: (() => {
+        const seen = new Map<string, Awaited<ReturnType<WorkflowStore["getRun"]>>>();
+        return async (runId, options) => {
+          const run = await store.getRun(runId, options);
+          const before = seen.get(runId);
+          if (before?.revision === run.revision) return before;
+          seen.set(runId, run);
+          return run;
+        };
+      })(),
+    };
+  },
+  "children stay when their run goes": (store) => {
+    const outputs = new Map<string, unknown>();
+    return {
+      saveStepOutput: async (runId, stepId, output, options) => {
+        await store.saveStepOutput(runId, stepId, output, options);
+        outputs.set(`${runId} ${stepId}`, output);
+      },
+      loadStepOutput: async (runId, stepId, options) => {
+        try {
+          return await store.loadStepOutput(runId, stepId, options);
+        } catch (error) {
+          const kept = outputs.get(`${runId} ${stepId}`);
+          if (kept === undefined) throw error;
+          return kept;
+        }
+      },
+    };
+  },
+  "ties have no order": (store) => ({
+    listRuns: async (query: never) => {
+      const page = await store.listRuns(query);
+      return { ...page, runs: page.runs.toReversed() };
+    },
+  }),
+  "a cursor skips a run": (store) => ({
+    listRuns: (async (query: { cursor?: string | null } | undefined) => {
+      const page = await store.listRuns(query as never);
+      if (typeof query?.cursor === "string") page.runs.shift();
+      return page;
+    }) as WorkflowStore["listRuns"],
+  }),
+  "a finished run is overwritten": (store) => ({
+    updateRun: async (runId, changes, options) => {
+      try {
+        return await store.updateRun(runId, changes, options);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "RUN_TRANSITION") throw error;
+        await store.reopenRun(runId);
+        return store.updateRun(runId, changes, options);
+      }
+    },
+  }),
+  "a cancel is lost": (store) => ({
+    updateRun: (runId, changes, options) =>
+      store.updateRun(
+        runId,
+        changes?.status === "CANCELLED" ? { ...changes, status: undefined } : changes,
+        options,
+      ),
+  }),
+  "a revision is not compared": (store) => ({
+    updateRun: (runId, changes, options) =>
+      store.updateRun(runId, changes, { ...options, expectedRevision: undefined }),
+    saveState: (runId, key, value, options) =>
+      store.saveState(runId, key, value, { ...options, expectedRevision: undefined }),
+  }),
+  "a fence is not looked at": (store) => ({
+    updateRun: (runId, changes, options) =>
+      store.updateRun(runId, changes, { ...options, workerId: undefined }),
+  }),
+  "two workers get one run": (store) => ({
+    claimRuns: async (claim) => {
+      const claimed = await store.claimRuns(claim);
+      if (claimed.length > 0) return claimed;
+      const { runs } = await store.listRuns({ status: "RUNNING" });
+      return runs;
+    },
+  }),
+  "a run without a lease is claimed": (store) => ({
+    claimRuns: async (claim) => {
+      const { runs } = await store.listRuns({ status: "RUNNING" });
+      const claimed = await store.claimRuns(claim);
+      return [...claimed, ...runs.filter((run) => run.leaseExpiresAt === null)];
+    },
+  }),
+  "a batch is carried out in part": (store) => ({
+    batch: async (collect, options) => {
+      const notes: [keyof Parameters<typeof collect>[0], unknown[]][] = [];
+      collect(
+        new Proxy({} as Parameters<typeof collect>[0], {
+          get:
+            (_, method: keyof Parameters<typeof collect>[0]) =>
+            (...args: unknown[]) =>
+              void notes.push([method, args]),
+        }),
+      );
+      for (const [method, args] of notes) {
+        await store.batch((write) => Reflect.apply(write[method], write, args), options);
+      }
+    },
+  }),
+  "a transaction that fails stays": (store) => ({
+    transaction: async (work, options) => {
+      options?.signal?.throwIfAborted();
+      return work(store);
+    },
+  }),
+  "state is written under a run that is not there": (store) => ({
+    saveState: async (runId, key, value, options) => {
+      try {
+        return await store.saveState(runId, key, value, options);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "RUN_NOT_FOUND") throw error;
+        return { revision: 1 };
+      }
+    },
+  }),
+  "a count leaves out what is zero": (store) => ({
+    countRuns: async (filter) => {
+      const counts = await store.countRuns(filter);
+      return Object.fromEntries(
+        Object.entries(counts).filter(([, count]) => count > 0),
+      ) as typeof counts;
+    },
+  }),
+  "a prune takes runs that are under way": (store) => ({
+    pruneRuns: (policy) =>
+      store.pruneRuns({
+        ...policy,
+        statuses: policy?.statuses ?? ["RUNNING", "COMPLETED", "FAILED"],
+      }),
+  }),
+  "a closed store goes on": () => ({ close: async () => undefined }),
+};
+
+/** A MemoryStore with a fault; without one when the change is empty. */
+export function defectiveStore(clock: () => Date, change: Change): WorkflowStore {
+  const store = new MemoryStore({ clock });
+  const changed: Partial<Record<PropertyKey, unknown>> = change(store);
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = changed[name] ?? Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
