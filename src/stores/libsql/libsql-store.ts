@@ -25,7 +25,7 @@ import { HostConnection } from "./host-connection.ts";
 import { LocalConnection } from "./local-connection.ts";
 import { openClient } from "./open-client.ts";
 import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
-import { OperationsStore, type Gate } from "./operations-store.ts";
+import { LibSQLOperations, type Gate } from "./libsql-operations.ts";
 import { RemoteConnection } from "./remote-connection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { Database } from "./statement.ts";
@@ -46,7 +46,7 @@ export type WorkflowDatabase = LibSQLDatabase<typeof schema> & { readonly $clien
  * own Drizzle database: it is never migrated and never closed by the store.
  */
 export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
-  extends OperationsStore
+  extends LibSQLOperations
   implements HostTransactions<Database>
 {
   /** The Drizzle database that the store works in. */
@@ -105,7 +105,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
 
   /** The store inside the app's own `db.transaction`: it commits and rolls back with it. */
   withTransaction(transaction: Database): WorkflowStore {
-    return new OperationsStore(
+    return new LibSQLOperations(
       { ...this.#shared, connection: new HostConnection(transaction) },
       this.#gate,
     );

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { StoreClosedError } from "../../errors.ts";
 import { parseArgument } from "../../arguments.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";
-import { OperationsStore } from "./operations-store.ts";
+import { MemoryOperations } from "./memory-operations.ts";
 import { BaseTables } from "./tables.ts";
 
 export interface MemoryStoreOptions {
@@ -17,7 +17,7 @@ const optionsSchema = z.strictObject({
  * A `WorkflowStore` in the memory of this process: the same rows, the same answers and the same errors as
  * `LibSQLStore`, gone with the process.
  */
-export class MemoryStore extends OperationsStore {
+export class MemoryStore extends MemoryOperations {
   readonly #gate: { open: boolean };
 
   constructor(options: MemoryStoreOptions = {}) {
