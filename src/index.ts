@@ -1,7 +1,49 @@
 export * from "./errors.ts";
 export { runStatuses, stepStatuses } from "./statuses.ts";
 export type { RunStatus, StepStatus } from "./statuses.ts";
+export { openStore, openStoreFromEnv } from "./open-store.ts";
+export type { EnvironmentOptions } from "./open-store.ts";
+export type { HostDatabase, WorkflowDatabase } from "./stores/libsql/libsql-store.ts";
 export { LibSQLStore } from "./stores/libsql/libsql-store.ts";
+export type { OpenOptions } from "./stores/libsql/open-options.ts";
+export type { StatementBuilders } from "./stores/libsql/builders.ts";
+export { MemoryStore } from "./stores/memory/memory-store.ts";
+export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
+
+// The contract, for those who write a store of their own.
+export type { RunBundle } from "./model/bundles.ts";
+export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";
+export type { LeaseExtension, LeaseHolder, RunClaim } from "./model/leases.ts";
+export type { PrunePolicy, PruneProgress, PruneReport } from "./model/retention.ts";
+export type { RunFilter, RunQuery } from "./model/run-queries.ts";
+export type {
+  NewStepExecution,
+  NewWorkflowRun,
+  StepExecution,
+  WorkflowRun,
+  WorkflowRunSummary,
+} from "./schema/rows.ts";
+export type { BatchOptions, BatchStore, BatchWriter } from "./store/batches.ts";
+export type {
+  BundlePage,
+  BundleQuery,
+  BundleStore,
+  WriteBundlesOptions,
+  WriteBundlesReport,
+} from "./store/bundles.ts";
+export { systemClock } from "./store/clock.ts";
+export type { Clock } from "./store/clock.ts";
+export type { LeaseStore } from "./store/leases.ts";
+export type { MaintenanceStore, StoreStats } from "./store/maintenance.ts";
+export type { FenceOptions, OperationOptions, RevisionOptions } from "./store/options.ts";
+export type { OutputStore } from "./store/outputs.ts";
+export type { RunPage, RunStore } from "./store/runs.ts";
+export type { StateEntry, StateStore } from "./store/state.ts";
+export type { StepStore } from "./store/steps.ts";
+export { hasHostTransactions } from "./store/transactions.ts";
+export type { HostTransactions, TransactionStore } from "./store/transactions.ts";
+export type { WorkflowStore } from "./store/workflow-store.ts";
+
 export { defineStep } from "./engine/define-step.ts";
 export type { StepDefinition, StepOptions, StepOutput } from "./engine/define-step.ts";
 export { Engine } from "./engine/engine.ts";

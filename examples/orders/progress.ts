@@ -1,0 +1,27 @@
+import { Presets, SingleBar } from "cli-progress";
+
+export interface Progress {
+  update(done: number): void;
+  stop(): void;
+}
+
+/** A bar on a terminal; elsewhere a line for every tenth of the work. */
+export function showProgress(total: number): Progress {
+  if (process.stdout.isTTY) {
+    const bar = new SingleBar(
+      { format: "{bar} {percentage}% | {value} of {total} orders | {eta_formatted} left" },
+      Presets.shades_classic,
+    );
+    bar.start(total, 0);
+    return { update: (done) => bar.update(done), stop: () => bar.stop() };
+  }
+  let shown = 0;
+  return {
+    update(done) {
+      const tenths = total === 0 ? 10 : Math.floor((done * 10) / total);
+      if (tenths > shown) console.log(`${done} of ${total} orders`);
+      shown = tenths;
+    },
+    stop() {},
+  };
+}
