@@ -1,6 +1,15 @@
 import { defineConfig } from "vitest/config";
 
+const entry = (name: string) => `${import.meta.dirname}/src/${name}`;
+
 export default defineConfig({
+  // The examples import the package by its name, as users do.
+  resolve: {
+    alias: [
+      { find: /^gorkflow$/, replacement: entry("index.ts") },
+      { find: /^gorkflow\/(\w+)$/, replacement: entry("$1/index.ts") },
+    ],
+  },
   test: {
     include: ["test/**/*.test.ts"],
     // Real processes and servers on two cores: what takes long is not wrong.

@@ -1,0 +1,61 @@
+import type { RunBundle } from "gorkflow";
+import {
+  stepExecutionSchema,
+  stepOutputSchema,
+  workflowRunSchema,
+  workflowStateSchema,
+} from "gorkflow/schema";
+import { z } from "zod";
+
+/** The runs that a commit has changed, as they are after it; null for one that is gone. */
+export type Commit = readonly (readonly [runId: string, bundle: RunBundle | null])[];
+
+/** One line of JSON. Times are numbers of milliseconds. */
+export function encodeCommit(commit: Commit): string {
+  return JSON.stringify(
+    commit.map(([runId, bundle]) => [
+      runId,
+      bundle && {
+        run: encodeTimes(bundle.run),
+        steps: bundle.steps.map(encodeTimes),
+        outputs: bundle.outputs.map(encodeTimes),
+        state: bundle.state.map(encodeTimes),
+      },
+    ]),
+  );
+}
+
+/** @throws {ZodError} for a line that this store has not written. */
+export function decodeCommit(line: string): Commit {
+  return commitSchema.parse(JSON.parse(line));
+}
+
+const rowSchema = z.record(z.string(), z.unknown());
+const bundleSchema = z.object({
+  run: rowSchema.transform(decodeTimes).pipe(workflowRunSchema),
+  steps: z.array(rowSchema.transform(decodeTimes).pipe(stepExecutionSchema)),
+  outputs: z.array(rowSchema.transform(decodeTimes).pipe(stepOutputSchema)),
+  state: z.array(rowSchema.transform(decodeTimes).pipe(workflowStateSchema)),
+});
+const commitSchema = z.array(z.tuple([z.string(), bundleSchema.nullable()]));
+
+/** Every column of a row whose name says that it is a time. */
+const isTime = (column: string): boolean => column.endsWith("At");
+
+function encodeTimes(row: object): object {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [
+      column,
+      isTime(column) && value instanceof Date ? value.getTime() : (value as unknown),
+    ]),
+  );
+}
+
+function decodeTimes(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [
+      column,
+      isTime(column) && typeof value === "number" ? new Date(value) : value,
+    ]),
+  );
+}

@@ -1,0 +1,221 @@
+import { open, readFile, rename, writeFile, type FileHandle } from "node:fs/promises";
+import {
+  MemoryStore,
+  type BatchWriter,
+  type Clock,
+  type RunBundle,
+  type WorkflowStore,
+} from "gorkflow";
+import { v7 as uuidv7 } from "uuid";
+import { decodeCommit, encodeCommit, type Commit } from "./commits.ts";
+
+/**
+ * A store of one's own: everything in memory, and every commit a line of JSON in a file.
+ *
+ * A write is acknowledged after its line is on the disk. A line that a crash cut off is left out when the file is
+ * opened again, and so is nothing else. One process may have the file open at a time.
+ */
+export async function openJournalStore(
+  path: string,
+  options: { readonly clock?: Clock } = {},
+): Promise<WorkflowStore> {
+  const memory = new MemoryStore(options);
+  await replay(path, memory);
+  const journal = await open(path, "a");
+  return makeStore(memory, journal);
+}
+
+/** Writes of one run: the first argument is its id, or has it. */
+const runWrites = [
+  "updateRun",
+  "reopenRun",
+  "deleteRun",
+  "createStepExecution",
+  "updateStepExecution",
+  "saveStepOutput",
+  "saveState",
+  "deleteState",
+  "extendLease",
+  "releaseLease",
+] as const satisfies readonly (keyof WorkflowStore)[];
+
+function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
+  /** Runs `work` in a transaction of the memory, which is undone when the journal cannot be written. */
+  const commit = <T>(work: (tx: WorkflowStore) => Promise<T>, signal?: AbortSignal): Promise<T> =>
+    memory.transaction(async (tx) => {
+      const touched = new Set<string>();
+      const result = await work(noteRuns(tx, touched));
+      signal?.throwIfAborted();
+      const changes = await readChanges(tx, touched);
+      if (changes.length > 0) {
+        await journal.appendFile(`${encodeCommit(changes)}\n`);
+        await journal.sync();
+      }
+      return result;
+    });
+
+  /** The same for operations of many parts: those before the one that fails stay. */
+  const commitAll = async <T>(work: (tx: WorkflowStore) => Promise<T>): Promise<T> => {
+    const [outcome] = await commit((tx) => Promise.allSettled([work(tx)]));
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  };
+
+  const writes: Partial<WorkflowStore> = {
+    createRun: (run, options) => commit((tx) => tx.createRun(run, options)),
+    claimRuns: (claim) => commit((tx) => tx.claimRuns(claim)),
+    batch: (collect, options) => commit((tx) => tx.batch(collect, options)),
+    writeBundles: (bundles, options) => commitAll((tx) => tx.writeBundles(bundles, options)),
+    pruneRuns: (policy) => commitAll((tx) => tx.pruneRuns(policy)),
+    transaction: (work, options) => commit(work, options?.signal),
+    close: async () => {
+      await memory.close();
+      await journal.close().catch(() => undefined);
+    },
+  };
+  for (const method of runWrites) {
+    Object.assign(writes, {
+      [method]: (...args: unknown[]) =>
+        commit((tx) => Reflect.apply(tx[method], tx, args) as Promise<unknown>),
+    });
+  }
+  return overlay(memory, writes);
+}
+
+/** `store`, with some of its methods replaced. */
+function overlay(store: WorkflowStore, replaced: Partial<WorkflowStore>): WorkflowStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(replaced, name) ?? Reflect.get(target, name);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
+/** `tx`, which notes in `touched` the runs that it may have changed. */
+function noteRuns(tx: WorkflowStore, touched: Set<string>): WorkflowStore {
+  const note = (argument: unknown): void => {
+    const id =
+      typeof argument === "object" && argument !== null && "runId" in argument
+        ? argument.runId
+        : argument;
+    if (typeof id === "string") touched.add(id);
+  };
+  const noting: Partial<WorkflowStore> = {
+    createRun: async (run, options) => {
+      const created = await tx.createRun(run, options);
+      note(created);
+      return created;
+    },
+    claimRuns: async (claim) => {
+      const claimed = await tx.claimRuns(claim);
+      claimed.forEach(note);
+      return claimed;
+    },
+    batch: (collect, options) => tx.batch((writer) => collect(noteWrites(writer, note)), options),
+    writeBundles: (bundles, options) => {
+      for (const bundle of Array.isArray(bundles) ? bundles : [])
+        note((bundle as RunBundle | null)?.run);
+      return tx.writeBundles(bundles, options);
+    },
+    pruneRuns: async (policy) => {
+      const before = await listRunIds(tx);
+      try {
+        return await tx.pruneRuns(policy);
+      } finally {
+        const after = new Set(await listRunIds(tx));
+        before.filter((id) => !after.has(id)).forEach(note);
+      }
+    },
+    transaction: (work, options) =>
+      tx.transaction((nested) => work(noteRuns(nested, touched)), options),
+  };
+  for (const method of runWrites) {
+    Object.assign(noting, {
+      [method]: (...args: unknown[]) => {
+        note(args[0]);
+        return Reflect.apply(tx[method], tx, args) as unknown;
+      },
+    });
+  }
+  return overlay(tx, noting);
+}
+
+function noteWrites(writer: BatchWriter, note: (argument: unknown) => void): BatchWriter {
+  return new Proxy(writer, {
+    get:
+      (target, method: keyof BatchWriter) =>
+      (first: never, ...rest: never[]) => {
+        // A run without an id would get one that nobody hears of.
+        const named =
+          method === "createRun" ? Object.assign({ runId: uuidv7() }, definedOf(first)) : first;
+        note(named);
+        Reflect.apply(target[method], target, [named, ...rest]);
+      },
+  });
+}
+
+function definedOf(values: object): object {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+async function listRunIds(store: WorkflowStore): Promise<string[]> {
+  const ids: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof store.listRuns>> = await store.listRuns({
+      cursor,
+      limit: 1000,
+    });
+    ids.push(...page.runs.map(({ runId }) => runId));
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return ids;
+}
+
+/** What the runs are like now; null for one that is gone. */
+async function readChanges(tx: WorkflowStore, touched: ReadonlySet<string>): Promise<Commit> {
+  const changes: [string, RunBundle | null][] = [];
+  for (const runId of touched) changes.push([runId, await readBundle(tx, runId)]);
+  return changes;
+}
+
+async function readBundle(tx: WorkflowStore, runId: string): Promise<RunBundle | null> {
+  const run = await tx.getRun(runId).catch(() => null);
+  if (run === null) return null;
+  // Bundles are read by time: this is the millisecond in which the run was created.
+  const filter = {
+    workflowId: run.workflowId,
+    createdAfter: run.createdAt,
+    createdBefore: new Date(run.createdAt.getTime() + 1),
+  };
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof tx.readBundles>> = await tx.readBundles({
+      filter,
+      cursor,
+    });
+    const found = page.bundles.find((bundle) => bundle.run.runId === runId);
+    if (found !== undefined) return found;
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return null;
+}
+
+/** Fills the memory with what the file holds, and writes the file anew with nothing in it that is out of date. */
+async function replay(path: string, memory: MemoryStore): Promise<void> {
+  const lines = (await readFile(path, "utf8").catch(() => "")).split("\n");
+  // Whatever follows the last line end was cut off by a crash, and never acknowledged.
+  lines.pop();
+  const bundles = new Map<string, RunBundle>();
+  for (const line of lines) {
+    for (const [runId, bundle] of decodeCommit(line)) {
+      if (bundle === null) bundles.delete(runId);
+      else bundles.set(runId, bundle);
+    }
+  }
+  await memory.writeBundles([...bundles.values()], { onConflict: "fail" });
+  const compacted = [...bundles].map((change) => `${encodeCommit([change])}\n`).join("");
+  await writeFile(`${path}.new`, compacted, { flush: true });
+  await rename(`${path}.new`, path);
+}
