@@ -1,0 +1,113 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { temporaryFolder } from "../support/temporary.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+const imports = "eslint(no-restricted-imports)";
+
+/** One violation of each rule of the house: where it is planted, what it is, and the rule that must find it. */
+const violations: readonly [file: string, code: string, rule: string][] = [
+  ...refusedImport("src/errors.ts", "./schema/planted.ts"),
+  ...refusedImport("src/json.ts", "./open-store.ts"),
+  ...refusedImport("src/arguments.ts", "node:fs"),
+  ...refusedImport("src/schema/planted.ts", "../model/leases.ts"),
+  ...refusedImport("src/schema/planted.ts", "node:fs"),
+  ...refusedImport("src/model/planted.ts", "../store/clock.ts"),
+  ...refusedImport("src/model/planted.ts", "drizzle-orm"),
+  ...refusedImport("src/model/planted.ts", "../schema/index.ts"),
+  ...refusedImport("src/store/planted.ts", "../stores/memory/memory-store.ts"),
+  ...refusedImport("src/store/planted.ts", "@libsql/client"),
+  ...refusedImport("src/client/planted.ts", "../model/leases.ts"),
+  ...refusedImport("src/client/planted.ts", "drizzle-orm"),
+  ...refusedImport("src/migrations/planted.ts", "../stores/libsql/runs.ts"),
+  ...refusedImport("src/stores/planted.ts", "../client/config.ts"),
+  ...refusedImport("src/stores/memory/planted.ts", "../libsql/runs.ts"),
+  ...refusedImport("src/stores/memory/planted.ts", "../../migrations/migrate.ts"),
+  ...refusedImport("src/stores/memory/planted.ts", "drizzle-orm"),
+  ...refusedImport("src/stores/libsql/planted.ts", "../memory/runs.ts"),
+  ...refusedImport("src/stores/libsql/planted.ts", "../../engine/engine.ts"),
+  ...refusedImport("src/stores/libsql/planted.ts", "drizzle-orm/libsql"),
+  ...refusedImport("src/stores/libsql/planted.ts", "node:fs"),
+  ...refusedImport("src/engine/planted.ts", "../stores/memory/memory-store.ts"),
+  ...refusedImport("src/engine/planted.ts", "node:fs"),
+  ...refusedImport("src/retention/planted.ts", "../stores/memory/memory-store.ts"),
+  ...refusedImport("src/transfer/planted.ts", "../engine/engine.ts"),
+  ...refusedImport("src/reports/planted.ts", "../stores/libsql/runs.ts"),
+  ...refusedImport("src/reports/planted.ts", "node:fs"),
+  ...refusedImport("src/testing/planted.ts", "../stores/memory/memory-store.ts"),
+  ...refusedImport("src/testing/conformance/planted.ts", "../../stores/memory/memory-store.ts"),
+  ...refusedImport("src/engine/planted.ts", "vitest"),
+  ...refusedImport("src/cli/planted.ts", "../index.ts"),
+  ["src/engine/planted.ts", "export const pid = process.pid;", "eslint(no-restricted-globals)"],
+  ["src/engine/planted.ts", "export const thing: any = 1;", "typescript(no-explicit-any)"],
+  ["src/engine/planted.ts", "export default 1;", "import(no-default-export)"],
+];
+
+/** What looks like a violation, and is allowed where it stands. */
+const accepted: readonly [file: string, code: string][] = [
+  ["src/engine/accepted.ts", 'export { a } from "../model/leases.ts";'],
+  ["src/stores/libsql/accepted.ts", 'export { a } from "../../client/config.ts";'],
+  ["src/stores/libsql/accepted.ts", 'export { b } from "drizzle-orm/libsql/web";'],
+  ["src/testing/accepted.ts", 'export { a } from "vitest";'],
+  ["src/cli/accepted.ts", "export const pid = process.pid;"],
+  ["src/index.ts", 'export { a } from "./schema/index.ts";'],
+];
+
+function refusedImport(file: string, from: string): [string, string, string][] {
+  return [[file, `export { x } from "${from}";`, imports]];
+}
+
+/** The rules that were broken, by file and line. */
+let findings: ReadonlyMap<string, readonly string[]>;
+
+beforeAll(async () => {
+  const folder = await temporaryFolder();
+  try {
+    await cp(join(root, ".oxlintrc.json"), join(folder.path, ".oxlintrc.json"));
+    for (const [file, lines] of planted()) {
+      await mkdir(dirname(join(folder.path, file)), { recursive: true });
+      await writeFile(join(folder.path, file), `${lines.join("\n")}\n`);
+    }
+    findings = await lint(folder.path);
+  } finally {
+    await folder.remove();
+  }
+});
+
+/** The files to lint, each violation a line. */
+function planted(): Map<string, string[]> {
+  const files = new Map<string, string[]>();
+  for (const [file, code] of [...violations, ...accepted]) {
+    files.set(file, [...(files.get(file) ?? []), code]);
+  }
+  return files;
+}
+
+async function lint(folder: string): Promise<Map<string, string[]>> {
+  const oxlint = join(root, "node_modules/.bin/oxlint");
+  const output = await new Promise<string>((resolve) => {
+    // Without types: they are of no use to these rules, and the folder has no project.
+    execFile(oxlint, ["--format=unix", "src"], { cwd: folder }, (_, out) => resolve(out));
+  });
+  const found = new Map<string, string[]>();
+  for (const [, place = "", rule = ""] of output.matchAll(/^(\S+:\d+):\d+: .*\[Error\/(.*)\]$/gm)) {
+    found.set(place, [...(found.get(place) ?? []), rule]);
+  }
+  return found;
+}
+
+function rulesAt(file: string, code: string): readonly string[] {
+  const line = (planted().get(file) ?? []).indexOf(code) + 1;
+  return findings.get(`${file}:${line}`) ?? [];
+}
+
+test.each(violations)("in %s, `%s` breaks %s", (file, code, rule) => {
+  expect(rulesAt(file, code)).toContain(rule);
+});
+
+test.each(accepted)("in %s, `%s` is accepted", (file, code) => {
+  expect(rulesAt(file, code)).toEqual([]);
+});
