@@ -7,7 +7,7 @@ import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
 import { resultOfChange, resultOfRows, type NativeCell } from "./result-set.ts";
 import { isBusy, toLibsqlError } from "./sqlite-errors.ts";
-import { columnsOf, StatementCache, type PreparedStatement } from "./statement-cache.ts";
+import { columnsOf, rowsOf, StatementCache, type PreparedStatement } from "./statement-cache.ts";
 
 /** One statement for the `Client` interface: values by position or by name. */
 export interface ClientStatement {
@@ -64,7 +64,7 @@ export class NativeConnection {
       if (!statement.givesRows) {
         return { rows: [], changes: statement.native.run(args).changes };
       }
-      const rows = statement.native.all(args) as StatementResult["rows"];
+      const rows = rowsOf(statement, args) as StatementResult["rows"];
       return { rows, changes: rows.length };
     });
   }
@@ -78,7 +78,7 @@ export class NativeConnection {
         const { changes, lastInsertRowid } = native.run(parameters);
         return resultOfChange(changes, BigInt(lastInsertRowid));
       }
-      const rows = native.all(parameters) as NativeCell[][];
+      const rows = rowsOf(statement, parameters) as NativeCell[][];
       return resultOfRows(columnsOf(statement), rows, intMode);
     });
   }

@@ -1,4 +1,5 @@
 import type Database from "libsql";
+import { keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and what is known of it. */
 export interface PreparedStatement {
@@ -8,11 +9,21 @@ export interface PreparedStatement {
   readsBigints: boolean;
   columns: Columns | null;
   readonly selectsAll: boolean;
+  /** The binding does not reset an explanation when its rows are read: it would pin its snapshot. */
+  readonly explains: boolean;
 }
 
 export interface Columns {
   readonly names: readonly string[];
   readonly types: readonly string[];
+}
+
+/** All rows that a statement gives; afterwards it is reset, whatever it is. */
+export function rowsOf({ native, explains }: PreparedStatement, parameters: unknown): unknown[] {
+  const rows = native.all(parameters);
+  // Reading one row resets the statement, and explaining it once more changes nothing.
+  if (explains) native.get(parameters);
+  return rows;
 }
 
 /**
@@ -55,6 +66,7 @@ export class StatementCache {
       readsBigints: false,
       columns: null,
       selectsAll: sql.includes("*"),
+      explains: keywordOf(sql) === "explain",
     };
     if (statement.givesRows) native.raw(true);
     this.#statements.set(sql, statement);

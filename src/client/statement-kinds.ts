@@ -20,10 +20,14 @@ const kinds: ReadonlyMap<string, StatementKind> = new Map(
   ),
 );
 
-/** Told by the first keyword, after comments, blanks and stray semicolons. */
 export function kindOf(sql: string): StatementKind {
+  return kinds.get(keywordOf(sql)) ?? "solitary";
+}
+
+/** The first keyword, after comments, blanks and stray semicolons. */
+export function keywordOf(sql: string): string {
   const [, keyword = ""] = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*([a-z]*)/i.exec(sql) ?? [];
-  return kinds.get(keyword.toLowerCase()) ?? "solitary";
+  return keyword.toLowerCase();
 }
 
 /** True when a script may be wrapped into one transaction. A trigger's `begin` makes it false, needlessly. */

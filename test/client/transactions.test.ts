@@ -130,6 +130,25 @@ describe("on a file", () => {
     other.close();
   });
 
+  test("an explanation leaves no old state behind", async () => {
+    for (const sql of [
+      "explain query plan select n from counter",
+      "explain update counter set n = 7",
+    ]) {
+      await client.execute(sql);
+      await client.read([{ sql, args: [] }]);
+      await client.execute("update counter set n = n + 1");
+    }
+    expect(await number(client)).toBe(2);
+    await client.execute("update counter set n = n + 1");
+    expect(await number(client)).toBe(3);
+    const transaction = await client.transaction();
+    await transaction.execute("explain query plan select n from counter");
+    await transaction.execute("update counter set n = n + 1");
+    await transaction.commit();
+    expect(await number(client)).toBe(4);
+  });
+
   test("more statements than are kept prepared are answered all the same", async () => {
     for (let n = 0; n < 1200; n++) {
       expect((await client.execute(`select ${n} as n`)).rows).toEqual([{ n }]);

@@ -371,16 +371,17 @@ const transaction: fc.Arbitrary<Omit<Operation, "advanceMs">> = fc
 
 /** Most sequences begin with something that the operations can be about. */
 const beginning: fc.Arbitrary<Omit<Operation, "advanceMs">[]> = fc
-  .constantFrom(0, 1, 2, 3)
-  .map((count) =>
+  .tuple(fc.constantFrom(0, 2, 3, 3), stepStatus)
+  .map(([count, startStatus]) =>
     [
       {
         words: "createRun r1",
         run: (store: WorkflowStore) => store.createRun({ runId: "r1", workflowId: "w1" }),
       },
       {
-        words: "createStepExecution r1 s1",
-        run: (store: WorkflowStore) => store.createStepExecution({ runId: "r1", stepId: "s1" }),
+        words: `createStepExecution r1 s1 ${startStatus}`,
+        run: (store: WorkflowStore) =>
+          store.createStepExecution({ runId: "r1", stepId: "s1", status: startStatus }),
       },
       {
         words: "createRun r2",

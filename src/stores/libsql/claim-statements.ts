@@ -9,6 +9,7 @@ import {
   or,
   sql,
   type SQL,
+  type SQLWrapper,
 } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
@@ -60,27 +61,40 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
       (shape) =>
         defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
           const limit = limitTo(argument("limit"));
-          const keys = (where: SQL | undefined) => {
+          const keys = (
+            where: SQL | undefined,
+            order: readonly [SQLWrapper, SQLWrapper] = [runs.createdAt, runs.runId],
+          ) => {
             const oldest = target
               .select({ runId: runs.runId, createdAt: runs.createdAt })
               .from(runs)
               .where(and(where, isReadable()))
-              .orderBy(asc(runs.createdAt), asc(runs.runId))
+              .orderBy(asc(order[0]), asc(order[1]))
               .limit(limit)
               .as("oldest");
             return target.select({ runId: oldest.runId, createdAt: oldest.createdAt }).from(oldest);
           };
-          const named =
+          const namedAmong = (workflowId: SQL) =>
             shape.workflows === null
               ? undefined
-              : inArray(runs.workflowId, listOf(argument("workflowIds")));
+              : inArray(workflowId, listOf(argument("workflowIds")));
+          // The unary plus keeps the status and the order from choosing the index: all that run, and all that
+          // there are, are more than those whose lease ran out.
           const expired = and(
-            eq(runs.status, "RUNNING"),
+            eq(sql`+${runs.status}`, "RUNNING"),
             lte(runs.leaseExpiresAt, argument("now")),
-            named,
+            namedAmong(sql`+${runs.workflowId}`),
           );
-          const [pending, ...others] = pendingConditions(shape, named, argument);
-          const eligible = unionAll(keys(expired), keys(pending), ...others.map(keys));
+          const [pending, ...others] = pendingConditions(
+            shape,
+            namedAmong(sql`${runs.workflowId}`),
+            argument,
+          );
+          const eligible = unionAll(
+            keys(expired, [sql`+${runs.createdAt}`, sql`+${runs.runId}`]),
+            keys(pending),
+            ...others.map((condition) => keys(condition)),
+          );
           const chosen = sql`(select run_id from (select * from (${eligible}) order by 2, 1 limit ${argument("limit")}))`;
           const inline = (column: SQL | typeof runs.error) =>
             sql`case when ${details} <= ${sql.raw(String(inlineDetailBytes))} then ${column} end`;
