@@ -177,7 +177,8 @@ async function walksByFilter(
 }
 
 /** Whether any condition but `tags` is there: tags are looked at on the way through another index. */
-const isNarrow = ({ tags: _, ...filter }: RunFilter): boolean => Object.keys(filter).length > 0;
+const isNarrow = (filter: RunFilter): boolean =>
+  Object.keys(filter).some((condition) => condition !== "tags");
 
 /** A run that is already chosen, read by its id. */
 const isLookup = ({ terms }: Walk): boolean => terms.startsWith("(run_id=?");
