@@ -1,0 +1,101 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+
+/** What each entry of the package exports at run time: what is not here is nobody's to rely on. */
+const entries: Readonly<Record<string, readonly string[]>> = {
+  ".": [
+    "CorruptRowError",
+    "Engine",
+    "EngineClosedError",
+    "GorkflowError",
+    "InvalidArgumentError",
+    "InvalidValueError",
+    "LeaseLostError",
+    "LibSQLStore",
+    "MemoryStore",
+    "RevisionConflictError",
+    "RunAlreadyExistsError",
+    "RunCancelledError",
+    "RunNotFoundError",
+    "RunTransitionError",
+    "SchemaOutOfDateError",
+    "SchemaTooNewError",
+    "StateNotFoundError",
+    "StepExecutionAlreadyExistsError",
+    "StepExecutionNotFoundError",
+    "StepOutputNotFoundError",
+    "StepTimeoutError",
+    "StepTransitionError",
+    "StepValidationError",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreConnectionError",
+    "UnsupportedError",
+    "defineStep",
+    "defineWorkflow",
+    "hasHostTransactions",
+    "openStore",
+    "openStoreFromEnv",
+    "runStatuses",
+    "silentLogger",
+    "stepStatuses",
+    "systemClock",
+  ],
+  "./schema": [
+    "createWorkflowTables",
+    "newStepExecutionSchema",
+    "newStepOutputSchema",
+    "newWorkflowRunSchema",
+    "newWorkflowStateSchema",
+    "runStatusSchema",
+    "runStatuses",
+    "schema",
+    "stepExecutionChangesSchema",
+    "stepExecutionSchema",
+    "stepExecutions",
+    "stepExecutionsRelations",
+    "stepOutputSchema",
+    "stepOutputs",
+    "stepOutputsRelations",
+    "stepStatusSchema",
+    "stepStatuses",
+    "workflowRunChangesSchema",
+    "workflowRunSchema",
+    "workflowRuns",
+    "workflowRunsRelations",
+    "workflowState",
+    "workflowStateRelations",
+    "workflowStateSchema",
+  ],
+  "./client": ["createClient", "isLocalClient"],
+  "./migrations": [
+    "checkMigrations",
+    "doctor",
+    "migrate",
+    "migrationStatus",
+    "migrationsFolder",
+    "migrationsTable",
+    "recordMigrationHashes",
+  ],
+  "./testing": ["TestClock", "describeWorkflowStore"],
+};
+
+const packageFile = JSON.parse(await readFile("package.json", "utf8")) as {
+  exports: Record<string, { default: string } | string>;
+};
+
+test("every entry of the package is listed here", () => {
+  const declared = Object.keys(packageFile.exports).filter((entry) => entry !== "./package.json");
+  expect(declared.toSorted()).toEqual(Object.keys(entries).toSorted());
+});
+
+test.each(Object.entries(entries))(
+  "%s exports what it promises, and nothing else",
+  async (entry, names) => {
+    const target = packageFile.exports[entry];
+    const path = typeof target === "object" ? target.default : "";
+    const source = path.replace("./dist/", "../../src/").replace(/\.js$/, ".ts");
+    const module = (await import(source)) as object;
+    expect(Object.keys(module).toSorted()).toEqual(names.toSorted());
+  },
+);
