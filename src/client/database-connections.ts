@@ -43,7 +43,7 @@ export class DatabaseConnections {
   }
 
   /** Runs work that is over when it returns, and that does not write. */
-  async read<T>(work: (connection: NativeConnection) => T): Promise<T> {
+  read<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
     if (!this.#settings.inMemory) return this.readers().use(work);
     // The one connection of a database in memory: its open transaction must not be seen from outside.
     return this.queue.isLeased ? this.queue.solitary(work) : work(this.#writer);

@@ -5,6 +5,8 @@ import type { NativeValue } from "./bound-values.ts";
 export interface Statement {
   readonly sql: string;
   readonly args: readonly NativeValue[];
+  /** True when it gives one row at most: reading that costs a third less than reading a list. */
+  readonly single?: boolean;
 }
 
 /** What a statement answered: rows as plain arrays in column order, and the rows that it changed. */

@@ -59,10 +59,14 @@ export class NativeConnection {
   }
 
   /** Rows as arrays, integers as numbers. */
-  run({ sql, args }: Statement): StatementResult {
+  run({ sql, args, single }: Statement): StatementResult {
     return this.#attempt(sql, false, (statement) => {
       if (!statement.givesRows) {
         return { rows: [], changes: statement.native.run(args).changes };
+      }
+      if (single === true) {
+        const row = statement.native.get(args) as StatementResult["rows"][number] | undefined;
+        return { rows: row === undefined ? [] : [row], changes: 0 };
       }
       const rows = rowsOf(statement, args) as StatementResult["rows"];
       return { rows, changes: rows.length };

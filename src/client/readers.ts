@@ -2,7 +2,7 @@ import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import { NativeConnection } from "./native-connection.ts";
-import { clientClosed } from "./sqlite-errors.ts";
+import { clientClosed, isBusy } from "./sqlite-errors.ts";
 import type { TransactionLease } from "./transaction.ts";
 
 /** Idle connections that are kept for the next reading transaction. */
@@ -28,13 +28,21 @@ export class Readers {
     this.#main = this.#open();
   }
 
-  /** What `work` gives, tried again for as long as it meets a lock, which is rare: recovery after a crash. */
-  async use<T>(work: (connection: NativeConnection) => T): Promise<T> {
-    const attempt = () => {
+  /**
+   * What `work` gives. Nearly always at once: it is tried again for as long as it meets a lock, which happens
+   * while the log of a crashed process is recovered.
+   */
+  use<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
+    if (this.#closed) throw clientClosed();
+    try {
+      return work(this.#main);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    }
+    return retryWhileBusy(() => {
       if (this.#closed) throw clientClosed();
       return work(this.#main);
-    };
-    return retryWhileBusy(attempt, this.#settings.busyTimeoutMs);
+    }, this.#settings.busyTimeoutMs);
   }
 
   /** A connection inside a transaction that sees one snapshot, from its first statement on. */

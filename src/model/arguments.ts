@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { parseArgument } from "../arguments.ts";
-import { idSchema } from "../schema/zod.ts";
+import { idSchema, isId } from "../schema/zod.ts";
 
 /** @throws {InvalidArgumentError} when `value` is not 1 to 255 well-formed characters without NUL. */
 export function parseId(value: unknown, argument: string): string {
-  return parseArgument(idSchema, value, argument);
+  // Every operation comes this way: the schema is asked only for what it has to say of a bad one.
+  return isId(value) ? value : parseArgument(idSchema, value, argument);
 }
 
 /** What every operation accepts among its options. */

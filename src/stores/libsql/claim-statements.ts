@@ -2,7 +2,6 @@ import {
   and,
   asc,
   eq,
-  getTableColumns,
   inArray,
   isNull,
   lte,
@@ -14,7 +13,7 @@ import {
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { jsonBytes, limitTo, listOf, pick } from "./fragments.ts";
+import { inlineDetails, limitTo, listOf, pick } from "./fragments.ts";
 import { summaryProperties } from "./run-statements.ts";
 import {
   defineStatement,
@@ -22,9 +21,6 @@ import {
   type ArgumentReference,
   type Database,
 } from "./statement.ts";
-
-/** Details of a claimed run up to this size come with the claim; larger ones are fetched by themselves. */
-const inlineDetailBytes = 1024;
 
 /** More workflows than this are not walked one by one. */
 const maxWalkedWorkflows = 50;
@@ -44,14 +40,12 @@ export type ClaimArgument =
 
 export function createClaimStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
-  const columns = getTableColumns(runs);
   const properties = summaryProperties(codecs);
-  const details = jsonBytes([columns.error, columns.tags]);
 
   return {
     /**
-     * Claims the oldest eligible runs: rows of `summaryProperties`; a last cell tells whether `error` and
-     * `tags` were too large to come with them (1).
+     * Claims the oldest eligible runs: rows of `summaryProperties`; a last cell tells the bytes of `error` and
+     * `tags`, which come with it when they are small.
      *
      * RETURNING carries neither payloads nor large details: an answer that a server refuses for its size
      * would leave the runs claimed by somebody who does not know of it.
@@ -96,8 +90,6 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
             ...others.map((condition) => keys(condition)),
           );
           const chosen = sql`(select run_id from (select * from (${eligible}) order by 2, 1 limit ${argument("limit")}))`;
-          const inline = (column: SQL | typeof runs.error) =>
-            sql`case when ${details} <= ${sql.raw(String(inlineDetailBytes))} then ${column} end`;
           return target
             .update(runs)
             .set({
@@ -112,11 +104,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
             .where(inArray(runs.runId, chosen))
             .returning({
               ...pick(runs, properties),
-              error: inline(columns.error).as("error"),
-              tags: inline(columns.tags).as("tags"),
-              oversize: sql<number>`${details} > ${sql.raw(String(inlineDetailBytes))}`.as(
-                "oversize",
-              ),
+              ...inlineDetails(tables),
             });
         }),
     ),

@@ -37,6 +37,24 @@ export function jsonBytes(columns: readonly SQLiteColumn[]): SQL<number> {
   return sql<number>`${sql.join(sizes, sql` + `)}`;
 }
 
+/** `error` and `tags` of a run up to this size come with its row; larger ones are fetched by themselves. */
+export const inlineDetailBytes = 1024;
+
+/**
+ * The details of a run where they are small, and their size in any case. What a page or a claim answers is then
+ * bounded by its rows: a server refuses what is too large, and a claim would hold runs nobody knows of.
+ */
+export function inlineDetails({ workflowRuns: runs }: WorkflowTables) {
+  const bytes = jsonBytes([runs.error, runs.tags]);
+  const inline = (column: SQLiteColumn) =>
+    sql`case when ${bytes} <= ${sql.raw(String(inlineDetailBytes))} then ${column} end`;
+  return {
+    error: inline(runs.error).as("error"),
+    tags: inline(runs.tags).as("tags"),
+    detailBytes: bytes.as("detail_bytes"),
+  };
+}
+
 /** The strings of a JSON array, as a subquery: a list of any length in one bound value. */
 export function listOf(argument: SQL): SQL {
   return sql`(select value from json_each(${argument}))`;

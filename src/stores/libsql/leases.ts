@@ -10,15 +10,14 @@ import {
 import { planRelease } from "../../model/changes.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { LeaseStore } from "../../store/leases.ts";
-import { textOf } from "./connection.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
-import { firstRow, readRows, type StoreContext } from "./store-context.ts";
+import { withDetails } from "./runs.ts";
+import { firstRow, type StoreContext } from "./store-context.ts";
 
 export function createLeaseOperations(context: StoreContext): LeaseStore {
   const { connection, codecs, statements, clock, perform } = context;
   const summary = summaryProperties(codecs);
-  const runIdIndex = summary.indexOf("runId");
 
   async function claim(request: ReturnType<typeof parseClaim>): Promise<WorkflowRunSummary[]> {
     const { workerId, leaseMs, limit } = request;
@@ -38,8 +37,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     const runs: WorkflowRunSummary[] = [];
     for (const row of claimed?.rows ?? []) {
       try {
-        // Rare: only where the details were too large to come along.
-        const cells = row.at(-1) === 1 ? await readSummary(textOf(row[runIdIndex])) : row;
+        const cells = await withDetails(context, row);
         if (cells !== null) runs.push(codecs.run.decodeCells(summary, cells));
       } catch (error) {
         // A run that cannot be read must not cost the worker the others. It stays leased; lists name it.
@@ -47,11 +45,6 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
       }
     }
     return runs.toSorted(comparePositions);
-  }
-
-  async function readSummary(runId: string): Promise<readonly unknown[] | null> {
-    const [row] = await readRows(connection, statements.runs.getSummary.bind({ runId }));
-    return row ?? null;
   }
 
   /** A write that only the holder of the lease may do. */

@@ -1,10 +1,11 @@
 import { and, asc, count, desc, inArray, sql, type SQL } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import { jsonRunColumns } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { runStatuses, type RunStatus } from "../../statuses.ts";
-import { jsonBytes, limitTo, pick } from "./fragments.ts";
+import { inlineDetails, jsonBytes, limitTo, pick } from "./fragments.ts";
 import {
   beyond,
   filterConditions,
@@ -12,7 +13,7 @@ import {
   type FilterArgument,
   type FilterShape,
 } from "./run-filters.ts";
-import type { RunProperty } from "./run-statements.ts";
+import { summaryProperties, type RunProperty } from "./run-statements.ts";
 import {
   defineStatement,
   statementFamily,
@@ -29,54 +30,66 @@ export interface ListShape extends FilterShape {
 
 export type ListArgument = FilterArgument | "afterCreatedAt" | "afterRunId" | "limit";
 
-export function createListStatements(db: Database, { workflowRuns: runs }: WorkflowTables) {
+export function createListStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const runs = tables.workflowRuns;
+
+  /** What makes a query one of the page that the shape describes. */
+  function pageClauses(
+    target: Database,
+    argument: ArgumentReference<ListArgument>,
+    shape: Omit<ListShape, "properties">,
+  ) {
+    const direction = shape.order === "newest first" ? desc : asc;
+    const order = [direction(runs.createdAt), direction(runs.runId)] as const;
+    const limit = limitTo(argument("limit"));
+    const where = (statuses: readonly RunStatus[] | null) =>
+      and(
+        filterConditions(runs, shape, statuses, argument),
+        shape.continued ? beyond(runs, shape.order, argument) : undefined,
+      );
+    const keysWith = (status: RunStatus) => {
+      const keys = target
+        .select({ runId: runs.runId, createdAt: runs.createdAt })
+        .from(runs)
+        .where(where([status]))
+        .orderBy(...order)
+        .limit(limit)
+        .as("keys");
+      return target.select({ runId: keys.runId, createdAt: keys.createdAt }).from(keys);
+    };
+    const [first, second, ...others] = statusesToMerge(shape);
+    const merged =
+      first === undefined || second === undefined
+        ? where(shape.statuses)
+        : inArray(
+            runs.runId,
+            mergedKeys(
+              unionAll(keysWith(first), keysWith(second), ...others.map(keysWith)),
+              shape,
+              argument,
+            ),
+          );
+    return { where: merged, order, limit };
+  }
+
   return {
     /** Rows of the shape's properties; a last cell tells whether the row is within the page's bytes (1). */
     list: statementFamily(listKey, (shape: ListShape) =>
       defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
-        const direction = shape.order === "newest first" ? desc : asc;
-        const order = [direction(runs.createdAt), direction(runs.runId)] as const;
-        const limit = limitTo(argument("limit"));
-        const where = (statuses: readonly RunStatus[] | null) =>
-          and(
-            filterConditions(runs, shape, statuses, argument),
-            shape.continued ? beyond(runs, shape.order, argument) : undefined,
-          );
-        const keysWith = (status: RunStatus) => {
-          const keys = target
-            .select({ runId: runs.runId, createdAt: runs.createdAt })
-            .from(runs)
-            .where(where([status]))
-            .orderBy(...order)
-            .limit(limit)
-            .as("keys");
-          return target.select({ runId: keys.runId, createdAt: keys.createdAt }).from(keys);
-        };
-
-        const [first, second, ...others] = statusesToMerge(shape);
-        const merged =
-          first === undefined || second === undefined
-            ? where(shape.statuses)
-            : inArray(
-                runs.runId,
-                mergedKeys(
-                  unionAll(keysWith(first), keysWith(second), ...others.map(keysWith)),
-                  shape,
-                  argument,
-                ),
-              );
         const bytes = jsonBytes(
           jsonRunColumns
             .filter((name) => shape.properties.includes(name))
             .map((name) => runs[name]),
         );
+        const { where, order, limit } = pageClauses(target, argument, shape);
         const page = target
           .select({ ...pick(runs, shape.properties), bytes: bytes.as("json_bytes") })
           .from(runs)
-          .where(merged)
+          .where(where)
           .orderBy(...order)
           .limit(limit)
           .as("page");
+        const direction = shape.order === "newest first" ? desc : asc;
         const pageOrder = [direction(page.createdAt), direction(page.runId)] as const;
         const total = sql`sum(${page.bytes}) over (order by ${pageOrder[0]}, ${pageOrder[1]} rows unbounded preceding)`;
         return target
@@ -86,6 +99,22 @@ export function createListStatements(db: Database, { workflowRuns: runs }: Workf
           })
           .from(page)
           .orderBy(...pageOrder);
+      }),
+    ),
+
+    /**
+     * Rows of `summaryProperties`, newest first; a last cell tells the bytes of `error` and `tags`, which come
+     * with it when they are small. Adding those up in SQL would cost as much as the rows themselves.
+     */
+    summaries: statementFamily(listKey, (shape: Omit<ListShape, "properties">) =>
+      defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
+        const { where, order, limit } = pageClauses(target, argument, shape);
+        return target
+          .select({ ...pick(runs, summaryProperties(codecs)), ...inlineDetails(tables) })
+          .from(runs)
+          .where(where)
+          .orderBy(...order)
+          .limit(limit);
       }),
     ),
 
@@ -112,8 +141,8 @@ function columnsOf<Source, Property extends keyof Source>(
   >;
 }
 
-function listKey(shape: ListShape): string {
-  return `${filterKey(shape)}/${shape.order}/${shape.continued}/${shape.properties.length}`;
+function listKey(shape: Omit<ListShape, "properties"> & Partial<ListShape>): string {
+  return `${filterKey(shape)}/${shape.order}/${shape.continued}/${shape.properties?.length}`;
 }
 
 /**
@@ -122,14 +151,14 @@ function listKey(shape: ListShape): string {
  * The indexes by status and by workflow are ordered by time only within one status. Walking them status by
  * status reads `limit` rows of each, where sorting would read all.
  */
-function statusesToMerge(shape: ListShape): readonly RunStatus[] {
+function statusesToMerge(shape: FilterShape): readonly RunStatus[] {
   if (shape.resourceId) return [];
   return shape.statuses ?? (shape.workflowId ? runStatuses : []);
 }
 
 function mergedKeys(
   keys: SQL | { getSQL(): SQL },
-  shape: ListShape,
+  shape: Pick<ListShape, "order">,
   argument: ArgumentReference<"limit">,
 ): SQL {
   const order = shape.order === "newest first" ? sql`2 desc, 1 desc` : sql`2, 1`;

@@ -4,6 +4,7 @@ import type { StepOutput } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { pick, rowIf, runExists } from "./fragments.ts";
 import {
+  defineRowStatement,
   defineStatement,
   statementFamily,
   type ArgumentReference,
@@ -47,7 +48,7 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
         ),
     ),
 
-    get: defineStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
+    get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
       target
         .select(pick(outputs, properties))
         .from(outputs)

@@ -5,6 +5,7 @@ import { payloadColumns, type WorkflowRun } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { argumentsFor, pick } from "./fragments.ts";
 import {
+  defineRowStatement,
   defineStatement,
   statementFamily,
   type ArgumentReference,
@@ -65,11 +66,11 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
           ),
     ),
 
-    get: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+    get: defineRowStatement(db, (target, argument: ArgumentReference<"runId">) =>
       target.select(pick(runs, properties)).from(runs).where(byId(argument)),
     ),
 
-    getSummary: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+    getSummary: defineRowStatement(db, (target, argument: ArgumentReference<"runId">) =>
       target
         .select(pick(runs, summaryProperties(codecs)))
         .from(runs)

@@ -4,6 +4,7 @@ import { planReopen, planRunUpdate, type RunChanges } from "../../model/changes.
 import { completeNewRun } from "../../model/new-rows.ts";
 import { parseOptions, parseRevisionOptions } from "../../model/options.ts";
 import {
+  countWithinPage,
   nextListCursor,
   parseListQuery,
   parseCountFilter,
@@ -13,6 +14,8 @@ import { checkReopen, checkRunUpdate, isRunStatus } from "../../model/transition
 import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../../schema/rows.ts";
 import type { RunStatus } from "../../statuses.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
+import { textOf } from "./connection.ts";
+import { inlineDetailBytes } from "./fragments.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import {
@@ -133,31 +136,80 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
   }
 }
 
+function listShape(query: ParsedRunQuery) {
+  return {
+    ...filterShape(query),
+    order: "newest first",
+    continued: query.after !== null,
+  } as const;
+}
+
+function listArguments(query: ParsedRunQuery) {
+  return {
+    ...filterArguments(query),
+    ...positionArguments(query.after),
+    limit: query.limit + 1,
+  };
+}
+
+/** True for a row of `summaryProperties` that has its details with it. */
+function isWhole(row: readonly unknown[]): boolean {
+  return Number(row.at(-1)) <= inlineDetailBytes;
+}
+
+/** A row of `summaryProperties`, with the details that were too large to come with it; null when it is gone. */
+export async function withDetails(
+  { connection, codecs, statements }: StoreContext,
+  row: readonly unknown[],
+): Promise<readonly unknown[] | null> {
+  if (isWhole(row)) return row;
+  const runId = textOf(row[summaryProperties(codecs).indexOf("runId")]);
+  const [whole] = await readRows(connection, statements.runs.getSummary.bind({ runId }));
+  return whole ?? null;
+}
+
 export function createRunOperations(context: StoreContext): RunStore {
   const { connection, codecs, statements, perform } = context;
   const plans = createRunPlans(context);
   const summary = summaryProperties(codecs);
 
   /** As many rows as the page takes, with one more row read to see whether the list goes on. */
-  async function readPage<Property extends RunProperty>(
+  async function listRuns(query: unknown = {}): Promise<RunPage<WorkflowRun | WorkflowRunSummary>> {
+    const parsed = parseListQuery(query);
+    return perform(parsed.signal, () =>
+      parsed.payloads ? readPage(parsed, codecs.run.properties) : readSummaries(parsed),
+    );
+  }
+
+  async function readPage(
+    query: ParsedRunQuery,
+    properties: readonly RunProperty[],
+  ): Promise<RunPage<WorkflowRun>> {
+    const statement = statements.lists.list({ ...listShape(query), properties });
+    const rows = await readRows(connection, statement.bind(listArguments(query)));
+    const page = rows.slice(0, query.limit).filter((row, index) => index === 0 || row.at(-1) === 1);
+    return decodePage(query, properties, page, rows.length) as RunPage<WorkflowRun>;
+  }
+
+  async function readSummaries(query: ParsedRunQuery): Promise<RunPage<WorkflowRunSummary>> {
+    const statement = statements.lists.summaries(listShape(query));
+    const rows = await readRows(connection, statement.bind(listArguments(query)));
+    const fitting = countWithinPage(rows.map((row) => Number(row.at(-1))));
+    const page: (readonly unknown[])[] = [];
+    for (const row of rows.slice(0, Math.min(query.limit, fitting))) {
+      // A run that was deleted meanwhile is left out.
+      const cells = isWhole(row) ? row : await withDetails(context, row);
+      if (cells !== null) page.push(cells);
+    }
+    return decodePage(query, summary, page, rows.length);
+  }
+
+  function decodePage<Property extends RunProperty>(
     query: ParsedRunQuery,
     properties: readonly Property[],
-  ): Promise<RunPage<Pick<WorkflowRun, Property>>> {
-    const statement = statements.lists.list({
-      ...filterShape(query),
-      properties,
-      order: "newest first",
-      continued: query.after !== null,
-    });
-    const rows = await readRows(
-      connection,
-      statement.bind({
-        ...filterArguments(query),
-        ...positionArguments(query.after),
-        limit: query.limit + 1,
-      }),
-    );
-    const page = rows.slice(0, query.limit).filter((row, index) => index === 0 || row.at(-1) === 1);
+    page: readonly (readonly unknown[])[],
+    rowsRead: number,
+  ): RunPage<Pick<WorkflowRun, Property>> {
     const runs: Pick<WorkflowRun, Property>[] = [];
     const corrupt: CorruptRowError[] = [];
     for (const row of page) {
@@ -173,17 +225,10 @@ export function createRunOperations(context: StoreContext): RunStore {
       runs,
       corrupt,
       nextCursor:
-        last !== undefined && page.length < rows.length
+        last !== undefined && page.length < rowsRead
           ? nextListCursor(query, positionOf(codecs, properties, last))
           : null,
     };
-  }
-
-  async function listRuns(query: unknown = {}): Promise<RunPage<WorkflowRun | WorkflowRunSummary>> {
-    const parsed = parseListQuery(query);
-    return perform(parsed.signal, () =>
-      parsed.payloads ? readPage(parsed, codecs.run.properties) : readPage(parsed, summary),
-    );
   }
 
   return {

@@ -4,6 +4,7 @@ import type { WorkflowState } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { pick, rowIf, runExists } from "./fragments.ts";
 import {
+  defineRowStatement,
   defineStatement,
   statementFamily,
   type ArgumentReference,
@@ -71,7 +72,7 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
         .where(eq(runs.runId, argument("runId"))),
     ),
 
-    get: defineStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
+    get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
       target.select(pick(state, properties)).from(state).where(byKey(argument)),
     ),
 

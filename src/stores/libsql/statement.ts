@@ -36,6 +36,8 @@ export type Arguments<Name extends string> = { readonly [Argument in Name]?: Cel
 export interface BoundStatement {
   readonly sql: string;
   readonly args: Cell[];
+  /** True when the query is by a whole key: our own client then does not ask for a second row. */
+  readonly single: boolean;
   /** The same query on another database of the same shape. */
   build(db: Database): Builder;
 }
@@ -43,6 +45,22 @@ export interface BoundStatement {
 export function defineStatement<Name extends string, Built extends Builder>(
   db: Database,
   build: (db: Database, argument: ArgumentReference<Name>) => Built,
+): Statement<Name, Built> {
+  return makeStatement(db, build, false);
+}
+
+/** A query by a whole key, which gives one row or none. */
+export function defineRowStatement<Name extends string, Built extends Builder>(
+  db: Database,
+  build: (db: Database, argument: ArgumentReference<Name>) => Built,
+): Statement<Name, Built> {
+  return makeStatement(db, build, true);
+}
+
+function makeStatement<Name extends string, Built extends Builder>(
+  db: Database,
+  build: (db: Database, argument: ArgumentReference<Name>) => Built,
+  single: boolean,
 ): Statement<Name, Built> {
   let compiled: { sql: string; params: unknown[] } | null = null;
 
@@ -57,6 +75,7 @@ export function defineStatement<Name extends string, Built extends Builder>(
         args: compiled.params.map((param) =>
           is(param, Placeholder) ? argumentOf(args, param.name) : (param as Cell),
         ),
+        single,
         build: (target) => statement.build(target, args),
       };
     },

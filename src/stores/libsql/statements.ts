@@ -15,7 +15,7 @@ import { createStepStatements } from "./step-statements.ts";
 export function createStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   return {
     runs: createRunStatements(db, tables, codecs),
-    lists: createListStatements(db, tables),
+    lists: createListStatements(db, tables, codecs),
     claims: createClaimStatements(db, tables, codecs),
     steps: createStepStatements(db, tables, codecs),
     outputs: createOutputStatements(db, tables, codecs),

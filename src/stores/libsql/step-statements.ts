@@ -5,6 +5,7 @@ import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { argumentsFor, pick, rowIf, runExists } from "./fragments.ts";
 import {
+  defineRowStatement,
   defineStatement,
   statementFamily,
   type ArgumentReference,
@@ -35,7 +36,7 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
         .onConflictDoNothing(),
     ),
 
-    get: defineStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
+    get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
       target
         .select(pick(steps, properties))
         .from(steps)
