@@ -101,6 +101,11 @@ export function isGuardFailure(error: unknown): boolean {
   return /NOT NULL constraint failed/.test(examine(error).messages);
 }
 
+/** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */
+export function isUnfinishedStatement(error: unknown): boolean {
+  return /SQL statements in progress/.test(examine(error).messages);
+}
+
 /** True when the statements themselves were refused, so that the batch is known to be undone. */
 export function isStatementFailure(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));

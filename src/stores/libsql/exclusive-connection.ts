@@ -1,7 +1,7 @@
 import type { Client, Transaction } from "@libsql/client";
 import { StoreBusyError, StoreConnectionError } from "../../errors.ts";
 import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
-import { isGuardFailure, translateError } from "./error-translation.ts";
+import { isGuardFailure, isUnfinishedStatement, translateError } from "./error-translation.ts";
 import { runTransaction } from "./remote-connection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
@@ -93,6 +93,11 @@ export class ExclusiveConnection implements Connection {
         return transaction;
       } catch (error) {
         transaction.close();
+        if (isUnfinishedStatement(error)) {
+          // A statement of the app met a lock: waiting does not help.
+          this.#spoiled = true;
+          throw spoiledError();
+        }
         const translated = translateError(error, "write");
         if (!(translated instanceof StoreBusyError) || Date.now() > deadline) throw translated;
         const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
