@@ -15,7 +15,7 @@ const identifier = /^[A-Za-z_$][\w$]*$/;
  *   top or in an array), for nesting deeper than 1000, and beyond `maxBytes` of UTF-8.
  */
 export function encodeJson(value: unknown, path: string, maxBytes: number): string {
-  check(value, path, 0, []);
+  check(value, { root: path, keys: [], ancestors: [] });
   const text = JSON.stringify(value);
   // A UTF-16 unit is at most three bytes of UTF-8: what is far below the limit need not be counted.
   if (text.length * 3 > maxBytes) {
@@ -51,64 +51,72 @@ function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
-function check(value: unknown, path: string, depth: number, ancestors: object[]): void {
+/** Where a check is: the path is put together only when it has something to say. */
+interface Place {
+  readonly root: string;
+  /** From the root down to the value. */
+  readonly keys: (string | number)[];
+  /** The objects that the value is in. */
+  readonly ancestors: object[];
+}
+
+function check(value: unknown, place: Place): void {
   switch (typeof value) {
     case "string":
     case "boolean":
       return;
     case "number":
-      if (!Number.isFinite(value)) throw refused(path, `${value} is not a JSON number`);
-      if (Object.is(value, -0)) throw refused(path, "-0 would be read back as 0");
+      if (!Number.isFinite(value)) throw refusedAt(place, `${value} is not a JSON number`);
+      if (Object.is(value, -0)) throw refusedAt(place, "-0 would be read back as 0");
       return;
     case "object":
       if (value === null) return;
       break;
     default:
-      throw refused(path, `a value of type ${typeof value} is not JSON`);
+      throw refusedAt(place, `a value of type ${typeof value} is not JSON`);
   }
-  if (depth >= maxDepth) throw refused(path, `is nested deeper than ${maxDepth}`);
-  if (ancestors.includes(value)) throw refused(path, "refers to a value that contains it");
+  const { ancestors } = place;
+  if (ancestors.length >= maxDepth) throw refusedAt(place, `is nested deeper than ${maxDepth}`);
+  if (ancestors.includes(value)) throw refusedAt(place, "refers to a value that contains it");
   ancestors.push(value);
-  if (Array.isArray(value)) checkArray(value, path, depth, ancestors);
-  else checkObject(value, path, depth, ancestors);
+  if (Array.isArray(value)) checkArray(value, place);
+  else checkObject(value, place);
   ancestors.pop();
 }
 
-function checkArray(
-  array: readonly unknown[],
-  path: string,
-  depth: number,
-  ancestors: object[],
-): void {
+function checkArray(array: readonly unknown[], place: Place): void {
   if (Object.getPrototypeOf(array) !== Array.prototype && !isForeignPlain(array)) {
-    throw refused(path, "an instance of a class would be read back as an array");
+    throw refusedAt(place, "an instance of a class would be read back as an array");
   }
   // Own keys of a dense array without extras are its indexes and `length`.
   if (Reflect.ownKeys(array).length !== array.length + 1) {
-    throw refused(path, "an array with holes or with properties of its own is not JSON");
+    throw refusedAt(place, "an array with holes or with properties of its own is not JSON");
   }
   for (let index = 0; index < array.length; index++) {
-    const item = `${path}[${index}]`;
+    place.keys.push(index);
     const descriptor = Object.getOwnPropertyDescriptor(array, index);
-    if (descriptor === undefined || !("value" in descriptor)) throw refused(item, "is an accessor");
-    check(descriptor.value, item, depth + 1, ancestors);
+    if (descriptor === undefined || !("value" in descriptor)) {
+      throw refusedAt(place, "is an accessor");
+    }
+    check(descriptor.value, place);
+    place.keys.pop();
   }
 }
 
-function checkObject(object: object, path: string, depth: number, ancestors: object[]): void {
+function checkObject(object: object, place: Place): void {
   const prototype: unknown = Object.getPrototypeOf(object);
   if (prototype !== Object.prototype && prototype !== null && !isForeignPlain(object)) {
-    throw refused(path, "an instance of a class would be read back as a plain object");
+    throw refusedAt(place, "an instance of a class would be read back as a plain object");
   }
   for (const key of Reflect.ownKeys(object)) {
-    if (typeof key === "symbol") throw refused(path, "has a symbol for a key");
+    if (typeof key === "symbol") throw refusedAt(place, "has a symbol for a key");
     const descriptor = Object.getOwnPropertyDescriptor(object, key);
     if (descriptor === undefined) continue;
-    const property = propertyPath(path, key);
-    if (!("value" in descriptor)) throw refused(property, "is an accessor");
-    if (!descriptor.enumerable) throw refused(property, "is not enumerable");
-    if (descriptor.value === undefined) continue;
-    check(descriptor.value, property, depth + 1, ancestors);
+    place.keys.push(key);
+    if (!("value" in descriptor)) throw refusedAt(place, "is an accessor");
+    if (!descriptor.enumerable) throw refusedAt(place, "is not enumerable");
+    if (descriptor.value !== undefined) check(descriptor.value, place);
+    place.keys.pop();
   }
 }
 
@@ -126,8 +134,12 @@ function isForeignPlain(object: object): boolean {
   );
 }
 
-function propertyPath(path: string, key: string): string {
-  return identifier.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+function refusedAt({ root, keys }: Place, reason: string): InvalidValueError {
+  const path = keys.reduce<string>((parent, key) => {
+    if (typeof key === "number") return `${parent}[${key}]`;
+    return identifier.test(key) ? `${parent}.${key}` : `${parent}[${JSON.stringify(key)}]`;
+  }, root);
+  return refused(path, reason);
 }
 
 function refused(path: string, reason: string): InvalidValueError {

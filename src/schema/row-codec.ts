@@ -44,6 +44,7 @@ export function createRowCodec<Table extends SQLiteTable>(
   const columns: Record<string, SQLiteColumn> = getTableColumns(table);
   const properties = Object.keys(columns) as Property[];
   const codecs = new Map(properties.map((name) => [name, cellCodec(columnOf(name))] as const));
+  const entries = [...codecs];
   const tableName = getTableName(table);
   /** By list of properties: each is a constant, and looking up every cell is a third of the cost of a row. */
   const decodersOf = new WeakMap<readonly string[], CellCodec["decode"][]>();
@@ -70,16 +71,16 @@ export function createRowCodec<Table extends SQLiteTable>(
     properties,
     encode(row) {
       const encoded: Record<string, Cell> = {};
-      for (const name in row) {
-        encoded[name] = codecOf(name).encode(row[name]);
+      for (const [name, { encode }] of entries) {
+        if (name in row) encoded[name] = encode(row[name]);
       }
       return encoded as EncodedRow<typeof row>;
     },
     encodeCell: (name, value) => codecOf(name).encode(value),
     decode(encoded) {
       const row: Record<string, unknown> = {};
-      for (const name of properties) {
-        const value = codecOf(name).decode(encoded[name]);
+      for (const [name, { decode }] of entries) {
+        const value = decode(encoded[name]);
         if (value === undefined) throw corrupt(name, (key) => encoded[key]);
         row[name] = value;
       }

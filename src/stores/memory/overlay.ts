@@ -36,8 +36,11 @@ export class Overlay implements Tables {
   }
 
   commit(): void {
+    // All that goes before all that comes: a new run may have the idempotency key of one that is gone.
+    for (const [runId, { detached }] of this.#changes) {
+      if (detached) this.#parent.deleteRun(runId);
+    }
     for (const [runId, change] of this.#changes) {
-      if (change.detached) this.#parent.deleteRun(runId);
       if (change.run === null) continue;
       if (change.run !== undefined) this.#parent.putRun(change.run);
       for (const table of childTables) this.#commitChildren(table, runId, change);
@@ -65,7 +68,10 @@ export class Overlay implements Tables {
       if (run?.workflowId === workflowId && run.idempotencyKey === idempotencyKey) return run;
     }
     const found = this.#parent.findByIdempotencyKey(workflowId, idempotencyKey);
-    return found && this.getRun(textOf(found.runId));
+    // Here it may be gone, or replaced by one without the key.
+    return found !== undefined && this.#changes.get(textOf(found.runId))?.run === undefined
+      ? found
+      : undefined;
   }
 
   *scanRuns(order: ScanOrder, after: Position | null): Generator<RunRow> {

@@ -64,10 +64,13 @@ export function isUnfinished(run: RunRow): boolean {
 
 interface Entry extends Position {
   run: RunRow;
-  readonly steps: Map<string, ChildRows["steps"]>;
-  readonly outputs: Map<string, ChildRows["outputs"]>;
-  readonly state: Map<string, ChildRows["state"]>;
+  /** Made when they are first needed: most of the cost of a run without children would be theirs. */
+  steps: Map<string, ChildRows["steps"]> | null;
+  outputs: Map<string, ChildRows["outputs"]> | null;
+  state: Map<string, ChildRows["state"]> | null;
 }
+
+type ChildMaps = { [Name in ChildTable]: Map<string, ChildRows[Name]> | null };
 
 /** The committed rows. */
 export class BaseTables implements Tables {
@@ -88,9 +91,9 @@ export class BaseTables implements Tables {
       entry = {
         ...positionOf(run),
         run,
-        steps: new Map(),
-        outputs: new Map(),
-        state: new Map(),
+        steps: null,
+        outputs: null,
+        state: null,
       };
       this.#entries.set(runId, entry);
       this.#byTime.add(entry);
@@ -143,7 +146,10 @@ export class BaseTables implements Tables {
     key: string,
     row: ChildRows[Table],
   ): void {
-    this.#children(table, runId)?.set(key, row);
+    const entry: ChildMaps | undefined = this.#entries.get(runId);
+    if (entry === undefined) return;
+    entry[table] ??= new Map();
+    entry[table].set(key, row);
   }
 
   deleteChild(table: ChildTable, runId: string, key: string): void {
@@ -159,17 +165,16 @@ export class BaseTables implements Tables {
 
   countChildren(table: ChildTable): number {
     let count = 0;
-    for (const entry of this.#entries.values()) count += entry[table].size;
+    for (const entry of this.#entries.values()) count += entry[table]?.size ?? 0;
     return count;
   }
 
   #children<Table extends ChildTable>(
     table: Table,
     runId: string,
-  ): Map<string, ChildRows[Table]> | undefined {
-    const entry: { readonly [Name in ChildTable]: Map<string, ChildRows[Name]> } | undefined =
-      this.#entries.get(runId);
-    return entry?.[table];
+  ): Map<string, ChildRows[Table]> | null {
+    const entry: ChildMaps | undefined = this.#entries.get(runId);
+    return entry?.[table] ?? null;
   }
 
   #noteKey({ workflowId, idempotencyKey, runId }: RunRow): void {

@@ -66,6 +66,16 @@ function describeSupported(test: StoreTest): void {
     expect(await store.readBundles()).toEqual(before);
   });
 
+  test("free the idempotency key of a run that they delete", async ({ store }) => {
+    const first = await givenRun(store, { idempotencyKey: "key" });
+    const second = await store.transaction(async (tx) => {
+      await tx.deleteRun(first.runId);
+      return givenRun(tx, { idempotencyKey: "key" });
+    });
+    expect(second.runId).not.toBe(first.runId);
+    expect(await givenRun(store, { idempotencyKey: "key" })).toEqual(second);
+  });
+
   test("go on after an error of an operation that the work caught", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.transaction(async (tx) => {
