@@ -24,7 +24,7 @@ export function toNativeArguments(
 }
 
 /** @throws {RangeError} {TypeError} for what SQLite cannot hold; the value is not quoted. */
-export function toNativeValue(value: InValue, intMode: IntMode): NativeValue {
+function toNativeValue(value: InValue, intMode: IntMode): NativeValue {
   switch (typeof value) {
     case "string":
       return value;

@@ -47,7 +47,7 @@ function jsonValue(value: Value): unknown {
 }
 
 /** @throws {RangeError} in mode `number` for an integer that a number cannot hold. */
-export function cellValue(cell: NativeCell, intMode: IntMode): Value {
+function cellValue(cell: NativeCell, intMode: IntMode): Value {
   if (typeof cell === "bigint") {
     if (intMode === "bigint") return cell;
     if (intMode === "string") return String(cell);

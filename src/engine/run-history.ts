@@ -10,7 +10,7 @@ export type StepRows = ReadonlyMap<
 >;
 
 /** A step that is to be run, from this attempt on. */
-export interface OpenStep {
+interface OpenStep {
   readonly planned: PlannedStep;
   readonly attempt: number;
   /** Null: at once. */

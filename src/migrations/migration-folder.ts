@@ -11,7 +11,7 @@ const journalSchema = z.object({
 
 const hashesSchema = z.record(z.string(), z.string());
 
-export type JournalEntry = z.output<typeof journalSchema>["entries"][number];
+type JournalEntry = z.output<typeof journalSchema>["entries"][number];
 
 /** Where the hashes of committed migrations are kept, so that an edit is noticed without a database and git. */
 export const hashesFile = "meta/_hashes.json";

@@ -10,7 +10,7 @@ export interface RetryPolicy {
 }
 
 /** No wait is longer than a day, whatever the arithmetic says. */
-export const maxRetryDelayMs = 24 * 60 * 60 * 1000;
+const maxRetryDelayMs = 24 * 60 * 60 * 1000;
 
 /** The wait before retry number `retry` (1 for the first), in milliseconds. */
 export function retryDelayMs(

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "../errors.ts";
 
 /** The names of the writes that a batch may have. */
-export const batchedWrites = [
+const batchedWrites = [
   "createRun",
   "updateRun",
   "deleteRun",

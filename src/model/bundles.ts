@@ -41,7 +41,7 @@ const bundleSchema = z.strictObject({
  *
  * @throws {InvalidArgumentError} that names the field.
  */
-export function parseBundle(bundle: unknown, argument: string): RunBundle {
+function parseBundle(bundle: unknown, argument: string): RunBundle {
   const parsed = parseArgument(bundleSchema, bundle, argument);
   for (const list of ["steps", "outputs", "state"] as const) {
     const seen = new Set<string>();

@@ -104,9 +104,7 @@ export function planRelease(now: Date): Partial<WorkflowRun> {
 }
 
 /** `object` without its undefined properties: an undefined option is an absent one. */
-export function present<T extends object>(
-  object: T,
-): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+function present<T extends object>(object: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
     [Key in keyof T]: Exclude<T[Key], undefined>;
   };

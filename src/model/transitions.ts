@@ -5,13 +5,13 @@ import {
   StepTransitionError,
 } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import { runStatuses, stepStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
+import { runStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
 
 /** A run in one of these changes no more; `reopenRun` is the only way back. */
 export const finalRunStatuses = ["COMPLETED", "FAILED", "CANCELLED"] as const satisfies RunStatus[];
 
 /** A step in one of these has ended; it has a `completedAt`. */
-export const finalStepStatuses = [
+const finalStepStatuses = [
   "COMPLETED",
   "FAILED",
   "CANCELLED",
@@ -29,10 +29,8 @@ const includes = <T>(list: readonly T[], value: unknown): value is T => list.inc
 export const isFinalRunStatus = (status: RunStatus): boolean => includes(finalRunStatuses, status);
 export const isFinalStepStatus = (status: StepStatus): boolean =>
   includes(finalStepStatuses, status);
-export const isFrozenStepStatus = (status: StepStatus): boolean =>
-  includes(frozenStepStatuses, status);
+const isFrozenStepStatus = (status: StepStatus): boolean => includes(frozenStepStatuses, status);
 export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
-export const isStepStatus = (value: unknown): value is StepStatus => includes(stepStatuses, value);
 
 /** What decides whether a run may be changed. */
 export type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId">;

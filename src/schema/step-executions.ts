@@ -38,5 +38,3 @@ export function createStepExecutionsTable<Prefix extends string>(
     ],
   );
 }
-
-export type StepExecutionsTable = ReturnType<typeof createStepExecutionsTable<string>>;

@@ -26,5 +26,3 @@ export function createStepOutputsTable<Prefix extends string>(
     (output) => [primaryKey({ name: `${name}_pk`, columns: [output.runId, output.stepId] })],
   );
 }
-
-export type StepOutputsTable = ReturnType<typeof createStepOutputsTable<string>>;

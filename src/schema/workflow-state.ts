@@ -24,5 +24,3 @@ export function createWorkflowStateTable<Prefix extends string>(
     (state) => [primaryKey({ name: `${name}_pk`, columns: [state.runId, state.key] })],
   );
 }
-
-export type WorkflowStateTable = ReturnType<typeof createWorkflowStateTable<string>>;

@@ -27,7 +27,7 @@ export interface SqldOptions {
  *
  * @throws when the platform has none: a suite that needs it must not pass without it.
  */
-export function sqldBinary(): string {
+function sqldBinary(): string {
   const name = `@sqld/${process.platform}-${process.arch}`;
   return createRequire(import.meta.url).resolve(`${name}/sqld`);
 }
@@ -108,7 +108,7 @@ async function waitUntilReady(
 }
 
 /** A port of loopback that nobody listens on. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

@@ -30,7 +30,7 @@ export interface Statement<Name extends string, Built extends Builder = Builder>
  * Values by argument name. A statement of a family uses those that its shape names; one that it uses and is
  * not given is an error when it is bound.
  */
-export type Arguments<Name extends string> = { readonly [Argument in Name]?: Cell };
+type Arguments<Name extends string> = { readonly [Argument in Name]?: Cell };
 
 /** A statement with its arguments. */
 export interface BoundStatement {

@@ -30,7 +30,7 @@ export interface ConformanceOptions {
 }
 
 /** What one test works with. */
-export interface TestEnvironment {
+interface TestEnvironment {
   readonly store: WorkflowStore;
   readonly clock: TestClock;
 }

@@ -3,10 +3,10 @@ import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 type Operation = keyof WorkflowStore;
 
 /** Called with each operation before it is carried out: may note it, or throw in its place. */
-export type Observer = (operation: Operation, carryOut: () => Promise<unknown>) => Promise<unknown>;
+type Observer = (operation: Operation, carryOut: () => Promise<unknown>) => Promise<unknown>;
 
 /** `store`, with an observer between it and its user. */
-export function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
+function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
   return new Proxy(store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name, target);

@@ -15,7 +15,7 @@ export async function makeFolder(): Promise<string> {
 }
 
 /** A store in a new file, closed when the test has ended. */
-export async function openFileStore(clock?: Clock): Promise<LibSQLStore> {
+async function openFileStore(clock?: Clock): Promise<LibSQLStore> {
   const folder = await makeFolder();
   const store = await LibSQLStore.open({ url: `file:${join(folder, "workflows.db")}`, clock });
   onTestFinished(() => store.close());

@@ -1,0 +1,144 @@
+import { execFile } from "node:child_process";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { publint } from "publint";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makePackedProject, type PackedProject } from "./support/packed-project.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+let project: PackedProject;
+beforeAll(async () => {
+  project = await makePackedProject();
+  await cp(join(import.meta.dirname, "consumer"), project.path, { recursive: true });
+  await cp(join(import.meta.dirname, "support/loaded-modules.mjs"), join(project.path, "look.mjs"));
+}, 180_000);
+afterAll(() => project?.remove());
+
+async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+}
+
+test("holds what was built, the migrations, and nothing of the tests or of the sources", async () => {
+  const files = await filesUnder(project.installed);
+  const [built, others] = [
+    files.filter((name) => name.startsWith("dist/")),
+    files.filter((name) => !name.startsWith("dist/")),
+  ];
+  const migrations = (await filesUnder(join(root, "drizzle"))).map((name) => `drizzle/${name}`);
+  expect(others.toSorted()).toEqual(
+    ["LICENSE", "README.md", "package.json", ...migrations].toSorted(),
+  );
+  const sources = (await filesUnder(join(root, "src")))
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => name.slice(0, -".ts".length));
+  const kinds = [".js", ".d.ts", ".js.map", ".d.ts.map"];
+  expect(built.toSorted()).toEqual(
+    sources.flatMap((name) => kinds.map((kind) => `dist/${name}${kind}`)).toSorted(),
+  );
+});
+
+test("publint finds nothing to say", async () => {
+  const { messages } = await publint({ pkgDir: project.installed, pack: false, strict: true });
+  expect(messages).toEqual([]);
+});
+
+test("its types are found by everybody who can import it", async () => {
+  const attw = join(root, "node_modules/.bin/attw");
+  const options = ["--profile", "esm-only", "--format", "json"];
+  const output = await promisify(execFile)(attw, [project.tarball, ...options]).then(
+    ({ stdout }) => stdout,
+    (error: { stdout: string }) => error.stdout,
+  );
+  const { analysis, problems } = JSON.parse(output) as {
+    analysis: { entrypoints: Record<string, unknown> };
+    problems: Record<string, readonly { resolutionKind?: string }[]>;
+  };
+  expect(Object.keys(analysis.entrypoints).toSorted()).toEqual(
+    Object.keys(project.packageFile.exports).toSorted(),
+  );
+  const found = Object.values(problems)
+    .flat()
+    .filter(({ resolutionKind }) => resolutionKind !== "node10" && resolutionKind !== "node16-cjs");
+  expect(found).toEqual([]);
+});
+
+describe.each(["typescript", "typescript-5"])("with %s", (typescript) => {
+  test.each(["nodenext", "bundler"])("compiles in a project of its own: %s", async (resolution) => {
+    const config = `tsconfig.${typescript}.${resolution}.json`;
+    await writeFile(
+      join(project.path, config),
+      JSON.stringify({
+        compilerOptions: {
+          target: "es2023",
+          module: resolution === "bundler" ? "esnext" : "nodenext",
+          moduleResolution: resolution,
+          moduleDetection: "force",
+          types: ["node"],
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          skipLibCheck: true,
+          outDir: `out/${typescript}/${resolution}`,
+        },
+        files: ["app.ts", "mistakes.ts"],
+      }),
+    );
+    const tsc = `node_modules/${typescript}/bin/tsc`;
+    await project.run(process.execPath, [tsc, "-p", config]);
+  });
+});
+
+test("what was compiled runs under Node", async () => {
+  const output = await project.run(process.execPath, ["out/typescript/nodenext/app.js"]);
+  expect(JSON.parse(output)).toEqual({
+    memory: 6,
+    file: 6,
+    missing: "RUN_NOT_FOUND",
+    own: { runs: 1, pending: [], findings: [] },
+    prefixed: "app_workflow_runs",
+  });
+});
+
+/** What the package asks for when one of its entries is imported, and what native code that loads. */
+async function lookAtImportOf(entry: string) {
+  const output = await project.run(process.execPath, ["look.mjs", entry]);
+  const loaded = JSON.parse(output) as { modules: string[]; nativeModules: string[] };
+  return {
+    ...loaded,
+    bareModules: loaded.modules.filter((url) => !url.includes("/node_modules/gorkflow/dist/")),
+  };
+}
+
+describe("an edge runtime finds all it needs: no native module and none of Node's is loaded by", () => {
+  test.each(["gorkflow", "gorkflow/schema"])("%s", async (entry) => {
+    const { bareModules, nativeModules } = await lookAtImportOf(entry);
+    expect(nativeModules).toEqual([]);
+    expect(bareModules).not.toEqual([]);
+    expect(bareModules.filter((url) => /^node:|\/node_modules\/libsql\//.test(url))).toEqual([]);
+  });
+
+  test("but by gorkflow/client, which is how we know that it would be seen", async () => {
+    const { bareModules, nativeModules } = await lookAtImportOf("gorkflow/client");
+    expect(nativeModules).not.toEqual([]);
+    expect(bareModules).toContain("node:fs");
+  });
+});
+
+test("every entry but the suite, which needs vitest, loads in a project that has only the peers", async () => {
+  const { exports } = JSON.parse(
+    await readFile(join(project.installed, "package.json"), "utf8"),
+  ) as { exports: Record<string, unknown> };
+  const entries = Object.keys(exports)
+    .filter((entry) => !["./testing", "./package.json"].includes(entry))
+    .map((entry) => entry.replace(/^\./, "gorkflow"));
+  expect(entries).toContain("gorkflow/schema");
+  await project.run(process.execPath, [
+    "--input-type=module",
+    "--eval",
+    entries.map((entry) => `await import("${entry}");`).join("\n"),
+  ]);
+});

@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { temporaryFolder, type TemporaryFolder } from "../../support/temporary.ts";
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "../../..");
+
+interface PackageFile {
+  readonly dependencies: Record<string, string>;
+  readonly devDependencies: Record<string, string>;
+  readonly exports: Record<string, unknown>;
+}
+
+/** A project with nothing but the packed package, its peers and TypeScript. */
+export interface PackedProject {
+  readonly path: string;
+  readonly tarball: string;
+  /** The package as it is installed. */
+  readonly installed: string;
+  readonly packageFile: PackageFile;
+  /** Ends the test with the program's output when it fails. */
+  run(program: string, args: readonly string[]): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** Builds and packs the package aside, so that nobody who works in `dist` is disturbed, and installs it. */
+export async function makePackedProject(): Promise<PackedProject> {
+  const folder = await temporaryFolder();
+  const packageFile = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as PackageFile;
+  const tarball = await pack(folder);
+  const path = join(folder.path, "project");
+  await mkdir(path);
+  await writeFile(
+    join(path, "package.json"),
+    JSON.stringify({ name: "project", version: "1.0.0", private: true, type: "module" }),
+  );
+  const installedVersion = async (name: string) => {
+    const text = await readFile(join(root, "node_modules", name, "package.json"), "utf8");
+    return `${name}@${(JSON.parse(text) as { version: string }).version}`;
+  };
+  const packages = await Promise.all(
+    ["@libsql/client", "drizzle-orm", "zod", "typescript", "@types/node"].map(installedVersion),
+  );
+  await run(
+    "npm",
+    [
+      "install",
+      "--prefer-offline",
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      tarball,
+      ...packages,
+      "typescript-5@npm:typescript@5.9.3",
+    ],
+    { cwd: path },
+  );
+  return {
+    path,
+    tarball,
+    installed: join(path, "node_modules/gorkflow"),
+    packageFile,
+    async run(program, args) {
+      try {
+        const { stdout } = await run(program, args, { cwd: path });
+        return stdout;
+      } catch (error) {
+        const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+        throw new Error(`${program} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error });
+      }
+    },
+    remove: () => folder.remove(),
+  };
+}
+
+async function pack(folder: TemporaryFolder): Promise<string> {
+  const source = join(folder.path, "package");
+  await mkdir(source);
+  for (const name of ["package.json", "README.md", "LICENSE", "drizzle"]) {
+    await cp(join(root, name), join(source, name), { recursive: true });
+  }
+  await run(
+    process.execPath,
+    [
+      "node_modules/typescript/bin/tsc",
+      "-p",
+      "tsconfig.build.json",
+      "--outDir",
+      join(source, "dist"),
+    ],
+    { cwd: root },
+  );
+  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder.path], {
+    cwd: source,
+  });
+  const tarball = (await readdir(folder.path)).find((name) => name.endsWith(".tgz"));
+  if (tarball === undefined) throw new Error("npm pack made no tarball");
+  return join(folder.path, tarball);
+}
