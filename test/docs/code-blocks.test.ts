@@ -1,88 +1,114 @@
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import { startVitest } from "vitest/node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  makePageFolder,
+  runBlock,
+  runSuite,
+  typecheck,
+  type PageFolder,
+} from "./support/block-runs.ts";
+import { readBlocks, readPages, type CodeBlock } from "./support/code-blocks.ts";
 
-const root = join(import.meta.dirname, "../..");
-const execute = promisify(execFile);
-
-interface CodeBlock {
-  readonly name: string;
-  /** What the block is, after its language: `run` for a program, `conformance` for a test. */
-  readonly purpose: string;
-  readonly code: string;
-}
-
-async function readBlocks(file: string): Promise<CodeBlock[]> {
-  const text = await readFile(join(root, file), "utf8");
-  return [...text.matchAll(/^```ts ?(\w*)\n([^]*?)^```$/gm)].map(
-    ([, purpose = "", code = ""], index) => ({
-      name: `${file}-${index + 1}`,
-      purpose,
-      code,
-    }),
-  );
-}
-
-const blocks = await readBlocks("README.md");
-
-/** Inside the project, so that its packages are found. */
-let folder: string;
-beforeAll(async () => {
-  await mkdir(join(root, "test/docs/.blocks"), { recursive: true });
-  folder = await mkdtemp(join(root, "test/docs/.blocks/run-"));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const pages = await readPages();
+const blocks = pages.flatMap((page) => page.blocks);
 
 test("every block of TypeScript says how it is executed", () => {
-  expect(blocks.length).toBeGreaterThan(0);
-  for (const { purpose } of blocks) expect(["run", "conformance"]).toContain(purpose);
+  const purposes = blocks.flatMap(({ language, purpose }) => (language === "ts" ? [purpose] : []));
+  expect(new Set(purposes)).toEqual(new Set(["run", "conformance"]));
 });
 
-describe("runs", () => {
-  test.each(blocks.filter(({ purpose }) => purpose === "run"))("$name", async ({ name, code }) => {
-    const path = join(folder, `${name}.ts`);
-    await writeFile(path, code);
-    const tsx = join(root, "node_modules/.bin/tsx");
-    const { stderr } = await execute(tsx, ["--tsconfig", join(root, "tsconfig.json"), path], {
-      cwd: folder,
-    });
-    expect(stderr).toBe("");
+test("every block with the command `gorkflow` is executed", () => {
+  const shown = blocks.filter(
+    ({ purpose, code }) => purpose !== "run" && /^(npx )?gorkflow /m.test(code),
+  );
+  expect(shown.map(({ name }) => name)).toEqual([]);
+});
+
+const executed = pages.filter((page) => page.blocks.some(({ purpose }) => purpose !== ""));
+describe.each(executed)("$file", (page) => {
+  let folder: PageFolder;
+  beforeAll(async () => {
+    folder = await makePageFolder(page);
   });
+  afterAll(() => folder.remove());
+
+  const ofPurpose = (purpose: string) => page.blocks.filter((block) => block.purpose === purpose);
+
+  test.each(ofPurpose("run"))("$name runs", async (block) => {
+    const { stderr } = await runBlock(block, folder);
+    // Commands show there how far they are.
+    if (block.language !== "sh") expect(stderr).toBe("");
+  });
+
+  test.each(ofPurpose("conformance"))("$name passes", async (block) => {
+    const outcomes = await runSuite(block, folder);
+    expect(outcomes.length).toBeGreaterThan(100);
+    expect(new Set(outcomes)).toEqual(new Set(["passed"]));
+  });
+});
+
+/** A page that nobody wrote, in a folder of its own. */
+async function withPage<Result>(
+  text: string,
+  use: (blocks: readonly CodeBlock[], folder: PageFolder) => Promise<Result>,
+): Promise<Result> {
+  const page = { file: "planted.md", blocks: readBlocks("planted.md", text) };
+  const folder = await makePageFolder(page);
+  try {
+    return await use(page.blocks, folder);
+  } finally {
+    await folder.remove();
+  }
+}
+
+test("every block of TypeScript compiles", async () => {
+  const typescript = blocks.filter(({ language }) => language === "ts");
+  const complaints = await withPage("", (_, folder) => typecheck(typescript, folder));
+  expect(complaints).toEqual([]);
 });
 
 test("the quickstart prints what it has calculated", async () => {
-  const [quickstart] = blocks;
-  const path = join(folder, "quickstart.ts");
-  await writeFile(path, quickstart?.code ?? "");
-  const tsx = join(root, "node_modules/.bin/tsx");
-  const { stdout } = await execute(tsx, ["--tsconfig", join(root, "tsconfig.json"), path], {
-    cwd: await mkdtemp(join(folder, "quickstart-")),
-  });
+  const [quickstart] = pages[0]?.blocks.filter(({ purpose }) => purpose === "run") ?? [];
+  const { stdout } = await withPage("", (_, folder) => runBlock(quickstart as CodeBlock, folder));
   expect(stdout).toContain("COMPLETED the sum is 3");
   expect(stdout).toContain("step: 'announce'");
 });
 
-describe("passes", () => {
-  test.each(blocks.filter(({ purpose }) => purpose === "conformance"))(
-    "$name",
-    async ({ name, code }) => {
-      await writeFile(join(folder, `${name}.suite.ts`), code);
-      const vitest = await startVitest("test", [], {
-        root: folder,
-        config: join(root, "vitest.config.ts"),
-        include: [`${name}.suite.ts`],
-        watch: false,
-        reporters: [{}],
-      });
-      const results = vitest.state
-        .getTestModules()
-        .flatMap((module) => [...module.children.allTests()].map((each) => each.result().state));
-      await vitest.close();
-      expect(results.length).toBeGreaterThan(100);
-      expect(new Set(results)).toEqual(new Set(["passed"]));
-    },
-  );
+describe("it would be seen when a block", () => {
+  test.each([
+    ["throws", "```ts run\nthrow new Error('planted');\n```\n"],
+    [
+      "imports what there is not",
+      '```ts run\nimport { absent } from "gorkflow";\nabsent();\n```\n',
+    ],
+    ["has a command that fails before its last one", "```sh run\nfalse\ntrue\n```\n"],
+    ["has a pipe that fails", "```sh run\nfalse | true\n```\n"],
+    ["has a command that is not there", "```sh run\ngorkflow-absent --help\n```\n"],
+  ])("%s", async (_, text) => {
+    await withPage(text, async ([block], folder) => {
+      await expect(runBlock(block as CodeBlock, folder)).rejects.toThrow(/Command failed/);
+    });
+  });
+
+  test("does not compile", async () => {
+    const text = "Words.\n\n```ts run\nexport const n: number = 'planted';\n```\n";
+    const complaints = await withPage(text, typecheck);
+    expect(complaints).toEqual([expect.stringMatching(/planted-md-3\.ts\(1,14\): error TS2322/)]);
+  });
+});
+
+test("the blocks of a page find what the ones before them left, and a server where they name one", async () => {
+  const text = [
+    "```sh run\necho from the first > note.txt\n```\n",
+    '```ts run\nimport { readFileSync } from "node:fs";\n',
+    'import { openStore } from "gorkflow";\n',
+    'const store = await openStore("libsql://my-db.turso.io?authToken=secret");\n',
+    'await store.createRun({ workflowId: "w" });\n',
+    'console.log(readFileSync("note.txt", "utf8"), (await store.countRuns()).PENDING);\n',
+    "await store.close();\n```\n",
+  ].join("");
+  const outputs = await withPage(text, async ([first, second], folder) => [
+    await runBlock(first as CodeBlock, folder),
+    await runBlock(second as CodeBlock, folder),
+  ]);
+  expect(outputs[1]).toEqual({ stdout: "from the first\n 1\n", stderr: "" });
 });
