@@ -11,18 +11,21 @@ export { MemoryStore } from "./stores/memory/memory-store.ts";
 export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 
 // The contract, for those who write a store of their own.
-export type { RunBundle } from "./model/bundles.ts";
+export type { BundleInput, RunBundle } from "./model/bundles.ts";
 export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";
 export type { LeaseExtension, LeaseHolder, RunClaim } from "./model/leases.ts";
 export type { PrunePolicy, PruneProgress, PruneReport } from "./model/retention.ts";
 export type { RunFilter, RunQuery } from "./model/run-queries.ts";
 export type {
+  NewStepAttempt,
   NewStepExecution,
   NewWorkflowRun,
+  StepAttempt,
   StepExecution,
   WorkflowRun,
   WorkflowRunSummary,
 } from "./schema/rows.ts";
+export type { AttemptStore } from "./store/attempts.ts";
 export type { BatchOptions, BatchStore, BatchWriter } from "./store/batches.ts";
 export type {
   BundlePage,

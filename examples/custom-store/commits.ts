@@ -1,5 +1,6 @@
 import type { RunBundle } from "gorkflow";
 import {
+  stepAttemptSchema,
   stepExecutionSchema,
   stepOutputSchema,
   workflowRunSchema,
@@ -18,6 +19,7 @@ export function encodeCommit(commit: Commit): string {
       bundle && {
         run: encodeTimes(bundle.run),
         steps: bundle.steps.map(encodeTimes),
+        attempts: bundle.attempts.map(encodeTimes),
         outputs: bundle.outputs.map(encodeTimes),
         state: bundle.state.map(encodeTimes),
       },
@@ -34,6 +36,7 @@ const rowSchema = z.record(z.string(), z.unknown());
 const bundleSchema = z.object({
   run: rowSchema.transform(decodeTimes).pipe(workflowRunSchema),
   steps: z.array(rowSchema.transform(decodeTimes).pipe(stepExecutionSchema)),
+  attempts: z.array(rowSchema.transform(decodeTimes).pipe(stepAttemptSchema)),
   outputs: z.array(rowSchema.transform(decodeTimes).pipe(stepOutputSchema)),
   state: z.array(rowSchema.transform(decodeTimes).pipe(workflowStateSchema)),
 });

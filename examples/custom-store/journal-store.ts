@@ -32,6 +32,7 @@ const runWrites = [
   "deleteRun",
   "createStepExecution",
   "updateStepExecution",
+  "saveStepAttempt",
   "saveStepOutput",
   "saveState",
   "deleteState",

@@ -26,5 +26,20 @@ export const compiledMigrations: readonly CompiledMigration[] = [
       "CREATE INDEX `workflow_runs_completed_at_idx` ON `workflow_runs` (`completed_at`) WHERE completed_at is not null;",
       "CREATE TABLE `workflow_state` (\n\t`run_id` text NOT NULL,\n\t`key` text NOT NULL,\n\t`value` text NOT NULL,\n\t`revision` integer DEFAULT 1 NOT NULL,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`run_id`, `key`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade\n);"
     ]
+  },
+  {
+    "tag": "0001_durable-engine",
+    "when": 1795613580768,
+    "hash": "4b3efa91e0f89a13fec48a36e2d90e6d41354454084e437da70064463263b3f9",
+    "statements": [
+      "CREATE TABLE `step_attempts` (\n\t`run_id` text NOT NULL,\n\t`step_id` text NOT NULL,\n\t`attempt` integer NOT NULL,\n\t`status` text NOT NULL,\n\t`error` text,\n\t`worker_id` text,\n\t`started_at` integer,\n\t`completed_at` integer,\n\tPRIMARY KEY(`run_id`, `step_id`, `attempt`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade\n);",
+      "ALTER TABLE `step_executions` ADD `attempt_offset` integer DEFAULT 0 NOT NULL;",
+      "ALTER TABLE `step_executions` ADD `sleep_count` integer DEFAULT 0 NOT NULL;",
+      "ALTER TABLE `step_executions` ADD `wake_at` integer;",
+      "ALTER TABLE `workflow_runs` ADD `wake_at` integer;",
+      "ALTER TABLE `workflow_runs` ADD `deadline_at` integer;",
+      "CREATE INDEX `workflow_runs_ready_idx` ON `workflow_runs` (`workflow_id`,`wake_at`,`created_at`,`run_id`) WHERE status = 'PENDING';",
+      "CREATE INDEX `workflow_runs_wake_idx` ON `workflow_runs` (`wake_at`,`created_at`,`run_id`) WHERE wake_at is not null;"
+    ]
   }
 ];

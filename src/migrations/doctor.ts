@@ -248,7 +248,12 @@ async function checkMigrationsTable(target: MigrationTarget): Promise<DoctorFind
 async function findOrphans(query: RunQuery, tables: WorkflowTables): Promise<DoctorFinding[]> {
   const runs = getTableName(tables.workflowRuns);
   const findings: DoctorFinding[] = [];
-  for (const table of [tables.stepExecutions, tables.stepOutputs, tables.workflowState]) {
+  for (const table of [
+    tables.stepExecutions,
+    tables.stepAttempts,
+    tables.stepOutputs,
+    tables.workflowState,
+  ]) {
     const name = getTableName(table);
     const [row] = await query(
       `select count(*) from "${name}" where run_id not in (select run_id from "${runs}")`,

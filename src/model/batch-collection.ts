@@ -7,6 +7,7 @@ const batchedWrites = [
   "deleteRun",
   "createStepExecution",
   "updateStepExecution",
+  "saveStepAttempt",
   "saveStepOutput",
   "saveState",
   "deleteState",

@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { InvalidArgumentError } from "../errors.ts";
-import type { StepExecution, StepOutput, WorkflowRun, WorkflowState } from "../schema/rows.ts";
+import type {
+  StepAttempt,
+  StepExecution,
+  StepOutput,
+  WorkflowRun,
+  WorkflowState,
+} from "../schema/rows.ts";
 import {
+  stepAttemptSchema,
   stepExecutionSchema,
   stepOutputSchema,
   workflowRunSchema,
@@ -15,6 +22,8 @@ export interface RunBundle {
   readonly run: WorkflowRun;
   /** By `executionIndex`, then `stepId`. */
   readonly steps: readonly StepExecution[];
+  /** By `stepId`, then `attempt`. */
+  readonly attempts: readonly StepAttempt[];
   /** By `stepId`. */
   readonly outputs: readonly StepOutput[];
   /** By `key`. */
@@ -29,9 +38,45 @@ export function compareSteps(
   return a.executionIndex - b.executionIndex || compareText(a.stepId, b.stepId);
 }
 
+/** The order of a run's attempts: by the UTF-8 bytes of `stepId`, then `attempt`. */
+export function compareAttempts(
+  a: Pick<StepAttempt, "stepId" | "attempt">,
+  b: Pick<StepAttempt, "stepId" | "attempt">,
+): number {
+  return compareText(a.stepId, b.stepId) || a.attempt - b.attempt;
+}
+
+/**
+ * A bundle as it comes in. What the first version of the schema did not have may be left out: exports that were
+ * made with it can be imported.
+ */
+export type BundleInput = Omit<RunBundle, "run" | "steps" | "attempts"> & {
+  readonly run: Defaulted<WorkflowRun, keyof typeof laterRunColumns>;
+  readonly steps: readonly Defaulted<StepExecution, keyof typeof laterStepColumns>[];
+  readonly attempts?: readonly StepAttempt[] | undefined;
+};
+
+type Defaulted<Row, Column extends keyof Row> = Omit<Row, Column> & {
+  readonly [Name in Column]?: Row[Name] | undefined;
+};
+
+const { shape: run } = workflowRunSchema;
+const laterRunColumns = {
+  wakeAt: run.wakeAt.default(null),
+  deadlineAt: run.deadlineAt.default(null),
+};
+
+const { shape: step } = stepExecutionSchema;
+const laterStepColumns = {
+  attemptOffset: step.attemptOffset.default(0),
+  sleepCount: step.sleepCount.default(0),
+  wakeAt: step.wakeAt.default(null),
+};
+
 const bundleSchema = z.strictObject({
-  run: workflowRunSchema,
-  steps: z.array(stepExecutionSchema),
+  run: workflowRunSchema.extend(laterRunColumns),
+  steps: z.array(stepExecutionSchema.extend(laterStepColumns)),
+  attempts: z.array(stepAttemptSchema).default([]),
   outputs: z.array(stepOutputSchema),
   state: z.array(workflowStateSchema),
 });
@@ -43,20 +88,37 @@ const bundleSchema = z.strictObject({
  */
 function parseBundle(bundle: unknown, argument: string): RunBundle {
   const parsed = parseArgument(bundleSchema, bundle, argument);
-  for (const list of ["steps", "outputs", "state"] as const) {
-    const seen = new Set<string>();
-    for (const [index, row] of parsed[list].entries()) {
-      const key = "stepId" in row ? row.stepId : row.key;
-      if (row.runId !== parsed.run.runId || seen.has(key)) {
-        throw new InvalidArgumentError({
-          argument: `${argument}.${list}[${index}]`,
-          reason: row.runId === parsed.run.runId ? "is there twice" : "belongs to another run",
-        });
-      }
-      seen.add(key);
-    }
-  }
+  const { runId } = parsed.run;
+  checkRows(runId, parsed.steps, `${argument}.steps`, ({ stepId }) => stepId);
+  checkRows(runId, parsed.attempts, `${argument}.attempts`, attemptKey);
+  checkRows(runId, parsed.outputs, `${argument}.outputs`, ({ stepId }) => stepId);
+  checkRows(runId, parsed.state, `${argument}.state`, ({ key }) => key);
   return parsed;
+}
+
+/** Passes when all rows are of the run, and none is there twice. */
+function checkRows<Row extends { readonly runId: string }>(
+  runId: string,
+  rows: readonly Row[],
+  argument: string,
+  keyOf: (row: Row) => string,
+): void {
+  const seen = new Set<string>();
+  for (const [index, row] of rows.entries()) {
+    const key = keyOf(row);
+    if (row.runId !== runId || seen.has(key)) {
+      throw new InvalidArgumentError({
+        argument: `${argument}[${index}]`,
+        reason: row.runId === runId ? "is there twice" : "belongs to another run",
+      });
+    }
+    seen.add(key);
+  }
+}
+
+/** What tells an attempt from the others of its run: no step id has a NUL. */
+export function attemptKey({ stepId, attempt }: Pick<StepAttempt, "stepId" | "attempt">): string {
+  return `${stepId}\0${attempt}`;
 }
 
 /** @throws {InvalidArgumentError} unless `bundles` is an array of whole bundles. */

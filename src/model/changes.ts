@@ -42,7 +42,8 @@ export interface RowUpdate<Row> {
  * The update that `changes` ask of a run at the time `now`; the revision, which every update bumps, apart.
  *
  * The first RUNNING sets `startedAt`, a final status `completedAt`, unless the caller gives them. PENDING gives
- * the lease up; a final status ends it but keeps the worker, so that its fence goes on naming the last holder.
+ * the lease up; a final status ends it but keeps the worker, so that its fence goes on naming the last holder. A run
+ * that has ended waits for nothing.
  *
  * @throws {InvalidArgumentError} that names the field.
  */
@@ -57,6 +58,7 @@ export function planRunUpdate(changes: unknown, now: Date): RowUpdate<WorkflowRu
   if (set.status !== undefined && isFinalRunStatus(set.status)) {
     if (set.completedAt === undefined) set.completedAt = now;
     set.leaseExpiresAt = null;
+    set.wakeAt ??= null;
   }
   return { set, setOnce, computeDuration: false };
 }
@@ -86,7 +88,10 @@ export function durationBetween(startedAt: Date | null, completedAt: Date | null
   return Math.max(0, completedAt.getTime() - startedAt.getTime());
 }
 
-/** What `reopenRun` sets. `startedAt` stays: it is that of the first RUNNING. */
+/**
+ * What `reopenRun` sets. `startedAt` stays: it is that of the first RUNNING. A deadline goes: it may be why the run
+ * has failed, and would fail it again.
+ */
 export function planReopen(now: Date): Partial<WorkflowRun> {
   return {
     status: "PENDING",
@@ -94,6 +99,8 @@ export function planReopen(now: Date): Partial<WorkflowRun> {
     completedAt: null,
     workerId: null,
     leaseExpiresAt: null,
+    wakeAt: null,
+    deadlineAt: null,
     updatedAt: now,
   };
 }

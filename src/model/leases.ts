@@ -3,6 +3,7 @@ import { LeaseLostError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
+import { comparePositions } from "./cursors.ts";
 import { limitSchema, operationShape } from "./arguments.ts";
 
 /** A worker's wish for runs to work on. */
@@ -61,13 +62,30 @@ export function leaseExpiry(now: Date, leaseMs: number): Date {
 
 type LeaseState = Pick<WorkflowRun, "runId" | "status" | "workerId" | "leaseExpiresAt">;
 
-/** True for PENDING, and for RUNNING whose lease ran out. RUNNING without a lease is somebody's own affair. */
+/**
+ * True for PENDING, unless it is to wait for a later time, and for RUNNING whose lease ran out. RUNNING without a
+ * lease is somebody's own affair.
+ */
 export function isClaimable(
-  run: Pick<LeaseState, "status" | "leaseExpiresAt">,
+  run: Pick<WorkflowRun, "status" | "leaseExpiresAt" | "wakeAt">,
   now: Date,
 ): boolean {
-  if (run.status === "PENDING") return true;
+  if (run.status === "PENDING") return run.wakeAt === null || run.wakeAt <= now;
   return run.status === "RUNNING" && run.leaseExpiresAt !== null && run.leaseExpiresAt <= now;
+}
+
+/**
+ * Negative when `a` is claimed before `b`: by the time since when they could be, which is `createdAt`, or `wakeAt` of
+ * a run that was to wait; ties by `createdAt`, then the UTF-8 bytes of `runId`.
+ */
+export function compareClaims(a: ClaimPosition, b: ClaimPosition): number {
+  return claimableSince(a).getTime() - claimableSince(b).getTime() || comparePositions(a, b);
+}
+
+type ClaimPosition = Pick<WorkflowRun, "runId" | "createdAt" | "wakeAt">;
+
+function claimableSince({ createdAt, wakeAt }: ClaimPosition): Date {
+  return wakeAt ?? createdAt;
 }
 
 /**

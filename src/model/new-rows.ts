@@ -1,11 +1,17 @@
 import { v7 as uuidv7 } from "uuid";
 import type {
+  NewStepAttempt,
   NewStepExecution,
   NewWorkflowRun,
+  StepAttempt,
   StepExecution,
   WorkflowRun,
 } from "../schema/rows.ts";
-import { newStepExecutionSchema, newWorkflowRunSchema } from "../schema/zod.ts";
+import {
+  newStepAttemptSchema,
+  newStepExecutionSchema,
+  newWorkflowRunSchema,
+} from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
 
 /**
@@ -30,6 +36,8 @@ export function completeNewRun(newRun: Readonly<NewWorkflowRun>, now: Date): Wor
     idempotencyKey: given.idempotencyKey ?? null,
     workerId: given.workerId ?? null,
     leaseExpiresAt: given.leaseExpiresAt ?? null,
+    wakeAt: given.wakeAt ?? null,
+    deadlineAt: given.deadlineAt ?? null,
     attempt: given.attempt ?? 0,
     revision: given.revision ?? 1,
     createdAt: given.createdAt ?? now,
@@ -52,6 +60,9 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
     executionIndex: given.executionIndex ?? 0,
     status: given.status ?? "PENDING",
     attempt: given.attempt ?? 0,
+    attemptOffset: given.attemptOffset ?? 0,
+    sleepCount: given.sleepCount ?? 0,
+    wakeAt: given.wakeAt ?? null,
     input: given.input ?? null,
     error: given.error ?? null,
     durationMs: given.durationMs ?? null,
@@ -59,5 +70,24 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
     startedAt: given.startedAt ?? null,
     completedAt: given.completedAt ?? null,
     updatedAt: given.updatedAt ?? now,
+  };
+}
+
+/**
+ * The whole row of an attempt.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function completeNewAttempt(newAttempt: Readonly<NewStepAttempt>): StepAttempt {
+  const given = parseArgument(newStepAttemptSchema, newAttempt, "attempt");
+  return {
+    runId: given.runId,
+    stepId: given.stepId,
+    attempt: given.attempt,
+    status: given.status,
+    error: given.error ?? null,
+    workerId: given.workerId ?? null,
+    startedAt: given.startedAt ?? null,
+    completedAt: given.completedAt ?? null,
   };
 }

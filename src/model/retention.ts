@@ -34,6 +34,7 @@ export interface PruneReport {
   readonly dryRun: boolean;
   readonly deletedRuns: number;
   readonly deletedStepExecutions: number;
+  readonly deletedStepAttempts: number;
   readonly deletedStepOutputs: number;
   readonly deletedState: number;
   /** Rows without their run, left by somebody who deleted with foreign keys off. Removed, too. */

@@ -1,16 +1,19 @@
 export type { RunStatus, StepStatus } from "../statuses.ts";
 export { runStatuses, stepStatuses } from "../statuses.ts";
 export {
+  stepAttemptsRelations,
   stepExecutionsRelations,
   stepOutputsRelations,
   workflowRunsRelations,
   workflowStateRelations,
 } from "./relations.ts";
 export type {
+  NewStepAttempt,
   NewStepExecution,
   NewStepOutput,
   NewWorkflowRun,
   NewWorkflowState,
+  StepAttempt,
   StepExecution,
   StepOutput,
   WorkflowRun,
@@ -20,6 +23,7 @@ export type {
 export { schema } from "./schema.ts";
 export {
   createWorkflowTables,
+  stepAttempts,
   stepExecutions,
   stepOutputs,
   workflowRuns,
@@ -28,11 +32,13 @@ export {
 export type { WorkflowTables } from "./tables.ts";
 export type { Tags } from "./workflow-runs.ts";
 export {
+  newStepAttemptSchema,
   newStepExecutionSchema,
   newStepOutputSchema,
   newWorkflowRunSchema,
   newWorkflowStateSchema,
   runStatusSchema,
+  stepAttemptSchema,
   stepExecutionChangesSchema,
   stepExecutionSchema,
   stepOutputSchema,

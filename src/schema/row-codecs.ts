@@ -1,5 +1,6 @@
 import { createRowCodec } from "./row-codec.ts";
 import {
+  stepAttempts,
   stepExecutions,
   stepOutputs,
   workflowRuns,
@@ -12,6 +13,7 @@ export function createRowCodecs(tables: WorkflowTables) {
   return {
     run: createRowCodec(tables.workflowRuns, ["runId"]),
     step: createRowCodec(tables.stepExecutions, ["runId", "stepId"]),
+    attempt: createRowCodec(tables.stepAttempts, ["runId", "stepId", "attempt"]),
     output: createRowCodec(tables.stepOutputs, ["runId", "stepId"]),
     state: createRowCodec(tables.workflowState, ["runId", "key"]),
   };
@@ -22,6 +24,7 @@ export type RowCodecs = ReturnType<typeof createRowCodecs>;
 export const rowCodecs = createRowCodecs({
   workflowRuns,
   stepExecutions,
+  stepAttempts,
   stepOutputs,
   workflowState,
 });

@@ -1,9 +1,17 @@
-import type { stepExecutions, stepOutputs, workflowRuns, workflowState } from "./tables.ts";
+import type {
+  stepAttempts,
+  stepExecutions,
+  stepOutputs,
+  workflowRuns,
+  workflowState,
+} from "./tables.ts";
 
 export type WorkflowRun = typeof workflowRuns.$inferSelect;
 export type NewWorkflowRun = typeof workflowRuns.$inferInsert;
 export type StepExecution = typeof stepExecutions.$inferSelect;
 export type NewStepExecution = typeof stepExecutions.$inferInsert;
+export type StepAttempt = typeof stepAttempts.$inferSelect;
+export type NewStepAttempt = typeof stepAttempts.$inferInsert;
 export type StepOutput = typeof stepOutputs.$inferSelect;
 export type NewStepOutput = typeof stepOutputs.$inferInsert;
 export type WorkflowState = typeof workflowState.$inferSelect;

@@ -39,6 +39,8 @@ export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
       idempotencyKey: text("idempotency_key"),
       workerId: text("worker_id"),
       leaseExpiresAt: time("lease_expires_at"),
+      wakeAt: time("wake_at"),
+      deadlineAt: time("deadline_at"),
       attempt: integer("attempt").notNull().default(0),
       revision: integer("revision").notNull().default(1),
       createdAt: time("created_at")
@@ -54,9 +56,9 @@ export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
       check(`${name}_progress_check`, sql.raw("progress between 0 and 1")),
       // listRuns without a filter, or by time; DELETE … WHERE created_at < …
       index(`${name}_created_at_idx`).on(run.createdAt, run.runId),
-      // listRuns by status; countRuns; claimRuns of PENDING
+      // listRuns by status; countRuns; claimRuns of any workflow
       index(`${name}_status_idx`).on(run.status, run.createdAt, run.runId),
-      // listRuns, countRuns and claimRuns by workflow, with or without a status
+      // listRuns and countRuns by workflow, with or without a status
       index(`${name}_workflow_idx`).on(run.workflowId, run.status, run.createdAt, run.runId),
       // listRuns by resource
       index(`${name}_resource_idx`)
@@ -70,6 +72,14 @@ export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
       index(`${name}_lease_idx`)
         .on(run.leaseExpiresAt)
         .where(sql.raw("lease_expires_at is not null")),
+      // claimRuns by workflow: those that do not wait by creation, those that do by when they wake
+      index(`${name}_ready_idx`)
+        .on(run.workflowId, run.wakeAt, run.createdAt, run.runId)
+        .where(sql.raw("status = 'PENDING'")),
+      // claimRuns of any workflow whose time has come
+      index(`${name}_wake_idx`)
+        .on(run.wakeAt, run.createdAt, run.runId)
+        .where(sql.raw("wake_at is not null")),
       // pruneRuns; reports over finished runs
       index(`${name}_completed_at_idx`)
         .on(run.completedAt)

@@ -58,6 +58,8 @@ const runShape = {
   idempotencyKey: idSchema.nullable(),
   workerId: idSchema.nullable(),
   leaseExpiresAt: time.nullable(),
+  wakeAt: time.nullable(),
+  deadlineAt: time.nullable(),
   attempt: count,
   revision: count,
   createdAt: time,
@@ -72,6 +74,9 @@ const stepShape = {
   executionIndex: count,
   status: stepStatusSchema,
   attempt: count,
+  attemptOffset: count,
+  sleepCount: count,
+  wakeAt: time.nullable(),
   input: json,
   error: json,
   durationMs: count.nullable(),
@@ -79,6 +84,17 @@ const stepShape = {
   startedAt: time.nullable(),
   completedAt: time.nullable(),
   updatedAt: time,
+};
+
+const attemptShape = {
+  runId: idSchema,
+  stepId: idSchema,
+  attempt: count,
+  status: stepStatusSchema,
+  error: json,
+  workerId: idSchema.nullable(),
+  startedAt: time.nullable(),
+  completedAt: time.nullable(),
 };
 
 const outputShape = {
@@ -100,6 +116,7 @@ const stateShape = {
 /** A row as it is read: every column. */
 export const workflowRunSchema = z.strictObject(runShape);
 export const stepExecutionSchema = z.strictObject(stepShape);
+export const stepAttemptSchema = z.strictObject(attemptShape);
 export const stepOutputSchema = z.strictObject(outputShape);
 export const workflowStateSchema = z.strictObject(stateShape);
 
@@ -108,6 +125,9 @@ export const newWorkflowRunSchema = workflowRunSchema.partial().required({ workf
 export const newStepExecutionSchema = stepExecutionSchema
   .partial()
   .required({ runId: true, stepId: true });
+export const newStepAttemptSchema = stepAttemptSchema
+  .partial()
+  .required({ runId: true, stepId: true, attempt: true, status: true });
 export const newStepOutputSchema = stepOutputSchema.partial({ createdAt: true, updatedAt: true });
 export const newWorkflowStateSchema = workflowStateSchema.partial({
   revision: true,

@@ -1,5 +1,5 @@
 import type { RunChanges, StepExecutionChanges } from "../model/changes.ts";
-import type { NewStepExecution, NewWorkflowRun } from "../schema/rows.ts";
+import type { NewStepAttempt, NewStepExecution, NewWorkflowRun } from "../schema/rows.ts";
 import type { OperationOptions } from "./options.ts";
 
 /** The writes of one batch. Each is checked as the operation of the same name, after those before it. */
@@ -19,6 +19,10 @@ export interface BatchWriter {
     runId: string,
     stepId: string,
     changes: StepExecutionChanges,
+    options?: { readonly workerId?: string | undefined },
+  ): void;
+  saveStepAttempt(
+    attempt: Readonly<NewStepAttempt>,
     options?: { readonly workerId?: string | undefined },
   ): void;
   saveStepOutput(

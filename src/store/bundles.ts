@@ -1,5 +1,5 @@
 import type { CorruptRowError } from "../errors.ts";
-import type { RunBundle } from "../model/bundles.ts";
+import type { BundleInput, RunBundle } from "../model/bundles.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { OperationOptions } from "./options.ts";
 
@@ -36,13 +36,14 @@ export interface BundleStore {
 
   /**
    * Stores whole runs as they are, revisions and times included; each run entirely or not at all, in order.
+   * Bundles that an older version has read may lack what it did not have.
    *
    * @throws {RunAlreadyExistsError} with `fail` at the first run that is there; earlier ones stay written. Also
    *   where another run holds the same idempotency key and `onConflict` is not `skip`.
    * @throws {InvalidArgumentError} {InvalidValueError} before anything is written.
    */
   writeBundles(
-    bundles: readonly RunBundle[],
+    bundles: readonly BundleInput[],
     options: WriteBundlesOptions,
   ): Promise<WriteBundlesReport>;
 }

@@ -6,6 +6,7 @@ export interface StoreStats {
   readonly rows: {
     readonly workflowRuns: number;
     readonly stepExecutions: number;
+    readonly stepAttempts: number;
     readonly stepOutputs: number;
     readonly workflowState: number;
   };

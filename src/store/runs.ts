@@ -46,7 +46,8 @@ export interface RunStore {
   ): Promise<WorkflowRunSummary>;
 
   /**
-   * Makes a FAILED or CANCELLED run PENDING again: error, completion and lease are cleared, the rest stays.
+   * Makes a FAILED or CANCELLED run PENDING again: error, completion, lease, `wakeAt` and
+   * `deadlineAt` are cleared, the rest stays.
    *
    * @throws {RunNotFoundError} {RunTransitionError}
    */

@@ -1,3 +1,4 @@
+import type { AttemptStore } from "./attempts.ts";
 import type { BatchStore } from "./batches.ts";
 import type { BundleStore } from "./bundles.ts";
 import type { LeaseStore } from "./leases.ts";
@@ -22,6 +23,7 @@ export interface WorkflowStore
   extends
     RunStore,
     StepStore,
+    AttemptStore,
     OutputStore,
     StateStore,
     LeaseStore,

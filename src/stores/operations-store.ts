@@ -1,3 +1,4 @@
+import type { AttemptStore } from "../store/attempts.ts";
 import type { BatchStore } from "../store/batches.ts";
 import type { BundleStore } from "../store/bundles.ts";
 import type { LeaseStore } from "../store/leases.ts";
@@ -25,6 +26,8 @@ export class OperationsStore implements WorkflowStore {
   readonly getStepExecution: StepStore["getStepExecution"];
   readonly updateStepExecution: StepStore["updateStepExecution"];
   readonly listStepExecutions: StepStore["listStepExecutions"];
+  readonly saveStepAttempt: AttemptStore["saveStepAttempt"];
+  readonly listStepAttempts: AttemptStore["listStepAttempts"];
   readonly saveStepOutput: OutputStore["saveStepOutput"];
   readonly loadStepOutput: OutputStore["loadStepOutput"];
   readonly saveState: StateStore["saveState"];
@@ -54,6 +57,8 @@ export class OperationsStore implements WorkflowStore {
     this.getStepExecution = operations.getStepExecution;
     this.updateStepExecution = operations.updateStepExecution;
     this.listStepExecutions = operations.listStepExecutions;
+    this.saveStepAttempt = operations.saveStepAttempt;
+    this.listStepAttempts = operations.listStepAttempts;
     this.saveStepOutput = operations.saveStepOutput;
     this.loadStepOutput = operations.loadStepOutput;
     this.saveState = operations.saveState;

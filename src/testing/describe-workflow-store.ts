@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeArguments } from "./conformance/arguments.ts";
+import { describeAttempts } from "./conformance/attempts.ts";
 import { describeBatches } from "./conformance/batches.ts";
 import { describeBundles } from "./conformance/bundles.ts";
 import { storeTest, type ConformanceOptions } from "./conformance/environment.ts";
@@ -24,6 +25,7 @@ export function describeWorkflowStore(options: ConformanceOptions): void {
     describeRuns(test);
     describeRunLists(test);
     describeSteps(test);
+    describeAttempts(test);
     describeOutputs(test);
     describeState(test);
     describeLeases(test);

@@ -85,6 +85,8 @@ const newRun = record({
   resourceId: sometimes(fc.constantFrom("x", "y")),
   idempotencyKey: sometimes(fc.constantFrom("i1", "i2")),
   createdAt: sometimes(rarely(time, fc.constant(new Date(NaN)))),
+  wakeAt: sometimes(rarely(fc.option(time), fc.constant(0))),
+  deadlineAt: sometimes(fc.option(time)),
 });
 const runChanges = record({
   status: sometimes(rarely(status, fc.constant("DONE"))),
@@ -96,6 +98,8 @@ const runChanges = record({
   startedAt: sometimes(fc.option(time)),
   completedAt: sometimes(fc.option(time)),
   workflowVersion: sometimes(fc.constantFrom("1", "2")),
+  wakeAt: sometimes(fc.option(time)),
+  deadlineAt: sometimes(fc.option(time)),
   revision: rarely(fc.constant(undefined), fc.constant(7)),
 });
 const newStep = record({
@@ -105,12 +109,25 @@ const newStep = record({
   status: sometimes(rarely(stepStatus, fc.constant("DONE"))),
   input: sometimes(json),
   attempt: sometimes(fc.integer({ min: 0, max: 3 })),
+  attemptOffset: sometimes(fc.integer({ min: 0, max: 3 })),
+});
+const newAttempt = record({
+  runId,
+  stepId: rarely(stepId, badId),
+  attempt: rarely(fc.integer({ min: 0, max: 3 }), fc.constantFrom<unknown>(-1, undefined)),
+  status: rarely(stepStatus, fc.constant("DONE")),
+  error: sometimes(json),
+  workerId: sometimes(fc.option(workerId)),
+  startedAt: sometimes(fc.option(time)),
+  completedAt: sometimes(fc.option(time)),
 });
 const stepChanges = record({
   status: sometimes(stepStatus),
   executionIndex: sometimes(fc.integer({ min: 0, max: 2 })),
   error: sometimes(json),
   attempt: sometimes(rarely(fc.integer({ min: 0, max: 3 }), fc.constant(-1))),
+  sleepCount: sometimes(fc.integer({ min: 0, max: 3 })),
+  wakeAt: sometimes(fc.option(time)),
   startedAt: sometimes(fc.option(time)),
   completedAt: sometimes(fc.option(time)),
 });
@@ -161,6 +178,7 @@ const writes: fc.Arbitrary<
       fc.constant("updateStepExecution" as const),
       fc.tuple(runId, stepId, stepChanges, sometimes(options)),
     ),
+    fc.tuple(fc.constant("saveStepAttempt" as const), fc.tuple(newAttempt, sometimes(options))),
     fc.tuple(
       fc.constant("saveStepOutput" as const),
       fc.tuple(runId, stepId, json, sometimes(options)),
@@ -214,6 +232,9 @@ const reads = fc.oneof(
   ),
   operation("listStepExecutions", fc.tuple(runId), (store, [run]: [string]) =>
     store.listStepExecutions(run),
+  ),
+  operation("listStepAttempts", fc.tuple(runId), (store, [run]: [string]) =>
+    store.listStepAttempts(run),
   ),
   operation("loadStepOutput", fc.tuple(runId, stepId), (store, [run, step]: [string, string]) =>
     store.loadStepOutput(run, step),
@@ -313,12 +334,13 @@ const maintenance = fc.oneof(
   ),
 );
 
-function renameRun({ run, steps, outputs, state }: RunBundle, id: string): RunBundle {
+function renameRun({ run, steps, attempts, outputs, state }: RunBundle, id: string): RunBundle {
   const rename = <Row extends { runId: string }>(row: Row): Row =>
     Object.assign(row, { runId: id });
   return {
     run: { ...rename(structuredClone(run)), idempotencyKey: null },
     steps: structuredClone(steps).map(rename),
+    attempts: structuredClone(attempts).map(rename),
     outputs: structuredClone(outputs).map(rename),
     state: structuredClone(state).map(rename),
   };

@@ -33,7 +33,7 @@ test("an empty database lacks every table", async () => {
   const empty = createClient(":memory:");
   expect(await doctor(empty)).toMatchObject({
     healthy: false,
-    findings: Array.from({ length: 4 }, () => ({ code: "TABLE_MISSING" })),
+    findings: Array.from({ length: 5 }, () => ({ code: "TABLE_MISSING" })),
   });
   empty.close();
 });
@@ -43,6 +43,7 @@ test("tables with a prefix are compared with theirs", async () => {
   expect((await doctor(client, { tables })).findings.map(({ table }) => table)).toEqual([
     "app_workflow_runs",
     "app_step_executions",
+    "app_step_attempts",
     "app_step_outputs",
     "app_workflow_state",
   ]);
@@ -133,7 +134,7 @@ describe("finds", () => {
   });
 
   test("migrations that are pending, and such of another version", async () => {
-    await client.execute(`update ${migrationsTable} set hash = 'other'`);
+    await client.execute(`update ${migrationsTable} set hash = 'other' where rowid = 1`);
     expect(await codes()).toEqual(["MIGRATIONS_PENDING", "MIGRATIONS_UNKNOWN"]);
   });
 });

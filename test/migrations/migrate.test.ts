@@ -109,7 +109,8 @@ describe.each([
     await Promise.all(processes.map(({ ended }) => ended));
     const answers = processes.map(({ messages }) => messages.at(-1));
     expect(answers.filter((answer) => answer?.error !== undefined)).toEqual([]);
-    expect(answers.flatMap((answer) => answer?.applied ?? [])).toEqual(tags);
+    // Each of them by one process, not all by the same.
+    expect(answers.flatMap((answer) => answer?.applied ?? []).toSorted()).toEqual(tags);
     expect(await count(`select count(*) from ${migrationsTable}`)).toBe(tags.length);
   });
 
@@ -170,7 +171,7 @@ describe.each([
 
   test("an applied migration that was edited since is refused", async () => {
     await migrate(client);
-    await client.execute(`update ${migrationsTable} set hash = 'edited'`);
+    await client.execute(`update ${migrationsTable} set hash = 'edited' where rowid = 1`);
     await expect(migrate(client)).rejects.toThrow(SchemaOutOfDateError);
   });
 

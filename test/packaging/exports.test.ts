@@ -43,6 +43,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
   ],
   "./schema": [
     "createWorkflowTables",
+    "newStepAttemptSchema",
     "newStepExecutionSchema",
     "newStepOutputSchema",
     "newWorkflowRunSchema",
@@ -50,6 +51,9 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "runStatusSchema",
     "runStatuses",
     "schema",
+    "stepAttemptSchema",
+    "stepAttempts",
+    "stepAttemptsRelations",
     "stepExecutionChangesSchema",
     "stepExecutionSchema",
     "stepExecutions",

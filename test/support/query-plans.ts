@@ -55,7 +55,13 @@ function replaceMembers<T extends object>(target: T, members: Partial<T>): T {
   });
 }
 
-const tables = new Set(["workflow_runs", "step_executions", "step_outputs", "workflow_state"]);
+const tables = new Set([
+  "workflow_runs",
+  "step_executions",
+  "step_attempts",
+  "step_outputs",
+  "workflow_state",
+]);
 const walkPattern =
   /^(?:SCAN|SEARCH) (\w+)(?: USING (COVERING )?(?:INDEX (\w+)|INTEGER PRIMARY KEY))?(?: (\(.*\)))?/;
 

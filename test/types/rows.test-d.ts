@@ -4,6 +4,7 @@ import type { z } from "zod";
 import type * as schemas from "../../src/schema/index.ts";
 import {
   createWorkflowTables,
+  type stepAttempts,
   type stepExecutions,
   type stepOutputs,
   type workflowRuns,
@@ -23,6 +24,9 @@ expectTypeOf<z.output<Schemas["workflowRunSchema"]>>().toEqualTypeOf<
 expectTypeOf<z.output<Schemas["stepExecutionSchema"]>>().toEqualTypeOf<
   InferSelectModel<typeof stepExecutions>
 >();
+expectTypeOf<z.output<Schemas["stepAttemptSchema"]>>().toEqualTypeOf<
+  InferSelectModel<typeof stepAttempts>
+>();
 expectTypeOf<z.output<Schemas["stepOutputSchema"]>>().toEqualTypeOf<
   InferSelectModel<typeof stepOutputs>
 >();
@@ -35,6 +39,9 @@ expectTypeOf<Loose<z.output<Schemas["newWorkflowRunSchema"]>>>().toEqualTypeOf<
 expectTypeOf<Loose<z.output<Schemas["newStepExecutionSchema"]>>>().toEqualTypeOf<
   Loose<InferInsertModel<typeof stepExecutions>>
 >();
+expectTypeOf<Loose<z.output<Schemas["newStepAttemptSchema"]>>>().toEqualTypeOf<
+  Loose<InferInsertModel<typeof stepAttempts>>
+>();
 
 // The named types are those of the tables.
 expectTypeOf<schemas.WorkflowRun>().toEqualTypeOf<typeof workflowRuns.$inferSelect>();
@@ -42,6 +49,7 @@ expectTypeOf<schemas.WorkflowRun["status"]>().toEqualTypeOf<schemas.RunStatus>()
 expectTypeOf<schemas.StepExecution["status"]>().toEqualTypeOf<schemas.StepStatus>();
 expectTypeOf<schemas.WorkflowRun["createdAt"]>().toEqualTypeOf<Date>();
 expectTypeOf<schemas.WorkflowRun["tags"]>().toEqualTypeOf<Record<string, string> | null>();
+expectTypeOf<schemas.WorkflowRun["wakeAt"]>().toEqualTypeOf<Date | null>();
 
 // A prefix is a part of the tables' names, in the types as well.
 const prefixed = createWorkflowTables({ prefix: "app_" });

@@ -3,6 +3,7 @@ import { collectWrites } from "../../model/batch-collection.ts";
 import { parseBatchOptions } from "../../model/options.ts";
 import { checkFence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
+import { createAttemptPlans } from "./attempts.ts";
 import { GuardFailedError, type Connection } from "./connection.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { runGuardProperties } from "./run-statements.ts";
@@ -16,6 +17,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   const plans = {
     ...createRunPlans(context),
     ...createStepPlans(context),
+    ...createAttemptPlans(context),
     ...createOutputPlans(context),
     ...createStatePlans(context),
   };

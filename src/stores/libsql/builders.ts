@@ -1,5 +1,6 @@
 import type { RunChanges, StepExecutionChanges } from "../../model/changes.ts";
-import type { NewStepExecution, NewWorkflowRun } from "../../schema/rows.ts";
+import type { NewStepAttempt, NewStepExecution, NewWorkflowRun } from "../../schema/rows.ts";
+import { createAttemptPlans } from "./attempts.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { createRunPlans } from "./runs.ts";
 import { createStatePlans } from "./state.ts";
@@ -26,6 +27,10 @@ export interface StatementBuilders {
     runId: string,
     stepId: string,
     changes: StepExecutionChanges,
+    options?: { readonly workerId?: string },
+  ): Builder;
+  saveStepAttempt(
+    attempt: Readonly<NewStepAttempt>,
     options?: { readonly workerId?: string },
   ): Builder;
   saveStepOutput(
@@ -59,6 +64,7 @@ export function createBuilders(context: StoreContext, db: Database): StatementBu
     deleteRun: build(runs.deleteRun),
     createStepExecution: build(steps.createStepExecution),
     updateStepExecution: build(steps.updateStepExecution),
+    saveStepAttempt: build(createAttemptPlans(context).saveStepAttempt),
     saveStepOutput: build(createOutputPlans(context).saveStepOutput),
     saveState: build(state.saveState),
     deleteState: build(state.deleteState),

@@ -10,6 +10,7 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
   const {
     workflowRuns: runs,
     stepExecutions: steps,
+    stepAttempts: attempts,
     stepOutputs: outputs,
     workflowState: state,
   } = tables;
@@ -33,6 +34,10 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
           .select({ runId: steps.runId, bytes: jsonBytes([steps.input, steps.error]).as("bytes") })
           .from(steps)
           .where(inArray(steps.runId, ids)),
+        target
+          .select({ runId: attempts.runId, bytes: jsonBytes([attempts.error]).as("bytes") })
+          .from(attempts)
+          .where(inArray(attempts.runId, ids)),
         target
           .select({ runId: outputs.runId, bytes: jsonBytes([outputs.output]).as("bytes") })
           .from(outputs)

@@ -39,9 +39,9 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     const sizes = await sizesOf(fitting.map((row) => textOf(row[runIdIndex])));
     const page = fitting.slice(0, countWithinPage(sizes));
     const runIds = page.map((row) => textOf(row[runIdIndex]));
-    const { steps, outputs, state } = statements.bundles.children;
-    const children = await readChildren(connection, [steps, outputs, state], runIds);
-    const [stepsOf, outputsOf, stateOf] = children.map(groupByRun);
+    const { steps, attempts, outputs, state } = statements.bundles.children;
+    const children = await readChildren(connection, [steps, attempts, outputs, state], runIds);
+    const [stepsOf, attemptsOf, outputsOf, stateOf] = children.map(groupByRun);
 
     const bundles: RunBundle[] = [];
     const corrupt: CorruptRowError[] = [];
@@ -53,6 +53,9 @@ export function createBundleOperations(context: StoreContext): BundleStore {
           steps: (stepsOf?.get(runId) ?? [])
             .map((cells) => codecs.step.decodeCells(codecs.step.properties, cells))
             .toSorted(compareSteps),
+          attempts: (attemptsOf?.get(runId) ?? []).map((cells) =>
+            codecs.attempt.decodeCells(codecs.attempt.properties, cells),
+          ),
           outputs: (outputsOf?.get(runId) ?? []).map((cells) =>
             codecs.output.decodeCells(codecs.output.properties, cells),
           ),
@@ -94,6 +97,11 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       statements.runs.insert.bind(codecs.run.encode(bundle.run)),
       statements.guards.changed.bind({}),
       ...bundle.steps.map((step) => statements.steps.insert.bind(codecs.step.encode(step))),
+      ...bundle.attempts.map((attempt) =>
+        statements.attempts
+          .save({ fenced: false })
+          .bind({ ...codecs.attempt.encode(attempt), whereWorkerId: null }),
+      ),
       ...bundle.outputs.map((output) =>
         statements.outputs.insert.bind(codecs.output.encode(output)),
       ),

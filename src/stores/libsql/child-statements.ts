@@ -3,7 +3,8 @@ import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { textOf, type Connection } from "./connection.ts";
+import type { Cell } from "../../schema/row-codec.ts";
+import type { Connection } from "./connection.ts";
 import { jsonBytes, limitTo, listOf, pick } from "./fragments.ts";
 import {
   defineStatement,
@@ -16,39 +17,38 @@ import {
 /** Rows of one child table, of any number of runs, in pages that a server can answer. */
 export interface ChildReader {
   readonly properties: readonly string[];
-  /** Where `runId` and the rest of the primary key stand among the cells. */
-  readonly keyIndexes: readonly [number, number];
-  page(runIds: readonly string[], after: readonly [string, string] | null): BoundStatement;
+  /** Where the primary key, which begins with `runId`, stands among the cells. */
+  readonly keyIndexes: readonly number[];
+  /** The rows after the one with this key. */
+  page(runIds: readonly string[], after: readonly Cell[] | null): BoundStatement;
 }
 
 const maxRowsPerPage = 2000;
 
-type PageArgument = "runIds" | "afterRunId" | "afterKey" | "limit";
+type PageArgument = "runIds" | `after${number}` | "limit";
 
 export function createChildReaders(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
-  const { stepExecutions: steps, stepOutputs: outputs, workflowState: state } = tables;
+  const {
+    stepExecutions: steps,
+    stepAttempts: attempts,
+    stepOutputs: outputs,
+    workflowState: state,
+  } = tables;
   return {
     steps: createReader(
       steps,
       codecs.step.properties,
-      [steps.runId, steps.stepId],
+      ["runId", "stepId"],
       [steps.input, steps.error],
-      "stepId",
     ),
-    outputs: createReader(
-      outputs,
-      codecs.output.properties,
-      [outputs.runId, outputs.stepId],
-      [outputs.output],
-      "stepId",
+    attempts: createReader(
+      attempts,
+      codecs.attempt.properties,
+      ["runId", "stepId", "attempt"],
+      [attempts.error],
     ),
-    state: createReader(
-      state,
-      codecs.state.properties,
-      [state.runId, state.key],
-      [state.value],
-      "key",
-    ),
+    outputs: createReader(outputs, codecs.output.properties, ["runId", "stepId"], [outputs.output]),
+    state: createReader(state, codecs.state.properties, ["runId", "key"], [state.value]),
   };
 
   function createReader<
@@ -57,13 +57,15 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
   >(
     table: Table,
     properties: readonly Property[],
-    [runId, key]: readonly [SQLiteColumn, SQLiteColumn],
+    keyProperties: readonly ["runId" & Property, ...Property[]],
     json: readonly SQLiteColumn[],
-    keyProperty: string,
   ): ChildReader {
+    const key: SQLiteColumn[] = Object.values(pick(table, keyProperties));
+    const [runId] = key;
+    if (runId === undefined) throw new TypeError("a child table has a key");
     const pages = statementFamily(String, (continued: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<PageArgument>) => {
-        const total = sql`sum(${jsonBytes(json)}) over (order by ${runId}, ${key} rows unbounded preceding)`;
+        const total = sql`sum(${jsonBytes(json)}) over (order by ${sql.join(key, sql`, `)} rows unbounded preceding)`;
         return target
           .select({
             ...pick(table, properties),
@@ -74,25 +76,24 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
             and(
               inArray(runId, listOf(argument("runIds"))),
               continued
-                ? sql`(${runId}, ${key}) > (${argument("afterRunId")}, ${argument("afterKey")})`
+                ? sql`(${sql.join(key, sql`, `)}) > (${sql.join(
+                    key.map((_, index) => argument(`after${index}`)),
+                    sql`, `,
+                  )})`
                 : undefined,
             ),
           )
-          .orderBy(runId, key)
+          .orderBy(...key)
           .limit(limitTo(argument("limit")));
       }),
     );
     return {
       properties,
-      keyIndexes: [
-        (properties as readonly string[]).indexOf("runId"),
-        (properties as readonly string[]).indexOf(keyProperty),
-      ],
+      keyIndexes: keyProperties.map((name) => properties.indexOf(name)),
       page: (runIds, after) =>
         pages(after !== null).bind({
           runIds: JSON.stringify(runIds),
-          afterRunId: after?.[0] ?? null,
-          afterKey: after?.[1] ?? null,
+          ...Object.fromEntries(after?.map((cell, index) => [`after${index}`, cell]) ?? []),
           limit: maxRowsPerPage,
         }),
     };
@@ -109,7 +110,7 @@ export async function readChildren(
   let open = readers.map((reader, index) => ({
     reader,
     index,
-    after: null as [string, string] | null,
+    after: null as readonly Cell[] | null,
   }));
   while (open.length > 0) {
     // Each page continues the one before.
@@ -124,14 +125,7 @@ export async function readChildren(
       const complete =
         last === undefined || (fitting.length === rows.length && rows.length < maxRowsPerPage);
       if (complete) return [];
-      const [runIdIndex, keyIndex] = reader.keyIndexes;
-      return [
-        {
-          reader,
-          index,
-          after: [textOf(last[runIdIndex]), textOf(last[keyIndex])] as [string, string],
-        },
-      ];
+      return [{ reader, index, after: reader.keyIndexes.map((place) => last[place] as Cell) }];
     });
   }
   return found;

@@ -41,11 +41,13 @@ export type ClaimArgument =
 export function createClaimStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
   const properties = summaryProperties(codecs);
+  /** Since when a run could be claimed: `compareClaims` has the same order. */
+  const since = sql<number>`coalesce(${runs.wakeAt}, ${runs.createdAt})`;
 
   return {
     /**
-     * Claims the oldest eligible runs: rows of `summaryProperties`; a last cell tells the bytes of `error` and
-     * `tags`, which come with it when they are small.
+     * Claims the eligible runs that have waited longest: rows of `summaryProperties`; a last cell tells the bytes
+     * of `error` and `tags`, which come with it when they are small.
      *
      * RETURNING carries neither payloads nor large details: an answer that a server refuses for its size
      * would leave the runs claimed by somebody who does not know of it.
@@ -55,41 +57,25 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
       (shape) =>
         defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
           const limit = limitTo(argument("limit"));
-          const keys = (
-            where: SQL | undefined,
-            order: readonly [SQLWrapper, SQLWrapper] = [runs.createdAt, runs.runId],
-          ) => {
-            const oldest = target
-              .select({ runId: runs.runId, createdAt: runs.createdAt })
+          const first = ({ where, order }: Walk) => {
+            const found = target
+              .select({ since: since.as("since"), createdAt: runs.createdAt, runId: runs.runId })
               .from(runs)
               .where(and(where, isReadable()))
-              .orderBy(asc(order[0]), asc(order[1]))
+              .orderBy(...order.map((column) => asc(column)))
               .limit(limit)
-              .as("oldest");
-            return target.select({ runId: oldest.runId, createdAt: oldest.createdAt }).from(oldest);
+              .as("found");
+            return target
+              .select({ since: found.since, createdAt: found.createdAt, runId: found.runId })
+              .from(found);
           };
-          const namedAmong = (workflowId: SQL) =>
-            shape.workflows === null
-              ? undefined
-              : inArray(workflowId, listOf(argument("workflowIds")));
-          // The unary plus keeps the status and the order from choosing the index: all that run, and all that
-          // there are, are more than those whose lease ran out.
-          const expired = and(
-            eq(sql`+${runs.status}`, "RUNNING"),
-            lte(runs.leaseExpiresAt, argument("now")),
-            namedAmong(sql`+${runs.workflowId}`),
-          );
-          const [pending, ...others] = pendingConditions(
-            shape,
-            namedAmong(sql`${runs.workflowId}`),
-            argument,
-          );
+          const [ready, ...others] = pendingWalks(shape, argument);
           const eligible = unionAll(
-            keys(expired, [sql`+${runs.createdAt}`, sql`+${runs.runId}`]),
-            keys(pending),
-            ...others.map((condition) => keys(condition)),
+            first(expiredWalk(shape, argument)),
+            first(ready),
+            ...others.map(first),
           );
-          const chosen = sql`(select run_id from (select * from (${eligible}) order by 2, 1 limit ${argument("limit")}))`;
+          const chosen = sql`(select run_id from (select * from (${eligible}) order by 1, 2, 3 limit ${argument("limit")}))`;
           return target
             .update(runs)
             .set({
@@ -118,17 +104,69 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
     );
   }
 
-  /** One condition for each walk over PENDING runs: the index by workflow is in order within one workflow. */
-  function pendingConditions(
-    { workflows }: ClaimShape,
-    named: SQL | undefined,
-    argument: ArgumentReference<ClaimArgument>,
-  ): [SQL | undefined, ...(SQL | undefined)[]] {
-    const pending = eq(runs.status, "PENDING");
-    if (workflows === null || workflows === 0 || workflows > maxWalkedWorkflows) {
-      return [and(pending, named)];
-    }
-    const walk = (index: number) => and(pending, eq(runs.workflowId, argument(`workflow${index}`)));
-    return [walk(0), ...Array.from({ length: workflows - 1 }, (_, index) => walk(index + 1))];
+  /**
+   * RUNNING whose lease ran out. The unary plus keeps the status and the workflow from choosing the index: all that
+   * run are more than those.
+   */
+  function expiredWalk(shape: ClaimShape, argument: ArgumentReference<ClaimArgument>): Walk {
+    return {
+      where: and(
+        eq(sql`+${runs.status}`, "RUNNING"),
+        lte(runs.leaseExpiresAt, argument("now")),
+        namedAmong(sql`+${runs.workflowId}`, shape, argument),
+      ),
+      order: [since, sql`+${runs.createdAt}`, sql`+${runs.runId}`],
+    };
   }
+
+  /**
+   * PENDING that does not wait, by creation, and PENDING whose time has come, by that time: each walk stops at the
+   * limit. For a few workflows an index is in that order within each of them.
+   */
+  function pendingWalks(
+    shape: ClaimShape,
+    argument: ArgumentReference<ClaimArgument>,
+  ): [Walk, ...Walk[]] {
+    const isReady = isNull(runs.wakeAt);
+    const isDue = lte(runs.wakeAt, argument("now"));
+    const byCreation = [runs.createdAt, runs.runId];
+    const byTime = [runs.wakeAt, runs.createdAt, runs.runId];
+    if (!isWalkedByWorkflow(shape)) {
+      const named = namedAmong(sql`+${runs.workflowId}`, shape, argument);
+      return [
+        { where: and(eq(runs.status, "PENDING"), isReady, named), order: byCreation },
+        // As above: those that wait are fewer than those that are PENDING.
+        { where: and(eq(sql`+${runs.status}`, "PENDING"), isDue, named), order: byTime },
+      ];
+    }
+    // Spelled out, as the partial index has it: a bound value would not tell SQLite that it applies.
+    const pending = sql`${runs.status} = 'PENDING'`;
+    const walksOf = (index: number): [Walk, Walk] => {
+      const own = and(pending, eq(runs.workflowId, argument(`workflow${index}`)));
+      return [
+        { where: and(own, isReady), order: byCreation },
+        { where: and(own, isDue), order: byTime },
+      ];
+    };
+    const others = Array.from({ length: shape.workflows - 1 }, (_, index) => walksOf(index + 1));
+    return [...walksOf(0), ...others.flat()];
+  }
+}
+
+/** A way through the runs, in the order of an index, to those that are claimed first. */
+interface Walk {
+  readonly where: SQL | undefined;
+  readonly order: readonly SQLWrapper[];
+}
+
+function isWalkedByWorkflow(shape: ClaimShape): shape is { readonly workflows: number } {
+  return shape.workflows !== null && shape.workflows > 0 && shape.workflows <= maxWalkedWorkflows;
+}
+
+function namedAmong(
+  workflowId: SQL,
+  { workflows }: ClaimShape,
+  argument: ArgumentReference<ClaimArgument>,
+): SQL | undefined {
+  return workflows === null ? undefined : inArray(workflowId, listOf(argument("workflowIds")));
 }

@@ -1,7 +1,7 @@
 import { CorruptRowError, RunNotFoundError } from "../../errors.ts";
-import { comparePositions } from "../../model/cursors.ts";
 import {
   checkLease,
+  compareClaims,
   leaseExpiry,
   parseClaim,
   parseLeaseExtension,
@@ -44,7 +44,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
         if (!(error instanceof CorruptRowError)) throw error;
       }
     }
-    return runs.toSorted(comparePositions);
+    return runs.toSorted(compareClaims);
   }
 
   /** A write that only the holder of the lease may do. */

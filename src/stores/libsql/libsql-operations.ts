@@ -6,6 +6,7 @@ import { createBatchOperations } from "./batches.ts";
 import { createBundleOperations } from "./bundles.ts";
 import { createLeaseOperations } from "./leases.ts";
 import { createMaintenanceOperations } from "./maintenance.ts";
+import { createAttemptOperations } from "./attempts.ts";
 import { createOutputOperations } from "./outputs.ts";
 import { createRunOperations } from "./runs.ts";
 import { createStateOperations } from "./state.ts";
@@ -31,6 +32,7 @@ export class LibSQLOperations extends OperationsStore {
     super({
       ...runs,
       ...createStepOperations(context),
+      ...createAttemptOperations(context),
       ...createOutputOperations(context),
       ...createStateOperations(context),
       ...createLeaseOperations(context),

@@ -41,6 +41,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
   const {
     workflowRuns: runs,
     stepExecutions: steps,
+    stepAttempts: attempts,
     stepOutputs: outputs,
     workflowState: state,
   } = tables;
@@ -72,6 +73,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
 
   const childKeys = [
     { table: steps, key: steps.stepId, runId: steps.runId },
+    { table: attempts, key: attempts.stepId, runId: attempts.runId },
     { table: outputs, key: outputs.stepId, runId: outputs.runId },
     { table: state, key: state.key, runId: state.runId },
   ] as const satisfies { table: SQLiteTable; key: SQLiteColumn; runId: SQLiteColumn }[];
@@ -145,7 +147,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       ),
     ),
 
-    /** What the deletion of these runs takes along: runs, steps, outputs, state, bytes. */
+    /** What the deletion of these runs takes along: runs, steps, attempts, outputs, state, bytes. */
     measure: statementFamily(String, (ofWorkflow: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<CandidateArgument | "runIds">) => {
         const going = target
@@ -161,10 +163,12 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
           .select({
             runs: from(runs, runs.runId, rows),
             steps: from(steps, steps.runId, rows),
+            attempts: from(attempts, attempts.runId, rows),
             outputs: from(outputs, outputs.runId, rows),
             state: from(state, state.runId, rows),
             bytes: sql<number>`${from(runs, runs.runId, sumOfBytes(runs.input, runs.output, runs.error, runs.context, runs.tags))}
             + ${from(steps, steps.runId, sumOfBytes(steps.input, steps.error))}
+            + ${from(attempts, attempts.runId, sumOfBytes(attempts.error))}
             + ${from(outputs, outputs.runId, sumOfBytes(outputs.output))}
             + ${from(state, state.runId, sumOfBytes(state.value))}`,
           })
@@ -208,6 +212,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
         .select({
           runs: sql<number>`(select ${count()} from ${runs})`,
           steps: sql<number>`(select ${count()} from ${steps})`,
+          attempts: sql<number>`(select ${count()} from ${attempts})`,
           outputs: sql<number>`(select ${count()} from ${outputs})`,
           state: sql<number>`(select ${count()} from ${state})`,
         })

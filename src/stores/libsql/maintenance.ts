@@ -25,7 +25,7 @@ export function createMaintenanceOperations(
       olderThan: policy.olderThan.getTime(),
       kept: JSON.stringify(await keptRuns(policy)),
     };
-    const totals = { runs: 0, steps: 0, outputs: 0, state: 0, bytes: 0, orphans: 0 };
+    const totals = { runs: 0, steps: 0, attempts: 0, outputs: 0, state: 0, bytes: 0, orphans: 0 };
     const pagesBefore = await readPages();
 
     for await (const runIds of candidates(policy, criteria)) {
@@ -35,9 +35,10 @@ export function createMaintenanceOperations(
       const [measured] = policy.dryRun
         ? await connection.read([measure])
         : await connection.write([measure, statements.maintenance.prune(ofWorkflow).bind(named)]);
-      const [runs, steps, outputs, state, bytes] = (measured?.rows[0] ?? []).map(Number);
+      const [runs, steps, attempts, outputs, state, bytes] = (measured?.rows[0] ?? []).map(Number);
       totals.runs += runs ?? 0;
       totals.steps += steps ?? 0;
+      totals.attempts += attempts ?? 0;
       totals.outputs += outputs ?? 0;
       totals.state += state ?? 0;
       totals.bytes += bytes ?? 0;
@@ -51,6 +52,7 @@ export function createMaintenanceOperations(
       dryRun: policy.dryRun,
       deletedRuns: totals.runs,
       deletedStepExecutions: totals.steps,
+      deletedStepAttempts: totals.attempts,
       deletedStepOutputs: totals.outputs,
       deletedState: totals.state,
       deletedOrphans: totals.orphans,
@@ -158,12 +160,16 @@ export function createMaintenanceOperations(
       statements.maintenance.oldestRun.bind({}),
       statements.maintenance.newestRun.bind({}),
     ]);
-    const [workflowRuns = 0, stepExecutions = 0, stepOutputs = 0, workflowState = 0] = (
-      rows?.rows[0] ?? []
-    ).map(Number);
+    const [
+      workflowRuns = 0,
+      stepExecutions = 0,
+      stepAttempts = 0,
+      stepOutputs = 0,
+      workflowState = 0,
+    ] = (rows?.rows[0] ?? []).map(Number);
     const pages = await readPages();
     return {
-      rows: { workflowRuns, stepExecutions, stepOutputs, workflowState },
+      rows: { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState },
       runs: await countRuns(),
       bytes: pages?.bytes ?? null,
       freeBytes: pages?.freeBytes ?? null,

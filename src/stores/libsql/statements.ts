@@ -1,5 +1,6 @@
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
+import { createAttemptStatements } from "./attempt-statements.ts";
 import { createBundleStatements } from "./bundle-statements.ts";
 import { createClaimStatements } from "./claim-statements.ts";
 import { createGuardStatements } from "./guard-statements.ts";
@@ -18,6 +19,7 @@ export function createStatements(db: Database, tables: WorkflowTables, codecs: R
     lists: createListStatements(db, tables, codecs),
     claims: createClaimStatements(db, tables, codecs),
     steps: createStepStatements(db, tables, codecs),
+    attempts: createAttemptStatements(db, tables, codecs),
     outputs: createOutputStatements(db, tables, codecs),
     state: createStateStatements(db, tables, codecs),
     guards: createGuardStatements(db, tables, codecs),

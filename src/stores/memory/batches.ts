@@ -2,6 +2,7 @@ import { collectWrites } from "../../model/batch-collection.ts";
 import { parseBatchOptions } from "../../model/options.ts";
 import { checkFence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
+import { createAttemptPlans } from "./attempts.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { Overlay } from "./overlay.ts";
 import { createRunPlans, readGuard, requireRun } from "./runs.ts";
@@ -13,6 +14,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   const plans = {
     ...createRunPlans(context),
     ...createStepPlans(context),
+    ...createAttemptPlans(),
     ...createOutputPlans(context),
     ...createStatePlans(context),
   };

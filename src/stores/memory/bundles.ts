@@ -1,15 +1,16 @@
 import { RunAlreadyExistsError } from "../../errors.ts";
-import { parseBundles, type RunBundle } from "../../model/bundles.ts";
+import { attemptKey, parseBundles, type RunBundle } from "../../model/bundles.ts";
 import { compareText } from "../../model/cursors.ts";
 import { parseWriteBundlesOptions } from "../../model/options.ts";
 import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model/run-queries.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import { jsonRunColumns } from "../../schema/rows.ts";
 import type { BundleStore } from "../../store/bundles.ts";
+import { attemptsOf } from "./attempts.ts";
 import { decodePosition, jsonBytesOf, scanPage } from "./runs.ts";
 import { stepsOf } from "./steps.ts";
 import type { StoreContext } from "./store-context.ts";
-import { textOf, type RunRow, type Tables } from "./tables.ts";
+import { textOf, type ChildRows, type RunRow, type Tables } from "./tables.ts";
 
 export function createBundleOperations({ read, write }: StoreContext): BundleStore {
   return {
@@ -60,10 +61,14 @@ function keyIsTaken(tables: Tables, run: RunRow): boolean {
   return holder !== undefined && holder.runId !== run.runId;
 }
 
-function encodeBundle({ run, steps, outputs, state }: RunBundle) {
+function encodeBundle({ run, steps, attempts, outputs, state }: RunBundle) {
   return {
     run: rowCodecs.run.encode(run),
     steps: steps.map((step) => rowCodecs.step.encode(step)),
+    attempts: attempts.map((attempt): [string, ChildRows["attempts"]] => [
+      attemptKey(attempt),
+      rowCodecs.attempt.encode(attempt),
+    ]),
     outputs: outputs.map((output) => rowCodecs.output.encode(output)),
     state: state.map((entry) => rowCodecs.state.encode(entry)),
   };
@@ -74,6 +79,7 @@ function writeBundle(tables: Tables, bundle: ReturnType<typeof encodeBundle>): v
   tables.deleteRun(runId);
   tables.putRun(bundle.run);
   for (const row of bundle.steps) tables.putChild("steps", runId, textOf(row.stepId), row);
+  for (const [key, row] of bundle.attempts) tables.putChild("attempts", runId, key, row);
   for (const row of bundle.outputs) tables.putChild("outputs", runId, textOf(row.stepId), row);
   for (const row of bundle.state) tables.putChild("state", runId, textOf(row.key), row);
 }
@@ -87,6 +93,7 @@ function readBundle(tables: Tables, run: RunRow): RunBundle {
   return {
     run: rowCodecs.run.decode(run),
     steps: stepsOf(tables, runId),
+    attempts: attemptsOf(tables, runId),
     outputs: inKeyOrder(tables.children("outputs", runId)).map((row) =>
       rowCodecs.output.decode(row),
     ),
@@ -98,11 +105,19 @@ function readBundle(tables: Tables, run: RunRow): RunBundle {
 export function bytesOf(tables: Tables, run: RunRow) {
   const runId = textOf(run.runId);
   const steps = [...tables.children("steps", runId)];
+  const attempts = [...tables.children("attempts", runId)];
   const outputs = [...tables.children("outputs", runId)];
   const state = [...tables.children("state", runId)];
   let total = jsonBytesOf(run, jsonRunColumns);
   for (const [, row] of steps) total += jsonBytesOf(row, ["input", "error"]);
+  for (const [, row] of attempts) total += jsonBytesOf(row, ["error"]);
   for (const [, row] of outputs) total += jsonBytesOf(row, ["output"]);
   for (const [, row] of state) total += jsonBytesOf(row, ["value"]);
-  return { steps: steps.length, outputs: outputs.length, state: state.length, total };
+  return {
+    steps: steps.length,
+    attempts: attempts.length,
+    outputs: outputs.length,
+    state: state.length,
+    total,
+  };
 }

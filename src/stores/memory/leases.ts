@@ -1,6 +1,7 @@
 import { planRelease } from "../../model/changes.ts";
 import {
   checkLease,
+  compareClaims,
   isClaimable,
   leaseExpiry,
   parseClaim,
@@ -16,6 +17,16 @@ import { textOf, type RunRow } from "./tables.ts";
 
 const codec = rowCodecs.run;
 
+/** What decides whether, and when, a run is claimed. */
+const claimProperties = ["runId", "status", "leaseExpiresAt", "wakeAt", "createdAt"] as const;
+
+function readClaim(run: RunRow) {
+  return codec.decodeCells(
+    claimProperties,
+    claimProperties.map((name) => run[name]),
+  );
+}
+
 export function createLeaseOperations({ clock, write }: StoreContext): LeaseStore {
   return {
     async claimRuns(request) {
@@ -23,15 +34,19 @@ export function createLeaseOperations({ clock, write }: StoreContext): LeaseStor
       const wanted = workflowIds && new Set(workflowIds);
       return write(signal, (tables) => {
         const now = clock();
+        const isEligible = (run: RunRow): boolean =>
+          (wanted === undefined || wanted.has(textOf(run.workflowId))) &&
+          isClaimable(readClaim(run), now);
         const eligible: RunRow[] = [];
         for (const run of tables.scanUnfinishedRuns()) {
           if (eligible.length === limit) break;
-          if (wanted && !wanted.has(textOf(run.workflowId))) continue;
-          if (isClaimable(readGuard(run), now)) eligible.push(run);
+          if (isEligible(run)) eligible.push(run);
         }
+        for (const run of tables.scanWaitingRuns()) if (isEligible(run)) eligible.push(run);
+        eligible.sort((a, b) => compareClaims(readClaim(a), readClaim(b)));
         const set = codec.encode(planClaim(workerId, leaseMs, now));
         const setOnce = codec.encode({ startedAt: now });
-        return eligible.map((run) =>
+        return eligible.slice(0, limit).map((run) =>
           readSummary(
             changeRun(tables, run, {
               ...set,

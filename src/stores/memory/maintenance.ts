@@ -16,7 +16,7 @@ const policyProperties = ["status", "workflowId", "completedAt", "updatedAt"] as
 
 export function createMaintenanceOperations({ read, write }: StoreContext): MaintenanceStore {
   async function prune(policy: ParsedPrunePolicy): Promise<PruneReport> {
-    const totals = { runs: 0, steps: 0, outputs: 0, state: 0, bytes: 0 };
+    const totals = { runs: 0, steps: 0, attempts: 0, outputs: 0, state: 0, bytes: 0 };
     const going = await read(policy.signal, (tables) => candidates(tables, policy));
     for (let start = 0; start < going.length; start += policy.batchSize) {
       const runIds = going.slice(start, start + policy.batchSize);
@@ -25,9 +25,10 @@ export function createMaintenanceOperations({ read, write }: StoreContext): Main
           const run = tables.getRun(runId);
           // It may have been reopened or deleted since.
           if (run === undefined || !goes(run, policy)) continue;
-          const { steps, outputs, state, total } = bytesOf(tables, run);
+          const { steps, attempts, outputs, state, total } = bytesOf(tables, run);
           totals.runs += 1;
           totals.steps += steps;
+          totals.attempts += attempts;
           totals.outputs += outputs;
           totals.state += state;
           totals.bytes += total;
@@ -46,6 +47,7 @@ export function createMaintenanceOperations({ read, write }: StoreContext): Main
       dryRun: policy.dryRun,
       deletedRuns: totals.runs,
       deletedStepExecutions: totals.steps,
+      deletedStepAttempts: totals.attempts,
       deletedStepOutputs: totals.outputs,
       deletedState: totals.state,
       deletedOrphans: 0,
@@ -70,6 +72,7 @@ export function createMaintenanceOperations({ read, write }: StoreContext): Main
           rows: {
             workflowRuns: Object.values(runs).reduce((sum, count) => sum + count, 0),
             stepExecutions: tables.countChildren("steps"),
+            stepAttempts: tables.countChildren("attempts"),
             stepOutputs: tables.countChildren("outputs"),
             workflowState: tables.countChildren("state"),
           },

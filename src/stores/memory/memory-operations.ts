@@ -5,6 +5,7 @@ import { parseOptions } from "../../model/options.ts";
 import type { Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { OperationsStore } from "../operations-store.ts";
+import { createAttemptOperations } from "./attempts.ts";
 import { createBatchOperations } from "./batches.ts";
 import { createBundleOperations } from "./bundles.ts";
 import { createLeaseOperations } from "./leases.ts";
@@ -47,6 +48,7 @@ export class MemoryOperations extends OperationsStore {
     super({
       ...createRunOperations(context),
       ...createStepOperations(context),
+      ...createAttemptOperations(context),
       ...createOutputOperations(context),
       ...createStateOperations(context),
       ...createLeaseOperations(context),

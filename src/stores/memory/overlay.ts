@@ -1,6 +1,7 @@
 import { compareText } from "../../model/cursors.ts";
 import type { Position } from "./sorted-index.ts";
 import {
+  hasWakeTime,
   isUnfinished,
   positionOf,
   textOf,
@@ -18,6 +19,7 @@ interface Change {
   /** True when the parent's children of the run are gone: it was deleted, and perhaps made anew. */
   detached: boolean;
   readonly steps: Map<string, ChildRows["steps"] | null>;
+  readonly attempts: Map<string, ChildRows["attempts"] | null>;
   readonly outputs: Map<string, ChildRows["outputs"] | null>;
   readonly state: Map<string, ChildRows["state"] | null>;
 }
@@ -99,7 +101,13 @@ export class Overlay implements Tables {
 
   *scanUnfinishedRuns(): Generator<RunRow> {
     for (const run of this.scanRuns("oldest first", null)) {
-      if (isUnfinished(run)) yield run;
+      if (isUnfinished(run) && !hasWakeTime(run)) yield run;
+    }
+  }
+
+  *scanWaitingRuns(): Generator<RunRow> {
+    for (const run of this.scanRuns("oldest first", null)) {
+      if (isUnfinished(run) && hasWakeTime(run)) yield run;
     }
   }
 
@@ -160,6 +168,7 @@ export class Overlay implements Tables {
         run: undefined,
         detached: false,
         steps: new Map(),
+        attempts: new Map(),
         outputs: new Map(),
         state: new Map(),
       };

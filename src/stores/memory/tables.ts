@@ -1,6 +1,12 @@
 import { isFinalRunStatus, isRunStatus } from "../../model/transitions.ts";
 import type { EncodedRow } from "../../schema/row-codec.ts";
-import type { StepExecution, StepOutput, WorkflowRun, WorkflowState } from "../../schema/rows.ts";
+import type {
+  StepAttempt,
+  StepExecution,
+  StepOutput,
+  WorkflowRun,
+  WorkflowState,
+} from "../../schema/rows.ts";
 import { SortedIndex, type Position } from "./sorted-index.ts";
 
 export type RunRow = EncodedRow<WorkflowRun>;
@@ -8,12 +14,18 @@ export type RunRow = EncodedRow<WorkflowRun>;
 /** The child tables, by the name that they have in a bundle. */
 export interface ChildRows {
   steps: EncodedRow<StepExecution>;
+  attempts: EncodedRow<StepAttempt>;
   outputs: EncodedRow<StepOutput>;
   state: EncodedRow<WorkflowState>;
 }
 
 export type ChildTable = keyof ChildRows;
-export const childTables = ["steps", "outputs", "state"] as const satisfies ChildTable[];
+export const childTables = [
+  "steps",
+  "attempts",
+  "outputs",
+  "state",
+] as const satisfies ChildTable[];
 
 export type ScanOrder = "newest first" | "oldest first";
 
@@ -28,8 +40,10 @@ export interface Tables {
   deleteRun(runId: string): void;
   findByIdempotencyKey(workflowId: string, idempotencyKey: string): RunRow | undefined;
   scanRuns(order: ScanOrder, after: Position | null): Iterable<RunRow>;
-  /** PENDING and RUNNING runs, oldest first. */
+  /** PENDING and RUNNING runs, oldest first, without those that have a time to wake at. */
   scanUnfinishedRuns(): Iterable<RunRow>;
+  /** PENDING and RUNNING runs that have a time to wake at, in no order. */
+  scanWaitingRuns(): Iterable<RunRow>;
   getChild<Table extends ChildTable>(
     table: Table,
     runId: string,
@@ -62,10 +76,15 @@ export function isUnfinished(run: RunRow): boolean {
   return isRunStatus(run.status) && !isFinalRunStatus(run.status);
 }
 
+export function hasWakeTime(run: RunRow): boolean {
+  return run.wakeAt !== null;
+}
+
 interface Entry extends Position {
   run: RunRow;
   /** Made when they are first needed: most of the cost of a run without children would be theirs. */
   steps: Map<string, ChildRows["steps"]> | null;
+  attempts: Map<string, ChildRows["attempts"]> | null;
   outputs: Map<string, ChildRows["outputs"]> | null;
   state: Map<string, ChildRows["state"]> | null;
 }
@@ -77,6 +96,7 @@ export class BaseTables implements Tables {
   readonly #entries = new Map<string, Entry>();
   readonly #byTime = new SortedIndex<Entry>();
   readonly #unfinished = new SortedIndex<Entry>();
+  readonly #waiting = new SortedIndex<Entry>();
   /** Run ids by workflow and idempotency key. */
   readonly #byKey = new Map<string, Map<string, string>>();
 
@@ -92,19 +112,22 @@ export class BaseTables implements Tables {
         ...positionOf(run),
         run,
         steps: null,
+        attempts: null,
         outputs: null,
         state: null,
       };
       this.#entries.set(runId, entry);
       this.#byTime.add(entry);
-      if (isUnfinished(run)) this.#unfinished.add(entry);
+      this.#queueOf(run)?.add(entry);
       this.#noteKey(run);
       return;
     }
-    const was = isUnfinished(entry.run);
+    const before = this.#queueOf(entry.run);
+    const after = this.#queueOf(run);
     entry.run = run;
-    if (was && !isUnfinished(run)) this.#unfinished.remove(entry);
-    else if (!was && isUnfinished(run)) this.#unfinished.add(entry);
+    if (before === after) return;
+    before?.remove(entry);
+    after?.add(entry);
   }
 
   deleteRun(runId: string): void {
@@ -112,7 +135,7 @@ export class BaseTables implements Tables {
     if (entry === undefined) return;
     this.#entries.delete(runId);
     this.#byTime.remove(entry);
-    if (isUnfinished(entry.run)) this.#unfinished.remove(entry);
+    this.#queueOf(entry.run)?.remove(entry);
     const { workflowId, idempotencyKey } = entry.run;
     if (idempotencyKey !== null) {
       this.#byKey.get(textOf(workflowId))?.delete(textOf(idempotencyKey));
@@ -130,6 +153,10 @@ export class BaseTables implements Tables {
 
   *scanUnfinishedRuns(): Generator<RunRow> {
     for (const { run } of this.#unfinished.scan("oldest first", null)) yield run;
+  }
+
+  *scanWaitingRuns(): Generator<RunRow> {
+    for (const { run } of this.#waiting.scan("oldest first", null)) yield run;
   }
 
   getChild<Table extends ChildTable>(
@@ -167,6 +194,12 @@ export class BaseTables implements Tables {
     let count = 0;
     for (const entry of this.#entries.values()) count += entry[table]?.size ?? 0;
     return count;
+  }
+
+  /** Where an unfinished run is looked for; null for a finished one. */
+  #queueOf(run: RunRow): SortedIndex<Entry> | null {
+    if (!isUnfinished(run)) return null;
+    return hasWakeTime(run) ? this.#waiting : this.#unfinished;
   }
 
   #children<Table extends ChildTable>(

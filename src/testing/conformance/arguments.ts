@@ -24,6 +24,11 @@ export function describeArguments(test: StoreTest): void {
           ["stepId", () => store.getStepExecution(runId, bad)],
           ["stepId", () => store.updateStepExecution(runId, bad, {})],
           ["runId", () => store.listStepExecutions(bad)],
+          [
+            "attempt.runId",
+            () => store.saveStepAttempt({ runId: bad, stepId: "s", attempt: 1, status: "FAILED" }),
+          ],
+          ["runId", () => store.listStepAttempts(bad)],
           ["stepId", () => store.saveStepOutput(runId, bad, 1)],
           ["stepId", () => store.loadStepOutput(runId, bad)],
           ["key", () => store.saveState(runId, bad, 1)],
@@ -54,6 +59,8 @@ export function describeArguments(test: StoreTest): void {
         [{ attempt: -1 }, "attempt"],
         [{ attempt: 1.5 }, "attempt"],
         [{ startedAt: "now" }, "startedAt"],
+        [{ wakeAt: 5 }, "wakeAt"],
+        [{ deadlineAt: "tomorrow" }, "deadlineAt"],
         [{ completedAt: new Date(Number.NaN) }, "completedAt"],
         [{ unknown: 1 }, "unknown"],
       ];
@@ -82,6 +89,7 @@ export function describeArguments(test: StoreTest): void {
       for (const [columns, field] of [
         [{ status: "DONE" }, "status"],
         [{ durationMs: -1 }, "durationMs"],
+        [{ wakeAt: 5 }, "wakeAt"],
         [{ executionIndex: "1" }, "executionIndex"],
         [{ stepId: "other" }, "stepId"],
       ] as [Record<string, unknown>, string][]) {

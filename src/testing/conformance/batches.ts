@@ -12,6 +12,7 @@ export function describeBatches(test: StoreTest): void {
         write.createRun({ runId: "new", workflowId: "orders" });
         write.createStepExecution({ runId: "new", stepId: "a" });
         write.updateStepExecution("new", "a", { status: "RUNNING" });
+        write.saveStepAttempt({ runId: "new", stepId: "a", attempt: 1, status: "FAILED" });
         write.saveStepOutput("new", "a", { sum: 1 });
         write.saveState("new", "k", 1);
         write.saveState("new", "k", 2, { expectedRevision: 1 });
@@ -21,6 +22,7 @@ export function describeBatches(test: StoreTest): void {
       });
       expect(await store.getRun("new")).toMatchObject({ progress: 0.5, revision: 2 });
       expect(await store.listStepExecutions("new")).toMatchObject([{ status: "RUNNING" }]);
+      expect(await store.listStepAttempts("new")).toMatchObject([{ stepId: "a", attempt: 1 }]);
       expect(await store.loadStepOutput("new", "a")).toEqual({ sum: 1 });
       expect(await store.loadStateEntry("new", "k")).toMatchObject({ value: 2, revision: 2 });
       expect(await store.getAllState(runId)).toEqual({});
@@ -38,10 +40,23 @@ export function describeBatches(test: StoreTest): void {
         ["RUN_ALREADY_EXISTS", (write) => write.createRun({ runId, workflowId: "orders" })],
         ["RUN_NOT_FOUND", (write) => write.updateRun("nobody", { progress: 1 })],
         ["RUN_NOT_FOUND", (write) => write.createStepExecution({ runId: "nobody", stepId: "a" })],
+        [
+          "RUN_NOT_FOUND",
+          (write) =>
+            write.saveStepAttempt({ runId: "nobody", stepId: "a", attempt: 1, status: "FAILED" }),
+        ],
         ["RUN_NOT_FOUND", (write) => write.saveStepOutput("nobody", "a", 1)],
         ["RUN_NOT_FOUND", (write) => write.saveState("nobody", "k", 1)],
         ["RUN_NOT_FOUND", (write) => write.deleteState("nobody", "k", { workerId: "w" })],
         ["LEASE_LOST", (write) => write.updateRun(runId, { progress: 1 }, { workerId: "other" })],
+        [
+          "LEASE_LOST",
+          (write) =>
+            write.saveStepAttempt(
+              { runId, stepId: "a", attempt: 1, status: "FAILED" },
+              { workerId: "other" },
+            ),
+        ],
         ["LEASE_LOST", (write) => write.saveStepOutput(runId, "a", 1, { workerId: "other" })],
         ["LEASE_LOST", (write) => write.saveState(runId, "k", 1, { workerId: "other" })],
         ["LEASE_LOST", (write) => write.deleteState(runId, "k", { workerId: "other" })],

@@ -9,6 +9,9 @@ async function givenBundles(store: WorkflowStore): Promise<RunBundle[]> {
     for (const stepId of ["b", "a"]) {
       await store.createStepExecution({ runId, stepId, executionIndex: stepId === "a" ? 1 : 0 });
       await store.saveStepOutput(runId, stepId, { stepId });
+      for (const attempt of [2, 1]) {
+        await store.saveStepAttempt({ runId, stepId, attempt, status: "FAILED", error: attempt });
+      }
     }
     await store.saveState(runId, "z", null);
     await store.saveState(runId, "y", [1]);
@@ -24,6 +27,12 @@ export function describeBundles(test: StoreTest): void {
       expect(bundles.map(({ run }) => run.runId)).toEqual(["one", "three", "two", "later"]);
       expect(bundles[0]?.run).toEqual(await store.getRun("one"));
       expect(bundles[0]?.steps.map((step) => step.stepId)).toEqual(["b", "a"]);
+      expect(bundles[0]?.attempts.map(({ stepId, attempt }) => stepId + attempt)).toEqual([
+        "a1",
+        "a2",
+        "b1",
+        "b2",
+      ]);
       expect(bundles[0]?.outputs.map((output) => output.output)).toEqual([
         { stepId: "a" },
         { stepId: "b" },
@@ -32,7 +41,7 @@ export function describeBundles(test: StoreTest): void {
         { key: "y", value: [1], revision: 1 },
         { key: "z", value: null, revision: 1 },
       ]);
-      expect(bundles[3]).toMatchObject({ steps: [], outputs: [], state: [] });
+      expect(bundles[3]).toMatchObject({ steps: [], attempts: [], outputs: [], state: [] });
     });
 
     test("come in pages, filtered", async ({ store }) => {
@@ -92,6 +101,26 @@ export function describeBundles(test: StoreTest): void {
         skipped: 0,
         replaced: 0,
       });
+      expect((await store.readBundles()).bundles).toEqual(bundles);
+    });
+
+    test("may lack what the first version of the schema did not have", async ({ store }) => {
+      await givenRun(store, { runId: "old", status: "RUNNING" });
+      await store.createStepExecution({ runId: "old", stepId: "a", attempt: 1 });
+      const { bundles } = await store.readBundles();
+      const old = bundles.map(({ run, steps, outputs, state }) => {
+        const { wakeAt: _wakeAt, deadlineAt: _deadlineAt, ...runColumns } = run;
+        return {
+          run: runColumns,
+          steps: steps.map(
+            ({ attemptOffset: _offset, sleepCount: _count, wakeAt: _until, ...columns }) => columns,
+          ),
+          outputs,
+          state,
+        };
+      });
+      await store.deleteRun("old");
+      expect(await store.writeBundles(old, { onConflict: "fail" })).toMatchObject({ written: 1 });
       expect((await store.readBundles()).bundles).toEqual(bundles);
     });
 
@@ -157,11 +186,14 @@ export function describeBundles(test: StoreTest): void {
       if (bundle === undefined) throw new TypeError("no bundle");
       await store.deleteRun("one");
       const [step] = bundle.steps;
+      const [attempt] = bundle.attempts;
       const bad: [unknown, string][] = [
         [{ ...bundle, extra: 1 }, "bundles[1].extra"],
         [{ ...bundle, run: { ...bundle.run, status: "DONE" } }, "bundles[1].run.status"],
         [{ ...bundle, steps: [{ ...step, runId: "other" }] }, "bundles[1].steps[0]"],
         [{ ...bundle, steps: [step, step] }, "bundles[1].steps[1]"],
+        [{ ...bundle, attempts: [attempt, attempt] }, "bundles[1].attempts[1]"],
+        [{ ...bundle, attempts: [{ ...attempt, runId: "other" }] }, "bundles[1].attempts[0]"],
         ["no bundle", "bundles[1]"],
       ];
       for (const [broken, argument] of bad) {

@@ -62,6 +62,58 @@ export function describeLeases(test: StoreTest): void {
       });
     });
 
+    test("leave a PENDING run alone until it is to wake", async ({ store, clock }) => {
+      const at = (ms: number) => new Date(clock.now().getTime() + ms);
+      await givenRun(store, { runId: "later", wakeAt: at(1000) });
+      await givenRun(store, { runId: "soon", wakeAt: at(500) });
+      await givenRun(store, { runId: "other", workflowId: "other", wakeAt: at(500) });
+      const claim = async (workflowIds?: string[]) => {
+        const claimed = await store.claimRuns({ workerId: "w", ...lease, workflowIds });
+        return claimed.map((run) => run.runId);
+      };
+      clock.advance(499);
+      expect(await claim()).toEqual([]);
+      expect(await claim(["orders"])).toEqual([]);
+      clock.advance(1);
+      expect(await claim(["orders"])).toEqual(["soon"]);
+      expect(await store.getRun("soon")).toMatchObject({ wakeAt: clock.now(), attempt: 1 });
+      clock.advance(500);
+      expect(await claim()).toEqual(["other", "later"]);
+    });
+
+    test("go to the runs that have waited longest, since they were made or since they woke", async ({
+      store,
+      clock,
+    }) => {
+      const at = (ms: number) => new Date(clock.now().getTime() + ms);
+      const runs: [string, number, number | null][] = [
+        ["woke at 30", 0, 30],
+        ["made at 10", 10, null],
+        ["woke at 20", 5, 20],
+        ["made at 20", 20, null],
+        ["woke at 20, too", 4, 20],
+        ["made at 40", 40, null],
+      ];
+      for (const [runId, made, woke] of runs) {
+        await givenRun(store, {
+          runId,
+          createdAt: at(made),
+          wakeAt: woke === null ? null : at(woke),
+        });
+      }
+      clock.advance(50);
+      const claims: string[][] = [];
+      for (const workflowIds of [["orders"], undefined, ["orders", "more"]]) {
+        const claimed = await store.claimRuns({ workerId: "w", ...lease, limit: 2, workflowIds });
+        claims.push(claimed.map((run) => run.runId));
+      }
+      expect(claims).toEqual([
+        ["made at 10", "woke at 20, too"],
+        ["woke at 20", "made at 20"],
+        ["woke at 30", "made at 40"],
+      ]);
+    });
+
     test("leave a RUNNING run without a lease, and what is finished, alone", async ({ store }) => {
       await givenRun(store, { status: "RUNNING", workerId: "somebody" });
       for (const status of ["COMPLETED", "FAILED", "CANCELLED"] as const) {

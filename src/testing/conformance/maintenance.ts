@@ -18,6 +18,13 @@ async function givenHistory(store: WorkflowStore): Promise<void> {
       input: "12345678",
     });
     await store.createStepExecution({ runId, stepId: "a", input: "1234" });
+    await store.saveStepAttempt({
+      runId,
+      stepId: "a",
+      attempt: 1,
+      status: "FAILED",
+      error: "123",
+    });
     await store.saveStepOutput(runId, "a", "12");
     await store.saveState(runId, "k", 1);
   }
@@ -39,16 +46,18 @@ export function describeMaintenance(test: StoreTest): void {
         dryRun: false,
         deletedRuns: 7,
         deletedStepExecutions: 7,
+        deletedStepAttempts: 7,
         deletedStepOutputs: 7,
         deletedState: 7,
         deletedOrphans: 0,
         remainingRuns: 5,
-        deletedBytes: 7 * (10 + 6 + 4 + 1),
+        deletedBytes: 7 * (10 + 6 + 5 + 4 + 1),
       });
       expect(await listAll(store)).toEqual(["day-10", "day-09", "day-08", "running", "pending"]);
       expect((await store.stats()).rows).toEqual({
         workflowRuns: 5,
         stepExecutions: 3,
+        stepAttempts: 3,
         stepOutputs: 3,
         workflowState: 3,
       });
@@ -152,13 +161,25 @@ export function describeMaintenance(test: StoreTest): void {
 
     test("tell rows, statuses, and the oldest and newest run", async ({ store }) => {
       expect(await store.stats()).toMatchObject({
-        rows: { workflowRuns: 0, stepExecutions: 0, stepOutputs: 0, workflowState: 0 },
+        rows: {
+          workflowRuns: 0,
+          stepExecutions: 0,
+          stepAttempts: 0,
+          stepOutputs: 0,
+          workflowState: 0,
+        },
         oldestRunAt: null,
         newestRunAt: null,
       });
       await givenHistory(store);
       expect(await store.stats()).toMatchObject({
-        rows: { workflowRuns: 12, stepExecutions: 10, stepOutputs: 10, workflowState: 10 },
+        rows: {
+          workflowRuns: 12,
+          stepExecutions: 10,
+          stepAttempts: 10,
+          stepOutputs: 10,
+          workflowState: 10,
+        },
         runs: { PENDING: 1, RUNNING: 1, COMPLETED: 8, FAILED: 2, CANCELLED: 0 },
         oldestRunAt: new Date(0),
         newestRunAt: new Date(Date.UTC(2025, 0, 10)),

@@ -22,6 +22,8 @@ export function describeRuns(test: StoreTest): void {
         idempotencyKey: null,
         workerId: null,
         leaseExpiresAt: null,
+        wakeAt: null,
+        deadlineAt: null,
         attempt: 0,
         revision: 1,
         createdAt: clock.now(),
@@ -48,6 +50,8 @@ export function describeRuns(test: StoreTest): void {
         idempotencyKey: "key",
         workerId: "worker",
         leaseExpiresAt: new Date(5),
+        wakeAt: new Date(6),
+        deadlineAt: new Date(7),
         attempt: 3,
         revision: 7,
         createdAt: new Date(1),
@@ -225,7 +229,13 @@ export function describeRuns(test: StoreTest): void {
     });
 
     test("reopens what failed or was cancelled, and nothing else", async ({ store, clock }) => {
-      const run = await givenRun(store, { input: 1, workerId: "w", startedAt: new Date(5) });
+      const run = await givenRun(store, {
+        input: 1,
+        workerId: "w",
+        startedAt: new Date(5),
+        wakeAt: new Date(6),
+        deadlineAt: new Date(7),
+      });
       await expectRejection(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "PENDING" });
       await store.updateRun(run.runId, { status: "FAILED", error: { message: "no" } });
       clock.advance(10);
@@ -233,6 +243,8 @@ export function describeRuns(test: StoreTest): void {
       expect(await store.reopenRun(run.runId)).toEqual({
         ...summary,
         workerId: null,
+        wakeAt: null,
+        deadlineAt: null,
         revision: 3,
         updatedAt: clock.now(),
       });
@@ -264,17 +276,20 @@ export function describeRuns(test: StoreTest): void {
     test("deletes a run with all that hangs from it", async ({ store }) => {
       const { runId } = await givenRun(store, { idempotencyKey: "again" });
       await store.createStepExecution({ runId, stepId: "a" });
+      await store.saveStepAttempt({ runId, stepId: "a", attempt: 1, status: "FAILED" });
       await store.saveStepOutput(runId, "a", 1);
       await store.saveState(runId, "k", 1);
       expect(await store.deleteRun(runId)).toBe(true);
       await expectRejection(store.getRun(runId), "RUN_NOT_FOUND");
       expect(await store.listStepExecutions(runId)).toEqual([]);
+      expect(await store.listStepAttempts(runId)).toEqual([]);
       await expectRejection(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
       expect(await store.getAllState(runId)).toEqual({});
       const { rows } = await store.stats();
       expect(rows).toEqual({
         workflowRuns: 0,
         stepExecutions: 0,
+        stepAttempts: 0,
         stepOutputs: 0,
         workflowState: 0,
       });

@@ -80,6 +80,7 @@ describe("with somebody else's tools on the file", () => {
     ] as const) {
       await store.createRun({ runId, workflowId: "orders", status: "RUNNING", createdAt });
       await store.createStepExecution({ runId, stepId: "s" });
+      await store.saveStepAttempt({ runId, stepId: "s", attempt: 1, status: "FAILED" });
       await store.saveStepOutput(runId, "s", { total: 5 });
       await store.saveState(runId, "k", [1]);
     }
@@ -91,7 +92,13 @@ describe("with somebody else's tools on the file", () => {
         .get(),
     ).toMatchObject({ workflow_id: "orders", status: "RUNNING", progress: 0, created_at: 1000 });
     other.exec("pragma foreign_keys=ON; delete from workflow_runs where created_at < 2000");
-    for (const table of ["workflow_runs", "step_executions", "step_outputs", "workflow_state"]) {
+    for (const table of [
+      "workflow_runs",
+      "step_executions",
+      "step_attempts",
+      "step_outputs",
+      "workflow_state",
+    ]) {
       const rows = other.prepare(`select run_id from ${table}`).raw(true).all();
       expect(rows).toEqual([["new"]]);
     }

@@ -7,6 +7,7 @@ import { migrate } from "../../../src/migrations/migrate.ts";
 import type { RunFilter } from "../../../src/model/run-queries.ts";
 import { schema } from "../../../src/schema/schema.ts";
 import {
+  stepAttempts,
   stepExecutions,
   stepOutputs,
   workflowRuns,
@@ -49,6 +50,7 @@ function exampleRun(n: number) {
     status,
     createdAt: day(n % 300),
     completedAt: status === "PENDING" || status === "RUNNING" ? null : day(n % 300),
+    wakeAt: n % 2 === 0 ? day(n % 400) : null,
     resourceId: n % 3 === 0 ? `resource-${n % 50}` : null,
     tags: { color: n % 2 === 0 ? "red" : "blue" },
   };
@@ -91,9 +93,13 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
     "workflow_runs_status_idx (status=?)",
   ],
   countRuns: [() => store.countRuns(), "workflow_runs_status_idx"],
-  "claimRuns of PENDING runs": [
+  "claimRuns of PENDING runs that do not wait": [
     () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5 }),
     "workflow_runs_status_idx (status=?)",
+  ],
+  "claimRuns of PENDING runs whose time has come": [
+    () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5 }),
+    "workflow_runs_wake_idx (wake_at<?)",
   ],
   "claimRuns of RUNNING runs whose lease ran out": [
     () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5 }),
@@ -107,9 +113,13 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
     () => store.countRuns({ workflowId: "workflow-3" }),
     "workflow_runs_workflow_idx (workflow_id=?)",
   ],
-  "claimRuns by workflow": [
+  "claimRuns by workflow of runs that do not wait": [
     () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5, workflowIds: ["workflow-3"] }),
-    "workflow_runs_workflow_idx (workflow_id=? AND status=?)",
+    "workflow_runs_ready_idx (workflow_id=? AND wake_at=?)",
+  ],
+  "claimRuns by workflow of runs whose time has come": [
+    () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5, workflowIds: ["workflow-3"] }),
+    "workflow_runs_ready_idx (workflow_id=? AND wake_at<?)",
   ],
   "listRuns by resource": [
     () => store.listRuns({ resourceId: "resource-6" }),
@@ -137,8 +147,8 @@ describe("the index of its own serves", () => {
 
 describe("every index of the schema serves a query that is named here:", () => {
   const served = Object.values(queries).map(([, serves]) => serves.split(" ", 1)[0]);
-  const indexes = [workflowRuns, stepExecutions, stepOutputs, workflowState].flatMap((table) =>
-    getTableConfig(table).indexes.map(({ config }) => config.name),
+  const indexes = [workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState].flatMap(
+    (table) => getTableConfig(table).indexes.map(({ config }) => config.name),
   );
   test.each(indexes)("%s", (name) => {
     expect(served).toContain(name);
@@ -227,6 +237,13 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
     await store.getStepExecution(runId, "a");
     await store.listStepExecutions(runId);
   },
+  "an attempt": async () => {
+    const attempt = { runId, stepId: "a", attempt: 1, status: "FAILED" } as const;
+    await store.saveStepAttempt(attempt);
+    await store.saveStepAttempt(attempt);
+    await store.saveStepAttempt(attempt, { workerId: "w" }).catch(() => undefined);
+    await store.listStepAttempts(runId);
+  },
   "an output": async () => {
     await store.saveStepOutput(runId, "a", 1);
     await store.saveStepOutput(runId, "a", 1, { workerId: "w" }).catch(() => undefined);
@@ -256,6 +273,7 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
           write.createStepExecution({ runId, stepId: "z" });
           write.updateRun(runId, { progress: 0.6 });
           write.updateStepExecution(runId, "z", { status: "COMPLETED" });
+          write.saveStepAttempt({ runId, stepId: "z", attempt: 1, status: "COMPLETED" });
           write.saveStepOutput(runId, "z", 2);
           write.saveState(runId, "k", 2);
           write.deleteState(runId, "k");

@@ -139,6 +139,22 @@ export const defects: Readonly<Record<string, Change>> = {
       return [...claimed, ...runs.filter((run) => run.leaseExpiresAt === null)];
     },
   }),
+  "a run is claimed before it is to wake": (store) => ({
+    claimRuns: async (claim) => {
+      const { runs } = await store.listRuns({ status: "PENDING" });
+      for (const { runId, wakeAt } of runs) {
+        if (wakeAt !== null) await store.updateRun(runId, { wakeAt: null });
+      }
+      return store.claimRuns(claim);
+    },
+  }),
+  "a bundle leaves the attempts out": (store) => ({
+    writeBundles: (bundles, options) =>
+      store.writeBundles(
+        Array.isArray(bundles) ? bundles.map((bundle) => withoutAttempts(bundle)) : bundles,
+        options,
+      ),
+  }),
   "a batch is carried out in part": (store) => ({
     batch: async (collect, options) => {
       const notes: [keyof Parameters<typeof collect>[0], unknown[]][] = [];
@@ -199,4 +215,11 @@ export function defectiveStore(clock: () => Date, change: Change): WorkflowStore
       return typeof member === "function" ? member.bind(target) : member;
     },
   });
+}
+
+function withoutAttempts<Bundle>(bundle: Bundle): Bundle {
+  if (typeof bundle !== "object" || bundle === null) return bundle;
+  return Object.fromEntries(
+    Object.entries(bundle).filter(([list]) => list !== "attempts"),
+  ) as Bundle;
 }

@@ -1,0 +1,52 @@
+import { getTableColumns, sql } from "drizzle-orm";
+import type { RowCodecs } from "../../schema/row-codecs.ts";
+import type { StepAttempt } from "../../schema/rows.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { rowIf, runExists } from "./fragments.ts";
+import {
+  defineStatement,
+  statementFamily,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
+
+export type AttemptProperty = keyof StepAttempt & string;
+
+export function createAttemptStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const attempts = tables.stepAttempts;
+  const { properties } = codecs.attempt;
+  const columns = getTableColumns(attempts);
+  const key = ["runId", "stepId", "attempt"] as const satisfies AttemptProperty[];
+  const isKey: ReadonlySet<string> = new Set(key);
+  const replaced = Object.fromEntries(
+    properties
+      .filter((name) => !isKey.has(name))
+      .map((name) => [name, sql.raw(`excluded.${columns[name].name}`)]),
+  );
+
+  return {
+    /** Saves nothing where the run is missing or the worker does not hold it. */
+    save: statementFamily(
+      (shape: { readonly fenced: boolean }) => String(shape.fenced),
+      ({ fenced }) =>
+        defineStatement(
+          db,
+          (target, argument: ArgumentReference<AttemptProperty | "whereWorkerId">) =>
+            target
+              .insert(attempts)
+              .select(
+                rowIf(
+                  properties.map(argument),
+                  runExists(
+                    target,
+                    tables,
+                    argument("runId"),
+                    fenced ? argument("whereWorkerId") : null,
+                  ),
+                ),
+              )
+              .onConflictDoUpdate({ target: key.map((name) => columns[name]), set: replaced }),
+        ),
+    ),
+  };
+}
