@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { operationShape } from "../model/arguments.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import type { Tags } from "../schema/workflow-runs.ts";
+import type { Tags } from "../schema/json-types.ts";
 import { idSchema, tagsSchema } from "../schema/zod.ts";
 import type { Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { idSchema, runStatusSchema, tagsSchema } from "../schema/zod.ts";
-import type { Tags } from "../schema/workflow-runs.ts";
+import type { Tags } from "../schema/json-types.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { parseArgument } from "../arguments.ts";
 import { limitSchema, operationShape } from "./arguments.ts";

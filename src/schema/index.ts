@@ -1,6 +1,8 @@
 export type { RunStatus, StepStatus } from "../statuses.ts";
 export { runStatuses, stepStatuses } from "../statuses.ts";
+export type { Tags, WorkflowJson } from "./json-types.ts";
 export {
+  createWorkflowRelations,
   stepAttemptsRelations,
   stepExecutionsRelations,
   stepOutputsRelations,
@@ -30,7 +32,6 @@ export {
   workflowState,
 } from "./tables.ts";
 export type { WorkflowTables } from "./tables.ts";
-export type { Tags } from "./workflow-runs.ts";
 export {
   newStepAttemptSchema,
   newStepExecutionSchema,

@@ -1,5 +1,7 @@
 import { relations } from "drizzle-orm";
+import type { WorkflowJson } from "./json-types.ts";
 import {
+  createWorkflowTables,
   stepAttempts,
   stepExecutions,
   stepOutputs,
@@ -7,30 +9,53 @@ import {
   workflowState,
 } from "./tables.ts";
 
-export const workflowRunsRelations = relations(workflowRuns, ({ many }) => ({
-  steps: many(stepExecutions),
-  attempts: many(stepAttempts),
-  outputs: many(stepOutputs),
-  state: many(workflowState),
-}));
+type Tables<Prefix extends string> = ReturnType<typeof createWorkflowTables<WorkflowJson, Prefix>>;
 
-export const stepExecutionsRelations = relations(stepExecutions, ({ one, many }) => ({
-  run: one(workflowRuns, { fields: [stepExecutions.runId], references: [workflowRuns.runId] }),
-  attempts: many(stepAttempts),
-}));
+/** The relations of tables that `createWorkflowTables` made, for an app's own schema. */
+export function createWorkflowRelations<Prefix extends string>({
+  workflowRuns: runs,
+  stepExecutions: steps,
+  stepAttempts: attempts,
+  stepOutputs: outputs,
+  workflowState: state,
+}: Tables<Prefix>) {
+  return {
+    workflowRunsRelations: relations(runs, ({ many }) => ({
+      steps: many(steps),
+      attempts: many(attempts),
+      outputs: many(outputs),
+      state: many(state),
+    })),
+    stepExecutionsRelations: relations(steps, ({ one, many }) => ({
+      run: one(runs, { fields: [steps.runId], references: [runs.runId] }),
+      attempts: many(attempts),
+    })),
+    stepAttemptsRelations: relations(attempts, ({ one }) => ({
+      run: one(runs, { fields: [attempts.runId], references: [runs.runId] }),
+      step: one(steps, {
+        fields: [attempts.runId, attempts.stepId],
+        references: [steps.runId, steps.stepId],
+      }),
+    })),
+    stepOutputsRelations: relations(outputs, ({ one }) => ({
+      run: one(runs, { fields: [outputs.runId], references: [runs.runId] }),
+    })),
+    workflowStateRelations: relations(state, ({ one }) => ({
+      run: one(runs, { fields: [state.runId], references: [runs.runId] }),
+    })),
+  };
+}
 
-export const stepAttemptsRelations = relations(stepAttempts, ({ one }) => ({
-  run: one(workflowRuns, { fields: [stepAttempts.runId], references: [workflowRuns.runId] }),
-  step: one(stepExecutions, {
-    fields: [stepAttempts.runId, stepAttempts.stepId],
-    references: [stepExecutions.runId, stepExecutions.stepId],
-  }),
-}));
-
-export const stepOutputsRelations = relations(stepOutputs, ({ one }) => ({
-  run: one(workflowRuns, { fields: [stepOutputs.runId], references: [workflowRuns.runId] }),
-}));
-
-export const workflowStateRelations = relations(workflowState, ({ one }) => ({
-  run: one(workflowRuns, { fields: [workflowState.runId], references: [workflowRuns.runId] }),
-}));
+export const {
+  workflowRunsRelations,
+  stepExecutionsRelations,
+  stepAttemptsRelations,
+  stepOutputsRelations,
+  workflowStateRelations,
+} = createWorkflowRelations({
+  workflowRuns,
+  stepExecutions,
+  stepAttempts,
+  stepOutputs,
+  workflowState,
+});

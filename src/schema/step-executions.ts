@@ -2,13 +2,14 @@ import { sql } from "drizzle-orm";
 import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { stepStatuses } from "../statuses.ts";
 import { json, jsonLimits, time } from "./columns.ts";
+import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
 
 /** One row for each step that a run has begun, whatever came of it. */
-export function createStepExecutionsTable<Prefix extends string>(
-  prefix: Prefix,
-  runs: WorkflowRunsTable,
-) {
+export function createStepExecutionsTable<
+  Prefix extends string,
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+>(prefix: Prefix, runs: Pick<WorkflowRunsTable, "runId">) {
   const name = `${prefix}step_executions` as const;
   return sqliteTable(
     name,
@@ -23,8 +24,8 @@ export function createStepExecutionsTable<Prefix extends string>(
       attemptOffset: integer("attempt_offset").notNull().default(0),
       sleepCount: integer("sleep_count").notNull().default(0),
       wakeAt: time("wake_at"),
-      input: json("input", jsonLimits.payload),
-      error: json("error", jsonLimits.detail),
+      input: json<JsonOf<Json, "StepInput">>("input", jsonLimits.payload),
+      error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
       durationMs: integer("duration_ms"),
       createdAt: time("created_at")
         .notNull()

@@ -1,12 +1,13 @@
 import { primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { json, jsonLimits, time } from "./columns.ts";
+import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
 
 /** What a step returned. It may exist without the step's own row. */
-export function createStepOutputsTable<Prefix extends string>(
-  prefix: Prefix,
-  runs: WorkflowRunsTable,
-) {
+export function createStepOutputsTable<
+  Prefix extends string,
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+>(prefix: Prefix, runs: Pick<WorkflowRunsTable, "runId">) {
   const name = `${prefix}step_outputs` as const;
   return sqliteTable(
     name,
@@ -15,7 +16,7 @@ export function createStepOutputsTable<Prefix extends string>(
         .notNull()
         .references(() => runs.runId, { onDelete: "cascade" }),
       stepId: text("step_id").notNull(),
-      output: json("output", jsonLimits.value).notNull(),
+      output: json<JsonOf<Json, "StepOutput">>("output", jsonLimits.value).notNull(),
       createdAt: time("created_at")
         .notNull()
         .$defaultFn(() => new Date()),

@@ -11,16 +11,17 @@ import {
 import { v7 as uuidv7 } from "uuid";
 import { runStatuses } from "../statuses.ts";
 import { json, jsonLimits, time } from "./columns.ts";
-
-/** The labels of a run. Every pair can be filtered by. */
-export type Tags = Record<string, string>;
+import type { JsonOf, WorkflowJson } from "./json-types.ts";
 
 /**
  * One row for each run of a workflow. Everything else hangs from it and goes with it.
  *
  * Each index serves a query that is named beside it; `test/stores/libsql/query-plans.test.ts` holds them to it.
  */
-export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
+export function createWorkflowRunsTable<
+  Prefix extends string,
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+>(prefix: Prefix) {
   const name = `${prefix}workflow_runs` as const;
   return sqliteTable(
     name,
@@ -30,11 +31,11 @@ export function createWorkflowRunsTable<Prefix extends string>(prefix: Prefix) {
       workflowVersion: text("workflow_version").notNull().default("1"),
       status: text("status", { enum: runStatuses }).notNull().default("PENDING"),
       progress: real("progress").notNull().default(0),
-      input: json("input", jsonLimits.payload),
-      output: json("output", jsonLimits.payload),
-      error: json("error", jsonLimits.detail),
-      context: json("context", jsonLimits.detail),
-      tags: json<Tags>("tags", jsonLimits.detail),
+      input: json<JsonOf<Json, "Input">>("input", jsonLimits.payload),
+      output: json<JsonOf<Json, "Output">>("output", jsonLimits.payload),
+      error: json<JsonOf<Json, "Error">>("error", jsonLimits.detail),
+      context: json<JsonOf<Json, "Context">>("context", jsonLimits.detail),
+      tags: json<JsonOf<Json, "Tags">>("tags", jsonLimits.detail),
       resourceId: text("resource_id"),
       idempotencyKey: text("idempotency_key"),
       workerId: text("worker_id"),

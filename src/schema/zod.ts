@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { runStatuses, stepStatuses } from "../statuses.ts";
-import type { Tags } from "./workflow-runs.ts";
+import type { Tags } from "./json-types.ts";
 
 /** True for 1 to 255 well-formed characters (Unicode code points) without NUL. */
 export function isId(value: unknown): value is string {

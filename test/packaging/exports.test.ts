@@ -42,6 +42,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "systemClock",
   ],
   "./schema": [
+    "createWorkflowRelations",
     "createWorkflowTables",
     "newStepAttemptSchema",
     "newStepExecutionSchema",

@@ -25,8 +25,11 @@ export interface PackedProject {
   remove(): Promise<void>;
 }
 
-/** Builds and packs the package aside, so that nobody who works in `dist` is disturbed, and installs it. */
-export async function makePackedProject(): Promise<PackedProject> {
+/**
+ * Builds and packs the package aside, so that nobody who works in `dist` is disturbed, and installs it, with its
+ * peers and with `packages` in the versions that are installed here.
+ */
+export async function makePackedProject(packages: readonly string[] = []): Promise<PackedProject> {
   const folder = await temporaryFolder();
   const packageFile = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as PackageFile;
   const tarball = await pack(folder);
@@ -40,8 +43,10 @@ export async function makePackedProject(): Promise<PackedProject> {
     const text = await readFile(join(root, "node_modules", name, "package.json"), "utf8");
     return `${name}@${(JSON.parse(text) as { version: string }).version}`;
   };
-  const packages = await Promise.all(
-    ["@libsql/client", "drizzle-orm", "zod", "typescript", "@types/node"].map(installedVersion),
+  const versions = await Promise.all(
+    ["@libsql/client", "drizzle-orm", "zod", "typescript", "@types/node", ...packages].map(
+      installedVersion,
+    ),
   );
   await run(
     "npm",
@@ -52,7 +57,7 @@ export async function makePackedProject(): Promise<PackedProject> {
       "--no-audit",
       "--no-fund",
       tarball,
-      ...packages,
+      ...versions,
       "typescript-5@npm:typescript@5.9.3",
     ],
     { cwd: path },
