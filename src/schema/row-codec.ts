@@ -1,7 +1,7 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { CorruptRowError } from "../errors.ts";
-import { tagsSchema } from "./zod.ts";
+import { isTags } from "./zod.ts";
 
 /** What the database holds in one cell. */
 export type Cell = string | number | null;
@@ -168,5 +168,6 @@ function decodeJson(cell: unknown): unknown {
 }
 
 function decodeTags(cell: unknown): unknown {
-  return tagsSchema.safeParse(decodeJson(cell)).data;
+  const tags = decodeJson(cell);
+  return isTags(tags) ? tags : undefined;
 }

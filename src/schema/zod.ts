@@ -22,7 +22,8 @@ function codePoints(text: string): number {
   return Array.from(text).length;
 }
 
-function isTags(value: unknown): value is Tags {
+/** True for an object whose names and values are text that every backend keeps. */
+export function isTags(value: unknown): value is Tags {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return Object.entries(value).every(([name, label]) => isText(name) && isText(label));
 }
