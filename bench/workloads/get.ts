@@ -1,0 +1,69 @@
+import { measure } from "../measure.ts";
+import { expectRows, measurementHeader, measurementRows, of, type Section } from "../section.ts";
+import {
+  openDrizzle,
+  openFloor,
+  openMastra,
+  openOpenWorkflow,
+  openOurs,
+  payload,
+} from "../subjects.ts";
+
+const runs = 1000;
+const calls = 3000;
+
+export async function run(): Promise<Section> {
+  const subjects = [
+    await openFloor("normal"),
+    await openOurs("normal"),
+    await openDrizzle("normal"),
+    await openOpenWorkflow(),
+    await openMastra(),
+  ];
+  const ids = Array.from({ length: runs }, (_, index) => `run-${index}`);
+  for (const subject of subjects) {
+    for (const id of ids) await subject.create(id, payload(500));
+  }
+  // The same ids in the same scattered order for everybody.
+  const idOf = (call: number) => ids[(call * 7919) % runs] ?? "";
+  const measured = await measure(
+    subjects.map((subject) => ({
+      subject: subject.name,
+      calls,
+      run: (call) => subject.get(idOf(call)),
+    })),
+  );
+  for (const subject of subjects) {
+    await subject.close();
+    expectRows(subject.name, subject.rows(), runs);
+  }
+  return {
+    title: "Get",
+    how: `One run of ${runs} by its id, with an input of 500 B, decoded; reading does not depend on the durability.`,
+    header: measurementHeader,
+    rows: measurementRows("", measured),
+    targets: [
+      {
+        what: "getRun against the floor's get and JSON.parse: time",
+        bound: "at most",
+        value: 2,
+        unit: "×",
+        measured: of(measured, "gorkflow") / of(measured, "floor"),
+      },
+      {
+        what: "get against openworkflow: rate",
+        bound: "at least",
+        value: 2,
+        unit: "×",
+        measured: of(measured, "openworkflow") / of(measured, "gorkflow"),
+      },
+      {
+        what: "load against Mastra's storage: rate",
+        bound: "at least",
+        value: 5,
+        unit: "×",
+        measured: of(measured, "mastra") / of(measured, "gorkflow"),
+      },
+    ],
+  };
+}

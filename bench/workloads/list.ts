@@ -1,0 +1,68 @@
+import { measure } from "../measure.ts";
+import { expectRows, measurementHeader, measurementRows, of, type Section } from "../section.ts";
+import {
+  openDrizzle,
+  openFloor,
+  openMastra,
+  openOpenWorkflow,
+  openOurs,
+  payload,
+} from "../subjects.ts";
+
+const runs = 2000;
+
+export async function run(): Promise<Section> {
+  const subjects = [
+    await openFloor("normal"),
+    await openOurs("normal"),
+    await openDrizzle("normal"),
+    await openOpenWorkflow(),
+    await openMastra(),
+  ];
+  for (const subject of subjects) {
+    for (let index = 0; index < runs; index++) await subject.create(`run-${index}`, payload(500));
+  }
+  const listed = (limit: number, calls: number) =>
+    measure(
+      subjects.map((subject) => ({
+        subject: subject.name,
+        calls,
+        run: async () => expectRows(subject.name, (await subject.list(limit)).length, limit),
+      })),
+    );
+  const twenty = await listed(20, 500);
+  const hundred = await listed(100, 200);
+  for (const subject of subjects) {
+    await subject.close();
+    expectRows(subject.name, subject.rows(), runs);
+  }
+  return {
+    title: "List",
+    how: `The newest of ${runs} runs, with an input of 500 B each. Ours, the floor and Drizzle give all columns but the payloads; openworkflow and Mastra give theirs whole. Every page was counted.`,
+    header: measurementHeader,
+    rows: [...measurementRows("20", twenty), ...measurementRows("100", hundred)],
+    targets: [
+      {
+        what: "listRuns(100) against Drizzle on @libsql/client: rate",
+        bound: "at least",
+        value: 2.5,
+        unit: "×",
+        measured: of(hundred, "drizzle on @libsql/client") / of(hundred, "gorkflow"),
+      },
+      {
+        what: "list (100) against openworkflow: rate",
+        bound: "at least",
+        value: 1.5,
+        unit: "×",
+        measured: of(hundred, "openworkflow") / of(hundred, "gorkflow"),
+      },
+      {
+        what: "list (100) against Mastra's storage: rate",
+        bound: "at least",
+        value: 5,
+        unit: "×",
+        measured: of(hundred, "mastra") / of(hundred, "gorkflow"),
+      },
+    ],
+  };
+}
