@@ -37,6 +37,8 @@ export interface ParsedRunFilter {
   readonly tags: Readonly<Tags> | null;
   readonly createdAfter: Date | null;
   readonly createdBefore: Date | null;
+  /** Only these runs; null for any. */
+  readonly runIds: readonly string[] | null;
 }
 
 export interface ParsedRunQuery extends ParsedRunFilter {
@@ -75,6 +77,7 @@ const listSchema = z.strictObject({
 });
 const bundlesSchema = z.strictObject({
   filter: filterSchema.optional(),
+  runIds: z.array(idSchema).min(1).max(1000).optional(),
   ...pageShape,
   ...operationShape,
 });
@@ -96,7 +99,11 @@ export function parseListQuery(
 /** @throws {InvalidArgumentError} that names the field; for a cursor that comes from another filter, too. */
 export function parseBundleQuery(query: unknown): ParsedRunQuery & Aborted {
   const { signal, ...parsed } = parseArgument(bundlesSchema, query, "query");
-  return { ...parsePage(parsed, normalizeFilter(parsed.filter ?? {}), "bundles"), signal };
+  const filter = {
+    ...normalizeFilter(parsed.filter ?? {}),
+    runIds: parsed.runIds === undefined ? null : [...new Set(parsed.runIds)],
+  };
+  return { ...parsePage(parsed, filter, "bundles"), signal };
 }
 
 function parsePage(
@@ -132,6 +139,7 @@ function normalizeFilter(filter: RunFilter): ParsedRunFilter {
     tags: tags === null || Object.keys(tags).length === 0 ? null : tags,
     createdAfter: filter.createdAfter ?? null,
     createdBefore: filter.createdBefore ?? null,
+    runIds: null,
   };
 }
 
@@ -144,6 +152,7 @@ function fingerprint(kind: string, filter: ParsedRunFilter): string {
     filter.tags && Object.entries(filter.tags).toSorted(([a], [b]) => (a < b ? -1 : 1)),
     filter.createdAfter?.getTime() ?? null,
     filter.createdBefore?.getTime() ?? null,
+    filter.runIds?.toSorted() ?? null,
   ]);
 }
 

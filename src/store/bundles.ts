@@ -5,6 +5,8 @@ import type { OperationOptions } from "./options.ts";
 
 export interface BundleQuery extends OperationOptions {
   readonly filter?: RunFilter | undefined;
+  /** Of these runs, 1 to 1000, those that are there and fit the filter. */
+  readonly runIds?: readonly string[] | undefined;
   /** Bundles in a page: 1 to 1000, 100 when absent. */
   readonly limit?: number | undefined;
   readonly cursor?: string | null | undefined;

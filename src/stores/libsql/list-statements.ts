@@ -152,7 +152,7 @@ function listKey(shape: Omit<ListShape, "properties"> & Partial<ListShape>): str
  * status reads `limit` rows of each, where sorting would read all.
  */
 function statusesToMerge(shape: FilterShape): readonly RunStatus[] {
-  if (shape.resourceId) return [];
+  if (shape.resourceId || shape.runIds) return [];
   return shape.statuses ?? (shape.workflowId ? runStatuses : []);
 }
 

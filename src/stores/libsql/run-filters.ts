@@ -5,6 +5,7 @@ import type { Cell } from "../../schema/row-codec.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowRunsTable } from "../../schema/workflow-runs.ts";
 import type { RunStatus } from "../../statuses.ts";
+import { listOf } from "./fragments.ts";
 import type { ArgumentReference } from "./statement.ts";
 
 /** Which conditions a filter has: what decides the text of its query. The values are arguments. */
@@ -15,6 +16,7 @@ export interface FilterShape {
   readonly tags: boolean;
   readonly createdAfter: boolean;
   readonly createdBefore: boolean;
+  readonly runIds: boolean;
 }
 
 export type FilterArgument =
@@ -22,7 +24,8 @@ export type FilterArgument =
   | "resourceId"
   | "tags"
   | "createdAfter"
-  | "createdBefore";
+  | "createdBefore"
+  | "runIds";
 
 export function filterShape(filter: ParsedRunFilter): FilterShape {
   return {
@@ -32,6 +35,7 @@ export function filterShape(filter: ParsedRunFilter): FilterShape {
     tags: filter.tags !== null,
     createdAfter: filter.createdAfter !== null,
     createdBefore: filter.createdBefore !== null,
+    runIds: filter.runIds !== null,
   };
 }
 
@@ -43,6 +47,7 @@ export function filterKey(shape: FilterShape): string {
     shape.tags,
     shape.createdAfter,
     shape.createdBefore,
+    shape.runIds,
   ]);
 }
 
@@ -53,6 +58,7 @@ export function filterArguments(filter: ParsedRunFilter): Record<FilterArgument,
     tags: filter.tags === null ? null : JSON.stringify(filter.tags),
     createdAfter: filter.createdAfter?.getTime() ?? null,
     createdBefore: filter.createdBefore?.getTime() ?? null,
+    runIds: filter.runIds && JSON.stringify(filter.runIds),
   };
 }
 
@@ -70,6 +76,7 @@ export function filterConditions(
     shape.createdAfter ? gte(runs.createdAt, argument("createdAfter")) : undefined,
     shape.createdBefore ? lt(runs.createdAt, argument("createdBefore")) : undefined,
     shape.tags ? hasTags(runs, argument("tags")) : undefined,
+    shape.runIds ? inArray(runs.runId, listOf(argument("runIds"))) : undefined,
   );
 }
 

@@ -24,6 +24,7 @@ import {
 } from "../../schema/rows.ts";
 import type { RunStatus } from "../../statuses.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
+import { comparePlaces, type Position } from "./sorted-index.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
 import { positionOf, textOf, type RunRow, type ScanOrder, type Tables } from "./tables.ts";
 
@@ -140,7 +141,11 @@ export function scanPage(
     createdAt: query.after.createdAt.getTime(),
     runId: query.after.runId,
   };
-  for (const run of tables.scanRuns(order, after)) {
+  const candidates =
+    query.runIds === null
+      ? tables.scanRuns(order, after)
+      : namedRuns(tables, query.runIds, order, after);
+  for (const run of candidates) {
     if (!matches(run, query)) {
       if (isBeyond(run, query, order)) break;
       continue;
@@ -149,6 +154,20 @@ export function scanPage(
     rows.push(run);
   }
   return { rows, more: false };
+}
+
+/** The named runs that are there, in the order of a scan: they are few, and the scan may be long. */
+function namedRuns(
+  tables: Tables,
+  runIds: readonly string[],
+  order: ScanOrder,
+  after: Position | null,
+): RunRow[] {
+  const direction = order === "newest first" ? -1 : 1;
+  return runIds
+    .flatMap((runId) => tables.getRun(runId) ?? [])
+    .filter((run) => after === null || direction * comparePlaces(positionOf(run), after) > 0)
+    .toSorted((a, b) => direction * comparePlaces(positionOf(a), positionOf(b)));
 }
 
 const filteredProperties = ["workflowId", "status", "resourceId", "tags", "createdAt"] as const;

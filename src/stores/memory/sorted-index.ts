@@ -6,7 +6,8 @@ export interface Position {
   readonly runId: string;
 }
 
-function compare(a: Position, b: Position): number {
+/** Negative when `a` is before `b`. */
+export function comparePlaces(a: Position, b: Position): number {
   return a.createdAt - b.createdAt || compareText(a.runId, b.runId);
 }
 
@@ -23,7 +24,7 @@ export class SortedIndex<Entry extends Position> {
   add(entry: Entry): void {
     if (this.#removed.delete(entry)) return;
     const last = this.#entries.at(-1);
-    if (last === undefined || compare(last, entry) < 0) this.#entries.push(entry);
+    if (last === undefined || comparePlaces(last, entry) < 0) this.#entries.push(entry);
     else this.#entries.splice(this.#firstBeyond(entry), 0, entry);
   }
 
@@ -51,7 +52,7 @@ export class SortedIndex<Entry extends Position> {
     const beyond = this.#firstBeyond(after);
     if (step === 1) return beyond;
     const before = this.#entries[beyond - 1];
-    return before !== undefined && compare(before, after) === 0 ? beyond - 2 : beyond - 1;
+    return before !== undefined && comparePlaces(before, after) === 0 ? beyond - 2 : beyond - 1;
   }
 
   /** The place of the first entry that sorts after `position`. */
@@ -61,7 +62,7 @@ export class SortedIndex<Entry extends Position> {
     while (low < high) {
       const middle = (low + high) >>> 1;
       const entry = this.#entries[middle];
-      if (entry !== undefined && compare(entry, position) <= 0) low = middle + 1;
+      if (entry !== undefined && comparePlaces(entry, position) <= 0) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -67,6 +67,31 @@ export function describeBundles(test: StoreTest): void {
       await expectRejection(store.listRuns({ ...filter, cursor: nextCursor }), "INVALID_ARGUMENT");
     });
 
+    test("of named runs are those that are there and fit the filter, in the same order", async ({
+      store,
+    }) => {
+      const all = await givenBundles(store);
+      const runIds = ["two", "absent", "one", "two"];
+      expect(await store.readBundles({ runIds })).toEqual({
+        bundles: [all[0], all[2]],
+        nextCursor: null,
+        corrupt: [],
+      });
+      const first = await store.readBundles({ runIds, limit: 1 });
+      expect(first.bundles).toEqual([all[0]]);
+      const second = await store.readBundles({ runIds, cursor: first.nextCursor });
+      expect(second).toMatchObject({ bundles: [all[2]], nextCursor: null });
+      await expectRejection(
+        store.readBundles({ runIds: ["two"], cursor: first.nextCursor }),
+        "INVALID_ARGUMENT",
+      );
+      const filter = { workflowId: "refunds" };
+      expect((await store.readBundles({ runIds, filter })).bundles).toEqual([]);
+      for (const bad of [[], [""], "one"]) {
+        await expectRejection(store.readBundles({ runIds: bad as string[] }), "INVALID_ARGUMENT");
+      }
+    });
+
     test("bound a page in bytes, children included", async ({ store, clock }) => {
       for (let index = 0; index < 4; index++) {
         clock.advance(1);

@@ -292,6 +292,12 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
       await tx.updateRun(runId, { progress: 0.7 });
       await tx.saveState(runId, "k", 3);
     }),
+  "readBundles of named runs": async () => {
+    const runIds = [runId, "run-7"];
+    const { nextCursor } = await store.readBundles({ runIds, limit: 1 });
+    await store.readBundles({ runIds, cursor: nextCursor });
+    await store.readBundles({ runIds, filter: { status: "FAILED" } });
+  },
   writeBundles: async () => {
     const bundle = { run: await store.getRun(runId), steps: [], outputs: [], state: [] };
     await store.writeBundles([bundle], { onConflict: "replace" });
