@@ -337,3 +337,76 @@ export class EngineClosedError extends GorkflowError {
     super("the engine is closed", options);
   }
 }
+
+/** The text is no export, or not any more. `line` is the offending one, counted from 1. */
+export class InvalidExportError extends GorkflowError {
+  override readonly name = "InvalidExportError";
+  readonly code = "INVALID_EXPORT";
+  readonly line: number;
+  constructor({ line, reason }: { line: number; reason: string }, options?: ErrorOptions) {
+    super(`line ${line} of the export: ${reason}`, options);
+    this.line = line;
+  }
+}
+
+/** The export ends before its last line: whoever wrote it was stopped. `line` is the last one that is there. */
+export class IncompleteExportError extends GorkflowError {
+  override readonly name = "IncompleteExportError";
+  readonly code = "INCOMPLETE_EXPORT";
+  readonly line: number;
+  constructor({ line }: { line: number }, options?: ErrorOptions) {
+    super(`the export is not complete: it breaks off after line ${line}. Export again`, options);
+    this.line = line;
+  }
+}
+
+/** The export was written by a newer version of this package, which knows things that this one does not. */
+export class ExportTooNewError extends GorkflowError {
+  override readonly name = "ExportTooNewError";
+  readonly code = "EXPORT_TOO_NEW";
+  constructor({ reason }: { reason: string }, options?: ErrorOptions) {
+    super(
+      `the export was written by a newer version: ${reason}. Import it with that version`,
+      options,
+    );
+  }
+}
+
+/** The file of an export cannot be read or written; `cause` is the system's own error. */
+export class ExportFileError extends GorkflowError {
+  override readonly name = "ExportFileError";
+  readonly code = "EXPORT_FILE";
+  readonly path: string;
+  constructor({ path, reason }: { path: string; reason: string }, options?: ErrorOptions) {
+    super(`${path}: ${reason}`, options);
+    this.path = path;
+  }
+}
+
+/** Everything else was exported, copied or compared; these runs could not be read. */
+export class UnreadableRunsError extends GorkflowError {
+  override readonly name = "UnreadableRunsError";
+  readonly code = "UNREADABLE_RUNS";
+  /** The first unreadable cell of each run that was left out. */
+  readonly corrupt: readonly CorruptRowError[];
+  constructor({ corrupt }: { corrupt: readonly CorruptRowError[] }, options?: ErrorOptions) {
+    const [first] = corrupt;
+    const others = corrupt.length > 1 ? `, and ${corrupt.length - 1} more` : "";
+    super(
+      `${corrupt.length === 1 ? "a run" : `${corrupt.length} runs`} could not be read and was left out: ` +
+        `${first?.message ?? "unknown"}${others}`,
+      options,
+    );
+    this.corrupt = corrupt;
+  }
+}
+
+/** The stores do not hold the same, or not yet: nothing was switched. */
+export class SwitchOverError extends GorkflowError {
+  override readonly name = "SwitchOverError";
+  readonly code = "SWITCH_OVER";
+  override readonly retryable = true;
+  constructor({ reason }: { reason: string }, options?: ErrorOptions) {
+    super(`the stores were not switched: ${reason}`, options);
+  }
+}

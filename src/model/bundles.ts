@@ -86,7 +86,7 @@ const bundleSchema = z.strictObject({
  *
  * @throws {InvalidArgumentError} that names the field.
  */
-function parseBundle(bundle: unknown, argument: string): RunBundle {
+export function parseBundle(bundle: unknown, argument: string): RunBundle {
   const parsed = parseArgument(bundleSchema, bundle, argument);
   const { runId } = parsed.run;
   checkRows(runId, parsed.steps, `${argument}.steps`, ({ stepId }) => stepId);

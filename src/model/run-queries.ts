@@ -67,7 +67,8 @@ const filterShape = {
 };
 
 const pageShape = { limit: limitSchema.optional(), cursor: z.string().nullish() };
-const filterSchema = z.strictObject(filterShape);
+/** Which runs. */
+export const runFilterSchema = z.strictObject(filterShape);
 const countSchema = z.strictObject({ ...filterShape, ...operationShape });
 const listSchema = z.strictObject({
   ...filterShape,
@@ -76,7 +77,7 @@ const listSchema = z.strictObject({
   ...operationShape,
 });
 const bundlesSchema = z.strictObject({
-  filter: filterSchema.optional(),
+  filter: runFilterSchema.optional(),
   runIds: z.array(idSchema).min(1).max(1000).optional(),
   ...pageShape,
   ...operationShape,

@@ -1,0 +1,30 @@
+import type { RunFilter } from "../model/run-queries.ts";
+import type { BundlePage } from "../store/bundles.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+
+export interface BundleScan {
+  readonly filter?: RunFilter | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * All bundles of a store, a page at a time, oldest first. The next page is read while the last one is used; no
+ * more than two are held.
+ */
+export async function* bundlePages(
+  store: WorkflowStore,
+  { filter, signal }: BundleScan,
+): AsyncGenerator<BundlePage> {
+  const read = (cursor: string | null): Promise<BundlePage> => {
+    const page = store.readBundles({ filter, cursor, signal });
+    // It is awaited below, unless the reader has had enough before: then nobody wants its error.
+    page.catch(() => undefined);
+    return page;
+  };
+  let next: Promise<BundlePage> | null = read(null);
+  while (next !== null) {
+    const page: BundlePage = await next;
+    next = page.nextCursor === null ? null : read(page.nextCursor);
+    yield page;
+  }
+}

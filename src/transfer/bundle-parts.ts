@@ -1,0 +1,59 @@
+import { getTableColumns } from "drizzle-orm";
+import { getTableConfig, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { RunBundle } from "../model/bundles.ts";
+import { stepExecutions, stepOutputs, workflowRuns, workflowState } from "../schema/tables.ts";
+
+/** The table that each part of a bundle comes from. */
+const tables = {
+  run: workflowRuns,
+  steps: stepExecutions,
+  outputs: stepOutputs,
+  state: workflowState,
+} as const satisfies Record<keyof RunBundle, SQLiteTable>;
+
+type PartName = keyof typeof tables;
+
+/** One part of a bundle as its table describes it: nothing here knows a column by name. */
+export interface BundlePart {
+  readonly name: PartName;
+  readonly properties: readonly string[];
+  /** Properties that are `Date` in a row and ISO 8601 in JSON. */
+  readonly times: readonly string[];
+  /** Properties whose content is the user's. */
+  readonly payloads: ReadonlySet<string>;
+  /** Properties that tell the rows of one run apart; none for the run itself. */
+  readonly keys: readonly string[];
+  /** The value that a row has where it was written before the column existed. */
+  defaultOf(property: string): unknown;
+}
+
+export const bundleParts: readonly BundlePart[] = (Object.keys(tables) as PartName[]).map(
+  (name) => {
+    const table: SQLiteTable = tables[name];
+    const columns: Record<string, SQLiteColumn> = getTableColumns(table);
+    const entries = Object.entries(columns);
+    const ofType = (type: string) =>
+      entries.flatMap(([property, { columnType }]) => (columnType === type ? [property] : []));
+    const keyColumns = new Set(
+      getTableConfig(table).primaryKeys.flatMap((key) => key.columns.map((column) => column.name)),
+    );
+    return {
+      name,
+      properties: entries.map(([property]) => property),
+      times: ofType("SQLiteTimestamp"),
+      payloads: new Set(ofType("SQLiteCustomColumn")),
+      keys: entries.flatMap(([property, column]) =>
+        keyColumns.has(column.name) && property !== "runId" ? [property] : [],
+      ),
+      defaultOf: (property) => columns[property]?.default ?? null,
+    };
+  },
+);
+
+export type BundleRow = Record<string, unknown>;
+
+/** The rows of a part: of the run there is one. */
+export function rowsOf(bundle: RunBundle, { name }: BundlePart): readonly BundleRow[] {
+  const rows: BundleRow | readonly BundleRow[] = bundle[name];
+  return Array.isArray(rows) ? (rows as readonly BundleRow[]) : [rows as BundleRow];
+}

@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { parseArgument } from "../arguments.ts";
+import { UnreadableRunsError, type CorruptRowError } from "../errors.ts";
+import type { RunFilter } from "../model/run-queries.ts";
+import { isFinalRunStatus } from "../model/transitions.ts";
+import type { WorkflowRunSummary } from "../schema/rows.ts";
+import type { BundlePage } from "../store/bundles.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import { bundlePages, type BundleScan } from "./bundle-pages.ts";
+import { mergeRuns } from "./run-merge.ts";
+import { transferShape } from "./transfer-options.ts";
+
+export interface CopyProgress {
+  /** Runs stored in the target, those that replaced another among them. */
+  readonly copied: number;
+  /** Runs that the target had already: counted when a copy is resumed. */
+  readonly unchanged: number;
+  /** Runs that could not be read. */
+  readonly unreadable: number;
+}
+
+export interface CopyOptions {
+  readonly filter?: RunFilter | undefined;
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+  /**
+   * Copies what the target does not have yet: after a copy that was stopped, wherever it was, and to catch up.
+   * A run that the target has is replaced unless it is finished and has the same revision and times. False when
+   * absent: a run that is there is an error.
+   */
+  readonly resume?: boolean | undefined;
+  /** What was copied before the abort stays; `resume` goes on. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type CopyReport = Omit<CopyProgress, "unreadable">;
+
+const optionsSchema = z.strictObject({
+  ...transferShape<CopyProgress>(),
+  resume: z.boolean().default(false),
+});
+
+/**
+ * Copies the runs of one store to another, of whatever kind, with all that belongs to them: afterwards
+ * `compareStores` finds no difference, if nobody wrote meanwhile. Each run is copied entirely or not at all, so a
+ * copy may be killed at any point. Reads and writes a page at a time, however large the store is.
+ *
+ * @throws {UnreadableRunsError} at the end, after all others were copied.
+ * @throws {RunAlreadyExistsError} at the first run that the target has, unless `resume` is set.
+ * @throws {InvalidArgumentError} for an unknown option.
+ */
+export async function copyStore(
+  from: WorkflowStore,
+  to: WorkflowStore,
+  options: CopyOptions = {},
+): Promise<CopyReport> {
+  const { onProgress, resume, ...scan } = parseArgument(optionsSchema, options, "options");
+  const totals = { copied: 0, unchanged: 0 };
+  const corrupt: CorruptRowError[] = [];
+  const tell = () => onProgress?.({ ...totals, unreadable: corrupt.length });
+  const pages = resume
+    ? missingPages(from, to, scan, {
+        unchanged: (runs) => {
+          totals.unchanged += runs;
+          tell();
+        },
+        unreadable: (errors) => corrupt.push(...errors),
+      })
+    : bundlePages(from, scan);
+  for await (const page of pages) {
+    corrupt.push(...page.corrupt);
+    await to.writeBundles(page.bundles, {
+      onConflict: resume ? "replace" : "fail",
+      signal: scan.signal,
+    });
+    totals.copied += page.bundles.length;
+    tell();
+  }
+  if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
+  return totals;
+}
+
+/** Runs that are looked for and copied together. */
+const batchRuns = 100;
+
+interface MissingRunsListener {
+  unchanged(runs: number): void;
+  unreadable(errors: readonly CorruptRowError[]): void;
+}
+
+/** The bundles that `to` does not have, or not like that. Lists are compared, which is far less than bundles. */
+async function* missingPages(
+  from: WorkflowStore,
+  to: WorkflowStore,
+  scan: BundleScan,
+  listener: MissingRunsListener,
+): AsyncGenerator<BundlePage> {
+  const merged = mergeRuns(
+    summariesOf(from, scan, listener.unreadable),
+    // What cannot be read in the target is not there: it is replaced.
+    summariesOf(to, scan, () => undefined),
+    { direction: -1, positionOf: (run) => run },
+  );
+  let runIds: string[] = [];
+  let unchanged = 0;
+  for await (const { a, b } of merged) {
+    if (a === null) continue;
+    if (b !== null && isCopyOf(b, a)) unchanged++;
+    else runIds.push(a.runId);
+    if (runIds.length < batchRuns && unchanged < 10 * batchRuns) continue;
+    listener.unchanged(unchanged);
+    unchanged = 0;
+    yield* namedPages(from, runIds, scan);
+    runIds = [];
+  }
+  listener.unchanged(unchanged);
+  yield* namedPages(from, runIds, scan);
+}
+
+/** The bundles of these runs, in as many pages as they need. */
+async function* namedPages(
+  store: WorkflowStore,
+  runIds: readonly string[],
+  { signal }: BundleScan,
+): AsyncGenerator<BundlePage> {
+  if (runIds.length === 0) return;
+  let cursor: string | null = null;
+  do {
+    const page: BundlePage = await store.readBundles({ runIds, cursor, signal });
+    yield page;
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+}
+
+async function* summariesOf(
+  store: WorkflowStore,
+  { filter, signal }: BundleScan,
+  unreadable: (errors: readonly CorruptRowError[]) => void,
+): AsyncGenerator<WorkflowRunSummary> {
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<WorkflowStore["listRuns"]>> = await store.listRuns({
+      ...filter,
+      limit: 1000,
+      cursor,
+      signal,
+    });
+    unreadable(page.corrupt);
+    yield* page.runs;
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+}
+
+/** Steps, outputs and state of a run that is under way change without it: such a run is copied again. */
+function isCopyOf(copy: WorkflowRunSummary, run: WorkflowRunSummary): boolean {
+  return (
+    isFinalRunStatus(run.status) &&
+    copy.status === run.status &&
+    copy.revision === run.revision &&
+    copy.updatedAt.getTime() === run.updatedAt.getTime()
+  );
+}

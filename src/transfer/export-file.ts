@@ -1,0 +1,103 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createGzip } from "node:zlib";
+import { ExportFileError, UnreadableRunsError } from "../errors.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import { exportStore, type ExportOptions } from "./export-store.ts";
+import { importStore, type ImportOptions, type ImportReport } from "./import-store.ts";
+import { readExport } from "./read-export.ts";
+
+const isCompressed = (path: string): boolean => path.endsWith(".gz");
+
+/**
+ * Writes an export to a file, compressed when its name ends with `.gz`. The file has its name only when it is
+ * complete, and replaces one of that name then; until then it is beside it, with `.partial` at its end, and it is
+ * removed when the export fails.
+ *
+ * @throws {UnreadableRunsError} when runs had to be left out; the file is there, with all others, and names them.
+ * @throws {ExportFileError} and what `exportStore` throws.
+ */
+export async function exportFile(
+  store: WorkflowStore,
+  path: string,
+  options: ExportOptions = {},
+): Promise<void> {
+  const partial = `${path}.partial`;
+  const leftOut: UnreadableRunsError[] = [];
+  const lines = untilUnreadable(exportStore(store, options), leftOut);
+  try {
+    const file = createWriteStream(partial, { flush: true });
+    if (isCompressed(path)) await pipeline(lines, createGzip(), file);
+    else await pipeline(lines, file);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw fileError(path, error);
+  }
+  for (const error of leftOut) throw error;
+}
+
+/**
+ * Stores the runs of a file, decompressed when its name ends with `.gz`. The whole file is checked before any run
+ * is stored: one that is cut off, was changed or has an invalid line changes nothing.
+ *
+ * @throws {ExportFileError} and what `importStore` throws.
+ */
+export async function importFile(
+  store: WorkflowStore,
+  path: string,
+  options: ImportOptions = {},
+): Promise<ImportReport> {
+  try {
+    for await (const _ of readExport(readFile(path))) options.signal?.throwIfAborted();
+    return await importStore(store, readFile(path), options);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** All lines; the error that comes after the last one is kept for later. */
+async function* untilUnreadable(
+  lines: AsyncGenerator<string>,
+  leftOut: UnreadableRunsError[],
+): AsyncGenerator<string> {
+  try {
+    yield* lines;
+  } catch (error) {
+    if (!(error instanceof UnreadableRunsError)) throw error;
+    leftOut.push(error);
+  }
+}
+
+async function* readFile(path: string): AsyncGenerator<Uint8Array> {
+  const file = createReadStream(path);
+  const content = isCompressed(path) ? file.pipe(createGunzip()) : file;
+  file.once("error", (error) => content.destroy(error));
+  try {
+    for await (const chunk of content) yield chunk as Uint8Array;
+  } catch (error) {
+    // A compressed file that breaks off is text that breaks off: its reader knows after which line.
+    if (codeOf(error) !== "Z_BUF_ERROR") throw error;
+  } finally {
+    file.destroy();
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file or folder",
+  EACCES: "access is denied",
+  EISDIR: "is a folder",
+  ENOSPC: "there is no space left on the disk",
+  Z_DATA_ERROR: "is damaged, or not compressed with gzip although its name ends with .gz",
+};
+
+function fileError(path: string, error: unknown): unknown {
+  const code = codeOf(error);
+  if (!(error instanceof Error && "errno" in error)) return error;
+  return new ExportFileError({ path, reason: reasons[code] ?? code }, { cause: error });
+}

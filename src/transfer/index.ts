@@ -1,0 +1,15 @@
+export { compareStores, describeDifference } from "./compare-stores.ts";
+export type {
+  CompareOptions,
+  CompareProgress,
+  CompareReport,
+  RunDifference,
+} from "./compare-stores.ts";
+export { copyStore } from "./copy-store.ts";
+export type { CopyOptions, CopyProgress, CopyReport } from "./copy-store.ts";
+export { exportFile, importFile } from "./export-file.ts";
+export { exportStore } from "./export-store.ts";
+export type { ExportOptions, ExportProgress } from "./export-store.ts";
+export { importStore } from "./import-store.ts";
+export type { ImportOptions, ImportProgress, ImportReport } from "./import-store.ts";
+export type { TextChunks } from "./lines.ts";

@@ -1,0 +1,272 @@
+import { describe, expect, test } from "vitest";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { compareStores, exportStore, importStore } from "../../src/transfer/index.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import { givenRun, givenRuns } from "./support/given-runs.ts";
+
+async function exported(count: number): Promise<string[]> {
+  const store = new MemoryStore();
+  await givenRuns(store, count);
+  return linesOf(exportStore(store));
+}
+
+async function linesOf(lines: AsyncIterable<string>): Promise<string[]> {
+  const all: string[] = [];
+  for await (const line of lines) all.push(line);
+  return all;
+}
+
+/** What an import said, and how many runs are there afterwards. */
+async function imported(lines: readonly (string | Uint8Array)[]) {
+  const store = new MemoryStore();
+  const outcome = await importStore(store, lines).catch((error: unknown) => error);
+  return { outcome, runs: (await store.stats()).rows.workflowRuns };
+}
+
+test("an export is a header, a run a line, oldest first, and a trailer", async () => {
+  const [header = "", ...lines] = await exported(5);
+  expect(JSON.parse(header)).toMatchObject({
+    format: "gorkflow-export",
+    version: 1,
+    schemaVersion: expect.stringMatching(/^\d{4}_/) as string,
+    columns: { outputs: ["runId", "stepId", "output", "createdAt", "updatedAt"] },
+  });
+  const trailer: unknown = JSON.parse(lines.pop() ?? "");
+  expect(trailer).toMatchObject({ format: "gorkflow-export-end", runs: 5, corrupt: [] });
+  const runs = lines.map((line) => (JSON.parse(line) as { run: { runId: string } }).run.runId);
+  expect(runs).toEqual(["run-000000", "run-000001", "run-000002", "run-000003", "run-000004"]);
+  expect([header, ...lines].every((line) => line.indexOf("\n") === line.length - 1)).toBe(true);
+});
+
+test("what is imported is equal, however the text is cut", async () => {
+  const source = new MemoryStore();
+  await givenRuns(source, 250);
+  const text = (await linesOf(exportStore(source))).join("");
+  const bytes = Buffer.from(text);
+  for (const size of [1, 7, 1000, bytes.length]) {
+    const target = new MemoryStore();
+    const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+      bytes.subarray(index * size, (index + 1) * size),
+    );
+    await importStore(target, chunks);
+    expect(await compareStores(source, target)).toMatchObject({ equal: true, runs: 250 });
+  }
+});
+
+test("an export of no runs is whole", async () => {
+  expect(await imported(await exported(0))).toMatchObject({ outcome: { written: 0 }, runs: 0 });
+});
+
+test("a text with the line ends of Windows, and without the last one, is imported", async () => {
+  const text = (await exported(3)).join("").replaceAll("\n", "\r\n").trimEnd();
+  expect(await imported([text])).toMatchObject({ outcome: { written: 3 }, runs: 3 });
+});
+
+test("only what fits the filter is exported", async () => {
+  const store = new MemoryStore();
+  await givenRuns(store, 10);
+  const lines = await linesOf(exportStore(store, { filter: { workflowId: "orders" } }));
+  expect(lines).toHaveLength(5 + 2);
+});
+
+describe("an import", () => {
+  test("fails at the first run that is there, skips it, or replaces it", async () => {
+    const lines = await exported(4);
+    const store = new MemoryStore();
+    await givenRun(store, 1);
+    await store.updateRun("run-000001", { progress: 0.9 }).catch(() => undefined);
+    await store.saveState("run-000001", "extra", 1);
+    await expect(importStore(store, lines)).rejects.toMatchObject({
+      code: "RUN_ALREADY_EXISTS",
+      runId: "run-000001",
+    });
+    expect(await importStore(store, lines, { onConflict: "skip" })).toMatchObject({
+      written: 2,
+      skipped: 2,
+    });
+    expect(await store.loadState("run-000001", "extra")).toBe(1);
+    expect(await importStore(store, lines, { onConflict: "replace" })).toMatchObject({
+      written: 0,
+      replaced: 4,
+    });
+    expect(await store.getAllState("run-000001")).toEqual({ total: 1 });
+  });
+
+  test("names the line that is not what it should be; the runs before it are stored", async () => {
+    const lines = await exported(150);
+    const bad: [change: (line: string) => string, reason: string][] = [
+      [(line) => line.slice(1), "is not JSON"],
+      [() => "[]\n", "run:"],
+      [() => "7\n", "is not a JSON object"],
+      [(line) => line.replace('"progress":', '"advance":'), "run.progress:"],
+      [(line) => line.replace(/"createdAt":"2026/, '"createdAt":"yesterday'), "run.createdAt:"],
+      [(line) => line.replace('"key":"total"', '"key":""'), "state[0].key:"],
+      [(line) => line.replace('"run":', '"extra":1,"run":'), "extra: is not known"],
+    ];
+    for (const [change, reason] of bad) {
+      const broken = lines.with(130, change(lines[130] ?? ""));
+      const { outcome, runs } = await imported(broken);
+      expect(outcome).toMatchObject({ code: "INVALID_EXPORT", line: 131 });
+      expect((outcome as Error).message).toContain(`line 131 of the export: ${reason}`);
+      expect(runs).toBe(129);
+    }
+  });
+
+  test("says nothing of what a bad line contains", async () => {
+    const lines = (await exported(1)).with(1, '{"secret": "hunter2", oops\n');
+    const { outcome } = await imported(lines);
+    const { message, cause } = outcome as Error;
+    expect(message).not.toContain("hunter2");
+    expect(cause).toBeUndefined();
+  });
+
+  test("names the line of a value that no store takes", async () => {
+    const lines = await exported(5);
+    const text = JSON.stringify("x".repeat(2 * 1024 * 1024));
+    const broken = lines.with(3, (lines[3] ?? "").replace(/"output":null/, `"output":${text}`));
+    const { outcome, runs } = await imported(broken);
+    expect(outcome).toMatchObject({ code: "INVALID_EXPORT", line: 4 });
+    expect(runs).toBe(2);
+  });
+
+  test("notices a line that was changed, taken out or added", async () => {
+    const lines = await exported(5);
+    const changed = lines.with(2, (lines[2] ?? "").replace("refunds", "repairs"));
+    expect((await imported(changed)).outcome).toMatchObject({ code: "INVALID_EXPORT", line: 7 });
+    expect((await imported(lines.toSpliced(2, 1))).outcome).toMatchObject({
+      code: "INVALID_EXPORT",
+      line: 6,
+    });
+    expect((await imported([...lines, lines[1] ?? ""])).outcome).toMatchObject({
+      code: "INVALID_EXPORT",
+      line: 8,
+    });
+  });
+
+  test("notices an export that breaks off, wherever", async () => {
+    const lines = await exported(5);
+    const text = lines.join("");
+    const last = lines.at(-1) ?? "";
+    for (const length of [0, text.length - last.length, text.length - last.length - 10]) {
+      expect((await imported([text.slice(0, length)])).outcome).toMatchObject({
+        code: "INCOMPLETE_EXPORT",
+      });
+    }
+    expect((await imported(lines.slice(0, 3))).outcome).toMatchObject({ line: 3 });
+  });
+
+  test("refuses what is no export, and what is compressed", async () => {
+    for (const text of ["hello\n", "{}\n", '{"format":"other","version":1}\n']) {
+      expect((await imported([text])).outcome).toMatchObject({ code: "INVALID_EXPORT", line: 1 });
+    }
+    const compressed = (await imported([Uint8Array.of(0x1f, 0x8b, 8, 0)])).outcome;
+    expect((compressed as Error).message).toContain("gzip");
+    expect((await imported([Uint8Array.of(0xff, 0xfe)])).outcome).toMatchObject({
+      code: "INVALID_EXPORT",
+    });
+  });
+
+  test("refuses a newer format, and columns that it does not know", async () => {
+    const lines = await exported(2);
+    const [header = ""] = lines;
+    const newer = header.replace('"version":1', '"version":2');
+    const wider = header.replace('"workflowId"', '"workflowId","priority"');
+    const larger = header.replace('"columns":{', '"columns":{"signals":["runId"],');
+    for (const first of [newer, wider, larger]) {
+      expect(await imported(lines.with(0, first))).toMatchObject({
+        outcome: { code: "EXPORT_TOO_NEW" },
+        runs: 0,
+      });
+    }
+  });
+
+  test("fills in the columns and tables that an older schema did not have", async () => {
+    const old: unknown[] = (await exported(2)).slice(0, -1).map((line) => JSON.parse(line));
+    const [header, ...bundles] = old as [
+      { columns: Record<string, string[] | undefined> },
+      ...{ run: Record<string, unknown>; state?: unknown }[],
+    ];
+    const dropped = ["progress", "revision", "tags", "leaseExpiresAt"];
+    header.columns["run"] = header.columns["run"]?.filter((name) => !dropped.includes(name)) ?? [];
+    delete header.columns["state"];
+    for (const bundle of bundles) {
+      for (const name of dropped) delete bundle.run[name];
+      delete bundle.state;
+    }
+    const text = old.map((line) => `${JSON.stringify(line)}\n`).join("");
+    const { createHash } = await import("node:crypto");
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    const trailer = { format: "gorkflow-export-end", runs: 2, corrupt: [], sha256 };
+    const store = new MemoryStore();
+    await importStore(store, [text, JSON.stringify(trailer)]);
+    expect(await store.getRun("run-000001")).toMatchObject({
+      workflowId: "refunds",
+      progress: 0,
+      revision: 1,
+      tags: null,
+      leaseExpiresAt: null,
+    });
+    expect(await store.getAllState("run-000001")).toEqual({});
+  });
+
+  test("tells how far it is, and stops when it is aborted", async () => {
+    const lines = await exported(250);
+    const store = new MemoryStore();
+    const abort = new AbortController();
+    const seen: number[] = [];
+    const outcome = importStore(store, lines, {
+      signal: abort.signal,
+      onProgress: ({ written }) => {
+        seen.push(written);
+        if (written === 200) abort.abort(new Error("enough"));
+      },
+    });
+    await expect(outcome).rejects.toThrow("enough");
+    expect(seen).toEqual([100, 200]);
+    expect((await store.stats()).rows.workflowRuns).toBe(200);
+  });
+
+  test("refuses options that it does not know", async () => {
+    await expect(
+      importStore(new MemoryStore(), [], { onconflict: "skip" } as object),
+    ).rejects.toMatchObject({ code: "INVALID_ARGUMENT", argument: "options.onconflict" });
+  });
+});
+
+test("runs that cannot be read are named at the end, in the trailer and by an error", async () => {
+  const folder = await temporaryFolder();
+  const store = await LibSQLStore.open(folder.database());
+  try {
+    await givenRuns(store, 10);
+    await store.db.run("update workflow_runs set input = '{' where run_id = 'run-000004'");
+    await store.db.run("update step_outputs set output = '' where run_id = 'run-000007'");
+    const lines: string[] = [];
+    const outcome = await (async () => {
+      for await (const line of exportStore(store)) lines.push(line);
+    })().catch((error: unknown) => error);
+    expect(outcome).toMatchObject({
+      code: "UNREADABLE_RUNS",
+      corrupt: [
+        { table: "workflow_runs", key: { run_id: "run-000004" }, column: "input" },
+        { table: "step_outputs", key: { run_id: "run-000007" }, column: "output" },
+      ],
+    });
+    const target = new MemoryStore();
+    expect(await importStore(target, lines)).toMatchObject({
+      written: 8,
+      unreadable: [
+        { code: "CORRUPT_ROW", key: { run_id: "run-000004" } },
+        { code: "CORRUPT_ROW", key: { run_id: "run-000007" } },
+      ],
+    });
+    expect(await compareStores(store, target)).toMatchObject({
+      equal: false,
+      differing: 0,
+      unreadable: { first: [{}, {}], second: [] },
+    });
+  } finally {
+    await store.close();
+    await folder.remove();
+  }
+});
