@@ -1,12 +1,19 @@
 import { getTableColumns } from "drizzle-orm";
 import { getTableConfig, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { RunBundle } from "../model/bundles.ts";
-import { stepExecutions, stepOutputs, workflowRuns, workflowState } from "../schema/tables.ts";
+import {
+  stepAttempts,
+  stepExecutions,
+  stepOutputs,
+  workflowRuns,
+  workflowState,
+} from "../schema/tables.ts";
 
 /** The table that each part of a bundle comes from. */
 const tables = {
   run: workflowRuns,
   steps: stepExecutions,
+  attempts: stepAttempts,
   outputs: stepOutputs,
   state: workflowState,
 } as const satisfies Record<keyof RunBundle, SQLiteTable>;
@@ -23,8 +30,6 @@ export interface BundlePart {
   readonly payloads: ReadonlySet<string>;
   /** Properties that tell the rows of one run apart; none for the run itself. */
   readonly keys: readonly string[];
-  /** The value that a row has where it was written before the column existed. */
-  defaultOf(property: string): unknown;
 }
 
 export const bundleParts: readonly BundlePart[] = (Object.keys(tables) as PartName[]).map(
@@ -45,7 +50,6 @@ export const bundleParts: readonly BundlePart[] = (Object.keys(tables) as PartNa
       keys: entries.flatMap(([property, column]) =>
         keyColumns.has(column.name) && property !== "runId" ? [property] : [],
       ),
-      defaultOf: (property) => columns[property]?.default ?? null,
     };
   },
 );

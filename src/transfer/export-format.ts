@@ -3,14 +3,14 @@ import { z } from "zod";
 import { ExportTooNewError, InvalidArgumentError, InvalidExportError } from "../errors.ts";
 import { compiledMigrations } from "../migrations/compiled.ts";
 import { parseBundle, type RunBundle } from "../model/bundles.ts";
-import { bundleParts, type BundlePart, type BundleRow } from "./bundle-parts.ts";
+import { bundleParts, type BundleRow } from "./bundle-parts.ts";
 
 /**
  * The lines of an export: a header, a bundle a line, oldest first, and a trailer.
  *
  * Raised when an older reader could not make sense of the lines. A new table or column is none of these: the
- * header lists what there is, a reader fills in the defaults of what was not there yet, and refuses what it does
- * not know.
+ * header lists what there is, so that a reader refuses what it does not know; a bundle may lack what was not there
+ * yet.
  */
 const formatVersion = 1;
 const formatName = "gorkflow-export";
@@ -25,7 +25,7 @@ const headerSchema = z.object({
   exportedAt: z.iso.datetime(),
   columns: z.record(z.string(), z.array(z.string())),
 });
-export type ExportHeader = z.output<typeof headerSchema>;
+type ExportHeader = z.output<typeof headerSchema>;
 
 const corruptSchema = z.strictObject({
   table: z.string(),
@@ -74,13 +74,13 @@ export function encodeTrailer(trailer: Omit<ExportTrailer, "format">): string {
   return JSON.stringify({ format: `${formatName}-end`, ...trailer } satisfies ExportTrailer);
 }
 
-/** @throws {InvalidExportError} {ExportTooNewError} */
-export function decodeHeader(text: string): ExportHeader {
+/** Passes when the line is the header of an export that this version can read. @throws {InvalidExportError} {ExportTooNewError} */
+export function checkHeader(text: string): void {
   const header = headerSchema.safeParse(parseLine(text, 1));
   if (!header.success) {
     throw new InvalidExportError({ line: 1, reason: "is not the header of an export" });
   }
-  const { version, columns, ...others } = header.data;
+  const { version, columns } = header.data;
   if (version > formatVersion) {
     throw new ExportTooNewError({
       reason: `its format is ${version}, and the newest known here is ${formatVersion}`,
@@ -91,11 +91,10 @@ export function decodeHeader(text: string): ExportHeader {
     const unknown = properties.find((property) => known?.includes(property) !== true);
     if (unknown !== undefined) {
       throw new ExportTooNewError({
-        reason: `its schema is ${others.schemaVersion}, which has ${name}.${unknown}; the one here is ${schemaVersion}`,
+        reason: `its schema is ${header.data.schemaVersion}, which has ${name}.${unknown}; the one here is ${schemaVersion}`,
       });
     }
   }
-  return { version, columns, ...others };
 }
 
 /**
@@ -103,28 +102,24 @@ export function decodeHeader(text: string): ExportHeader {
  *
  * @throws {InvalidExportError} that names the line and the field, never its value.
  */
-export function decodeRecord(
-  text: string,
-  line: number,
-  header: ExportHeader,
-): RunBundle | ExportTrailer {
+export function decodeRecord(text: string, line: number): RunBundle | ExportTrailer {
   const record = parseLine(text, line);
   if (isTrailer(record)) {
     const trailer = trailerSchema.safeParse(record);
     if (trailer.success) return trailer.data;
     throw new InvalidExportError({ line, reason: "is a trailer that cannot be read" });
   }
-  const prepared = Object.fromEntries(
+  const bundle = Object.fromEntries(
     Object.entries(record).map(([name, rows]) => {
-      const part = bundleParts.find((candidate) => candidate.name === name);
-      return [name, part === undefined ? rows : completeRows(rows, part, header)];
+      const times = bundleParts.find((part) => part.name === name)?.times ?? [];
+      return [
+        name,
+        Array.isArray(rows) ? rows.map((row) => withTimes(row, times)) : withTimes(rows, times),
+      ];
     }),
   );
-  for (const { name } of bundleParts) {
-    if (header.columns[name] === undefined) prepared[name] = [];
-  }
   try {
-    return parseBundle(prepared, "bundle");
+    return parseBundle(bundle, "bundle");
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;
     throw new InvalidExportError({ line, reason: error.message.replace(/^bundle\.?/, "") });
@@ -148,22 +143,13 @@ function parseLine(text: string, line: number): object {
   throw new InvalidExportError({ line, reason: "is not a JSON object" });
 }
 
-/** What was read, with times as `Date`, and the defaults of columns that were not there yet. */
-function completeRows(rows: unknown, part: BundlePart, header: ExportHeader): unknown {
-  if (Array.isArray(rows)) return rows.map((row) => completeRow(row, part, header));
-  return completeRow(rows, part, header);
-}
-
-function completeRow(row: unknown, part: BundlePart, header: ExportHeader): unknown {
+/** The row with its times as `Date`. What is no row, or no time, is left for the schema to refuse. */
+function withTimes(row: unknown, times: readonly string[]): unknown {
   if (typeof row !== "object" || row === null || Array.isArray(row)) return row;
   const complete: BundleRow = { ...row };
-  for (const property of part.times) {
+  for (const property of times) {
     const time = complete[property];
     if (typeof time === "string") complete[property] = new Date(time);
-  }
-  const exported = header.columns[part.name];
-  for (const property of part.properties) {
-    if (exported?.includes(property) === false) complete[property] = part.defaultOf(property);
   }
   return complete;
 }

@@ -1,11 +1,10 @@
 import { CorruptRowError, IncompleteExportError, InvalidExportError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import {
-  decodeHeader,
+  checkHeader,
   decodeRecord,
   isTrailer,
   LineChecksum,
-  type ExportHeader,
   type ExportTrailer,
 } from "./export-format.ts";
 import { linesOf, type Line, type TextChunks } from "./lines.ts";
@@ -30,7 +29,6 @@ export async function* readExport(
   chunks: TextChunks,
 ): AsyncGenerator<ExportedBundle, readonly CorruptRowError[], undefined> {
   const checksum = new LineChecksum();
-  let header: ExportHeader | null = null;
   let trailer: ExportTrailer | null = null;
   let runs = 0;
   let lastLine = 0;
@@ -38,10 +36,10 @@ export async function* readExport(
     if (trailer !== null) {
       throw new InvalidExportError({ line: line.number, reason: "comes after the end" });
     }
-    if (header === null) {
-      header = decodeHeader(line.text);
+    if (lastLine === 0) {
+      checkHeader(line.text);
     } else {
-      const record = decodeLast(line, lastLine, header);
+      const record = decodeLast(line, lastLine);
       if (isTrailer(record)) {
         trailer = checkTrailer(record, line.number, { runs, sha256: checksum.digest() });
       } else {
@@ -57,9 +55,9 @@ export async function* readExport(
 }
 
 /** A last line without its line feed was cut off, unless it is whole all the same. */
-function decodeLast(line: Line, lastLine: number, header: ExportHeader) {
+function decodeLast(line: Line, lastLine: number) {
   try {
-    return decodeRecord(line.text, line.number, header);
+    return decodeRecord(line.text, line.number);
   } catch (error) {
     throw line.ended ? error : new IncompleteExportError({ line: lastLine });
   }
