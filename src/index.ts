@@ -56,8 +56,15 @@ export type {
   FinishedRun,
   StartOptions,
 } from "./engine/engine-options.ts";
+export type {
+  EngineEvents,
+  EngineEventType,
+  EngineListener,
+  LeaveReason,
+} from "./engine/engine-events.ts";
 export { silentLogger } from "./engine/logger.ts";
-export type { Logger } from "./engine/logger.ts";
+export type { BoundLogger, Logger } from "./engine/logger.ts";
+export type { RunProgress } from "./engine/run-watch.ts";
 export type { StepContext } from "./engine/step-context.ts";
 export type { StepFailure, StoredError } from "./engine/step-errors.ts";
 export type { StepState } from "./engine/step-state.ts";

@@ -5,7 +5,8 @@ import type { Tags } from "../schema/json-types.ts";
 import { idSchema, tagsSchema } from "../schema/zod.ts";
 import type { Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
-import type { Logger } from "./logger.ts";
+import { engineEventTypes } from "./engine-events.ts";
+import { logLevels, type Logger } from "./logger.ts";
 import type { StepFailure } from "./step-errors.ts";
 
 export interface EngineOptions {
@@ -47,15 +48,20 @@ export type FinishedRun<Output> = Omit<WorkflowRun, "status" | "output" | "error
   );
 
 const positive = z.int().min(1);
-const isLogger = (value: unknown): value is Logger => typeof value === "object" && value !== null;
-const isClock = (value: unknown): value is Clock => typeof value === "function";
+const isLogger = (value: unknown): value is Logger =>
+  typeof value === "object" &&
+  value !== null &&
+  logLevels.every((level) => typeof Reflect.get(value, level) === "function");
+const isFunction = (value: unknown): boolean => typeof value === "function";
 
 export const engineOptionsSchema = z.strictObject({
   workerId: idSchema.optional(),
   leaseMs: positive.optional(),
   concurrency: positive.max(1000).optional(),
-  logger: z.custom<Logger>(isLogger, "must be a logger").optional(),
-  clock: z.custom<Clock>(isClock, "must be a function").optional(),
+  logger: z
+    .custom<Logger>(isLogger, `must be a logger with the methods ${logLevels.join(", ")}`)
+    .optional(),
+  clock: z.custom<Clock>(isFunction, "must be a function").optional(),
 });
 
 export const startOptionsSchema = z.strictObject({
@@ -65,5 +71,8 @@ export const startOptionsSchema = z.strictObject({
   tx: z.unknown().optional(),
   ...operationShape,
 });
+
+export const eventTypeSchema = z.enum(engineEventTypes);
+export const listenerSchema = z.custom<() => void>(isFunction, "must be a function");
 
 export const closeOptionsSchema = z.strictObject({ deadlineMs: z.int().min(0).optional() });

@@ -16,6 +16,8 @@ import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import {
   closeOptionsSchema,
+  eventTypeSchema,
+  listenerSchema,
   engineOptionsSchema,
   startOptionsSchema,
   type CloseOptions,
@@ -23,12 +25,16 @@ import {
   type FinishedRun,
   type StartOptions,
 } from "./engine-options.ts";
+import type { EngineEventType, EngineListener } from "./engine-events.ts";
+import { EventEmitter } from "./event-emitter.ts";
 import { KnownInputs } from "./known-inputs.ts";
-import { silentLogger, type Logger } from "./logger.ts";
+import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
 import { Backoff, pause } from "./pauses.ts";
 import { cancelOpenSteps } from "./run-cancellation.ts";
 import { RunWaits } from "./run-waits.ts";
+import { watchRun, type RunProgress } from "./run-watch.ts";
 import { parseValue } from "./step-validation.ts";
+import { findTelemetry, type Telemetry } from "./telemetry.ts";
 import { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow-builder.ts";
 import { WorkflowRegistry } from "./workflow-registry.ts";
@@ -46,7 +52,9 @@ const defaultDeadlineMs = 10_000;
  */
 export class Engine {
   readonly #store: WorkflowStore;
-  readonly #logger: Logger;
+  readonly #logger: BoundLogger;
+  readonly #events: EventEmitter;
+  #telemetry: Promise<Telemetry> | null = null;
   readonly #registry = new WorkflowRegistry();
   readonly #knownInputs = new KnownInputs();
   readonly #worker: Worker;
@@ -58,16 +66,21 @@ export class Engine {
   constructor(store: WorkflowStore, options: EngineOptions = {}) {
     const parsed = parseArgument(engineOptionsSchema, options, "options");
     this.#store = store;
-    this.#logger = parsed.logger ?? silentLogger;
+    this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
+    const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
+    const clock = parsed.clock ?? systemClock;
+    this.#events = new EventEmitter({ workerId, clock, logger: this.#logger });
     this.#worker = new Worker({
       store,
       registry: this.#registry,
       knownInputs: this.#knownInputs,
-      workerId: parsed.workerId ?? `worker-${uuidv7()}`,
+      workerId,
       leaseMs: parsed.leaseMs ?? 30_000,
       concurrency: parsed.concurrency ?? 10,
       logger: this.#logger,
-      clock: parsed.clock ?? systemClock,
+      events: this.#events,
+      openTelemetry: () => this.#openTelemetry(),
+      clock,
       onEnded: (runId) => this.#waits.wake(runId),
     });
   }
@@ -158,7 +171,13 @@ export class Engine {
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
     try {
-      await this.#store.updateRun(runId, { status: "CANCELLED" });
+      const { workflowId, workflowVersion, attempt } = await this.#store.updateRun(runId, {
+        status: "CANCELLED",
+      });
+      const telemetry = await this.#openTelemetry();
+      telemetry.countFinished(workflowId, "CANCELLED");
+      const cancelled = { runId, workflowId, workflowVersion, runAttempt: attempt };
+      this.#events.emit("run.finished", { ...cancelled, status: "CANCELLED" });
     } catch (error) {
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
@@ -169,6 +188,37 @@ export class Engine {
       this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
     }
     this.#waits.wake(runId);
+  }
+
+  /**
+   * Calls `listener` for each event of this engine of that type, from now on until the function that is returned
+   * is called. Nothing waits for a listener; what it throws, or rejects with, is reported to the logger.
+   *
+   * @throws {InvalidArgumentError} for a type that there is not.
+   */
+  on<Type extends EngineEventType>(type: Type, listener: EngineListener<Type>): () => void {
+    parseArgument(eventTypeSchema, type, "type");
+    parseArgument(listenerSchema, listener, "listener");
+    return this.#events.on(type, listener);
+  }
+
+  /**
+   * What becomes of the run, whichever process it runs in: first how far it is, and then each transition that is
+   * seen, its steps' before its own; of two that follow close upon each other only the later one may be. Ends when
+   * the run has ended. A run of this engine is looked at when something has happened, any other every second at
+   * last. Watching does not begin any work.
+   *
+   * @throws {RunNotFoundError} {CorruptRowError} {EngineClosedError} and, when the signal aborts, its reason.
+   */
+  async *watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
+    const { signal } = parseArgument(operationOptionsSchema, options, "options");
+    yield* watchRun({
+      store: this.#store,
+      events: this.#events,
+      closing: this.#closing.signal,
+      runId,
+      signal,
+    });
   }
 
   /**
@@ -252,6 +302,11 @@ export class Engine {
         wait.end();
       }
     }
+  }
+
+  /** Looked for when it is needed first: the app has registered its providers by then. */
+  #openTelemetry(): Promise<Telemetry> {
+    return (this.#telemetry ??= findTelemetry());
   }
 
   /** Works because somebody waits. What ends the work will meet them at the store, too. */

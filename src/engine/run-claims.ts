@@ -1,7 +1,7 @@
 import { StoreClosedError } from "../errors.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import type { Logger } from "./logger.ts";
+import type { BoundLogger } from "./logger.ts";
 import type { Workflow } from "./workflow-builder.ts";
 import type { WorkflowRegistry } from "./workflow-registry.ts";
 
@@ -13,7 +13,7 @@ export interface RunClaimsOptions {
   readonly registry: WorkflowRegistry;
   readonly workerId: string;
   readonly leaseMs: number;
-  readonly logger: Logger;
+  readonly logger: BoundLogger;
 }
 
 export interface ClaimedRun {

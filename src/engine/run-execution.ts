@@ -9,11 +9,12 @@ import {
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import type { Logger } from "./logger.ts";
+import type { BoundLogger } from "./logger.ts";
 import { cancelOpenSteps } from "./run-cancellation.ts";
 import { RunJournal } from "./run-journal.ts";
 import { RunLedger } from "./run-ledger.ts";
 import { loadRun } from "./run-loading.ts";
+import type { RunReports } from "./run-reports.ts";
 import { createConditionContext, type RunScope } from "./run-scope.ts";
 import { enterStage, type Entry } from "./stage-entry.ts";
 import { StageExecution, type StageEnd } from "./stage-execution.ts";
@@ -39,7 +40,8 @@ export interface RunExecutionOptions {
   readonly workerId: string;
   /** For how long a store that is busy or away is asked again. */
   readonly patienceMs: number;
-  readonly logger: Logger;
+  readonly logger: BoundLogger;
+  readonly reports: RunReports;
   readonly clock: Clock;
 }
 
@@ -101,13 +103,14 @@ export class RunExecution {
   }
 
   async #run(): Promise<RunEnding> {
-    const { store, workflow, run, clock } = this.#options;
+    const { store, workflow, run, clock, reports } = this.#options;
     const loaded = await loadRun(this.#options);
     const ledger = new RunLedger({
       runId: run.runId,
       totalSteps: workflow.plan.stepIds.size,
       endedSteps: loaded.endedSteps,
       clock,
+      onPassed: (row) => reports.passed(row),
     });
     let at: StageEnd;
     if (loaded.kind === "enter") {

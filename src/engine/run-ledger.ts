@@ -1,4 +1,5 @@
 import type { RunChanges } from "../model/changes.ts";
+import type { NewStepExecution } from "../schema/rows.ts";
 import type { BatchWriter } from "../store/batches.ts";
 import type { Clock } from "../store/clock.ts";
 import type { Entry, RunResult } from "./stage-entry.ts";
@@ -43,16 +44,25 @@ export class RunLedger {
   readonly #runId: string;
   readonly #totalSteps: number;
   readonly #clock: Clock;
+  readonly #onPassed: (row: NewStepExecution) => void;
   /** Steps that ended before the current stage. */
   #endedSteps: number;
   /** Passed over, with rows that wait for the first batch. */
   #deferred: Entry | null = null;
 
-  constructor(options: { runId: string; totalSteps: number; endedSteps: number; clock: Clock }) {
+  constructor(options: {
+    readonly runId: string;
+    readonly totalSteps: number;
+    readonly endedSteps: number;
+    readonly clock: Clock;
+    /** Called with the row of a step that was passed over, when it is committed. */
+    readonly onPassed: (row: NewStepExecution) => void;
+  }) {
     this.#runId = options.runId;
     this.#totalSteps = options.totalSteps;
     this.#endedSteps = options.endedSteps;
     this.#clock = options.clock;
+    this.#onPassed = options.onPassed;
   }
 
   /** Lets the rows of `entry` wait for the first batch. */
@@ -88,7 +98,9 @@ export class RunLedger {
         });
       },
       committed: () => {
+        const passed = [...(this.#deferred?.passed ?? []), ...(entry?.passed ?? [])];
         this.#deferred = null;
+        for (const row of passed) this.#onPassed(row);
         if (entry !== undefined) this.#endedSteps = ended;
         for (const step of [...(stage?.steps ?? []), ...(next?.steps ?? [])]) step.stored = true;
       },

@@ -9,6 +9,7 @@ import type { HostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { breathe, pause } from "./pauses.ts";
 import type { Transition } from "./run-ledger.ts";
+import type { AttemptReport } from "./run-reports.ts";
 import { readOutput, type RunScope } from "./run-scope.ts";
 import { copyJson, type Entry } from "./stage-entry.ts";
 import { StepAttempt } from "./step-attempt.ts";
@@ -64,18 +65,23 @@ export class StageExecution {
   async #runStep(step: StepRun): Promise<void> {
     const { retry, id } = step.planned.definition;
     while (await this.#isTimeFor(step)) {
-      const failure = await this.#attempt(step);
-      if (failure === null) return;
-      const retries = isWorthRetrying(failure.error) && step.attempt <= retry.maxRetries;
-      const outcome: Outcome = {
-        status: retries ? "RETRYING" : "FAILED",
-        failure: describeFailure(failure.error, id, step.attempt),
-      };
-      await this.#settle(step, outcome);
-      const fields = { ...this.#fields(step), err: failure.error };
-      this.#scope.logger.warn(fields, retries ? "step failed and is tried again" : "step failed");
-      if (!retries) return;
-      const delayMs = retryDelayMs(retry, step.attempt);
+      const report = this.#scope.reports.beginAttempt(id, step.attempt);
+      let delayMs: number;
+      try {
+        const failure = await this.#attempt(step, report);
+        if (failure === null) return;
+        const retries = isWorthRetrying(failure.error) && step.attempt <= retry.maxRetries;
+        const outcome: Outcome = {
+          status: retries ? "RETRYING" : "FAILED",
+          failure: describeFailure(failure.error, id, step.attempt),
+        };
+        await this.#settle(step, outcome);
+        delayMs = retryDelayMs(retry, step.attempt);
+        report.failed(failure.error, retries ? delayMs : null);
+        if (!retries) return;
+      } finally {
+        report.close();
+      }
       step.notBefore = new Date(this.#scope.clock().getTime() + delayMs);
       step.attempt += 1;
     }
@@ -91,7 +97,10 @@ export class StageExecution {
   }
 
   /** Null when the step has completed and that is stored; otherwise why this attempt failed. */
-  async #attempt(step: StepRun): Promise<{ readonly error: unknown } | null> {
+  async #attempt(
+    step: StepRun,
+    report: AttemptReport,
+  ): Promise<{ readonly error: unknown } | null> {
     const { signal, clock, run } = this.#scope;
     const { definition } = step.planned;
     await breathe();
@@ -106,16 +115,18 @@ export class StageExecution {
       readOutput: (store, stepId) => readOutput(this.#scope, store, stepId),
     });
     try {
-      const returned = await attempt.invoke(copyJson(this.#stage.input));
+      const returned = await report.within(() => attempt.invoke(copyJson(this.#stage.input)));
       const transaction = attempt.ctx.takeTransaction(returned);
       if (transaction === null) {
         const output = await attempt.race(definition.parseOutput(returned));
         attempt.end();
         await this.#settle(step, { status: "COMPLETED", output });
       } else {
-        await this.#settleWithin(transaction.host, step, attempt, transaction);
+        const { host, work } = transaction;
+        const traced = (tx: unknown) => report.within(() => work(tx));
+        await this.#settleWithin(host, step, attempt, traced);
       }
-      this.#scope.logger.debug(this.#fields(step), "step completed");
+      report.completed();
       return null;
     } catch (error) {
       signal.throwIfAborted();
@@ -140,13 +151,13 @@ export class StageExecution {
     host: HostTransactions,
     step: StepRun,
     attempt: StepAttempt,
-    transaction: StepTransaction<unknown>,
+    work: StepTransaction<unknown>["work"],
   ): Promise<void> {
     const { definition } = step.planned;
     return this.#exclusively(step, () =>
       this.#scope.journal.commitWith(host, async (hostTransaction, tx) => {
-        const work = attempt.ctx.within(tx, () => transaction.work(hostTransaction));
-        const returned = await attempt.race(work);
+        const working = attempt.ctx.within(tx, () => work(hostTransaction));
+        const returned = await attempt.race(working);
         const output = await attempt.race(definition.parseOutput(returned));
         return this.#transition(step, { status: "COMPLETED", output }, tx);
       }),
@@ -198,16 +209,6 @@ export class StageExecution {
       this.#scope.stop(error);
       throw error;
     }
-  }
-
-  #fields(step: StepRun): object {
-    const { run } = this.#scope;
-    return {
-      runId: run.runId,
-      workflowId: run.workflowId,
-      stepId: step.planned.definition.id,
-      attempt: step.attempt,
-    };
   }
 }
 

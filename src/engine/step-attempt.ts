@@ -1,7 +1,7 @@
 import { StepTimeoutError } from "../errors.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
-import { withFields, type Logger } from "./logger.ts";
+import type { BoundLogger } from "./logger.ts";
 import { AttemptContext } from "./step-context.ts";
 
 export interface StepAttemptOptions {
@@ -10,7 +10,7 @@ export interface StepAttemptOptions {
   readonly attempt: number;
   readonly workerId: string;
   readonly store: WorkflowStore;
-  readonly logger: Logger;
+  readonly logger: BoundLogger;
   /** Stops the run here. */
   readonly stop: (reason: unknown) => void;
   readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
@@ -36,7 +36,7 @@ export class StepAttempt {
     // Nobody may be racing when it rejects.
     this.#aborted.catch(() => {});
     const { runId, attempt } = options;
-    const logger = withFields(options.logger, { runId, stepId, attempt });
+    const logger = options.logger.child({ runId, stepId, attempt });
     this.ctx = new AttemptContext({ ...options, stepId, signal, logger });
 
     const stop = (): void => this.#controller.abort(runSignal.reason);

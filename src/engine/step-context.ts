@@ -2,7 +2,7 @@ import { InvalidArgumentError, LeaseLostError, UnsupportedError } from "../error
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
-import type { Logger } from "./logger.ts";
+import type { BoundLogger } from "./logger.ts";
 import { createStateReader, type StepState } from "./step-state.ts";
 import { StepTransaction, type DrizzleTransaction } from "./step-transaction.ts";
 
@@ -17,7 +17,8 @@ export interface StepContext {
    * `RunCancelledError`, `LeaseLostError`, `EngineClosedError`. What the step still returns is not stored.
    */
   readonly signal: AbortSignal;
-  readonly logger: Logger;
+  /** The engine's, with the ids of the run and the step, and the attempt, in each report. */
+  readonly logger: BoundLogger;
   readonly state: StepState;
 
   /**
@@ -50,7 +51,7 @@ export interface StepContextOptions {
   readonly stepId: string;
   readonly attempt: number;
   readonly signal: AbortSignal;
-  readonly logger: Logger;
+  readonly logger: BoundLogger;
   readonly store: WorkflowStore;
   /** The fence of its writes. */
   readonly workerId: string;
@@ -65,7 +66,7 @@ export class AttemptContext implements StepContext {
   readonly stepId: string;
   readonly attempt: number;
   readonly signal: AbortSignal;
-  readonly logger: Logger;
+  readonly logger: BoundLogger;
   readonly state: StepState;
   readonly #options: StepContextOptions;
   #store: WorkflowStore;

@@ -47,11 +47,33 @@ export function describeError(thrown: unknown, level = 1): StoredError {
   };
 }
 
-/** Drizzle puts the bound values of a failed query into its message; they are nobody's business here. */
-function messageOf(error: Error): string {
+/**
+ * `thrown` as it may be logged: as it is, but for the error of a query, and for what one of them has caused. Those
+ * are described, with the places where they were thrown.
+ */
+export function withoutBoundValues(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || !quotesValues(thrown)) return thrown;
+  const places = textOf(thrown, "stack", "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line));
+  return { ...describeError(thrown), stack: places.join("\n") };
+}
+
+function quotesValues(error: Error, level = 1): boolean {
+  if (queryOf(error) !== null) return true;
+  const cause = property(error, "cause");
+  return level < maxLevels && cause instanceof Error && quotesValues(cause, level + 1);
+}
+
+/** The query whose bound values Drizzle has put into the error's message; null for any other error. */
+function queryOf(error: Error): string | null {
   const query = property(error, "query");
-  const carriesValues = typeof query === "string" && property(error, "params") !== undefined;
-  return carriesValues ? `Failed query: ${query}` : textOf(error, "message", "");
+  return typeof query === "string" && property(error, "params") !== undefined ? query : null;
+}
+
+function messageOf(error: Error): string {
+  const query = queryOf(error);
+  return query === null ? textOf(error, "message", "") : `Failed query: ${query}`;
 }
 
 /** Anybody may have set an error's name and message to anything. */

@@ -7,10 +7,13 @@ import {
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { KnownInputs } from "./known-inputs.ts";
-import type { Logger } from "./logger.ts";
+import type { EventEmitter } from "./event-emitter.ts";
+import type { BoundLogger } from "./logger.ts";
 import { Backoff, breathe, pause, WakeUp } from "./pauses.ts";
 import { RunClaims, type ClaimedRun } from "./run-claims.ts";
 import { RunExecution } from "./run-execution.ts";
+import { RunReports } from "./run-reports.ts";
+import { noTelemetry, type Telemetry } from "./telemetry.ts";
 import type { WorkflowRegistry } from "./workflow-registry.ts";
 
 export interface WorkerOptions {
@@ -21,7 +24,9 @@ export interface WorkerOptions {
   readonly leaseMs: number;
   /** The most runs that are under way here at once. */
   readonly concurrency: number;
-  readonly logger: Logger;
+  readonly logger: BoundLogger;
+  readonly events: EventEmitter;
+  readonly openTelemetry: () => Promise<Telemetry>;
   readonly clock: Clock;
   /** Called when nothing happens here any more with a run, whatever came of it. */
   readonly onEnded: (runId: string) => void;
@@ -51,6 +56,7 @@ const maxTries = 5;
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #claims: RunClaims;
+  #telemetry: Telemetry = noTelemetry;
   readonly #active = new Map<string, ActiveRun>();
   readonly #bell = new WakeUp();
   #loop: Promise<void> | null = null;
@@ -126,6 +132,7 @@ export class Worker {
   async #work(): Promise<void> {
     const { concurrency, leaseMs } = this.#options;
     const backoff = new Backoff(firstPollMs, longestPollMs);
+    this.#telemetry = await this.#options.openTelemetry();
     const heartbeat = setInterval(() => this.#beat(), leaseMs / 4);
     try {
       while (!this.#isStopping) {
@@ -178,7 +185,10 @@ export class Worker {
     const before = this.#active.get(runId);
     // Our own lease ran out and we were the next to claim it, or the run was reopened.
     before?.execution.stop(new LeaseLostError({ runId, workerId: this.#options.workerId }));
-    const execution = this.#createExecution(claimed, claimed.run.attempt === 1);
+    const { logger, events } = this.#options;
+    const telemetry = this.#telemetry;
+    const reports = new RunReports({ run: claimed.run, logger, events, telemetry });
+    const execution = this.#createExecution(claimed, reports, claimed.run.attempt === 1);
     const active: ActiveRun = {
       runId,
       execution,
@@ -187,20 +197,26 @@ export class Worker {
       ended: Promise.resolve(),
     };
     this.#active.set(runId, active);
-    active.ended = this.#execute(active, claimed, before?.ended);
+    active.ended = this.#execute(active, claimed, reports, before?.ended);
   }
 
-  async #execute(active: ActiveRun, claimed: ClaimedRun, before?: Promise<void>): Promise<void> {
-    const { runId, workflowId } = claimed.run;
+  async #execute(
+    active: ActiveRun,
+    claimed: ClaimedRun,
+    reports: RunReports,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    const { runId } = claimed.run;
     await before;
+    reports.started();
     const backoff = new Backoff(50, 1000);
     let ending = await active.execution.run();
     for (let tries = 1; ending === "troubled" && tries < maxTries && !this.#isStopping; tries++) {
       await pause(backoff.next());
-      active.execution = this.#createExecution(claimed, false);
+      active.execution = this.#createExecution(claimed, reports, false);
       ending = await active.execution.run();
     }
-    this.#options.logger.info({ runId, workflowId, ending }, "run ended here");
+    reports.ended(ending);
     const wasFull = this.#isFull;
     if (this.#active.get(runId) === active) this.#active.delete(runId);
     this.#endedCount += 1;
@@ -208,12 +224,17 @@ export class Worker {
     this.#options.onEnded(runId);
   }
 
-  #createExecution({ run, workflow }: ClaimedRun, isNew: boolean): RunExecution {
+  #createExecution(
+    { run, workflow }: ClaimedRun,
+    reports: RunReports,
+    isNew: boolean,
+  ): RunExecution {
     const { knownInputs, leaseMs } = this.#options;
     return new RunExecution({
       ...this.#options,
       run,
       workflow,
+      reports,
       isNew,
       knownInput: knownInputs.take(run.runId),
       patienceMs: leaseMs,

@@ -84,7 +84,11 @@ export function compareClaims(a: ClaimPosition, b: ClaimPosition): number {
 
 type ClaimPosition = Pick<WorkflowRun, "runId" | "createdAt" | "wakeAt">;
 
-function claimableSince({ createdAt, wakeAt }: ClaimPosition): Date {
+/** Since when a claim could have taken the run. */
+export function claimableSince({
+  createdAt,
+  wakeAt,
+}: Pick<WorkflowRun, "createdAt" | "wakeAt">): Date {
   return wakeAt ?? createdAt;
 }
 

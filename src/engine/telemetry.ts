@@ -1,0 +1,49 @@
+import type { WorkflowRunSummary } from "../schema/rows.ts";
+import { createOpenTelemetry } from "./open-telemetry.ts";
+import type { RunEnding } from "./run-execution.ts";
+
+/** Traces and measures what an engine does. Nothing of it is told an input, an output or a message. */
+export interface Telemetry {
+  /** A claimed run begins or goes on here. */
+  beginRun(run: WorkflowRunSummary): RunTelemetry;
+  /** The end of the run has been stored. */
+  countFinished(workflowId: string, status: FinalStatus): void;
+}
+
+export interface RunTelemetry {
+  beginAttempt(stepId: string, attempt: number): AttemptTelemetry;
+  end(ending: RunEnding): void;
+}
+
+export interface AttemptTelemetry {
+  /** Calls `work` so that the spans it makes belong to the attempt. */
+  within<Result>(work: () => Result): Result;
+  end(end: AttemptEnd): void;
+}
+
+type FinalStatus = "COMPLETED" | "FAILED" | "CANCELLED";
+
+export interface AttemptEnd {
+  readonly status: "COMPLETED" | "FAILED" | "RETRYING" | "INTERRUPTED";
+  readonly durationMs: number;
+  readonly error?: unknown;
+}
+
+const nothing = (): void => {};
+export const noAttempt: AttemptTelemetry = { within: (work) => work(), end: nothing };
+const noRun: RunTelemetry = { beginAttempt: () => noAttempt, end: nothing };
+
+export const noTelemetry: Telemetry = { beginRun: () => noRun, countFinished: nothing };
+
+/**
+ * OpenTelemetry, when the app has its API, with the providers that are registered now; nothing otherwise.
+ *
+ * The import stands inside `try`: so a bundler takes the module for optional, too.
+ */
+export async function findTelemetry(): Promise<Telemetry> {
+  try {
+    return createOpenTelemetry(await import("@opentelemetry/api"));
+  } catch {
+    return noTelemetry;
+  }
+}

@@ -1,0 +1,165 @@
+import { describe, expect, test } from "vitest";
+import type { Engine } from "../../src/engine/engine.ts";
+import type { RunProgress } from "../../src/engine/run-watch.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { EngineClosedError, RunNotFoundError } from "../../src/errors.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { makeEngine, makeGate, numberStep, type Gate } from "./support/engines.ts";
+import { record } from "./support/observed-store.ts";
+import { stores } from "./support/stores.ts";
+
+const brief = (progress: RunProgress): string =>
+  progress.kind === "run"
+    ? `run ${progress.status} ${progress.progress}`
+    : `${progress.stepId} ${progress.status} ${progress.attempt}`;
+
+/** A workflow whose steps wait to be let through, and the gates in their order. */
+function gatedWorkflow(...stepIds: readonly ["first", "second"]) {
+  const gates = stepIds.map(() => makeGate());
+  const [first, second] = stepIds.map((id, index) =>
+    numberStep(id, async (value) => {
+      await gates[index]?.promise;
+      return value;
+    }),
+  ) as [ReturnType<typeof numberStep>, ReturnType<typeof numberStep>];
+  return { workflow: defineWorkflow({ id: "w" }).step(first).step(second).build(), gates };
+}
+
+/** Takes from the watch until the line comes, all lines in order. */
+async function until(watch: AsyncGenerator<RunProgress>, line: string): Promise<string[]> {
+  const lines: string[] = [];
+  while (lines.at(-1) !== line) {
+    const { value, done } = await watch.next();
+    if (done === true) throw new Error(`the watch ended after ${lines.join(", ")}`);
+    lines.push(brief(value));
+  }
+  return lines;
+}
+
+/** Watches a run through `watcher` while `worker` works on it. */
+async function watchWhole(watcher: Engine, worker: Engine): Promise<string[]> {
+  const { workflow, gates } = gatedWorkflow("first", "second");
+  const [first, second] = gates as [Gate, Gate];
+  const runId = await worker.start(workflow, 1);
+  const watch = watcher.watch(runId);
+  const lines = await until(watch, "run PENDING 0");
+  worker.register(workflow);
+  void worker.work();
+  lines.push(...(await until(watch, "run RUNNING 0")));
+  first.open();
+  lines.push(...(await until(watch, "run RUNNING 0.5")));
+  second.open();
+  for await (const progress of watch) lines.push(brief(progress));
+  return lines;
+}
+
+const whole = [
+  "run PENDING 0",
+  "run RUNNING 0",
+  "first COMPLETED 1",
+  "second RUNNING 1",
+  "run RUNNING 0.5",
+  "second COMPLETED 1",
+  "run COMPLETED 1",
+];
+
+describe.each(stores)("on %s", (_, open) => {
+  test("a watch tells each transition of a run of this engine, and ends with the run", async () => {
+    const engine = makeEngine(await open());
+    expect(await watchWhole(engine, engine)).toEqual(whole);
+  });
+
+  test("and of a run that another engine works on", async () => {
+    const store = await open();
+    expect(await watchWhole(makeEngine(store), makeEngine(store))).toEqual(whole);
+  });
+
+  test("a run that has ended is told as it is, without its payloads", async () => {
+    const engine = makeEngine(await open());
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value))
+      .build();
+    const { runId, workerId } = await engine.run(workflow, 1);
+    const all: RunProgress[] = [];
+    for await (const progress of engine.watch(runId)) all.push(progress);
+    const at = expect.any(Date);
+    expect(all).toEqual([
+      {
+        kind: "step",
+        runId,
+        stepId: "s",
+        status: "COMPLETED",
+        attempt: 1,
+        durationMs: expect.any(Number),
+        at,
+      },
+      { kind: "run", runId, status: "COMPLETED", progress: 1, attempt: 1, workerId, at },
+    ]);
+  });
+
+  test("a run that there is not, or no longer, ends the watch with an error", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    await expect(engine.watch("absent").next()).rejects.toThrow(RunNotFoundError);
+    const { runId } = await store.createRun({ workflowId: "w" });
+    const watch = engine.watch(runId);
+    expect((await watch.next()).done).toBe(false);
+    await store.deleteRun(runId);
+    await expect(watch.next()).rejects.toThrow(RunNotFoundError);
+  });
+});
+
+/** A watch that has told all that there is to tell, and waits. */
+async function waitingWatch(store: WorkflowStore, engine: Engine, signal?: AbortSignal) {
+  const { runId } = await store.createRun({ workflowId: "w" });
+  const watch = engine.watch(runId, { signal });
+  await until(watch, "run PENDING 0");
+  return { runId, next: watch.next() };
+}
+
+test("the signal ends a watch at once, with its reason", async () => {
+  const store = new MemoryStore();
+  const engine = makeEngine(store);
+  const controller = new AbortController();
+  const { runId, next } = await waitingWatch(store, engine, controller.signal);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await expect(next).rejects.toBe(reason);
+  const late = engine.watch(runId, { signal: controller.signal });
+  await expect(late.next()).rejects.toBe(reason);
+});
+
+test("closing the engine ends its watches", async () => {
+  const store = new MemoryStore();
+  const engine = makeEngine(store);
+  const { next } = await waitingWatch(store, engine);
+  const rejected = expect(next).rejects.toThrow(EngineClosedError);
+  await engine.close();
+  await rejected;
+});
+
+test("steps are read again only when their run has changed", async () => {
+  const { store, operations } = record(new MemoryStore());
+  const engine = makeEngine(store);
+  const { runId, next } = await waitingWatch(store, engine);
+  const reads = (name: string) => operations.filter((operation) => operation === name).length;
+  while (reads("getRun") < 4) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(reads("listStepExecutions")).toBe(1);
+  await store.updateRun(runId, { status: "CANCELLED" });
+  expect(brief((await next).value as RunProgress)).toBe("run CANCELLED 0");
+  expect(reads("listStepExecutions")).toBe(2);
+});
+
+test("who stops watching is no longer told, and reads no more", async () => {
+  const { store, operations } = record(new MemoryStore());
+  const engine = makeEngine(store);
+  const { runId } = await store.createRun({ workflowId: "w" });
+  for await (const progress of engine.watch(runId)) {
+    expect(brief(progress)).toBe("run PENDING 0");
+    break;
+  }
+  const before = operations.length;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(operations).toHaveLength(before);
+});
