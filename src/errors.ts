@@ -301,6 +301,32 @@ export class StepTimeoutError extends GorkflowError {
   }
 }
 
+/** The step sleeps: the reason of its `ctx.signal`, and of the `ctx.sleep` that it called. It is begun anew then. */
+export class StepSleepingError extends GorkflowError {
+  override readonly name = "StepSleepingError";
+  readonly code = "STEP_SLEEPING";
+  readonly stepId: string;
+  readonly until: Date;
+  constructor({ stepId, until }: { stepId: string; until: Date }, options?: ErrorOptions) {
+    super(`step ${stepId} sleeps until ${until.toISOString()}`, options);
+    this.stepId = stepId;
+    this.until = until;
+  }
+}
+
+/** The run had not ended at its deadline: why it has failed, and the reason of the `ctx.signal` of its steps. */
+export class RunTimeoutError extends GorkflowError {
+  override readonly name = "RunTimeoutError";
+  readonly code = "RUN_TIMEOUT";
+  readonly runId: string;
+  readonly deadlineAt: Date;
+  constructor({ runId, deadlineAt }: { runId: string; deadlineAt: Date }, options?: ErrorOptions) {
+    super(`run ${runId} had not ended by ${deadlineAt.toISOString()}`, options);
+    this.runId = runId;
+    this.deadlineAt = deadlineAt;
+  }
+}
+
 /** What a step was given, or what it returned, does not fit its schema. Trying again would not help. */
 export class StepValidationError extends GorkflowError {
   override readonly name = "StepValidationError";

@@ -49,6 +49,8 @@ export interface EngineEvents {
     readonly delayMs: number;
     readonly error: unknown;
   };
+  /** The attempt sleeps, and is begun again at that time. */
+  readonly "step.sleeping": StepEvent & { readonly durationMs: number; readonly until: Date };
   /** The attempt was given up, as the run is no longer worked on here: nothing of it was stored. */
   readonly "step.interrupted": StepEvent & { readonly durationMs: number };
 }
@@ -66,5 +68,6 @@ export const engineEventTypes = [
   "step.started",
   "step.finished",
   "step.retrying",
+  "step.sleeping",
   "step.interrupted",
 ] as const satisfies readonly EngineEventType[];

@@ -30,6 +30,15 @@ export interface StartOptions extends OperationOptions {
   readonly tags?: Tags | undefined;
   /** A second start of this workflow with the same key starts nothing, and returns the first one's run. */
   readonly idempotencyKey?: string | undefined;
+  /** Nothing of the run begins before; at once when absent. */
+  readonly startAt?: Date | undefined;
+  /**
+   * The most that the run may take, from `startAt` or now on: then it fails with `RunTimeoutError`, and the signals of
+   * its steps abort. The workflow's when absent.
+   */
+  readonly timeoutMs?: number | undefined;
+  /** When the run must have ended; of this and `timeoutMs` the earlier one counts. */
+  readonly deadlineAt?: Date | undefined;
   /** The app's own transaction, of a store that is in the app's database: the run is there when it commits. */
   readonly tx?: unknown;
 }
@@ -68,6 +77,9 @@ export const startOptionsSchema = z.strictObject({
   resourceId: idSchema.optional(),
   tags: tagsSchema.optional(),
   idempotencyKey: idSchema.optional(),
+  startAt: z.date().optional(),
+  timeoutMs: positive.optional(),
+  deadlineAt: z.date().optional(),
   tx: z.unknown().optional(),
   ...operationShape,
 });

@@ -10,7 +10,8 @@ import { parseArgument } from "../arguments.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import { systemClock } from "../store/clock.ts";
+import { earliest } from "../model/times.ts";
+import { systemClock, type Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -53,6 +54,7 @@ const defaultDeadlineMs = 10_000;
 export class Engine {
   readonly #store: WorkflowStore;
   readonly #logger: BoundLogger;
+  readonly #clock: Clock;
   readonly #events: EventEmitter;
   #telemetry: Promise<Telemetry> | null = null;
   readonly #registry = new WorkflowRegistry();
@@ -67,9 +69,9 @@ export class Engine {
     const parsed = parseArgument(engineOptionsSchema, options, "options");
     this.#store = store;
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
+    this.#clock = parsed.clock ?? systemClock;
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
-    const clock = parsed.clock ?? systemClock;
-    this.#events = new EventEmitter({ workerId, clock, logger: this.#logger });
+    this.#events = new EventEmitter({ workerId, clock: this.#clock, logger: this.#logger });
     this.#worker = new Worker({
       store,
       registry: this.#registry,
@@ -80,7 +82,7 @@ export class Engine {
       logger: this.#logger,
       events: this.#events,
       openTelemetry: () => this.#openTelemetry(),
-      clock,
+      clock: this.#clock,
       onEnded: (runId) => this.#waits.wake(runId),
     });
   }
@@ -183,7 +185,7 @@ export class Engine {
     }
     this.#worker.stopRun(runId, new RunCancelledError({ runId }));
     try {
-      await cancelOpenSteps(this.#store, runId);
+      await cancelOpenSteps(this.#store, runId, this.#clock());
     } catch (error) {
       this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
     }
@@ -219,6 +221,19 @@ export class Engine {
       runId,
       signal,
     });
+  }
+
+  /**
+   * Makes a FAILED or CANCELLED run PENDING again. It goes on with the steps that failed or were cancelled, which
+   * begin anew with all their retries; what has completed is not run again. It has no deadline any more.
+   *
+   * @throws {RunNotFoundError} {RunTransitionError} when it has not ended, or has completed.
+   */
+  async retry(runId: string): Promise<void> {
+    this.#checkOpen();
+    await this.#store.reopenRun(runId);
+    this.#worker.wake();
+    this.#waits.wake(runId);
   }
 
   /**
@@ -261,13 +276,40 @@ export class Engine {
 
   async #start(workflow: Workflow, input: unknown, options: StartOptions): Promise<WorkflowRun> {
     this.#checkOpen();
-    const { tx, signal, ...columns } = parseArgument(startOptionsSchema, options, "options");
+    const { tx, signal, startAt, timeoutMs, deadlineAt, ...columns } = parseArgument(
+      startOptionsSchema,
+      options,
+      "options",
+    );
+    const now = this.#clock();
+    const startsAt = startAt ?? now;
+    if (deadlineAt !== undefined && deadlineAt <= startsAt) {
+      throw new InvalidArgumentError({
+        argument: "options.deadlineAt",
+        reason: "must be later than the start of the run",
+      });
+    }
     await checkInput(workflow, input);
+    const timeout = timeoutMs ?? workflow.timeoutMs;
     const store = tx === undefined ? this.#store : this.#within(tx);
     const run = await store.createRun(
-      { workflowId: workflow.id, workflowVersion: workflow.version, input, ...columns },
+      {
+        workflowId: workflow.id,
+        workflowVersion: workflow.version,
+        input,
+        wakeAt: startAt,
+        deadlineAt: earliest([
+          deadlineAt ?? null,
+          timeout === null ? null : new Date(startsAt.getTime() + timeout),
+        ]),
+        ...columns,
+      },
       { signal },
     );
+    if (startsAt > now) {
+      this.#worker.wakeAt(startsAt);
+      return run;
+    }
     if (tx === undefined && run.attempt === 0) this.#knownInputs.add(run.runId, run.input);
     this.#worker.wake();
     return run;

@@ -3,17 +3,30 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve();
     const finish = (): void => {
-      clearTimeout(timer);
+      cancel();
       signal?.removeEventListener("abort", finish);
       resolve();
     };
-    const timer = setTimeout(finish, Math.min(ms, maxTimerMs));
+    const cancel = callAfter(ms, finish);
     signal?.addEventListener("abort", finish, { once: true });
   });
 }
 
 /** Timers of more than 31 bits fire at once. */
 const maxTimerMs = 2 ** 31 - 1;
+
+/** Calls `work` after `ms`, however long that is, unless what is returned is called before. */
+export function callAfter(ms: number, work: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (left: number): void => {
+    timer = setTimeout(
+      () => (left > maxTimerMs ? arm(left - maxTimerMs) : work()),
+      Math.min(left, maxTimerMs),
+    );
+  };
+  arm(ms);
+  return () => clearTimeout(timer);
+}
 
 /**
  * Waits that double from `minMs` to `maxMs`, each shortened by up to half at random: workers that were idle

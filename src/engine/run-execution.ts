@@ -4,12 +4,15 @@ import {
   LeaseLostError,
   RunCancelledError,
   RunNotFoundError,
+  RunTimeoutError,
+  RunTransitionError,
   StepOutputNotFoundError,
 } from "../errors.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { BoundLogger } from "./logger.ts";
+import { callAfter } from "./pauses.ts";
 import { cancelOpenSteps } from "./run-cancellation.ts";
 import { RunJournal } from "./run-journal.ts";
 import { RunLedger } from "./run-ledger.ts";
@@ -53,6 +56,7 @@ export class RunExecution {
   readonly #journal: RunJournal;
   /** The stage under way, for what has to be shown of it. */
   #current: { readonly stage: StageRun; readonly ledger: RunLedger } | null = null;
+  #wakesAt: Date | null = null;
 
   constructor(options: RunExecutionOptions) {
     const { store, run, workerId, patienceMs } = options;
@@ -69,13 +73,22 @@ export class RunExecution {
 
   /** Resolves when nothing of the run happens here any more, but for steps that ignore their signal. */
   async run(): Promise<RunEnding> {
+    const cancel = this.#stopAtDeadline();
     try {
+      this.#stopper.signal.throwIfAborted();
       return await this.#run();
     } catch (error) {
       return await this.#endAfter(
         this.#stopper.signal.aborted ? this.#stopper.signal.reason : error,
       );
+    } finally {
+      cancel();
     }
+  }
+
+  /** When the run goes on that was released here; null when that may be at once. */
+  get wakesAt(): Date | null {
+    return this.#wakesAt;
   }
 
   /** Ends the execution at once: from now on nothing is written, and the steps' signals abort. */
@@ -103,10 +116,11 @@ export class RunExecution {
   }
 
   async #run(): Promise<RunEnding> {
-    const { store, workflow, run, clock, reports } = this.#options;
+    const { store, workflow, run, workerId, clock, reports } = this.#options;
     const loaded = await loadRun(this.#options);
     const ledger = new RunLedger({
       runId: run.runId,
+      workerId,
       totalSteps: workflow.plan.stepIds.size,
       endedSteps: loaded.endedSteps,
       clock,
@@ -128,8 +142,8 @@ export class RunExecution {
       this.#current = { stage: at, ledger };
       const stage = new StageExecution(scope, at, (...next) => this.#enter(...next));
       at = await stage.run();
+      if (at === "waiting") await this.#leave(stage.waitsUntil);
     }
-    if (at === "waiting") await this.#release();
     if (typeof at === "string") return "released";
     return at.status === "COMPLETED" ? "completed" : "failed";
   }
@@ -165,19 +179,44 @@ export class RunExecution {
     );
   }
 
+  /** Gives the run back, not to be claimed before `wakeAt`. */
+  async #leave(wakeAt: Date | null): Promise<void> {
+    const { runId } = this.#options.run;
+    await this.#journal.exclusive(() =>
+      this.#journal.commit((write) => write.updateRun(runId, { status: "PENDING", wakeAt })),
+    );
+    this.#wakesAt = wakeAt;
+  }
+
+  /** Stops the run when its time is up. Returns what calls that off. */
+  #stopAtDeadline(): () => void {
+    const { run, clock } = this.#options;
+    const { runId, deadlineAt } = run;
+    if (deadlineAt === null) return () => {};
+    const stop = (): void => this.stop(new RunTimeoutError({ runId, deadlineAt }));
+    const left = deadlineAt.getTime() - clock().getTime();
+    if (left > 0) return callAfter(left, stop);
+    stop();
+    return () => {};
+  }
+
   async #endAfter(reason: unknown): Promise<RunEnding> {
     this.stop(reason);
     const { logger, run } = this.#options;
     const fields = { runId: run.runId, workflowId: run.workflowId, err: reason };
     if (reason instanceof RunCancelledError) {
       await this.#attempt("marking the steps of a cancelled run", () =>
-        cancelOpenSteps(this.#options.store, run.runId),
+        cancelOpenSteps(this.#options.store, run.runId, this.#options.clock()),
       );
       return "cancelled";
     }
     if (reason instanceof LeaseLostError || reason instanceof RunNotFoundError) {
       logger.warn(fields, "run is no longer held by this worker");
       return "lost";
+    }
+    if (reason instanceof RunTimeoutError) {
+      logger.warn(fields, "run has not ended in time and has failed");
+      return this.#failInTime(reason);
     }
     if (reason instanceof EngineClosedError) {
       await this.#attempt("giving back a run", () => this.#release());
@@ -211,5 +250,25 @@ export class RunExecution {
     const { store, run, workerId } = this.#options;
     const error = describeError(reason);
     await store.updateRun(run.runId, { status: "FAILED", error }, { workerId });
+  }
+
+  /** Fails the run and cancels its steps, unless it has ended while its time ran out. */
+  async #failInTime(reason: RunTimeoutError): Promise<RunEnding> {
+    const { store, run, workerId, clock } = this.#options;
+    const { runId } = run;
+    await this.#journal.settled();
+    try {
+      await cancelOpenSteps(store, runId, clock(), {
+        writes: (write) =>
+          write.updateRun(runId, { status: "FAILED", error: describeError(reason) }),
+        options: { fence: { runId, workerId } },
+      });
+      return "failed";
+    } catch (error) {
+      if (error instanceof RunTransitionError && error.from === "COMPLETED") return "completed";
+      if (error instanceof RunTransitionError && error.from === "CANCELLED") return "cancelled";
+      this.#options.logger.warn({ runId, err: error }, "failing a run did not succeed");
+      return "lost";
+    }
   }
 }

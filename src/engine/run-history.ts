@@ -6,13 +6,25 @@ import type { PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
 /** What the rows of a run say of its steps, by step id. */
 export type StepRows = ReadonlyMap<
   string,
-  Pick<StepExecution, "status" | "attempt" | "updatedAt" | "startedAt" | "error">
+  Pick<
+    StepExecution,
+    | "status"
+    | "attempt"
+    | "attemptOffset"
+    | "sleepCount"
+    | "wakeAt"
+    | "updatedAt"
+    | "startedAt"
+    | "error"
+  >
 >;
 
 /** A step that is to be run, from this attempt on. */
 interface OpenStep {
   readonly planned: PlannedStep;
   readonly attempt: number;
+  readonly attemptOffset: number;
+  readonly sleepCount: number;
   /** Null: at once. */
   readonly notBefore: Date | null;
   /** When it was begun for the first time; null when it was not. */
@@ -84,21 +96,35 @@ function standingOf(definition: StepDefinition, rows: StepRows): Standing {
 function openStep(planned: PlannedStep, rows: StepRows): OpenStep {
   const { definition } = planned;
   const row = rows.get(definition.id);
-  const begun = { planned, startedAt: row?.startedAt ?? null, stored: row !== undefined };
-  switch (row?.status) {
-    case undefined:
-      return { ...begun, attempt: 1, notBefore: null, reopened: false };
+  if (row === undefined) {
+    const isNew = { reopened: false, stored: false, startedAt: null, notBefore: null };
+    return { planned, attempt: 1, attemptOffset: 0, sleepCount: 0, ...isNew };
+  }
+  const { attemptOffset, sleepCount, startedAt } = row;
+  const begun = { planned, attemptOffset, sleepCount, startedAt, stored: true, reopened: false };
+  switch (row.status) {
     case "RUNNING":
-      return { ...begun, attempt: Math.max(1, row.attempt), notBefore: null, reopened: false };
-    case "RETRYING":
+      return { ...begun, attempt: Math.max(1, row.attempt), notBefore: row.wakeAt };
+    case "RETRYING": {
+      const retry = row.attempt - row.attemptOffset;
       return {
         ...begun,
         attempt: row.attempt + 1,
-        notBefore: new Date(row.updatedAt.getTime() + retryDelayMs(definition.retry, row.attempt)),
-        reopened: false,
+        notBefore:
+          // The first version of the schema did not have the time.
+          row.wakeAt ?? new Date(row.updatedAt.getTime() + retryDelayMs(definition.retry, retry)),
       };
+    }
     default:
-      return { ...begun, attempt: 1, notBefore: null, startedAt: null, reopened: true };
+      return {
+        ...begun,
+        attempt: row.attempt + 1,
+        attemptOffset: row.attempt,
+        sleepCount: 0,
+        notBefore: null,
+        startedAt: null,
+        reopened: true,
+      };
   }
 }
 

@@ -44,6 +44,11 @@ export class RunJournal {
     return turn;
   }
 
+  /** Resolves when nothing that was asked for is under way any more. */
+  async settled(): Promise<void> {
+    await this.#tail;
+  }
+
   /**
    * Commits the writes.
    *

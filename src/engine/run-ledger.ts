@@ -42,6 +42,7 @@ export interface Transition {
  */
 export class RunLedger {
   readonly #runId: string;
+  readonly #workerId: string;
   readonly #totalSteps: number;
   readonly #clock: Clock;
   readonly #onPassed: (row: NewStepExecution) => void;
@@ -52,6 +53,7 @@ export class RunLedger {
 
   constructor(options: {
     readonly runId: string;
+    readonly workerId: string;
     readonly totalSteps: number;
     readonly endedSteps: number;
     readonly clock: Clock;
@@ -59,6 +61,7 @@ export class RunLedger {
     readonly onPassed: (row: NewStepExecution) => void;
   }) {
     this.#runId = options.runId;
+    this.#workerId = options.workerId;
     this.#totalSteps = options.totalSteps;
     this.#endedSteps = options.endedSteps;
     this.#clock = options.clock;
@@ -86,7 +89,10 @@ export class RunLedger {
       writes: (write) => {
         this.#writePassed(write, this.#deferred);
         if (stage !== null) {
-          if (settled) writeOutcome(write, this.#runId, stage, settled.step, settled.outcome, now);
+          if (settled) {
+            const author = { runId: this.#runId, workerId: this.#workerId, now };
+            writeOutcome(write, author, stage, settled.step, settled.outcome);
+          }
           this.#writeBegun(write, stage, settled?.step ?? null, "RUNNING", now);
         }
         for (const step of reopened) this.#writeReopened(write, step, now);
@@ -133,6 +139,9 @@ export class RunLedger {
     write.updateStepExecution(this.#runId, step.planned.definition.id, {
       status: "RUNNING",
       attempt: step.attempt,
+      attemptOffset: step.attemptOffset,
+      sleepCount: 0,
+      wakeAt: null,
       error: null,
       startedAt: now,
       completedAt: null,

@@ -57,7 +57,7 @@ export async function loadRun({
 
   const reopened: StepRun[] = [];
   const toRun = open.map(({ reopened: isReopened, ...step }): StepRun => {
-    const stepRun = { ...step };
+    const stepRun = { ...step, attemptStartedAt: null };
     if (isReopened) reopened.push(stepRun);
     return stepRun;
   });

@@ -115,6 +115,14 @@ export class AttemptReport {
     }
   }
 
+  /** The step is begun again at that time. */
+  sleeping(until: Date): void {
+    const { logger, events } = this.#options;
+    const ended = this.#end("SLEEPING");
+    logger.debug({ ...this.#logFields(), until }, "step sleeps");
+    events.emit("step.sleeping", { ...ended, until });
+  }
+
   /** When nothing else was told, nothing of the attempt was stored. */
   close(): void {
     if (this.#ended) return;

@@ -67,8 +67,11 @@ export async function enterStage(
     const steps = stage.steps.map((planned): StepRun => ({
       planned,
       attempt: 1,
+      attemptOffset: 0,
+      sleepCount: 0,
       notBefore: null,
       startedAt: null,
+      attemptStartedAt: null,
       stored: false,
     }));
     return { index: at, stage, input: value, steps, outputs: new Map(), failures: new Map() };

@@ -5,6 +5,7 @@ import {
   UnsupportedError,
 } from "../errors.ts";
 import { retryDelayMs } from "../model/backoff.ts";
+import { earliest } from "../model/times.ts";
 import type { HostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { breathe, pause } from "./pauses.ts";
@@ -13,11 +14,13 @@ import type { AttemptReport } from "./run-reports.ts";
 import { readOutput, type RunScope } from "./run-scope.ts";
 import { copyJson, type Entry } from "./stage-entry.ts";
 import { StepAttempt } from "./step-attempt.ts";
+import type { RequestedSleep } from "./step-context.ts";
 import { describeFailure } from "./step-errors.ts";
 import {
   firstFailure,
   forgetOutcome,
   hasEnded,
+  isWaiting,
   recordOutcome,
   type Outcome,
   type StageRun,
@@ -34,9 +37,12 @@ export type EnterNext = (
   fresh: ReadonlyMap<string, unknown>,
 ) => Promise<Entry>;
 
+/** A run that waits for longer than this is given back: its place here is worth more than claiming it again. */
+const longestStayMs = 5000;
+
 /**
  * How the execution of a stage ends: with what comes next, stored already; with the run given back, as the worker
- * closes; or, for the same reason, with steps that wait for their next attempt.
+ * closes; or with steps that go on later, for the same reason or because that is far.
  */
 export type StageEnd = Entry["next"] | "given back" | "waiting";
 
@@ -46,11 +52,17 @@ export class StageExecution {
   readonly #stage: StageRun;
   readonly #enterNext: EnterNext;
   #end: StageEnd = "waiting";
+  /** Steps that have not ended, and those of them that go on later. */
+  readonly #open: Set<StepRun>;
+  readonly #waiting = new Set<StepRun>();
+  /** Aborts when those that go on later are to do so elsewhere. */
+  readonly #leaver = new AbortController();
 
   constructor(scope: RunScope, stage: StageRun, enterNext: EnterNext) {
     this.#scope = scope;
     this.#stage = stage;
     this.#enterNext = enterNext;
+    this.#open = new Set(stage.steps);
   }
 
   /** @throws the reason, when the run stops here. */
@@ -61,56 +73,110 @@ export class StageExecution {
     return this.#end;
   }
 
-  /** Brings the step to its end, or gives up waiting for its next attempt when the engine closes. */
+  /** When the first of the open steps goes on, or the run's time is up; null where one could go on at once. */
+  get waitsUntil(): Date | null {
+    const times = Array.from(this.#open, ({ notBefore }) => notBefore);
+    if (times.includes(null)) return null;
+    return earliest([...times, this.#scope.run.deadlineAt]);
+  }
+
+  /** Brings the step to its end, or to where it goes on later and elsewhere. */
   async #runStep(step: StepRun): Promise<void> {
-    const { retry, id } = step.planned.definition;
     while (await this.#isTimeFor(step)) {
-      const report = this.#scope.reports.beginAttempt(id, step.attempt);
-      let delayMs: number;
+      const report = this.#scope.reports.beginAttempt(step.planned.definition.id, step.attempt);
       try {
-        const failure = await this.#attempt(step, report);
-        if (failure === null) return;
-        const retries = isWorthRetrying(failure.error) && step.attempt <= retry.maxRetries;
-        const outcome: Outcome = {
-          status: retries ? "RETRYING" : "FAILED",
-          failure: describeFailure(failure.error, id, step.attempt),
-        };
-        await this.#settle(step, outcome);
-        delayMs = retryDelayMs(retry, step.attempt);
-        report.failed(failure.error, retries ? delayMs : null);
-        if (!retries) return;
+        if (await this.#try(step, report)) return this.#close(step);
       } finally {
         report.close();
       }
-      step.notBefore = new Date(this.#scope.clock().getTime() + delayMs);
-      step.attempt += 1;
     }
   }
 
-  async #isTimeFor({ notBefore }: StepRun): Promise<boolean> {
-    const { clock, drainSignal, signal } = this.#scope;
-    if (notBefore === null) return true;
-    const ms = notBefore.getTime() - clock().getTime();
-    if (ms > 0) await pause(ms, drainSignal);
-    signal.throwIfAborted();
-    return !drainSignal.aborted;
+  /** Tries the step once: true when it has ended. */
+  async #try(step: StepRun, report: AttemptReport): Promise<boolean> {
+    const end = await this.#attempt(step, report);
+    if (end === null) return true;
+    if ("until" in end) {
+      await this.#settle(step, { status: "SLEEPING", ...end });
+      report.sleeping(end.until);
+      step.sleepCount = end.sleepCount;
+      step.notBefore = end.until;
+      return false;
+    }
+    const outcome = this.#failureOf(step, end.error);
+    await this.#settle(step, outcome);
+    if (outcome.status === "FAILED") {
+      report.failed(end.error, null);
+      return true;
+    }
+    report.failed(end.error, outcome.delayMs);
+    step.notBefore = outcome.until;
+    step.attempt += 1;
+    step.attemptStartedAt = null;
+    return false;
   }
 
-  /** Null when the step has completed and that is stored; otherwise why this attempt failed. */
+  #failureOf(
+    { planned, attempt, attemptOffset }: StepRun,
+    error: unknown,
+  ): Extract<Outcome, { readonly status: "FAILED" | "RETRYING" }> {
+    const { id, retry } = planned.definition;
+    const failure = describeFailure(error, id, attempt);
+    const tries = attempt - attemptOffset;
+    if (!isWorthRetrying(error) || tries > retry.maxRetries) return { status: "FAILED", failure };
+    const delayMs = retryDelayMs(retry, tries);
+    const until = new Date(this.#scope.clock().getTime() + delayMs);
+    return { status: "RETRYING", failure, until, delayMs };
+  }
+
+  /** The step has ended: the others may have nothing to do but to wait. */
+  #close(step: StepRun): void {
+    this.#open.delete(step);
+    this.#leaveIfFar();
+  }
+
+  /** False when the step goes on later, and not here. */
+  async #isTimeFor(step: StepRun): Promise<boolean> {
+    const { clock, drainSignal, signal } = this.#scope;
+    if (step.notBefore === null) return true;
+    const ms = step.notBefore.getTime() - clock().getTime();
+    if (ms > 0 && !drainSignal.aborted) {
+      const leave = (): void => this.#leaver.abort();
+      drainSignal.addEventListener("abort", leave, { once: true });
+      this.#waiting.add(step);
+      this.#leaveIfFar();
+      await pause(ms, this.#leaver.signal);
+      this.#waiting.delete(step);
+      drainSignal.removeEventListener("abort", leave);
+    }
+    signal.throwIfAborted();
+    return !drainSignal.aborted && !this.#leaver.signal.aborted;
+  }
+
+  #leaveIfFar(): void {
+    if (this.#open.size === 0 || this.#waiting.size < this.#open.size) return;
+    const until = this.waitsUntil;
+    const now = this.#scope.clock();
+    if (until !== null && until.getTime() - now.getTime() > longestStayMs) this.#leaver.abort();
+  }
+
+  /** Null when the step has completed and that is stored; otherwise why this attempt failed, or that it sleeps. */
   async #attempt(
     step: StepRun,
     report: AttemptReport,
-  ): Promise<{ readonly error: unknown } | null> {
+  ): Promise<{ readonly error: unknown } | RequestedSleep | null> {
     const { signal, clock, run } = this.#scope;
     const { definition } = step.planned;
     await breathe();
     signal.throwIfAborted();
-    if (step.attempt === 1 && step.startedAt === null) step.startedAt = clock();
+    step.startedAt ??= clock();
+    step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : clock();
     const attempt = new StepAttempt({
       ...this.#scope,
       definition,
       runId: run.runId,
       attempt: step.attempt,
+      sleepCount: step.sleepCount,
       runSignal: signal,
       readOutput: (store, stepId) => readOutput(this.#scope, store, stepId),
     });
@@ -130,7 +196,7 @@ export class StageExecution {
       return null;
     } catch (error) {
       signal.throwIfAborted();
-      return { error };
+      return attempt.ctx.requestedSleep ?? { error };
     } finally {
       attempt.end();
     }
@@ -182,7 +248,7 @@ export class StageExecution {
     const stage = this.#stage;
     recordOutcome(stage, step, outcome);
     const settled = { step, outcome };
-    if (outcome.status === "RETRYING" || !hasEnded(stage)) return ledger.record({ stage, settled });
+    if (isWaiting(outcome) || !hasEnded(stage)) return ledger.record({ stage, settled });
     const entry = await this.#findNext(reader);
     const givenBack = drainSignal.aborted && !("status" in entry.next);
     const { writes, committed } = ledger.record({ stage, settled, entry, givenBack });

@@ -1,4 +1,5 @@
 import { StepTimeoutError } from "../errors.ts";
+import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
 import type { BoundLogger } from "./logger.ts";
@@ -8,6 +9,8 @@ export interface StepAttemptOptions {
   readonly definition: StepDefinition;
   readonly runId: string;
   readonly attempt: number;
+  readonly sleepCount: number;
+  readonly clock: Clock;
   readonly workerId: string;
   readonly store: WorkflowStore;
   readonly logger: BoundLogger;
@@ -37,7 +40,8 @@ export class StepAttempt {
     this.#aborted.catch(() => {});
     const { runId, attempt } = options;
     const logger = options.logger.child({ runId, stepId, attempt });
-    this.ctx = new AttemptContext({ ...options, stepId, signal, logger });
+    const suspend = (reason: Error): void => this.#controller.abort(reason);
+    this.ctx = new AttemptContext({ ...options, stepId, signal, logger, suspend });
 
     const stop = (): void => this.#controller.abort(runSignal.reason);
     if (runSignal.aborted) stop();

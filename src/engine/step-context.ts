@@ -1,4 +1,10 @@
-import { InvalidArgumentError, LeaseLostError, UnsupportedError } from "../errors.ts";
+import {
+  InvalidArgumentError,
+  LeaseLostError,
+  StepSleepingError,
+  UnsupportedError,
+} from "../errors.ts";
+import type { Clock } from "../store/clock.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
@@ -10,11 +16,15 @@ import { StepTransaction, type DrizzleTransaction } from "./step-transaction.ts"
 export interface StepContext {
   readonly runId: string;
   readonly stepId: string;
-  /** 1 for the first try. An attempt that a crash cut short is begun again under its own number. */
+  /**
+   * 1 for the first try; a run that is retried goes on counting. An attempt that a crash cut short, or that has
+   * slept, is begun again under its own number.
+   */
   readonly attempt: number;
   /**
    * Aborts when the attempt has no point any more; the reason says why: `StepTimeoutError`,
-   * `RunCancelledError`, `LeaseLostError`, `EngineClosedError`. What the step still returns is not stored.
+   * `StepSleepingError`, `RunCancelledError`, `RunTimeoutError`, `LeaseLostError`, `EngineClosedError`. What the step
+   * still returns is not stored.
    */
   readonly signal: AbortSignal;
   /** The engine's, with the ids of the run and the step, and the attempt, in each report. */
@@ -28,6 +38,18 @@ export interface StepContext {
    * @throws {InvalidArgumentError} for a step of another workflow.
    */
   output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
+
+  /**
+   * Ends the attempt here, and begins it again from the start when the time has come: after so many milliseconds, or
+   * at a date. Then the same call returns at once, and so it does in every later attempt. Whatever is before it in
+   * the step is run again: keep that short, or in a step of its own.
+   *
+   * While it sleeps the step holds neither a lease nor a worker, and survives both. It is not to be called within
+   * `ctx.transaction`, and its rejection not to be caught.
+   *
+   * @throws {StepSleepingError} always, when it sleeps. {InvalidArgumentError} for what is no time.
+   */
+  sleep(time: number | Date): Promise<void>;
 
   /**
    * `return ctx.transaction(async (tx) => …)`: what the function returns is the step's output, and that, the
@@ -50,14 +72,25 @@ export interface StepContextOptions {
   readonly runId: string;
   readonly stepId: string;
   readonly attempt: number;
+  /** Of the calls of `sleep`, how many do not sleep any more. */
+  readonly sleepCount: number;
   readonly signal: AbortSignal;
   readonly logger: BoundLogger;
+  readonly clock: Clock;
   readonly store: WorkflowStore;
   /** The fence of its writes. */
   readonly workerId: string;
   /** Stops the run here. */
   readonly stop: (reason: unknown) => void;
+  /** Ends the attempt for now. */
+  readonly suspend: (reason: StepSleepingError) => void;
   readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
+}
+
+/** The call of `sleep` that the attempt has come to. */
+export interface RequestedSleep {
+  readonly sleepCount: number;
+  readonly until: Date;
 }
 
 /** The context of one attempt, and what the engine asks it when the step has returned. */
@@ -73,6 +106,8 @@ export class AttemptContext implements StepContext {
   #transaction: StepTransaction<unknown> | null = null;
   #misuse: InvalidArgumentError | null = null;
   #ended = false;
+  #sleepCalls = 0;
+  #sleep: RequestedSleep | null = null;
 
   constructor(options: StepContextOptions) {
     this.runId = options.runId;
@@ -89,6 +124,29 @@ export class AttemptContext implements StepContext {
     this.#checkOpen();
     // The step's output schema made it, when it was stored.
     return (await this.#options.readOutput(this.#store, step.id)) as Output;
+  }
+
+  async sleep(time: number | Date): Promise<void> {
+    this.#checkOpen();
+    const { clock, sleepCount, suspend, store } = this.#options;
+    const until = parseTime(time, clock());
+    if (this.#store !== store) {
+      throw new InvalidArgumentError({
+        argument: "ctx.sleep",
+        reason: `step ${this.stepId} cannot sleep within ctx.transaction`,
+      });
+    }
+    this.#sleepCalls += 1;
+    if (this.#sleepCalls <= sleepCount || until <= clock()) return;
+    this.#sleep = { sleepCount: this.#sleepCalls, until };
+    const reason = new StepSleepingError({ stepId: this.stepId, until });
+    suspend(reason);
+    throw reason;
+  }
+
+  /** The sleep that has ended the attempt for now; null when none has. */
+  get requestedSleep(): RequestedSleep | null {
+    return this.#sleep;
   }
 
   transaction<Output, Transaction = DrizzleTransaction>(
@@ -181,4 +239,15 @@ export class AttemptContext implements StepContext {
       throw error;
     }
   }
+}
+
+/** A time from now on in milliseconds, or the time itself. @throws {InvalidArgumentError} */
+function parseTime(time: unknown, now: Date): Date {
+  const isDuration = typeof time === "number" && time >= 0;
+  const until = isDuration ? new Date(now.getTime() + time) : time;
+  if (until instanceof Date && !Number.isNaN(until.getTime())) return until;
+  throw new InvalidArgumentError({
+    argument: "ctx.sleep",
+    reason: "takes a number of milliseconds that is not negative, or a valid Date",
+  });
 }

@@ -8,9 +8,17 @@ import type { PlannedStep, Stage } from "./workflow-plan.ts";
 /** A step of the current stage: how far it is, and what of that the store knows. */
 export interface StepRun {
   readonly planned: PlannedStep;
+  /** The number of its next try, or of the one under way. */
   attempt: number;
+  /** Tries before the run was last reopened: they do not count for its retries. */
+  readonly attemptOffset: number;
+  /** Of the calls of `ctx.sleep`, how many do not sleep again. */
+  sleepCount: number;
+  /** When it goes on, where it sleeps or is to be tried again. */
   notBefore: Date | null;
   startedAt: Date | null;
+  /** When the attempt began here; null before. */
+  attemptStartedAt: Date | null;
   /** It has a row. */
   stored: boolean;
 }
@@ -27,10 +35,22 @@ export interface StageRun {
   readonly failures: Map<string, unknown>;
 }
 
-/** How an attempt ended. */
+/** How an attempt ended, or was interrupted by a sleep. */
 export type Outcome =
   | { readonly status: "COMPLETED"; readonly output: unknown }
-  | { readonly status: "FAILED" | "RETRYING"; readonly failure: StepFailure };
+  | { readonly status: "FAILED"; readonly failure: StepFailure }
+  | {
+      readonly status: "RETRYING";
+      readonly failure: StepFailure;
+      readonly until: Date;
+      readonly delayMs: number;
+    }
+  | { readonly status: "SLEEPING"; readonly sleepCount: number; readonly until: Date };
+
+/** True when the step goes on at a later time. */
+export function isWaiting(outcome: Outcome): outcome is Extract<Outcome, { readonly until: Date }> {
+  return outcome.status === "RETRYING" || outcome.status === "SLEEPING";
+}
 
 /** Counts the step among the ended ones, unless it is to be tried again. */
 export function recordOutcome(stage: StageRun, { planned }: StepRun, outcome: Outcome): void {
@@ -70,25 +90,33 @@ export function newStepRow(
   return { runId, stepId: definition.id, executionIndex: index, input, createdAt };
 }
 
+/** Who writes, and when. */
+export interface Authorship {
+  readonly runId: string;
+  readonly workerId: string;
+  readonly now: Date;
+}
+
 /** Notes down how an attempt ended: in the step's row, or as its row where it has none yet. */
 export function writeOutcome(
   write: BatchWriter,
-  runId: string,
+  { runId, workerId, now }: Authorship,
   { input }: StageRun,
   step: StepRun,
   outcome: Outcome,
-  now: Date,
 ): void {
   const { id: stepId, continueOnError } = step.planned.definition;
-  const { status } = outcome;
-  const completedAt = status === "RETRYING" ? null : now;
+  const completedAt = isWaiting(outcome) ? null : now;
   const changes = {
-    status,
+    status: outcome.status === "SLEEPING" ? "RUNNING" : outcome.status,
     attempt: step.attempt,
-    error: status === "COMPLETED" ? null : outcome.failure,
+    error: "failure" in outcome ? outcome.failure : null,
     startedAt: step.startedAt,
     completedAt,
     durationMs: durationBetween(step.startedAt, completedAt),
+    ...(isWaiting(outcome) && { wakeAt: outcome.until }),
+    ...(!isWaiting(outcome) && step.notBefore !== null && { wakeAt: null }),
+    ...(outcome.status === "SLEEPING" && { sleepCount: outcome.sleepCount }),
   } satisfies StepExecutionChanges;
   if (step.stored) write.updateStepExecution(runId, stepId, changes);
   else
@@ -96,6 +124,21 @@ export function writeOutcome(
       ...newStepRow(runId, step.planned, input, step.startedAt ?? now),
       ...changes,
     });
-  if (status === "COMPLETED") write.saveStepOutput(runId, stepId, outcome.output);
-  else if (status === "FAILED" && continueOnError) write.saveStepOutput(runId, stepId, null);
+  if (outcome.status === "COMPLETED") write.saveStepOutput(runId, stepId, outcome.output);
+  else if (outcome.status === "FAILED" && continueOnError) {
+    write.saveStepOutput(runId, stepId, null);
+  }
+  // A step that completes at once is told by its row.
+  if ("failure" in outcome || (outcome.status === "COMPLETED" && step.attempt > 1)) {
+    write.saveStepAttempt({
+      runId,
+      stepId,
+      attempt: step.attempt,
+      status: outcome.status === "COMPLETED" ? "COMPLETED" : "FAILED",
+      error: changes.error,
+      workerId,
+      startedAt: step.attemptStartedAt,
+      completedAt: now,
+    });
+  }
 }

@@ -24,7 +24,7 @@ export interface AttemptTelemetry {
 type FinalStatus = "COMPLETED" | "FAILED" | "CANCELLED";
 
 export interface AttemptEnd {
-  readonly status: "COMPLETED" | "FAILED" | "RETRYING" | "INTERRUPTED";
+  readonly status: "COMPLETED" | "FAILED" | "RETRYING" | "SLEEPING" | "INTERRUPTED";
   readonly durationMs: number;
   readonly error?: unknown;
 }

@@ -6,6 +6,7 @@ import {
 } from "../errors.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import { Alarm } from "./alarm.ts";
 import type { KnownInputs } from "./known-inputs.ts";
 import type { EventEmitter } from "./event-emitter.ts";
 import type { BoundLogger } from "./logger.ts";
@@ -59,6 +60,7 @@ export class Worker {
   #telemetry: Telemetry = noTelemetry;
   readonly #active = new Map<string, ActiveRun>();
   readonly #bell = new WakeUp();
+  readonly #alarm: Alarm;
   #loop: Promise<void> | null = null;
   #isStopping = false;
   #claimCount = 0;
@@ -68,6 +70,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#claims = new RunClaims(options);
+    this.#alarm = new Alarm(options.clock, () => this.#bell.ring());
   }
 
   /** Works until `stop`. There is one loop, however often this is called. @throws {StoreClosedError} */
@@ -89,6 +92,11 @@ export class Worker {
   /** Looks for runs at once. */
   wake(): void {
     this.#bell.ring();
+  }
+
+  /** Looks for runs at that time, if it works then. */
+  wakeAt(time: Date): void {
+    if (this.isWorking) this.#alarm.set(time);
   }
 
   /** Ends what happens here of the run, if anything does. */
@@ -145,6 +153,7 @@ export class Worker {
     } finally {
       await this.#allEnded();
       clearInterval(heartbeat);
+      this.#alarm.clear();
       this.#resolveIdleWaits(Infinity);
     }
   }
@@ -219,7 +228,8 @@ export class Worker {
     reports.ended(ending);
     const wasFull = this.#isFull;
     if (this.#active.get(runId) === active) this.#active.delete(runId);
-    this.#endedCount += 1;
+    if (ending !== "released") this.#endedCount += 1;
+    if (active.execution.wakesAt !== null) this.#alarm.set(active.execution.wakesAt);
     if (wasFull || this.#claims.hasMore) this.#bell.ring();
     this.#options.onEnded(runId);
   }

@@ -11,6 +11,8 @@ declare const workflowTypes: unique symbol;
 export interface Workflow<Input = never, Output = unknown> {
   readonly id: string;
   readonly version: string;
+  /** The most that a run may take; null for no limit. */
+  readonly timeoutMs: number | null;
   readonly plan: WorkflowPlan;
   /** For the compiler alone: never there at run time. */
   readonly [workflowTypes]?:
@@ -37,6 +39,7 @@ type CommonInput<Steps extends readonly AnyStep<never>[]> = {
 interface Identity {
   readonly id: string;
   readonly version: string;
+  readonly timeoutMs: number | null;
 }
 
 /** A stage before it is known where in the workflow its steps stand. */
@@ -52,7 +55,11 @@ interface StageList {
   readonly before: StageList | null;
 }
 
-const optionsSchema = z.strictObject({ id: idSchema, version: idSchema.optional() });
+const optionsSchema = z.strictObject({
+  id: idSchema,
+  version: idSchema.optional(),
+  timeoutMs: z.int().min(1).optional(),
+});
 
 /**
  * Begins a workflow.
@@ -66,9 +73,11 @@ export function defineWorkflow(options: {
   readonly id: string;
   /** "1" when absent. */
   readonly version?: string | undefined;
+  /** The most that a run may take from its start on, in milliseconds: then it fails with `RunTimeoutError`. */
+  readonly timeoutMs?: number | undefined;
 }): EmptyWorkflow {
-  const { id, version = "1" } = parseArgument(optionsSchema, options, "workflow");
-  return new EmptyWorkflow({ id, version });
+  const { id, version = "1", timeoutMs } = parseArgument(optionsSchema, options, "workflow");
+  return new EmptyWorkflow({ id, version, timeoutMs: timeoutMs ?? null });
 }
 
 /** A workflow without steps: the first one decides what the workflow accepts. */

@@ -245,10 +245,11 @@ describe.each(stores)("on %s", (_, open) => {
     healthy = true;
     await store.reopenRun(runId);
     expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 4, error: null });
-    expect(calls).toEqual(["first", "second 1", "second 2", "second 1"]);
+    expect(calls).toEqual(["first", "second 1", "second 2", "second 3"]);
     expect(await store.getStepExecution(runId, "second")).toMatchObject({
       status: "COMPLETED",
-      attempt: 1,
+      attempt: 3,
+      attemptOffset: 2,
       error: null,
     });
   });

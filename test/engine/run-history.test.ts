@@ -25,12 +25,14 @@ const { plan } = defineWorkflow({ id: "w" })
 
 const startedAt = new Date(1000);
 const updatedAt = new Date(5000);
+const fresh = { attemptOffset: 0, sleepCount: 0, wakeAt: null };
 
 function rows(statuses: Record<string, StepStatus | [StepStatus, number]>): StepRows {
   return new Map(
     Object.entries(statuses).map(([stepId, given]) => {
       const [status, attempt] = typeof given === "string" ? [given, 1] : given;
-      return [stepId, { status, attempt, startedAt, updatedAt, error: `error of ${stepId}` }];
+      const error = `error of ${stepId}`;
+      return [stepId, { ...fresh, status, attempt, startedAt, updatedAt, error }];
     }),
   );
 }
@@ -41,8 +43,14 @@ function resumption(statuses: Record<string, StepStatus | [StepStatus, number]>)
   return { stage, open: ids, failed: [...failed.keys()], endedSteps };
 }
 
-function openStep(status: StepStatus, attempt: number) {
-  return findResumption(plan, rows({ first: [status, attempt] })).open[0];
+function openStep(
+  status: StepStatus,
+  attempt: number,
+  more: { attemptOffset?: number; sleepCount?: number; wakeAt?: Date } = {},
+) {
+  const given = rows({ first: [status, attempt] });
+  for (const row of given.values()) Object.assign(row, more);
+  return findResumption(plan, given).open[0];
 }
 
 function inputOf(statuses: Record<string, StepStatus>, stage: number) {
@@ -118,7 +126,30 @@ describe("the attempt at which a step goes on", () => {
     expect(openStep("RUNNING", 3)).toMatchObject({ attempt: 3, notBefore: null, startedAt });
   });
 
-  test("one that waits for a retry waits on from when it failed", () => {
+  test("one that waits for a retry waits until the time that was stored", () => {
+    const wakeAt = new Date(9000);
+    expect(openStep("RETRYING", 3, { wakeAt })).toMatchObject({
+      attempt: 4,
+      notBefore: wakeAt,
+      startedAt,
+      reopened: false,
+    });
+  });
+
+  test("one that sleeps goes on with its attempt at the time that was stored", () => {
+    const wakeAt = new Date(9000);
+    expect(openStep("RUNNING", 2, { wakeAt, sleepCount: 3 })).toMatchObject({
+      attempt: 2,
+      sleepCount: 3,
+      notBefore: wakeAt,
+    });
+  });
+
+  test("without a stored time it waits on from when it failed, by its retries since it was reopened", () => {
+    expect(openStep("RETRYING", 5, { attemptOffset: 3 })).toMatchObject({
+      attempt: 6,
+      notBefore: new Date(updatedAt.getTime() + 2000),
+    });
     expect(openStep("RETRYING", 3)).toMatchObject({
       attempt: 4,
       notBefore: new Date(updatedAt.getTime() + 3000),
@@ -127,9 +158,18 @@ describe("the attempt at which a step goes on", () => {
     });
   });
 
-  test.each(["PENDING", "FAILED", "CANCELLED"] as const)("%s begins with the first", (status) => {
-    expect(openStep(status, 3)).toMatchObject({ attempt: 1, startedAt: null, reopened: true });
-  });
+  test.each(["PENDING", "FAILED", "CANCELLED"] as const)(
+    "%s begins anew, and counts on",
+    (status) => {
+      expect(openStep(status, 3, { sleepCount: 2 })).toMatchObject({
+        attempt: 4,
+        attemptOffset: 3,
+        sleepCount: 0,
+        startedAt: null,
+        reopened: true,
+      });
+    },
+  );
 });
 
 describe("the stage that gives a stage its input", () => {

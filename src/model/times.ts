@@ -1,0 +1,8 @@
+/** The first of these times; null where there is none. */
+export function earliest(times: readonly (Date | null)[]): Date | null {
+  let first: Date | null = null;
+  for (const time of times) {
+    if (time !== null && (first === null || time < first)) first = time;
+  }
+  return first;
+}

@@ -1,0 +1,159 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import type { StepContext } from "../../src/engine/step-context.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { RunTimeoutError } from "../../src/errors.ts";
+import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+const identity = numberStep("s", (value) => value);
+const quick = defineWorkflow({ id: "w" }).step(identity).build();
+
+/** A step that ends when its signal aborts, and tells why that was. */
+function makeEndless() {
+  const reached = makeGate<StepContext>();
+  const stopped = makeGate<unknown>();
+  const step = numberStep("endless", async (value, ctx) => {
+    reached.open(ctx);
+    await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
+    stopped.open(ctx.signal.reason);
+    return value;
+  });
+  return { step, reached: reached.promise, stopped: stopped.promise };
+}
+
+describe.each(stores)("on %s", (_, open) => {
+  test("a run that takes too long fails, and the signal of its step says why", async () => {
+    const store = await open();
+    const { step, stopped } = makeEndless();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(identity)
+      .step(step)
+      .step(numberStep("after", (value) => value))
+      .build();
+    const run = await makeEngine(store).run(workflow, 1, { timeoutMs: 500 });
+    expect(run).toMatchObject({
+      status: "FAILED",
+      error: { name: "RunTimeoutError", code: "RUN_TIMEOUT" },
+      leaseExpiresAt: null,
+    });
+    expect(await stopped).toBeInstanceOf(RunTimeoutError);
+    const steps = await store.listStepExecutions(run.runId);
+    expect(steps.map(({ stepId, status }) => [stepId, status])).toEqual([
+      ["s", "COMPLETED"],
+      ["endless", "CANCELLED"],
+    ]);
+  });
+
+  test("a step that ignores its signal cannot keep the run from failing", async () => {
+    const store = await open();
+    const proceed = makeGate();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("deaf", async (value) => {
+          await proceed.promise;
+          return value;
+        }),
+      )
+      .build();
+    const run = await makeEngine(store).run(workflow, 1, { timeoutMs: 30 });
+    expect(run).toMatchObject({ status: "FAILED", error: { code: "RUN_TIMEOUT" } });
+    proceed.open();
+    expect(await store.getRun(run.runId)).toEqual(run);
+  });
+
+  test("the time limit of the workflow counts from the start of the run, unless the start has one", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const engine = makeEngine(store, { clock });
+    const limited = defineWorkflow({ id: "w", timeoutMs: 5000 }).step(identity).build();
+    const at = (ms: number) => new Date(clock().getTime() + ms);
+    const deadlineOf = async (options: Parameters<typeof engine.start>[2]) =>
+      (await store.getRun(await engine.start(limited, 1, options))).deadlineAt;
+    expect(await deadlineOf({})).toEqual(at(5000));
+    expect(await deadlineOf({ timeoutMs: 10 })).toEqual(at(10));
+    expect(await deadlineOf({ startAt: at(1000) })).toEqual(at(6000));
+    expect(await deadlineOf({ deadlineAt: at(3000) })).toEqual(at(3000));
+    expect(await deadlineOf({ deadlineAt: at(3000), timeoutMs: 2000 })).toEqual(at(2000));
+    await expect(
+      engine.start(limited, 1, { startAt: at(10), deadlineAt: at(10) }),
+    ).rejects.toMatchObject({ code: "INVALID_ARGUMENT", argument: "options.deadlineAt" });
+    expect((await store.getRun(await engine.start(quick, 1))).deadlineAt).toBeNull();
+  });
+
+  test("a run that nobody claimed in time fails when somebody does, and runs nothing", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const calls: number[] = [];
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => calls.push(value)))
+      .build();
+    const engine = makeEngine(store, { clock });
+    engine.register(workflow);
+    const runId = await engine.start(workflow, 1, { timeoutMs: 1000 });
+    clock.advance(1000);
+    expect(await engine.recover()).toBe(1);
+    expect(await store.getRun(runId)).toMatchObject({
+      status: "FAILED",
+      error: { code: "RUN_TIMEOUT" },
+    });
+    expect(calls).toEqual([]);
+  });
+
+  test("a run that sleeps beyond its deadline wakes there, and fails", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("s", async (value, ctx) => {
+          await ctx.sleep(3_600_000);
+          return value;
+        }),
+      )
+      .build();
+    const engine = makeEngine(store, { clock });
+    engine.register(workflow);
+    const deadlineAt = new Date(clock().getTime() + 60_000);
+    const runId = await engine.start(workflow, 1, { deadlineAt });
+    expect(await engine.recover()).toBe(0);
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", wakeAt: deadlineAt });
+    clock.advance(60_000);
+    expect(await engine.recover()).toBe(1);
+    expect(await store.getRun(runId)).toMatchObject({ status: "FAILED" });
+    expect(await store.listStepExecutions(runId)).toMatchObject([{ status: "CANCELLED" }]);
+  });
+
+  test("a run that ends in time leaves no timer behind it, and its deadline changes nothing", async () => {
+    const store = await open();
+    const run = await makeEngine(store).run(quick, 1, { timeoutMs: 2 ** 31 + 5 });
+    expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
+  });
+
+  test("a run that failed in time is retried without a deadline", async () => {
+    const store = await open();
+    let healthy = false;
+    const step = defineStep({
+      id: "s",
+      input: z.number(),
+      output: z.number(),
+      run: async (value, { signal }) => {
+        if (healthy) return value;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        return -1;
+      },
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const engine = makeEngine(store);
+    const { runId, status } = await engine.run(workflow, 1, { timeoutMs: 30 });
+    expect(status).toBe("FAILED");
+    healthy = true;
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({
+      status: "COMPLETED",
+      output: 1,
+      deadlineAt: null,
+      error: null,
+    });
+  });
+});

@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import type { StepContext } from "../../src/engine/step-context.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
+import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+/** Fails at its first attempts, as many as there are. */
+const flaky = (failures: number, maxRetries: number, calls: number[] = []) =>
+  defineStep({
+    id: "flaky",
+    input: z.number(),
+    output: z.number(),
+    retry: { maxRetries, delayMs: 0 },
+    run: (value, { attempt }) => {
+      calls.push(attempt);
+      if (attempt <= failures) throw new Error(`attempt ${attempt}`);
+      return value * 2;
+    },
+  });
+
+describe.each(stores)("on %s", (_, open) => {
+  test("a failed run goes on with its failed step, with all its retries, and nothing else again", async () => {
+    const store = await open();
+    const first: number[] = [];
+    const calls: number[] = [];
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("first", (value) => {
+          first.push(value);
+          return value + 1;
+        }),
+      )
+      .step(flaky(5, 1, calls))
+      .build();
+    const engine = makeEngine(store);
+    const { runId, error } = await engine.run(workflow, 1);
+    expect(error).toMatchObject({ message: "attempt 2", attempt: 2 });
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({
+      status: "FAILED",
+      error: { message: "attempt 4", attempt: 4 },
+    });
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({
+      status: "COMPLETED",
+      output: 4,
+      error: null,
+      progress: 1,
+    });
+    expect(first).toEqual([1]);
+    expect(calls).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await store.getStepExecution(runId, "flaky")).toMatchObject({
+      status: "COMPLETED",
+      attempt: 6,
+      attemptOffset: 4,
+      error: null,
+    });
+  });
+
+  test("every attempt is kept, across retries of the run: when, by whom, and why it failed", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("plain", (value) => value))
+      .step(flaky(2, 0))
+      .build();
+    const first = makeEngine(store, { clock, workerId: "one" });
+    const { runId } = await first.run(workflow, 1);
+    const began = clock();
+    clock.advance(1000);
+    await first.retry(runId);
+    expect((await first.wait(runId)).status).toBe("FAILED");
+    await first.close();
+    clock.advance(1000);
+    const second = makeEngine(store, { clock, workerId: "two" });
+    second.register(workflow);
+    await second.retry(runId);
+    expect((await second.wait(runId)).status).toBe("COMPLETED");
+    const at = (ms: number) => new Date(began.getTime() + ms);
+    const failure = (attempt: number) => ({
+      name: "Error",
+      message: `attempt ${attempt}`,
+      stepId: "flaky",
+      attempt,
+    });
+    const attempt = { runId, stepId: "flaky" };
+    // A step that completes at once has no more to tell than its row.
+    expect(await store.listStepAttempts(runId)).toEqual([
+      {
+        ...attempt,
+        attempt: 1,
+        status: "FAILED",
+        error: failure(1),
+        workerId: "one",
+        startedAt: at(0),
+        completedAt: at(0),
+      },
+      {
+        ...attempt,
+        attempt: 2,
+        status: "FAILED",
+        error: failure(2),
+        workerId: "one",
+        startedAt: at(1000),
+        completedAt: at(1000),
+      },
+      {
+        ...attempt,
+        attempt: 3,
+        status: "COMPLETED",
+        error: null,
+        workerId: "two",
+        startedAt: at(2000),
+        completedAt: at(2000),
+      },
+    ]);
+  });
+
+  test("a cancelled run that is retried begins its cancelled step anew, under the next number", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const reached = makeGate<StepContext>();
+    let hang = true;
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("s", async (value, ctx) => {
+          reached.open(ctx);
+          if (hang) await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
+          return value + ctx.attempt;
+        }),
+      )
+      .step(numberStep("after", (value) => value))
+      .build();
+    const running = engine.run(workflow, 10);
+    const { runId } = await reached.promise;
+    // So that there is a row of the step.
+    await store.createStepExecution({ runId, stepId: "s", status: "RUNNING", attempt: 1 });
+    await engine.cancel(runId);
+    expect((await running).status).toBe("CANCELLED");
+    hang = false;
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 12 });
+    const attempts = await store.listStepAttempts(runId);
+    expect(attempts.map((each) => [each.stepId, each.attempt, each.status])).toEqual([
+      ["s", 1, "CANCELLED"],
+      ["s", 2, "COMPLETED"],
+    ]);
+  });
+
+  test("what has not ended, has completed or does not exist is not retried", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" }).step(flaky(0, 0)).build();
+    const runId = await engine.start(workflow, 1);
+    await expect(engine.retry(runId)).rejects.toThrow(RunTransitionError);
+    const run = await engine.run(workflow, 1);
+    await expect(engine.retry(run.runId)).rejects.toThrow(RunTransitionError);
+    await expect(engine.retry("nobody")).rejects.toThrow(RunNotFoundError);
+  });
+});
