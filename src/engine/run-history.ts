@@ -53,11 +53,14 @@ type Standing = "ended" | "failed" | "cancelled" | "open";
  * Where a run with these rows goes on: after the last step that has ended, which is never run again.
  *
  * A failed step of a stage whose other steps are still to be ended stays failed. Where all of the stage has
- * ended and one has failed, or one was cancelled, the run has been reopened: those steps begin anew.
+ * ended and one has failed, or one was cancelled, the run has been reopened: those steps begin anew. The stages
+ * before `from` are known to have ended.
  */
-export function findResumption(plan: WorkflowPlan, rows: StepRows): Resumption {
-  let endedSteps = 0;
-  for (const [index, stage] of plan.stages.entries()) {
+export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number): Resumption {
+  let endedSteps = plan.stages[from]?.steps[0]?.index ?? 0;
+  for (let index = from; index < plan.stages.length; index++) {
+    const stage = plan.stages[index];
+    if (stage === undefined) break;
     const standings = stage.steps.map((step) => standingOf(step.definition, rows));
     const ended = standings.filter((standing) => standing === "ended").length;
     endedSteps += ended;
@@ -128,16 +131,29 @@ function openStep(planned: PlannedStep, rows: StepRows): OpenStep {
   }
 }
 
+/** Reads the rows of steps that have not been read yet. */
+export interface StepReader {
+  readonly rows: StepRows;
+  read(steps: readonly PlannedStep[]): Promise<void>;
+}
+
 /**
  * The stage whose outputs are the input of stage `stage`: skipped ones pass on what they got. Null when that is
  * the input of the run.
  */
-export function findInputStage(plan: WorkflowPlan, rows: StepRows, stage: number): Stage | null {
+export async function findInputStage(
+  plan: WorkflowPlan,
+  reader: StepReader,
+  stage: number,
+): Promise<Stage | null> {
   for (let index = stage - 1; index >= 0; index--) {
     const candidate = plan.stages[index];
     if (candidate === undefined) return null;
+    // Only what has a condition can have been skipped.
+    if (candidate.condition === null) return candidate;
+    await reader.read(candidate.steps);
     const isSkipped = candidate.steps.some(
-      ({ definition }) => rows.get(definition.id)?.status === "SKIPPED",
+      ({ definition }) => reader.rows.get(definition.id)?.status === "SKIPPED",
     );
     if (!isSkipped) return candidate;
   }

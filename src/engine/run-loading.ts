@@ -1,9 +1,10 @@
-import type { StepExecution, WorkflowRun } from "../schema/rows.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { findInputStage, findResumption, type StepRows } from "./run-history.ts";
+import { findInputStage, findResumption, type Resumption } from "./run-history.ts";
 import type { StageRun, StepRun } from "./step-run.ts";
+import { StoredSteps } from "./stored-steps.ts";
 import type { Workflow } from "./workflow-builder.ts";
-import { combineOutputs, type Stage } from "./workflow-plan.ts";
+import { combineOutputs, findStage, type Stage, type WorkflowPlan } from "./workflow-plan.ts";
 
 /** Where a claimed run goes on, with all that this takes. */
 export type LoadedRun = {
@@ -18,8 +19,12 @@ export type LoadedRun = {
     }
 );
 
+/** The steps that are read one by one; where there are more, all are read at once. */
+const maxSingleReads = 50;
+
 /**
- * Reads what the store knows of the run.
+ * Reads what the store knows of the run, as far as it is needed: what a worker has to read does not grow with the
+ * steps that have ended.
  *
  * A run that is claimed for the first time has no steps: its history is not read, and its input only when it is
  * not known.
@@ -29,23 +34,24 @@ export type LoadedRun = {
 export async function loadRun({
   store,
   workflow: { plan },
-  run: { runId },
+  run: { runId, progress },
   isNew,
   knownInput,
 }: {
   readonly store: WorkflowStore;
   readonly workflow: Workflow;
-  readonly run: Pick<WorkflowRun, "runId">;
+  readonly run: Pick<WorkflowRun, "runId" | "progress">;
   readonly isNew: boolean;
   readonly knownInput: { readonly value: unknown } | null;
 }): Promise<LoadedRun> {
-  const [input, steps] = await Promise.all([
+  const stored = new StoredSteps(store, runId);
+  const [input, resumption] = await Promise.all([
     knownInput ?? store.getRun(runId).then((row) => ({ value: row.input })),
-    isNew ? [] : store.listStepExecutions(runId),
+    isNew ? findResumption(plan, stored.rows, 0) : readResumption(plan, stored, progress),
   ]);
-  const rows: StepRows = new Map(steps.map((step): [string, StepExecution] => [step.stepId, step]));
-  const { stage: index, open, failed, endedSteps } = findResumption(plan, rows);
-  const inputStage = findInputStage(plan, rows, index);
+  const { stage: index, open, failed, endedSteps } = resumption;
+  const { rows } = stored;
+  const inputStage = await findInputStage(plan, stored, index);
   const stageInput =
     inputStage === null
       ? input.value
@@ -70,6 +76,27 @@ export async function loadRun({
     reopened,
     stageRun: { index, stage, input: stageInput, steps: toRun, outputs, failures: new Map(failed) },
   };
+}
+
+/**
+ * Where the run goes on. Its progress says where that should be; when the rows there do not bear it out, as after a
+ * run was reopened, all are read.
+ */
+async function readResumption(
+  plan: WorkflowPlan,
+  stored: StoredSteps,
+  progress: number,
+): Promise<Resumption> {
+  const expected = findStage(plan, Math.round(progress * plan.stepIds.size));
+  const before = plan.stages[expected - 1]?.steps ?? [];
+  const here = plan.stages[expected]?.steps ?? [];
+  if (here.length > 0 && before.length + here.length <= maxSingleReads) {
+    await stored.read([...before, ...here]);
+    const resumption = findResumption(plan, stored.rows, Math.max(0, expected - 1));
+    if (resumption.stage === expected) return resumption;
+  }
+  await stored.readAll();
+  return findResumption(plan, stored.rows, 0);
 }
 
 async function loadOutputs(

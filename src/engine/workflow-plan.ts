@@ -31,6 +31,19 @@ export interface WorkflowPlan {
   readonly stepIds: ReadonlySet<string>;
 }
 
+/** The stage that step number `step` of the plan belongs to; the number of stages when there is no such step. */
+export function findStage({ stages }: WorkflowPlan, step: number): number {
+  let low = 0;
+  let high = stages.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const last = stages[middle]?.steps.at(-1)?.index ?? 0;
+    if (last < step) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** What a stage hands on: its step's output, or the outputs of its steps by step id. */
 export function combineOutputs(stage: Stage, outputOf: (stepId: string) => unknown): unknown {
   if (stage.parallel) {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { defineStep } from "../../src/engine/define-step.ts";
 import { defineWorkflow, type WorkflowBuilder } from "../../src/engine/workflow-builder.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
-import { makeEngine, numberStep } from "./support/engines.ts";
+import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { record } from "./support/observed-store.ts";
 import { makeFolder, stores } from "./support/stores.ts";
 import { countWalCommits } from "../support/wal.ts";
@@ -81,6 +81,47 @@ describe.each(stores)("on %s", (_, open) => {
       "batch",
     ]);
   });
+
+  test.each([9, 99])(
+    "taking up a run of %i steps in its middle asks the store for no more",
+    async (steps) => {
+      const opened = await open();
+      const workflow = (stop: () => void) => {
+        let builder: WorkflowBuilder<number, number> = chain(Math.floor(steps / 2));
+        for (let index = Math.floor(steps / 2); index < steps; index++) {
+          builder = builder.step(
+            numberStep(String(index), (value) => {
+              if (index === Math.floor(steps / 2)) stop();
+              return value + 1;
+            }),
+          );
+        }
+        return builder.build();
+      };
+      const first = makeEngine(opened);
+      const left = makeGate();
+      const interrupted = workflow(() => {
+        void first.close().then(left.open);
+      });
+      first.register(interrupted);
+      const runId = await first.start(interrupted, 0);
+      void first.work();
+      await left.promise;
+      const { store, operations } = record(opened);
+      const second = makeEngine(store);
+      second.register(workflow(() => {}));
+      await second.recover();
+      expect(await opened.getRun(runId)).toMatchObject({ status: "COMPLETED", output: steps });
+      const reads = operations.filter((name) => name !== "claimRuns" && name !== "batch");
+      // The run's input, the rows of two steps, and the output of one.
+      expect(reads.toSorted()).toEqual([
+        "getRun",
+        "getStepExecution",
+        "getStepExecution",
+        "loadStepOutput",
+      ]);
+    },
+  );
 
   test("a run of a thousand steps does a thousand times the work of one", async () => {
     const { store, operations } = record(await open());
