@@ -13,6 +13,12 @@ interface PackageFile {
   readonly exports: Record<string, unknown>;
 }
 
+interface RunOptions {
+  /** Relative to the project. */
+  readonly folder?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A project with nothing but the packed package, its peers and TypeScript. */
 export interface PackedProject {
   readonly path: string;
@@ -20,8 +26,8 @@ export interface PackedProject {
   /** The package as it is installed. */
   readonly installed: string;
   readonly packageFile: PackageFile;
-  /** Ends the test with the program's output when it fails. */
-  run(program: string, args: readonly string[]): Promise<string>;
+  /** Runs a program in the project, or in a folder of it. Rejects with its output when it fails. */
+  run(program: string, args: readonly string[], options?: RunOptions): Promise<string>;
   remove(): Promise<void>;
 }
 
@@ -67,9 +73,12 @@ export async function makePackedProject(packages: readonly string[] = []): Promi
     tarball,
     installed: join(path, "node_modules/gorkflow"),
     packageFile,
-    async run(program, args) {
+    async run(program, args, { folder: cwd = ".", env = {} } = {}) {
       try {
-        const { stdout } = await run(program, args, { cwd: path });
+        const { stdout } = await run(program, args, {
+          cwd: join(path, cwd),
+          env: { ...process.env, ...env },
+        });
         return stdout;
       } catch (error) {
         const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };

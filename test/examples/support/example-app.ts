@@ -1,0 +1,67 @@
+import { cp, readFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { createClient, type Client } from "@libsql/client";
+import { createClient as createLocalClient } from "../../../src/client/create-client.ts";
+import type { PackedProject } from "../../packaging/support/packed-project.ts";
+
+const examples = join(import.meta.dirname, "../../../examples");
+
+/** A copy of an example in a project where its packages are installed. */
+export interface ExampleApp {
+  readonly path: string;
+  /** The app on a database: a file of the copy, or the server at `url`. */
+  on(url?: string): RunningApp;
+}
+
+export interface RunningApp {
+  readonly url: string;
+  /** A script of its package.json, with more arguments. */
+  script(name: string, ...args: readonly string[]): Promise<string>;
+  /** A program of its packages. */
+  command(program: string, ...args: readonly string[]): Promise<string>;
+  /** Its database, seen from outside. */
+  withDatabase<Result>(use: (client: Client) => Promise<Result>): Promise<Result>;
+}
+
+export async function copyExample(
+  project: PackedProject,
+  name: string,
+  copy = name,
+): Promise<ExampleApp> {
+  const path = join(project.path, copy);
+  await cp(join(examples, name), path, { recursive: true });
+  const { scripts } = JSON.parse(await readFile(join(path, "package.json"), "utf8")) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  const programs = join(project.path, "node_modules/.bin");
+  return {
+    path,
+    on(url = `file:${join(path, "app.db")}`) {
+      const env = {
+        DATABASE_URL: url,
+        GORKFLOW_DATABASE_URL: url,
+        PATH: `${programs}${delimiter}${process.env["PATH"]}`,
+      };
+      const command = (program: string, ...args: readonly string[]) =>
+        project.run(program, args, { folder: copy, env });
+      return {
+        url,
+        script(script, ...args) {
+          const line = scripts[script];
+          if (line === undefined) throw new TypeError(`${name} has no script ${script}`);
+          // As npm runs it, without the quarter of a second that npm takes.
+          return command("sh", "-c", `${line} "$@"`, "sh", ...args);
+        },
+        command,
+        async withDatabase(use) {
+          const client = url.startsWith("file:") ? createLocalClient(url) : createClient({ url });
+          try {
+            return await use(client);
+          } finally {
+            client.close();
+          }
+        },
+      };
+    },
+  };
+}
