@@ -99,6 +99,18 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "importFile",
     "importStore",
   ],
+  "./reports": [
+    "errorCodes",
+    "oldestPending",
+    "runDurations",
+    "slowestSteps",
+    "stepDurations",
+    "stepErrorCodes",
+    "stepReliability",
+    "storage",
+    "stuckRuns",
+    "throughput",
+  ],
   "./testing": ["TestClock", "describeWorkflowStore"],
 };
 

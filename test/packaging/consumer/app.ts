@@ -15,6 +15,7 @@ import {
 } from "gorkflow";
 import { createClient } from "gorkflow/client";
 import { doctor, migrate, migrationStatus } from "gorkflow/migrations";
+import { throughput } from "gorkflow/reports";
 import { createWorkflowTables, schema, workflowRuns, type WorkflowRun } from "gorkflow/schema";
 import { z } from "zod";
 
@@ -58,10 +59,18 @@ async function useOwnDatabase(url: string) {
     .select({ runs: count() })
     .from(workflowRuns)
     .where(eq(workflowRuns.workflowId, run.workflowId));
+  const created: { readonly workflowId: string; readonly created: number }[] = await throughput(db)
+    .where((row) => eq(row.workflowId, run.workflowId))
+    .limit(1);
   const status = await migrationStatus(client);
   const report = await doctor(client);
   client.close();
-  return { runs: counted?.runs, pending: status.pending, findings: report.findings };
+  return {
+    runs: counted?.runs,
+    pending: status.pending,
+    findings: report.findings,
+    created: created[0]?.created,
+  };
 }
 
 const file = await openStore("file:./workflows.db");

@@ -1,0 +1,141 @@
+import { count, desc, eq, max, min, sql, type SQL } from "drizzle-orm";
+import { integer, sqliteTable, text, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { finishedRuns, finishedSteps } from "./finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+const optionsSchema = z.strictObject(reportShape);
+
+const errorColumns = () => ({
+  /** `code` of the error, as text; null when it has none. */
+  code: text("code"),
+  /** `name` of the error; null when it is no object with a name. */
+  name: text("name"),
+  firstAt: integer("first_at", { mode: "timestamp_ms" }).notNull(),
+  lastAt: integer("last_at", { mode: "timestamp_ms" }).notNull(),
+});
+
+const runRow = sqliteTable("error_codes", {
+  workflowId: text("workflow_id").notNull(),
+  runs: integer("runs").notNull(),
+  ...errorColumns(),
+});
+
+const stepRow = sqliteTable("step_error_codes", {
+  workflowId: text("workflow_id").notNull(),
+  stepId: text("step_id").notNull(),
+  executions: integer("executions").notNull(),
+  ...errorColumns(),
+});
+
+/**
+ * What the runs of each workflow failed with: a row for each pair of `code` and `name` among the errors of its
+ * FAILED runs.
+ *
+ * The window applies to `completedAt`; `firstAt` and `lastAt` are the first and the last of them. The most frequent
+ * come first, then those with the latest `lastAt`; ties by `workflowId`, `code`, `name`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function errorCodes<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<ReportOptions> = {},
+): ReportQuery<typeof runRow, Mode, RunResult> {
+  const finished = parseReport(optionsSchema, db, options);
+  const runs = finished.tables.workflowRuns;
+  const failures = builder
+    .select({
+      workflowId: runs.workflowId,
+      code: textIn(runs.error, "code").as("code"),
+      name: textIn(runs.error, "name").as("name"),
+      at: runs.completedAt,
+    })
+    .from(runs)
+    .where(finishedRuns(finished, ["FAILED"], "rows"))
+    .as("failures");
+  const report = builder
+    .select(
+      rowOf(runRow, {
+        workflowId: failures.workflowId,
+        runs: count(),
+        code: failures.code,
+        name: failures.name,
+        firstAt: min(failures.at),
+        lastAt: max(failures.at),
+      }),
+    )
+    .from(failures)
+    .groupBy(failures.workflowId, sql`${failures.code}`, sql`${failures.name}`);
+  const { runs: failed, lastAt, workflowId, code, name } = runRow;
+  return selectReport(
+    db,
+    finished.tables,
+    runRow,
+    report,
+    desc(failed),
+    desc(lastAt),
+    workflowId,
+    code,
+    name,
+  );
+}
+
+/**
+ * What the steps of each workflow failed with: a row for each step and pair of `code` and `name` among the errors
+ * of its FAILED executions. The steps of a run that went on in spite of them are among these.
+ *
+ * The window applies to the step's `completedAt`; `firstAt` and `lastAt` are the first and the last of them. The
+ * most frequent come first, then those with the latest `lastAt`; ties by `workflowId`, `stepId`, `code`, `name`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<ReportOptions> = {},
+): ReportQuery<typeof stepRow, Mode, RunResult> {
+  const finished = parseReport(optionsSchema, db, options);
+  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
+  const { outer, inner, where } = finishedSteps(finished, eq(steps.status, "FAILED"));
+  const failures = builder
+    .select({
+      workflowId: runs.workflowId,
+      stepId: steps.stepId,
+      code: textIn(steps.error, "code").as("code"),
+      name: textIn(steps.error, "name").as("name"),
+      at: steps.completedAt,
+    })
+    .from(outer)
+    .crossJoin(inner)
+    .where(where)
+    .as("failures");
+  const report = builder
+    .select(
+      rowOf(stepRow, {
+        workflowId: failures.workflowId,
+        stepId: failures.stepId,
+        executions: count(),
+        code: failures.code,
+        name: failures.name,
+        firstAt: min(failures.at),
+        lastAt: max(failures.at),
+      }),
+    )
+    .from(failures)
+    .groupBy(failures.workflowId, failures.stepId, sql`${failures.code}`, sql`${failures.name}`);
+  const { executions, lastAt, workflowId, stepId, code, name } = stepRow;
+  const order = [desc(executions), desc(lastAt), workflowId, stepId, code, name];
+  return selectReport(db, finished.tables, stepRow, report, ...order);
+}
+
+/** A property of an error as text. One that cannot be read is no reason for the others to be missing. */
+function textIn(error: SQLiteColumn, property: string): SQL<string | null> {
+  const path = sql.raw(`'$.${property}'`);
+  return sql`case when json_valid(${error}) then cast(${error} ->> ${path} as text) end`;
+}

@@ -1,0 +1,62 @@
+import { and, eq, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { WorkflowTables } from "../schema/tables.ts";
+import type { RunStatus } from "../statuses.ts";
+import { isWindow, ofWorkflow, unindexed, within, type Window } from "./conditions.ts";
+
+/*
+ * SQLite cannot know how many rows a window, a workflow or a status has, so the way to them is chosen here. What
+ * ended in a window lies side by side in the index by `completedAt`; without a window, what belongs to one
+ * workflow is found by that.
+ */
+
+interface Finished extends Window {
+  readonly tables: WorkflowTables;
+  readonly workflowId?: string | undefined;
+}
+
+/**
+ * True for the runs of these statuses that have ended in the window.
+ *
+ * `reads` says whether the index by `completedAt` has all that the report asks for, or rows are read as well:
+ * those of some statuses are then better found by the status.
+ */
+export function finishedRuns(
+  { tables: { workflowRuns: runs }, ...filter }: Finished,
+  statuses: readonly RunStatus[],
+  reads: "index" | "rows",
+): SQL | undefined {
+  const byTime = isWindow(filter) || (reads === "index" && filter.workflowId === undefined);
+  const way = (column: SQLiteColumn) => (byTime ? unindexed(column) : sql`${column}`);
+  return and(
+    isNotNull(runs.completedAt),
+    within(runs.completedAt, filter),
+    inArray(way(runs.status), statuses),
+    filter.workflowId === undefined ? undefined : eq(way(runs.workflowId), filter.workflowId),
+  );
+}
+
+/**
+ * Step executions that have ended in the window, with their runs: `from(outer).crossJoin(inner).where(where)`.
+ *
+ * A cross join is taken in the order in which it is written.
+ */
+export function finishedSteps(
+  { tables, ...filter }: Finished,
+  condition: SQL | undefined,
+): { readonly outer: SQLiteTable; readonly inner: SQLiteTable; readonly where: SQL | undefined } {
+  const { workflowRuns: runs, stepExecutions: steps } = tables;
+  const byWorkflow = filter.workflowId !== undefined && !isWindow(filter);
+  const [outer, inner] = byWorkflow ? [runs, steps] : [steps, runs];
+  return {
+    outer,
+    inner,
+    where: and(
+      eq(runs.runId, steps.runId),
+      isNotNull(steps.completedAt),
+      within(steps.completedAt, filter),
+      ofWorkflow(runs, filter),
+      condition,
+    ),
+  };
+}

@@ -1,0 +1,16 @@
+export { errorCodes, stepErrorCodes } from "./error-codes.ts";
+export { oldestPending } from "./oldest-pending.ts";
+export type { OldestPendingOptions } from "./oldest-pending.ts";
+export type { ReportOptions } from "./options.ts";
+export type { ReportDatabase, ReportQuery } from "./report-query.ts";
+export { runDurations } from "./run-durations.ts";
+export type { RunDurationsOptions } from "./run-durations.ts";
+export { slowestSteps } from "./slowest-steps.ts";
+export { stepDurations } from "./step-durations.ts";
+export type { StepDurationsOptions } from "./step-durations.ts";
+export { stepReliability } from "./step-reliability.ts";
+export { storage } from "./storage.ts";
+export { stuckRuns } from "./stuck-runs.ts";
+export type { StuckRunsOptions } from "./stuck-runs.ts";
+export { throughput } from "./throughput.ts";
+export type { ThroughputOptions } from "./throughput.ts";

@@ -1,0 +1,74 @@
+import { and, isNull, lte, sql, type SQL } from "drizzle-orm";
+import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { ofWorkflow, unindexed, within } from "./conditions.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+export interface OldestPendingOptions extends ReportOptions {
+  /** What the ages are measured against; the present when absent. */
+  readonly now?: Date | undefined;
+}
+
+const optionsSchema = z.strictObject({ ...reportShape, now: z.date().optional() });
+
+const row = sqliteTable("oldest_pending", {
+  runId: text("run_id").notNull(),
+  workflowId: text("workflow_id").notNull(),
+  resourceId: text("resource_id"),
+  attempt: integer("attempt").notNull(),
+  createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
+  pendingSince: integer("pending_since", { mode: "timestamp_ms" }).notNull(),
+  waitingMs: integer("waiting_ms").notNull(),
+});
+
+/**
+ * The runs that a worker could claim and none has, in the order in which they are claimed: a row for each PENDING
+ * run whose `wakeAt` is not still to come. Ask for a page of them with `limit`.
+ *
+ * They wait since `createdAt`, or since `wakeAt` where they have one. The window applies to `createdAt`. Ordered
+ * by `pendingSince`, then `createdAt`, then `runId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function oldestPending<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<OldestPendingOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const { tables, now = new Date(), ...filter } = parseReport(optionsSchema, db, options);
+  const runs = tables.workflowRuns;
+  const pending = (since: SQLiteColumn, ...conditions: (SQL | undefined)[]) =>
+    builder
+      .select(
+        rowOf(row, {
+          runId: runs.runId,
+          workflowId: runs.workflowId,
+          resourceId: runs.resourceId,
+          attempt: runs.attempt,
+          createdAt: runs.createdAt,
+          pendingSince: since,
+          waitingMs: sql`${now.getTime()} - ${since}`,
+        }),
+      )
+      .from(runs)
+      .where(and(ofWorkflow(runs, filter), ...conditions));
+  // Two walks, each in the order of an index, which SQLite merges: no run is read that is not asked for. The status
+  // is written as in the index of a workflow's PENDING runs; the index by `wakeAt` has those of all workflows.
+  const isPending = sql`${runs.status} = 'PENDING'`;
+  const report = unionAll(
+    pending(runs.createdAt, isPending, isNull(runs.wakeAt), within(runs.createdAt, filter)),
+    pending(
+      runs.wakeAt,
+      filter.workflowId === undefined ? sql`+${isPending}` : isPending,
+      lte(runs.wakeAt, now),
+      within(unindexed(runs.createdAt), filter),
+    ),
+  );
+  return selectReport(db, tables, row, report, row.pendingSince, row.createdAt, row.runId);
+}

@@ -1,0 +1,69 @@
+import { and, count, isNotNull, sql } from "drizzle-orm";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { runStatusSchema } from "../schema/zod.ts";
+import type { RunStatus } from "../statuses.ts";
+import { listOf } from "./conditions.ts";
+import { durationColumns, percentilesOf, shareUpTo } from "./durations.ts";
+import { finishedRuns } from "./finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+export interface RunDurationsOptions extends ReportOptions {
+  /** One status, or any of several; COMPLETED when absent. */
+  readonly status?: RunStatus | readonly RunStatus[] | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  ...reportShape,
+  status: z.union([runStatusSchema, z.array(runStatusSchema).min(1)]).optional(),
+});
+
+const row = sqliteTable("run_durations", {
+  workflowId: text("workflow_id").notNull(),
+  runs: integer("runs").notNull(),
+  ...durationColumns(),
+});
+
+/**
+ * How long the runs of each workflow took, from `startedAt` to `completedAt`: a row for each workflow that has
+ * such runs.
+ *
+ * The window applies to `completedAt`. Percentiles are by nearest rank. Ordered by `workflowId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function runDurations<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<RunDurationsOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
+  const runs = finished.tables.workflowRuns;
+  const durationMs = sql`max(0, ${runs.completedAt} - ${runs.startedAt})`;
+  const ranked = builder
+    .select({
+      workflowId: runs.workflowId,
+      durationMs: durationMs.as("duration_ms"),
+      share: shareUpTo(durationMs, runs.workflowId).as("share"),
+    })
+    .from(runs)
+    .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
+    .as("ranked");
+  const report = builder
+    .select(
+      rowOf(row, {
+        workflowId: ranked.workflowId,
+        runs: count(),
+        ...percentilesOf(ranked.durationMs, ranked.share),
+      }),
+    )
+    .from(ranked)
+    .groupBy(ranked.workflowId);
+  return selectReport(db, finished.tables, row, report, row.workflowId);
+}

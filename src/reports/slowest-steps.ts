@@ -1,0 +1,65 @@
+import { desc, isNotNull } from "drizzle-orm";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { stepStatuses } from "../statuses.ts";
+import { finishedSteps } from "./finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+const optionsSchema = z.strictObject(reportShape);
+
+const row = sqliteTable("slowest_steps", {
+  runId: text("run_id").notNull(),
+  stepId: text("step_id").notNull(),
+  workflowId: text("workflow_id").notNull(),
+  status: text("status", { enum: stepStatuses }).notNull(),
+  attempt: integer("attempt").notNull(),
+  durationMs: integer("duration_ms").notNull(),
+  completedAt: integer("completed_at", { mode: "timestamp_ms" }).notNull(),
+});
+
+/**
+ * The executions of steps that have ended, slowest first: a row for each. Ask for a page of them with `limit`.
+ *
+ * The window applies to the step's `completedAt`. Ordered by `durationMs` descending, then `runId`, `stepId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function slowestSteps<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<ReportOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const finished = parseReport(optionsSchema, db, options);
+  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
+  const { outer, inner, where } = finishedSteps(finished, isNotNull(steps.durationMs));
+  const report = builder
+    .select(
+      rowOf(row, {
+        runId: steps.runId,
+        stepId: steps.stepId,
+        workflowId: runs.workflowId,
+        status: steps.status,
+        attempt: steps.attempt,
+        durationMs: steps.durationMs,
+        completedAt: steps.completedAt,
+      }),
+    )
+    .from(outer)
+    .crossJoin(inner)
+    .where(where);
+  return selectReport(
+    db,
+    finished.tables,
+    row,
+    report,
+    desc(row.durationMs),
+    row.runId,
+    row.stepId,
+  );
+}

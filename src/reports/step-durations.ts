@@ -1,0 +1,76 @@
+import { and, count, inArray, isNotNull } from "drizzle-orm";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { stepStatusSchema } from "../schema/zod.ts";
+import type { StepStatus } from "../statuses.ts";
+import { listOf } from "./conditions.ts";
+import { durationColumns, percentilesOf, shareUpTo } from "./durations.ts";
+import { finishedSteps } from "./finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+export interface StepDurationsOptions extends ReportOptions {
+  /** One status, or any of several; COMPLETED when absent. */
+  readonly status?: StepStatus | readonly StepStatus[] | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  ...reportShape,
+  status: z.union([stepStatusSchema, z.array(stepStatusSchema).min(1)]).optional(),
+});
+
+const row = sqliteTable("step_durations", {
+  workflowId: text("workflow_id").notNull(),
+  stepId: text("step_id").notNull(),
+  executions: integer("executions").notNull(),
+  ...durationColumns(),
+});
+
+/**
+ * How long the steps of each workflow took, by their `durationMs`: a row for each step that has such executions.
+ *
+ * The window applies to the step's `completedAt`. Percentiles are by nearest rank. Ordered by `workflowId`, then
+ * `stepId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function stepDurations<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<StepDurationsOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
+  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
+  const { outer, inner, where } = finishedSteps(
+    finished,
+    and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status))),
+  );
+  const ranked = builder
+    .select({
+      workflowId: runs.workflowId,
+      stepId: steps.stepId,
+      durationMs: steps.durationMs,
+      share: shareUpTo(steps.durationMs, runs.workflowId, steps.stepId).as("share"),
+    })
+    .from(outer)
+    .crossJoin(inner)
+    .where(where)
+    .as("ranked");
+  const report = builder
+    .select(
+      rowOf(row, {
+        workflowId: ranked.workflowId,
+        stepId: ranked.stepId,
+        executions: count(),
+        ...percentilesOf(ranked.durationMs, ranked.share),
+      }),
+    )
+    .from(ranked)
+    .groupBy(ranked.workflowId, ranked.stepId);
+  return selectReport(db, finished.tables, row, report, row.workflowId, row.stepId);
+}

@@ -1,0 +1,64 @@
+import { count, inArray, sql, sum } from "drizzle-orm";
+import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { finishedSteps } from "./finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+const optionsSchema = z.strictObject(reportShape);
+
+const row = sqliteTable("step_reliability", {
+  workflowId: text("workflow_id").notNull(),
+  stepId: text("step_id").notNull(),
+  executions: integer("executions").notNull(),
+  failed: integer("failed").notNull(),
+  failureRate: real("failure_rate").notNull(),
+  retried: integer("retried").notNull(),
+  retries: integer("retries").notNull(),
+});
+
+/**
+ * How often the steps of each workflow fail, and how often they are tried again: a row for each step of which
+ * any execution has COMPLETED or FAILED.
+ *
+ * `failureRate` is `failed / executions`, from 0 to 1; `retried` counts the executions that took more than one
+ * attempt, `retries` the attempts beyond the first. The window applies to the step's `completedAt`. Ordered by
+ * `workflowId`, then `stepId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function stepReliability<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<ReportOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const finished = parseReport(optionsSchema, db, options);
+  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
+  const { outer, inner, where } = finishedSteps(
+    finished,
+    inArray(steps.status, ["COMPLETED", "FAILED"]),
+  );
+  const failed = sql`sum(${steps.status} = 'FAILED')`;
+  const report = builder
+    .select(
+      rowOf(row, {
+        workflowId: runs.workflowId,
+        stepId: steps.stepId,
+        executions: count(),
+        failed,
+        failureRate: sql`1.0 * ${failed} / count(*)`,
+        retried: sql`sum(${steps.attempt} > 1)`,
+        retries: sum(sql`max(${steps.attempt} - 1, 0)`),
+      }),
+    )
+    .from(outer)
+    .crossJoin(inner)
+    .where(where)
+    .groupBy(runs.workflowId, steps.stepId);
+  return selectReport(db, finished.tables, row, report, row.workflowId, row.stepId);
+}

@@ -1,0 +1,115 @@
+import { and, count, desc, eq, sql, sum, type SQL } from "drizzle-orm";
+import {
+  integer,
+  sqliteTable,
+  text,
+  unionAll,
+  type SQLiteColumn,
+  type SQLiteTable,
+} from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { ofWorkflow, unindexed, within } from "./conditions.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+const optionsSchema = z.strictObject(reportShape);
+
+const row = sqliteTable("storage", {
+  workflowId: text("workflow_id").notNull(),
+  runs: integer("runs").notNull(),
+  steps: integer("steps").notNull(),
+  attempts: integer("attempts").notNull(),
+  outputs: integer("outputs").notNull(),
+  stateValues: integer("state_values").notNull(),
+  runBytes: integer("run_bytes").notNull(),
+  stepBytes: integer("step_bytes").notNull(),
+  attemptBytes: integer("attempt_bytes").notNull(),
+  outputBytes: integer("output_bytes").notNull(),
+  stateBytes: integer("state_bytes").notNull(),
+  totalBytes: integer("total_bytes").notNull(),
+});
+
+type Kind = "run" | "step" | "attempt" | "output" | "state";
+
+/**
+ * What the runs of each workflow hold: a row for each workflow, with the rows of each table and the bytes of
+ * their JSON in UTF-8. Keys, times, indexes and free pages come on top of it: `stats` knows the whole.
+ *
+ * The window applies to the run's `createdAt`. The largest come first; ties by `workflowId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function storage<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<ReportOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const { tables, ...filter } = parseReport(optionsSchema, db, options);
+  const { workflowRuns: runs, stepExecutions: steps, stepAttempts: attempts } = tables;
+  const { stepOutputs: outputs, workflowState: state } = tables;
+  const chosen = and(ofWorkflow(runs, filter), within(runs.createdAt, filter));
+  const holding = (kind: Kind, json: readonly SQLiteColumn[]) =>
+    builder
+      .select({
+        workflowId: runs.workflowId,
+        kind: sql`${sql.raw(`'${kind}'`)}`.as("kind"),
+        rows: count().as("rows"),
+        bytes: sumOfBytes(json).as("bytes"),
+      })
+      .from(runs);
+  // Grouping is no reason to walk the index by workflow, and to read all rows in its order.
+  const workflow = unindexed(runs.workflowId);
+  // A cross join is taken in the order it is written: the children are found by their runs.
+  const childrenOf = (
+    kind: Kind,
+    table: SQLiteTable & { readonly runId: SQLiteColumn },
+    json: readonly SQLiteColumn[],
+  ) =>
+    holding(kind, json)
+      .crossJoin(table)
+      .where(and(eq(table.runId, runs.runId), chosen))
+      .groupBy(workflow);
+
+  const parts = unionAll(
+    holding("run", [runs.input, runs.output, runs.error, runs.context, runs.tags])
+      .where(chosen)
+      .groupBy(workflow),
+    childrenOf("step", steps, [steps.input, steps.error]),
+    childrenOf("attempt", attempts, [attempts.error]),
+    childrenOf("output", outputs, [outputs.output]),
+    childrenOf("state", state, [state.value]),
+  ).as("parts");
+  const of = (kind: Kind, value: SQL.Aliased) =>
+    sql`sum(case ${parts.kind} when ${sql.raw(`'${kind}'`)} then ${value} else 0 end)`;
+  const report = builder
+    .select(
+      rowOf(row, {
+        workflowId: parts.workflowId,
+        runs: of("run", parts.rows),
+        steps: of("step", parts.rows),
+        attempts: of("attempt", parts.rows),
+        outputs: of("output", parts.rows),
+        stateValues: of("state", parts.rows),
+        runBytes: of("run", parts.bytes),
+        stepBytes: of("step", parts.bytes),
+        attemptBytes: of("attempt", parts.bytes),
+        outputBytes: of("output", parts.bytes),
+        stateBytes: of("state", parts.bytes),
+        totalBytes: sum(parts.bytes),
+      }),
+    )
+    .from(parts)
+    .groupBy(parts.workflowId);
+  return selectReport(db, tables, row, report, desc(row.totalBytes), row.workflowId);
+}
+
+/** SQLite knows the size of a value from the head of its row, and reads nothing else. */
+function sumOfBytes(json: readonly SQLiteColumn[]): SQL {
+  const sizes = json.map((column) => sql`coalesce(sum(octet_length(${column})), 0)`);
+  return sql.join(sizes, sql` + `);
+}

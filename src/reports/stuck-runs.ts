@@ -1,0 +1,99 @@
+import { and, eq, lte, max, sql } from "drizzle-orm";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { ofWorkflow, within } from "./conditions.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+const quarterOfAnHourMs = 900_000;
+
+export interface StuckRunsOptions extends ReportOptions {
+  /** For how long nothing has happened to the run or its steps; a quarter of an hour when absent. */
+  readonly idleMs?: number | undefined;
+  /** What the ages are measured against; the present when absent. */
+  readonly now?: Date | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  ...reportShape,
+  idleMs: z.int().min(0).optional(),
+  now: z.date().optional(),
+});
+
+const row = sqliteTable("stuck_runs", {
+  runId: text("run_id").notNull(),
+  workflowId: text("workflow_id").notNull(),
+  resourceId: text("resource_id"),
+  workerId: text("worker_id"),
+  attempt: integer("attempt").notNull(),
+  startedAt: integer("started_at", { mode: "timestamp_ms" }),
+  leaseExpiresAt: integer("lease_expires_at", { mode: "timestamp_ms" }),
+  lastActivityAt: integer("last_activity_at", { mode: "timestamp_ms" }).notNull(),
+  idleMs: integer("idle_ms").notNull(),
+});
+
+/**
+ * RUNNING runs in which nothing has been written for `idleMs`, neither to the run nor to a step: a row for each,
+ * whether a worker still extends its lease or not.
+ *
+ * The window applies to `createdAt`. The one that has been idle for longest comes first; ties by `runId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function stuckRuns<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<StuckRunsOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const {
+    tables,
+    idleMs = quarterOfAnHourMs,
+    now = new Date(),
+    ...filter
+  } = parseReport(optionsSchema, db, options);
+  const { workflowRuns: runs, stepExecutions: steps } = tables;
+  const lastStepAt = builder
+    .select({ at: max(steps.updatedAt) })
+    .from(steps)
+    .where(eq(steps.runId, runs.runId));
+  const running = builder
+    .select({
+      runId: runs.runId,
+      workflowId: runs.workflowId,
+      resourceId: runs.resourceId,
+      workerId: runs.workerId,
+      attempt: runs.attempt,
+      startedAt: runs.startedAt,
+      leaseExpiresAt: runs.leaseExpiresAt,
+      lastActivityAt: sql`max(${runs.updatedAt}, coalesce(${lastStepAt}, ${runs.updatedAt}))`.as(
+        row.lastActivityAt.name,
+      ),
+    })
+    .from(runs)
+    .where(
+      and(eq(runs.status, "RUNNING"), ofWorkflow(runs, filter), within(runs.createdAt, filter)),
+    )
+    .as("running");
+  const report = builder
+    .select(
+      rowOf(row, {
+        runId: running.runId,
+        workflowId: running.workflowId,
+        resourceId: running.resourceId,
+        workerId: running.workerId,
+        attempt: running.attempt,
+        startedAt: running.startedAt,
+        leaseExpiresAt: running.leaseExpiresAt,
+        lastActivityAt: running.lastActivityAt,
+        idleMs: sql`${now.getTime()} - ${running.lastActivityAt}`,
+      }),
+    )
+    .from(running)
+    .where(lte(running.lastActivityAt, now.getTime() - idleMs));
+  return selectReport(db, tables, row, report, row.lastActivityAt, row.runId);
+}

@@ -1,0 +1,95 @@
+import { and, sql, sum, type SQL } from "drizzle-orm";
+import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import type { RunStatus } from "../statuses.ts";
+import { ofWorkflow, within } from "./conditions.ts";
+import { finishedRuns } from "./finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+
+const bucketMs = { hour: 3_600_000, day: 86_400_000 } as const;
+
+export interface ThroughputOptions extends ReportOptions {
+  /** How long a bucket is; a day when absent. Buckets begin on the hour, or at midnight, of UTC. */
+  readonly per?: keyof typeof bucketMs | undefined;
+}
+
+const optionsSchema = z.strictObject({ ...reportShape, per: z.enum(["hour", "day"]).optional() });
+
+const row = sqliteTable("throughput", {
+  bucketStart: integer("bucket_start", { mode: "timestamp_ms" }).notNull(),
+  workflowId: text("workflow_id").notNull(),
+  created: integer("created").notNull(),
+  completed: integer("completed").notNull(),
+  failed: integer("failed").notNull(),
+  cancelled: integer("cancelled").notNull(),
+});
+
+const outcomes = {
+  completed: "COMPLETED",
+  failed: "FAILED",
+  cancelled: "CANCELLED",
+} as const satisfies Record<string, RunStatus>;
+
+/**
+ * How many runs were created, and how many ended how, in each hour or day: a row for each bucket and workflow in
+ * which anything happened.
+ *
+ * A run counts as created in the bucket of its `createdAt`, and as ended in the bucket of its `completedAt`; the
+ * window applies to each of them. Ordered by `bucketStart`, then `workflowId`.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function throughput<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<ThroughputOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const { tables, per = "day", ...filter } = parseReport(optionsSchema, db, options);
+  const runs = tables.workflowRuns;
+  const events = (time: SQLiteColumn, counts: (outcome: keyof typeof outcomes) => SQL, made: SQL) =>
+    builder
+      .select({
+        bucketStart: startOfBucket(time, bucketMs[per]).as("bucket_start"),
+        workflowId: runs.workflowId,
+        created: made.as("created"),
+        completed: counts("completed").as("completed"),
+        failed: counts("failed").as("failed"),
+        cancelled: counts("cancelled").as("cancelled"),
+      })
+      .from(runs);
+  const created = events(runs.createdAt, () => sql`0`, sql`1`).where(
+    and(ofWorkflow(runs, filter), within(runs.createdAt, filter)),
+  );
+  const ended = events(
+    runs.completedAt,
+    (outcome) => sql`${runs.status} = ${outcomes[outcome]}`,
+    sql`0`,
+  ).where(finishedRuns({ tables, ...filter }, Object.values(outcomes), "index"));
+  const all = unionAll(created, ended).as("events");
+  const report = builder
+    .select(
+      rowOf(row, {
+        bucketStart: all.bucketStart,
+        workflowId: all.workflowId,
+        created: sum(all.created),
+        completed: sum(all.completed),
+        failed: sum(all.failed),
+        cancelled: sum(all.cancelled),
+      }),
+    )
+    .from(all)
+    .groupBy(sql`${all.bucketStart}`, all.workflowId);
+  return selectReport(db, tables, row, report, row.bucketStart, row.workflowId);
+}
+
+/** Rounded down, before 1970 too. */
+function startOfBucket(time: SQLiteColumn, ms: number): SQL {
+  const size = sql.raw(String(ms));
+  return sql`${time} - (${time} % ${size} + ${size}) % ${size}`;
+}

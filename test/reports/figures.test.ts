@@ -1,0 +1,144 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  errorCodes,
+  oldestPending,
+  runDurations,
+  slowestSteps,
+  stepDurations,
+  stepErrorCodes,
+  stepReliability,
+  storage,
+  stuckRuns,
+  throughput,
+} from "../../src/reports/index.ts";
+import { runStatuses, stepStatuses } from "../../src/statuses.ts";
+import { LibSQLStore, type WorkflowDatabase } from "../../src/stores/libsql/libsql-store.ts";
+import { emptyDatabase } from "../support/databases.ts";
+import { startSqld } from "../support/sqld.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import * as plain from "./support/plain-figures.ts";
+import {
+  randomBundles,
+  randomFilter,
+  randomTime,
+  rowsOf,
+  type Rows,
+} from "./support/random-data.ts";
+
+/** Each report, asked of the database and worked out from all rows. */
+const comparisons = fc.record({
+  filter: randomFilter,
+  per: fc.constantFrom("hour", "day"),
+  runStatus: fc.uniqueArray(fc.constantFrom(...runStatuses), { minLength: 1 }),
+  stepStatus: fc.uniqueArray(fc.constantFrom(...stepStatuses), { minLength: 1 }),
+  now: randomTime,
+  idleMs: fc.constantFrom(0, 1, 3_600_000, 36_000_000),
+});
+
+type Choice = typeof comparisons extends fc.Arbitrary<infer Value> ? Value : never;
+
+const reports: Readonly<
+  Record<
+    string,
+    (
+      db: WorkflowDatabase,
+      data: Rows,
+      choice: Choice,
+    ) => readonly [PromiseLike<unknown[]>, unknown[]]
+  >
+> = {
+  throughput: (db, data, { filter, per }) => [
+    throughput(db, { ...filter, per }),
+    plain.throughput(data, filter, per),
+  ],
+  runDurations: (db, data, { filter, runStatus: status }) => [
+    runDurations(db, { ...filter, status }),
+    plain.runDurations(data, filter, status),
+  ],
+  "runDurations of what completed": (db, data, { filter }) => [
+    runDurations(db, filter),
+    plain.runDurations(data, filter, ["COMPLETED"]),
+  ],
+  stepDurations: (db, data, { filter, stepStatus: status }) => [
+    stepDurations(db, { ...filter, status }),
+    plain.stepDurations(data, filter, status),
+  ],
+  "stepDurations of what completed": (db, data, { filter }) => [
+    stepDurations(db, filter),
+    plain.stepDurations(data, filter, ["COMPLETED"]),
+  ],
+  stepReliability: (db, data, { filter }) => [
+    stepReliability(db, filter),
+    plain.stepReliability(data, filter),
+  ],
+  errorCodes: (db, data, { filter }) => [errorCodes(db, filter), plain.errorCodes(data, filter)],
+  stepErrorCodes: (db, data, { filter }) => [
+    stepErrorCodes(db, filter),
+    plain.stepErrorCodes(data, filter),
+  ],
+  stuckRuns: (db, data, { filter, now, idleMs }) => [
+    stuckRuns(db, { ...filter, now, idleMs }),
+    plain.stuckRuns(data, filter, now, idleMs),
+  ],
+  oldestPending: (db, data, { filter, now }) => [
+    oldestPending(db, { ...filter, now }),
+    plain.oldestPending(data, filter, now),
+  ],
+  slowestSteps: (db, data, { filter }) => [
+    slowestSteps(db, filter),
+    plain.slowestSteps(data, filter),
+  ],
+  storage: (db, data, { filter }) => [storage(db, filter), plain.storage(data, filter)],
+};
+
+const rounds = Number(process.env["REPORT_ROUNDS"] ?? 150);
+
+describe.each([
+  ["a file", rounds],
+  ["a server", Math.ceil(rounds / 5)],
+])("on %s, over random data, the figures are those of plain TypeScript:", (kind, numRuns) => {
+  let store: LibSQLStore;
+  let end: () => Promise<void>;
+  beforeAll(async () => {
+    if (kind === "a file") {
+      const folder = await temporaryFolder();
+      store = await LibSQLStore.open({ url: folder.database(), durability: "normal" });
+      end = () => folder.remove();
+    } else {
+      const server = await startSqld();
+      store = await LibSQLStore.open({ url: server.httpUrl });
+      end = () => server.stop();
+    }
+  });
+  afterAll(async () => {
+    await store.close();
+    await end();
+  });
+
+  test("all reports", async () => {
+    const reported: Record<string, number> = {};
+    await fc.assert(
+      fc.asyncProperty(
+        randomBundles,
+        fc.array(comparisons, { minLength: 3, maxLength: 3 }),
+        async (bundles, choices) => {
+          await emptyDatabase(store.db);
+          await store.writeBundles(bundles, { onConflict: "fail" });
+          const data = rowsOf(bundles);
+          for (const choice of choices) {
+            for (const [name, compare] of Object.entries(reports)) {
+              const [asked, expected] = compare(store.db, data, choice);
+              const rows = await asked;
+              expect({ [name]: rows }).toStrictEqual({ [name]: expected });
+              reported[name] = (reported[name] ?? 0) + rows.length;
+            }
+          }
+        },
+      ),
+      { numRuns },
+    );
+    // None of them agreed because there was nothing to report.
+    for (const name of Object.keys(reports)) expect(reported[name]).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,370 @@
+import type { RunStatus, StepStatus } from "../../../src/statuses.ts";
+import type { StepExecution, WorkflowRun } from "../../../src/schema/rows.ts";
+import type { Filter, Rows } from "./random-data.ts";
+
+/*
+ * The figures of the reports in plain TypeScript, from all rows: what the queries must agree with.
+ */
+
+const isIn = (time: Date | null, { since, until }: Filter): time is Date =>
+  time !== null && (since === undefined || time >= since) && (until === undefined || time < until);
+
+const isOf = (run: Pick<WorkflowRun, "workflowId">, { workflowId }: Filter): boolean =>
+  workflowId === undefined || run.workflowId === workflowId;
+
+type Key = string | number | Date | null;
+
+/** As SQLite orders: null first, numbers by size, text by its bytes. */
+function compareKeys(a: Key, b: Key): number {
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
+  if (typeof a === "string" || typeof b === "string") {
+    return Buffer.compare(Buffer.from(String(a)), Buffer.from(String(b)));
+  }
+  return Number(a) - Number(b);
+}
+
+function sortBy<Row>(rows: readonly Row[], ...keys: ((row: Row) => Key)[]): Row[] {
+  return rows.toSorted((a, b) => {
+    for (const key of keys) {
+      const order = compareKeys(key(a), key(b));
+      if (order !== 0) return order;
+    }
+    return 0;
+  });
+}
+
+/** What `describe` says of the rows of each key. */
+function groupBy<Row, Group>(
+  rows: readonly Row[],
+  key: (row: Row) => unknown,
+  describe: (group: Row[]) => Group,
+): Group[] {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const name = JSON.stringify(key(row));
+    groups.set(name, [...(groups.get(name) ?? []), row]);
+  }
+  return [...groups.values()].map(describe);
+}
+
+const first = <Row>(rows: readonly Row[]): Row => {
+  const [row] = rows;
+  if (row === undefined) throw new Error("a group is never empty");
+  return row;
+};
+const count = <Row>(rows: readonly Row[], fits: (row: Row) => boolean): number =>
+  rows.filter(fits).length;
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+const bytes = (...values: unknown[]): number =>
+  sum(values.map((value) => (value === null ? 0 : jsonBytes(value))));
+
+function percentiles(durations: readonly number[]) {
+  const sorted = durations.toSorted((a, b) => a - b);
+  /** The smallest that at least `percent` of all do not exceed. */
+  const at = (percent: number) =>
+    sorted.find(
+      (value) => count(durations, (each) => each <= value) * 100 >= percent * sorted.length,
+    );
+  return { p50Ms: at(50), p90Ms: at(90), p95Ms: at(95), p99Ms: at(99), maxMs: sorted.at(-1) };
+}
+
+export function throughput({ runs }: Rows, filter: Filter, per: "hour" | "day") {
+  const startOf = (time: Date) => {
+    const start = new Date(time);
+    if (per === "day") start.setUTCHours(0);
+    start.setUTCMinutes(0, 0, 0);
+    return start;
+  };
+  const events = runs
+    .filter((run) => isOf(run, filter))
+    .flatMap(({ workflowId, status, createdAt, completedAt }) => [
+      { workflowId, time: createdAt, what: "created" },
+      { workflowId, time: completedAt, what: status },
+    ])
+    .flatMap(({ workflowId, time, what }) =>
+      isIn(time, filter) && what !== "PENDING" && what !== "RUNNING"
+        ? [{ workflowId, at: startOf(time), what }]
+        : [],
+    );
+  const rows = groupBy(
+    events,
+    ({ at, workflowId }) => [at, workflowId],
+    (group) => ({
+      bucketStart: first(group).at,
+      workflowId: first(group).workflowId,
+      created: count(group, ({ what }) => what === "created"),
+      completed: count(group, ({ what }) => what === "COMPLETED"),
+      failed: count(group, ({ what }) => what === "FAILED"),
+      cancelled: count(group, ({ what }) => what === "CANCELLED"),
+    }),
+  );
+  return sortBy(
+    rows,
+    (row) => row.bucketStart,
+    (row) => row.workflowId,
+  );
+}
+
+export function runDurations({ runs }: Rows, filter: Filter, statuses: readonly RunStatus[]) {
+  const measured = runs.flatMap(({ workflowId, startedAt, completedAt, ...run }) =>
+    isOf({ workflowId }, filter) &&
+    isIn(completedAt, filter) &&
+    startedAt !== null &&
+    statuses.includes(run.status)
+      ? [{ workflowId, ms: Math.max(0, completedAt.getTime() - startedAt.getTime()) }]
+      : [],
+  );
+  const rows = groupBy(
+    measured,
+    ({ workflowId }) => workflowId,
+    (group) => ({
+      workflowId: first(group).workflowId,
+      runs: group.length,
+      ...percentiles(group.map(({ ms }) => ms)),
+    }),
+  );
+  return sortBy(rows, (row) => row.workflowId);
+}
+
+interface EndedStep extends Omit<StepExecution, "completedAt"> {
+  readonly workflowId: string;
+  readonly completedAt: Date;
+}
+
+function endedSteps({ runs, steps }: Rows, filter: Filter): EndedStep[] {
+  const byId = new Map(runs.map((run) => [run.runId, run]));
+  return steps.flatMap((step) => {
+    const run = byId.get(step.runId);
+    return run !== undefined && isOf(run, filter) && isIn(step.completedAt, filter)
+      ? [{ ...step, workflowId: run.workflowId, completedAt: step.completedAt }]
+      : [];
+  });
+}
+
+export function stepDurations(data: Rows, filter: Filter, statuses: readonly StepStatus[]) {
+  const measured = endedSteps(data, filter).flatMap((step) =>
+    step.durationMs !== null && statuses.includes(step.status)
+      ? [{ ...step, ms: step.durationMs }]
+      : [],
+  );
+  const rows = groupBy(
+    measured,
+    ({ workflowId, stepId }) => [workflowId, stepId],
+    (group) => ({
+      workflowId: first(group).workflowId,
+      stepId: first(group).stepId,
+      executions: group.length,
+      ...percentiles(group.map(({ ms }) => ms)),
+    }),
+  );
+  return sortBy(
+    rows,
+    (row) => row.workflowId,
+    (row) => row.stepId,
+  );
+}
+
+export function stepReliability(data: Rows, filter: Filter) {
+  const tried = endedSteps(data, filter).filter(({ status }) =>
+    ["COMPLETED", "FAILED"].includes(status),
+  );
+  const rows = groupBy(
+    tried,
+    ({ workflowId, stepId }) => [workflowId, stepId],
+    (group) => {
+      const failed = count(group, ({ status }) => status === "FAILED");
+      return {
+        workflowId: first(group).workflowId,
+        stepId: first(group).stepId,
+        executions: group.length,
+        failed,
+        failureRate: failed / group.length,
+        retried: count(group, ({ attempt }) => attempt > 1),
+        retries: sum(group.map(({ attempt }) => Math.max(0, attempt - 1))),
+      };
+    },
+  );
+  return sortBy(
+    rows,
+    (row) => row.workflowId,
+    (row) => row.stepId,
+  );
+}
+
+function textIn(error: unknown, property: "code" | "name"): string | null {
+  if (typeof error !== "object" || error === null || !(property in error)) return null;
+  return String((error as Record<string, unknown>)[property]);
+}
+
+interface Failure {
+  readonly workflowId: string;
+  readonly error: unknown;
+  readonly completedAt: Date;
+}
+
+/** What failures that belong together have in common. */
+function describeFailures(group: readonly Failure[]) {
+  const at = sortBy(
+    group.map(({ completedAt }) => completedAt),
+    (time) => time,
+  );
+  return {
+    code: textIn(first(group).error, "code"),
+    name: textIn(first(group).error, "name"),
+    firstAt: at[0],
+    lastAt: at.at(-1),
+  };
+}
+
+const errorKey = ({ error }: Failure) => [textIn(error, "code"), textIn(error, "name")];
+
+export function errorCodes({ runs }: Rows, filter: Filter) {
+  const failures = runs.flatMap((run) =>
+    isOf(run, filter) && run.status === "FAILED" && isIn(run.completedAt, filter)
+      ? [{ ...run, completedAt: run.completedAt }]
+      : [],
+  );
+  const rows = groupBy(
+    failures,
+    (run) => [run.workflowId, errorKey(run)],
+    (group) => ({
+      workflowId: first(group).workflowId,
+      runs: group.length,
+      ...describeFailures(group),
+    }),
+  );
+  return sortBy(
+    rows,
+    (row) => -row.runs,
+    (row) => -Number(row.lastAt),
+    (row) => row.workflowId,
+    (row) => row.code,
+    (row) => row.name,
+  );
+}
+
+export function stepErrorCodes(data: Rows, filter: Filter) {
+  const failures = endedSteps(data, filter).filter(({ status }) => status === "FAILED");
+  const rows = groupBy(
+    failures,
+    (step) => [step.workflowId, step.stepId, errorKey(step)],
+    (group) => ({
+      workflowId: first(group).workflowId,
+      stepId: first(group).stepId,
+      executions: group.length,
+      ...describeFailures(group),
+    }),
+  );
+  return sortBy(
+    rows,
+    (row) => -row.executions,
+    (row) => -Number(row.lastAt),
+    (row) => row.workflowId,
+    (row) => row.stepId,
+    (row) => row.code,
+    (row) => row.name,
+  );
+}
+
+export function stuckRuns({ runs, steps }: Rows, filter: Filter, now: Date, idleMs: number) {
+  const rows = runs
+    .filter((run) => run.status === "RUNNING" && isOf(run, filter) && isIn(run.createdAt, filter))
+    .map((run) => {
+      const times = steps.flatMap(({ runId, updatedAt }) =>
+        runId === run.runId ? [updatedAt.getTime()] : [],
+      );
+      const { runId, workflowId, resourceId, workerId, attempt, startedAt, leaseExpiresAt } = run;
+      const lastActivityAt = Math.max(run.updatedAt.getTime(), ...times);
+      return {
+        runId,
+        workflowId,
+        resourceId,
+        workerId,
+        attempt,
+        startedAt,
+        leaseExpiresAt,
+        lastActivityAt: new Date(lastActivityAt),
+        idleMs: now.getTime() - lastActivityAt,
+      };
+    })
+    .filter((row) => row.idleMs >= idleMs);
+  return sortBy(
+    rows,
+    (row) => row.lastActivityAt,
+    (row) => row.runId,
+  );
+}
+
+export function oldestPending({ runs }: Rows, filter: Filter, now: Date) {
+  const rows = runs
+    .filter(
+      (run) =>
+        run.status === "PENDING" &&
+        isOf(run, filter) &&
+        isIn(run.createdAt, filter) &&
+        (run.wakeAt === null || run.wakeAt <= now),
+    )
+    .map(({ runId, workflowId, resourceId, attempt, createdAt, wakeAt }) => {
+      const pendingSince = wakeAt ?? createdAt;
+      const waitingMs = now.getTime() - pendingSince.getTime();
+      return { runId, workflowId, resourceId, attempt, createdAt, pendingSince, waitingMs };
+    });
+  return sortBy(
+    rows,
+    (row) => row.pendingSince,
+    (row) => row.createdAt,
+    (row) => row.runId,
+  );
+}
+
+export function slowestSteps(data: Rows, filter: Filter) {
+  const rows = endedSteps(data, filter).flatMap(
+    ({ runId, stepId, workflowId, status, attempt, durationMs, completedAt }) =>
+      durationMs === null
+        ? []
+        : [{ runId, stepId, workflowId, status, attempt, durationMs, completedAt }],
+  );
+  return sortBy(
+    rows,
+    (row) => -row.durationMs,
+    (row) => row.runId,
+    (row) => row.stepId,
+  );
+}
+
+export function storage({ runs, steps, attempts, outputs, state }: Rows, filter: Filter) {
+  const chosen = runs.filter((run) => isOf(run, filter) && isIn(run.createdAt, filter));
+  const rows = groupBy(
+    chosen,
+    ({ workflowId }) => workflowId,
+    (group) => {
+      const ids = new Set(group.map(({ runId }) => runId));
+      const mine = <Row extends { readonly runId: string }>(all: readonly Row[]) =>
+        all.filter(({ runId }) => ids.has(runId));
+      const held = {
+        runs: group.length,
+        steps: mine(steps).length,
+        attempts: mine(attempts).length,
+        outputs: mine(outputs).length,
+        stateValues: mine(state).length,
+        runBytes: sum(
+          group.map((run) => bytes(run.input, run.output, run.error, run.context, run.tags)),
+        ),
+        stepBytes: sum(mine(steps).map((step) => bytes(step.input, step.error))),
+        attemptBytes: sum(mine(attempts).map(({ error }) => bytes(error))),
+        // JSON null is a value there.
+        outputBytes: sum(mine(outputs).map(({ output }) => jsonBytes(output))),
+        stateBytes: sum(mine(state).map(({ value }) => jsonBytes(value))),
+      };
+      const { runBytes, stepBytes, attemptBytes, outputBytes, stateBytes } = held;
+      const totalBytes = runBytes + stepBytes + attemptBytes + outputBytes + stateBytes;
+      return { workflowId: first(group).workflowId, ...held, totalBytes };
+    },
+  );
+  return sortBy(
+    rows,
+    (row) => -row.totalBytes,
+    (row) => row.workflowId,
+  );
+}

@@ -1,0 +1,151 @@
+import fc from "fast-check";
+import type { RunBundle } from "../../../src/model/bundles.ts";
+import type {
+  StepAttempt,
+  StepExecution,
+  StepOutput,
+  WorkflowRun,
+  WorkflowState,
+} from "../../../src/schema/rows.ts";
+import { runStatuses, stepStatuses } from "../../../src/statuses.ts";
+
+const hourMs = 3_600_000;
+/** Both sides of 1970, on and off the borders of hours and days, close enough to meet. */
+const times = fc
+  .tuple(fc.integer({ min: -60, max: 60 }), fc.constantFrom(0, 1, 999, hourMs - 1))
+  .map(([hours, ms]) => new Date(hours * hourMs + ms));
+const maybeTime = fc.option(times, { freq: 4 });
+const workflowIds = fc.constantFrom("a", "b", "Ä😀");
+const attempts = fc.integer({ min: 0, max: 4 });
+const errors = fc.constantFrom<unknown>(
+  null,
+  "text",
+  ["list"],
+  { code: "E_A", name: "Error", message: "m" },
+  { code: "E_B", name: "Error" },
+  { code: 42, name: "TypeError" },
+  { name: "Error", message: "m" },
+  { message: "ü" },
+);
+const payloads = fc.constantFrom<unknown>(null, 1, "text", { words: "äöü 😀" }, [1, 2, 3]);
+
+const runs = fc.record({
+  workflowId: workflowIds,
+  workflowVersion: fc.constant("1"),
+  status: fc.constantFrom(...runStatuses),
+  progress: fc.constant(0),
+  input: payloads,
+  output: payloads,
+  error: errors,
+  context: payloads,
+  tags: fc.option(fc.constant({ a: "b" })),
+  resourceId: fc.option(fc.constantFrom("r1", "r2")),
+  idempotencyKey: fc.constant(null),
+  workerId: fc.option(fc.constant("w")),
+  leaseExpiresAt: maybeTime,
+  wakeAt: fc.option(times),
+  deadlineAt: fc.constant(null),
+  attempt: attempts,
+  revision: fc.constant(1),
+  createdAt: times,
+  startedAt: maybeTime,
+  completedAt: maybeTime,
+  updatedAt: times,
+});
+
+const steps = fc.record({
+  executionIndex: fc.constant(0),
+  status: fc.constantFrom(...stepStatuses),
+  attempt: attempts,
+  attemptOffset: fc.constant(0),
+  sleepCount: fc.constant(0),
+  wakeAt: fc.constant(null),
+  input: payloads,
+  error: errors,
+  durationMs: fc.option(fc.integer({ min: 0, max: 12 }), { freq: 6 }),
+  createdAt: times,
+  startedAt: maybeTime,
+  completedAt: maybeTime,
+  updatedAt: times,
+});
+
+const tries = fc.record({
+  attempt: fc.constant(1),
+  status: fc.constantFrom(...stepStatuses),
+  error: errors,
+  workerId: fc.constant(null),
+  startedAt: maybeTime,
+  completedAt: maybeTime,
+});
+
+const values = fc.record({ value: payloads, at: times });
+const keys = fc.constantFrom("first", "second", "third");
+
+function children<Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<(readonly [string, Value])[]> {
+  return fc.uniqueArray(fc.tuple(keys, value), { maxLength: 3, selector: ([key]) => key });
+}
+
+/** Runs with their children. */
+export const randomBundles: fc.Arbitrary<RunBundle[]> = fc
+  .array(
+    fc.record({
+      run: runs,
+      steps: children(steps),
+      attempts: children(tries),
+      outputs: children(values),
+      state: children(values),
+    }),
+    { maxLength: 25, size: "max" },
+  )
+  .map((bundles) =>
+    bundles.map(({ run, steps: stepsById, attempts: triesById, outputs, state }, index) => {
+      const runId = `run-${index}`;
+      return {
+        run: { runId, ...run },
+        steps: stepsById.map(([stepId, step]) => ({ runId, stepId, ...step })),
+        attempts: triesById.map(([stepId, attempt]) => ({ runId, stepId, ...attempt })),
+        outputs: outputs.map(([stepId, { value, at }]) => ({
+          runId,
+          stepId,
+          output: value,
+          createdAt: at,
+          updatedAt: at,
+        })),
+        state: state.map(([key, { value, at }]) => ({
+          runId,
+          key,
+          value,
+          revision: 1,
+          updatedAt: at,
+        })),
+      };
+    }),
+  );
+
+/** All rows of each table. */
+export interface Rows {
+  readonly runs: readonly WorkflowRun[];
+  readonly steps: readonly StepExecution[];
+  readonly attempts: readonly StepAttempt[];
+  readonly outputs: readonly StepOutput[];
+  readonly state: readonly WorkflowState[];
+}
+
+export const rowsOf = (bundles: readonly RunBundle[]): Rows => ({
+  runs: bundles.map(({ run }) => run),
+  steps: bundles.flatMap((bundle) => bundle.steps),
+  attempts: bundles.flatMap((bundle) => bundle.attempts),
+  outputs: bundles.flatMap((bundle) => bundle.outputs),
+  state: bundles.flatMap((bundle) => bundle.state),
+});
+
+export const randomFilter = fc
+  .record({
+    workflowId: fc.option(workflowIds, { nil: undefined }),
+    since: fc.option(times, { nil: undefined, freq: 3 }),
+    until: fc.option(times, { nil: undefined, freq: 3 }),
+  })
+  .filter(({ since, until }) => since === undefined || until === undefined || since < until);
+
+export type Filter = typeof randomFilter extends fc.Arbitrary<infer Value> ? Value : never;
+export const randomTime = times;
