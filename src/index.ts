@@ -13,7 +13,7 @@ export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 // The contract, for those who write a store of their own.
 export type { BundleInput, RunBundle } from "./model/bundles.ts";
 export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";
-export type { LeaseExtension, LeaseHolder, RunClaim } from "./model/leases.ts";
+export type { LeaseExtension, LeaseHolder, RunClaim, WorkflowVersion } from "./model/leases.ts";
 export type { PrunePolicy, PruneProgress, PruneReport } from "./model/retention.ts";
 export type { RunFilter, RunQuery } from "./model/run-queries.ts";
 export type {

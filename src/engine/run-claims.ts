@@ -1,12 +1,13 @@
 import { StoreClosedError } from "../errors.ts";
+import type { WorkflowVersion } from "../model/leases.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { BoundLogger } from "./logger.ts";
 import type { Workflow } from "./workflow-builder.ts";
 import type { WorkflowRegistry } from "./workflow-registry.ts";
 
-/** The most that one claim may ask for. */
-const maxLimit = 1000;
+/** The most that one claim may except. */
+const maxUnknown = 1000;
 
 export interface RunClaimsOptions {
   readonly store: WorkflowStore;
@@ -23,14 +24,12 @@ export interface ClaimedRun {
 
 /**
  * Claims runs of the workflows that are registered, and gives back what turns out to be of a version that is not:
- * as if it had never been claimed.
- *
- * A claim can be limited to workflows, not to their versions. So each asks for as many more as there were unknown
- * ones the last time: however old they are, they keep nothing else waiting.
+ * as if it had never been claimed. Once met, runs of that version are left alone until it is registered.
  */
 export class RunClaims {
   readonly #options: RunClaimsOptions;
-  #unknown: ReadonlySet<string> = new Set();
+  /** Versions that were met and are not registered here. */
+  #unknown: readonly WorkflowVersion[] = [];
   #hasMore = false;
 
   constructor(options: RunClaimsOptions) {
@@ -45,16 +44,23 @@ export class RunClaims {
   /** Claims up to `count` runs. Nothing, when the store failed. @throws {StoreClosedError} */
   async claim(count: number): Promise<ClaimedRun[]> {
     const { store, registry, workerId, leaseMs, logger } = this.#options;
-    const limit = Math.min(maxLimit, count + this.#unknown.size);
+    const { workflowIds } = registry;
+    this.#unknown = this.#unknown.filter((each) => !registry.has(each));
     let runs: WorkflowRunSummary[];
     try {
-      runs = await store.claimRuns({ workerId, leaseMs, limit, workflowIds: registry.workflowIds });
+      runs = await store.claimRuns({
+        workerId,
+        leaseMs,
+        limit: count,
+        workflowIds,
+        except: this.#unknown,
+      });
     } catch (error) {
       if (error instanceof StoreClosedError) throw error;
       logger.error({ err: error }, "runs could not be claimed");
       return [];
     }
-    this.#hasMore = runs.length === limit;
+    this.#hasMore = runs.length === count;
     const claimed: ClaimedRun[] = [];
     const unknown: WorkflowRunSummary[] = [];
     for (const run of runs) {
@@ -63,9 +69,7 @@ export class RunClaims {
       else claimed.push({ run, workflow });
     }
     await this.#setAside(unknown);
-    const taken = claimed.slice(0, count);
-    await this.unclaim(claimed.slice(count).map(({ run }) => run));
-    return taken;
+    return claimed;
   }
 
   /** Gives runs back of which nothing was done, as if they had never been claimed. */
@@ -91,15 +95,21 @@ export class RunClaims {
   }
 
   async #setAside(runs: readonly WorkflowRunSummary[]): Promise<void> {
-    for (const { runId, workflowId, workflowVersion } of runs) {
-      if (this.#unknown.has(runId)) continue;
+    if (runs.length === 0) return;
+    const met = new Map<string, WorkflowRunSummary>();
+    for (const run of runs) met.set(JSON.stringify([run.workflowId, run.workflowVersion]), run);
+    for (const { runId, workflowId, workflowVersion } of met.values()) {
       this.#options.logger.warn(
         { runId, workflowId, workflowVersion },
-        "run is of a version that is not registered here, and is left to others",
+        "runs of a version that is not registered here are left to others",
       );
     }
-    const seen = runs.map(({ runId }) => runId);
-    this.#unknown = new Set(this.#hasMore ? [...this.#unknown, ...seen] : seen);
+    const versions = Array.from(met.values(), ({ workflowId, workflowVersion }) => ({
+      workflowId,
+      workflowVersion,
+    }));
+    // The oldest are forgotten, and met again.
+    this.#unknown = [...this.#unknown, ...versions].slice(-maxUnknown);
     await this.unclaim(runs);
   }
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../errors.ts";
+import type { WorkflowVersion } from "../model/leases.ts";
 import type { Workflow } from "./workflow-builder.ts";
 
 /** A claim names at most as many. */
@@ -29,6 +30,10 @@ export class WorkflowRegistry {
 
   find(workflowId: string, version: string): Workflow | null {
     return this.#versions.get(workflowId)?.get(version) ?? null;
+  }
+
+  has({ workflowId, workflowVersion }: WorkflowVersion): boolean {
+    return this.find(workflowId, workflowVersion) !== null;
   }
 
   get workflowIds(): string[] {

@@ -15,7 +15,14 @@ export interface RunClaim {
   readonly limit: number;
   /** Only runs of these workflows; absent for any. An empty list claims nothing. */
   readonly workflowIds?: readonly string[] | undefined;
+  /** Versions of workflows whose runs are left alone: at most 1000. */
+  readonly except?: readonly WorkflowVersion[] | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface WorkflowVersion {
+  readonly workflowId: string;
+  readonly workflowVersion: string;
 }
 
 export interface LeaseHolder {
@@ -35,6 +42,10 @@ const claimSchema = z.strictObject({
   leaseMs: duration,
   limit: limitSchema,
   workflowIds: z.array(idSchema).max(1000).optional(),
+  except: z
+    .array(z.strictObject({ workflowId: idSchema, workflowVersion: idSchema }))
+    .max(1000)
+    .optional(),
   ...operationShape,
 });
 const holderShape = { runId: idSchema, workerId: idSchema, ...operationShape };

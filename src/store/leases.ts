@@ -5,7 +5,7 @@ export interface LeaseStore {
   /**
    * Leases the eligible runs that have waited longest to `workerId` and returns them without payloads, in order.
    *
-   * Eligible: PENDING without a `wakeAt` that is still to come, or RUNNING with an expired lease. They wait since
+   * Eligible, within what the claim names: PENDING without a `wakeAt` that is still to come, or RUNNING with an expired lease. They wait since
    * `createdAt`, or since `wakeAt` where they have one; ties break by `createdAt`, then `runId`. Each becomes RUNNING
    * with `attempt` and `revision` one higher. No two claims ever return the same run, and no payload
    * is decoded: a corrupt one blocks nobody. `now` comes from the store's clock.

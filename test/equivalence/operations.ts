@@ -270,6 +270,15 @@ const leases = fc.oneof(
         leaseMs: rarely(fc.constantFrom(1000, 5000), fc.constantFrom(0, -1, 0.5)),
         limit: fc.integer({ min: 1, max: 3 }),
         workflowIds: sometimes(fc.array(workflowId, { maxLength: 2 })),
+        except: sometimes(
+          fc.array(
+            record({
+              workflowId,
+              workflowVersion: rarely(fc.constantFrom("1", "2"), fc.constant(1)),
+            }),
+            { maxLength: 2 },
+          ),
+        ),
       }),
     ),
     (store, [claim]: [Parameters<WorkflowStore["claimRuns"]>[0]]) => store.claimRuns(claim),

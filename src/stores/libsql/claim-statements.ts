@@ -28,6 +28,8 @@ const maxWalkedWorkflows = 50;
 /** How a claim is narrowed: `null` for any workflow, else the number of those it names. */
 export interface ClaimShape {
   readonly workflows: number | null;
+  /** Whether it leaves versions of workflows alone. */
+  readonly excepts: boolean;
 }
 
 export type ClaimArgument =
@@ -36,6 +38,7 @@ export type ClaimArgument =
   | "now"
   | "limit"
   | "workflowIds"
+  | "except"
   | `workflow${number}`;
 
 export function createClaimStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
@@ -53,7 +56,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
      * would leave the runs claimed by somebody who does not know of it.
      */
     claim: statementFamily(
-      ({ workflows }: ClaimShape) => String(workflows),
+      ({ workflows, excepts }: ClaimShape) => `${workflows}/${excepts}`,
       (shape) =>
         defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
           const limit = limitTo(argument("limit"));
@@ -61,7 +64,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
             const found = target
               .select({ since: since.as("since"), createdAt: runs.createdAt, runId: runs.runId })
               .from(runs)
-              .where(and(where, isReadable()))
+              .where(and(where, isWanted(shape, argument), isReadable()))
               .orderBy(...order.map((column) => asc(column)))
               .limit(limit)
               .as("found");
@@ -95,6 +98,16 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
         }),
     ),
   };
+
+  function isWanted(
+    { excepts }: ClaimShape,
+    argument: ArgumentReference<ClaimArgument>,
+  ): SQL | undefined {
+    if (!excepts) return undefined;
+    return sql`not exists (select 1 from json_each(${argument("except")}) as version
+      where version.value ->> 0 = ${runs.workflowId}
+        and version.value ->> 1 = ${runs.workflowVersion})`;
+  }
 
   /** A run whose details are not JSON cannot be handed out; it must not stand in the way of others. */
   function isReadable(): SQL | undefined {
@@ -159,7 +172,9 @@ interface Walk {
   readonly order: readonly SQLWrapper[];
 }
 
-function isWalkedByWorkflow(shape: ClaimShape): shape is { readonly workflows: number } {
+function isWalkedByWorkflow(
+  shape: ClaimShape,
+): shape is ClaimShape & { readonly workflows: number } {
   return shape.workflows !== null && shape.workflows > 0 && shape.workflows <= maxWalkedWorkflows;
 }
 

@@ -23,14 +23,17 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     const { workerId, leaseMs, limit } = request;
     const workflowIds = request.workflowIds && [...new Set(request.workflowIds)];
     if (workflowIds?.length === 0) return [];
+    const except = request.except ?? [];
+    const excepts = except.length > 0;
     const now = clock();
     const [claimed] = await connection.write([
-      statements.claims.claim({ workflows: workflowIds?.length ?? null }).bind({
+      statements.claims.claim({ workflows: workflowIds?.length ?? null, excepts }).bind({
         workerId,
         leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
         now: now.getTime(),
         limit,
         workflowIds: JSON.stringify(workflowIds ?? []),
+        except: JSON.stringify(except.map((one) => [one.workflowId, one.workflowVersion])),
         ...Object.fromEntries(workflowIds?.map((id, index) => [`workflow${index}`, id]) ?? []),
       }),
     ]);

@@ -30,12 +30,16 @@ function readClaim(run: RunRow) {
 export function createLeaseOperations({ clock, write }: StoreContext): LeaseStore {
   return {
     async claimRuns(request) {
-      const { workerId, leaseMs, limit, workflowIds, signal } = parseClaim(request);
+      const { workerId, leaseMs, limit, workflowIds, except = [], signal } = parseClaim(request);
       const wanted = workflowIds && new Set(workflowIds);
       return write(signal, (tables) => {
         const now = clock();
         const isEligible = (run: RunRow): boolean =>
           (wanted === undefined || wanted.has(textOf(run.workflowId))) &&
+          !except.some(
+            ({ workflowId, workflowVersion }) =>
+              run.workflowId === workflowId && run.workflowVersion === workflowVersion,
+          ) &&
           isClaimable(readClaim(run), now);
         const eligible: RunRow[] = [];
         for (const run of tables.scanUnfinishedRuns()) {

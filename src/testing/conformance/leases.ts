@@ -147,6 +147,37 @@ export function describeLeases(test: StoreTest): void {
       expect(await claim([...many, "b"])).toEqual(["b-expired", "b-pending"]);
     });
 
+    test("leave the versions alone that the claim excepts", async ({ store }) => {
+      for (const workflowId of ["a", "b"]) {
+        for (const workflowVersion of ["1", "2"]) {
+          const values = { workflowId, workflowVersion };
+          await givenRun(store, { ...values, runId: workflowId + workflowVersion });
+          await givenRun(store, {
+            ...values,
+            runId: `${workflowId}${workflowVersion}-expired`,
+            status: "RUNNING",
+            leaseExpiresAt: new Date(0),
+          });
+        }
+      }
+      const except = [
+        { workflowId: "a", workflowVersion: "2" },
+        { workflowId: "b", workflowVersion: "1" },
+      ];
+      const claim = async (workflowIds?: string[]) =>
+        (await store.claimRuns({ workerId: "w", ...lease, workflowIds, except }))
+          .map((run) => run.runId)
+          .toSorted();
+      expect(await claim(["a"])).toEqual(["a1", "a1-expired"]);
+      expect(await claim()).toEqual(["b2", "b2-expired"]);
+      expect(await claim()).toEqual([]);
+      await expectRejection(
+        store.claimRuns({ workerId: "w", ...lease, except: [{ workflowId: "a" }] as never }),
+        "INVALID_ARGUMENT",
+        { argument: "claim.except[0].workflowVersion" },
+      );
+    });
+
     test("never give one run to two workers", async ({ store }) => {
       const runs = await Promise.all(Array.from({ length: 40 }, () => givenRun(store)));
       const claims = await Promise.all(

@@ -117,6 +117,17 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
     () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5, workflowIds: ["workflow-3"] }),
     "workflow_runs_ready_idx (workflow_id=? AND wake_at=?)",
   ],
+  "claimRuns by workflow, but for a version": [
+    () =>
+      store.claimRuns({
+        workerId: "w",
+        leaseMs: 1000,
+        limit: 5,
+        workflowIds: ["workflow-3"],
+        except: [{ workflowId: "workflow-3", workflowVersion: "2" }],
+      }),
+    "workflow_runs_ready_idx (workflow_id=? AND wake_at=?)",
+  ],
   "claimRuns by workflow of runs whose time has come": [
     () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5, workflowIds: ["workflow-3"] }),
     "workflow_runs_ready_idx (workflow_id=? AND wake_at<?)",
