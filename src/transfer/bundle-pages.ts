@@ -28,3 +28,18 @@ export async function* bundlePages(
     yield page;
   }
 }
+
+/** The bundles of these runs, in as many pages as they need. */
+export async function* namedPages(
+  store: WorkflowStore,
+  runIds: readonly string[],
+  { signal }: BundleScan,
+): AsyncGenerator<BundlePage> {
+  if (runIds.length === 0) return;
+  let cursor: string | null = null;
+  do {
+    const page: BundlePage = await store.readBundles({ runIds, cursor, signal });
+    yield page;
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+}

@@ -84,7 +84,7 @@ export async function compareStores(
 }
 
 /** For every run that one has, or both: the difference, or null. Unreadable ones are added to their lists. */
-async function* compareRuns(
+export async function* compareRuns(
   first: WorkflowStore,
   second: WorkflowStore,
   scan: BundleScan,
@@ -106,7 +106,7 @@ async function* compareRuns(
   }
 }
 
-function differenceOf(
+export function differenceOf(
   runId: string,
   a: RunBundle | null,
   b: RunBundle | null,

@@ -6,7 +6,7 @@ import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { BundlePage } from "../store/bundles.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { bundlePages, type BundleScan } from "./bundle-pages.ts";
+import { bundlePages, namedPages, type BundleScan } from "./bundle-pages.ts";
 import { mergeRuns } from "./run-merge.ts";
 import { transferShape } from "./transfer-options.ts";
 
@@ -114,21 +114,6 @@ async function* missingPages(
   }
   listener.unchanged(unchanged);
   yield* namedPages(from, runIds, scan);
-}
-
-/** The bundles of these runs, in as many pages as they need. */
-async function* namedPages(
-  store: WorkflowStore,
-  runIds: readonly string[],
-  { signal }: BundleScan,
-): AsyncGenerator<BundlePage> {
-  if (runIds.length === 0) return;
-  let cursor: string | null = null;
-  do {
-    const page: BundlePage = await store.readBundles({ runIds, cursor, signal });
-    yield page;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
 }
 
 async function* summariesOf(

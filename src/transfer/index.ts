@@ -13,3 +13,10 @@ export type { ExportOptions, ExportProgress } from "./export-store.ts";
 export { importStore } from "./import-store.ts";
 export type { ImportOptions, ImportProgress, ImportReport } from "./import-store.ts";
 export type { TextChunks } from "./lines.ts";
+export { MirroredStore } from "./mirrored-store.ts";
+export type {
+  DivergenceReport,
+  MirrorOptions,
+  SwitchOverOptions,
+  SwitchOverReport,
+} from "./mirrored-store.ts";

@@ -91,6 +91,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "recordMigrationHashes",
   ],
   "./transfer": [
+    "MirroredStore",
     "compareStores",
     "copyStore",
     "describeDifference",

@@ -1,0 +1,295 @@
+import { setImmediate } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { StoreConnectionError } from "../../src/errors.ts";
+import type { PrunePolicy } from "../../src/model/retention.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { describeWorkflowStore } from "../../src/testing/describe-workflow-store.ts";
+import { compareStores, MirroredStore, type MirrorOptions } from "../../src/transfer/index.ts";
+import { faultyStore } from "./support/faulty-store.ts";
+import { givenRun, givenRuns } from "./support/given-runs.ts";
+
+describeWorkflowStore({
+  name: "MirroredStore",
+  open: async ({ clock }) =>
+    new MirroredStore(new MemoryStore({ clock }), new MemoryStore({ clock })),
+});
+
+function mirror(options: MirrorOptions = {}) {
+  const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+  const secondary = faultyStore(memory);
+  const store = new MirroredStore(primary, secondary.store, { retryDelayMs: 1, ...options });
+  return { store, primary, secondary, memory };
+}
+
+const gone = async (): Promise<void> => {
+  throw new StoreConnectionError({ reason: "the server is gone", retryable: true });
+};
+
+async function areEqual(a: MemoryStore, b: MemoryStore): Promise<boolean> {
+  return (await compareStores(a, b)).equal;
+}
+
+/** A write of every kind that the contract has. */
+async function writeEverything(store: MirroredStore): Promise<void> {
+  await givenRuns(store, 20);
+  const { runId } = await store.createRun({ workflowId: "w", idempotencyKey: "once" });
+  await store.createRun({ workflowId: "w", idempotencyKey: "once" });
+  await store.updateRun(runId, { progress: 0.5 });
+  await store.createStepExecution({ runId, stepId: "a" });
+  await store.updateStepExecution(runId, "a", { status: "RUNNING" });
+  await store.saveStepAttempt({ runId, stepId: "a", attempt: 1, status: "FAILED" });
+  await store.saveStepOutput(runId, "a", [1]);
+  await store.saveState(runId, "k", 1);
+  await store.saveState(runId, "gone", 1);
+  await store.deleteState(runId, "gone");
+  await store.deleteRun("run-000000");
+  await store.reopenRun("run-000001");
+  const [claimed, released] = await store.claimRuns({ workerId: "x", leaseMs: 60_000, limit: 2 });
+  const lease = { runId: claimed?.runId ?? "", workerId: "x" };
+  await store.extendLease({ ...lease, leaseMs: 120_000 });
+  await store.releaseLease({ runId: released?.runId ?? "", workerId: "x" });
+  await store.batch((write) => {
+    write.createRun({ workflowId: "without an id" });
+    write.createRun({ runId: "batched", workflowId: "w" });
+    write.saveState("batched", "k", 2);
+    write.deleteRun("run-000003");
+  });
+  await store.transaction(async (tx) => {
+    await tx.createRun({ workflowId: "w", runId: "committed" });
+    await tx.transaction((nested) => nested.saveState("committed", "k", 1));
+  });
+  await store
+    .transaction(async (tx) => {
+      await tx.createRun({ workflowId: "w", runId: "undone" });
+      throw new Error("undone");
+    })
+    .catch(() => undefined);
+  const { bundles } = await store.readBundles({ runIds: ["batched"] });
+  await store.deleteRun("batched");
+  await store.writeBundles(bundles, { onConflict: "fail" });
+}
+
+test("every write of the primary is brought over to the secondary", async () => {
+  const { store, primary, memory } = mirror();
+  await writeEverything(store);
+  await store.drain();
+  expect(store.divergence()).toEqual({
+    pendingChanges: 0,
+    failedRuns: [],
+    missedChanges: 0,
+    lastError: null,
+  });
+  expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 22 });
+});
+
+test("a prune takes place in the secondary, too, and a dry run does not", async () => {
+  const { store, primary, memory } = mirror();
+  await givenRuns(store, 30);
+  const policy: PrunePolicy = { olderThan: new Date(), keepLast: 3, onProgress: () => undefined };
+  await store.pruneRuns({ ...policy, dryRun: true });
+  await store.drain();
+  expect(await areEqual(primary, memory)).toBe(true);
+  const { remainingRuns } = await store.pruneRuns(policy);
+  await store.drain();
+  expect(remainingRuns).toBeLessThan(30);
+  expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: remainingRuns });
+});
+
+describe("a secondary that", () => {
+  test("is gone fails no call, and holds all when it is back", async () => {
+    const reports: number[] = [];
+    const { store, primary, secondary, memory } = mirror({
+      onDivergence: ({ pendingChanges }) => reports.push(pendingChanges),
+    });
+    secondary.fault = gone;
+    await writeEverything(store);
+    await expect(store.drain()).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    expect(store.divergence()).toMatchObject({
+      missedChanges: 0,
+      lastError: { code: "STORE_CONNECTION" },
+    });
+    expect(store.divergence().pendingChanges).toBeGreaterThan(20);
+    expect((await memory.stats()).rows.workflowRuns).toBe(0);
+    // Once for the fault, however often it is tried.
+    expect(reports).toHaveLength(1);
+    secondary.fault = null;
+    await store.drain();
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, lastError: null });
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+
+  test("never answers keeps no call waiting, and is not asked more", async () => {
+    const { store, secondary } = mirror();
+    let answer: () => void = () => undefined;
+    secondary.fault = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    await writeEverything(store);
+    expect(await store.countRuns()).toMatchObject({ RUNNING: 4 });
+    expect(secondary.calls).toHaveLength(1);
+    secondary.fault = null;
+    answer();
+    await store.drain();
+  });
+
+  test("refuses a run gets all others, and the report names the one", async () => {
+    const { store, memory } = mirror();
+    await memory.createRun({ runId: "foreign", workflowId: "refunds", idempotencyKey: "key-1" });
+    await givenRuns(store, 5);
+    await store.drain();
+    expect(store.divergence().failedRuns).toEqual([
+      { runId: "run-000001", error: expect.objectContaining({ code: "RUN_ALREADY_EXISTS" }) },
+    ]);
+    expect((await memory.stats()).rows.workflowRuns).toBe(5);
+    await memory.deleteRun("foreign");
+    await store.saveState("run-000001", "again", 1);
+    await store.drain();
+    expect(store.divergence().failedRuns).toEqual([]);
+  });
+
+  test("takes an idempotency key over from a run that is gone", async () => {
+    const { store, secondary, primary, memory } = mirror();
+    await store.createRun({ runId: "b", workflowId: "w", idempotencyKey: "key" });
+    await store.drain();
+    secondary.fault = gone;
+    await store.createRun({ runId: "a", workflowId: "w" });
+    await store.deleteRun("b");
+    await store.deleteRun("a");
+    await store.createRun({ runId: "a", workflowId: "w", idempotencyKey: "key" });
+    secondary.fault = null;
+    await store.drain();
+    expect(store.divergence().failedRuns).toEqual([]);
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+
+  test("is far behind has its changes counted, not kept", async () => {
+    const { store, secondary, primary, memory } = mirror({ maxPendingRuns: 10 });
+    secondary.fault = gone;
+    await givenRuns(store, 50);
+    const report = store.divergence();
+    expect(report.pendingChanges).toBe(10);
+    expect(report.missedChanges).toBeGreaterThan(0);
+    secondary.fault = null;
+    await store.drain();
+    expect(await areEqual(primary, memory)).toBe(false);
+    await store.switchOver();
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+});
+
+describe("a switch-over", () => {
+  test("brings over all that differs, whatever it is, and then the secondary answers", async () => {
+    const { store, primary, secondary, memory } = mirror();
+    await givenRuns(primary, 500);
+    await givenRuns(memory, 100);
+    await memory.saveState("run-000007", "wrong", 1);
+    await memory.deleteRun("run-000008");
+    await memory.createRun({ runId: "only here", workflowId: "w" });
+    expect(store.answering).toBe(primary);
+    const report = await store.switchOver();
+    expect(report.comparisons).toBeGreaterThanOrEqual(1);
+    expect(store.answering).toBe(secondary.store);
+    expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 500 });
+    // The one that answered before follows, so that one can go back.
+    await store.updateRun("run-000002", { progress: 0.7 });
+    await store.drain();
+    expect(await primary.getRun("run-000002")).toMatchObject({ progress: 0.7 });
+    await store.switchOver();
+    expect(store.answering).toBe(primary);
+  });
+
+  test("loses nothing that is written meanwhile, and fails no call", async () => {
+    const { store, primary, memory } = mirror();
+    await givenRuns(primary, 300);
+    let writing = true;
+    let written = 0;
+    const writers = [1, 2, 3].map(async (writer) => {
+      while (writing) {
+        // A store in memory answers at once: without a pause nothing else would have its turn.
+        await setImmediate();
+        await givenRun(store, 1000 * writer + written++);
+        await store.saveState("run-000002", `writer-${writer}`, written);
+        await store.transaction((tx) => tx.saveState("run-000003", `writer-${writer}`, written));
+      }
+    });
+    await store.switchOver();
+    writing = false;
+    await Promise.all(writers);
+    expect(written).toBeGreaterThan(0);
+    await store.drain();
+    expect(await compareStores(primary, memory)).toMatchObject({
+      equal: true,
+      runs: 300 + written,
+    });
+  });
+
+  test("waits for a transaction under way, not longer than it may", async () => {
+    const { store, primary } = mirror();
+    await givenRuns(primary, 3);
+    let end: () => void = () => undefined;
+    const transaction = store.transaction(async (tx) => {
+      await tx.saveState("run-000002", "k", 1);
+      await expect(store.getRun("run-000002")).rejects.toMatchObject({ code: "UNSUPPORTED" });
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    });
+    await expect(store.switchOver({ maxPauseMs: 20 })).rejects.toMatchObject({
+      code: "SWITCH_OVER",
+      retryable: true,
+    });
+    expect(store.answering).toBe(primary);
+    end();
+    await transaction;
+    await store.getRun("run-000002");
+    await store.switchOver();
+    expect(store.answering).not.toBe(primary);
+  });
+
+  test("does not take place when the secondary is gone, or refuses a run", async () => {
+    const { store, primary, secondary, memory } = mirror();
+    await givenRuns(primary, 10);
+    secondary.fault = gone;
+    await expect(store.switchOver()).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    secondary.fault = null;
+    await memory.createRun({ runId: "foreign", workflowId: "refunds", idempotencyKey: "key-1" });
+    secondary.fault = async () => {
+      if (secondary.calls.at(-1) === "deleteRun") await gone();
+    };
+    await expect(store.switchOver()).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    expect(store.answering).toBe(primary);
+  });
+
+  test("does not take place twice at once", async () => {
+    const { store, primary } = mirror();
+    await givenRuns(primary, 10);
+    const first = store.switchOver();
+    await expect(store.switchOver()).rejects.toMatchObject({ code: "SWITCH_OVER" });
+    await first;
+  });
+});
+
+test("closing brings over what is pending, and closes both", async () => {
+  const { store, primary, secondary, memory } = mirror();
+  await givenRun(store, 1);
+  await store.close();
+  expect(secondary.calls).toContain("writeBundles");
+  await store.close();
+  await expect(primary.stats()).rejects.toMatchObject({ code: "STORE_CLOSED" });
+  await expect(memory.stats()).rejects.toMatchObject({ code: "STORE_CLOSED" });
+  await expect(store.countRuns()).rejects.toMatchObject({ code: "STORE_CLOSED" });
+});
+
+test("closing does not wait for a secondary that is gone", async () => {
+  const { store, secondary } = mirror({ retryDelayMs: 60_000 });
+  secondary.fault = gone;
+  await givenRun(store, 1);
+  await store.close();
+  expect(store.divergence().pendingChanges).toBe(1);
+});
+
+test("options that it does not know are refused", () => {
+  const [a, b] = [new MemoryStore(), new MemoryStore()];
+  expect(() => new MirroredStore(a, b, { maxPendingRuns: 0 })).toThrow(/options.maxPendingRuns/);
+});
