@@ -121,11 +121,17 @@ describe("a secondary that", () => {
   test("never answers keeps no call waiting, and is not asked more", async () => {
     const { store, secondary } = mirror();
     let answer: () => void = () => undefined;
-    secondary.fault = () =>
-      new Promise((resolve) => {
-        answer = resolve;
-      });
+    const asked = new Promise<void>((resolve) => {
+      secondary.fault = () => {
+        resolve();
+        return new Promise((answered) => {
+          answer = answered;
+        });
+      };
+    });
     await writeEverything(store);
+    await asked;
+    await store.saveState("run-000002", "k", 1);
     expect(await store.countRuns()).toMatchObject({ RUNNING: 4 });
     expect(secondary.calls).toHaveLength(1);
     secondary.fault = null;
