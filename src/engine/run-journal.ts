@@ -80,9 +80,10 @@ export class RunJournal {
           return { transition };
         });
       } catch (error) {
-        // The store undid it all because the work failed: that is for the step to answer for.
-        if (thrown.length === 0) throw error;
-        return { error: thrown[0] };
+        // The store undid it all because the work failed: that is for the step to answer for. When it lost the
+        // transaction under the work, it says so instead.
+        if (thrown[0] !== error || thrown.length === 0) throw error;
+        return { error };
       }
     });
     if ("error" in done) throw done.error;

@@ -22,7 +22,12 @@ export interface HostTransactions<HostTransaction = unknown> {
   /** The store inside the app's transaction: it commits and rolls back with it. */
   withTransaction(transaction: HostTransaction): WorkflowStore;
 
-  /** Like `transaction`, and hands out the database's own transaction beside the store. */
+  /**
+   * Like `transaction`, and hands out the database's own transaction beside the store.
+   *
+   * @throws {StoreConnectionError} that is retryable, in place of what `work` threw, when the transaction was lost
+   * under it; what it threw is the cause.
+   */
   hostTransaction<T>(
     work: (transaction: HostTransaction, tx: WorkflowStore) => Promise<T>,
     options?: OperationOptions,

@@ -45,9 +45,13 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
   }
   if (
     has(/^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED)$/) ||
-    says(/no transaction is active/)
+    says(/no transaction is active|invalid baton/)
   ) {
-    return failure("the server ended the transaction: it has 5 seconds", "none", true);
+    return failure(
+      "the server has ended the transaction, or no longer knows of it: it has 5 seconds",
+      "none",
+      true,
+    );
   }
   if (symptoms.status === 401 || symptoms.status === 403 || has(/^AUTH_/)) {
     return failure("the server refused the auth token", "none", false);
@@ -104,6 +108,16 @@ export function isGuardFailure(error: unknown): boolean {
 /** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */
 export function isUnfinishedStatement(error: unknown): boolean {
   return /SQL statements in progress/.test(examine(error).messages);
+}
+
+/** True when a server has ended a transaction that took longer than it has. */
+export function isOverdueTransaction(error: unknown): boolean {
+  return examine(error).codes.some((code) => /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED)$/.test(code));
+}
+
+/** The driver's own error, without Drizzle's wrapper; any other error as it is. */
+export function driverError(error: unknown): unknown {
+  return examine(error).origin;
 }
 
 /** True when the statements themselves were refused, so that the batch is known to be undone. */

@@ -1,11 +1,16 @@
 import type { Client } from "@libsql/client";
-import { is } from "drizzle-orm";
+import { is, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { withOpenTransaction } from "../../async-context.ts";
 import { isLocalClient } from "../../client/local-client.ts";
-import { InvalidArgumentError, StoreClosedError, UnsupportedError } from "../../errors.ts";
+import {
+  InvalidArgumentError,
+  StoreClosedError,
+  StoreConnectionError,
+  UnsupportedError,
+} from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
 import { assertStructure } from "../../migrations/structure.ts";
 import { parseArgument } from "../../arguments.ts";
@@ -19,7 +24,7 @@ import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { createBuilders, type StatementBuilders } from "./builders.ts";
 import type { Connection } from "./connection.ts";
-import { translateError } from "./error-translation.ts";
+import { driverError, isOverdueTransaction, translateError } from "./error-translation.ts";
 import { ExclusiveConnection } from "./exclusive-connection.ts";
 import { HostConnection } from "./host-connection.ts";
 import { LocalConnection } from "./local-connection.ts";
@@ -128,7 +133,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
           signal?.throwIfAborted();
           return result;
         } catch (error) {
-          failure = { error };
+          failure = { error: await causeOfRollback(transaction, error) };
           throw error;
         }
       });
@@ -143,6 +148,25 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   /** Closes a client that the store opened; an app's own stays open. */
   override async close(): Promise<void> {
     this.#gate.close();
+  }
+}
+
+/**
+ * What a transaction has ended with: what its work threw, or that it was lost under the work. A lost one refuses
+ * every statement. One that took too long does so as well, but that is the work's own fault.
+ */
+async function causeOfRollback(transaction: Database, thrown: unknown): Promise<unknown> {
+  if (isOverdueTransaction(thrown)) return thrown;
+  try {
+    await transaction.run(sql`select 1`);
+    return thrown;
+  } catch (error) {
+    if (isOverdueTransaction(error)) return thrown;
+    const reason = "the connection was lost in a transaction";
+    return new StoreConnectionError(
+      { reason, outcome: "none", retryable: true },
+      { cause: driverError(thrown) },
+    );
   }
 }
 
@@ -228,9 +252,9 @@ function connect(client: Client): Connection {
 
 /** @throws {UnsupportedError} {SchemaOutOfDateError} */
 async function checkDatabase(client: Client, tables: WorkflowTables): Promise<void> {
-  const query = async (sql: string, args: readonly (string | number | null)[]) => {
+  const query = async (text: string, args: readonly (string | number | null)[]) => {
     try {
-      return resultOf(await client.execute({ sql, args: [...args] })).rows;
+      return resultOf(await client.execute({ sql: text, args: [...args] })).rows;
     } catch (error) {
       throw translateError(error, "read");
     }
