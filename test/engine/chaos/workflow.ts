@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { defineStep } from "../../../src/engine/define-step.ts";
+import { defineWorkflow } from "../../../src/engine/workflow-builder.ts";
+import { writeEffect } from "./audit.ts";
+
+export const stepIds = ["first", "second", "left", "right", "join", "last"] as const;
+
+/** Six steps, two of them side by side, each with an effect in the app's table and a place in the run's state. */
+export function makeWorkflow({ workerId, stepMs }: { workerId: string; stepMs: number }) {
+  const effectStep = <const Id extends (typeof stepIds)[number], Input extends z.ZodType>(
+    id: Id,
+    input: Input,
+    sum: (value: z.output<Input>) => number,
+  ) =>
+    defineStep({
+      id,
+      input,
+      output: z.number(),
+      run: async (value, ctx) => {
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 * stepMs));
+        return ctx.transaction(async (tx) => {
+          await writeEffect(tx, { runId: ctx.runId, stepId: id, workerId });
+          await ctx.state.set(id, ctx.attempt);
+          return sum(value);
+        });
+      },
+    });
+  return defineWorkflow({ id: "chaos" })
+    .step(effectStep("first", z.number(), (value) => value + 1))
+    .step(effectStep("second", z.number(), (value) => value + 1))
+    .parallel(
+      effectStep("left", z.number(), (value) => value + 1),
+      effectStep("right", z.number(), (value) => value + 1),
+    )
+    .step(
+      effectStep(
+        "join",
+        z.object({ left: z.number(), right: z.number() }),
+        ({ left, right }) => left + right + 1,
+      ),
+    )
+    .step(effectStep("last", z.number(), (value) => value + 1))
+    .build();
+}
+
+/** What a run with this input puts out. */
+export const outputOf = (input: number): number => 2 * (input + 3) + 2;
