@@ -60,8 +60,7 @@ export async function openStoreFromEnv(
   env: Readonly<Record<string, string | undefined>>,
   { log = (sentence) => console.info(sentence) }: EnvironmentOptions = {},
 ): Promise<WorkflowStore> {
-  const variables = parseArgument(environmentSchema, env, "env");
-  const { NODE_ENV: mode, GORKFLOW_DATABASE_URL: given } = variables;
+  const { url: given, mode, connection } = parseEnvironment(env);
   const isDeployed = mode === "production" || mode === "staging";
   const url = given ?? (isDeployed ? "file:./workflows.db" : "memory:");
   log(
@@ -70,14 +69,31 @@ export async function openStoreFromEnv(
           `NODE_ENV is ${mode === undefined ? "not set" : isDeployed ? mode : "neither production nor staging"}`
       : `workflows are kept ${placeOf(given)}, as GORKFLOW_DATABASE_URL says`,
   );
-  if (url === "memory:") return openStore(url);
-  return openStore({
-    url,
-    authToken: variables.GORKFLOW_AUTH_TOKEN,
-    encryptionKey: variables.GORKFLOW_ENCRYPTION_KEY,
-    durability: variables.GORKFLOW_DURABILITY,
-    busyTimeoutMs: variables.GORKFLOW_BUSY_TIMEOUT_MS,
-  });
+  return openStore(url === "memory:" ? url : { url, ...connection });
+}
+
+/**
+ * What the environment says of the database, each variable checked.
+ *
+ * @throws {InvalidArgumentError} that names the variable, never its value.
+ */
+export function parseEnvironment(env: Readonly<Record<string, string | undefined>>): {
+  readonly url: string | undefined;
+  /** `NODE_ENV`. */
+  readonly mode: string | undefined;
+  readonly connection: Omit<OpenOptions, "url">;
+} {
+  const variables = parseArgument(environmentSchema, env, "env");
+  return {
+    url: variables.GORKFLOW_DATABASE_URL,
+    mode: variables.NODE_ENV,
+    connection: {
+      authToken: variables.GORKFLOW_AUTH_TOKEN,
+      encryptionKey: variables.GORKFLOW_ENCRYPTION_KEY,
+      durability: variables.GORKFLOW_DURABILITY,
+      busyTimeoutMs: variables.GORKFLOW_BUSY_TIMEOUT_MS,
+    },
+  };
 }
 
 /** Where a URL leads, in words that carry neither a token nor a password. */

@@ -5,6 +5,12 @@ import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 /** Where the applied migrations are noted: beside an app's own journal, never in it. */
 export const migrationsTable = "__gorkflow_migrations";
 
+/** Make the journal, in the shape of Drizzle's own, so that its migrator and ours can follow one another. */
+export const journalStatements = [
+  `create table if not exists ${migrationsTable} (id serial primary key, hash text not null, created_at numeric)`,
+  `create unique index if not exists ${migrationsTable}_hash_idx on ${migrationsTable} (hash)`,
+] as const;
+
 /** A Drizzle database on a libSQL client, or the client itself. */
 export type MigrationTarget = Client | { readonly $client: Client };
 

@@ -4,6 +4,7 @@ import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import {
   checkJournal,
   clientOf,
+  journalStatements,
   migrationsTable,
   pendingOf,
   readJournal,
@@ -53,15 +54,8 @@ export async function applyMigrations(
   }
 }
 
-/** The shape of Drizzle's own journal, so that its migrator and ours can follow one another on one database. */
 async function createJournal(client: Client): Promise<void> {
-  await client.batch(
-    [
-      `create table if not exists ${migrationsTable} (id serial primary key, hash text not null, created_at numeric)`,
-      `create unique index if not exists ${migrationsTable}_hash_idx on ${migrationsTable} (hash)`,
-    ],
-    "write",
-  );
+  await client.batch([...journalStatements], "write");
 }
 
 /**

@@ -1,18 +1,24 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const outputFolder = join(import.meta.dirname, "../../node_modules/.cache/gorkflow-test");
+export const outputFolder = join(import.meta.dirname, "../../node_modules/.cache/gorkflow-test");
 
 /**
  * Compiles a program of the tests into one file that Node starts at once, and returns its path. Hundreds of
  * processes are started, and compiling in each of them would take most of the time.
  */
 export async function compileProgram(path: string): Promise<string> {
-  await mkdir(outputFolder, { recursive: true });
   const outfile = join(outputFolder, `${basename(path, ".ts")}-${process.pid}.mjs`);
+  await bundle(path, outfile);
+  return outfile;
+}
+
+/** Compiles a program and what it imports of this project into one file. */
+export async function bundle(path: string, outfile: string): Promise<void> {
+  await mkdir(dirname(outfile), { recursive: true });
   await build({
     entryPoints: [path],
     outfile,
@@ -23,7 +29,6 @@ export async function compileProgram(path: string): Promise<string> {
     target: "node20",
     logLevel: "error",
   });
-  return outfile;
 }
 
 /** A process of its own that tells what it does, a message at a time. */

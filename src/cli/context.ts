@@ -1,0 +1,8 @@
+/** What every command is given beside its own arguments. */
+export interface CommandContext {
+  /** Aborts when the command is to end before it is done. */
+  readonly signal: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The command ends with exit code 1 without having failed: it found what it was asked to look for. */
+  foundSomething(): void;
+}

@@ -1,0 +1,115 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createJiti } from "jiti";
+import { globSync } from "tinyglobby";
+import { z } from "zod";
+import type { Casing } from "../migrations/schema-drift.ts";
+import { CommandError } from "./errors.ts";
+import { exitCodes } from "./exit-codes.ts";
+
+/** What `gorkflow check` needs of a drizzle.config.ts. */
+export interface DrizzleConfig {
+  readonly schema: readonly string[];
+  readonly out: string;
+  readonly casing: Casing | undefined;
+}
+
+const defaultConfigs = ["drizzle.config.ts", "drizzle.config.js", "drizzle.config.json"];
+
+const configSchema = z.object({
+  dialect: z.enum(["sqlite", "turso"], {
+    error: "must be sqlite or turso: other dialects are not checked",
+  }),
+  schema: z.union([z.string().transform((path) => [path]), z.array(z.string()).nonempty()]),
+  out: z.string().default("drizzle"),
+  casing: z.enum(["snake_case", "camelCase"]).optional(),
+});
+
+/**
+ * Reads drizzle-kit's configuration as drizzle-kit does: the first of its default names where none is given, paths
+ * in it from the working folder.
+ *
+ * @throws {CommandError} when there is none, or it cannot be used; it names the field.
+ */
+export async function readDrizzleConfig(given: string | undefined): Promise<DrizzleConfig> {
+  const path = given ?? defaultConfigs.find((name) => existsSync(name));
+  if (path === undefined || !existsSync(path)) {
+    throw new CommandError({
+      code: "CONFIG_MISSING",
+      message: `there is no ${path ?? `${defaultConfigs[0]} in this folder`}`,
+      remedy: "name it with --config",
+      exitCode: exitCodes.usage,
+    });
+  }
+  const { data, error } = configSchema.safeParse(await load(path, { default: true }));
+  if (error !== undefined) {
+    const [issue] = error.issues;
+    throw new CommandError({
+      code: "CONFIG_INVALID",
+      message: `${path}: ${issue?.path.join(".") || "it"} ${issue?.message}`,
+      remedy: "npx drizzle-kit check says more",
+    });
+  }
+  if (!existsSync(data.out)) {
+    throw new CommandError({
+      code: "MIGRATIONS_MISSING",
+      message: `${path}: there is no folder ${data.out}`,
+      remedy: "run drizzle-kit generate, and commit what it writes",
+    });
+  }
+  return { schema: data.schema, out: data.out, casing: data.casing };
+}
+
+/**
+ * The exports of all files of the schema. Two files may export the same name, so each has its file before it.
+ *
+ * @throws {CommandError} when there is no file, or one cannot be loaded.
+ */
+export async function readDrizzleSchema({
+  schema,
+}: DrizzleConfig): Promise<Record<string, unknown>> {
+  const files = schemaFiles(schema);
+  if (files.length === 0) {
+    throw new CommandError({
+      code: "SCHEMA_MISSING",
+      message: `no file fits the schema ${schema.join(", ")}`,
+      remedy: "the paths begin at the folder that the command is run in, as drizzle-kit's do",
+    });
+  }
+  const exported: Record<string, unknown> = {};
+  for (const file of files) {
+    for (const [name, value] of Object.entries((await load(file)) as object)) {
+      exported[`${file}: ${name}`] = value;
+    }
+  }
+  return exported;
+}
+
+/** A pattern that fits a folder stands for the files directly in it. */
+function schemaFiles(patterns: readonly string[]): string[] {
+  const found = globSync([...patterns], { expandDirectories: false, onlyFiles: false });
+  const files = found.flatMap((path) =>
+    statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path],
+  );
+  return [...new Set(files)].filter((file) => /\.[cm]?[jt]s$/.test(file)).toSorted();
+}
+
+/** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
+async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
+  const file = resolve(path);
+  // Without its cache nothing is written into the project.
+  const jiti = createJiti(file, { fsCache: false, tsconfigPaths: true });
+  try {
+    return await jiti.import(file, options);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(
+      {
+        code: "MODULE_UNLOADABLE",
+        message: `${path} cannot be loaded: ${reason}`,
+        remedy: "npx tsx shows the same error with its place",
+      },
+      { cause: error },
+    );
+  }
+}

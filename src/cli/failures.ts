@@ -1,0 +1,84 @@
+import { CommanderError } from "commander";
+import { GorkflowError, InvalidArgumentError, StoreConnectionError } from "../errors.ts";
+import { CommandError, InterruptedError, OutputClosedError } from "./errors.ts";
+import { exitCodes, type ExitCode } from "./exit-codes.ts";
+import { note, noteColors } from "./output.ts";
+
+/** How a command that did not succeed ends: what is said, and its exit code. */
+interface Ending {
+  readonly exitCode: ExitCode;
+  /** Null when there is nothing to say. */
+  readonly problem: Problem | null;
+}
+
+interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string | null;
+}
+
+/** Says in one line what went wrong and what to do, and returns the exit code. */
+export function reportFailure(error: unknown, json: boolean): ExitCode {
+  const { exitCode, problem } = endingOf(error);
+  if (problem !== null && json) note(JSON.stringify({ error: problem }));
+  else if (problem !== null) {
+    const remedy = problem.remedy === null ? "" : ` (${problem.remedy})`;
+    note(`${noteColors.red("gorkflow:")} ${onOneLine(problem.message)}${onOneLine(remedy)}`);
+  }
+  return exitCode;
+}
+
+function endingOf(error: unknown): Ending {
+  if (error instanceof OutputClosedError) return { exitCode: exitCodes.fine, problem: null };
+  if (error instanceof InterruptedError) {
+    const message = "interrupted; what was done until then stays done";
+    const remedy = "run the same command again to go on";
+    return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy } };
+  }
+  if (error instanceof CommandError) {
+    const { exitCode, code, message, remedy } = error;
+    return { exitCode, problem: { code, message, remedy } };
+  }
+  if (error instanceof CommanderError) {
+    // Commander has said itself what it has not understood.
+    return { exitCode: error.exitCode === 0 ? exitCodes.fine : exitCodes.usage, problem: null };
+  }
+  if (error instanceof InvalidArgumentError) {
+    return { exitCode: exitCodes.usage, problem: problemOf(error) };
+  }
+  if (error instanceof GorkflowError) {
+    return { exitCode: exitCodes.failure, problem: problemOf(error) };
+  }
+  // A defect, or an error of the system: its message may quote what nobody should read in a log.
+  const name = error instanceof Error ? error.name : typeof error;
+  const code = error instanceof Error && "code" in error ? String(error.code) : name;
+  return {
+    exitCode: exitCodes.failure,
+    problem: { code: "UNEXPECTED", message: `unexpected failure: ${code}`, remedy: null },
+  };
+}
+
+function problemOf(error: GorkflowError): Problem {
+  return { code: error.code, message: error.message, remedy: remedyFor(error) };
+}
+
+/** What to do, where the message does not say it. */
+function remedyFor(error: GorkflowError): string | null {
+  if (error instanceof StoreConnectionError) {
+    if (error.message.includes("auth token")) return "set GORKFLOW_AUTH_TOKEN to one that is valid";
+    if (error.message.includes("disk is full")) return "make room, and run the same command again";
+    if (error.message.includes("server")) return "check the URL, and that the server is up";
+    return null;
+  }
+  return remedies[error.code] ?? null;
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  STORE_BUSY: "try again, or wait longer with GORKFLOW_BUSY_TIMEOUT_MS",
+  SCHEMA_TOO_NEW: "use the version of gorkflow that migrated it, or a later one",
+  RUN_NOT_FOUND: "gorkflow runs list shows which there are",
+};
+
+function onOneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, "; ");
+}

@@ -1,0 +1,47 @@
+import Table from "cli-table3";
+import picocolors from "picocolors";
+
+/** One document, or a line of text, on the standard output. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** What is said about the work while it is done, and is no part of the answer. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Colours where a terminal shows them: NO_COLOR, FORCE_COLOR and a pipe are honoured for each stream. */
+export const colors = colorsOf(process.stdout);
+export const noteColors = colorsOf(process.stderr);
+
+function colorsOf(stream: NodeJS.WriteStream) {
+  const { FORCE_COLOR: forced, NO_COLOR: refused } = process.env;
+  const isRefused = refused !== undefined && refused !== "";
+  const isForced = forced !== undefined && forced !== "0" && forced !== "false";
+  return picocolors.createColors(!isRefused && (isForced || (stream.isTTY && stream.hasColors())));
+}
+
+/** Rows under their headings, aligned, without lines: what a pipe and an eye can both read. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const drawn = new Table({
+    head: headings.map((heading) => colors.bold(heading)),
+    chars: emptyFrame,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
+  });
+  drawn.push(...rows.map((row) => [...row]));
+  return drawn
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+const sides = ["top", "bottom", "left", "right"];
+const places = [...sides, ...sides.map((side) => `${side}-mid`), "mid", "mid-mid", "middle"];
+const corners = ["top-left", "top-right", "bottom-left", "bottom-right"];
+const emptyFrame = Object.fromEntries([...places, ...corners].map((place) => [place, ""]));

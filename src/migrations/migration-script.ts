@@ -1,0 +1,32 @@
+import { compiledMigrations } from "./compiled.ts";
+import { journalStatements, migrationsTable } from "./journal.ts";
+
+/**
+ * One SQL script that makes this version's schema in a database without it, for tools of one's own: it also writes
+ * the journal, so that `migrate` and `LibSQLStore.open` go on from there.
+ *
+ * Each migration is a transaction. A migration that is applied already fails on its journal row, first of all.
+ */
+export function migrationScript(): string {
+  const transactions = compiledMigrations.map(({ tag, hash, when, statements }) =>
+    [
+      `-- ${tag}`,
+      "BEGIN IMMEDIATE;",
+      `INSERT INTO ${migrationsTable} (hash, created_at) VALUES ('${hash}', ${when});`,
+      ...statements.map(terminated),
+      "COMMIT;",
+    ].join("\n"),
+  );
+  return [
+    "-- Stop at the first error: sqlite3 -bail workflows.db < migrations.sql",
+    "PRAGMA foreign_keys=OFF;",
+    ...journalStatements.map(terminated),
+    ...transactions,
+    "PRAGMA foreign_keys=ON;",
+    "",
+  ].join("\n");
+}
+
+function terminated(statement: string): string {
+  return statement.trimEnd().replace(/;?$/, ";");
+}

@@ -1,0 +1,156 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { setUpCommand } from "./support.ts";
+
+const root = join(import.meta.dirname, "../..");
+const command = setUpCommand();
+
+/** An app with all that loaders of TypeScript stumble over: aliases, `.js` in imports, enums, several files. */
+const app: Readonly<Record<string, string>> = {
+  "package.json": '{ "name": "app", "private": true }',
+  "tsconfig.json":
+    '{ "compilerOptions": { "moduleResolution": "bundler", "module": "esnext", "paths": { "@/*": ["./src/*"] } } }',
+  "src/kinds.ts": 'export enum Kind { Buyer = "buyer", Seller = "seller" }',
+  "src/db/users.ts": `
+    import { sqliteTable, text } from "drizzle-orm/sqlite-core";
+    import { Kind } from "@/kinds";
+    export const users = sqliteTable("users", { id: text().primaryKey(), homeTown: text({ enum: [Kind.Buyer] }) });`,
+  "src/db/orders.ts": `
+    import { sqliteTable, text } from "drizzle-orm/sqlite-core";
+    import { users } from "./users.js";
+    export const orders = sqliteTable("orders", { id: text("id").primaryKey(), user: text("user").references(() => users.id) });`,
+  "drizzle.config.ts": `
+    import { defineConfig } from "drizzle-kit";
+    export default defineConfig({ dialect: "sqlite", schema: ["./src/db"], out: "./migrations", casing: "snake_case",
+      dbCredentials: { url: process.env["DB_URL"]! } });`,
+};
+
+let template: TemporaryFolder;
+beforeAll(async () => {
+  template = await temporaryFolder();
+  await symlink(join(root, "node_modules"), join(template.path, "node_modules"));
+  for (const [name, text] of Object.entries(app)) await write(template.path, name, text);
+  await promisify(execFile)(
+    process.execPath,
+    [join(root, "node_modules/drizzle-kit/bin.cjs"), "generate", "--name", "first"],
+    { cwd: template.path },
+  );
+});
+afterAll(() => template.remove());
+beforeEach(() => cp(template.path, command.folder.path, { recursive: true }));
+
+async function write(folder: string, name: string, text: string): Promise<void> {
+  const path = join(folder, name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}
+
+async function edit(name: string, change: (text: string) => string): Promise<void> {
+  const text = await readFile(join(command.folder.path, name), "utf8");
+  await write(command.folder.path, name, change(text));
+}
+
+async function check(...options: string[]): Promise<{ code: number | null; problems: string[] }> {
+  const { code, stdout, stderr } = await command.run(["check", "--json", ...options]);
+  expect(stderr).toBe("");
+  const report = JSON.parse(stdout) as { problems: { code: string }[] };
+  return { code, problems: report.problems.map((problem) => problem.code) };
+}
+
+test("gorkflow check passes in a project that needs nothing but drizzle-kit, after its hashes are recorded", async () => {
+  expect(await check()).toEqual({ code: 1, problems: ["MIGRATION_NOT_RECORDED"] });
+  const recorded = await command.run(["check", "--record"]);
+  expect(recorded).toEqual({
+    code: 0,
+    stdout: "recorded 0000_first\n./migrations brings an empty database to exactly the schema\n",
+    stderr: "",
+  });
+  expect(await check("--config", "drizzle.config.ts")).toEqual({ code: 0, problems: [] });
+});
+
+describe("exit code 1 for", () => {
+  beforeEach(() => command.run(["check", "--record"]));
+
+  test.each<[string, string, () => Promise<void>]>([
+    [
+      "a schema that is ahead",
+      "SCHEMA_AHEAD",
+      () => edit("src/db/orders.ts", (text) => text.replace("{ id", '{ total: text("total"), id')),
+    ],
+    [
+      "a renamed column, where drizzle-kit generate would ask on a terminal",
+      "SCHEMA_AHEAD",
+      () => edit("src/db/users.ts", (text) => text.replace("homeTown", "town")),
+    ],
+    [
+      "a migration that was edited",
+      "MIGRATION_EDITED",
+      () => edit("migrations/0000_first.sql", (text) => `${text}\n-- edited`),
+    ],
+    [
+      "SQL that is not in the journal",
+      "SQL_NOT_IN_JOURNAL",
+      () => write(command.folder.path, "migrations/0001_stray.sql", "select 1;"),
+    ],
+  ])("%s: %s", async (_, problem, plant) => {
+    await plant();
+    const { code, problems } = await check();
+    expect(code).toBe(1);
+    expect(problems).toContain(problem);
+  });
+});
+
+describe("what cannot be read is named, in one line", () => {
+  test.each<[string, number, RegExp, () => Promise<void>]>([
+    [
+      "no configuration",
+      2,
+      /there is no drizzle\.config\.ts in this folder \(name it with --config\)/,
+      () =>
+        rename(
+          join(command.folder.path, "drizzle.config.ts"),
+          join(command.folder.path, "other.ts"),
+        ),
+    ],
+    [
+      "another dialect",
+      1,
+      /drizzle\.config\.ts: dialect must be sqlite or turso/,
+      () => edit("drizzle.config.ts", (text) => text.replace("sqlite", "postgresql")),
+    ],
+    [
+      "no migrations",
+      1,
+      /there is no folder \.\/nowhere \(run drizzle-kit generate/,
+      () => edit("drizzle.config.ts", (text) => text.replace("migrations", "nowhere")),
+    ],
+    [
+      "no schema",
+      1,
+      /no file fits the schema \.\/src\/nowhere/,
+      () => edit("drizzle.config.ts", (text) => text.replace("src/db", "src/nowhere")),
+    ],
+    [
+      "a schema with a syntax error",
+      1,
+      /cannot be loaded: .*src\/db\/users\.ts:4/,
+      () => edit("src/db/users.ts", (text) => `${text} const = 1;`),
+    ],
+    [
+      "a schema with a bad import",
+      1,
+      /cannot be loaded: .*@\/nothing.*src\/db\/users\.ts/,
+      () => edit("src/db/users.ts", (text) => text.replace("@/kinds", "@/nothing")),
+    ],
+  ])("%s", async (_, exitCode, says, plant) => {
+    await plant();
+    const { code, stdout, stderr } = await command.run(["check"]);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect(stderr).toMatch(says);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+});

@@ -1,0 +1,61 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
+import {
+  compileCommandLine,
+  runCommand,
+  startCommand,
+  type CommandOptions,
+  type CommandResult,
+  type StartedCommand,
+} from "../support/command-line.ts";
+import { startSqld, type Sqld } from "../support/sqld.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+type Options = Partial<CommandOptions>;
+
+/** The command as a real process, in a new folder for each test. */
+export interface CommandBench {
+  readonly folder: TemporaryFolder;
+  /** The compiled command. */
+  readonly program: string;
+  run(args: readonly string[], options?: Options): Promise<CommandResult>;
+  start(args: readonly string[], options?: Options): StartedCommand;
+}
+
+export function setUpCommand(): CommandBench {
+  let program: string;
+  let folder: TemporaryFolder;
+  beforeAll(async () => {
+    program = await compileCommandLine();
+  });
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+  });
+  afterEach(() => folder.remove());
+  return {
+    get folder() {
+      return folder;
+    },
+    get program() {
+      return program;
+    },
+    run: (args, options) => runCommand(program, args, { cwd: folder.path, ...options }),
+    start: (args, options) => startCommand(program, args, { cwd: folder.path, ...options }),
+  };
+}
+
+/** A server for all tests of a file. */
+export function setUpServer(): Pick<Sqld, "httpUrl" | "webSocketUrl"> {
+  let server: Sqld;
+  beforeAll(async () => {
+    server = await startSqld();
+  });
+  afterAll(() => server.stop());
+  return {
+    get httpUrl() {
+      return server.httpUrl;
+    },
+    get webSocketUrl() {
+      return server.webSocketUrl;
+    },
+  };
+}

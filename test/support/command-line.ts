@@ -1,0 +1,65 @@
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { bundle, outputFolder } from "./child-processes.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** The command `gorkflow`, compiled, as a program that Node starts. */
+export async function compileCommandLine(): Promise<string> {
+  const folder = join(outputFolder, `package-${process.pid}`);
+  const path = join(folder, "dist/cli/main.js");
+  await bundle(join(root, "src/cli/main.ts"), path);
+  await cp(join(root, "package.json"), join(folder, "package.json"));
+  return path;
+}
+
+export interface CommandOptions {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Given to the standard input, which ends after it. */
+  readonly input?: string;
+}
+
+/** How a command ended, with all that it said. */
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface StartedCommand {
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<CommandResult>;
+}
+
+/** Starts the command with the variables given and no others that it knows. */
+export function startCommand(
+  program: string,
+  args: readonly string[],
+  { cwd, env = {}, input }: CommandOptions,
+): StartedCommand {
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd,
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  if (input !== undefined) child.stdin.end(input);
+  const ended = once(child, "close").then(([code]) => ({
+    code: code as number | null,
+    stdout,
+    stderr,
+  }));
+  return { process: child, ended };
+}
+
+export function runCommand(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  return startCommand(program, args, { input: "", ...options }).ended;
+}
