@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { statsCommand } from "./commands/stats.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
@@ -45,7 +46,7 @@ The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file 
 GORKFLOW_AUTH_TOKEN. NO_COLOR is honoured.
 ${exitCodesHelp}`,
     );
-  for (const create of [migrateCommand, checkCommand, doctorCommand]) {
+  for (const create of [migrateCommand, checkCommand, doctorCommand, statsCommand]) {
     program.addCommand(create(context));
   }
   throwInsteadOfExiting(program);

@@ -103,6 +103,14 @@ test("what was compiled runs under Node", async () => {
   });
 });
 
+test("its command is there, and works on what the migrations of the package make", async () => {
+  const gorkflow = join(project.path, "node_modules/.bin/gorkflow");
+  expect(await project.run(gorkflow, ["--version"])).toBe("0.1.0\n");
+  await project.run(gorkflow, ["migrate", "--database", "command.db"]);
+  const report = await project.run(gorkflow, ["doctor", "--json", "--database", "command.db"]);
+  expect(JSON.parse(report)).toEqual({ healthy: true, findings: [] });
+});
+
 /** What the package asks for when one of its entries is imported, and what native code that loads. */
 async function lookAtImportOf(entry: string) {
   const output = await project.run(process.execPath, ["look.mjs", entry]);

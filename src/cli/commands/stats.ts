@@ -1,0 +1,53 @@
+import { Command } from "commander";
+import type { StoreStats } from "../../store/maintenance.ts";
+import type { CommandContext } from "../context.ts";
+import { withStore } from "../database.ts";
+import {
+  databaseOption,
+  jsonOption,
+  prefixOption,
+  type JsonOptions,
+  type TableOptions,
+} from "../options.ts";
+import { print, printJson, table } from "../output.ts";
+import { formatBytes, formatCount, formatTime } from "../words.ts";
+
+export function statsCommand(context: CommandContext): Command {
+  return new Command("stats")
+    .description("how much there is: rows of each table, runs by status, size and free space")
+    .addOption(databaseOption())
+    .addOption(prefixOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gorkflow stats --database file:./workflows.db
+  gorkflow stats --json | jq .runs.FAILED`,
+    )
+    .action(async (options: TableOptions & JsonOptions) => {
+      const stats = await withStore(context, options, (store) =>
+        store.stats({ signal: context.signal }),
+      );
+      if (options.json) printJson(stats);
+      else print(describe(stats));
+    });
+}
+
+function describe({ rows, runs, ...database }: StoreStats): string {
+  const counts = (of: Readonly<Record<string, number>>) =>
+    Object.entries(of).map(([name, count]) => [name, formatCount(count)]);
+  return [
+    table(["runs", ""], counts(runs)),
+    table(["rows", ""], counts(rows)),
+    table(
+      ["database", ""],
+      [
+        ["size", formatBytes(database.bytes)],
+        ["free in it", formatBytes(database.freeBytes)],
+        ["oldest run", formatTime(database.oldestRunAt)],
+        ["newest run", formatTime(database.newestRunAt)],
+      ],
+    ),
+  ].join("\n\n");
+}
