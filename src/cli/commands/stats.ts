@@ -35,8 +35,6 @@ Examples:
 }
 
 function describe({ rows, runs, ...database }: StoreStats): string {
-  const counts = (of: Readonly<Record<string, number>>) =>
-    Object.entries(of).map(([name, count]) => [name, formatCount(count)]);
   return [
     table(["runs", ""], counts(runs)),
     table(["rows", ""], counts(rows)),
@@ -50,4 +48,8 @@ function describe({ rows, runs, ...database }: StoreStats): string {
       ],
     ),
   ].join("\n\n");
+}
+
+function counts(of: Readonly<Record<string, number>>): string[][] {
+  return Object.entries(of).map(([name, count]) => [name, formatCount(count)]);
 }
