@@ -126,7 +126,14 @@ export class AttemptContext implements StepContext {
     return (await this.#options.readOutput(this.#store, step.id)) as Output;
   }
 
-  async sleep(time: number | Date): Promise<void> {
+  sleep(time: number | Date): Promise<void> {
+    const sleeping = this.#fallAsleep(time);
+    // The engine knows that the step sleeps, whether or not anybody awaits this.
+    sleeping.catch(() => {});
+    return sleeping;
+  }
+
+  async #fallAsleep(time: number | Date): Promise<void> {
     this.#checkOpen();
     const { clock, sleepCount, suspend, store } = this.#options;
     const until = parseTime(time, clock());

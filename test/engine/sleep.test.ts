@@ -1,10 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/define-step.ts";
 import type { StepContext } from "../../src/engine/step-context.ts";
 import { defineWorkflow, type Workflow } from "../../src/engine/workflow-builder.ts";
 import { StepSleepingError } from "../../src/errors.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 
@@ -150,6 +151,43 @@ describe.each(stores)("on %s", (_, open) => {
       .toEqual(later(clock, 6000));
     clock.advance(6000);
     expect(await running).toMatchObject({ status: "COMPLETED", output: 2, attempt: 2 });
+  });
+
+  test("listeners are told until when a step sleeps, and that it is begun again", async () => {
+    const engine = makeEngine(await open());
+    const events: unknown[][] = [];
+    engine.on("step.started", ({ attempt }) => void events.push(["started", attempt]));
+    engine.on("step.sleeping", ({ attempt, until }) => void events.push([until, attempt]));
+    engine.on("step.finished", ({ attempt, status }) => void events.push([status, attempt]));
+    let until: Date | null = null;
+    const workflow = one(async (value, ctx) => {
+      until ??= new Date(Date.now() + 20);
+      await ctx.sleep(until);
+      return value;
+    });
+    await engine.run(workflow, 1);
+    expect(events).toEqual([
+      ["started", 1],
+      [until, 1],
+      ["started", 1],
+      ["COMPLETED", 1],
+    ]);
+  });
+
+  test("a step sleeps though nobody awaits that, or catches what it throws", async () => {
+    const store = await open();
+    let calls = 0;
+    const workflow = one(async (value, ctx) => {
+      calls += 1;
+      void ctx.sleep(10);
+      await ctx.sleep(10).catch(() => {});
+      await ctx.sleep(10).catch(() => {});
+      return value;
+    });
+    const run = await makeEngine(store).run(workflow, 1);
+    expect(run.status).toBe("COMPLETED");
+    expect(calls).toBe(4);
+    expect(await store.getStepExecution(run.runId, "s")).toMatchObject({ sleepCount: 3 });
   });
 
   test("a time that has passed is no sleep, and nothing is stored for it", async () => {
@@ -309,4 +347,28 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await workOff(store, clock, workflow)).toBe(1);
     expect(attempts).toEqual([1, 2, 3]);
   });
+});
+
+test("a step cannot sleep within its transaction", async () => {
+  const store = await LibSQLStore.open(":memory:");
+  onTestFinished(() => store.close());
+  const workflow = defineWorkflow({ id: "w" })
+    .step(
+      defineStep({
+        id: "s",
+        input: z.number(),
+        output: z.number(),
+        retry: { maxRetries: 3, delayMs: 0 },
+        run: (value, ctx) =>
+          ctx.transaction(async () => {
+            await ctx.state.set("k", 1);
+            await ctx.sleep(10);
+            return value;
+          }),
+      }),
+    )
+    .build();
+  const run = await makeEngine(store).run(workflow, 1);
+  expect(run).toMatchObject({ status: "FAILED", error: { code: "INVALID_ARGUMENT", attempt: 1 } });
+  expect(await store.getAllState(run.runId)).toEqual({});
 });

@@ -6,7 +6,7 @@ type Operation = keyof WorkflowStore;
 type Observer = (operation: Operation, carryOut: () => Promise<unknown>) => Promise<unknown>;
 
 /** `store`, with an observer between it and its user. */
-function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
+export function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
   return new Proxy(store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name, target);
