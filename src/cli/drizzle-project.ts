@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createJiti } from "jiti";
 import { globSync } from "tinyglobby";
-import { z } from "zod";
+import * as z from "zod";
 import type { Casing } from "../migrations/schema-drift.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";

@@ -1,5 +1,5 @@
 import type { Config, IntMode } from "@libsql/client";
-import { z } from "zod";
+import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
 

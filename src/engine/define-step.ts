@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import type { RetryPolicy } from "../model/backoff.ts";
 import { idSchema } from "../schema/zod.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { operationShape } from "../model/arguments.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Tags } from "../schema/json-types.ts";

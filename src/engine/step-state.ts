@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { StateNotFoundError } from "../errors.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { parseStepValue } from "./step-validation.ts";

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { StepValidationError } from "../errors.ts";
 
 /** What a schema makes of a value, or where the value does not fit it, and by which rule. Never the value. */

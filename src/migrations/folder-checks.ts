@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { hashesFile, hashOf, parseJson, type MigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { chunksOf, countStatements } from "./sql-statements.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { InvalidArgumentError } from "../errors.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 

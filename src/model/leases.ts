@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { LeaseLostError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema } from "../schema/zod.ts";

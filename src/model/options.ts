@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { idSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
 import { operationOptionsSchema, operationShape } from "./arguments.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";

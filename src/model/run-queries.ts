@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { idSchema, runStatusSchema, tagsSchema } from "../schema/zod.ts";
 import type { Tags } from "../schema/json-types.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";

@@ -1,6 +1,6 @@
 import { count, desc, eq, max, min, sql, type SQL } from "drizzle-orm";
 import { integer, sqliteTable, text, type SQLiteColumn } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { finishedRuns, finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {

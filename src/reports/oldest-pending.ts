@@ -1,6 +1,6 @@
 import { and, isNull, lte, sql, type SQL } from "drizzle-orm";
 import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { ofWorkflow, unindexed, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {

@@ -1,6 +1,6 @@
 import { is } from "drizzle-orm";
 import { BaseSQLiteDatabase, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import {
   stepAttempts,

@@ -1,6 +1,6 @@
 import { and, count, isNotNull, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { listOf } from "./conditions.ts";

@@ -1,6 +1,6 @@
 import { desc, isNotNull } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { stepStatuses } from "../statuses.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";

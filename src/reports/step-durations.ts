@@ -1,6 +1,6 @@
 import { and, count, inArray, isNotNull } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { listOf } from "./conditions.ts";

@@ -1,6 +1,6 @@
 import { count, inArray, sql, sum } from "drizzle-orm";
 import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {

@@ -7,7 +7,7 @@ import {
   type SQLiteColumn,
   type SQLiteTable,
 } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import { ofWorkflow, unindexed, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {

@@ -1,6 +1,6 @@
 import { and, sql, sum, type SQL } from "drizzle-orm";
 import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
-import { z } from "zod";
+import * as z from "zod";
 import type { RunStatus } from "../statuses.ts";
 import { ofWorkflow, within } from "./conditions.ts";
 import { finishedRuns } from "./finished.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { runStatuses, stepStatuses } from "../statuses.ts";
 import type { Tags } from "./json-types.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import type { CorruptRowError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";

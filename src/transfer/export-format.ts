@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { ExportTooNewError, InvalidArgumentError, InvalidExportError } from "../errors.ts";
 import { compiledMigrations } from "../migrations/compiled.ts";
 import { parseBundle, type RunBundle } from "../model/bundles.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { operationShape } from "../model/arguments.ts";
 import { runFilterSchema } from "../model/run-queries.ts";
 

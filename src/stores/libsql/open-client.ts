@@ -4,29 +4,19 @@ import type { ParsedOpenOptions } from "./open-options.ts";
 
 /**
  * A client for the options: our own for local databases, that of `@libsql/client` for servers and embedded
- * replicas. Each is loaded when it is needed, so that a remote store loads no native module.
+ * replicas. Each is loaded when it is needed, so that a remote store loads no native module; bundles for edge
+ * runtimes find no-local-clients.ts under `#local-clients`.
  */
 export async function openClient(options: ParsedOpenOptions): Promise<Client> {
-  const { url, authToken, syncUrl, encryptionKey } = options;
+  const { url, authToken, syncUrl } = options;
   try {
     if (syncUrl !== undefined) {
-      const { createClient } = await import("@libsql/client");
-      const client = createClient({
-        url,
-        syncUrl,
-        ...(authToken !== undefined && { authToken }),
-        ...(encryptionKey !== undefined && { encryptionKey }),
-        ...(options.syncIntervalSeconds !== undefined && {
-          syncInterval: options.syncIntervalSeconds,
-        }),
-      });
-      await client.sync();
-      return client;
+      const { openEmbeddedReplica } = await import("#local-clients");
+      return await openEmbeddedReplica(syncUrl, options);
     }
     if (url === ":memory:" || url.startsWith("file:")) {
-      const { createClient } = await import("../../client/create-client.ts");
-      const { durability, busyTimeoutMs } = options;
-      return createClient({ url, encryptionKey, durability, busyTimeoutMs });
+      const { openLocalClient } = await import("#local-clients");
+      return openLocalClient(options);
     }
     const { createClient } = await import("@libsql/client/web");
     return createClient({ url, ...(authToken !== undefined && { authToken }) });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
 

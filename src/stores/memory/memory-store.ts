@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { StoreClosedError } from "../../errors.ts";
 import { parseArgument } from "../../arguments.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";

@@ -2,7 +2,7 @@ import { cp, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createClient, type Client } from "@libsql/client";
 import { createClient as createLocalClient } from "../../../src/client/create-client.ts";
-import type { PackedProject } from "../../packaging/support/packed-project.ts";
+import type { Project } from "../../packaging/support/packed-project.ts";
 
 const examples = join(import.meta.dirname, "../../../examples");
 
@@ -24,7 +24,7 @@ export interface RunningApp {
 }
 
 export async function copyExample(
-  project: PackedProject,
+  project: Project,
   name: string,
   copy = name,
 ): Promise<ExampleApp> {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { temporaryFolder, type TemporaryFolder } from "../../support/temporary.ts";
 
@@ -19,16 +19,20 @@ interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A project with nothing but the packed package, its peers and TypeScript. */
-export interface PackedProject {
+/** A project that has the package in its `node_modules`. */
+export interface Project {
   readonly path: string;
+  /** Runs a program in the project, or in a folder of it. Rejects with its output when it fails. */
+  run(program: string, args: readonly string[], options?: RunOptions): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** A project with nothing but the packed package, its peers and TypeScript. */
+export interface PackedProject extends Project {
   readonly tarball: string;
   /** The package as it is installed. */
   readonly installed: string;
   readonly packageFile: PackageFile;
-  /** Runs a program in the project, or in a folder of it. Rejects with its output when it fails. */
-  run(program: string, args: readonly string[], options?: RunOptions): Promise<string>;
-  remove(): Promise<void>;
 }
 
 /**
@@ -73,39 +77,56 @@ export async function makePackedProject(packages: readonly string[] = []): Promi
     tarball,
     installed: join(path, "node_modules/gorkflow"),
     packageFile,
-    async run(program, args, { folder: cwd = ".", env = {} } = {}) {
-      try {
-        const { stdout } = await run(program, args, {
-          cwd: join(path, cwd),
-          env: { ...process.env, ...env },
-        });
-        return stdout;
-      } catch (error) {
-        const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
-        throw new Error(`${program} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error });
-      }
-    },
+    run: runIn(path),
     remove: () => folder.remove(),
   };
 }
 
+/**
+ * A project with the built package, and links to `packages` as they are installed here. Without npm it is there in
+ * a few seconds, for what does not depend on how packages are installed.
+ */
+export async function makeLinkedProject(packages: readonly string[]): Promise<Project> {
+  const folder = await temporaryFolder();
+  const modules = join(folder.path, "node_modules");
+  await buildPackage(join(modules, "gorkflow"));
+  for (const name of [...packages, ".bin"]) {
+    const link = join(modules, name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(root, "node_modules", name), link);
+  }
+  return { path: folder.path, run: runIn(folder.path), remove: () => folder.remove() };
+}
+
+function runIn(path: string): Project["run"] {
+  return async (program, args, { folder = ".", env = {} } = {}) => {
+    try {
+      const { stdout } = await run(program, args, {
+        cwd: join(path, folder),
+        env: { ...process.env, ...env },
+      });
+      return stdout;
+    } catch (error) {
+      const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+      throw new Error(`${program} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error });
+    }
+  };
+}
+
+/** Builds the package in a new folder: what is in it is what is published. */
+async function buildPackage(target: string): Promise<void> {
+  await mkdir(target, { recursive: true });
+  for (const name of ["package.json", "README.md", "LICENSE", "drizzle"]) {
+    await cp(join(root, name), join(target, name), { recursive: true });
+  }
+  const compiler = "node_modules/typescript/bin/tsc";
+  const options = ["-p", "tsconfig.build.json", "--outDir", join(target, "dist")];
+  await run(process.execPath, [compiler, ...options], { cwd: root });
+}
+
 async function pack(folder: TemporaryFolder): Promise<string> {
   const source = join(folder.path, "package");
-  await mkdir(source);
-  for (const name of ["package.json", "README.md", "LICENSE", "drizzle"]) {
-    await cp(join(root, name), join(source, name), { recursive: true });
-  }
-  await run(
-    process.execPath,
-    [
-      "node_modules/typescript/bin/tsc",
-      "-p",
-      "tsconfig.build.json",
-      "--outDir",
-      join(source, "dist"),
-    ],
-    { cwd: root },
-  );
+  await buildPackage(source);
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder.path], {
     cwd: source,
   });

@@ -1,0 +1,10 @@
+// npm run deploy
+//
+// Brings the database to the schema of this release, before a worker of it takes requests.
+import { LibSQLStore } from "gorkflow";
+
+const store = await LibSQLStore.open({
+  url: process.env["DATABASE_URL"] ?? "http://127.0.0.1:8080",
+  authToken: process.env["AUTH_TOKEN"],
+});
+await store.close();

@@ -1,0 +1,67 @@
+// npm run deploy && npm run build && npm start
+//
+// A worker that runs workflows where there is neither a file system nor Node, on a libSQL server.
+import { Engine, GorkflowError, LibSQLStore } from "gorkflow";
+import { throughput } from "gorkflow/reports";
+import { signUp } from "./workflow.ts";
+
+interface Env {
+  readonly DATABASE_URL: string;
+  readonly AUTH_TOKEN: string | null;
+}
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    // One store for each request: what a request has opened is of no use to another in this runtime.
+    let store: LibSQLStore | null = null;
+    try {
+      store = await LibSQLStore.open({
+        url: env.DATABASE_URL,
+        authToken: env.AUTH_TOKEN ?? undefined,
+        // `deploy.ts` has migrated.
+        migrate: false,
+      });
+      return await answer(request, store);
+    } catch (error) {
+      if (!(error instanceof GorkflowError)) throw error;
+      const status = error.retryable ? 503 : 400;
+      return Response.json({ error: error.code, message: error.message }, { status });
+    } finally {
+      await store?.close();
+    }
+  },
+};
+
+async function answer(request: Request, store: LibSQLStore): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  switch (`${request.method} ${pathname}`) {
+    // Stored, and left to a worker of longer life.
+    case "POST /queue": {
+      const input = await request.json();
+      const { runId } = await store.createRun({ workflowId: "import", input });
+      return Response.json({ runId }, { status: 202 });
+    }
+    // Run within the request.
+    case "POST /sign-ups": {
+      const engine = new Engine(store);
+      try {
+        // The engine checks the input, before anything is stored.
+        const { runId, status, output } = await engine.run(signUp, await request.json());
+        return Response.json({ runId, status, output });
+      } finally {
+        await engine.close();
+      }
+    }
+    case "GET /runs": {
+      const { runs } = await store.listRuns({ limit: 20 });
+      return Response.json(
+        runs.map(({ runId, workflowId, status }) => ({ runId, workflowId, status })),
+      );
+    }
+    case "GET /report": {
+      return Response.json(await throughput(store.db, { per: "day" }));
+    }
+    default:
+      return new Response(null, { status: 404 });
+  }
+}

@@ -1,0 +1,34 @@
+import { readFile } from "node:fs/promises";
+import { builtinModules } from "node:module";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { Metafile } from "esbuild";
+import type { ExampleApp } from "./example-app.ts";
+
+export interface EdgeBundle {
+  /** What is not in the bundle, and would have to be there when it runs. */
+  readonly missing: readonly string[];
+  /** The packages and files that the bundle is made of. */
+  readonly inputs: readonly string[];
+  readonly minifiedBytes: number;
+  readonly gzippedBytes: number;
+}
+
+/**
+ * Builds the worker with its own script. What a bundler would refuse or leave out is left to be found here: a
+ * deployment may switch Node's compatibility on, and then nothing refuses `node:` before the worker runs.
+ */
+export async function buildWorker(app: ExampleApp): Promise<EdgeBundle> {
+  const externals = ["node:*", "*.node", ...builtinModules].map((name) => `--external:${name}`);
+  await app.on().script("build", "--metafile=meta.json", "--log-level=error", ...externals);
+  const { outputs } = JSON.parse(await readFile(join(app.path, "meta.json"), "utf8")) as Metafile;
+  const output = outputs["worker.js"];
+  if (output === undefined) throw new Error("the build made no worker.js");
+  const code = await readFile(join(app.path, "worker.js"));
+  return {
+    missing: [...new Set(output.imports.map(({ path }) => path))].toSorted(),
+    inputs: Object.keys(output.inputs),
+    minifiedBytes: code.length,
+    gzippedBytes: gzipSync(code, { level: 9 }).length,
+  };
+}
