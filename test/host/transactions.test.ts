@@ -1,0 +1,239 @@
+import { z } from "zod";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import {
+  InvalidArgumentError,
+  RunNotFoundError,
+  RunTransitionError,
+  StepTransitionError,
+} from "../../src/errors.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { makeEngine } from "../engine/support/engines.ts";
+import {
+  openHostDatabase,
+  orders,
+  placeNames,
+  type HostDatabase,
+} from "./support/host-databases.ts";
+
+const failure = new Error("the app has changed its mind");
+
+const step = defineStep({
+  id: "pack",
+  input: z.object({ orderId: z.string() }),
+  output: z.string(),
+  run: ({ orderId }) => `packed ${orderId}`,
+});
+const fulfil = defineWorkflow({ id: "fulfil" }).step(step).build();
+
+describe.each(placeNames)("in an app's database in %s", (place) => {
+  let host: HostDatabase;
+  let store: LibSQLStore<HostDatabase["db"]>;
+  beforeAll(async () => {
+    host = await openHostDatabase(place);
+    store = new LibSQLStore(host.db);
+  });
+  afterAll(() => host.close());
+
+  const orderIds = async () => (await host.db.select().from(orders)).map(({ orderId }) => orderId);
+  const missing = async (runId: string) =>
+    expect(store.getRun(runId)).rejects.toBeInstanceOf(RunNotFoundError);
+
+  describe("db.transaction and store.withTransaction", () => {
+    test("commit the app's rows and the store's together", async () => {
+      await host.db.transaction(async (tx) => {
+        const run = await store.withTransaction(tx).createRun({ workflowId: "w", runId: "both" });
+        await tx.insert(orders).values({ orderId: "both", runId: run.runId });
+        await store.withTransaction(tx).saveStepOutput("both", "s", { n: 1 });
+      });
+      expect(await orderIds()).toContain("both");
+      expect(await store.loadStepOutput("both", "s")).toEqual({ n: 1 });
+    });
+
+    test("roll both back, with the app's own error", async () => {
+      const work = host.db.transaction(async (tx) => {
+        await store.withTransaction(tx).createRun({ workflowId: "w", runId: "neither" });
+        await tx.insert(orders).values({ orderId: "neither" });
+        throw failure;
+      });
+      await expect(work).rejects.toBe(failure);
+      expect(await orderIds()).not.toContain("neither");
+      await missing("neither");
+    });
+
+    test("a store's error is typed, and leaves the transaction to the app", async () => {
+      await host.db.transaction(async (tx) => {
+        const inside = store.withTransaction(tx);
+        await tx.insert(orders).values({ orderId: "kept" });
+        await expect(inside.getRun("absent")).rejects.toBeInstanceOf(RunNotFoundError);
+        await expect(inside.saveState("absent", "k", 1)).rejects.toBeInstanceOf(RunNotFoundError);
+        await inside.createRun({ workflowId: "w", runId: "kept" });
+      });
+      expect(await orderIds()).toContain("kept");
+      expect((await store.getRun("kept")).status).toBe("PENDING");
+    });
+
+    test("a savepoint of the store is undone alone", async () => {
+      await host.db.transaction(async (tx) => {
+        const inside = store.withTransaction(tx);
+        await tx.insert(orders).values({ orderId: "outer" });
+        const nested = inside.transaction(async (savepoint) => {
+          await savepoint.createRun({ workflowId: "w", runId: "inner" });
+          throw failure;
+        });
+        await expect(nested).rejects.toBe(failure);
+        await inside.createRun({ workflowId: "w", runId: "outer" });
+      });
+      await missing("inner");
+      expect(await orderIds()).toContain("outer");
+      expect((await store.getRun("outer")).runId).toBe("outer");
+    });
+  });
+
+  describe("engine.start(…, { tx })", () => {
+    test("starts when the app commits, and runs", async () => {
+      const engine = makeEngine(store);
+      engine.register(fulfil);
+      const runId = await host.db.transaction(async (tx) => {
+        const started = await engine.start(fulfil, { orderId: "o1" }, { tx });
+        await tx.insert(orders).values({ orderId: "o1", runId: started });
+        return started;
+      });
+      expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: "packed o1" });
+    });
+
+    test("starts nothing when the app rolls back", async () => {
+      const engine = makeEngine(store);
+      engine.register(fulfil);
+      let runId = "";
+      const work = host.db.transaction(async (tx) => {
+        runId = await engine.start(fulfil, { orderId: "o2" }, { tx });
+        throw failure;
+      });
+      await expect(work).rejects.toBe(failure);
+      await missing(runId);
+      expect(await engine.recover()).toBe(0);
+    });
+  });
+
+  describe("store.statements in db.batch", () => {
+    test("take effect with the app's own statements", async () => {
+      const { statements } = store;
+      await host.db.batch([
+        statements.createRun({ workflowId: "w", runId: "batch", tags: { a: "b" } }),
+        host.db.insert(orders).values({ orderId: "batch", runId: "batch" }),
+        statements.createStepExecution({ runId: "batch", stepId: "s" }),
+        statements.updateStepExecution("batch", "s", { status: "RUNNING" }),
+        statements.saveStepOutput("batch", "s", [null, "ü"]),
+        statements.saveState("batch", "k", { deep: [1] }),
+        statements.updateRun("batch", { status: "RUNNING", progress: 0.5 }),
+      ]);
+      expect(await store.getRun("batch")).toMatchObject({
+        status: "RUNNING",
+        progress: 0.5,
+        revision: 2,
+        startedAt: expect.any(Date),
+        tags: { a: "b" },
+      });
+      expect((await store.getStepExecution("batch", "s")).status).toBe("RUNNING");
+      expect(await store.loadStepOutput("batch", "s")).toEqual([null, "ü"]);
+      expect(await store.getAllState("batch")).toEqual({ k: { deep: [1] } });
+      await host.db.batch([statements.deleteState("batch", "k"), statements.deleteRun("batch")]);
+      await missing("batch");
+      expect(await orderIds()).toContain("batch");
+    });
+
+    test("are undone when a statement of the app fails", async () => {
+      const work = host.db.batch([
+        store.statements.createRun({ workflowId: "w", runId: "undone" }),
+        host.db.insert(orders).values({ orderId: "batch" }),
+      ]);
+      await expect(work).rejects.toThrow();
+      await missing("undone");
+    });
+
+    test("a guard behind one undoes the batch when it changed nothing", async () => {
+      await store.createRun({ workflowId: "w", runId: "ended", status: "COMPLETED" });
+      const { statements } = store;
+      const work = host.db.batch([
+        host.db.insert(orders).values({ orderId: "guarded" }),
+        statements.updateRun("ended", { progress: 1 }),
+        statements.guard(),
+      ]);
+      await expect(work).rejects.toThrow();
+      expect(await orderIds()).not.toContain("guarded");
+      await host.db.batch([
+        host.db.insert(orders).values({ orderId: "guarded" }),
+        statements.updateRun("batch-absent", { progress: 1 }),
+      ]);
+      expect(await orderIds()).toContain("guarded");
+    });
+
+    test("refuse what the store would refuse, before anything is sent", () => {
+      expect(() => store.statements.createRun({ workflowId: "" })).toThrow(InvalidArgumentError);
+      expect(() => store.statements.saveState("r", "k", Number.NaN)).toThrow(/value/);
+    });
+  });
+
+  describe("ctx.transaction", () => {
+    const ship = (shipped: (orderId: string) => string | Promise<string>) =>
+      defineWorkflow({ id: "ship" })
+        .step(
+          defineStep({
+            id: "ship",
+            input: z.object({ orderId: z.string() }),
+            output: z.string(),
+            run: ({ orderId }, ctx) =>
+              ctx.transaction(async (tx) => {
+                await tx.insert(orders).values({ orderId, runId: ctx.runId });
+                return shipped(orderId);
+              }),
+          }),
+        )
+        .build();
+
+    test("commits the app's rows, the output and the step together", async () => {
+      const run = await makeEngine(store).run(
+        ship((orderId) => `shipped ${orderId}`),
+        { orderId: "c1" },
+      );
+      expect(run).toMatchObject({ status: "COMPLETED", output: "shipped c1" });
+      expect(await orderIds()).toContain("c1");
+    });
+
+    test("a step that fails in it leaves no row of the app", async () => {
+      const run = await makeEngine(store).run(
+        ship(() => {
+          throw failure;
+        }),
+        { orderId: "c2" },
+      );
+      expect(run.status).toBe("FAILED");
+      expect(await orderIds()).not.toContain("c2");
+    });
+
+    test("an output that does not fit leaves none either", async () => {
+      const run = await makeEngine(store).run(
+        ship(() => 1 as never),
+        { orderId: "c3" },
+      );
+      expect(run.status).toBe("FAILED");
+      expect(await orderIds()).not.toContain("c3");
+    });
+  });
+
+  test("transitions hold inside the app's transaction, too", async () => {
+    await host.db.transaction(async (tx) => {
+      const inside = store.withTransaction(tx);
+      await inside.createRun({ workflowId: "w", runId: "done", status: "COMPLETED" });
+      await inside.createStepExecution({ runId: "done", stepId: "s", status: "SKIPPED" });
+      await expect(inside.updateRun("done", { status: "RUNNING" })).rejects.toBeInstanceOf(
+        RunTransitionError,
+      );
+      await expect(
+        inside.updateStepExecution("done", "s", { status: "RUNNING" }),
+      ).rejects.toBeInstanceOf(StepTransitionError);
+    });
+  });
+});
