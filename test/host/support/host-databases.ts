@@ -12,7 +12,7 @@ export const orders = sqliteTable("orders", {
   runId: text("run_id"),
 });
 
-const ordersDefinition = "create table orders (order_id text primary key, run_id text)";
+export const ordersDefinition = "create table orders (order_id text primary key, run_id text)";
 
 interface Place {
   readonly client: Client;
