@@ -19,3 +19,5 @@ if (status !== 0 || filesOf().length === before) {
 }
 await recordMigrationHashes(folder);
 writeFileSync(compiledModule, compileMigrations());
+// In a process of its own: this one has loaded the module as it was before.
+spawnSync("tsx", ["scripts/make-schema-fixtures.ts"], { stdio: "inherit" });

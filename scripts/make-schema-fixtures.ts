@@ -1,0 +1,88 @@
+// Keeps a small database of each schema version, for the test that upgrades them: npx tsx scripts/make-schema-fixtures.ts
+//
+// Those that are there stay as they are. `npm run db:generate` makes the one of a new migration.
+import { existsSync, mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { createClient, type Client } from "@libsql/client";
+import { compiledMigrations } from "../src/migrations/compiled.ts";
+import { applyMigrations } from "../src/migrations/migrate.ts";
+
+const folder = new URL("../test/fixtures/schemas/", import.meta.url);
+
+const runs = 4;
+const statuses = ["COMPLETED", "RUNNING", "FAILED", "PENDING"];
+const json = [
+  '{"text":"ünïcödé 🐘 \\"quoted\\" \\u0000","list":[1,-2.5,1e21,true,null],"deep":{"__proto__":{"a":{}}}}',
+  "null",
+  '""',
+  JSON.stringify({ long: "0123456789".repeat(300) }),
+];
+const jsonColumns = new Set(["input", "output", "error", "context", "value"]);
+
+mkdirSync(folder, { recursive: true });
+for (const [index, { tag }] of compiledMigrations.entries()) {
+  const file = new URL(`${tag}.db`, folder);
+  if (existsSync(file)) continue;
+  const client = createClient({ url: `file:${fileURLToPath(file)}` });
+  // Small pages: there are more tables and indexes than rows.
+  await client.execute("pragma page_size = 1024");
+  await applyMigrations(client, compiledMigrations.slice(0, index + 1));
+  await fill(client);
+  await client.execute("vacuum");
+  client.close();
+  console.log(`made ${tag}.db`);
+}
+
+/** Writes rows of every kind into every table of ours, whatever columns they have. */
+async function fill(client: Client): Promise<void> {
+  const tables = await client.execute(
+    // Runs first: all others refer to them.
+    "select name from sqlite_schema where type = 'table' and (name like 'workflow%' or name like 'step%') " +
+      "order by name <> 'workflow_runs', name",
+  );
+  for (const { name } of tables.rows) {
+    const columns = await readColumns(client, String(name));
+    const rowsPerRun = name === "workflow_runs" ? 1 : 3;
+    for (let number = 0; number < runs * rowsPerRun; number++) {
+      const values = columns.map((column) => valueOf(column, number, rowsPerRun));
+      await client.execute({
+        sql: `insert into ${String(name)} (${columns.map((column) => column.name).join(", ")})
+              values (${columns.map(() => "?").join(", ")})`,
+        args: values,
+      });
+    }
+  }
+}
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly optional: boolean;
+}
+
+async function readColumns(client: Client, table: string): Promise<Column[]> {
+  const { rows } = await client.execute(
+    `select name, type, "notnull" from pragma_table_info('${table}')`,
+  );
+  return rows.map(({ name, type, notnull }) => ({
+    name: String(name),
+    type: String(type).toLowerCase(),
+    optional: notnull === 0,
+  }));
+}
+
+/** The same for the same arguments: a fixture that is made anew differs in nothing. */
+function valueOf({ name, type, optional }: Column, number: number, rowsPerRun: number) {
+  const run = Math.floor(number / rowsPerRun);
+  if (name === "run_id") return `run-${run}`;
+  if (name === "step_id" || name === "key") return `${name}-${number % rowsPerRun}`;
+  if (name === "status") return statuses[run] ?? "PENDING";
+  // Every column that may be empty is so in some row.
+  if (optional && (number + name.length) % 3 === 0) return null;
+  if (name === "tags") return JSON.stringify({ customer: `c${run}`, "ü key": "" });
+  if (jsonColumns.has(name)) return json[number % json.length] ?? "null";
+  if (name.endsWith("_at")) return 1_700_000_000_000 + run * 1000 + name.length;
+  if (type === "real") return 0.25;
+  if (type === "integer") return number + 1;
+  return `${name}-${number}`;
+}

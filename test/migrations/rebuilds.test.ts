@@ -1,0 +1,152 @@
+import { execFile } from "node:child_process";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createClient as createRemoteClient, type Client } from "@libsql/client";
+import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
+import { drizzle } from "drizzle-orm/libsql";
+import { migrate as drizzleMigrate } from "drizzle-orm/libsql/migrator";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
+import { migrationsTable } from "../../src/migrations/journal.ts";
+import { applyMigrations } from "../../src/migrations/migrate.ts";
+import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
+import { schema } from "../../src/schema/schema.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { startSqld, type Sqld } from "../support/sqld.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** The migrations, and one that drizzle-kit wrote for another default of a run's column: a rebuild of the table. */
+interface Planted {
+  readonly migrations: readonly CompiledMigration[];
+  /** The same, as drizzle-kit left it. */
+  readonly folder: string;
+}
+
+let temporary: TemporaryFolder;
+let planted: Planted;
+beforeAll(async () => {
+  temporary = await temporaryFolder();
+  planted = await plantRebuild(join(temporary.path, "drizzle"));
+});
+afterAll(() => temporary.remove());
+
+async function plantRebuild(folder: string): Promise<Planted> {
+  const before = await generateSQLiteDrizzleJson({ ...schema });
+  const after = structuredClone(before);
+  Object.assign(after.tables["workflow_runs"]?.columns["attempt"] ?? {}, { default: 1 });
+  const statements = await generateSQLiteMigration(before, after);
+  expect(statements.join("\n")).toContain("DROP TABLE `workflow_runs`");
+
+  const [tag, when] = ["9999_rebuild", (compiledMigrations.at(-1)?.when ?? 0) + 1];
+  await cp(migrationsFolder, folder, { recursive: true });
+  await writeFile(join(folder, `${tag}.sql`), statements.join("\n--> statement-breakpoint\n"));
+  const journalFile = join(folder, "meta/_journal.json");
+  const journal = JSON.parse(await readFile(journalFile, "utf8")) as { entries: object[] };
+  journal.entries.push({ idx: journal.entries.length, version: "6", when, tag, breakpoints: true });
+  await writeFile(journalFile, JSON.stringify(journal));
+  return {
+    folder,
+    migrations: [...compiledMigrations, { tag, when, hash: "hash-of-rebuild", statements }],
+  };
+}
+
+/** Every way of applying migrations that the documentation shows. */
+const ways: readonly {
+  readonly name: string;
+  readonly apply: (client: Client, url: string) => Promise<unknown>;
+}[] = [
+  {
+    name: "migrate of gorkflow/migrations",
+    apply: (client) => applyMigrations(client, planted.migrations),
+  },
+  {
+    name: "client.migrate",
+    apply: (client) => client.migrate([...(planted.migrations.at(-1)?.statements ?? [])]),
+  },
+  {
+    name: "the migrator of drizzle-orm",
+    apply: (client) =>
+      drizzleMigrate(drizzle({ client }), { migrationsFolder: planted.folder, migrationsTable }),
+  },
+  {
+    name: "drizzle-kit migrate",
+    apply: async (_, url) => {
+      const config = join(temporary.path, "drizzle.config.json");
+      await writeFile(
+        config,
+        JSON.stringify({
+          dialect: "sqlite",
+          out: "drizzle",
+          dbCredentials: { url },
+          migrations: { table: migrationsTable },
+        }),
+      );
+      await promisify(execFile)(
+        join(root, "node_modules/.bin/drizzle-kit"),
+        ["migrate", "--config", "drizzle.config.json"],
+        { cwd: temporary.path },
+      );
+    },
+  },
+];
+
+const places: readonly {
+  readonly name: string;
+  open(): Promise<{ url: string; client: Client; release?: () => Promise<void> }>;
+}[] = [
+  {
+    name: "a file, by our client",
+    open: async () => {
+      const url = temporary.database(`${crypto.randomUUID()}.db`);
+      return { url, client: createClient(url) };
+    },
+  },
+  {
+    name: "a file, by @libsql/client",
+    open: async () => {
+      const url = temporary.database(`${crypto.randomUUID()}.db`);
+      return { url, client: createRemoteClient({ url }) };
+    },
+  },
+  {
+    name: "a server",
+    open: async () => {
+      const server: Sqld = await startSqld();
+      const client = createRemoteClient({ url: server.httpUrl });
+      return { url: server.httpUrl, client, release: () => server.stop() };
+    },
+  },
+];
+
+describe.each(places)("in $name", ({ open }) => {
+  test.each(ways)("a rebuild of workflow_runs by $name keeps every child", async ({ apply }) => {
+    const { url, client, release } = await open();
+    await applyMigrations(client, compiledMigrations);
+    const store = new LibSQLStore(drizzle({ client }));
+    for (const runId of ["a", "b"]) {
+      await store.createRun({ runId, workflowId: "w" });
+      await store.createStepExecution({ runId, stepId: "s" });
+      await store.saveStepOutput(runId, "s", [runId]);
+      await store.saveState(runId, "k", runId);
+    }
+    const before = await store.readBundles();
+
+    await apply(client, url);
+    const [definition] = (
+      await client.execute("select sql from sqlite_schema where name = 'workflow_runs'")
+    ).rows;
+    expect(definition?.["sql"]).toMatch(/`attempt` integer DEFAULT 1/);
+    expect(await store.readBundles()).toEqual(before);
+    const { rows } = await client.execute("select count(*) from pragma_foreign_key_check");
+    expect(rows[0]?.[0]).toBe(0);
+    // Foreign keys are as they were.
+    await store.deleteRun("a");
+    expect(await store.listStepExecutions("a")).toEqual([]);
+    client.close();
+    await release?.();
+  });
+});
