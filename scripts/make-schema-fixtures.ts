@@ -40,13 +40,14 @@ async function fill(client: Client): Promise<void> {
     "select name from sqlite_schema where type = 'table' and (name like 'workflow%' or name like 'step%') " +
       "order by name <> 'workflow_runs', name",
   );
-  for (const { name } of tables.rows) {
-    const columns = await readColumns(client, String(name));
+  for (const row of tables.rows) {
+    const name = row["name"] as string;
+    const columns = await readColumns(client, name);
     const rowsPerRun = name === "workflow_runs" ? 1 : 3;
     for (let number = 0; number < runs * rowsPerRun; number++) {
       const values = columns.map((column) => valueOf(column, number, rowsPerRun));
       await client.execute({
-        sql: `insert into ${String(name)} (${columns.map((column) => column.name).join(", ")})
+        sql: `insert into ${name} (${columns.map((column) => column.name).join(", ")})
               values (${columns.map(() => "?").join(", ")})`,
         args: values,
       });
@@ -65,8 +66,8 @@ async function readColumns(client: Client, table: string): Promise<Column[]> {
     `select name, type, "notnull" from pragma_table_info('${table}')`,
   );
   return rows.map(({ name, type, notnull }) => ({
-    name: String(name),
-    type: String(type).toLowerCase(),
+    name: name as string,
+    type: (type as string).toLowerCase(),
     optional: notnull === 0,
   }));
 }

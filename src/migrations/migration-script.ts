@@ -1,4 +1,4 @@
-import { compiledMigrations } from "./compiled.ts";
+import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import { journalStatements, migrationsTable } from "./journal.ts";
 
 /**
@@ -7,8 +7,10 @@ import { journalStatements, migrationsTable } from "./journal.ts";
  *
  * Each migration is a transaction. A migration that is applied already fails on its journal row, first of all.
  */
-export function migrationScript(): string {
-  const transactions = compiledMigrations.map(({ tag, hash, when, statements }) =>
+export function migrationScript(
+  migrations: readonly CompiledMigration[] = compiledMigrations,
+): string {
+  const transactions = migrations.map(({ tag, hash, when, statements }) =>
     [
       `-- ${tag}`,
       "BEGIN IMMEDIATE;",

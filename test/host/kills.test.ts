@@ -64,7 +64,7 @@ async function expectEveryEffectOnce(client: Client, rounds: number) {
     .from(workflowRuns);
   // An order and its run were one commit.
   expect(runs.map(({ runId }) => runId).toSorted()).toEqual(
-    placed.map(({ runId }) => runId).toSorted(),
+    placed.map(({ runId }) => runId ?? "").toSorted(),
   );
   expect(new Set(runs.map(({ status }) => status))).toEqual(new Set(["COMPLETED"]));
 

@@ -11,6 +11,7 @@ import { createClient } from "../../src/client/create-client.ts";
 import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
+import { migrationScript } from "../../src/migrations/migration-script.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
 import { schema } from "../../src/schema/schema.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -54,6 +55,18 @@ async function plantRebuild(folder: string): Promise<Planted> {
   };
 }
 
+async function fill(client: Client) {
+  await applyMigrations(client, compiledMigrations);
+  const store = new LibSQLStore(drizzle({ client }));
+  for (const runId of ["a", "b"]) {
+    await store.createRun({ runId, workflowId: "w" });
+    await store.createStepExecution({ runId, stepId: "s" });
+    await store.saveStepOutput(runId, "s", [runId]);
+    await store.saveState(runId, "k", runId);
+  }
+  return store;
+}
+
 /** Every way of applying migrations that the documentation shows. */
 const ways: readonly {
   readonly name: string;
@@ -66,6 +79,10 @@ const ways: readonly {
   {
     name: "client.migrate",
     apply: (client) => client.migrate([...(planted.migrations.at(-1)?.statements ?? [])]),
+  },
+  {
+    name: "the script of gorkflow migrate --sql",
+    apply: (client) => client.executeMultiple(migrationScript(planted.migrations.slice(-1))),
   },
   {
     name: "the migrator of drizzle-orm",
@@ -125,14 +142,7 @@ const places: readonly {
 describe.each(places)("in $name", ({ open }) => {
   test.each(ways)("a rebuild of workflow_runs by $name keeps every child", async ({ apply }) => {
     const { url, client, release } = await open();
-    await applyMigrations(client, compiledMigrations);
-    const store = new LibSQLStore(drizzle({ client }));
-    for (const runId of ["a", "b"]) {
-      await store.createRun({ runId, workflowId: "w" });
-      await store.createStepExecution({ runId, stepId: "s" });
-      await store.saveStepOutput(runId, "s", [runId]);
-      await store.saveState(runId, "k", runId);
-    }
+    const store = await fill(client);
     const before = await store.readBundles();
 
     await apply(client, url);
@@ -149,4 +159,13 @@ describe.each(places)("in $name", ({ open }) => {
     client.close();
     await release?.();
   });
+});
+
+test("inside a transaction, which no documented way is, it would have lost them all", async () => {
+  const client = createClient(":memory:");
+  await fill(client);
+  await client.batch([...(planted.migrations.at(-1)?.statements ?? [])], "write");
+  const { rows } = await client.execute("select count(*) from step_executions");
+  expect(rows[0]?.[0]).toBe(0);
+  client.close();
 });

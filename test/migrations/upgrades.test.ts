@@ -29,7 +29,7 @@ async function readTables(client: Client, like?: Tables): Promise<Tables> {
           await client.execute(
             "select name from sqlite_schema where type = 'table' and name not like '\\_\\_%' escape '\\' and name not like 'sqlite%'",
           )
-        ).rows.map(({ name }) => String(name))
+        ).rows.map(({ name }) => name as string)
       : [...like.keys()];
   const tables: Tables = new Map();
   for (const name of names) {

@@ -13,7 +13,7 @@ export const effects = sqliteTable("effects", {
 
 export const effectsDefinition = "create table effects (run_id text, step_id text, token text)";
 
-const effectStep = <const Id extends string>(id: Id, input: z.ZodType<unknown>) =>
+const effectStep = <const Id extends string>(id: Id, input: z.ZodType) =>
   defineStep({
     id,
     input,
