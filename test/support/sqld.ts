@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -9,48 +11,69 @@ export interface Sqld {
   readonly httpUrl: string;
   readonly webSocketUrl: string;
   readonly port: number;
+  /** Where replicas and embedded replicas get their frames from. */
+  readonly grpcPort: number;
   /** Ends the process as a crash would, and keeps its data. */
   kill(): Promise<void>;
-  /** Starts it again on the same data and the same port. */
+  /** Starts it again on the same data and the same ports. */
   restart(): Promise<void>;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
 
 export interface SqldOptions {
+  /** Tokens must be signed by the key that belongs to this one, in PEM. */
+  readonly publicKey?: string;
+  /** The port that the primary's frames come from: the server is then a read replica. */
+  readonly primaryGrpcPort?: number;
   /** More options of the command line. */
   readonly args?: readonly string[];
 }
 
 /**
- * The server's binary, which comes with the package `sqld` for this platform.
+ * The server's binary, which comes with the package `sqld` for a platform.
  *
  * @throws when the platform has none: a suite that needs it must not pass without it.
  */
-function sqldBinary(): string {
-  const name = `@sqld/${process.platform}-${process.arch}`;
-  return createRequire(import.meta.url).resolve(`${name}/sqld`);
+export function sqldBinary(
+  platform: string = process.platform,
+  architecture: string = process.arch,
+): string {
+  const name = `@sqld/${platform}-${architecture}`;
+  try {
+    return createRequire(import.meta.url).resolve(`${name}/sqld`);
+  } catch (cause) {
+    throw new Error(
+      `these tests need a libSQL server, and ${name} is not installed: sqld is made for linux-x64, darwin-x64 and ` +
+        "darwin-arm64 only",
+      { cause },
+    );
+  }
 }
 
-export async function startSqld({ args = [] }: SqldOptions = {}): Promise<Sqld> {
+export async function startSqld(options: SqldOptions = {}): Promise<Sqld> {
+  const binary = sqldBinary();
   const folder = await temporaryFolder();
   const port = await freePort();
+  const grpcPort = await freePort();
+  const { publicKey, primaryGrpcPort } = options;
+  const keyFile = join(folder.path, "public.pem");
+  if (publicKey !== undefined) await writeFile(keyFile, publicKey);
+  const args = [
+    "--no-welcome",
+    "--disable-metrics",
+    `--db-path=${join(folder.path, "data")}`,
+    `--http-listen-addr=127.0.0.1:${port}`,
+    ...(primaryGrpcPort === undefined
+      ? ["--grpc-listen-addr", `127.0.0.1:${grpcPort}`]
+      : ["--primary-grpc-url", `http://127.0.0.1:${primaryGrpcPort}`]),
+    ...(publicKey === undefined ? [] : ["--auth-jwt-key-file", keyFile]),
+    ...(options.args ?? []),
+  ];
   let child = await launch();
 
   async function launch(): Promise<ChildProcess> {
-    const started = spawn(
-      sqldBinary(),
-      [
-        "--no-welcome",
-        "--disable-metrics",
-        "--db-path",
-        join(folder.path, "data"),
-        "--http-listen-addr",
-        `127.0.0.1:${port}`,
-        ...args,
-      ],
-      { stdio: ["ignore", "ignore", "pipe"] },
-    );
+    const started = spawn(binary, args, { stdio: ["ignore", "ignore", "pipe"] });
     running.add(started);
     let output = "";
     started.stderr.on("data", (chunk: Buffer) => {
@@ -60,11 +83,12 @@ export async function startSqld({ args = [] }: SqldOptions = {}): Promise<Sqld> 
     return started;
   }
 
-  const kill = () => end(child, "SIGKILL");
+  const kill = () => end(child);
   return {
     httpUrl: `http://127.0.0.1:${port}`,
     webSocketUrl: `ws://127.0.0.1:${port}`,
     port,
+    grpcPort,
     kill,
     async restart() {
       await kill();
@@ -83,13 +107,11 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function end(child: ChildProcess): Promise<void> {
   running.delete(child);
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise((resolve) => {
-    child.once("exit", resolve);
-  });
-  child.kill(signal);
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
   await exited;
 }
 
@@ -98,27 +120,22 @@ async function waitUntilReady(
   url: string,
   output: () => string,
 ): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt++) {
+  for (let attempt = 0; attempt < 600; attempt++) {
     if (child.exitCode !== null) throw new Error(`sqld ended: ${output()}`);
     const response = await fetch(url).catch(() => null);
     if (response?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
   throw new Error(`sqld does not answer: ${output()}`);
 }
 
 /** A port of loopback that nobody listens on. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null
-          ? resolve(address.port)
-          : reject(new Error("no port")),
-      );
-    });
-  });
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }
