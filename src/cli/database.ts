@@ -18,7 +18,9 @@ export async function withClient<T>(
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const url = resolveDatabaseUrl(database, missing);
-  const client = await openClient(parseOpenOptions({ url, ...parseEnvironment(env).connection }));
+  const { client } = await openClient(
+    parseOpenOptions({ url, ...parseEnvironment(env).connection }),
+  );
   try {
     return await work(client);
   } catch (error) {

@@ -5,7 +5,7 @@ import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model
 import type { BundlePage, BundleStore, WriteBundlesReport } from "../../store/bundles.ts";
 import { readChildren } from "./child-statements.ts";
 import { GuardFailedError, type StatementResult, textOf } from "./connection.ts";
-import { isGuardFailure } from "./error-translation.ts";
+import { isGuardFailure } from "./driver-symptoms.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import type { BoundStatement } from "./statement.ts";
 import { readRows, type StoreContext } from "./store-context.ts";

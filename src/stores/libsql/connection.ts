@@ -13,7 +13,10 @@ export interface Connection {
    *
    * They must not fail on a foreseeable cause: other groups may share their commit or their round trip.
    */
-  write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
+  write(
+    statements: readonly BoundStatement[],
+    options?: WriteOptions,
+  ): Promise<readonly StatementResult[]>;
 
   /**
    * As `write`, for statements of which some are guards, made to fail. Null inside a transaction, where a
@@ -27,6 +30,14 @@ export interface Connection {
 
   /** Runs `work` in a transaction, or in a savepoint of this one. */
   transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T>;
+}
+
+export interface WriteOptions {
+  /**
+   * True when writing twice leaves the same as writing once, and the caller can tell from the second answer what
+   * the first would have been: after a lost connection the statements are sent again.
+   */
+  readonly repeatable?: boolean | undefined;
 }
 
 /** A guard did not let its batch pass: the batch was undone. It never reaches a caller. */

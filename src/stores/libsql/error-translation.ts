@@ -1,148 +1,169 @@
 import {
   GorkflowError,
+  InvalidArgumentError,
   SchemaOutOfDateError,
   StoreBusyError,
   StoreClosedError,
   StoreConnectionError,
+  UnsupportedError,
 } from "../../errors.ts";
-
-/** What a driver's error says, gathered over its chain of causes. */
-interface Symptoms {
-  readonly codes: readonly string[];
-  readonly messages: string;
-  /** HTTP status of a refused request. */
-  readonly status: number | null;
-  /** The driver's own error: Drizzle's wrapper quotes the bound values in its message. */
-  readonly origin: unknown;
-}
+import { examine, type Symptoms } from "./driver-symptoms.ts";
 
 /** What a failed statement was doing: a lost connection leaves the outcome of a write unknown. */
 export type Attempt = "read" | "write";
 
 /**
- * The error of this package that stands for a driver's error: the same class for the same cause, whichever
- * backend and protocol it came through.
+ * The error of this package that stands for a driver's error: the same class, with the same `outcome` and
+ * `retryable`, for the same cause, whichever backend and protocol it came through.
  */
 export function translateError(error: unknown, attempt: Attempt): GorkflowError {
   if (error instanceof GorkflowError) return error;
   const symptoms = examine(error);
-  const options = { cause: symptoms.origin };
-  const has = (pattern: RegExp) => symptoms.codes.some((code) => pattern.test(code));
-  const says = (pattern: RegExp) => pattern.test(symptoms.messages);
-
-  if (
-    has(/^SQLITE_(BUSY|LOCKED)/) ||
-    says(/database (table )?is locked|SQL statements in progress/)
-  ) {
-    return new StoreBusyError("the database is locked by another connection", options);
-  }
-  if (has(/^CLIENT_CLOSED$/) || says(/client is closed/i)) return new StoreClosedError(options);
-  if (says(/no such (table|column)|has no column named/)) {
-    return new SchemaOutOfDateError(
-      "the database lacks tables or columns of this version: run `gorkflow migrate`, or apply the new migrations",
-      options,
-    );
-  }
-  if (
-    has(/^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED)$/) ||
-    says(/no transaction is active|invalid baton/)
-  ) {
-    return failure(
-      "the server has ended the transaction, or no longer knows of it: it has 5 seconds",
-      "none",
-      true,
-    );
-  }
-  if (symptoms.status === 401 || symptoms.status === 403 || has(/^AUTH_/)) {
-    return failure("the server refused the auth token", "none", false);
-  }
-  if (symptoms.status === 404) return failure("the server has no such database", "none", false);
-  if (has(/^(RESPONSE_TOO_LARGE|SQLITE_TOOBIG)$/)) {
-    return failure("a row or an answer is larger than the server allows", "none", false);
-  }
-  const fault = localFaults.find(({ code }) => has(code));
-  if (fault !== undefined) return failure(fault.reason, "none", false);
-  if (
-    has(/^(E[A-Z]+|UND_ERR_\w+|HRANA_WEBSOCKET_ERROR|HRANA_CLOSED_ERROR)$/) ||
-    says(/fetch failed/)
-  ) {
-    return failure(
-      "the connection to the server failed",
-      attempt === "write" ? "unknown" : "none",
-      true,
-    );
-  }
+  const cause = causes.find((candidate) => fits(candidate, symptoms));
+  if (cause !== undefined) return cause.make({ cause: symptoms.origin }, attempt);
   const [code] = symptoms.codes;
-  return failure(
-    `the database refused a statement${code === undefined ? "" : ` (${code})`}`,
-    "none",
-    false,
+  return new StoreConnectionError(
+    { reason: `the database refused a statement${code === undefined ? "" : ` (${code})`}` },
+    { cause: symptoms.origin },
+  );
+}
+
+/** One cause of failure, and how it shows. Any of the symptoms is enough. */
+interface Cause {
+  readonly codes?: RegExp;
+  readonly says?: RegExp;
+  readonly status?: (status: number) => boolean;
+  readonly make: (options: ErrorOptions, attempt: Attempt) => GorkflowError;
+}
+
+function fits({ codes, says, status }: Cause, symptoms: Symptoms): boolean {
+  return (
+    (codes !== undefined && symptoms.codes.some((code) => codes.test(code))) ||
+    (says?.test(symptoms.messages) ?? false) ||
+    (symptoms.status !== null && (status?.(symptoms.status) ?? false))
+  );
+}
+
+/** Nothing was written, and trying again changes nothing. */
+const refused = (reason: string) => (options: ErrorOptions) =>
+  new StoreConnectionError({ reason }, options);
+
+/** Nothing was written; the same call may succeed later. */
+const notYet = (reason: string) => (options: ErrorOptions) =>
+  new StoreConnectionError({ reason, retryable: true }, options);
+
+/** It was sent, and no answer came. */
+const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
+  new StoreConnectionError(
+    { reason, outcome: attempt === "write" ? "unknown" : "none", retryable: true },
+    options,
   );
 
-  function failure(
-    reason: string,
-    outcome: "none" | "unknown",
-    retryable: boolean,
-  ): StoreConnectionError {
-    return new StoreConnectionError({ reason, outcome, retryable }, options);
-  }
-}
-
-const localFaults = [
+/**
+ * In order: the first that fits. Codes are those of SQLite and the Hrana protocol, of Node's sockets and fetch;
+ * a replica and an embedded replica carry the reason in their message only.
+ */
+const causes: readonly Cause[] = [
   {
-    code: /^SQLITE_NOTADB/,
-    reason: "the file is not a database, or its encryption key is another",
+    codes: /^SQLITE_(BUSY|LOCKED)/,
+    says: /database (table )?is locked|SQL statements in progress/,
+    make: (options) => new StoreBusyError("the database is locked by another connection", options),
   },
-  { code: /^SQLITE_CORRUPT/, reason: "the database file is corrupt" },
-  { code: /^SQLITE_FULL/, reason: "the disk is full" },
-  { code: /^SQLITE_READONLY/, reason: "the database is read-only" },
-  { code: /^SQLITE_CANTOPEN/, reason: "the database file cannot be opened" },
-  { code: /^SQLITE_IOERR/, reason: "the database file cannot be read or written" },
-] as const;
-
-/** True when a statement failed because it put NULL where none may be: how a guard fails. */
-export function isGuardFailure(error: unknown): boolean {
-  return /NOT NULL constraint failed/.test(examine(error).messages);
-}
-
-/** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */
-export function isUnfinishedStatement(error: unknown): boolean {
-  return /SQL statements in progress/.test(examine(error).messages);
-}
-
-/** True when a server has ended a transaction that took longer than it has. */
-export function isOverdueTransaction(error: unknown): boolean {
-  return examine(error).codes.some((code) => /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED)$/.test(code));
-}
-
-/** The driver's own error, without Drizzle's wrapper; any other error as it is. */
-export function driverError(error: unknown): unknown {
-  return examine(error).origin;
-}
-
-/** True when the statements themselves were refused, so that the batch is known to be undone. */
-export function isStatementFailure(error: unknown): boolean {
-  return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));
-}
-
-function examine(error: unknown): Symptoms {
-  const codes: string[] = [];
-  const messages: string[] = [];
-  let status: number | null = null;
-  let origin: unknown = error;
-  for (let link: unknown = error, depth = 0; isObject(link) && depth < 10; depth++) {
-    for (const code of [link["extendedCode"], link["code"]]) {
-      if (typeof code === "string" && code !== "") codes.push(code);
-    }
-    const isDrizzleWrapper = link["name"] === "DrizzleQueryError" || "query" in link;
-    if (isDrizzleWrapper) origin = link["cause"];
-    else if (typeof link["message"] === "string") messages.push(link["message"]);
-    if (typeof link["status"] === "number") status ??= link["status"];
-    link = link["cause"];
-  }
-  return { codes, messages: messages.join("\n"), status, origin };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
+  {
+    codes: /^CLIENT_CLOSED$/,
+    says: /client is closed|database connection is not open/i,
+    make: (options) => new StoreClosedError(options),
+  },
+  {
+    // Without the cause: it may quote the URL, and a URL may carry a token.
+    codes: /^(URL_\w+|ERR_INVALID_URL)$/,
+    make: () =>
+      new InvalidArgumentError({ argument: "url", reason: "is not the URL of a database" }),
+  },
+  {
+    codes: /^SYNC_NOT_SUPPORTED$/,
+    make: (options) =>
+      new UnsupportedError(
+        { feature: "sync", reason: "the store has no copy of a server: open it with syncUrl" },
+        options,
+      ),
+  },
+  {
+    codes: /^AUTH_/,
+    says: /status: Unauthenticated/,
+    status: (status) => status === 401,
+    make: refused("the server refused the auth token: it is missing, wrong or expired"),
+  },
+  {
+    says: /status: PermissionDenied|Authorization forbidden|Write permission/,
+    status: (status) => status === 403,
+    make: refused("the auth token does not allow this: it only reads, or is for another database"),
+  },
+  {
+    codes: /^BLOCKED$/,
+    make: refused("the server blocks this operation: a limit of the plan is reached"),
+  },
+  {
+    says: /NamespaceDoesntExist/,
+    status: (status) => status === 404,
+    make: refused("the server has no such database"),
+  },
+  {
+    says: /no such (table|column)|has no column named/,
+    make: (options) =>
+      new SchemaOutOfDateError(
+        "the database lacks tables or columns of this version: run `gorkflow migrate`, or apply the new migrations",
+        options,
+      ),
+  },
+  {
+    codes: /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED|TRANSACTION_BUSY)$/,
+    says: /no transaction is active|Transaction timed-?out|invalid baton/i,
+    make: notYet(
+      "the server has ended the transaction, or no longer knows of it: it has 5 seconds",
+    ),
+  },
+  {
+    codes: /^(RESPONSE_TOO_LARGE|SQLITE_TOOBIG)$/,
+    says: /string or blob too big|response is too large/i,
+    status: (status) => status === 413,
+    make: refused("a row or an answer is larger than the server allows"),
+  },
+  {
+    codes: /^SQLITE_NOTADB/,
+    make: refused("the file is not a database, or its encryption key is another"),
+  },
+  { codes: /^SQLITE_CORRUPT/, make: refused("the database file is corrupt") },
+  { codes: /^SQLITE_FULL/, make: refused("the disk is full") },
+  { codes: /^SQLITE_READONLY/, make: refused("the database is read-only") },
+  { codes: /^SQLITE_CANTOPEN/, make: refused("the database file cannot be opened") },
+  { codes: /^SQLITE_IOERR/, make: refused("the database file cannot be read or written") },
+  {
+    codes: /^ENOTFOUND$/,
+    says: /getaddrinfo ENOTFOUND|dns error/,
+    make: refused("the server's host is not known"),
+  },
+  {
+    codes: /^(ERR_SSL_|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO$)/,
+    says: /SSL routines|certificate|InvalidContentType/,
+    make: refused(
+      "no secure connection to the server: it speaks no TLS, or its certificate is not valid",
+    ),
+  },
+  {
+    codes: /^(ECONNREFUSED|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/,
+    says: /connect ECONNREFUSED|getaddrinfo EAI_AGAIN|error trying to connect|PrimaryHandshakeTimeout/,
+    make: notYet("the server cannot be reached"),
+  },
+  { status: (status) => status === 429, make: notYet("the server has too many requests") },
+  {
+    codes: /^(TimeoutError|UND_ERR_(HEADERS|BODY)_TIMEOUT)$/,
+    make: lost("the server did not answer in time"),
+  },
+  {
+    codes: /^(E[A-Z]+|UND_ERR_\w+|HRANA_(WEBSOCKET|CLOSED|PROTO)_ERROR)$/,
+    says: /fetch failed|network connection lost|transport error|status: (Unavailable|Unknown|Internal)/i,
+    status: (status) => status >= 500,
+    make: lost("the connection to the server failed"),
+  },
+];

@@ -1,7 +1,8 @@
 import type { Client, Transaction } from "@libsql/client";
 import { StoreBusyError, StoreConnectionError } from "../../errors.ts";
 import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
-import { isGuardFailure, isUnfinishedStatement, translateError } from "./error-translation.ts";
+import { isGuardFailure, isUnfinishedStatement } from "./driver-symptoms.ts";
+import { translateError } from "./error-translation.ts";
 import { runTransaction } from "./remote-connection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";

@@ -51,11 +51,14 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
   }
 
   /** A write that only the holder of the lease may do. */
-  async function asHolder(runId: string, workerId: string, write: BoundStatement): Promise<void> {
-    const [written, found] = await connection.write([
-      write,
-      statements.runs.getGuard.bind({ runId }),
-    ]);
+  async function asHolder(
+    { runId, workerId, repeatable }: { runId: string; workerId: string; repeatable: boolean },
+    write: BoundStatement,
+  ): Promise<void> {
+    const [written, found] = await connection.write(
+      [write, statements.runs.getGuard.bind({ runId })],
+      { repeatable },
+    );
     const row = firstRow(found);
     if (row === null) throw new RunNotFoundError({ runId });
     if ((written?.changes ?? 0) === 0) {
@@ -75,8 +78,8 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
         const expiry = leaseExpiry(clock(), leaseMs);
         const leaseExpiresAt = expiry.getTime();
         await asHolder(
-          runId,
-          workerId,
+          // The expiry is in the statement: sent twice, the lease ends when the caller is told it does.
+          { runId, workerId, repeatable: true },
           statements.runs.extendLease.bind({ runId, workerId, leaseExpiresAt }),
         );
         return expiry;
@@ -94,8 +97,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
           revised: false,
         };
         await asHolder(
-          runId,
-          workerId,
+          { runId, workerId, repeatable: false },
           statements.runs.release(shape).bind({
             ...codecs.run.encode(set),
             whereRunId: runId,

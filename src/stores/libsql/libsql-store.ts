@@ -24,7 +24,8 @@ import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { createBuilders, type StatementBuilders } from "./builders.ts";
 import type { Connection } from "./connection.ts";
-import { driverError, isOverdueTransaction, translateError } from "./error-translation.ts";
+import { driverError, isOverdueTransaction } from "./driver-symptoms.ts";
+import { translateError } from "./error-translation.ts";
 import { ExclusiveConnection } from "./exclusive-connection.ts";
 import { HostConnection } from "./host-connection.ts";
 import { LocalConnection } from "./local-connection.ts";
@@ -90,12 +91,13 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    */
   static async open(options: string | OpenOptions): Promise<LibSQLStore> {
     const parsed = parseOpenOptions(options);
-    const client = await openClient(parsed);
+    const { client, connection, isOffline = false } = await openClient(parsed);
+    if (connection !== undefined) connections.set(client, connection);
     try {
       const db = drizzle({ client, schema });
       const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
       store.#gate.owned = client;
-      if (parsed.migrate !== false && parsed.tables === undefined) {
+      if (parsed.migrate !== false && parsed.tables === undefined && !isOffline) {
         await migrate(db);
         store.#gate.skipCheck();
       } else {
@@ -104,6 +106,21 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
       return store;
     } catch (error) {
       client.close();
+      throw translateError(error, "read");
+    }
+  }
+
+  /**
+   * The copy of an embedded replica has everything that its primary had when this was called.
+   *
+   * @throws {UnsupportedError} when the store has no such copy.
+   * @throws {StoreConnectionError} when the primary cannot be reached; the copy is as it was.
+   */
+  async sync(): Promise<void> {
+    this.#gate.checkOpen();
+    try {
+      await this.db.$client.sync();
+    } catch (error) {
       throw translateError(error, "read");
     }
   }
@@ -243,7 +260,12 @@ function contextOf(
   };
 }
 
+/** Connections of the clients that were opened here: they know more than a client does. */
+const connections = new WeakMap<Client, Connection>();
+
 function connect(client: Client): Connection {
+  const opened = connections.get(client);
+  if (opened !== undefined) return opened;
   if (isLocalClient(client)) return new LocalConnection(client);
   return client.protocol === "file"
     ? new ExclusiveConnection(client)

@@ -1,6 +1,14 @@
-import { createClient as createClientOfLibsql, type Client } from "@libsql/client";
+import type { Client } from "@libsql/client";
 import { createClient } from "../../client/create-client.ts";
+import { LocalCopy } from "../../client/local-copy.ts";
+import { StoreConnectionError } from "../../errors.ts";
+import { createReplicaClient, EmbeddedReplica } from "./embedded-replica.ts";
+import { createHttpClient } from "./http-client.ts";
+import type { OpenedClient } from "./open-client.ts";
 import type { ParsedOpenOptions } from "./open-options.ts";
+import { PrimaryPosition } from "./primary-position.ts";
+import { RemoteConnection } from "./remote-connection.ts";
+import { defaultTimeoutMs } from "./timeouts.ts";
 
 /** Our own client, for a file or for memory. */
 export function openLocalClient(options: ParsedOpenOptions): Client {
@@ -8,18 +16,52 @@ export function openLocalClient(options: ParsedOpenOptions): Client {
   return createClient({ url, encryptionKey, durability, busyTimeoutMs });
 }
 
-/** A client whose file is a copy of the database at `syncUrl`, brought up to date. */
+/**
+ * A client whose file is a copy of the database at `syncUrl`: brought up to date, or as it was left when the
+ * primary cannot be reached.
+ */
 export async function openEmbeddedReplica(
   syncUrl: string,
-  { url, authToken, encryptionKey, syncIntervalSeconds }: ParsedOpenOptions,
-): Promise<Client> {
-  const client = createClientOfLibsql({
+  options: ParsedOpenOptions,
+): Promise<OpenedClient> {
+  const { url, authToken, encryptionKey, timeoutMs = defaultTimeoutMs } = options;
+  const token = authToken !== undefined && { authToken };
+  const position = new PrimaryPosition();
+  const primary = createHttpClient({ url: syncUrl, ...token }, timeoutMs, position);
+  const copy = new LocalCopy({
     url,
     syncUrl,
-    ...(authToken !== undefined && { authToken }),
+    ...token,
     ...(encryptionKey !== undefined && { encryptionKey }),
-    ...(syncIntervalSeconds !== undefined && { syncInterval: syncIntervalSeconds }),
   });
-  await client.sync();
-  return client;
+  const replica = new EmbeddedReplica(copy, primary, position);
+  let isOffline = false;
+  try {
+    await replica.sync();
+  } catch (error) {
+    isOffline = error instanceof StoreConnectionError && error.retryable && copy.exists;
+    if (!isOffline) {
+      primary.close();
+      copy.close();
+      throw error;
+    }
+  }
+  const stopSyncing = syncEvery(options.syncIntervalSeconds, replica);
+  const client = createReplicaClient(replica, primary, () => {
+    stopSyncing();
+    primary.close();
+    copy.close();
+  });
+  return { client, connection: new RemoteConnection(primary, { timeoutMs, replica }), isOffline };
+}
+
+/** Returns how to stop. A process that has nothing else to do ends all the same. */
+function syncEvery(seconds: number | undefined, replica: EmbeddedReplica): () => void {
+  if (seconds === undefined) return () => undefined;
+  const timer = setInterval(() => {
+    // Without the primary the copy stays as it is until the next time.
+    void replica.sync().catch(() => undefined);
+  }, seconds * 1000);
+  timer.unref();
+  return () => clearInterval(timer);
 }

@@ -1,6 +1,7 @@
 import type { LocalClient } from "../../client/local-client.ts";
 import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
-import { isGuardFailure, translateError } from "./error-translation.ts";
+import { isGuardFailure } from "./driver-symptoms.ts";
+import { translateError } from "./error-translation.ts";
 import type { BoundStatement } from "./statement.ts";
 import { TransactionConnection } from "./transaction-connection.ts";
 

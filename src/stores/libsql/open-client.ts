@@ -1,14 +1,30 @@
-import type { Client } from "@libsql/client";
-import { translateError } from "./error-translation.ts";
+import { createClient, type Client } from "@libsql/client/web";
+import type { Connection } from "./connection.ts";
+import { isRefusal, isUnexplainedClosing } from "./driver-symptoms.ts";
+import { translateError, type Attempt } from "./error-translation.ts";
+import { createHttpClient, type ServerConfig } from "./http-client.ts";
 import type { ParsedOpenOptions } from "./open-options.ts";
+import { PrimaryPosition } from "./primary-position.ts";
+import { ReadReplica } from "./read-replica.ts";
+import { RemoteConnection } from "./remote-connection.ts";
+import { defaultTimeoutMs } from "./timeouts.ts";
+
+/** A client, and what the store knows of it beyond what a client tells. */
+export interface OpenedClient {
+  readonly client: Client;
+  /** Absent where the client is enough. */
+  readonly connection?: Connection;
+  /** True when the copy of an embedded replica was opened without its primary: nothing can be migrated. */
+  readonly isOffline?: boolean;
+}
 
 /**
  * A client for the options: our own for local databases, that of `@libsql/client` for servers and embedded
- * replicas. Each is loaded when it is needed, so that a remote store loads no native module; bundles for edge
- * runtimes find no-local-clients.ts under `#local-clients`.
+ * replicas. What is local is loaded when it is needed, so that a remote store loads no native module; bundles for
+ * edge runtimes find no-local-clients.ts under `#local-clients`.
  */
-export async function openClient(options: ParsedOpenOptions): Promise<Client> {
-  const { url, authToken, syncUrl } = options;
+export async function openClient(options: ParsedOpenOptions): Promise<OpenedClient> {
+  const { url, syncUrl } = options;
   try {
     if (syncUrl !== undefined) {
       const { openEmbeddedReplica } = await import("#local-clients");
@@ -16,11 +32,68 @@ export async function openClient(options: ParsedOpenOptions): Promise<Client> {
     }
     if (url === ":memory:" || url.startsWith("file:")) {
       const { openLocalClient } = await import("#local-clients");
-      return openLocalClient(options);
+      return { client: openLocalClient(options) };
     }
-    const { createClient } = await import("@libsql/client/web");
-    return createClient({ url, ...(authToken !== undefined && { authToken }) });
+    return /^wss?:/.test(url) ? await openWebSocket(options) : openHttp(options);
   } catch (error) {
     throw translateError(error, "read");
   }
 }
+
+function openHttp({
+  readUrl,
+  timeoutMs = defaultTimeoutMs,
+  ...options
+}: ParsedOpenOptions): OpenedClient {
+  const config = serverConfig(options);
+  const position = readUrl === undefined ? null : new PrimaryPosition();
+  const client = createHttpClient(config, timeoutMs, position);
+  const replica =
+    readUrl === undefined || position === null
+      ? undefined
+      : new ReadReplica({ ...config, url: readUrl }, position, timeoutMs);
+  return { client, connection: new RemoteConnection(client, { timeoutMs, replica }) };
+}
+
+async function openWebSocket(options: ParsedOpenOptions): Promise<OpenedClient> {
+  const { timeoutMs } = options;
+  const config = serverConfig(options);
+  const client = createClient(config);
+  const explain = (error: unknown, attempt: Attempt) => explainClosing(error, attempt, config);
+  try {
+    await client.execute("select 1");
+  } catch (error) {
+    client.close();
+    throw await explain(error, "read");
+  }
+  return { client, connection: new RemoteConnection(client, { timeoutMs, explain }) };
+}
+
+function serverConfig({ url, authToken }: Pick<ParsedOpenOptions, "url" | "authToken">) {
+  return { url, ...(authToken !== undefined && { authToken }) };
+}
+
+/**
+ * A server closes a WebSocket without a word when it refuses the token, the database or the permission. Over
+ * HTTP it says which: the same is asked there, with statements that change nothing.
+ */
+async function explainClosing(
+  error: unknown,
+  attempt: Attempt,
+  config: ServerConfig,
+): Promise<unknown> {
+  if (!isUnexplainedClosing(error)) return error;
+  const url = config.url.replace(/^ws/, "http");
+  const client = createHttpClient({ ...config, url }, explanationTimeoutMs, null);
+  try {
+    // SQLite refuses to change its own table; a server that allows no writes refuses before.
+    await client.execute(attempt === "write" ? "delete from sqlite_schema where 0" : "select 1");
+    return error;
+  } catch (refusal) {
+    return isRefusal(refusal) ? refusal : error;
+  } finally {
+    client.close();
+  }
+}
+
+const explanationTimeoutMs = 2000;

@@ -7,9 +7,18 @@ export interface OpenOptions extends StoreOptions {
   /** `file:…`, `:memory:`, `libsql://…`, `http(s)://…` or `ws(s)://…`; may carry `?authToken=…`. */
   readonly url: string;
   readonly authToken?: string | undefined;
-  /** The primary of an embedded replica whose copy is the file at `url`. */
+  /**
+   * A read replica of the server at `url`, where reads of the store go; both over HTTP. What this store has
+   * written, or seen, and the replica does not have yet is read from the primary. `db` uses `url` only.
+   */
+  readonly readUrl?: string | undefined;
+  /**
+   * The primary, over HTTP, of an embedded replica whose copy is the file at `url`. Writes go to the primary. The
+   * copy is synced at opening and whenever it lacks what was written here; when the primary cannot be reached at
+   * opening, the copy of before is used.
+   */
   readonly syncUrl?: string | undefined;
-  /** Seconds between two syncs of an embedded replica; absent for none but `sync()`. */
+  /** Seconds between two more syncs, which bring what others have written; absent for none but `sync()`. */
   readonly syncIntervalSeconds?: number | undefined;
   readonly encryptionKey?: string | undefined;
   /**
@@ -17,6 +26,8 @@ export interface OpenOptions extends StoreOptions {
    * for itself.
    */
   readonly durability?: "full" | "normal" | undefined;
+  /** How long a server may take for one answer, in milliseconds; 30000 when absent. */
+  readonly timeoutMs?: number | undefined;
   /** How long a lock of another process is waited for; 5000 when absent. */
   readonly busyTimeoutMs?: number | undefined;
   /** False checks the schema instead of migrating it. Implied by `tables`. */
@@ -29,17 +40,32 @@ const urlSchema = z
     error: "must be :memory: or begin with file:, libsql:, http:, https:, ws: or wss:",
   });
 
-const openOptionsSchema = z.strictObject({
-  url: urlSchema,
-  authToken: z.string().optional(),
-  syncUrl: urlSchema.optional(),
-  syncIntervalSeconds: z.number().positive().optional(),
-  encryptionKey: z.string().optional(),
-  durability: z.enum(["full", "normal"]).optional(),
-  busyTimeoutMs: z.int().min(0).optional(),
-  migrate: z.boolean().optional(),
-  ...storeOptionsShape,
+const httpUrlSchema = z.string().refine((url) => /^(libsql|https?):/.test(url), {
+  error: "must begin with libsql:, http: or https:",
 });
+
+const openOptionsSchema = z
+  .strictObject({
+    url: urlSchema,
+    authToken: z.string().optional(),
+    readUrl: httpUrlSchema.optional(),
+    syncUrl: httpUrlSchema.optional(),
+    syncIntervalSeconds: z.number().positive().optional(),
+    encryptionKey: z.string().optional(),
+    durability: z.enum(["full", "normal"]).optional(),
+    timeoutMs: z.int().min(1).optional(),
+    busyTimeoutMs: z.int().min(0).optional(),
+    migrate: z.boolean().optional(),
+    ...storeOptionsShape,
+  })
+  .refine(({ url, readUrl }) => readUrl === undefined || /^(libsql|https?):/.test(url), {
+    path: ["readUrl"],
+    error: "is for a server at an url that begins with libsql:, http: or https:",
+  })
+  .refine(({ url, syncUrl }) => syncUrl === undefined || url.startsWith("file:"), {
+    path: ["syncUrl"],
+    error: "is for a copy in a file: the url must begin with file:",
+  });
 
 export type ParsedOpenOptions = z.output<typeof openOptionsSchema>;
 

@@ -1,15 +1,36 @@
 import type { Client, Transaction } from "@libsql/client";
-import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
-import { isGuardFailure, isStatementFailure, translateError } from "./error-translation.ts";
+import { StoreConnectionError, type GorkflowError } from "../../errors.ts";
+import {
+  GuardFailedError,
+  type Connection,
+  type StatementResult,
+  type WriteOptions,
+} from "./connection.ts";
+import { isGuardFailure, isStatementFailure } from "./driver-symptoms.ts";
+import { translateError, type Attempt } from "./error-translation.ts";
+import type { Replica } from "./read-replica.ts";
+import { Reconnection } from "./reconnection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
+import { defaultTimeoutMs, within } from "./timeouts.ts";
 import { TransactionConnection } from "./transaction-connection.ts";
 
 /** One caller's statements on their way to the server. */
 interface Group {
   readonly statements: readonly BoundStatement[];
+  readonly repeatable: boolean;
   readonly resolve: (results: readonly StatementResult[]) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** How a server is reached, beyond its client. */
+export interface RemoteOptions {
+  /** How long the server may take for one answer; 30000 when absent. */
+  readonly timeoutMs?: number | undefined;
+  /** Where reads go first. */
+  readonly replica?: Replica | undefined;
+  /** Finds out why a connection was closed without a reason: another error, or the same. */
+  readonly explain?: ((error: unknown, attempt: Attempt) => Promise<unknown>) | undefined;
 }
 
 /** A server runs a batch within seconds or not at all; what is more waits for the next one. */
@@ -21,45 +42,44 @@ const maxBytesPerBatch = 4 * 1024 * 1024;
  *
  * Writes that are issued while a batch is under way travel together in the next one, in order: one round trip
  * for any number of callers. Guarded batches travel alone.
+ *
+ * A lost connection is tried again for a few seconds. Reads always are. Writes are when nothing of them can have
+ * been written: the connection was never made, or the server says so. When they may have been, only those that
+ * are repeatable are sent again; the others fail with `outcome: "unknown"`. Transactions of the caller are never
+ * sent again.
  */
 export class RemoteConnection implements Connection {
   readonly #client: Client;
+  readonly #options: RemoteOptions;
   readonly #queue: Group[] = [];
   #sending = false;
 
-  constructor(client: Client) {
+  constructor(client: Client, options: RemoteOptions = {}) {
     this.#client = client;
+    this.#options = options;
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
-    try {
-      const [only, ...others] = statements;
-      if (only !== undefined && others.length === 0) {
-        return [resultOf(await this.#client.execute({ sql: only.sql, args: only.args }))];
-      }
-      return await this.#send(statements, "read");
-    } catch (error) {
-      throw translateError(error, "read");
-    }
+    const { replica } = this.#options;
+    return (
+      (replica === undefined ? null : await replica.read(statements)) ??
+      (await this.#sendUntilKnown(statements, "read"))
+    );
   }
 
-  write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+  write(
+    statements: readonly BoundStatement[],
+    { repeatable = false }: WriteOptions = {},
+  ): Promise<readonly StatementResult[]> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ statements, resolve, reject });
+      this.#queue.push({ statements, repeatable, resolve, reject });
       if (!this.#sending) void this.#drain();
     });
   }
 
   readonly writeGuarded = async (
     statements: readonly BoundStatement[],
-  ): Promise<readonly StatementResult[]> => {
-    try {
-      return await this.#send(statements, "write");
-    } catch (error) {
-      if (isGuardFailure(error)) throw new GuardFailedError();
-      throw translateError(error, "write");
-    }
-  };
+  ): Promise<readonly StatementResult[]> => this.#sendUntilKnown(statements, "write");
 
   async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     return runTransaction(() => this.#client.transaction("write"), work);
@@ -71,7 +91,7 @@ export class RemoteConnection implements Connection {
     await Promise.resolve();
     while (this.#queue.length > 0) {
       // One batch at a time keeps the order.
-      await this.#sendGroups(this.#nextGroups());
+      await this.#sendGroups(this.#nextGroups(), new Reconnection());
     }
     this.#sending = false;
   }
@@ -90,7 +110,7 @@ export class RemoteConnection implements Connection {
   }
 
   /** Never rejects: each group learns of its own outcome. */
-  async #sendGroups(groups: readonly Group[]): Promise<void> {
+  async #sendGroups(groups: readonly Group[], reconnection: Reconnection): Promise<void> {
     try {
       const results = await this.#send(
         groups.flatMap((group) => group.statements),
@@ -102,29 +122,86 @@ export class RemoteConnection implements Connection {
         start += statements.length;
       }
     } catch (error) {
-      const [only, ...others] = groups;
-      if (only !== undefined && others.length > 0 && isStatementFailure(error)) {
+      if (groups.length > 1 && isStatementFailure(error)) {
         // The batch is undone. One group spoiled it for all: each goes by itself.
         for (const group of groups) {
-          await this.#sendGroups([group]);
+          await this.#sendGroups([group], reconnection);
         }
         return;
       }
-      const translated = translateError(error, "write");
-      for (const { reject } of groups) reject(translated);
+      await this.#sendAgain(groups, translateError(error, "write"), reconnection);
+    }
+  }
+
+  /** What may be sent again is; the others learn that it failed. Never rejects. */
+  async #sendAgain(
+    groups: readonly Group[],
+    error: GorkflowError,
+    reconnection: Reconnection,
+  ): Promise<void> {
+    const again = isUndecided(error) ? groups.filter(({ repeatable }) => repeatable) : groups;
+    for (const group of groups) if (!again.includes(group)) group.reject(error);
+    if (again.length === 0) return;
+    try {
+      await reconnection.pause(error);
+    } catch (final) {
+      for (const { reject } of again) reject(final);
+      return;
+    }
+    await this.#sendGroups(again, reconnection);
+  }
+
+  /** One group of its own, sent again until it is known what it came to. */
+  async #sendUntilKnown(
+    statements: readonly BoundStatement[],
+    attempt: Attempt,
+  ): Promise<readonly StatementResult[]> {
+    const reconnection = new Reconnection();
+    for (;;) {
+      try {
+        return await this.#send(statements, attempt);
+      } catch (error) {
+        if (attempt === "write" && isGuardFailure(error)) throw new GuardFailedError();
+        const translated = translateError(error, attempt);
+        if (isUndecided(translated)) throw translated;
+        await reconnection.pause(translated);
+      }
     }
   }
 
   async #send(
     statements: readonly BoundStatement[],
-    mode: "read" | "write",
+    attempt: Attempt,
   ): Promise<readonly StatementResult[]> {
-    const results = await this.#client.batch(
-      statements.map(({ sql, args }) => ({ sql, args })),
-      mode,
-    );
-    return results.map(resultOf);
+    const { timeoutMs = defaultTimeoutMs, explain } = this.#options;
+    const [only, ...others] = statements;
+    // A single read needs no transaction around it.
+    const request =
+      attempt === "read" && only !== undefined && others.length === 0
+        ? this.#client.execute({ sql: only.sql, args: only.args }).then((result) => [result])
+        : this.#client.batch(
+            statements.map(({ sql, args }) => ({ sql, args })),
+            attempt,
+          );
+    try {
+      const results = await within(timeoutMs, attempt, request, () => this.#abandon());
+      return results.map(resultOf);
+    } catch (error) {
+      throw explain === undefined ? error : await explain(error, attempt);
+    }
   }
+
+  /** A socket that does not answer never will. Over HTTP each request has a connection that ends with it. */
+  #abandon(): void {
+    if (this.#client.protocol === "ws") {
+      // It fails when the server is still away; the next call connects anew.
+      void Promise.resolve(this.#client.reconnect()).catch(() => undefined);
+    }
+  }
+}
+
+function isUndecided(error: GorkflowError): boolean {
+  return error instanceof StoreConnectionError && error.outcome === "unknown";
 }
 
 function sizeOf({ statements }: Group): number {

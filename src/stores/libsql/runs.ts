@@ -35,7 +35,10 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
       const encoded = codecs.run.encode(completeNewRun(newRun, clock()));
       const { workflowId, idempotencyKey } = encoded;
       const key = idempotencyKey === null ? null : { workflowId, idempotencyKey };
+      const isGenerated = newRun.runId === undefined;
       return {
+        // A second sending inserts nothing, and finds the run by its key or knows its new id.
+        repeatable: isGenerated || key !== null,
         write: statements.runs.insert.bind(encoded),
         inquiry: key === null ? [] : [statements.runs.findByIdempotencyKey.bind(key)],
         guard:
@@ -45,7 +48,11 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
         conclude(changes, [existing]) {
           if (changes > 0) return codecs.run.decode(encoded);
           const row = firstRow(existing);
-          if (row === null) throw new RunAlreadyExistsError({ runId: String(encoded.runId) });
+          if (row === null) {
+            // Nobody else can have made a run under an id that was generated here: it was sent before.
+            if (isGenerated) return codecs.run.decode(encoded);
+            throw new RunAlreadyExistsError({ runId: String(encoded.runId) });
+          }
           return codecs.run.decodeCells(codecs.run.properties, row);
         },
       };

@@ -23,13 +23,17 @@ export interface PlannedWrite<T> {
   readonly inquiry: readonly BoundStatement[];
   /** Undoes a batch when a precondition of the write did not hold; null when there is none. */
   readonly guard: BoundStatement | null;
+  /** As `WriteOptions` has it. Absent for what must not happen twice. */
+  readonly repeatable?: boolean;
   /** The operation's result. @throws the error of the precondition that did not hold. */
   conclude(changes: number, inquiry: readonly StatementResult[]): T;
 }
 
 /** Carries out one planned write by itself. */
 export async function carryOut<T>(connection: Connection, plan: PlannedWrite<T>): Promise<T> {
-  const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquiry]);
+  const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquiry], {
+    repeatable: plan.repeatable,
+  });
   return plan.conclude(written?.changes ?? 0, inquiry);
 }
 

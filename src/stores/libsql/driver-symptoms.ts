@@ -1,0 +1,69 @@
+/** What a driver's error says, gathered over its chain of causes. */
+export interface Symptoms {
+  readonly codes: readonly string[];
+  readonly messages: string;
+  /** HTTP status of a refused request. */
+  readonly status: number | null;
+  /** The driver's own error: Drizzle's wrapper quotes the bound values in its message. */
+  readonly origin: unknown;
+}
+
+export function examine(error: unknown): Symptoms {
+  const codes: string[] = [];
+  const messages: string[] = [];
+  let status: number | null = null;
+  let origin: unknown = error;
+  for (let link: unknown = error, depth = 0; isObject(link) && depth < 10; depth++) {
+    // A DOMException has a number for its code, and says what it is by its name.
+    for (const code of [link["extendedCode"], link["code"], link["name"]]) {
+      if (typeof code === "string" && code !== "") codes.push(code);
+    }
+    const isDrizzleWrapper = link["name"] === "DrizzleQueryError" || "query" in link;
+    if (isDrizzleWrapper) origin = link["cause"];
+    else if (typeof link["message"] === "string") messages.push(link["message"]);
+    if (typeof link["status"] === "number") status ??= link["status"];
+    link = link["cause"];
+  }
+  return { codes, messages: messages.join("\n"), status, origin };
+}
+
+/** True when a statement failed because it put NULL where none may be: how a guard fails. */
+export function isGuardFailure(error: unknown): boolean {
+  return /NOT NULL constraint failed/.test(examine(error).messages);
+}
+
+/** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */
+export function isUnfinishedStatement(error: unknown): boolean {
+  return /SQL statements in progress/.test(examine(error).messages);
+}
+
+/** True when a server has ended a transaction that took longer than it has. */
+export function isOverdueTransaction(error: unknown): boolean {
+  return examine(error).codes.some((code) => /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED)$/.test(code));
+}
+
+/** The driver's own error, without Drizzle's wrapper; any other error as it is. */
+export function driverError(error: unknown): unknown {
+  return examine(error).origin;
+}
+
+/** True when the statements themselves were refused, so that the batch is known to be undone. */
+export function isStatementFailure(error: unknown): boolean {
+  return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));
+}
+
+/** True when a WebSocket was closed without a reason. */
+export function isUnexplainedClosing(error: unknown): boolean {
+  const { codes, messages } = examine(error);
+  return codes.includes("HRANA_WEBSOCKET_ERROR") && /was closed with code/.test(messages);
+}
+
+/** True when a server refused a request for what it is, rather than for its statements. */
+export function isRefusal(error: unknown): boolean {
+  const { status } = examine(error);
+  return status !== null && status >= 400 && status < 500;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

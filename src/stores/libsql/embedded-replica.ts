@@ -1,0 +1,124 @@
+import type { Client, InStatement, ResultSet } from "@libsql/client";
+import type { LocalCopy } from "../../client/local-copy.ts";
+import { kindOf } from "../../client/statement-kinds.ts";
+import type { StatementResult } from "./connection.ts";
+import { translateError } from "./error-translation.ts";
+import type { PrimaryPosition } from "./primary-position.ts";
+import type { Replica } from "./read-replica.ts";
+import { resultOf } from "./result-sets.ts";
+import type { BoundStatement } from "./statement.ts";
+
+/**
+ * A copy of a server's database in a local file.
+ *
+ * Reads are answered by the file, once it has everything that this process has seen; writes and transactions go
+ * to the primary, over HTTP, as they would without the copy. Without the primary the copy still answers, unless
+ * it lacks something that was written here.
+ */
+export class EmbeddedReplica implements Replica {
+  readonly #copy: LocalCopy;
+  readonly #primary: Client;
+  readonly #position: PrimaryPosition;
+  #index = 0n;
+  /** The `restarts` of the log that the copy is from. */
+  #log = 0;
+  #syncing: Promise<void> | null = null;
+
+  constructor(copy: LocalCopy, primary: Client, position: PrimaryPosition) {
+    this.#copy = copy;
+    this.#primary = primary;
+    this.#position = position;
+  }
+
+  async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
+    const results = await this.ask(statements.map(({ sql, args }) => ({ sql, args })));
+    return results?.map(resultOf) ?? null;
+  }
+
+  /** As `read`, with the client's own result sets. */
+  async ask(statements: InStatement[]): Promise<ResultSet[] | null> {
+    if (!this.#isCurrent()) {
+      try {
+        await this.sync();
+      } catch {
+        return null;
+      }
+    }
+    return this.#copy.read(statements);
+  }
+
+  /**
+   * The copy has everything that the primary had when this was called. The primary is asked first: fetching
+   * frames blocks the event loop, so it happens when there are some, and never while nobody answers.
+   *
+   * @throws {StoreConnectionError} when the primary cannot be reached; the copy is as it was.
+   */
+  sync(): Promise<void> {
+    this.#syncing ??= this.#fetchFrames().finally(() => {
+      this.#syncing = null;
+    });
+    return this.#syncing;
+  }
+
+  async #fetchFrames(): Promise<void> {
+    try {
+      await this.#primary.execute("select 1");
+      const { restarts } = this.#position;
+      if (this.#isCurrent() && this.#copy.isOnline) return;
+      this.#index = await this.#copy.sync();
+      this.#log = restarts;
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  }
+
+  #isCurrent(): boolean {
+    return this.#log === this.#position.restarts && this.#index >= this.#position.index;
+  }
+}
+
+/** A client that reads from the copy what it can, and leaves the rest to the primary. */
+export function createReplicaClient(
+  replica: EmbeddedReplica,
+  primary: Client,
+  close: () => void,
+): Client {
+  return {
+    protocol: primary.protocol,
+    get closed() {
+      return primary.closed;
+    },
+    async execute(statement: InStatement | string, args?: never) {
+      const asked: InStatement =
+        typeof statement === "string" && args !== undefined ? { sql: statement, args } : statement;
+      const answer = isRead(asked) ? await replica.ask([asked]) : null;
+      return answer?.[0] ?? primary.execute(asked);
+    },
+    async batch(statements, mode) {
+      const answer = statements.every(isRead)
+        ? await replica.ask(
+            statements.map((statement) =>
+              Array.isArray(statement)
+                ? { sql: statement[0], args: statement[1] ?? [] }
+                : statement,
+            ),
+          )
+        : null;
+      return answer ?? primary.batch(statements, mode);
+    },
+    migrate: (statements) => primary.migrate(statements),
+    transaction: (mode?: "write" | "read" | "deferred") => primary.transaction(mode),
+    executeMultiple: (sql) => primary.executeMultiple(sql),
+    async sync() {
+      await replica.sync();
+      return undefined;
+    },
+    reconnect: () => primary.reconnect(),
+    close,
+  };
+}
+
+function isRead(statement: InStatement | [string, unknown?]): boolean {
+  const [text] = Array.isArray(statement) ? statement : [statement];
+  return kindOf(typeof text === "string" ? text : text.sql) === "read";
+}

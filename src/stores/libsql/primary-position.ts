@@ -1,0 +1,58 @@
+/**
+ * How far this process knows the database to be: the highest replication index that an answer bore.
+ *
+ * Every answer over HTTP bears the index of the last frame that is in it. A copy that is at this index, or
+ * further, has everything that was acknowledged or seen here. A server that crashes may begin its log anew: then
+ * its index falls, and indexes of before say nothing any more.
+ */
+export class PrimaryPosition {
+  #index = 0n;
+  #restarts = 0;
+  #highestBeforeRestart = 0n;
+
+  get index(): bigint {
+    return this.#index;
+  }
+
+  /** How often the log has begun anew. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Beyond this index an answer can only be from the log as it is now. */
+  get highestBeforeRestart(): bigint {
+    return this.#highestBeforeRestart;
+  }
+
+  /** The primary has answered. `before` is the index at the time when it was asked. */
+  noteAnswer(index: bigint | null, before: bigint): void {
+    if (index === null) return;
+    if (index < before) {
+      this.#restarts += 1;
+      this.#highestBeforeRestart = this.#index;
+      this.#index = index;
+    } else {
+      this.noteCopy(index);
+    }
+  }
+
+  /** A copy has answered: the primary is at least as far. */
+  noteCopy(index: bigint): void {
+    if (index > this.#index) this.#index = index;
+  }
+}
+
+/** The index that an answer bears, null when it bears none, and the answer to go on with. */
+export async function readIndex(
+  response: Response,
+): Promise<{ readonly index: bigint | null; readonly copy: Response }> {
+  const text = await response.text();
+  let index: bigint | null = null;
+  // In the text of a cell the quotes have backslashes before them.
+  for (const [, digits = ""] of text.matchAll(/"replication_index":"(\d+)"/g)) {
+    const found = BigInt(digits);
+    if (index === null || found > index) index = found;
+  }
+  const { status, headers } = response;
+  return { index, copy: new Response(text, { status, headers }) };
+}
