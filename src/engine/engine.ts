@@ -30,7 +30,7 @@ import type { EngineEventType, EngineListener } from "./engine-events.ts";
 import { EventEmitter } from "./event-emitter.ts";
 import { KnownInputs } from "./known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
-import { Backoff, pause } from "./pauses.ts";
+import { Backoff } from "./pauses.ts";
 import { cancelOpenSteps } from "./run-cancellation.ts";
 import { RunWaits } from "./run-waits.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
@@ -136,7 +136,7 @@ export class Engine {
       // It has only just been stored: there is nothing to look at before something has happened.
       this.#workOn();
       const wait = this.#waits.begin(runId, options.signal);
-      await pause(backoff.next(), wait.news);
+      await wait.news.wait(backoff.next());
       wait.end();
     }
     const run = await this.#wait(runId, options.signal, backoff);
@@ -332,14 +332,12 @@ export class Engine {
       const wait = this.#waits.begin(runId, signal);
       try {
         // What runs here will ring when it has ended: until then the store has nothing to add.
-        while (this.#worker.isActive(runId) && !wait.news.aborted) {
-          await pause(longestLookMs, wait.news);
-        }
+        while (this.#worker.isActive(runId)) if (await wait.news.wait(longestLookMs)) break;
         const run = await this.#store.getRun(runId, { signal });
         if (isFinalRunStatus(run.status)) return run;
         this.#checkOpen();
         if (this.#registry.find(run.workflowId, run.workflowVersion) !== null) this.#workOn();
-        await pause(backoff.next(), wait.news);
+        await wait.news.wait(backoff.next());
       } finally {
         wait.end();
       }

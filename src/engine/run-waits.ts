@@ -1,26 +1,29 @@
+import { WakeUp } from "./pauses.ts";
+
 /** Somebody waits for news of a run. Made before looking at the run, so that no news is missed. */
 export interface RunWait {
-  /** Aborts when there is news. */
-  readonly news: AbortSignal;
+  /** Rings when there is news. */
+  readonly news: WakeUp;
   readonly end: () => void;
 }
 
 /** Who waits for which run. */
 export class RunWaits {
-  readonly #waits = new Map<string, Set<AbortController>>();
+  readonly #waits = new Map<string, Set<WakeUp>>();
 
-  /** `signal` is news, too. */
+  /** The abort of `signal` is news, too. */
   begin(runId: string, signal: AbortSignal | undefined): RunWait {
-    const controller = new AbortController();
+    const news = new WakeUp();
     const waits = this.#waits.get(runId) ?? new Set();
-    this.#waits.set(runId, waits.add(controller));
-    const abort = (): void => controller.abort();
-    signal?.addEventListener("abort", abort, { once: true });
+    this.#waits.set(runId, waits.add(news));
+    const ring = (): void => news.ring();
+    if (signal?.aborted === true) ring();
+    signal?.addEventListener("abort", ring, { once: true });
     return {
-      news: controller.signal,
+      news,
       end: () => {
-        signal?.removeEventListener("abort", abort);
-        waits.delete(controller);
+        signal?.removeEventListener("abort", ring);
+        waits.delete(news);
         if (waits.size === 0 && this.#waits.get(runId) === waits) this.#waits.delete(runId);
       },
     };
@@ -28,7 +31,7 @@ export class RunWaits {
 
   /** Tells those who wait for the run to look at it. */
   wake(runId: string): void {
-    for (const controller of this.#waits.get(runId) ?? []) controller.abort();
+    for (const news of this.#waits.get(runId) ?? []) news.ring();
   }
 
   wakeAll(): void {
