@@ -15,11 +15,15 @@ function pathOf(value: unknown): string | null {
   }
 }
 
+/** Without -0, which is refused. */
+const jsonValues = fc
+  .jsonValue({ noUnicodeString: false })
+  .map((value): unknown => JSON.parse(JSON.stringify(value)));
+
 describe("strict JSON", () => {
   test("reads back equal to what was written", () => {
     fc.assert(
-      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
-        fc.pre(!JSON.stringify(value).includes("-0"));
+      fc.property(jsonValues, (value) => {
         expect(JSON.parse(encodeJson(value, "input", 1_000_000))).toEqual(value);
       }),
     );
