@@ -6,6 +6,7 @@ import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
 import { TestClock } from "../src/testing/test-clock.ts";
 import { attempt, sequences, type Memory, type Operation } from "./equivalence/operations.ts";
+import { startSqld, type Sqld } from "./support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "./support/temporary.ts";
 
 /** `EQUIVALENCE_SEED`, and `EQUIVALENCE_PATH` with it, repeat a failure that was printed. */
@@ -22,22 +23,42 @@ function noteErrors(outcome: unknown): void {
   for (const [, code] of codes) if (code !== undefined) reached.add(code);
 }
 
-describe.each(["in memory", "on a file"])("MemoryStore and LibSQLStore %s", (kind) => {
+/** Where the other store keeps its rows. A server takes milliseconds for what memory does in microseconds. */
+const places = [
+  { kind: "in memory", sequencesHere: sequencesPerBackend },
+  { kind: "on a file", sequencesHere: sequencesPerBackend },
+  { kind: "over HTTP", sequencesHere: Math.ceil(sequencesPerBackend / 25) },
+  { kind: "over WebSocket", sequencesHere: Math.ceil(sequencesPerBackend / 25) },
+  { kind: "on an embedded replica", sequencesHere: Math.ceil(sequencesPerBackend / 25) },
+] as const;
+
+describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHere }) => {
   const clock = new TestClock();
   let folder: TemporaryFolder;
+  let server: Sqld | null = null;
   let libsql: LibSQLStore;
   beforeAll(async () => {
     folder = await temporaryFolder();
     libsql = await LibSQLStore.open({
-      url: kind === "in memory" ? ":memory:" : folder.database(),
+      ...(await locate()),
       durability: "normal",
       clock: clock.now,
     });
   });
   afterAll(async () => {
     await libsql.close();
+    await server?.stop();
     await folder.remove();
   });
+
+  async function locate(): Promise<{ url: string; syncUrl?: string }> {
+    if (kind === "in memory") return { url: ":memory:" };
+    if (kind === "on a file") return { url: folder.database() };
+    server = await startSqld();
+    if (kind === "over HTTP") return { url: server.httpUrl };
+    if (kind === "over WebSocket") return { url: server.webSocketUrl };
+    return { url: folder.database(), syncUrl: server.httpUrl };
+  }
 
   async function compare(operations: readonly Operation[]): Promise<void> {
     await libsql.db.delete(workflowRuns);
@@ -69,7 +90,7 @@ describe.each(["in memory", "on a file"])("MemoryStore and LibSQLStore %s", (kin
 
   test("answer every sequence of operations alike", async () => {
     await fc.assert(fc.asyncProperty(sequences, compare), {
-      numRuns: sequencesPerBackend,
+      numRuns: sequencesHere,
       endOnFailure: false,
       ...(seed !== undefined && { seed: Number(seed) }),
       ...(path !== undefined && { path }),

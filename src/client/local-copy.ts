@@ -37,11 +37,16 @@ export class LocalCopy {
     return this.#isOnline;
   }
 
-  /** All of them on one snapshot. */
+  /**
+   * All of them on one snapshot: nothing but `sync` changes the file. In a batch the binding would send its BEGIN,
+   * and with it every statement, to the primary.
+   */
   read(statements: InStatement[]): Promise<ResultSet[]> {
     return this.#inTurn(async () => {
-      this.#client ??= await this.#openForReading();
-      return this.#client.batch(statements, "deferred");
+      const client = (this.#client ??= await this.#openForReading());
+      const results: ResultSet[] = [];
+      for (const statement of statements) results.push(await client.execute(statement));
+      return results;
     });
   }
 

@@ -19,7 +19,7 @@ export class PrimaryPosition {
     return this.#restarts;
   }
 
-  /** Beyond this index an answer can only be from the log as it is now. */
+  /** Beyond this index an answer can only be from the log as it is now: no log of before came so far. */
   get highestBeforeRestart(): bigint {
     return this.#highestBeforeRestart;
   }
@@ -29,7 +29,7 @@ export class PrimaryPosition {
     if (index === null) return;
     if (index < before) {
       this.#restarts += 1;
-      this.#highestBeforeRestart = this.#index;
+      if (this.#index > this.#highestBeforeRestart) this.#highestBeforeRestart = this.#index;
       this.#index = index;
     } else {
       this.noteCopy(index);
