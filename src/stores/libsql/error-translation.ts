@@ -162,7 +162,7 @@ const causes: readonly Cause[] = [
   },
   {
     codes: /^(E[A-Z]+|UND_ERR_\w+|HRANA_(WEBSOCKET|CLOSED|PROTO)_ERROR)$/,
-    says: /fetch failed|network connection lost|transport error|status: (Unavailable|Unknown|Internal)/i,
+    says: /fetch failed|network connection lost|transport error|connection (closed|reset)|broken pipe|h2 protocol error|status: (Unavailable|Unknown|Internal)/i,
     status: (status) => status >= 500,
     make: lost("the connection to the server failed"),
   },

@@ -1,5 +1,5 @@
 import type { Client, Transaction } from "@libsql/client";
-import { StoreConnectionError, type GorkflowError } from "../../errors.ts";
+import type { GorkflowError } from "../../errors.ts";
 import {
   GuardFailedError,
   type Connection,
@@ -9,7 +9,7 @@ import {
 import { isGuardFailure, isStatementFailure } from "./driver-symptoms.ts";
 import { translateError, type Attempt } from "./error-translation.ts";
 import type { Replica } from "./read-replica.ts";
-import { Reconnection } from "./reconnection.ts";
+import { isUndecided, Reconnection } from "./reconnection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
 import { defaultTimeoutMs, within } from "./timeouts.ts";
@@ -122,14 +122,16 @@ export class RemoteConnection implements Connection {
         start += statements.length;
       }
     } catch (error) {
-      if (groups.length > 1 && isStatementFailure(error)) {
+      const translated = translateError(error, "write");
+      // A replica gives its statements' failures and the loss of its primary the same code.
+      if (groups.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
         // The batch is undone. One group spoiled it for all: each goes by itself.
         for (const group of groups) {
           await this.#sendGroups([group], reconnection);
         }
         return;
       }
-      await this.#sendAgain(groups, translateError(error, "write"), reconnection);
+      await this.#sendAgain(groups, translated, reconnection);
     }
   }
 
@@ -198,10 +200,6 @@ export class RemoteConnection implements Connection {
       void Promise.resolve(this.#client.reconnect()).catch(() => undefined);
     }
   }
-}
-
-function isUndecided(error: GorkflowError): boolean {
-  return error instanceof StoreConnectionError && error.outcome === "unknown";
 }
 
 function sizeOf({ statements }: Group): number {

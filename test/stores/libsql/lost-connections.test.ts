@@ -198,4 +198,19 @@ describe.each(["httpUrl", "webSocketUrl"] as const)("over %s", (protocol) => {
     await store.close();
     await crashing.stop();
   });
+
+  test("a write that may have been written is not said to be refused, when its server is away after that", async () => {
+    const crashing = await startSqld();
+    const proxy = await startProxy(crashing.port);
+    const store = await LibSQLStore.open(proxy[protocol]);
+    await store.countRuns();
+    const cut = proxy.cutNext("after");
+    const outcome = outcomeOf(store.createRun({ workflowId: "w" }));
+    await cut;
+    await crashing.kill();
+    await proxy.close();
+    expect(await outcome).toBe("STORE_CONNECTION unknown");
+    await store.close();
+    await crashing.stop();
+  });
 });
