@@ -31,8 +31,12 @@ export class EmbeddedReplica implements Replica {
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
-    const results = await this.ask(statements.map(({ sql, args }) => ({ sql, args })));
-    return results?.map(resultOf) ?? null;
+    try {
+      const results = await this.ask(statements.map(({ sql, args }) => ({ sql, args })));
+      return results?.map(resultOf) ?? null;
+    } catch (error) {
+      throw translateError(error, "read");
+    }
   }
 
   /** As `read`, with the client's own result sets. */

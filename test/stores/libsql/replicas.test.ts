@@ -130,6 +130,17 @@ describe("an embedded replica", () => {
     expect(await failureOf(open())).toMatchObject({ code: "STORE_CONNECTION", retryable: true });
   });
 
+  test("whose file lacks what a read asks for fails as any database does", async () => {
+    const store = await open();
+    const { runId } = await store.createRun({ workflowId: "w" });
+    await store.db.run("drop table step_attempts");
+    await store.sync();
+    expect(await failureOf(store.listStepAttempts(runId))).toMatchObject({
+      code: "SCHEMA_OUT_OF_DATE",
+    });
+    await store.close();
+  });
+
   test("takes any number of operations at once", async () => {
     const store = await open();
     const results = await Promise.all(
