@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { workflowRuns } from "../src/schema/tables.ts";
+import type { WorkflowStore } from "../src/store/workflow-store.ts";
+import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../src/stores/memory/memory-store.ts";
+import { TestClock } from "../src/testing/test-clock.ts";
+import { commands, type Real } from "./state-machine/commands.ts";
+import { Model, modelRules } from "./state-machine/model.ts";
+import { temporaryFolder } from "./support/temporary.ts";
+
+/** `STATE_MACHINE_SEED`, and `STATE_MACHINE_PATH` with it, repeat a failure that was printed. */
+const seed = process.env["STATE_MACHINE_SEED"];
+const path = process.env["STATE_MACHINE_PATH"];
+const sequences = Number(process.env["STATE_MACHINE_RUNS"] ?? 200);
+
+async function check(
+  open: (clock: TestClock) => Promise<WorkflowStore>,
+  rulesMet: Set<string>,
+): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(commands, async (sequence) => {
+      const clock = new TestClock();
+      const real: Real = { store: await open(clock), clock };
+      const model = new Model(clock, rulesMet);
+      await fc.asyncModelRun(() => ({ model, real }), sequence);
+    }),
+    {
+      numRuns: sequences,
+      ...(seed !== undefined && { seed: Number(seed) }),
+      ...(path !== undefined && { path }),
+    },
+  );
+}
+
+describe("every sequence of commands does to the rows what the model says", () => {
+  test("in memory", async () => {
+    const rulesMet = new Set<string>();
+    await check(async (clock) => new MemoryStore({ clock: clock.now }), rulesMet);
+    // What no sequence reaches is not tested.
+    expect([...rulesMet].toSorted()).toEqual([...modelRules].toSorted());
+  });
+
+  test("on a file", async () => {
+    const folder = await temporaryFolder();
+    onTestFinished(() => folder.remove());
+    let current = new TestClock();
+    const store = await LibSQLStore.open({
+      url: folder.database(),
+      durability: "normal",
+      clock: () => current.now(),
+    });
+    onTestFinished(() => store.close());
+    await check(async (clock) => {
+      current = clock;
+      await store.db.delete(workflowRuns);
+      return store;
+    }, new Set());
+  });
+});
