@@ -48,7 +48,7 @@ export interface Program<Message> {
 export function startProgram<Message>(
   path: string,
   args: readonly string[],
-  options: { readonly uid?: number } = {},
+  options: { readonly uid?: number; readonly execArgv?: string[] } = {},
 ): Program<Message> {
   const child = fork(path, args, { serialization: "advanced", ...options });
   const messages: Message[] = [];
