@@ -88,18 +88,24 @@ async function killWorkers(workers: Workers): Promise<void> {
   }
 }
 
-/** Resolves when every run has ended, and with how many claims that took. */
+/** Resolves when every run has ended. A slow machine may take its time, as long as there is progress. */
 async function waitForAll(store: LibSQLStore, workers: Workers): Promise<void> {
-  const until = performance.now() + 30_000 + killingMs;
+  const patienceMs = 60_000;
+  let completed = 0;
+  let until = performance.now() + patienceMs;
   for (;;) {
     const counts = await store.countRuns();
     if (counts.COMPLETED === runCount) return;
     expect(workers.deserters).toEqual([]);
     const failed = await store.listRuns({ status: ["FAILED", "CANCELLED"] });
     expect(failed.runs.map(({ status, error }) => ({ status, error }))).toEqual([]);
+    if (counts.COMPLETED > completed) until = performance.now() + patienceMs;
+    completed = counts.COMPLETED;
     if (performance.now() > until) {
-      const { runs } = await store.listRuns({ status: ["PENDING", "RUNNING"] });
-      throw new Error(`they do not end: ${JSON.stringify({ counts, now: new Date(), runs })}`);
+      const { runs } = await store.listRuns({ status: ["PENDING", "RUNNING"], limit: 20 });
+      throw new Error(
+        `nothing ends any more: ${JSON.stringify({ counts, now: new Date(), runs })}`,
+      );
     }
     await pause(250);
   }
@@ -205,7 +211,7 @@ function startWorkers(url: string, leaseMs: number): Workers {
   return workers;
 }
 
-const limit = { timeout: 120_000 + 4 * killingMs };
+const limit = { timeout: 240_000 + 5 * killingMs };
 
 describe("with workers that are killed at random, every run ends once and every effect is there once", () => {
   test("on a file", limit, async ({ annotate }) => {
