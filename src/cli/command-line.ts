@@ -1,8 +1,16 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
+import { compareCommand } from "./commands/compare.ts";
+import { copyCommand } from "./commands/copy.ts";
+import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { exportCommand } from "./commands/export.ts";
+import { importCommand } from "./commands/import.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { pruneCommand } from "./commands/prune.ts";
+import { reportCommand } from "./commands/report.ts";
+import { runsCommand } from "./commands/runs.ts";
 import { statsCommand } from "./commands/stats.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
@@ -13,6 +21,7 @@ import { version } from "./version.ts";
 /** Reads the arguments, does what they say, and returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
   const signal = watchForInterruption();
+  let goOn = "run the same command again to go on";
   try {
     // What the environment says already is stronger than the file.
     if (existsSync(".env")) process.loadEnvFile(".env");
@@ -21,13 +30,32 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
       signal,
       env: process.env,
       foundSomething: () => (exitCode = exitCodes.failure),
+      onInterruption: (remedy) => (goOn = remedy),
     });
     await program.parseAsync([...args], { from: "user" });
     return exitCode;
   } catch (error) {
-    return reportFailure(error, args.includes("--json"));
+    // What is interrupted may say so with an error of its own.
+    const isAborted = error instanceof Error && error.name === "AbortError";
+    const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
+    return reportFailure(cause, { json: args.includes("--json"), goOn });
   }
 }
+
+const commands = [
+  migrateCommand,
+  checkCommand,
+  doctorCommand,
+  runsCommand,
+  reportCommand,
+  statsCommand,
+  pruneCommand,
+  exportCommand,
+  importCommand,
+  copyCommand,
+  compareCommand,
+  demoCommand,
+];
 
 function createProgram(context: CommandContext): Command {
   const program = new Command("gorkflow")
@@ -46,7 +74,7 @@ The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file 
 GORKFLOW_AUTH_TOKEN. NO_COLOR is honoured.
 ${exitCodesHelp}`,
     );
-  for (const create of [migrateCommand, checkCommand, doctorCommand, statsCommand]) {
+  for (const create of commands) {
     program.addCommand(create(context));
   }
   throwInsteadOfExiting(program);

@@ -5,4 +5,6 @@ export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The command ends with exit code 1 without having failed: it found what it was asked to look for. */
   foundSomething(): void;
+  /** What to say, from now on, to somebody who interrupts the command. */
+  onInterruption(remedy: string): void;
 }

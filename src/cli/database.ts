@@ -30,20 +30,33 @@ export async function withClient<T>(
   }
 }
 
+/** How a command takes a store that is not as it has to be. */
+export interface StoreNeeds {
+  /** A missing file: `refuse` when absent. */
+  readonly missing?: MissingFile;
+  /** Stronger than `GORKFLOW_AUTH_TOKEN`. */
+  readonly authToken?: string | undefined;
+}
+
 /**
- * Runs `work` on the store of the database, and closes it. A database that is not of this version is refused, not
- * migrated: that is `gorkflow migrate`'s to do.
+ * Runs `work` on the store of the database, and closes it.
+ *
+ * A database that may be made is brought up to date, too. Any other one that is not of this version is refused:
+ * `gorkflow migrate` is there for that.
  */
 export async function withStore<T>(
   { env }: CommandContext,
   { database, prefix }: TableOptions,
   work: (store: LibSQLStore) => Promise<T>,
+  { missing = "refuse", authToken }: StoreNeeds = {},
 ): Promise<T> {
-  const url = resolveDatabaseUrl(database, "refuse");
+  const url = resolveDatabaseUrl(database, missing);
+  const { connection } = parseEnvironment(env);
   const store = await LibSQLStore.open({
     url,
-    ...parseEnvironment(env).connection,
-    migrate: false,
+    ...connection,
+    authToken: authToken ?? connection.authToken,
+    migrate: missing === "create",
     ...(prefix !== undefined && { tables: createWorkflowTables({ prefix }) }),
   });
   try {
@@ -51,6 +64,22 @@ export async function withStore<T>(
   } finally {
     await store.close();
   }
+}
+
+/**
+ * Runs `work` on two stores. The second one's token is `GORKFLOW_TO_AUTH_TOKEN`, where it is not the same as the
+ * first one's.
+ */
+export function withTwoStores<T>(
+  context: CommandContext,
+  [first, second]: readonly [string, string],
+  missing: MissingFile,
+  work: (first: LibSQLStore, second: LibSQLStore) => Promise<T>,
+): Promise<T> {
+  const authToken = context.env["GORKFLOW_TO_AUTH_TOKEN"];
+  return withStore(context, { database: first }, (from) =>
+    withStore(context, { database: second }, (to) => work(from, to), { missing, authToken }),
+  );
 }
 
 /** Errors of this program are its own to report; those of drivers, and of the system below them, have a code. */

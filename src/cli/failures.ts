@@ -18,8 +18,11 @@ interface Problem {
 }
 
 /** Says in one line what went wrong and what to do, and returns the exit code. */
-export function reportFailure(error: unknown, json: boolean): ExitCode {
-  const { exitCode, problem } = endingOf(error);
+export function reportFailure(
+  error: unknown,
+  { json, goOn }: { readonly json: boolean; readonly goOn: string },
+): ExitCode {
+  const { exitCode, problem } = endingOf(error, goOn);
   if (problem !== null && json) note(JSON.stringify({ error: problem }));
   else if (problem !== null) {
     const remedy = problem.remedy === null ? "" : ` (${problem.remedy})`;
@@ -28,12 +31,11 @@ export function reportFailure(error: unknown, json: boolean): ExitCode {
   return exitCode;
 }
 
-function endingOf(error: unknown): Ending {
+function endingOf(error: unknown, goOn: string): Ending {
   if (error instanceof OutputClosedError) return { exitCode: exitCodes.fine, problem: null };
   if (error instanceof InterruptedError) {
     const message = "interrupted; what was done until then stays done";
-    const remedy = "run the same command again to go on";
-    return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy } };
+    return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy: goOn } };
   }
   if (error instanceof CommandError) {
     const { exitCode, code, message, remedy } = error;
@@ -67,6 +69,8 @@ function remedyFor(error: GorkflowError): string | null {
   if (error instanceof StoreConnectionError) {
     if (error.message.includes("auth token")) return "set GORKFLOW_AUTH_TOKEN to one that is valid";
     if (error.message.includes("disk is full")) return "make room, and run the same command again";
+    if (error.message.includes("read or written"))
+      return "look for a full disk, a quota or a limit";
     if (error.message.includes("server")) return "check the URL, and that the server is up";
     return null;
   }
@@ -77,6 +81,9 @@ const remedies: Readonly<Record<string, string>> = {
   STORE_BUSY: "try again, or wait longer with GORKFLOW_BUSY_TIMEOUT_MS",
   SCHEMA_TOO_NEW: "use the version of gorkflow that migrated it, or a later one",
   RUN_NOT_FOUND: "gorkflow runs list shows which there are",
+  RUN_ALREADY_EXISTS: "import has --on-conflict skip and replace, copy has --resume",
+  UNREADABLE_RUNS: "all others are done; restore those from a backup, or delete them",
+  INVALID_EXPORT: "nothing of this line or after it was stored; export again, or mend it",
 };
 
 function onOneLine(text: string): string {

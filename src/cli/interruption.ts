@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { InterruptedError, OutputClosedError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -7,6 +8,8 @@ import { exitCodes } from "./exit-codes.ts";
  */
 export function watchForInterruption(): AbortSignal {
   const controller = new AbortController();
+  // Everything that is under way listens: a hundred waits are no leak.
+  setMaxListeners(0, controller.signal);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
       const error = new InterruptedError(signal);

@@ -16,8 +16,12 @@ export function prefixOption(): Option {
   );
 }
 
-export function jsonOption(): Option {
-  return new Option("--json", "one JSON document instead of text");
+export function jsonOption(description = "one JSON document instead of text"): Option {
+  return new Option("--json", description);
+}
+
+export function linesOption(): Option {
+  return new Option("--ndjson", "a JSON document a line, for each row").conflicts("json");
 }
 
 export interface DatabaseOptions {
@@ -30,4 +34,8 @@ export interface TableOptions extends DatabaseOptions {
 
 export interface JsonOptions {
   readonly json?: true;
+}
+
+export interface LinesOptions {
+  readonly ndjson?: true;
 }

@@ -7,7 +7,17 @@ export function print(text: string): void {
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2));
+  print(JSON.stringify(value, withMessages, 2));
+}
+
+/** One line of NDJSON. */
+export function printLine(value: unknown): void {
+  print(JSON.stringify(value, withMessages));
+}
+
+/** The message of an error is no property that JSON sees. */
+function withMessages(_: string, value: unknown): unknown {
+  return value instanceof Error ? Object.assign({ message: value.message }, value) : value;
 }
 
 /** What is said about the work while it is done, and is no part of the answer. */

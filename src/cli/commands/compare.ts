@@ -1,0 +1,64 @@
+import { Command } from "commander";
+import { compareStores, describeDifference } from "../../transfer/compare-stores.ts";
+import type { CommandContext } from "../context.ts";
+import { withTwoStores } from "../database.ts";
+import { parseCount } from "../numbers.ts";
+import { jsonOption, type JsonOptions } from "../options.ts";
+import { colors, print, printJson } from "../output.ts";
+import { countOf, withProgress } from "../progress.ts";
+import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
+import { formatCount } from "../words.ts";
+
+interface CompareOptions extends FilterOptions, JsonOptions {
+  readonly max: number;
+}
+
+export function compareCommand(context: CommandContext): Command {
+  const command = new Command("compare")
+    .description("say in what two databases differ, run by run; exit code 1 when they do")
+    .argument("<first>", "URL or path of a database")
+    .argument("<second>", "URL or path of another")
+    .option(
+      "--max <number>",
+      "how many differences are described; all are counted",
+      parseCount,
+      100,
+    );
+  return addFilterOptions(command)
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Everything is compared, to the value: runs, steps, attempts, outputs and state. Nothing is changed, and no payload
+is shown. The tokens are those of gorkflow copy.
+
+Examples:
+  gorkflow compare workflows.db libsql://my-db.turso.io
+  gorkflow compare workflows.db copy.db --json | jq .differing`,
+    )
+    .action(async (first: string, second: string, { max, ...options }: CompareOptions) => {
+      const filter = filterOf(options);
+      const report = await withTwoStores(context, [first, second], "refuse", async (a, b) => {
+        const total = await countOf(a, filter);
+        return withProgress({ unit: "runs", total, quiet: options.json === true }, (update) =>
+          compareStores(a, b, {
+            filter,
+            maxDifferences: max,
+            signal: context.signal,
+            onProgress: ({ runs }) => update(runs),
+          }),
+        );
+      });
+      if (!report.equal) context.foundSomething();
+      if (options.json) return printJson(report);
+      for (const difference of report.differences) print(describeDifference(difference));
+      for (const error of [...report.unreadable.first, ...report.unreadable.second]) {
+        print(`not compared: ${error.message}`);
+      }
+      print(
+        report.equal
+          ? colors.green(`${formatCount(report.runs)} runs, all equal`)
+          : `${formatCount(report.differing)} of ${formatCount(report.runs)} runs differ`,
+      );
+    });
+}

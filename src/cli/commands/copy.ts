@@ -1,0 +1,55 @@
+import { Command } from "commander";
+import { copyStore } from "../../transfer/copy-store.ts";
+import type { CommandContext } from "../context.ts";
+import { withTwoStores } from "../database.ts";
+import { jsonOption, type JsonOptions } from "../options.ts";
+import { print, printJson } from "../output.ts";
+import { countOf, withProgress } from "../progress.ts";
+import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
+import { formatCount } from "../words.ts";
+
+interface CopyOptions extends FilterOptions, JsonOptions {
+  readonly resume?: true;
+}
+
+export function copyCommand(context: CommandContext): Command {
+  const command = new Command("copy")
+    .description("copy runs from one database to another, of whatever kind")
+    .argument("<from>", "URL or path of the database to read")
+    .argument("<to>", "URL or path of the database to write; made when it is not there")
+    .option(
+      "--resume",
+      "copy what the target does not have yet: after an interruption, or to catch up",
+    );
+  return addFilterOptions(command)
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Each run is copied entirely or not at all. The token of both is GORKFLOW_AUTH_TOKEN, or that of the target is
+GORKFLOW_TO_AUTH_TOKEN.
+
+Examples:
+  gorkflow copy workflows.db libsql://my-db.turso.io
+  gorkflow copy workflows.db libsql://my-db.turso.io --resume
+  gorkflow copy workflows.db failed.db --status FAILED`,
+    )
+    .action(async (from: string, to: string, options: CopyOptions) => {
+      context.onInterruption("the same command with --resume goes on");
+      const filter = filterOf(options);
+      const report = await withTwoStores(context, [from, to], "create", async (source, target) => {
+        const total = await countOf(source, filter);
+        return withProgress({ unit: "runs", total, quiet: options.json === true }, (update) =>
+          copyStore(source, target, {
+            filter,
+            resume: options.resume,
+            signal: context.signal,
+            onProgress: ({ copied, unchanged }) => update(copied + unchanged),
+          }),
+        );
+      });
+      if (options.json) return printJson(report);
+      const { copied, unchanged } = report;
+      print(`${formatCount(copied)} runs copied, ${formatCount(unchanged)} were there already`);
+    });
+}

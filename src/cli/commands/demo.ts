@@ -1,0 +1,92 @@
+import { Command } from "commander";
+import { Engine } from "../../engine/engine.ts";
+import type { CommandContext } from "../context.ts";
+import { withStore } from "../database.ts";
+import { parcelOf, sendParcel } from "../demo-workflow.ts";
+import { parseCount } from "../numbers.ts";
+import { jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
+import { colors, print, printJson, table } from "../output.ts";
+import { withProgress } from "../progress.ts";
+import { formatCount } from "../words.ts";
+
+interface DemoOptions extends DatabaseOptions, JsonOptions {
+  readonly runs: number;
+}
+
+export function demoCommand(context: CommandContext): Command {
+  return new Command("demo")
+    .description("run a small workflow some hundred times, to have something to look at")
+    .option("-d, --database <url>", "where the runs are kept", "file:./gorkflow-demo.db")
+    .option("--runs <number>", "how many", parseCount, 200)
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Parcels are weighed, labelled, declared and sent; printers run out of paper, and some countries have no customs
+office. GORKFLOW_DATABASE_URL is not used: a demonstration has no place among your runs. Interrupt it and run it
+again: it goes on, and nothing is done twice.
+
+Examples:
+  gorkflow demo
+  gorkflow demo --runs 1000 --database file:./other.db`,
+    )
+    .action(async (options: DemoOptions) => {
+      const counts = await withStore(
+        context,
+        options,
+        async (store) => {
+          const engine = new Engine(store, { concurrency: 20 });
+          engine.register(sendParcel);
+          try {
+            const runIds = await Promise.all(
+              Array.from({ length: options.runs }, (_, index) =>
+                // The key makes a second start of a parcel find the run of the first.
+                engine.start(sendParcel, parcelOf(index + 1), {
+                  idempotencyKey: `parcel-${index + 1}`,
+                  tags: { country: parcelOf(index + 1).country },
+                }),
+              ),
+            );
+            let done = 0;
+            await withProgress(
+              { unit: "runs", total: runIds.length, quiet: options.json === true },
+              (update) =>
+                Promise.all(
+                  runIds.map(async (runId) => {
+                    await engine.wait(runId, { signal: context.signal });
+                    update(++done);
+                  }),
+                ),
+            );
+          } finally {
+            await engine.close();
+          }
+          return store.countRuns({ workflowId: sendParcel.id });
+        },
+        { missing: "create" },
+      );
+      if (options.json) return printJson({ database: options.database, runs: counts });
+      print(
+        table(
+          ["runs", ""],
+          Object.entries(counts).map(([status, count]) => [status, formatCount(count)]),
+        ),
+      );
+      print(nextCommands(options.database ?? ""));
+    });
+}
+
+function nextCommands(database: string): string {
+  const examples = [
+    `runs list --status FAILED`,
+    `runs show <run>`,
+    `report reliability`,
+    `report throughput --per hour`,
+    `stats`,
+  ];
+  return [
+    "",
+    `They are in ${database}. ${colors.bold("Look at them:")}`,
+    ...examples.map((example) => `  gorkflow ${example} --database ${database}`),
+  ].join("\n");
+}

@@ -1,0 +1,84 @@
+import { pipeline } from "node:stream/promises";
+import { Command } from "commander";
+import { exportFile } from "../../transfer/export-file.ts";
+import {
+  exportStore,
+  type ExportOptions,
+  type ExportProgress,
+} from "../../transfer/export-store.ts";
+import type { CommandContext } from "../context.ts";
+import { withStore } from "../database.ts";
+import { CommandError, OutputClosedError } from "../errors.ts";
+import {
+  databaseOption,
+  jsonOption,
+  prefixOption,
+  type JsonOptions,
+  type TableOptions,
+} from "../options.ts";
+import { print, printJson } from "../output.ts";
+import { countOf, withProgress } from "../progress.ts";
+import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
+import { formatCount } from "../words.ts";
+
+export function exportCommand(context: CommandContext): Command {
+  const command = new Command("export")
+    .description("write runs, with their steps, outputs and state, to a file of JSON lines")
+    .argument("<file>", "compressed when its name ends with .gz; - for the standard output")
+    .addOption(databaseOption())
+    .addOption(prefixOption());
+  return addFilterOptions(command)
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+The file has its name only when it is complete. An export that is interrupted leaves nothing.
+
+Examples:
+  gorkflow export backup.ndjson.gz
+  gorkflow export orders.ndjson --workflow orders --status FAILED --after 7d
+  gorkflow export - | jq -r .run.runId`,
+    )
+    .action(async (file: string, options: TableOptions & FilterOptions & JsonOptions) => {
+      const filter = filterOf(options);
+      const toOutput = file === "-";
+      let last: ExportProgress = { runs: 0, unreadable: 0 };
+      await withStore(context, options, async (store) => {
+        const total = await countOf(store, filter);
+        await withProgress({ unit: "runs", total, quiet: options.json === true }, (update) => {
+          const exportOptions: ExportOptions = {
+            filter,
+            signal: context.signal,
+            onProgress: (report) => {
+              last = report;
+              update(report.runs);
+            },
+          };
+          return toOutput
+            ? toStandardOutput(exportStore(store, exportOptions))
+            : exportFile(store, file, exportOptions);
+        });
+      });
+      if (toOutput) return;
+      if (options.json) printJson({ file, ...last });
+      else print(`${formatCount(last.runs)} runs exported to ${file}`);
+    });
+}
+
+/** @throws {CommandError} when the reader goes away: half an export must not pass for a whole one. */
+async function toStandardOutput(lines: AsyncGenerator<string>): Promise<void> {
+  try {
+    await pipeline(lines, process.stdout, { end: false });
+  } catch (error) {
+    const isClosed = error instanceof Error && "code" in error && error.code === "EPIPE";
+    if (!isClosed && !(error instanceof OutputClosedError)) throw error;
+    throw new CommandError(
+      {
+        code: "OUTPUT_CLOSED",
+        message: "the export is not complete: nobody reads it any more",
+        remedy: "export to a file",
+      },
+      { cause: error },
+    );
+  }
+}

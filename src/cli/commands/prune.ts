@@ -1,0 +1,99 @@
+import { Command, Option } from "commander";
+import type { PruneReport } from "../../model/retention.ts";
+import type { RunStatus } from "../../statuses.ts";
+import type { CommandContext } from "../context.ts";
+import { withStore } from "../database.ts";
+import { parseCount } from "../numbers.ts";
+import {
+  databaseOption,
+  jsonOption,
+  prefixOption,
+  type JsonOptions,
+  type TableOptions,
+} from "../options.ts";
+import { print, printJson, table } from "../output.ts";
+import { withProgress } from "../progress.ts";
+import { statusOption, workflowOption } from "../run-filters.ts";
+import { parseTime, timeForms } from "../times.ts";
+import { formatBytes, formatCount } from "../words.ts";
+
+interface PruneOptions extends TableOptions, JsonOptions {
+  readonly olderThan: Date;
+  readonly workflow?: string;
+  readonly status?: readonly RunStatus[];
+  readonly keepLast?: number;
+  readonly batchSize?: number;
+  readonly dryRun?: true;
+}
+
+export function pruneCommand(context: CommandContext): Command {
+  return new Command("prune")
+    .description("delete old runs with all that belongs to them, in small batches")
+    .addOption(databaseOption())
+    .addOption(prefixOption())
+    .addOption(
+      new Option("--older-than <time>", `runs that ended before that time (${timeForms})`)
+        .argParser(parseTime)
+        .makeOptionMandatory(),
+    )
+    .addOption(workflowOption())
+    .addOption(statusOption())
+    .option(
+      "--keep-last <number>",
+      "keep the newest runs of each workflow, however old",
+      parseCount,
+    )
+    .option("--batch-size <number>", "runs deleted in one transaction (default: 100)", parseCount)
+    .option("--dry-run", "count what would go, and change nothing")
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Only finished runs go (COMPLETED, FAILED, CANCELLED), unless --status names another. What was deleted before an
+interruption stays deleted.
+
+Examples:
+  gorkflow prune --older-than 90d --dry-run
+  gorkflow prune --older-than 90d --keep-last 100
+  gorkflow prune --older-than 2026-01-01 --workflow orders --status COMPLETED`,
+    )
+    .action(async (options: PruneOptions) => {
+      const { olderThan, status: statuses, workflow: workflowId, keepLast, batchSize } = options;
+      const policy = {
+        olderThan,
+        statuses,
+        workflowId,
+        keepLast,
+        batchSize,
+        signal: context.signal,
+      };
+      const report = await withStore(context, options, async (store) => {
+        if (options.dryRun) return store.pruneRuns({ ...policy, dryRun: true });
+        return withProgress({ unit: "runs", total: null, quiet: options.json === true }, (update) =>
+          store.pruneRuns({ ...policy, onProgress: ({ deletedRuns }) => update(deletedRuns) }),
+        );
+      });
+      if (options.json) printJson(report);
+      else print(describe(report));
+    });
+}
+
+function describe(report: PruneReport): string {
+  return [
+    report.dryRun ? "this would be deleted; nothing was" : "deleted",
+    table(
+      ["", ""],
+      [
+        ["runs", formatCount(report.deletedRuns)],
+        ["steps", formatCount(report.deletedStepExecutions)],
+        ["attempts", formatCount(report.deletedStepAttempts)],
+        ["outputs", formatCount(report.deletedStepOutputs)],
+        ["state values", formatCount(report.deletedState)],
+        ["rows without a run", formatCount(report.deletedOrphans)],
+        ["bytes in them", formatBytes(report.deletedBytes)],
+        ...(report.dryRun ? [] : [["bytes given back", formatBytes(report.freedBytes)]]),
+        ["runs that stay", formatCount(report.remainingRuns)],
+      ],
+    ).trimStart(),
+  ].join("\n");
+}

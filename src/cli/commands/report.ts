@@ -1,0 +1,68 @@
+import { Argument, Command, Option } from "commander";
+import { createWorkflowTables } from "../../schema/tables.ts";
+import { drawThroughput } from "../charts.ts";
+import type { CommandContext } from "../context.ts";
+import { withStore } from "../database.ts";
+import { parseCount } from "../numbers.ts";
+import {
+  databaseOption,
+  jsonOption,
+  linesOption,
+  prefixOption,
+  type JsonOptions,
+  type LinesOptions,
+  type TableOptions,
+} from "../options.ts";
+import { print, printJson, printLine } from "../output.ts";
+import { drawReport, runReport, reportNames, type ReportName } from "../reports.ts";
+import { workflowOption } from "../run-filters.ts";
+import { parseTime, timeForms } from "../times.ts";
+
+interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {
+  readonly workflow?: string;
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly per: "hour" | "day";
+  readonly limit: number;
+}
+
+export function reportCommand(context: CommandContext): Command {
+  return new Command("report")
+    .description("answer what everybody asks of their runs")
+    .addArgument(new Argument("<name>", "which report").choices(reportNames))
+    .addOption(databaseOption())
+    .addOption(prefixOption())
+    .addOption(workflowOption())
+    .option("--since <time>", `from then on (${timeForms})`, parseTime)
+    .option("--until <time>", "before that time", parseTime)
+    .addOption(
+      new Option("--per <bucket>", "of throughput").choices(["hour", "day"]).default("day"),
+    )
+    .option("-n, --limit <number>", "rows at most; throughput has all", parseCount, 50)
+    .addOption(jsonOption())
+    .addOption(linesOption())
+    .addHelpText(
+      "after",
+      `
+Times are in UTC. In a large database, give a window: the reports walk all of it otherwise.
+
+Examples:
+  gorkflow report throughput --since 48h --per hour
+  gorkflow report runs --workflow orders --since 7d       how long runs take: half of them, 95 % of them, …
+  gorkflow report stuck                                   RUNNING, and nothing happens
+  gorkflow report step-errors --since 1d --json`,
+    )
+    .action(async (name: ReportName, options: ReportCommandOptions) => {
+      const { workflow: workflowId, since, until, per, limit, prefix } = options;
+      const tables = prefix === undefined ? undefined : createWorkflowTables({ prefix });
+      const rows = await withStore(context, options, ({ db }) =>
+        runReport(name, db, { options: { workflowId, since, until, tables }, per, limit }),
+      );
+      if (options.json) return printJson(rows);
+      if (options.ndjson) return rows.forEach(printLine);
+      if (rows.length === 0) return print("nothing to report");
+      const chart = name === "throughput" ? drawThroughput(rows, per) : null;
+      if (chart !== null) print(`${chart}\n`);
+      print(drawReport(rows));
+    });
+}

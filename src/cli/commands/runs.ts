@@ -1,0 +1,15 @@
+import { Command } from "commander";
+import type { CommandContext } from "../context.ts";
+import { cancelCommand } from "./runs/cancel.ts";
+import { listCommand } from "./runs/list.ts";
+import { retryCommand } from "./runs/retry.ts";
+import { showCommand } from "./runs/show.ts";
+import { watchCommand } from "./runs/watch.ts";
+
+export function runsCommand(context: CommandContext): Command {
+  const command = new Command("runs").description("list, show, watch, cancel and retry runs");
+  for (const create of [listCommand, showCommand, watchCommand, cancelCommand, retryCommand]) {
+    command.addCommand(create(context));
+  }
+  return command;
+}

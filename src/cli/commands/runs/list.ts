@@ -1,0 +1,92 @@
+import { Command } from "commander";
+import type { WorkflowRunSummary } from "../../../schema/rows.ts";
+import type { RunPage } from "../../../store/runs.ts";
+import type { CommandContext } from "../../context.ts";
+import { withStore } from "../../database.ts";
+import { parseCount } from "../../numbers.ts";
+import {
+  databaseOption,
+  jsonOption,
+  linesOption,
+  prefixOption,
+  type JsonOptions,
+  type LinesOptions,
+  type TableOptions,
+} from "../../options.ts";
+import { note, print, printJson, printLine, table } from "../../output.ts";
+import { addFilterOptions, filterOf, type FilterOptions } from "../../run-filters.ts";
+import { paintStatus } from "../../statuses.ts";
+import { formatDuration, formatShare, formatTime } from "../../words.ts";
+
+interface ListOptions extends TableOptions, FilterOptions, JsonOptions, LinesOptions {
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly all?: true;
+}
+
+export function listCommand(context: CommandContext): Command {
+  const command = new Command("list")
+    .alias("ls")
+    .description("list runs, newest first")
+    .addOption(databaseOption())
+    .addOption(prefixOption());
+  return addFilterOptions(command)
+    .option("-n, --limit <number>", "how many in a page, up to 1000", parseCount, 20)
+    .option("--cursor <text>", "go on after the page that ended with this cursor")
+    .option("--all", "all pages, one after the other")
+    .addOption(jsonOption().conflicts("all"))
+    .addOption(linesOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gorkflow runs list --status FAILED --after 24h
+  gorkflow runs list --workflow orders --tag country=DE --limit 100
+  gorkflow runs list --all --ndjson --before 2026-01-01 | jq -r .runId`,
+    )
+    .action((options: ListOptions) =>
+      withStore(context, options, async (store) => {
+        let cursor = options.cursor ?? null;
+        do {
+          context.signal.throwIfAborted();
+          const page = await store.listRuns({
+            ...filterOf(options),
+            limit: options.limit,
+            cursor,
+            signal: context.signal,
+          });
+          show(page, options);
+          if (page.corrupt.length > 0) context.foundSomething();
+          cursor = page.nextCursor;
+        } while (options.all && cursor !== null);
+      }),
+    );
+}
+
+function show(page: RunPage<WorkflowRunSummary>, options: ListOptions): void {
+  if (options.json) return printJson(page);
+  if (options.ndjson) for (const run of page.runs) printLine(run);
+  else print(describe(page.runs));
+  for (const { message } of page.corrupt) note(`not shown: ${message}`);
+  if (page.nextCursor !== null && !options.all) note(`more: --cursor ${page.nextCursor}`);
+}
+
+function describe(runs: readonly WorkflowRunSummary[]): string {
+  return table(
+    ["run", "workflow", "status", "progress", "attempt", "created", "took"],
+    runs.map((run) => [
+      run.runId,
+      run.workflowId,
+      paintStatus(run.status),
+      formatShare(run.progress),
+      String(run.attempt),
+      formatTime(run.createdAt),
+      formatDuration(durationOf(run)),
+    ]),
+  );
+}
+
+function durationOf({ startedAt, completedAt }: WorkflowRunSummary): number | null {
+  if (startedAt === null || completedAt === null) return null;
+  return Math.max(0, completedAt.getTime() - startedAt.getTime());
+}

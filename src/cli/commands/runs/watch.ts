@@ -1,0 +1,60 @@
+import { Command } from "commander";
+import { Engine } from "../../../engine/engine.ts";
+import type { RunProgress } from "../../../engine/run-watch.ts";
+import type { CommandContext } from "../../context.ts";
+import { withStore } from "../../database.ts";
+import {
+  databaseOption,
+  jsonOption,
+  prefixOption,
+  type JsonOptions,
+  type TableOptions,
+} from "../../options.ts";
+import { colors, print, printLine } from "../../output.ts";
+import { paintStatus } from "../../statuses.ts";
+import { formatDuration, formatShare } from "../../words.ts";
+
+export function watchCommand(context: CommandContext): Command {
+  return new Command("watch")
+    .description("show what becomes of a run until it has ended; exit code 1 unless it COMPLETED")
+    .argument("<run>", "id of the run")
+    .addOption(databaseOption())
+    .addOption(prefixOption())
+    .addOption(jsonOption("a JSON document a line, as it happens"))
+    .addHelpText(
+      "after",
+      `
+Whichever process the run is in. Watching does no work: some engine must.
+
+Examples:
+  gorkflow runs watch 0198c0de-0000-7000-8000-000000000000
+  gorkflow runs watch 0198c0de-0000-7000-8000-000000000000 --json | jq -r .status`,
+    )
+    .action(async (runId: string, options: TableOptions & JsonOptions) => {
+      context.onInterruption("the run goes on; watch it again");
+      await withStore(context, options, async (store) => {
+        const engine = new Engine(store);
+        try {
+          let last: RunProgress | null = null;
+          for await (const progress of engine.watch(runId, { signal: context.signal })) {
+            if (options.json) printLine(progress);
+            else print(describe(progress));
+            if (progress.kind === "run") last = progress;
+          }
+          if (last?.status !== "COMPLETED") context.foundSomething();
+        } finally {
+          await engine.close();
+        }
+      });
+    });
+}
+
+function describe(progress: RunProgress): string {
+  const time = colors.dim(progress.at.toISOString().slice(11, 23));
+  const attempt = progress.attempt > 1 ? `, attempt ${progress.attempt}` : "";
+  if (progress.kind === "run") {
+    return `${time} run ${paintStatus(progress.status)} ${formatShare(progress.progress)}${attempt}`;
+  }
+  const took = progress.durationMs === null ? "" : ` in ${formatDuration(progress.durationMs)}`;
+  return `${time}   ${progress.stepId} ${paintStatus(progress.status)}${took}${attempt}`;
+}
