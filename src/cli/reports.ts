@@ -23,6 +23,7 @@ import {
 export interface ReportArguments {
   readonly options: ReportOptions;
   readonly per: "hour" | "day";
+  readonly idleMs: number | undefined;
   readonly limit: number;
 }
 
@@ -39,7 +40,7 @@ const reports = {
   slowest: (db, { options, limit }) => slowestSteps(db, options).limit(limit),
   errors: (db, { options, limit }) => errorCodes(db, options).limit(limit),
   "step-errors": (db, { options, limit }) => stepErrorCodes(db, options).limit(limit),
-  stuck: (db, { options, limit }) => stuckRuns(db, options).limit(limit),
+  stuck: (db, { options, idleMs, limit }) => stuckRuns(db, { ...options, idleMs }).limit(limit),
   pending: (db, { options, limit }) => oldestPending(db, options).limit(limit),
   storage: (db, { options, limit }) => storage(db, options).limit(limit),
 } satisfies Record<string, Report>;

@@ -16,13 +16,14 @@ import {
 import { print, printJson, printLine } from "../output.ts";
 import { drawReport, runReport, reportNames, type ReportName } from "../reports.ts";
 import { workflowOption } from "../run-filters.ts";
-import { parseTime, timeForms } from "../times.ts";
+import { parseDuration, parseTime, timeForms } from "../times.ts";
 
 interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {
   readonly workflow?: string;
   readonly since?: Date;
   readonly until?: Date;
   readonly per: "hour" | "day";
+  readonly idle?: number;
   readonly limit: number;
 }
 
@@ -38,6 +39,7 @@ export function reportCommand(context: CommandContext): Command {
     .addOption(
       new Option("--per <bucket>", "of throughput").choices(["hour", "day"]).default("day"),
     )
+    .option("--idle <duration>", "of stuck: how long nothing has happened (15m)", parseDuration)
     .option("-n, --limit <number>", "rows at most; throughput has all", parseCount, 50)
     .addOption(jsonOption())
     .addOption(linesOption())
@@ -53,10 +55,10 @@ Examples:
   gorkflow report step-errors --since 1d --json`,
     )
     .action(async (name: ReportName, options: ReportCommandOptions) => {
-      const { workflow: workflowId, since, until, per, limit, prefix } = options;
+      const { workflow: workflowId, since, until, per, idle: idleMs, limit, prefix } = options;
       const tables = prefix === undefined ? undefined : createWorkflowTables({ prefix });
       const rows = await withStore(context, options, ({ db }) =>
-        runReport(name, db, { options: { workflowId, since, until, tables }, per, limit }),
+        runReport(name, db, { options: { workflowId, since, until, tables }, per, idleMs, limit }),
       );
       if (options.json) return printJson(rows);
       if (options.ndjson) return rows.forEach(printLine);

@@ -53,7 +53,7 @@ Examples:
 
 /** What tells how a run went, and nothing of what went through it. */
 function withoutPayloads({ run, steps, attempts }: RunBundle): object {
-  const { input: _input, output: _output, context: _context, ...summary } = run;
+  const { input: _, output: _output, context: _context, ...summary } = run;
   return { run: summary, steps: steps.map(({ input: _input, ...step }) => step), attempts };
 }
 
