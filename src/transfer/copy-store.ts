@@ -61,7 +61,7 @@ export async function copyStore(
     ? missingPages(from, to, scan, {
         unchanged: (runs) => {
           totals.unchanged += runs;
-          tell();
+          if (runs > 0) tell();
         },
         unreadable: (errors) => corrupt.push(...errors),
       })

@@ -20,12 +20,24 @@ export interface FollowerOptions {
 }
 
 /** Runs that are brought over together. */
-const batchRuns = 50;
+const batchRuns = 100;
 /** Failed runs that are remembered with their errors; more are counted as missed. */
 const maxFailedRuns = 1000;
 const maxRetryDelayMs = 5000;
 
-type Task = { readonly runId: string } | { readonly prune: PrunePolicy };
+type Change = { readonly runId: string } | { readonly prune: PrunePolicy };
+
+/** Tasks are done in the order of their sequence; a run that is touched again meanwhile keeps its place. */
+interface Task {
+  readonly change: Change;
+  readonly sequence: number;
+}
+
+interface Waiting {
+  isReached(): boolean;
+  resolve(): void;
+  reject(error: unknown): void;
+}
 
 /**
  * Makes one store hold what another does, run by run, in the order in which they changed.
@@ -40,11 +52,13 @@ export class Follower implements WriteListener {
   readonly #options: FollowerOptions;
   readonly #tasks = new Map<string, Task>();
   readonly #failed = new Map<string, GorkflowError>();
-  readonly #waiting = new Set<{ pending: number; resolve(): void; reject(error: unknown): void }>();
+  readonly #waiting = new Set<Waiting>();
   #missed = 0;
   #lastError: unknown = null;
   #working = false;
-  #current = 0;
+  /** What is being brought over now. */
+  #current: ReadonlyMap<string, Task> = new Map();
+  #sequence = 0;
   #prunes = 0;
   #finishing = false;
   #wake = new AbortController();
@@ -57,7 +71,7 @@ export class Follower implements WriteListener {
 
   /** Runs that are still to be brought over, and prunes, those of the attempt under way among them. */
   get pendingChanges(): number {
-    return this.#tasks.size + this.#current;
+    return this.#tasks.size + this.#current.size;
   }
 
   /** Runs that the other store refuses, or that cannot be read, by id. */
@@ -96,17 +110,17 @@ export class Follower implements WriteListener {
   }
 
   /**
-   * Resolves when no more than `pending` changes are still to be brought over. Rejects with the error of an attempt
-   * that fails before.
+   * Resolves when everything that was touched until now has been brought over, or has failed for itself; what is
+   * touched later is not waited for. Rejects with the error of an attempt that fails before.
    */
-  async drain(pending = 0, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    if (this.pendingChanges <= pending) return;
-    this.#wake.abort();
-    const drained = new Promise<void>((resolve, reject) => {
-      this.#waiting.add({ pending, resolve, reject });
-    });
-    await untilAborted(signal, drained);
+  async drain(signal?: AbortSignal): Promise<void> {
+    const until = this.#sequence;
+    await this.#when(() => this.#oldest() > until, signal);
+  }
+
+  /** Resolves when no more than `changes` are still to be brought over; rejects as `drain`. */
+  async drainTo(changes: number, signal?: AbortSignal): Promise<void> {
+    await this.#when(() => this.pendingChanges <= changes, signal);
   }
 
   /** Brings over what can be, and gives up at the first failure. Nothing is to be touched any more. */
@@ -115,13 +129,33 @@ export class Follower implements WriteListener {
     await this.drain().catch(() => undefined);
   }
 
-  #add(key: string, task: Task): void {
-    if (!this.#tasks.has(key) && this.#tasks.size >= this.#options.maxPendingRuns) {
-      this.lose();
-      return;
+  #add(key: string, change: Change): void {
+    if (!this.#tasks.has(key)) {
+      if (this.#tasks.size >= this.#options.maxPendingRuns) {
+        this.lose();
+        return;
+      }
+      this.#tasks.set(key, { change, sequence: ++this.#sequence });
     }
-    this.#tasks.set(key, task);
     if (!this.#working) void this.#work();
+  }
+
+  async #when(isReached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    if (isReached()) return;
+    this.#wake.abort();
+    const reached = new Promise<void>((resolve, reject) => {
+      this.#waiting.add({ isReached, resolve, reject });
+    });
+    await untilAborted(signal, reached);
+  }
+
+  /** The sequence of the first task that is still to be done. */
+  #oldest(): number {
+    for (const tasks of [this.#current, this.#tasks]) {
+      for (const { sequence } of tasks.values()) return sequence;
+    }
+    return Number.POSITIVE_INFINITY;
   }
 
   async #work(): Promise<void> {
@@ -131,16 +165,16 @@ export class Follower implements WriteListener {
     await setImmediate();
     while (this.#tasks.size > 0) {
       const taken = this.#take();
-      this.#current = taken.size;
+      this.#current = taken;
       try {
         await this.#carryOut([...taken.values()]);
         this.#lastError = null;
         delayMs = this.#options.retryDelayMs;
-        this.#current = 0;
+        this.#current = new Map();
         this.#settle();
       } catch (error) {
         this.#putBack(taken);
-        this.#current = 0;
+        this.#current = new Map();
         const isNew = this.#lastError === null;
         this.#lastError = error;
         if (isNew) this.#options.onDivergence();
@@ -156,7 +190,7 @@ export class Follower implements WriteListener {
 
   #settle(): void {
     for (const waiting of this.#waiting) {
-      if (this.pendingChanges > waiting.pending) continue;
+      if (!waiting.isReached()) continue;
       this.#waiting.delete(waiting);
       waiting.resolve();
     }
@@ -174,26 +208,27 @@ export class Follower implements WriteListener {
   #take(): Map<string, Task> {
     const taken = new Map<string, Task>();
     for (const [key, task] of this.#tasks) {
-      if (taken.size > 0 && ("prune" in task || taken.size === batchRuns)) break;
+      const isPrune = "prune" in task.change;
+      if (taken.size > 0 && (isPrune || taken.size === batchRuns)) break;
       taken.set(key, task);
       this.#tasks.delete(key);
-      if ("prune" in task) break;
+      if (isPrune) break;
     }
     return taken;
   }
 
-  /** In front: what was touched since comes after. */
+  /** In front, in the places that they had; what was touched since comes after. */
   #putBack(taken: ReadonlyMap<string, Task>): void {
-    const later = [...this.#tasks];
+    const later = [...this.#tasks].filter(([key]) => !taken.has(key));
     this.#tasks.clear();
     for (const [key, task] of [...taken, ...later]) this.#tasks.set(key, task);
   }
 
   async #carryOut(tasks: readonly Task[]): Promise<void> {
     const runIds: string[] = [];
-    for (const task of tasks) {
-      if ("runId" in task) runIds.push(task.runId);
-      else await this.#to.pruneRuns(task.prune);
+    for (const { change } of tasks) {
+      if ("runId" in change) runIds.push(change.runId);
+      else await this.#to.pruneRuns(change.prune);
     }
     if (runIds.length > 0) await this.#bringOver(runIds);
   }
@@ -211,10 +246,8 @@ export class Follower implements WriteListener {
       }
       await this.#store(page.bundles, refused);
     }
-    for (const runId of gone) {
-      await this.#to.deleteRun(runId);
-      this.#failed.delete(runId);
-    }
+    await Promise.all([...gone].map((runId) => this.#to.deleteRun(runId)));
+    for (const runId of gone) this.#failed.delete(runId);
     if (refused.size === 0) return;
     // A run that is gone may have held the idempotency key of one that was refused.
     if (retry && gone.size > 0) await this.#bringOver([...refused.keys()], false);

@@ -170,7 +170,7 @@ class MirrorState {
   }
 
   async drain(signal: AbortSignal | undefined): Promise<void> {
-    await this.#follower.drain(0, signal);
+    await this.#follower.drain(signal);
   }
 
   async close(): Promise<void> {
@@ -236,7 +236,7 @@ class MirrorState {
     const bringOver = async (runId: string) => {
       if (differing.length <= fewRuns) differing.push(runId);
       this.#follower.touch(runId);
-      await this.#follower.drain(Math.floor(this.#options.maxPendingRuns / 2), signal);
+      await this.#follower.drainTo(Math.floor(this.#options.maxPendingRuns / 2), signal);
     };
     for await (const difference of compareRuns(
       this.#primary,
@@ -248,7 +248,7 @@ class MirrorState {
     }
     for (const { key } of unreadable.second) await bringOver(key["run_id"] ?? "");
     if (unreadable.first.length > 0) throw new UnreadableRunsError({ corrupt: unreadable.first });
-    await this.#follower.drain(0, signal);
+    await this.#follower.drain(signal);
     return differing;
   }
 
@@ -267,7 +267,7 @@ class MirrorState {
     const begun = performance.now();
     try {
       await untilAborted(limit, this.#gate.close());
-      await this.#follower.drain(0, limit);
+      await this.#follower.drain(limit);
       if (!this.#followsAll() || (await this.#differ(differing, limit))) return null;
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
       this.#follower = this.#createFollower();
