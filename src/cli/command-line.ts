@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import tab from "@bomb.sh/tab/commander";
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { compareCommand } from "./commands/compare.ts";
@@ -71,12 +72,14 @@ Examples:
   gorkflow check                                    in a Drizzle project: fail when migrations have drifted
 
 The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file .env; its token is
-GORKFLOW_AUTH_TOKEN. NO_COLOR is honoured.
+GORKFLOW_AUTH_TOKEN. NO_COLOR is honoured. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
 ${exitCodesHelp}`,
     );
   for (const create of commands) {
     program.addCommand(create(context));
   }
+  // `gorkflow complete <shell>` prints what a shell needs to complete commands and options.
+  tab(program);
   throwInsteadOfExiting(program);
   return program;
 }

@@ -90,6 +90,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "migrationsTable",
     "recordMigrationHashes",
   ],
+  "./retention": ["applyRetention", "scheduleRetention"],
   "./transfer": [
     "MirroredStore",
     "compareStores",

@@ -30,6 +30,9 @@ export interface Connection {
 
   /** Runs `work` in a transaction, or in a savepoint of this one. */
   transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T>;
+
+  /** Runs statements that have to be outside of a transaction, all rows of each. Only on a file of our own. */
+  runScript?(sql: string): Promise<void>;
 }
 
 export interface WriteOptions {

@@ -40,6 +40,14 @@ export class LocalConnection implements Connection {
     }
   };
 
+  async runScript(sql: string): Promise<void> {
+    try {
+      await this.#client.executeMultiple(sql);
+    } catch (error) {
+      throw translateError(error, "write");
+    }
+  }
+
   async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     const transaction = await this.#client.begin().catch((error: unknown) => {
       throw translateError(error, "write");

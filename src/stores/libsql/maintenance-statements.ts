@@ -226,13 +226,14 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       target.select({ at: max(runs.createdAt) }).from(runs),
     ),
 
-    /** Pages, free pages, bytes of a page. */
+    /** Pages, free pages, bytes of a page, and how free pages are given back (2: when they are asked for). */
     pages: defineStatement(db, (target) =>
       target
         .select({
           pages: sql<number>`(select page_count from pragma_page_count())`,
           freePages: sql<number>`(select freelist_count from pragma_freelist_count())`,
           pageSize: sql<number>`(select page_size from pragma_page_size())`,
+          autoVacuum: sql<number>`(select auto_vacuum from pragma_auto_vacuum())`,
         })
         .from(sql`(select 1)`),
     ),

@@ -11,6 +11,20 @@ import { readRows, type StoreContext } from "./store-context.ts";
 /** The beginning of a walk by time: no time is earlier, and no run id sorts before the empty one. */
 const beginning = { afterTime: Number.MIN_SAFE_INTEGER, afterRunId: "" };
 
+/** SQLite's number for `auto_vacuum = incremental`. */
+const incrementalVacuum = 2;
+
+/** Pages given back to the file system in one transaction: as long as the deletion of a batch of runs. */
+const pagesGivenBack = 128;
+
+interface DatabasePages {
+  readonly bytes: number;
+  readonly freePages: number;
+  readonly freeBytes: number;
+  /** Free pages are given back when they are asked for. */
+  readonly isIncremental: boolean;
+}
+
 export function createMaintenanceOperations(
   context: StoreContext,
   countRuns: () => Promise<StoreStats["runs"]>,
@@ -46,6 +60,7 @@ export function createMaintenanceOperations(
       await nextTurn();
     }
     totals.orphans = await removeOrphans(policy);
+    if (!policy.dryRun) await giveSpaceBack(policy.signal);
     const remaining = Object.values(await countRuns()).reduce((sum, count) => sum + count, 0);
     const pagesAfter = await readPages();
     return {
@@ -141,12 +156,37 @@ export function createMaintenanceOperations(
     return removed;
   }
 
+  /**
+   * Gives free pages back to the file system, where that is asked for page by page: a few at a time, so that
+   * nobody waits for long. What an earlier prune has left, when it was stopped, goes too.
+   */
+  async function giveSpaceBack(signal: AbortSignal | undefined): Promise<void> {
+    if (connection.runScript === undefined) return;
+    let pages = await readPages();
+    while (pages?.isIncremental === true && pages.freePages > 0) {
+      signal?.throwIfAborted();
+      await connection.runScript(`pragma incremental_vacuum(${pagesGivenBack})`);
+      const before = pages.freePages;
+      pages = await readPages();
+      // Others may free pages faster than they are given back.
+      if (pages === null || pages.freePages >= before) break;
+      await nextTurn();
+    }
+    // Until then the file keeps its size, and the log the pages that were moved.
+    await connection.runScript("pragma wal_checkpoint(truncate)");
+  }
+
   /** Size and free space of the database; null where the server does not tell. */
-  async function readPages(): Promise<{ bytes: number; freeBytes: number } | null> {
+  async function readPages(): Promise<DatabasePages | null> {
     try {
       const [row] = await readRows(connection, statements.maintenance.pages.bind({}));
-      const [pages = 0, freePages = 0, pageSize = 0] = (row ?? []).map(Number);
-      return { bytes: pages * pageSize, freeBytes: freePages * pageSize };
+      const [pages = 0, freePages = 0, pageSize = 0, autoVacuum = 0] = (row ?? []).map(Number);
+      return {
+        bytes: pages * pageSize,
+        freePages,
+        freeBytes: freePages * pageSize,
+        isIncremental: autoVacuum === incrementalVacuum,
+      };
     } catch (error) {
       // Some servers refuse these pragmas; the figures are then unknown, nothing else.
       if (error instanceof GorkflowError && !error.retryable) return null;

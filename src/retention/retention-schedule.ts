@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { parseArgument } from "../arguments.ts";
+import type { MaintenanceStore } from "../store/maintenance.ts";
+import {
+  applyRetention,
+  retentionPolicySchema,
+  type RetentionPolicy,
+  type RetentionReport,
+} from "./retention-policy.ts";
+
+export interface RetentionScheduleOptions {
+  /** Time from the end of one application to the next. */
+  readonly everyMs: number;
+  /** Told what was deleted, each time. */
+  readonly onReport?: ((report: RetentionReport) => void) | undefined;
+  /** Told of an application that failed; the next takes place all the same. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface RetentionSchedule {
+  /** Ends it: what is under way is aborted after its batch. Resolves when nothing happens any more. */
+  stop(): Promise<void>;
+}
+
+/** The longest time that a timer takes. */
+const maxTimerMs = 2 ** 31 - 1;
+
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const optionsSchema = z.strictObject({
+  everyMs: z.int().min(1).max(maxTimerMs),
+  onReport: z.custom<(report: RetentionReport) => void>(isFunction).optional(),
+  onError: z.custom<(error: unknown) => void>(isFunction),
+});
+
+/**
+ * Applies the policy every `everyMs`, the first time after that. It keeps no process alive; several processes may
+ * do it on one store: what one has deleted, the others do not find.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ */
+export function scheduleRetention(
+  store: MaintenanceStore,
+  policy: RetentionPolicy,
+  options: RetentionScheduleOptions,
+): RetentionSchedule {
+  const parsed = parseArgument(retentionPolicySchema, policy, "policy");
+  const { everyMs, onReport, onError } = parseArgument(optionsSchema, options, "options");
+  const abort = new AbortController();
+  let timer: NodeJS.Timeout;
+  let applying: Promise<void> = Promise.resolve();
+
+  const apply = async (): Promise<void> => {
+    try {
+      onReport?.(await applyRetention(store, parsed, { signal: abort.signal }));
+    } catch (error) {
+      if (!abort.signal.aborted) onError(error);
+    }
+    if (!abort.signal.aborted) wait();
+  };
+  const wait = (): void => {
+    timer = setTimeout(() => {
+      applying = apply();
+    }, everyMs);
+    timer.unref();
+  };
+
+  wait();
+  return {
+    async stop() {
+      abort.abort();
+      clearTimeout(timer);
+      await applying;
+    },
+  };
+}
