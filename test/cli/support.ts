@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import {
   compileCommandLine,
   runCommand,
+  runProgram,
   startCommand,
   type CommandOptions,
   type CommandResult,
@@ -19,6 +20,8 @@ export interface CommandBench {
   readonly program: string;
   run(args: readonly string[], options?: Options): Promise<CommandResult>;
   start(args: readonly string[], options?: Options): StartedCommand;
+  /** A script of `sh`, which finds its arguments as `$0`, `$1` and so on. */
+  shell(script: string, args: readonly string[]): Promise<CommandResult>;
 }
 
 export function setUpCommand(): CommandBench {
@@ -40,6 +43,7 @@ export function setUpCommand(): CommandBench {
     },
     run: (args, options) => runCommand(program, args, { cwd: folder.path, ...options }),
     start: (args, options) => startCommand(program, args, { cwd: folder.path, ...options }),
+    shell: (script, args) => runProgram("sh", ["-c", script, ...args], { cwd: folder.path }),
   };
 }
 

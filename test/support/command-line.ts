@@ -38,9 +38,17 @@ export interface StartedCommand {
 export function startCommand(
   program: string,
   args: readonly string[],
+  options: CommandOptions,
+): StartedCommand {
+  return startProgram(process.execPath, [program, ...args], options);
+}
+
+function startProgram(
+  program: string,
+  args: readonly string[],
   { cwd, env = {}, input }: CommandOptions,
 ): StartedCommand {
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(program, args, {
     cwd,
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
   });
@@ -62,4 +70,13 @@ export function runCommand(
   options: CommandOptions,
 ): Promise<CommandResult> {
   return startCommand(program, args, { input: "", ...options }).ended;
+}
+
+/** Any program, with the environment that commands have. */
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  return startProgram(program, args, { input: "", ...options }).ended;
 }

@@ -1,0 +1,212 @@
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { makeBulkRuns } from "../support/bulk-runs.ts";
+import { startSqld } from "../support/sqld.ts";
+import { createTokenIssuer } from "../support/tokens.ts";
+import { setUpCommand, setUpServer } from "./support.ts";
+
+const command = setUpCommand();
+const server = setUpServer();
+
+const path = (name: string) => join(command.folder.path, name);
+
+/** What the command printed as JSON. It must have ended well. */
+async function answer(args: readonly string[], database?: string): Promise<unknown> {
+  const env = database === undefined ? {} : { GORKFLOW_DATABASE_URL: database };
+  const { code, stdout, stderr } = await command.run([...args, "--json"], { env });
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
+
+/** A file with a few finished and failed runs. */
+async function givenRuns(name = "runs.db", runs = 40): Promise<string> {
+  const database = command.folder.database(name);
+  await makeBulkRuns(database, runs);
+  return database;
+}
+
+interface RunList {
+  readonly runs: readonly { readonly runId: string; readonly status: string }[];
+}
+
+describe.each(["a file", "a server"])("on %s", (place) => {
+  test("runs are moved, listed, shown, counted, tried again, cancelled and deleted", async () => {
+    const source = await givenRuns();
+    const database = place === "a file" ? command.folder.database("target.db") : server.httpUrl;
+    expect(await answer(["copy", source, database])).toEqual({ copied: 40, unchanged: 0 });
+    expect(await answer(["compare", source, database])).toMatchObject({ runs: 40 });
+
+    const failed = (await answer(["runs", "list", "--status", "FAILED"], database)) as RunList;
+    expect(failed.runs.map(({ runId }) => runId)).toEqual(["run-000000023", "run-000000003"]);
+    expect(await answer(["runs", "show", "run-000000003"], database)).toMatchObject({
+      run: { runId: "run-000000003", status: "FAILED" },
+      steps: [0, 1, 2, 3].map((index) => ({ stepId: `step-${index}` })),
+    });
+    expect(await answer(["stats"], database)).toMatchObject({
+      rows: { workflowRuns: 40, stepExecutions: 160 },
+      runs: { FAILED: 2, PENDING: 1, COMPLETED: 37 },
+    });
+    const reports = (await answer(["report", "reliability"], database)) as unknown[];
+    expect(reports.length).toBeGreaterThan(0);
+
+    const env = { GORKFLOW_DATABASE_URL: database };
+    expect((await command.run(["runs", "retry", "run-000000003"], { env })).code).toBe(0);
+    const different = await command.run(["compare", source, database]);
+    expect(different.code).toBe(1);
+    expect(different.stdout).toContain(
+      "run run-000000003: status is FAILED in the first and PENDING in the second\n",
+    );
+    expect((await command.run(["runs", "cancel", "run-000000003"], { env })).code).toBe(0);
+
+    const policy = ["prune", "--older-than", "1d", "--status", "COMPLETED"];
+    expect(await answer([...policy, "--dry-run"], database)).toMatchObject({ deletedRuns: 37 });
+    expect(await answer(["stats"], database)).toMatchObject({ rows: { workflowRuns: 40 } });
+    expect(await answer(policy, database)).toMatchObject({ deletedRuns: 37 });
+    expect(await answer(["stats"], database)).toMatchObject({
+      rows: { workflowRuns: 3 },
+      runs: { CANCELLED: 1, FAILED: 1, PENDING: 1 },
+    });
+  });
+});
+
+test("a run is watched until another process ends it", async () => {
+  const database = await givenRuns();
+  const env = { GORKFLOW_DATABASE_URL: database };
+  const watching = command.start(["runs", "watch", "run-000000007"], { env });
+  let seen = "";
+  watching.process.stdout.on("data", (text: string) => (seen += text));
+  await vi.waitFor(() => expect(seen).toContain("PENDING"), 10_000);
+  expect((await command.run(["runs", "cancel", "run-000000007"], { env })).code).toBe(0);
+  const { code, stdout } = await watching.ended;
+  expect(stdout).toContain("CANCELLED");
+  expect(code).toBe(1);
+});
+
+describe("an export", () => {
+  test("is imported elsewhere, and nothing is stored twice unless that is asked for", async () => {
+    const database = await givenRuns();
+    await answer(["export", "runs.ndjson.gz"], database);
+    const lines = gunzipSync(await readFile(path("runs.ndjson.gz")))
+      .toString()
+      .trim()
+      .split("\n");
+    expect(lines).toHaveLength(42);
+    const other = command.folder.database("other.db");
+    expect(await answer(["import", "runs.ndjson.gz"], other)).toMatchObject({ written: 40 });
+    expect(await answer(["compare", database, other])).toMatchObject({ runs: 40 });
+    const env = { GORKFLOW_DATABASE_URL: other };
+    const again = await command.run(["import", "runs.ndjson.gz"], { env });
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("--on-conflict")]);
+    const skipped = await answer(["import", "runs.ndjson.gz", "--on-conflict", "skip"], other);
+    expect(skipped).toMatchObject({ written: 0, skipped: 40 });
+  });
+
+  test.each([
+    ["is half-written", (text: string) => text.slice(0, text.length / 2), /breaks off after line/],
+    [
+      "is of a newer format",
+      (text: string) => text.replace(/"version":\d+/, '"version":99'),
+      /its format is 99/,
+    ],
+    ["was changed", (text: string) => text.replace('"order":5', '"order":6'), /checksum/],
+  ])("that %s changes nothing", async (_, spoil, reason) => {
+    const database = await givenRuns();
+    await answer(["export", "runs.ndjson"], database);
+    await writeFile(path("spoiled.ndjson"), spoil(await readFile(path("runs.ndjson"), "utf8")));
+    const other = command.folder.database("other.db");
+    await command.run(["migrate", "-d", other]);
+    const { code, stderr } = await command.run(["import", "spoiled.ndjson", "-d", other]);
+    expect([code, stderr.trim().split("\n")]).toEqual([1, [expect.stringMatching(reason)]]);
+    expect(await answer(["stats"], other)).toMatchObject({ rows: { workflowRuns: 0 } });
+  });
+
+  test("that meets a full disk leaves no half of a file", async () => {
+    const database = await givenRuns("runs.db", 2000);
+    const shell = `ulimit -f 200; exec "$0" "$1" export runs.ndjson -d "$2"`;
+    const { code, stderr } = await command.shell(shell, [
+      process.execPath,
+      command.program,
+      database,
+    ]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("runs.ndjson")]);
+    expect(readdirSync(command.folder.path).filter((name) => name.includes("ndjson"))).toEqual([]);
+  });
+});
+
+test("Ctrl-C in the middle of a copy ends with 130, and --resume completes it", async () => {
+  const source = await givenRuns("runs.db", 30_000);
+  const target = command.folder.database("target.db");
+  const copying = command.start(["copy", source, target]);
+  await once(copying.process.stderr, "data");
+  copying.process.kill("SIGINT");
+  const { code, stderr } = await copying.ended;
+  expect([code, stderr]).toEqual([130, expect.stringContaining("--resume")]);
+  const { copied, unchanged } = (await answer(["copy", source, target, "--resume"])) as {
+    copied: number;
+    unchanged: number;
+  };
+  expect(copied + unchanged).toBe(30_000);
+  expect(copied).toBeGreaterThan(0);
+  expect(unchanged).toBeGreaterThan(0);
+  expect(await answer(["compare", source, target])).toMatchObject({ runs: 30_000 });
+});
+
+test("a reader that has had enough ends the command quietly", async () => {
+  const database = await givenRuns("runs.db", 20_000);
+  const listing = command.start(["runs", "list", "--all", "--ndjson", "-d", database]);
+  await once(listing.process.stdout, "data");
+  listing.process.stdout.destroy();
+  expect(await listing.ended).toMatchObject({ code: 0, stderr: "" });
+});
+
+describe("is refused in one line, and nothing is made:", () => {
+  test.each([
+    ["a file that is not there", ["stats", "-d", "missing.db"], 1, /there is no database file/],
+    ["an unknown status", ["runs", "list", "--status", "DONE"], 2, /DONE|status/i],
+    ["a limit of 0", ["runs", "list", "--limit", "0"], 2, /limit/],
+    ["an unknown run", ["runs", "show", "nobody"], 1, /run nobody does not exist/],
+    ["an unknown report", ["report", "everything"], 2, /everything/],
+  ] as const)("%s", async (_, args, expected, reason) => {
+    const database = await givenRuns();
+    const env = { GORKFLOW_DATABASE_URL: database };
+    const { code, stderr } = await command.run(args, { env });
+    expect([code, stderr]).toEqual([expected, expect.stringMatching(reason)]);
+    expect(existsSync(path("missing.db"))).toBe(false);
+  });
+
+  test("a wrong token, which is not shown", async () => {
+    const issuer = createTokenIssuer();
+    const guarded = await startSqld({ publicKey: issuer.publicKey });
+    onTestFinished(() => guarded.stop());
+    const token = createTokenIssuer().issue({ a: "rw" });
+    const { code, stderr } = await command.run(["stats"], {
+      env: { GORKFLOW_DATABASE_URL: guarded.httpUrl, GORKFLOW_AUTH_TOKEN: token },
+    });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("GORKFLOW_AUTH_TOKEN")]);
+    expect(stderr).not.toContain(token);
+    const right = issuer.issue({ a: "rw" });
+    const migrated = await command.run(["migrate"], {
+      env: { GORKFLOW_DATABASE_URL: `${guarded.httpUrl}?authToken=${right}` },
+    });
+    expect([migrated.code, migrated.stderr]).toEqual([0, ""]);
+  });
+});
+
+test("the database may stand in a file .env", async () => {
+  await givenRuns();
+  await writeFile(path(".env"), "GORKFLOW_DATABASE_URL=file:./runs.db\n");
+  expect(await answer(["stats"])).toMatchObject({ rows: { workflowRuns: 40 } });
+});
+
+test("a shell completes commands and options", async () => {
+  const script = await command.run(["complete", "bash"]);
+  expect(script.stdout).toContain("# bash completion for gorkflow");
+  const commands = await command.run(["complete", "--", "exp"]);
+  expect(commands.stdout).toContain("export\t");
+  const options = await command.run(["complete", "--", "runs", "list", "--st"]);
+  expect(options.stdout).toContain("--status\t");
+});
