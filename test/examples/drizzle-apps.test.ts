@@ -1,9 +1,8 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { doctor, type DoctorOptions } from "../../src/migrations/doctor.ts";
+import { recordMigrationHashes } from "../../src/migrations/migration-folder.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
-import { createWorkflowTables } from "../../src/schema/tables.ts";
 import { makePackedProject, type PackedProject } from "../packaging/support/packed-project.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { copyExample, type ExampleApp, type RunningApp } from "./support/example-app.ts";
@@ -32,8 +31,8 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => project?.remove());
 
-const diagnose = (app: RunningApp, options?: DoctorOptions) =>
-  app.withDatabase((client) => doctor(client, options));
+const diagnose = async (app: RunningApp, ...options: readonly string[]): Promise<unknown> =>
+  JSON.parse(await app.command("gorkflow", "doctor", "--json", ...options));
 
 const count = (app: RunningApp, table: string) =>
   app.withDatabase(async (client) =>
@@ -44,7 +43,9 @@ const healthy = { healthy: true, findings: [] };
 
 test.each(names)("%s: its drizzle-kit has nothing more to generate", async (name) => {
   const app = apps[name]?.on() as RunningApp;
-  expect(await app.script("generate")).toMatch(/No schema changes, nothing to migrate/);
+  const output = await app.script("generate");
+  expect(output).toMatch(/No schema changes, nothing to migrate/);
+  expect(output).toMatch(/brings an empty database to exactly the schema/);
   await app.command("drizzle-kit", "check");
 });
 
@@ -89,13 +90,13 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
   test.each([
     {
       name: "app-generates",
-      options: {},
+      options: [],
       prefix: "",
       shown: { status: "COMPLETED", receipt: { receipt: expect.stringMatching(/\/4200$/) } },
     },
     {
       name: "app-generates-prefixed",
-      options: { tables: createWorkflowTables({ prefix: "build_" }) },
+      options: ["--prefix", "build_"],
       prefix: "build_",
       shown: { branch: "main", passed: true },
     },
@@ -104,7 +105,7 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
     await app.script("migrate");
     expect(JSON.parse(await app.script("start"))).toMatchObject(example.shown);
     await expect(app.command("drizzle-kit", "push", "--force")).rejects.toThrow(/already exists/);
-    expect(await diagnose(app, example.options)).toEqual(healthy);
+    expect(await diagnose(app, ...example.options)).toEqual(healthy);
     expect(await count(app, `${example.prefix}step_executions`)).toBe(1);
     expect(await count(app, `sqlite_schema where name = '${migrationsTable}'`)).toBe(0);
   });
@@ -118,7 +119,111 @@ test("without its tablesFilter, an app's push drops what is not in its schema", 
   const config = join(path, "drizzle.config.ts");
   await writeFile(config, (await readFile(config, "utf8")).replace(/^.*tablesFilter.*$/m, ""));
   await app.script("push", "--force");
-  const codes = (await diagnose(app)).findings.map(({ code }) => code);
-  expect(new Set(codes)).toEqual(new Set(["TABLE_MISSING"]));
+  await expect(diagnose(app)).rejects.toThrow(/TABLE_MISSING.*workflow_runs/);
   expect(await count(app, "orders")).toBe(1);
 });
+
+describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
+  let commands: string[];
+  let copies = 0;
+  beforeAll(async () => {
+    const page = await readFile(
+      join(import.meta.dirname, "../../docs/migrations-in-ci.md"),
+      "utf8",
+    );
+    commands = [...page.matchAll(/^ +(?:- )?run: npx (.+)$/gm)].map(([, command = ""]) => command);
+    expect(commands).toHaveLength(4);
+  });
+
+  /** What the first command that fails says, after which command it is; null when none does. */
+  async function runWorkflow(app: RunningApp): Promise<string | null> {
+    for (const command of commands) {
+      try {
+        await app.command("sh", "-c", command);
+      } catch (error) {
+        return `${command}: ${String(error)}`;
+      }
+    }
+    return null;
+  }
+
+  async function copyWith(plant: (edit: EditFile, path: string) => Promise<unknown>) {
+    const { path, on } = await copyExample(project, "app-generates", `in-ci-${copies++}`);
+    await on().script("generate", "--name", "upgrade");
+    await plant(async (name, change) => {
+      const file = join(path, name);
+      await writeFile(file, change(await readFile(file, "utf8")));
+    }, path);
+    return on();
+  }
+
+  test("pass where nothing is wrong", async () => {
+    expect(await runWorkflow(await copyWith(async () => {}))).toBeNull();
+  });
+
+  const migration = "drizzle/0000_invoices-and-workflows.sql";
+
+  test.each<[string, RegExp, (edit: EditFile, path: string) => Promise<unknown>]>([
+    [
+      "a column that no migration makes",
+      /^gorkflow check .*SCHEMA_AHEAD.*invoices: paid was added/s,
+      (edit) => edit("schema.ts", (text) => text.replace("cents:", 'paid: text("paid"), cents:')),
+    ],
+    [
+      "a column that was renamed",
+      /^gorkflow check .*SCHEMA_AHEAD.*invoices: cents was removed/s,
+      (edit) => edit("schema.ts", (text) => text.replace('integer("cents")', 'integer("amount")')),
+    ],
+    [
+      "workflow tables that are not in the schema any more",
+      /^gorkflow check .*SCHEMA_AHEAD.*table step_executions was removed/s,
+      (edit) => edit("schema.ts", (text) => text.replace("export *", "export { workflowRuns }")),
+    ],
+    [
+      "a migration that was edited",
+      /^gorkflow check .*MIGRATION_EDITED/s,
+      (edit) => edit(migration, (text) => text.replace("`cents` integer", "`cents` real")),
+    ],
+    [
+      "a migration that was deleted",
+      /^gorkflow check .*SQL_MISSING/s,
+      (_, path) => rm(join(path, migration)),
+    ],
+    [
+      "SQL that is not in the journal",
+      /^gorkflow check .*SQL_NOT_IN_JOURNAL.*9999_by-hand\.sql/s,
+      (_, path) => writeFile(join(path, "drizzle/9999_by-hand.sql"), "delete from invoices;"),
+    ],
+    [
+      "a breakpoint that was lost",
+      /^gorkflow check .*BREAKPOINT_MISSING/s,
+      (edit) => edit(migration, (text) => text.replace("--> statement-breakpoint", "")),
+    ],
+    [
+      "migrations that two branches generated from one snapshot",
+      /^drizzle-kit check: .*collision/s,
+      async (edit, path) => {
+        const meta = join(path, "drizzle/meta");
+        await cp(join(meta, "0000_snapshot.json"), join(meta, "9999_snapshot.json"));
+        await edit("drizzle/meta/9999_snapshot.json", (text) =>
+          text.replace(/"id": "[^"]*"/, `"id": "${crypto.randomUUID()}"`),
+        );
+      },
+    ],
+    [
+      "an index that was taken out before the migration was committed",
+      /^gorkflow doctor: .*INDEX_MISSING.*workflow_runs_status_idx/s,
+      async (edit, path) => {
+        await edit(migration, (text) =>
+          text.replace(/CREATE INDEX `workflow_runs_status_idx`[^;]*;/, "SELECT 1;"),
+        );
+        await rm(join(path, "drizzle/meta/_hashes.json"));
+        await recordMigrationHashes(join(path, "drizzle"));
+      },
+    ],
+  ])("find %s", async (_, complaint, plant) => {
+    expect(await runWorkflow(await copyWith(plant))).toMatch(complaint);
+  });
+});
+
+type EditFile = (name: string, change: (text: string) => string) => Promise<void>;

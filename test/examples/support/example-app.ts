@@ -46,11 +46,13 @@ export async function copyExample(
         project.run(program, args, { folder: copy, env });
       return {
         url,
-        script(script, ...args) {
+        async script(script, ...args) {
           const line = scripts[script];
           if (line === undefined) throw new TypeError(`${name} has no script ${script}`);
           // As npm runs it, without the quarter of a second that npm takes.
-          return command("sh", "-c", `${line} "$@"`, "sh", ...args);
+          const output = await command("sh", "-c", `${line} "$@"`, "sh", ...args);
+          const after = scripts[`post${script}`];
+          return after === undefined ? output : output + (await command("sh", "-c", after));
         },
         command,
         async withDatabase(use) {
