@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
-  makePageFolder,
+  install,
   runBlock,
   runSuite,
   typecheck,
+  writeBlock,
+  type Installation,
   type PageFolder,
 } from "./support/block-runs.ts";
 import { readBlocks, readPages, type CodeBlock } from "./support/code-blocks.ts";
@@ -11,9 +13,16 @@ import { readBlocks, readPages, type CodeBlock } from "./support/code-blocks.ts"
 const pages = await readPages();
 const blocks = pages.flatMap((page) => page.blocks);
 
+let installation: Installation;
+beforeAll(async () => {
+  installation = await install();
+});
+afterAll(() => installation.remove());
+
 test("every block of TypeScript says how it is executed", () => {
   const purposes = blocks.flatMap(({ language, purpose }) => (language === "ts" ? [purpose] : []));
-  expect(new Set(purposes)).toEqual(new Set(["run", "conformance"]));
+  expect(purposes.length).toBeGreaterThan(0);
+  for (const purpose of purposes) expect(["run", "file", "conformance"]).toContain(purpose);
 });
 
 test("every block with the command `gorkflow` is executed", () => {
@@ -25,13 +34,14 @@ test("every block with the command `gorkflow` is executed", () => {
 
 const executed = pages.filter((page) => page.blocks.some(({ purpose }) => purpose !== ""));
 describe.each(executed)("$file", (page) => {
+  const ofPurpose = (purpose: string) => page.blocks.filter((block) => block.purpose === purpose);
+
   let folder: PageFolder;
   beforeAll(async () => {
-    folder = await makePageFolder(page);
+    folder = await installation.makePageFolder(page);
+    await Promise.all(ofPurpose("file").map((block) => writeBlock(block, folder)));
   });
   afterAll(() => folder.remove());
-
-  const ofPurpose = (purpose: string) => page.blocks.filter((block) => block.purpose === purpose);
 
   test.each(ofPurpose("run"))("$name runs", async (block) => {
     const { stderr } = await runBlock(block, folder);
@@ -52,7 +62,7 @@ async function withPage<Result>(
   use: (blocks: readonly CodeBlock[], folder: PageFolder) => Promise<Result>,
 ): Promise<Result> {
   const page = { file: "planted.md", blocks: readBlocks("planted.md", text) };
-  const folder = await makePageFolder(page);
+  const folder = await installation.makePageFolder(page);
   try {
     return await use(page.blocks, folder);
   } finally {
@@ -61,9 +71,7 @@ async function withPage<Result>(
 }
 
 test("every block of TypeScript compiles", async () => {
-  const typescript = blocks.filter(({ language }) => language === "ts");
-  const complaints = await withPage("", (_, folder) => typecheck(typescript, folder));
-  expect(complaints).toEqual([]);
+  expect(await typecheck(pages)).toEqual([]);
 });
 
 test("the quickstart prints what it has calculated", async () => {
@@ -91,8 +99,10 @@ describe("it would be seen when a block", () => {
 
   test("does not compile", async () => {
     const text = "Words.\n\n```ts run\nexport const n: number = 'planted';\n```\n";
-    const complaints = await withPage(text, typecheck);
-    expect(complaints).toEqual([expect.stringMatching(/planted-md-3\.ts\(1,14\): error TS2322/)]);
+    const complaints = await typecheck([{ file: "planted.md", blocks: readBlocks("", text) }]);
+    expect(complaints).toEqual([
+      expect.stringMatching(/planted\.md\/line-3\.ts\(1,14\): error TS2322/),
+    ]);
   });
 });
 

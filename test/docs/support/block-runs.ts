@@ -1,17 +1,21 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { startVitest } from "vitest/node";
+import { buildPackage } from "../../support/built-package.ts";
 import { startSqld } from "../../support/sqld.ts";
 import { root, type CodeBlock, type Page } from "./code-blocks.ts";
 
 const execute = promisify(execFile);
-const tsx = join(root, "node_modules/.bin/tsx");
 const tsconfig = join(root, "tsconfig.json");
 
 /** The address that pages give a server: a real one runs in its place. */
 const serverAddress = /libsql:\/\/[\w-]+\.turso\.io/g;
+
+/** Inside the project, so that its packages are found. */
+const parent = join(root, "test/docs/.blocks");
 
 /** Where the blocks of one page run, one after the other: each finds the files that the ones before it left. */
 export interface PageFolder {
@@ -21,38 +25,51 @@ export interface PageFolder {
   remove(): Promise<void>;
 }
 
-/** A folder inside the project, so that its packages are found, with the commands of the package. */
-export async function makePageFolder({ blocks }: Page): Promise<PageFolder> {
-  const parent = join(root, "test/docs/.blocks");
+/** The package as it is published, for the folders of pages. */
+export interface Installation {
+  makePageFolder(page: Page): Promise<PageFolder>;
+  remove(): Promise<void>;
+}
+
+export async function install(): Promise<Installation> {
   await mkdir(parent, { recursive: true });
-  const path = await mkdtemp(join(parent, "page-"));
-  await linkCommands(join(path, "node_modules/.bin"));
-  const named = blocks.some(({ code }) => code.search(serverAddress) !== -1);
-  const server = named ? await startSqld() : null;
+  const folder = await mkdtemp(join(parent, "package-"));
+  const built = join(folder, "gorkflow");
+  await buildPackage(built);
   return {
-    path,
-    prepare: (code) => (server === null ? code : code.replaceAll(serverAddress, server.httpUrl)),
-    async remove() {
-      await server?.stop();
-      await rm(path, { recursive: true, force: true });
+    makePageFolder: async ({ blocks }) => {
+      const path = await mkdtemp(join(folder, "page-"));
+      // A package of its own: inside ours, its name would stand for the sources.
+      await writeFile(join(path, "package.json"), `{ "name": "app", "type": "module" }\n`);
+      await link(built, join(path, "node_modules"));
+      const named = blocks.some(({ code }) => code.search(serverAddress) !== -1);
+      const server = named ? await startSqld() : null;
+      return {
+        path,
+        prepare: (code) =>
+          server === null ? code : code.replaceAll(serverAddress, server.httpUrl),
+        async remove() {
+          await server?.stop();
+          await rm(path, { recursive: true, force: true });
+        },
+      };
     },
+    remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
 
-/** What `npm install` would link, but of the sources. */
-async function linkCommands(folder: string): Promise<void> {
-  const { bin = {} } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
-    bin?: Record<string, string>;
+/** As `npm install` does it. */
+async function link(built: string, modules: string): Promise<void> {
+  const { name, bin } = JSON.parse(await readFile(join(built, "package.json"), "utf8")) as {
+    name: string;
+    bin: Record<string, string>;
   };
-  await mkdir(folder, { recursive: true });
-  for (const [name, built] of Object.entries(bin)) {
-    const source = join(root, built.replace(/^(\.\/)?dist\//, "src/").replace(/\.js$/, ".ts"));
-    const command = join(folder, name);
-    await writeFile(
-      command,
-      `#!/bin/sh\nexec "${tsx}" --tsconfig "${tsconfig}" "${source}" "$@"\n`,
-    );
-    await chmod(command, 0o755);
+  const commands = join(modules, ".bin");
+  await mkdir(commands, { recursive: true });
+  await symlink(built, join(modules, name));
+  for (const [command, path] of Object.entries(bin)) {
+    await chmod(join(built, path), 0o755);
+    await symlink(join(built, path), join(commands, command));
   }
 }
 
@@ -62,34 +79,52 @@ async function linkCommands(folder: string): Promise<void> {
  * @throws when it ends with another code than 0, and commands as soon as one of them does.
  */
 export async function runBlock(
-  { name, language, code }: CodeBlock,
+  block: CodeBlock,
   folder: PageFolder,
 ): Promise<{ readonly stdout: string; readonly stderr: string }> {
-  const prepared = folder.prepare(code);
-  if (language === "sh") {
+  if (block.language === "sh") {
     const PATH = [join(folder.path, "node_modules/.bin"), process.env["PATH"]].join(delimiter);
-    return execute("bash", ["-euo", "pipefail", "-c", prepared], {
+    return execute("bash", ["-euo", "pipefail", "-c", folder.prepare(block.code)], {
       cwd: folder.path,
       env: { ...process.env, PATH },
     });
   }
-  const path = join(folder.path, fileName(name));
-  await writeFile(path, prepared);
-  return execute(tsx, ["--tsconfig", tsconfig, path], { cwd: folder.path });
+  const program = await compile(await writeBlock(block, folder));
+  return execute(process.execPath, [program], { cwd: folder.path });
 }
 
-function fileName(blockName: string, suffix = ".ts"): string {
-  return `${blockName.replaceAll(/[^\w-]+/g, "-")}${suffix}`;
+/** One file of JavaScript, with the modules of the page in it: Node starts it at once. */
+async function compile(path: string): Promise<string> {
+  const outfile = path.replace(/\.ts$/, ".mjs");
+  await build({
+    entryPoints: [path],
+    outfile,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    // Not the project's, which finds the package in its sources.
+    tsconfigRaw: {},
+    logLevel: "error",
+  });
+  return outfile;
+}
+
+/** Puts the block where its page's other blocks find it, and returns its path. */
+export async function writeBlock({ file, code }: CodeBlock, folder: PageFolder): Promise<string> {
+  const path = join(folder.path, file);
+  await writeFile(path, folder.prepare(code));
+  return path;
 }
 
 /** The outcome of each test that a block declares. */
-export async function runSuite({ name, code }: CodeBlock, folder: PageFolder): Promise<string[]> {
-  const suite = fileName(name, ".suite.ts");
-  await writeFile(join(folder.path, suite), code);
+export async function runSuite(block: CodeBlock, folder: PageFolder): Promise<string[]> {
+  await writeBlock(block, folder);
   const vitest = await startVitest("test", [], {
     root: folder.path,
     config: join(root, "vitest.config.ts"),
-    include: [suite],
+    include: [block.file],
     watch: false,
     reporters: [{}],
   });
@@ -100,23 +135,37 @@ export async function runSuite({ name, code }: CodeBlock, folder: PageFolder): P
   return outcomes;
 }
 
-/** What the compiler says of the blocks: nothing when all is well. */
-export async function typecheck(
-  blocks: readonly CodeBlock[],
-  folder: PageFolder,
-): Promise<readonly string[]> {
-  const files = blocks.map(({ name }) => fileName(name));
-  await Promise.all(
-    blocks.map(({ code }, index) => writeFile(join(folder.path, files[index] ?? ""), code)),
-  );
-  const project = join(folder.path, "tsconfig.json");
-  await writeFile(
-    project,
-    JSON.stringify({ extends: tsconfig, files, include: [], compilerOptions: { types: ["node"] } }),
-  );
-  const tsc = join(root, "node_modules/.bin/tsc");
-  return execute(tsc, ["-p", project, "--pretty", "false"]).then(
-    () => [],
-    ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
-  );
+/** What the compiler says of the pages' TypeScript: nothing when all is well. */
+export async function typecheck(pages: readonly Page[]): Promise<readonly string[]> {
+  await mkdir(parent, { recursive: true });
+  const folder = await mkdtemp(join(parent, "types-"));
+  try {
+    const files = await Promise.all(pages.map((page) => writeTypeScript(page, folder)));
+    const project = join(folder, "tsconfig.json");
+    await writeFile(
+      project,
+      JSON.stringify({
+        extends: tsconfig,
+        files: files.flat(),
+        include: [],
+        compilerOptions: { types: ["node"] },
+      }),
+    );
+    const tsc = join(root, "node_modules/.bin/tsc");
+    return await execute(tsc, ["-p", project, "--pretty", "false"]).then(
+      () => [],
+      ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The paths of the page's modules, in a folder of their own. */
+async function writeTypeScript({ file, blocks }: Page, folder: string): Promise<string[]> {
+  const path = join(folder, file);
+  await mkdir(path, { recursive: true });
+  const modules = blocks.filter(({ language }) => language === "ts");
+  await Promise.all(modules.map((block) => writeFile(join(path, block.file), block.code)));
+  return modules.map((block) => join(path, block.file));
 }

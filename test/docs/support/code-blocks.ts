@@ -7,8 +7,13 @@ export interface CodeBlock {
   /** The page and the line on which the block begins. */
   readonly name: string;
   readonly language: string;
-  /** What the block is, after its language: `run` for a program, `conformance` for a test; empty for a sample. */
+  /**
+   * What the block is, after its language: `run` for a program, `conformance` for a test, `file` for a module that
+   * the blocks after it import; empty for a sample.
+   */
   readonly purpose: string;
+  /** What the block is called in the folder of its page. */
+  readonly file: string;
   readonly code: string;
 }
 
@@ -29,13 +34,17 @@ export async function readPages(): Promise<Page[]> {
   );
 }
 
-export function readBlocks(file: string, text: string): CodeBlock[] {
-  return [...text.matchAll(/^```(\w+) ?(\w*)\n([^]*?)^```$/gm)].map(
-    ({ index, 1: language = "", 2: purpose = "", 3: code = "" }) => ({
-      name: `${file}:${text.slice(0, index).split("\n").length}`,
-      language,
-      purpose,
-      code,
-    }),
+export function readBlocks(page: string, text: string): CodeBlock[] {
+  return [...text.matchAll(/^```(\w+) ?(\w*) ?(\S*)\n([^]*?)^```$/gm)].map(
+    ({ index, 1: language = "", 2: purpose = "", 3: file = "", 4: code = "" }) => {
+      const line = text.slice(0, index).split("\n").length;
+      return {
+        name: `${page}:${line}`,
+        language,
+        purpose,
+        file: file || `line-${line}${purpose === "conformance" ? ".suite" : ""}.${language}`,
+        code,
+      };
+    },
   );
 }

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { buildPackage } from "../../support/built-package.ts";
 import { temporaryFolder, type TemporaryFolder } from "../../support/temporary.ts";
 
 const run = promisify(execFile);
@@ -36,8 +37,7 @@ export interface PackedProject extends Project {
 }
 
 /**
- * Builds and packs the package aside, so that nobody who works in `dist` is disturbed, and installs it, with its
- * peers and with `packages` in the versions that are installed here.
+ * Packs the package and installs it, with its peers and with `packages` in the versions that are installed here.
  */
 export async function makePackedProject(packages: readonly string[] = []): Promise<PackedProject> {
   const folder = await temporaryFolder();
@@ -111,17 +111,6 @@ function runIn(path: string): Project["run"] {
       throw new Error(`${program} ${args.join(" ")}\n${stdout}${stderr}`, { cause: error });
     }
   };
-}
-
-/** Builds the package in a new folder: what is in it is what is published. */
-async function buildPackage(target: string): Promise<void> {
-  await mkdir(target, { recursive: true });
-  for (const name of ["package.json", "README.md", "LICENSE", "drizzle"]) {
-    await cp(join(root, name), join(target, name), { recursive: true });
-  }
-  const compiler = "node_modules/typescript/bin/tsc";
-  const options = ["-p", "tsconfig.build.json", "--outDir", join(target, "dist")];
-  await run(process.execPath, [compiler, ...options], { cwd: root });
 }
 
 async function pack(folder: TemporaryFolder): Promise<string> {

@@ -1,0 +1,17 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const root = join(import.meta.dirname, "../..");
+
+/** Builds what `npm publish` would send into a folder of its own: nobody who works in `dist` is disturbed. */
+export async function buildPackage(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of ["package.json", "README.md", "LICENSE", "drizzle"]) {
+    await cp(join(root, name), join(folder, name), { recursive: true });
+  }
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const options = ["-p", "tsconfig.build.json", "--outDir", join(folder, "dist")];
+  await promisify(execFile)(process.execPath, [tsc, ...options], { cwd: root });
+}
