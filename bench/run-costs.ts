@@ -97,7 +97,9 @@ rows.push([
     roundTrips: perStep("roundTrips"),
   },
 ]);
-const { runs: [some] = [] } = await store.listRuns({ limit: 1 });
+const {
+  runs: [some],
+} = await store.listRuns({ limit: 1 });
 const runId = some?.runId ?? "";
 const reads = 20;
 const repeat = async (work: () => Promise<unknown>) => {
