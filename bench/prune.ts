@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LibSQLStore } from "gorkflow";
+import { LibSQLStore } from "../src/index.ts";
 import { bulkBeginning, makeBulkRuns } from "../test/support/bulk-runs.ts";
 
 const runs = Number(process.argv[2] ?? 1_000_000);

@@ -162,7 +162,7 @@ console.log(
       large.format(monthly),
       large.format(monthly * run.rowsRead),
       large.format(monthly * run.rowsWritten),
-      `${large.format(monthly * run.bytes)}B`,
+      `${large.format((monthly * run.bytes) / 1e6)} MB`,
     ]),
   )}`,
 );

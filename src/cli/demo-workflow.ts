@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { defineStep } from "../engine/define-step.ts";
 import { defineWorkflow } from "../engine/workflow-builder.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { operationShape } from "../model/arguments.ts";
 import type { PruneProgress, PruneReport } from "../model/retention.ts";

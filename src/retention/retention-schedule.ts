@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
