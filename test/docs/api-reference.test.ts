@@ -1,44 +1,60 @@
 import { execFile } from "node:child_process";
-import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, onTestFinished, test } from "vitest";
-import { temporaryFolder } from "../support/temporary.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { root } from "./support/code-blocks.ts";
 
-const root = join(import.meta.dirname, "../..");
 const committed = join(root, "docs/api");
 
-async function makeFolder(): Promise<string> {
-  const folder = await temporaryFolder();
-  onTestFinished(() => folder.remove());
-  return join(folder.path, "api");
-}
+let folder: TemporaryFolder;
+let generated: string;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  generated = join(folder.path, "api");
+  const tsx = join(root, "node_modules/.bin/tsx");
+  await promisify(execFile)(tsx, [join(root, "scripts/generate-api-docs.ts"), generated]);
+}, 120_000);
+afterAll(() => folder.remove());
 
 /** The pages that are not the same in both folders. */
-async function differingPages(first: string, second: string): Promise<string[]> {
-  const names = new Set([...(await readdir(first)), ...(await readdir(second))]);
-  const read = (folder: string, name: string) =>
-    readFile(join(folder, name), "utf8").catch(() => null);
-  const pages = await Promise.all(
-    [...names].map(async (name) => ({
-      name,
-      same: (await read(first, name)) === (await read(second, name)),
-    })),
+async function differences(one: string, other: string): Promise<string[]> {
+  const pages = new Set([...(await readdir(one)), ...(await readdir(other))]);
+  const read = (path: string) => readFile(path, "utf8").catch(() => null);
+  const different = await Promise.all(
+    [...pages].map(async (page) =>
+      (await read(join(one, page))) === (await read(join(other, page))) ? [] : [page],
+    ),
   );
-  return pages.flatMap(({ name, same }) => (same ? [] : [name])).toSorted();
+  return different.flat().toSorted();
 }
 
-test("the API reference is what the docstrings say now: `npm run docs:api` writes it", async () => {
-  const folder = await makeFolder();
-  await promisify(execFile)("npm", ["run", "docs:api", "--", folder], { cwd: root });
-  expect(await differingPages(committed, folder)).toEqual([]);
+test("docs/api is what the docstrings say; `npm run docs:api` writes it", async () => {
+  expect(await differences(generated, committed)).toEqual([]);
 });
 
-test("a page that was edited or that is missing is seen", async () => {
-  const folder = await makeFolder();
-  await cp(committed, folder, { recursive: true });
-  expect(await differingPages(committed, folder)).toEqual([]);
-  await writeFile(join(folder, "schema.md"), "Something else.\n");
-  await rm(join(folder, "client.md"));
-  expect(await differingPages(committed, folder)).toEqual(["client.md", "schema.md"]);
+test("a page that somebody changed, or one that is missing, would be seen", async () => {
+  const copy = join(folder.path, "copy");
+  await cp(committed, copy, { recursive: true });
+  await appendFile(join(copy, "client.md"), "\nplanted\n");
+  await rm(join(copy, "reports.md"));
+  expect(await differences(generated, copy)).toEqual(["client.md", "reports.md"]);
+});
+
+test("there is a page for every entry, and what the contract says of its errors is on it", async () => {
+  const { exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    exports: Record<string, unknown>;
+  };
+  const pages = Object.keys(exports)
+    .filter((entry) => entry !== "./package.json")
+    .map((entry) => (entry === "." ? "README.md" : `${entry.slice(2)}.md`));
+  expect(await readdir(generated)).toEqual(expect.arrayContaining(pages));
+  const contract = await readFile(join(generated, "README.md"), "utf8");
+  expect(contract).toMatch(
+    /^`RunNotFoundError`, `LeaseLostError`, `RevisionConflictError`, `RunTransitionError` checked/m,
+  );
+  expect(contract).toMatch(
+    /\*\*getRun\*\*\(.*\): `Promise`\\<\[`WorkflowRun`\]\(#workflowrun\)\\>/,
+  );
 });
