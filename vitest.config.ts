@@ -13,6 +13,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    // Most tests wait for a process, a server or the disk: on two cores, two files at once take half the time.
+    maxWorkers: 2,
     // Real processes and servers on two cores: what takes long is not wrong.
     testTimeout: 60_000,
     hookTimeout: 60_000,

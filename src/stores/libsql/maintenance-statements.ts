@@ -2,6 +2,7 @@ import {
   and,
   asc,
   count,
+  desc,
   eq,
   inArray,
   isNotNull,
@@ -15,6 +16,7 @@ import {
 } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { WorkflowTables } from "../../schema/tables.ts";
+import { runStatuses, type RunStatus } from "../../statuses.ts";
 import { jsonBytes, limitTo, listOf } from "./fragments.ts";
 import {
   defineStatement,
@@ -79,32 +81,37 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
   ] as const satisfies { table: SQLiteTable; key: SQLiteColumn; runId: SQLiteColumn }[];
 
   return {
-    /** Every workflow's oldest run that stays: the n-th newest. Workflow, time and run id. */
-    keptRuns: statementFamily(String, (ofWorkflow: boolean) =>
-      defineStatement(db, (target, argument: ArgumentReference<"keepLast" | "workflowId">) => {
-        const ranked = target
-          .select({
-            workflowId: runs.workflowId,
-            createdAt: runs.createdAt,
-            runId: runs.runId,
-            place: sql<number>`row_number() over (partition by ${runs.workflowId}
-              order by ${runs.createdAt} desc, ${runs.runId} desc)`.as("place"),
-            count: sql<number>`count(*) over (partition by ${runs.workflowId})`.as(
-              "runs_of_workflow",
-            ),
-          })
-          .from(runs)
-          .where(ofWorkflow ? eq(runs.workflowId, argument("workflowId")) : undefined)
-          .as("ranked");
+    /** Every workflow, by one look into the index for each: reading all runs would hold up everybody. */
+    workflows: defineStatement(db, (target) =>
+      target.select({ workflowId: sql<string>`workflow_id` }).from(
+        sql`(with recursive names (workflow_id) as (
+            select min(${runs.workflowId}) from ${runs}
+            union all
+            select (select min(${runs.workflowId}) from ${runs} where ${runs.workflowId} > names.workflow_id)
+            from names where names.workflow_id is not null
+          ) select workflow_id from names where workflow_id is not null)`,
+      ),
+    ),
+
+    /** A workflow's oldest run that stays: the n-th newest, found among the n newest of each status. Time and run id. */
+    oldestKept: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"keepLast" | "workflowId">) => {
+        const limit = limitTo(argument("keepLast"));
+        const newestOf = (status: RunStatus) =>
+          sql`select * from ${target
+            .select({ createdAt: runs.createdAt, runId: runs.runId })
+            .from(runs)
+            .where(and(eq(runs.workflowId, argument("workflowId")), eq(runs.status, status)))
+            .orderBy(desc(runs.createdAt), desc(runs.runId))
+            .limit(limit)}`;
+        const newest = sql.join(runStatuses.map(newestOf), sql` union all `);
         return target
-          .select({
-            workflowId: ranked.workflowId,
-            createdAt: ranked.createdAt,
-            runId: ranked.runId,
-          })
-          .from(ranked)
-          .where(eq(ranked.place, sql`min(${argument("keepLast")}, ${ranked.count})`));
-      }),
+          .select({ createdAt: sql<number>`created_at`, runId: sql<string>`run_id` })
+          .from(sql`(select * from (${newest}) order by 1 desc, 2 desc limit ${limit})`)
+          .orderBy(sql`1, 2`)
+          .limit(1);
+      },
     ),
 
     /** Runs to delete that have a `completedAt`, oldest first, after a position: run id and time. */

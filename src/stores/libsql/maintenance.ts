@@ -11,6 +11,9 @@ import { readRows, type StoreContext } from "./store-context.ts";
 /** The beginning of a walk by time: no time is earlier, and no run id sorts before the empty one. */
 const beginning = { afterTime: Number.MIN_SAFE_INTEGER, afterRunId: "" };
 
+/** Workflows whose kept runs are looked up in one read. */
+const workflowsAtOnce = 50;
+
 /** SQLite's number for `auto_vacuum = incremental`. */
 const incrementalVacuum = 2;
 
@@ -81,20 +84,31 @@ export function createMaintenanceOperations(
   }
 
   /** Each workflow's oldest run that stays, by its position. */
-  async function keptRuns(policy: ParsedPrunePolicy): Promise<Record<string, [number, string]>> {
-    if (policy.keepLast === 0) return {};
-    const rows = await readRows(
-      connection,
-      statements.maintenance
-        .keptRuns(policy.workflowId !== null)
-        .bind({ keepLast: policy.keepLast, workflowId: policy.workflowId }),
-    );
-    return Object.fromEntries(
-      rows.map(([workflowId, createdAt, runId]) => [
-        textOf(workflowId),
-        [Number(createdAt), textOf(runId)],
-      ]),
-    );
+  async function keptRuns({
+    keepLast,
+    workflowId,
+    signal,
+  }: ParsedPrunePolicy): Promise<Record<string, [number, string]>> {
+    if (keepLast === 0) return {};
+    const { oldestKept, workflows } = statements.maintenance;
+    const names =
+      workflowId === null
+        ? (await readRows(connection, workflows.bind({}))).map(([name]) => textOf(name))
+        : [workflowId];
+    const kept: [string, [number, string]][] = [];
+    for (let start = 0; start < names.length; start += workflowsAtOnce) {
+      signal?.throwIfAborted();
+      const some = names.slice(start, start + workflowsAtOnce);
+      const results = await connection.read(
+        some.map((name) => oldestKept.bind({ keepLast, workflowId: name })),
+      );
+      for (const [index, name] of some.entries()) {
+        const row = results[index]?.rows[0];
+        if (row !== undefined) kept.push([name, [Number(row[0]), textOf(row[1])]]);
+      }
+      await nextTurn();
+    }
+    return Object.fromEntries(kept);
   }
 
   /** Batches of run ids that the policy names: the completed ones by completion, then those without one. */
