@@ -1,0 +1,93 @@
+import { cp, mkdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { eq } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/libsql";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { createInsertSchema, createSelectSchema } from "drizzle-zod";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import type { LocalClient } from "../../src/client/local-client.ts";
+import { migrate } from "../../src/migrations/migrate.ts";
+import { schema, stepExecutions, workflowRuns } from "../../src/schema/index.ts";
+import { LibSQLStore, type HostDatabase } from "../../src/stores/libsql/libsql-store.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+let folder: TemporaryFolder;
+let client: LocalClient;
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  client = createClient(folder.database());
+  await migrate(client);
+});
+afterEach(async () => {
+  client.close();
+  await folder.remove();
+});
+
+describe("drizzle-zod on the tables", () => {
+  test("reads what the store writes, and knows what may be inserted", async () => {
+    const store = new LibSQLStore(drizzle({ client }));
+    const run = await store.createRun({ workflowId: "w", input: { n: 1 }, tags: { a: "b" } });
+    expect(createSelectSchema(workflowRuns).parse(run)).toEqual(run);
+    const insertable = createInsertSchema(stepExecutions);
+    expect(insertable.parse({ runId: run.runId, stepId: "s" })).toEqual({
+      runId: run.runId,
+      stepId: "s",
+    });
+    expect(insertable.safeParse({ runId: run.runId, status: "DONE" }).success).toBe(false);
+  });
+});
+
+describe.each(["snake_case", "camelCase"] as const)("with the app's casing %s", (casing) => {
+  test("the store finds its columns, and the app's tables have theirs", async () => {
+    const orders = sqliteTable("orders", {
+      orderId: text().primaryKey(),
+      totalCents: integer(),
+    });
+    const names = casing === "snake_case" ? "order_id, total_cents" : "orderId, totalCents";
+    await client.execute(`create table orders (${names})`);
+    const db = drizzle({ client, casing, schema: { ...schema, orders } });
+    const store = new LibSQLStore(db);
+    await db.transaction(async (tx) => {
+      await tx.insert(orders).values({ orderId: "o", totalCents: 5 });
+      await store.withTransaction(tx).createRun({ runId: "r", workflowId: "w", resourceId: "o" });
+    });
+    await store.createStepExecution({ runId: "r", stepId: "s" });
+    const found = await db.query.workflowRuns.findMany({ with: { steps: true } });
+    expect(found).toMatchObject([{ resourceId: "o", steps: [{ stepId: "s" }] }]);
+    expect(await db.select().from(orders).where(eq(orders.orderId, "o"))).toEqual([
+      { orderId: "o", totalCents: 5 },
+    ]);
+  });
+});
+
+test("the app's logger is told of the app's queries, and not of what the store stores", async () => {
+  const logged: string[] = [];
+  const logQuery = (query: string, params: unknown[]) =>
+    void logged.push(`${query} ${JSON.stringify(params)}`);
+  const db = drizzle({ client, logger: { logQuery } });
+  const store = new LibSQLStore(db);
+  await store.createRun({ runId: "r", workflowId: "w", input: "secret" });
+  await store.getRun("r");
+  expect(logged).toEqual([]);
+  await db.select({ runId: workflowRuns.runId }).from(workflowRuns);
+  expect(logged).toHaveLength(1);
+});
+
+test("a database of a second drizzle-orm is refused, and the message says what to look for", async () => {
+  const installed = join(import.meta.dirname, "../../node_modules");
+  const modules = join(folder.path, "node_modules");
+  await mkdir(modules);
+  await cp(join(installed, "drizzle-orm"), join(modules, "drizzle-orm"), { recursive: true });
+  await symlink(join(installed, "@libsql"), join(modules, "@libsql"));
+  const url = pathToFileURL(join(modules, "drizzle-orm/libsql/index.js")).href;
+  const second = (await import(/* @vite-ignore */ url)) as { drizzle: typeof drizzle };
+  const db: HostDatabase = second.drizzle({ client });
+  expect(() => new LibSQLStore(db)).toThrow(
+    expect.objectContaining({
+      code: "UNSUPPORTED",
+      message: expect.stringMatching(/another copy of drizzle-orm.*npm ls drizzle-orm/),
+    }),
+  );
+});
