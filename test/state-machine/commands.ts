@@ -81,7 +81,7 @@ async function compareRows(model: Model, { store }: Real): Promise<void> {
 }
 
 const runId = fc.constantFrom("run-a", "run-b", "run-c");
-const stepId = fc.constantFrom("step-1", "step-2", "step-3");
+const stepId = fc.constantFrom("step-1", "step-2");
 const workerId = fc.constantFrom("worker-1", "worker-2");
 const fence = fc.option(workerId, { nil: undefined });
 const leaseMs = fc.constantFrom(1, 100, 1000);
@@ -220,6 +220,7 @@ const wait = fc.constantFrom(1, 100, 1000).map(
 
 export const commands = fc.commands(
   [create, create, claim, claim, extend, release, update, reopen, remove, createStep].concat(
+    updateStep,
     updateStep,
     settle,
     settle,
