@@ -1,12 +1,11 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@libsql/client";
 import { desc, eq, getTableColumns } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
-import Database from "libsql";
 import { LibSQLStore } from "../dist/index.js";
 import { workflowRuns } from "../dist/schema/index.js";
+import { createClient, Database } from "./libsql.ts";
 
 /** Where the files of a run of the benchmarks are; gone at its end. */
 export const folder = mkdtempSync(join(tmpdir(), "gorkflow-bench-"));
@@ -30,19 +29,17 @@ export interface RunSubject {
   create(id: string, input: unknown): Promise<unknown> | unknown;
   get(id: string): Promise<unknown> | unknown;
   list(limit: number): Promise<readonly unknown[]> | readonly unknown[];
-  /**
-   * Runs in the file, when the subject is closed: two SQLite libraries on one open file would break its locks.
-   */
-  rows(): number;
+  /** Runs in the file, as the subject's own database counts them. */
+  rows(): Promise<number> | number;
   close(): Promise<void> | void;
 }
 
-const countRows = (path: string, table: string): number => {
+function countRows(path: string): number {
   const database = new Database(path);
-  const [n] = database.prepare(`select count(*) from ${table}`).raw(true).get() as [number];
+  const [n] = database.prepare("select count(*) from workflow_runs").raw(true).get() as [number];
   database.close();
   return n;
-};
+}
 
 export async function openOurs(
   durability: Durability,
@@ -56,7 +53,7 @@ export async function openOurs(
     create: (runId, input) => store.createRun({ runId, workflowId: "bench", input }),
     get: (runId) => store.getRun(runId),
     list: async (limit) => (await store.listRuns({ limit })).runs,
-    rows: () => countRows(path, "workflow_runs"),
+    rows: () => countRows(path),
     close: () => store.close(),
   };
 }
@@ -94,7 +91,7 @@ export async function openFloor(durability: Durability): Promise<RunSubject> {
       return JSON.parse(row[inputAt] as string) as unknown;
     },
     list: (limit) => list.all([limit]),
-    rows: () => countRows(path, "workflow_runs"),
+    rows: () => countRows(path),
     close: () => void database.close(),
   };
 }
@@ -117,7 +114,7 @@ export async function openDrizzle(durability: Durability): Promise<RunSubject> {
         .from(workflowRuns)
         .orderBy(desc(workflowRuns.createdAt), desc(workflowRuns.runId))
         .limit(limit),
-    rows: () => countRows(path, "workflow_runs"),
+    rows: () => countRows(path),
     close: () => client.close(),
   };
 }
@@ -147,7 +144,8 @@ export async function openOpenWorkflow() {
     },
     get: (id) => backend.getWorkflowRun({ workflowRunId: ids.get(id) ?? "" }),
     list: async (limit) => (await backend.listWorkflowRuns({ limit })).data,
-    rows: () => countRows(path, "workflow_runs"),
+    rows: async () =>
+      Object.values(await backend.countWorkflowRuns()).reduce((sum, count) => sum + count, 0),
     close: () => backend.stop(),
   };
   return { ...subject, backend, path };
@@ -188,7 +186,7 @@ export async function openMastra(): Promise<RunSubject> {
     get: (runId) => storage.loadWorkflowSnapshot({ workflowName: "bench", runId }),
     list: async (limit) =>
       (await storage.listWorkflowRuns({ workflowName: "bench", perPage: limit, page: 0 })).runs,
-    rows: () => countRows(path, "mastra_workflow_snapshot"),
+    rows: async () => (await storage.listWorkflowRuns({ workflowName: "bench" })).total,
     close: () => store.close(),
   };
 }

@@ -1,5 +1,5 @@
 // Creates runs for some seconds and prints how many were acknowledged. Arguments: subject, file, writers, seconds.
-import Database from "libsql";
+import { Database } from "../libsql.ts";
 import { v7 as uuidv7 } from "uuid";
 import { LibSQLStore } from "../../dist/index.js";
 import { payload } from "../subjects.ts";

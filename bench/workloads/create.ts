@@ -26,8 +26,8 @@ function counted(subject: RunSubject) {
       return subject.create(`run-${String(created).padStart(9, "0")}`, input);
     },
     async end() {
+      expectRows(subject.name, await subject.rows(), created);
       await subject.close();
-      expectRows(subject.name, subject.rows(), created);
       return created;
     },
   };

@@ -34,8 +34,8 @@ export async function run(): Promise<Section> {
     })),
   );
   for (const subject of subjects) {
+    expectRows(subject.name, await subject.rows(), runs);
     await subject.close();
-    expectRows(subject.name, subject.rows(), runs);
   }
   return {
     title: "Get",

@@ -33,8 +33,8 @@ export async function run(): Promise<Section> {
   const twenty = await listed(20, 500);
   const hundred = await listed(100, 200);
   for (const subject of subjects) {
+    expectRows(subject.name, await subject.rows(), runs);
     await subject.close();
-    expectRows(subject.name, subject.rows(), runs);
   }
   return {
     title: "List",

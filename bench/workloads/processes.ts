@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import Database from "libsql";
+import { Database } from "../libsql.ts";
 import { LibSQLStore } from "../../dist/index.js";
 import { expectRows, rounded, type Section } from "../section.ts";
 import { newFile } from "../subjects.ts";

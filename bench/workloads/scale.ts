@@ -1,4 +1,4 @@
-import Database from "libsql";
+import { Database } from "../libsql.ts";
 import { measure, type Measurement } from "../measure.ts";
 import { expectRows, measurementHeader, measurementRows, type Section } from "../section.ts";
 import { bytesOnDisk, openOurs } from "../subjects.ts";
@@ -35,7 +35,7 @@ export async function run(): Promise<Section> {
   for (const runs of sizes) {
     const opened = await openOurs("full");
     await fill(opened.path, runs);
-    expectRows("the file", opened.rows(), runs);
+    expectRows("the file", await opened.rows(), runs);
     // The place before a far page, found as a reader finds it: page by page.
     let cursor: string | null = null;
     for (let page = 1; page < farPage; page++) {

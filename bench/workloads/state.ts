@@ -1,4 +1,4 @@
-import Database from "libsql";
+import { Database } from "../libsql.ts";
 import { measure } from "../measure.ts";
 import { measurementHeader, measurementRows, expectRows, type Section } from "../section.ts";
 import { newFile, openOurs } from "../subjects.ts";
