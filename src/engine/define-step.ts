@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import type { RetryPolicy } from "../model/backoff.ts";
+import { maxTimerMs } from "../model/times.ts";
 import { idSchema } from "../schema/zod.ts";
 import type { StepContext } from "./step-context.ts";
 import type { StepTransaction } from "./step-transaction.ts";
@@ -81,11 +82,7 @@ const optionsSchema = z.strictObject({
   output: z.custom(isSchema, "must be a zod schema"),
   retry: retrySchema.optional(),
   // Timers of more than 31 bits fire at once.
-  timeoutMs: z
-    .int()
-    .min(1)
-    .max(2 ** 31 - 1)
-    .optional(),
+  timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
   continueOnError: z.boolean().optional(),
   run: z.custom(isFunction, "must be a function"),
 });

@@ -1,3 +1,5 @@
+import { maxTimerMs } from "../model/times.ts";
+
 /** Resolves after `ms`, or as soon as `signal` aborts. It never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -11,9 +13,6 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", finish, { once: true });
   });
 }
-
-/** Timers of more than 31 bits fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /** Calls `work` after `ms`, however long that is, unless what is returned is called before. */
 export function callAfter(ms: number, work: () => void): () => void {

@@ -12,3 +12,7 @@ export function parseId(value: unknown, argument: string): string {
 export const operationShape = { signal: z.instanceof(AbortSignal).optional() };
 export const operationOptionsSchema = z.strictObject(operationShape);
 export const limitSchema = z.int().min(1).max(1000);
+
+/** A function that is told something, or nothing. */
+export const callbackSchema = <Told>() =>
+  z.custom<(told: Told) => void>((value) => typeof value === "function").optional();

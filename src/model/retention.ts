@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
-import { operationShape } from "./arguments.ts";
+import { callbackSchema, operationShape } from "./arguments.ts";
 import { finalRunStatuses } from "./transitions.ts";
 import type { RunStatus } from "../statuses.ts";
 
@@ -66,9 +66,7 @@ const policySchema = z.strictObject({
   keepLast: z.int().min(0).optional(),
   batchSize: z.int().min(1).max(1000).optional(),
   dryRun: z.boolean().optional(),
-  onProgress: z
-    .custom<(progress: PruneProgress) => void>((value) => typeof value === "function")
-    .optional(),
+  onProgress: callbackSchema<PruneProgress>(),
   ...operationShape,
 });
 

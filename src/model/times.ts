@@ -1,3 +1,6 @@
+/** Timers of more than 31 bits fire at once. */
+export const maxTimerMs = 2 ** 31 - 1;
+
 /** The first of these times; null where there is none. */
 export function earliest(times: readonly (Date | null)[]): Date | null {
   let first: Date | null = null;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
-import { operationShape } from "../model/arguments.ts";
+import { callbackSchema, operationShape } from "../model/arguments.ts";
 import type { PruneProgress, PruneReport } from "../model/retention.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
@@ -62,9 +62,7 @@ export const retentionPolicySchema = z.strictObject({
 const optionsSchema = z.strictObject({
   dryRun: z.boolean().optional(),
   now: z.date().optional(),
-  onProgress: z
-    .custom<(progress: PruneProgress) => void>((value) => typeof value === "function")
-    .optional(),
+  onProgress: callbackSchema<PruneProgress>(),
   ...operationShape,
 });
 

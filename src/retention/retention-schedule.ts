@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
+import { maxTimerMs } from "../model/times.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
   applyRetention,
@@ -21,9 +22,6 @@ export interface RetentionSchedule {
   /** Ends it: what is under way is aborted after its batch. Resolves when nothing happens any more. */
   stop(): Promise<void>;
 }
-
-/** The longest time that a timer takes. */
-const maxTimerMs = 2 ** 31 - 1;
 
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const optionsSchema = z.strictObject({

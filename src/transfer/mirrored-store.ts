@@ -8,7 +8,7 @@ import {
   type GorkflowError,
 } from "../errors.ts";
 import { untilAborted } from "../model/abort.ts";
-import { operationOptionsSchema, operationShape } from "../model/arguments.ts";
+import { callbackSchema, operationOptionsSchema, operationShape } from "../model/arguments.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -55,9 +55,7 @@ export interface SwitchOverReport {
 const mirrorOptionsSchema = z.strictObject({
   maxPendingRuns: z.int().min(1).default(10_000),
   retryDelayMs: z.int().min(1).default(100),
-  onDivergence: z
-    .custom<(report: DivergenceReport) => void>((value) => typeof value === "function")
-    .optional(),
+  onDivergence: callbackSchema<DivergenceReport>(),
 });
 const switchOverOptionsSchema = z.strictObject({
   maxPauseMs: z.int().min(1).default(5000),

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { build } from "esbuild";
+import { build, type BuildOptions } from "esbuild";
 
 export const outputFolder = join(import.meta.dirname, "../../node_modules/.cache/gorkflow-test");
 
@@ -17,7 +17,11 @@ export async function compileProgram(path: string): Promise<string> {
 }
 
 /** Compiles a program and what it imports of this project into one file. */
-export async function bundle(path: string, outfile: string): Promise<void> {
+export async function bundle(
+  path: string,
+  outfile: string,
+  options: Pick<BuildOptions, "tsconfigRaw"> = {},
+): Promise<void> {
   await mkdir(dirname(outfile), { recursive: true });
   await build({
     entryPoints: [path],
@@ -28,6 +32,7 @@ export async function bundle(path: string, outfile: string): Promise<void> {
     format: "esm",
     target: "node20",
     logLevel: "error",
+    ...options,
   });
 }
 

@@ -1,19 +1,13 @@
-import { RunNotFoundError, StepOutputNotFoundError } from "../../errors.ts";
+import { StepOutputNotFoundError } from "../../errors.ts";
 import { parseId } from "../../model/arguments.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
-import { checkFence } from "../../model/transitions.ts";
 import type { OutputStore } from "../../store/outputs.ts";
-import { runGuardProperties } from "./run-statements.ts";
-import {
-  carryOut,
-  firstRow,
-  readRows,
-  type PlannedWrite,
-  type StoreContext,
-} from "./store-context.ts";
+import { planFencedSave } from "./fenced-save.ts";
+import { carryOut, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
-export function createOutputPlans({ codecs, statements, clock }: StoreContext) {
+export function createOutputPlans(context: StoreContext) {
+  const { codecs, statements, clock } = context;
   return {
     saveStepOutput(
       run: string,
@@ -32,19 +26,13 @@ export function createOutputPlans({ codecs, statements, clock }: StoreContext) {
         createdAt: now,
         updatedAt: now,
       });
-      return {
+      return planFencedSave(context, {
         write: statements.outputs
           .save({ fenced: workerId !== undefined })
           .bind({ ...encoded, whereWorkerId: workerId ?? null }),
-        inquiry: [statements.runs.getGuard.bind({ runId })],
-        guard: statements.guards.changed.bind({}),
-        conclude(changes, [found]) {
-          if (changes > 0) return;
-          const row = firstRow(found);
-          if (row === null) throw new RunNotFoundError({ runId });
-          checkFence(codecs.run.decodeCells(runGuardProperties, row), workerId);
-        },
-      };
+        runId,
+        workerId,
+      });
     },
   };
 }

@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import { build } from "esbuild";
 import { startVitest } from "vitest/node";
 import { buildPackage } from "../../support/built-package.ts";
+import { bundle } from "../../support/child-processes.ts";
 import { startSqld } from "../../support/sqld.ts";
 import { root, type CodeBlock, type Page } from "./code-blocks.ts";
 
@@ -96,18 +96,8 @@ export async function runBlock(
 /** One file of JavaScript, with the modules of the page in it: Node starts it at once. */
 async function compile(path: string): Promise<string> {
   const outfile = path.replace(/\.ts$/, ".mjs");
-  await build({
-    entryPoints: [path],
-    outfile,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    // Not the project's, which finds the package in its sources.
-    tsconfigRaw: {},
-    logLevel: "error",
-  });
+  // Not the project's configuration, which finds the package in its sources.
+  await bundle(path, outfile, { tsconfigRaw: {} });
   return outfile;
 }
 

@@ -1,0 +1,31 @@
+import { RunNotFoundError } from "../../errors.ts";
+import { checkFence } from "../../model/transitions.ts";
+import { runGuardProperties } from "./run-statements.ts";
+import type { BoundStatement } from "./statement.ts";
+import { firstRow, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+/** A save under a run, which changes nothing where the run is missing or the worker does not hold it. */
+export function planFencedSave(
+  { codecs, statements }: Pick<StoreContext, "codecs" | "statements">,
+  {
+    write,
+    runId,
+    workerId,
+  }: {
+    readonly write: BoundStatement;
+    readonly runId: string;
+    readonly workerId: string | undefined;
+  },
+): PlannedWrite<void> {
+  return {
+    write,
+    inquiry: [statements.runs.getGuard.bind({ runId })],
+    guard: statements.guards.changed.bind({}),
+    conclude(changes, [found]) {
+      if (changes > 0) return;
+      const row = firstRow(found);
+      if (row === null) throw new RunNotFoundError({ runId });
+      checkFence(codecs.run.decodeCells(runGuardProperties, row), workerId);
+    },
+  };
+}
