@@ -2,11 +2,9 @@
  * What a run of 4 steps costs on a server that bills by rows: rows read, rows written, bytes and round trips, and
  * from that what a month costs. From the root: `npx tsx bench/run-costs.ts`. Its tables are those of docs/backends.md.
  */
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { Engine, LibSQLStore } from "../src/index.ts";
 import { startProxy } from "../test/support/loopback-proxy.ts";
-import { startSqld } from "../test/support/sqld.ts";
+import { freePort, startSqld } from "../test/support/sqld.ts";
 import { chainOf, input } from "./chain.ts";
 import { expectRows } from "./section.ts";
 import { table } from "./results-text.ts";
@@ -166,13 +164,3 @@ console.log(
     ]),
   )}`,
 );
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}

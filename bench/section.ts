@@ -63,3 +63,25 @@ export function expectRows(subject: string, found: number, acknowledged: number)
   if (found === acknowledged) return;
   throw new Error(`${subject}: ${acknowledged} rows were acknowledged and ${found} are there`);
 }
+
+/** How many times the rate of another subject ours is. */
+export function rateAgainst(
+  what: string,
+  value: number,
+  measurements: readonly Measurement[],
+  other: string,
+): Target {
+  const measured = of(measurements, other) / of(measurements, "gorkflow");
+  return { what: `${what}: rate`, bound: "at least", value, unit: "×", measured };
+}
+
+/** How many times the time of another subject ours takes. */
+export function timeAgainst(
+  what: string,
+  value: number,
+  measurements: readonly Measurement[],
+  other: string,
+): Target {
+  const measured = of(measurements, "gorkflow") / of(measurements, other);
+  return { what, bound: "at most", value, unit: "×", measured };
+}

@@ -1,5 +1,12 @@
 import { measure, type Work } from "../measure.ts";
-import { expectRows, measurementHeader, measurementRows, of, type Section } from "../section.ts";
+import {
+  expectRows,
+  measurementHeader,
+  measurementRows,
+  rateAgainst,
+  timeAgainst,
+  type Section,
+} from "../section.ts";
 import {
   openDrizzle,
   openFloor,
@@ -72,41 +79,21 @@ export async function run(): Promise<Section> {
     rows.push(...measurementRows(`${label}, 100 at once, normal`, manyNormal));
     if (bytes !== 100) continue;
     targets.push(
-      {
-        what: "createRun, one after the other, against the floor's insert in autocommit",
-        bound: "at most",
-        value: 1.5,
-        unit: "×",
-        measured: of(one, "gorkflow") / of(one, "floor"),
-      },
-      {
-        what: "100 createRun at once, durability full, against the same floor: rate",
-        bound: "at least",
-        value: 8,
-        unit: "×",
-        measured: of(many, "floor") / of(many, "gorkflow"),
-      },
-      {
-        what: "create against openworkflow: rate",
-        bound: "at least",
-        value: 1.3,
-        unit: "×",
-        measured: of(one, "openworkflow") / of(one, "gorkflow"),
-      },
-      {
-        what: "save against Mastra's storage, one after the other: rate",
-        bound: "at least",
-        value: 1,
-        unit: "×",
-        measured: of(oneNormal, "mastra") / of(oneNormal, "gorkflow"),
-      },
-      {
-        what: "save against Mastra's storage, 100 at once: rate",
-        bound: "at least",
-        value: 5,
-        unit: "×",
-        measured: of(manyNormal, "mastra") / of(manyNormal, "gorkflow"),
-      },
+      timeAgainst(
+        "createRun, one after the other, against the floor's insert in autocommit",
+        1.5,
+        one,
+        "floor",
+      ),
+      rateAgainst(
+        "100 createRun at once, durability full, against the same floor",
+        8,
+        many,
+        "floor",
+      ),
+      rateAgainst("create against openworkflow", 1.3, one, "openworkflow"),
+      rateAgainst("save against Mastra's storage, one after the other", 1, oneNormal, "mastra"),
+      rateAgainst("save against Mastra's storage, 100 at once", 5, manyNormal, "mastra"),
     );
   }
   const created: string[] = [];

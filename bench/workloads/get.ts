@@ -1,5 +1,12 @@
 import { measure } from "../measure.ts";
-import { expectRows, measurementHeader, measurementRows, of, type Section } from "../section.ts";
+import {
+  expectRows,
+  measurementHeader,
+  measurementRows,
+  rateAgainst,
+  timeAgainst,
+  type Section,
+} from "../section.ts";
 import {
   openDrizzle,
   openFloor,
@@ -43,27 +50,9 @@ export async function run(): Promise<Section> {
     header: measurementHeader,
     rows: measurementRows("", measured),
     targets: [
-      {
-        what: "getRun against the floor's get and JSON.parse: time",
-        bound: "at most",
-        value: 2,
-        unit: "×",
-        measured: of(measured, "gorkflow") / of(measured, "floor"),
-      },
-      {
-        what: "get against openworkflow: rate",
-        bound: "at least",
-        value: 2,
-        unit: "×",
-        measured: of(measured, "openworkflow") / of(measured, "gorkflow"),
-      },
-      {
-        what: "load against Mastra's storage: rate",
-        bound: "at least",
-        value: 5,
-        unit: "×",
-        measured: of(measured, "mastra") / of(measured, "gorkflow"),
-      },
+      timeAgainst("getRun against the floor's get and JSON.parse: time", 2, measured, "floor"),
+      rateAgainst("get against openworkflow", 2, measured, "openworkflow"),
+      rateAgainst("load against Mastra's storage", 5, measured, "mastra"),
     ],
   };
 }

@@ -1,5 +1,11 @@
 import { measure } from "../measure.ts";
-import { expectRows, measurementHeader, measurementRows, of, type Section } from "../section.ts";
+import {
+  expectRows,
+  measurementHeader,
+  measurementRows,
+  rateAgainst,
+  type Section,
+} from "../section.ts";
 import {
   openDrizzle,
   openFloor,
@@ -42,27 +48,14 @@ export async function run(): Promise<Section> {
     header: measurementHeader,
     rows: [...measurementRows("20", twenty), ...measurementRows("100", hundred)],
     targets: [
-      {
-        what: "listRuns(100) against Drizzle on @libsql/client: rate",
-        bound: "at least",
-        value: 2.5,
-        unit: "×",
-        measured: of(hundred, "drizzle on @libsql/client") / of(hundred, "gorkflow"),
-      },
-      {
-        what: "list (100) against openworkflow: rate",
-        bound: "at least",
-        value: 1.5,
-        unit: "×",
-        measured: of(hundred, "openworkflow") / of(hundred, "gorkflow"),
-      },
-      {
-        what: "list (100) against Mastra's storage: rate",
-        bound: "at least",
-        value: 5,
-        unit: "×",
-        measured: of(hundred, "mastra") / of(hundred, "gorkflow"),
-      },
+      rateAgainst(
+        "listRuns(100) against Drizzle on @libsql/client",
+        2.5,
+        hundred,
+        "drizzle on @libsql/client",
+      ),
+      rateAgainst("list (100) against openworkflow", 1.5, hundred, "openworkflow"),
+      rateAgainst("list (100) against Mastra's storage", 5, hundred, "mastra"),
     ],
   };
 }
