@@ -1,26 +1,17 @@
 import { v7 as uuidv7 } from "uuid";
-import {
-  EngineClosedError,
-  InvalidArgumentError,
-  RunCancelledError,
-  RunTransitionError,
-  UnsupportedError,
-} from "../errors.ts";
+import { EngineClosedError, RunCancelledError, RunTransitionError } from "../errors.ts";
 import { parseArgument } from "../arguments.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import { earliest } from "../model/times.ts";
 import { systemClock, type Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
-import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import {
   closeOptionsSchema,
   eventTypeSchema,
   listenerSchema,
   engineOptionsSchema,
-  startOptionsSchema,
   type CloseOptions,
   type EngineOptions,
   type FinishedRun,
@@ -32,9 +23,9 @@ import { KnownInputs } from "./known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
 import { Backoff } from "./pauses.ts";
 import { cancelOpenSteps } from "./run-cancellation.ts";
+import { startRun, type RunStarter } from "./run-start.ts";
 import { RunWaits } from "./run-waits.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
-import { parseValue } from "./step-validation.ts";
 import { findTelemetry, type Telemetry } from "./telemetry.ts";
 import { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow-builder.ts";
@@ -58,7 +49,7 @@ export class Engine {
   readonly #events: EventEmitter;
   #telemetry: Promise<Telemetry> | null = null;
   readonly #registry = new WorkflowRegistry();
-  readonly #knownInputs = new KnownInputs();
+  readonly #starter: RunStarter;
   readonly #worker: Worker;
   readonly #closing = new AbortController();
   #closed: Promise<void> | null = null;
@@ -70,12 +61,13 @@ export class Engine {
     this.#store = store;
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
     this.#clock = parsed.clock ?? systemClock;
+    this.#starter = { store, clock: this.#clock, knownInputs: new KnownInputs() };
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
     this.#events = new EventEmitter({ workerId, clock: this.#clock, logger: this.#logger });
     this.#worker = new Worker({
       store,
       registry: this.#registry,
-      knownInputs: this.#knownInputs,
+      knownInputs: this.#starter.knownInputs,
       workerId,
       leaseMs: parsed.leaseMs ?? 30_000,
       concurrency: parsed.concurrency ?? 10,
@@ -276,51 +268,10 @@ export class Engine {
 
   async #start(workflow: Workflow, input: unknown, options: StartOptions): Promise<WorkflowRun> {
     this.#checkOpen();
-    const { tx, signal, startAt, timeoutMs, deadlineAt, ...columns } = parseArgument(
-      startOptionsSchema,
-      options,
-      "options",
-    );
-    const now = this.#clock();
-    const startsAt = startAt ?? now;
-    if (deadlineAt !== undefined && deadlineAt <= startsAt) {
-      throw new InvalidArgumentError({
-        argument: "options.deadlineAt",
-        reason: "must be later than the start of the run",
-      });
-    }
-    await checkInput(workflow, input);
-    const timeout = timeoutMs ?? workflow.timeoutMs;
-    const store = tx === undefined ? this.#store : this.#within(tx);
-    const run = await store.createRun(
-      {
-        workflowId: workflow.id,
-        workflowVersion: workflow.version,
-        input,
-        wakeAt: startAt,
-        deadlineAt: earliest([
-          deadlineAt ?? null,
-          timeout === null ? null : new Date(startsAt.getTime() + timeout),
-        ]),
-        ...columns,
-      },
-      { signal },
-    );
-    if (startsAt > now) {
-      this.#worker.wakeAt(startsAt);
-      return run;
-    }
-    if (tx === undefined && run.attempt === 0) this.#knownInputs.add(run.runId, run.input);
-    this.#worker.wake();
+    const { run, startsAt } = await startRun(this.#starter, workflow, input, options);
+    if (startsAt === null) this.#worker.wake();
+    else this.#worker.wakeAt(startsAt);
     return run;
-  }
-
-  #within(tx: unknown): WorkflowStore {
-    if (hasHostTransactions(this.#store)) return this.#store.withTransaction(tx);
-    throw new UnsupportedError({
-      feature: "options.tx",
-      reason: "the store is not in a database that an app could have tables in",
-    });
   }
 
   async #wait(
@@ -355,15 +306,5 @@ export class Engine {
     this.#worker.work().catch((error: unknown) => {
       this.#logger.error({ err: error }, "the work has ended with an error");
     });
-  }
-}
-
-/** @throws {InvalidArgumentError} when the input is not what the first steps accept. */
-async function checkInput(workflow: Workflow, input: unknown): Promise<void> {
-  const [first] = workflow.plan.stages;
-  for (const { definition } of first?.steps ?? []) {
-    const parsed = await parseValue(definition.inputSchema, input, "input");
-    if (parsed.fits) continue;
-    throw new InvalidArgumentError({ argument: parsed.path, reason: parsed.reason });
   }
 }
