@@ -61,19 +61,21 @@ export class Engine {
     this.#store = store;
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
     this.#clock = parsed.clock ?? systemClock;
-    this.#starter = { store, clock: this.#clock, knownInputs: new KnownInputs() };
+    const openTelemetry = () => this.#openTelemetry();
+    const knownInputs = new KnownInputs();
+    this.#starter = { store, clock: this.#clock, knownInputs, telemetry: openTelemetry };
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
     this.#events = new EventEmitter({ workerId, clock: this.#clock, logger: this.#logger });
     this.#worker = new Worker({
       store,
       registry: this.#registry,
-      knownInputs: this.#starter.knownInputs,
+      knownInputs,
       workerId,
       leaseMs: parsed.leaseMs ?? 30_000,
       concurrency: parsed.concurrency ?? 10,
       logger: this.#logger,
       events: this.#events,
-      openTelemetry: () => this.#openTelemetry(),
+      openTelemetry,
       clock: this.#clock,
       onEnded: (runId) => this.#waits.wake(runId),
     });

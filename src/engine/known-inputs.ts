@@ -1,15 +1,19 @@
+import type { WorkflowRun } from "../schema/rows.ts";
+
 const maxEntries = 1000;
 const maxCharacters = 16 * 1024;
 
+/** What a run was started with, as far as its worker needs it. */
+export type KnownInput = Pick<WorkflowRun, "input" | "context">;
+
 /**
- * The inputs of runs that were started in this process and not yet claimed: a worker in the same process need not
- * read them. Bounded in number and size; what is not here is read from the store.
+ * What runs were started with in this process that are not yet claimed: a worker in the same process need not read it. Bounded in number and size; what is not here is read from the store.
  */
 export class KnownInputs {
   readonly #texts = new Map<string, string>();
 
-  add(runId: string, input: unknown): void {
-    const text = JSON.stringify(input);
+  add({ runId, input, context }: WorkflowRun): void {
+    const text = JSON.stringify({ input, context } satisfies KnownInput);
     if (text.length > maxCharacters) return;
     this.#texts.set(runId, text);
     if (this.#texts.size <= maxEntries) return;
@@ -19,11 +23,11 @@ export class KnownInputs {
     }
   }
 
-  /** The input, a copy of it, once; null when it has to be read. */
-  take(runId: string): { readonly value: unknown } | null {
+  /** A copy of it, once; null when it has to be read. */
+  take(runId: string): KnownInput | null {
     const text = this.#texts.get(runId);
     if (text === undefined) return null;
     this.#texts.delete(runId);
-    return { value: JSON.parse(text) };
+    return JSON.parse(text) as KnownInput;
   }
 }

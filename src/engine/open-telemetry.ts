@@ -1,9 +1,16 @@
 import type * as OpenTelemetry from "@opentelemetry/api";
-import type { Attributes, Context, Span } from "@opentelemetry/api";
+import type { Attributes, Context, Span, SpanContext } from "@opentelemetry/api";
 import { claimableSince } from "../model/leases.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { RunEnding } from "./run-execution.ts";
-import type { AttemptEnd, AttemptTelemetry, RunTelemetry, Telemetry } from "./telemetry.ts";
+import type {
+  AttemptEnd,
+  AttemptTelemetry,
+  RunTelemetry,
+  StartContext,
+  Telemetry,
+} from "./telemetry.ts";
+import type { Workflow } from "./workflow-builder.ts";
 
 /** In seconds: from a step that only looks something up to one that waits for somebody. */
 const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
@@ -13,7 +20,16 @@ const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 3
  * error there is its code, or its name.
  */
 export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
-  const { ROOT_CONTEXT, SpanKind, SpanStatusCode, context, metrics, trace } = api;
+  const {
+    ROOT_CONTEXT,
+    SpanKind,
+    SpanStatusCode,
+    context,
+    isSpanContextValid,
+    metrics,
+    propagation,
+    trace,
+  } = api;
   const tracer = trace.getTracer("gorkflow");
   const meter = metrics.getMeter("gorkflow");
   const started = meter.createCounter("gorkflow.runs.started", {
@@ -43,6 +59,29 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     span.setAttributes(attributes);
     if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
     span.end();
+  }
+
+  async function traceStart<Run extends { readonly runId: string }>(
+    { id, version }: Pick<Workflow, "id" | "version">,
+    store: (startContext: StartContext | null) => Promise<Run>,
+  ): Promise<Run> {
+    const span = tracer.startSpan(`start ${id}`, {
+      kind: SpanKind.PRODUCER,
+      attributes: { "gorkflow.workflow.id": id, "gorkflow.workflow.version": version },
+    });
+    const carrier: Record<string, string> = {};
+    // The span alone: what else is active, such as baggage, is not ours to keep in a database.
+    propagation.inject(trace.setSpan(ROOT_CONTEXT, span), carrier);
+    try {
+      const run = await context.with(trace.setSpan(context.active(), span), () =>
+        store(Object.keys(carrier).length === 0 ? null : carrier),
+      );
+      endSpan(span, false, { "gorkflow.run.id": run.runId });
+      return run;
+    } catch (error) {
+      endSpan(span, true, { "error.type": errorType(error) });
+      throw error;
+    }
   }
 
   function beginAttempt(
@@ -98,7 +137,14 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
       },
     });
     const own = trace.setSpan(ROOT_CONTEXT, span);
+    let isLinked = false;
     return {
+      linkToStart(startContext) {
+        const start = readStart(startContext);
+        if (isLinked || start === null) return;
+        isLinked = true;
+        span.addLink({ context: start });
+      },
       beginAttempt: (stepId, stepAttempt) => beginAttempt(run, own, stepId, stepAttempt),
       end(ending: RunEnding) {
         if (ending === "lost") lostLeases.add(1, labels);
@@ -108,7 +154,15 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     };
   }
 
+  /** Null where the context does not say where the run was started: it may be the app's own, too. */
+  function readStart(startContext: unknown): SpanContext | null {
+    if (typeof startContext !== "object" || startContext === null) return null;
+    const start = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, startContext));
+    return start !== undefined && isSpanContextValid(start) ? start : null;
+  }
+
   return {
+    traceStart,
     beginRun,
     countFinished: (workflowId, status) =>
       finished.add(1, { "gorkflow.workflow.id": workflowId, "gorkflow.run.status": status }),

@@ -11,6 +11,7 @@ import {
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import type { KnownInput } from "./known-inputs.ts";
 import type { BoundLogger } from "./logger.ts";
 import { callAfter } from "./pauses.ts";
 import { cancelOpenSteps } from "./run-cancellation.ts";
@@ -38,8 +39,8 @@ export interface RunExecutionOptions {
   readonly run: WorkflowRunSummary;
   /** Nobody has ever claimed it before: it has no history. */
   readonly isNew: boolean;
-  /** The run's input, where it is known without reading it. */
-  readonly knownInput: { readonly value: unknown } | null;
+  /** What the run was started with, where that is known without reading it. */
+  readonly knownInput: KnownInput | null;
   readonly workerId: string;
   /** For how long a store that is busy or away is asked again. */
   readonly patienceMs: number;
@@ -118,6 +119,7 @@ export class RunExecution {
   async #run(): Promise<RunEnding> {
     const { store, workflow, run, workerId, clock, reports } = this.#options;
     const loaded = await loadRun(this.#options);
+    reports.loaded(loaded.context);
     const ledger = new RunLedger({
       runId: run.runId,
       workerId,

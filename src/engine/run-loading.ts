@@ -1,5 +1,6 @@
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import type { KnownInput } from "./known-inputs.ts";
 import { findInputStage, findResumption, type Resumption } from "./run-history.ts";
 import type { StageRun, StepRun } from "./step-run.ts";
 import { StoredSteps } from "./stored-steps.ts";
@@ -8,6 +9,8 @@ import { combineOutputs, findStage, type Stage, type WorkflowPlan } from "./work
 
 /** Where a claimed run goes on, with all that this takes. */
 export type LoadedRun = {
+  /** What the starter has passed along. */
+  readonly context: unknown;
   /** Steps that have ended before this stage. */
   readonly endedSteps: number;
 } & (
@@ -42,11 +45,11 @@ export async function loadRun({
   readonly workflow: Workflow;
   readonly run: Pick<WorkflowRun, "runId" | "progress">;
   readonly isNew: boolean;
-  readonly knownInput: { readonly value: unknown } | null;
+  readonly knownInput: KnownInput | null;
 }): Promise<LoadedRun> {
   const stored = new StoredSteps(store, runId);
-  const [input, resumption] = await Promise.all([
-    knownInput ?? store.getRun(runId).then((row) => ({ value: row.input })),
+  const [{ input, context }, resumption] = await Promise.all([
+    knownInput ?? store.getRun(runId),
     isNew ? findResumption(plan, stored.rows, 0) : readResumption(plan, stored, progress),
   ]);
   const { stage: index, open, failed, endedSteps } = resumption;
@@ -54,11 +57,11 @@ export async function loadRun({
   const inputStage = await findInputStage(plan, stored, index);
   const stageInput =
     inputStage === null
-      ? input.value
+      ? input
       : combineOutputs(inputStage, mapReader(await loadOutputs(store, runId, inputStage)));
   const stage = plan.stages[index];
   if (stage === undefined || !stage.steps.some(({ definition }) => rows.has(definition.id))) {
-    return { kind: "enter", index, input: stageInput, endedSteps };
+    return { kind: "enter", context, index, input: stageInput, endedSteps };
   }
 
   const reopened: StepRun[] = [];
@@ -72,6 +75,7 @@ export async function loadRun({
   const outputs = await loadOutputs(store, runId, { ...stage, steps: ended });
   return {
     kind: "continue",
+    context,
     endedSteps: endedSteps - outputs.size - failed.size,
     reopened,
     stageRun: { index, stage, input: stageInput, steps: toRun, outputs, failures: new Map(failed) },

@@ -33,6 +33,11 @@ export class RunReports {
     events.emit("run.started", this.#fields());
   }
 
+  /** The run has been read; `context` is what its starter passed along. */
+  loaded(context: unknown): void {
+    this.#telemetry?.linkToStart(context);
+  }
+
   ended(ending: RunEnding): void {
     const { logger, events, telemetry, run } = this.#options;
     const { runId, workflowId } = run;

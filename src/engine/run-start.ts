@@ -8,6 +8,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
 import type { KnownInputs } from "./known-inputs.ts";
 import { parseValue } from "./step-validation.ts";
+import type { Telemetry } from "./telemetry.ts";
 import type { Workflow } from "./workflow-builder.ts";
 
 /** What it takes to start a run. */
@@ -15,6 +16,7 @@ export interface RunStarter {
   readonly store: WorkflowStore;
   readonly clock: Clock;
   readonly knownInputs: KnownInputs;
+  readonly telemetry: () => Promise<Telemetry>;
 }
 
 export interface StartedRun {
@@ -30,7 +32,7 @@ export interface StartedRun {
  * @throws {InvalidArgumentError} that names the field. {InvalidValueError} {UnsupportedError}
  */
 export async function startRun(
-  { store, clock, knownInputs }: RunStarter,
+  { store, clock, knownInputs, telemetry }: RunStarter,
   workflow: Workflow,
   input: unknown,
   options: StartOptions,
@@ -51,22 +53,23 @@ export async function startRun(
   await checkInput(workflow, input);
   const timeout = timeoutMs ?? workflow.timeoutMs;
   const target = tx === undefined ? store : within(store, tx);
-  const run = await target.createRun(
-    {
-      workflowId: workflow.id,
-      workflowVersion: workflow.version,
-      input,
-      wakeAt: startAt,
-      deadlineAt: earliest([
-        deadlineAt ?? null,
-        timeout === null ? null : new Date(startsAt.getTime() + timeout),
-      ]),
-      ...columns,
-    },
-    { signal },
+  const newRun = {
+    workflowId: workflow.id,
+    workflowVersion: workflow.version,
+    input,
+    wakeAt: startAt,
+    deadlineAt: earliest([
+      deadlineAt ?? null,
+      timeout === null ? null : new Date(startsAt.getTime() + timeout),
+    ]),
+    ...columns,
+  };
+  const { traceStart } = await telemetry();
+  const run = await traceStart(workflow, (context) =>
+    target.createRun({ ...newRun, context }, { signal }),
   );
   if (startsAt > now) return { run, startsAt };
-  if (tx === undefined && run.attempt === 0) knownInputs.add(run.runId, run.input);
+  if (tx === undefined && run.attempt === 0) knownInputs.add(run);
   return { run, startsAt: null };
 }
 

@@ -1,0 +1,151 @@
+import { context, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import {
+  CompositePropagator,
+  W3CBaggagePropagator,
+  W3CTraceContextPropagator,
+} from "@opentelemetry/core";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+  type ReadableSpan,
+} from "@opentelemetry/sdk-trace-base";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { makeEngine, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+let spans: InMemorySpanExporter;
+beforeEach(() => {
+  spans = new InMemorySpanExporter();
+  trace.setGlobalTracerProvider(
+    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] }),
+  );
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(
+    new CompositePropagator({
+      propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()],
+    }),
+  );
+});
+afterEach(() => {
+  trace.disable();
+  context.disable();
+  propagation.disable();
+});
+
+const spansNamed = (name: string): ReadableSpan[] =>
+  spans.getFinishedSpans().filter((span) => span.name === name);
+const linksOf = ({ links }: ReadableSpan) =>
+  links.map(({ context: { traceId, spanId } }) => ({ traceId, spanId }));
+
+describe.each(stores)("on %s", (_, open) => {
+  test("each worker's span of a run links to where the run was started, in whichever process", async () => {
+    const store = await open();
+    let healthy = false;
+    const workflow = defineWorkflow({ id: "w", version: "3" })
+      .step(
+        numberStep("s", (value) => {
+          if (healthy) return value;
+          throw new Error("not yet");
+        }),
+      )
+      .build();
+    const starter = makeEngine(store);
+    const baggage = propagation.createBaggage({ user: { value: "ada" } });
+    const runId = await context.with(propagation.setBaggage(context.active(), baggage), () =>
+      trace
+        .getTracer("app")
+        .startActiveSpan("request", (span) => starter.start(workflow, 1).finally(() => span.end())),
+    );
+    const worker = makeEngine(store);
+    worker.register(workflow);
+    expect((await worker.wait(runId)).status).toBe("FAILED");
+    healthy = true;
+    await worker.retry(runId);
+    expect((await worker.wait(runId)).status).toBe("COMPLETED");
+    await worker.close();
+
+    const [start] = spansNamed("start w") as [ReadableSpan];
+    const { traceId, spanId } = start.spanContext();
+    expect(start).toMatchObject({
+      kind: SpanKind.PRODUCER,
+      status: { code: SpanStatusCode.UNSET },
+      parentSpanContext: { spanId: spansNamed("request")[0]?.spanContext().spanId },
+      attributes: {
+        "gorkflow.run.id": runId,
+        "gorkflow.workflow.id": "w",
+        "gorkflow.workflow.version": "3",
+      },
+    });
+    const runs = spansNamed("run w");
+    expect(runs.map(linksOf)).toEqual([[{ traceId, spanId }], [{ traceId, spanId }]]);
+    for (const run of runs) expect(run.parentSpanContext).toBeUndefined();
+    expect((await store.getRun(runId)).context).toEqual({
+      traceparent: `00-${traceId}-${spanId}-01`,
+    });
+  });
+
+  test("a run that is started and run by one engine has its link, too", async () => {
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value))
+      .build();
+    const engine = makeEngine(await open());
+    await engine.run(workflow, 1);
+    await engine.close();
+    const [start] = spansNamed("start w") as [ReadableSpan];
+    const { traceId, spanId } = start.spanContext();
+    expect(spansNamed("run w").map(linksOf)).toEqual([[{ traceId, spanId }]]);
+  });
+
+  test("a context that is the app's own is left as it is, and followed where it says a span", async () => {
+    const store = await open();
+    const traceId = "0af7651916cd43dd8448eb211c80319c";
+    const spanId = "b7ad6b7169203331";
+    const contexts = [
+      { traceparent: `00-${traceId}-${spanId}-01`, tenant: "acme" },
+      { traceparent: 5 },
+      "text",
+      [1],
+    ];
+    for (const own of contexts) await store.createRun({ workflowId: "w", input: 1, context: own });
+    const engine = makeEngine(store, { concurrency: 1 });
+    engine.register(
+      defineWorkflow({ id: "w" })
+        .step(numberStep("s", (value) => value))
+        .build(),
+    );
+    expect(await engine.recover()).toBe(contexts.length);
+    await engine.close();
+    expect(spansNamed("run w").map(linksOf)).toEqual([[{ traceId, spanId }], [], [], []]);
+    const { runs } = await store.listRuns({ payloads: true });
+    expect(runs.map((run) => run.context).toReversed()).toEqual(contexts);
+  });
+
+  test("a start that fails is a span that says so", async () => {
+    const store = await open();
+    await store.close();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value))
+      .build();
+    await expect(makeEngine(store).start(workflow, 1)).rejects.toThrow();
+    expect(spansNamed("start w")).toMatchObject([
+      { status: { code: SpanStatusCode.ERROR }, attributes: { "error.type": "STORE_CLOSED" } },
+    ]);
+  });
+
+  test("without a propagator nothing is stored, and nothing linked", async () => {
+    propagation.disable();
+    const engine = makeEngine(await open());
+    const run = await engine.run(
+      defineWorkflow({ id: "w" })
+        .step(numberStep("s", (value) => value))
+        .build(),
+      1,
+    );
+    await engine.close();
+    expect(run.context).toBeNull();
+    expect(spansNamed("run w").map(linksOf)).toEqual([[]]);
+  });
+});
