@@ -1,7 +1,8 @@
 export { checkMigrations } from "./check.ts";
 export type { MigrationCheck } from "./check.ts";
-export { doctor } from "./doctor.ts";
-export type { DoctorCode, DoctorFinding, DoctorOptions, DoctorReport } from "./doctor.ts";
+export { doctor, repairScript } from "./doctor.ts";
+export type { DoctorOptions, DoctorReport } from "./doctor.ts";
+export type { DoctorCode, DoctorFinding } from "./findings.ts";
 export { migrationStatus, migrationsTable } from "./journal.ts";
 export type { MigrationStatus, MigrationTarget } from "./journal.ts";
 export { migrate } from "./migrate.ts";

@@ -1,57 +1,109 @@
-import {
-  describeForeignKey,
-  normalizeSql,
-  type ColumnStructure,
-  type IndexStructure,
-  type TableStructure,
-} from "./expected-structure.ts";
+import { checksOfTable, conditionOfIndex, normalizeSql } from "./sql-tokens.ts";
 import type { RunQuery } from "./structure.ts";
+import type {
+  ColumnStructure,
+  ForeignKeyStructure,
+  IndexStructure,
+  TableStructure,
+} from "./table-structure.ts";
 
-/** The structure of the tables that the database has, by name. */
-export async function readStructures(
+/** A table that the database has. */
+export interface LiveTable extends TableStructure {
+  readonly columns: readonly LiveColumn[];
+  readonly indexes: readonly LiveIndex[];
+  readonly triggers: readonly Definition[];
+}
+
+export interface LiveColumn extends ColumnStructure {
+  readonly isGenerated: boolean;
+}
+
+export interface LiveIndex extends IndexStructure {
+  /** Null for what a UNIQUE in the table's own definition has made. */
+  readonly sql: string | null;
+}
+
+/** Something of a database, with the SQL that has made it. */
+export interface Definition {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** Those of `tables` that the database has, by name. */
+export async function readTables(
   query: RunQuery,
   tables: readonly string[],
-): Promise<Map<string, TableStructure>> {
+): Promise<Map<string, LiveTable>> {
   const wanted = [JSON.stringify(tables)];
   const from =
     "from json_each(?) as wanted join sqlite_schema as t on t.type = 'table' and t.name = wanted.value";
   const definitions = await query(`select t.name, t.sql ${from}`, wanted);
   const columns = await query(
-    `select t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk ${from} join pragma_table_xinfo(t.name) as c`,
+    `select t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden ${from}
+     join pragma_table_xinfo(t.name) as c`,
     wanted,
   );
   const indexes = await query(
-    `select t.name, i.name, i."unique", s.sql, x.name ${from} join pragma_index_list(t.name) as i
-     join pragma_index_info(i.name) as x left join sqlite_schema as s on s.type = 'index' and s.name = i.name
-     where i.origin = 'c' order by t.name, i.name, x.seqno`,
+    `select t.name, i.name, i."unique", s.sql, x.name, x."desc", x.coll ${from}
+     join pragma_index_list(t.name) as i join pragma_index_xinfo(i.name) as x on x.key = 1
+     left join sqlite_schema as s on s.type = 'index' and s.name = i.name
+     where i.origin <> 'pk' order by t.name, i.name, x.seqno`,
     wanted,
   );
+  // A reference without a column is one to the primary key.
   const foreignKeys = await query(
-    `select t.name, f."table", f."from", f."to", f.on_delete, f.on_update ${from}
-     join pragma_foreign_key_list(t.name) as f`,
+    `select t.name, f.id, f."from", f."table", f.on_delete, f.on_update,
+       coalesce(f."to", (select p.name from pragma_table_info(f."table") as p where p.pk = f.seq + 1))
+     ${from} join pragma_foreign_key_list(t.name) as f order by t.name, f.id, f.seq`,
+    wanted,
+  );
+  const triggers = await query(
+    `select t.name, s.name, s.sql ${from} join sqlite_schema as s on s.type = 'trigger' and s.tbl_name = t.name`,
     wanted,
   );
   return new Map(
-    definitions.map(([name, sql]) => [
-      String(name),
+    definitions.map(([table, sql]) => [
+      String(table),
       {
-        columns: new Map(of(columns, name).map(readColumn)),
-        indexes: readIndexes(of(indexes, name)),
-        foreignKeys: new Set(
-          of(foreignKeys, name).map(([table, column, to, onDelete, onUpdate]) =>
-            describeForeignKey({
-              table: String(table),
-              from: String(column),
-              to: String(to),
-              onDelete: String(onDelete),
-              onUpdate: String(onUpdate),
-            }),
-          ),
-        ),
-        checks: new Set(checksOf(String(sql))),
+        columns: of(columns, table).map(readColumn),
+        indexes: readIndexes(of(indexes, table)),
+        foreignKeys: readForeignKeys(of(foreignKeys, table)),
+        checks: checksOfTable(String(sql)),
+        triggers: of(triggers, table).map(readDefinition),
       },
     ]),
   );
+}
+
+/** Names of the database's tables that begin with one of `beginnings`, apart from `known`. */
+export async function readOtherTables(
+  query: RunQuery,
+  beginnings: readonly string[],
+  known: readonly string[],
+): Promise<string[]> {
+  const rows = await query(
+    `select name from sqlite_schema as t where type = 'table' and name not in (select value from json_each(?1))
+       and exists (select 1 from json_each(?2) as b where substr(t.name, 1, length(b.value)) = b.value) order by name`,
+    [JSON.stringify(known), JSON.stringify(beginnings)],
+  );
+  return rows.map(([name]) => String(name));
+}
+
+/** All views of the database, and the triggers of all tables but `tables`, in the order of their making. */
+export async function readDependents(
+  query: RunQuery,
+  tables: readonly string[],
+): Promise<(Definition & { readonly type: string })[]> {
+  const rows = await query(
+    `select name, sql, type from sqlite_schema
+     where type in ('view', 'trigger') and tbl_name not in (select value from json_each(?)) order by rowid`,
+    [JSON.stringify(tables)],
+  );
+  return rows.map(([name, sql, type]) => ({
+    name: String(name),
+    sql: String(sql),
+    type: String(type),
+  }));
 }
 
 type Rows = readonly (readonly unknown[])[];
@@ -61,51 +113,56 @@ function of(rows: Rows, table: unknown): unknown[][] {
   return rows.filter(([name]) => name === table).map(([, ...rest]) => rest);
 }
 
-function readColumn([name, type, notNull, defaultValue, primaryKey]: readonly unknown[]): [
-  string,
-  ColumnStructure,
-] {
-  return [
-    String(name),
-    {
-      type: String(type).toLowerCase(),
-      notNull: notNull === 1,
-      default: typeof defaultValue === "string" ? defaultValue : null,
-      primaryKey: Number(primaryKey),
-    },
-  ];
+function readDefinition([name, sql]: readonly unknown[]): Definition {
+  return { name: String(name), sql: String(sql) };
 }
 
-function readIndexes(rows: Rows): Map<string, IndexStructure> {
-  const indexes = new Map<string, { columns: string[]; unique: boolean; where: string | null }>();
-  for (const [name, unique, sql, column] of rows) {
+function readColumn([name, type, notNull, value, primaryKey, hidden]: readonly unknown[]) {
+  const written = typeof value === "string" ? normalizeSql(value) : null;
+  return {
+    name: String(name),
+    type: String(type).toLowerCase(),
+    notNull: notNull === 1,
+    default: written === "null" ? null : written,
+    primaryKey: Number(primaryKey),
+    isGenerated: Number(hidden) >= 2,
+  };
+}
+
+function readIndexes(rows: Rows): LiveIndex[] {
+  const indexes = new Map<string, LiveIndex & { readonly columns: string[] }>();
+  for (const [name, unique, sql, column, descending, collation] of rows) {
     const index = indexes.get(String(name)) ?? {
+      name: String(name),
       columns: [],
       unique: unique === 1,
-      where: whereOf(String(sql)),
+      where: typeof sql === "string" ? conditionOfIndex(sql) : null,
+      sql: typeof sql === "string" ? sql : null,
     };
-    // An expression has no column's name.
-    index.columns.push(typeof column === "string" ? column : "");
+    const collated = String(collation).toLowerCase();
+    index.columns.push(
+      [
+        typeof column === "string" ? column : "(an expression)",
+        ...(collated === "binary" ? [] : [`collate ${collated}`]),
+        ...(descending === 1 ? ["desc"] : []),
+      ].join(" "),
+    );
     indexes.set(String(name), index);
   }
-  return indexes;
+  return [...indexes.values()];
 }
 
-function whereOf(sql: string): string | null {
-  const [, where] = /\)\s*where\s+([^]*?);?\s*$/i.exec(sql) ?? [];
-  return where === undefined ? null : normalizeSql(where);
-}
-
-/** The conditions of the CHECK constraints in a table's definition, each without its parentheses. */
-function checksOf(sql: string): string[] {
-  return [...sql.matchAll(/\bcheck\s*\(/gi)].map(({ index, 0: keyword }) => {
-    const start = index + keyword.length;
-    let depth = 1;
-    let end = start;
-    for (; end < sql.length && depth > 0; end++) {
-      if (sql[end] === "(") depth += 1;
-      if (sql[end] === ")") depth -= 1;
-    }
-    return normalizeSql(sql.slice(start, end - 1));
-  });
+function readForeignKeys(rows: Rows): ForeignKeyStructure[] {
+  const keys = new Map<unknown, ForeignKeyStructure>();
+  for (const [id, from, table, onDelete, onUpdate, to] of rows) {
+    const before = keys.get(id);
+    keys.set(id, {
+      from: before === undefined ? String(from) : `${before.from}, ${String(from)}`,
+      table: String(table),
+      to: before === undefined ? String(to) : `${before.to}, ${String(to)}`,
+      onDelete: String(onDelete).toLowerCase(),
+      onUpdate: String(onUpdate).toLowerCase(),
+    });
+  }
+  return [...keys.values()];
 }

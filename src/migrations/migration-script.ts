@@ -1,5 +1,6 @@
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import { journalStatements, migrationsTable } from "./journal.ts";
+import { sqlScript } from "./sql-statements.ts";
 
 /**
  * One SQL script that makes this version's schema in a database without it, for tools of one's own: it also writes
@@ -10,25 +11,14 @@ import { journalStatements, migrationsTable } from "./journal.ts";
 export function migrationScript(
   migrations: readonly CompiledMigration[] = compiledMigrations,
 ): string {
-  const transactions = migrations.map(({ tag, hash, when, statements }) =>
-    [
+  return sqlScript("-- Stop at the first error: sqlite3 -bail workflows.db < migrations.sql", [
+    journalStatements,
+    ...migrations.map(({ tag, hash, when, statements }) => [
       `-- ${tag}`,
-      "BEGIN IMMEDIATE;",
-      `INSERT INTO ${migrationsTable} (hash, created_at) VALUES ('${hash}', ${when});`,
-      ...statements.map(terminated),
-      "COMMIT;",
-    ].join("\n"),
-  );
-  return [
-    "-- Stop at the first error: sqlite3 -bail workflows.db < migrations.sql",
-    "PRAGMA foreign_keys=OFF;",
-    ...journalStatements.map(terminated),
-    ...transactions,
-    "PRAGMA foreign_keys=ON;",
-    "",
-  ].join("\n");
-}
-
-function terminated(statement: string): string {
-  return statement.trimEnd().replace(/;?$/, ";");
+      "BEGIN IMMEDIATE",
+      `INSERT INTO ${migrationsTable} (hash, created_at) VALUES ('${hash}', ${when})`,
+      ...statements,
+      "COMMIT",
+    ]),
+  ]);
 }

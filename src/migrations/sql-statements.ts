@@ -28,3 +28,18 @@ export function countStatements(sql: string): number {
   );
   return folded.split(";").filter((statement) => statement.trim() !== "").length;
 }
+
+/** A script of transactions for tools of one's own. Foreign keys are off in it: dropping a table deletes no row. */
+export function sqlScript(heading: string, transactions: readonly (readonly string[])[]): string {
+  return [
+    heading,
+    "PRAGMA foreign_keys=OFF;",
+    ...transactions.flat().map((each) => (countStatements(each) === 0 ? each : terminated(each))),
+    "PRAGMA foreign_keys=ON;",
+    "",
+  ].join("\n");
+}
+
+function terminated(statement: string): string {
+  return statement.trimEnd().replace(/;?$/, ";");
+}

@@ -1,141 +1,258 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createClient as createRemoteClient, type Client } from "@libsql/client";
+import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
+import { drizzle } from "drizzle-orm/libsql";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
-import type { LocalClient } from "../../src/client/local-client.ts";
-import { doctor } from "../../src/migrations/doctor.ts";
+import { doctor, repairScript } from "../../src/migrations/doctor.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
-import { createWorkflowTables } from "../../src/schema/tables.ts";
+import { schema } from "../../src/schema/schema.ts";
+import { createWorkflowTables, type WorkflowTables } from "../../src/schema/tables.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { compileCommandLine, runCommand } from "../support/command-line.ts";
+import { startSqld } from "../support/sqld.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { drifts } from "./support/drift.ts";
 
-let client: LocalClient;
-beforeEach(async () => {
-  client = createClient(":memory:");
-  await migrate(client);
+let folder: TemporaryFolder;
+let command: string;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  command = await compileCommandLine();
 });
-afterEach(() => client.close());
+afterAll(() => folder.remove());
 
-const codes = async () => (await doctor(client)).findings.map(({ code }) => code);
+const opened: Client[] = [];
+afterEach(() => {
+  for (const client of opened.splice(0)) client.close();
+});
 
-/** Makes a table anew with another definition, as a wrong migration would. */
-async function redefine(table: string, change: (sql: string) => string): Promise<void> {
-  const { rows } = await client.execute({
-    sql: "select sql from sqlite_schema where tbl_name = ? and sql is not null order by type desc",
-    args: [table],
-  });
-  const [definition = "", ...indexes] = rows.map((row) => row["sql"] as string);
-  await client.migrate([`drop table ${table}`, change(definition), ...indexes]);
+function open(url: string): Client {
+  const client = url.startsWith("http") ? createRemoteClient({ url }) : createClient(url);
+  opened.push(client);
+  return client;
 }
 
-test("a migrated database is healthy", async () => {
-  expect(await doctor(client)).toEqual({ healthy: true, findings: [] });
-});
+const storeOf = (client: Client, tables?: WorkflowTables) =>
+  new LibSQLStore(drizzle({ client }), { tables });
 
-test("an empty database lacks every table", async () => {
-  const empty = createClient(":memory:");
-  expect(await doctor(empty)).toMatchObject({
-    healthy: false,
-    findings: Array.from({ length: 5 }, () => ({ code: "TABLE_MISSING" })),
-  });
-  empty.close();
-});
+/** A row or two in every table. */
+async function fill(store: WorkflowStore): Promise<void> {
+  for (const runId of ["a", "b"]) {
+    await store.createRun({ runId, workflowId: "w", resourceId: runId, tags: { of: runId } });
+    await store.createStepExecution({ runId, stepId: "s", status: "RUNNING" });
+    await store.updateStepExecution(runId, "s", { status: "COMPLETED" });
+    await store.saveStepOutput(runId, "s", [runId]);
+    await store.saveState(runId, "k", { n: 1 });
+    await store.saveStepAttempt({ runId, stepId: "s", attempt: 1, status: "FAILED" });
+  }
+}
 
-test("tables with a prefix are compared with theirs", async () => {
-  const tables = createWorkflowTables({ prefix: "app_" });
-  expect((await doctor(client, { tables })).findings.map(({ table }) => table)).toEqual([
-    "app_workflow_runs",
-    "app_step_executions",
-    "app_step_attempts",
-    "app_step_outputs",
-    "app_workflow_state",
-  ]);
-});
+/** A database as `prepare` makes it, of which every test has a copy. */
+function copiesOf(name: string, prepare: (client: Client) => Promise<void>) {
+  let copies = 0;
+  const template = () => join(folder.path, `${name}.db`);
+  return {
+    async make() {
+      const client = createClient(`file:${template()}`);
+      await prepare(client);
+      client.close();
+    },
+    async copy(): Promise<string> {
+      const path = join(folder.path, `${name}-${copies++}.db`);
+      await copyFile(template(), path);
+      return `file:${path}`;
+    },
+  };
+}
 
-describe("finds", () => {
-  test.each([
-    ["a dropped table", "drop table step_outputs", ["TABLE_MISSING"]],
-    ["a dropped index", "drop index workflow_runs_status_idx", ["INDEX_MISSING"]],
-    [
-      "an index on other columns",
-      "drop index workflow_runs_status_idx; create index workflow_runs_status_idx on workflow_runs (status, run_id, created_at)",
-      ["INDEX_CHANGED"],
-    ],
-    [
-      "an index on other rows",
-      "drop index workflow_runs_lease_idx; create index workflow_runs_lease_idx on workflow_runs (lease_expires_at)",
-      ["INDEX_CHANGED"],
-    ],
-    [
-      "an index that is not unique",
-      "drop index workflow_runs_idempotency_idx; create index workflow_runs_idempotency_idx on workflow_runs (workflow_id, idempotency_key) where idempotency_key is not null",
-      ["INDEX_CHANGED"],
-    ],
-    ["an extra index", "create index mine on workflow_runs (progress)", ["INDEX_EXTRA"]],
-    [
-      "a dropped column",
-      "alter table step_executions drop column duration_ms",
-      ["COLUMN_MISSING", "INDEX_MISSING", "CHECK_MISSING"],
-    ],
-    [
-      "a renamed column",
-      "alter table workflow_state rename column value to content",
-      ["COLUMN_MISSING", "COLUMN_EXTRA"],
-    ],
-    ["an extra column", "alter table workflow_runs add column mine text", ["COLUMN_EXTRA"]],
-    [
-      "a table left over of a rebuild",
-      "create table __new_workflow_runs (run_id text)",
-      ["TABLE_LEFT_OVER"],
-    ],
-  ])("%s", async (_, script, expected) => {
-    if (script.includes("duration_ms")) {
-      // A column with a check, or in an index, cannot be dropped: the table has to be made anew.
-      await client.execute("drop index step_executions_completed_at_idx");
-      await redefine("step_executions", (sql) =>
-        sql.replace("`duration_ms` integer,", "").replace(/,\s*CONSTRAINT[^]*\)\s*\)$/, ")"),
+interface JsonReport {
+  readonly healthy: boolean;
+  readonly findings: readonly Record<"code" | "severity" | "message" | "remedy", string>[];
+}
+
+/** What `gorkflow doctor --json` says, and its exit code. */
+async function diagnose(database: string, ...options: string[]) {
+  const { code, stdout, stderr } = await runCommand(
+    command,
+    ["doctor", "--json", "--database", database, ...options],
+    { cwd: folder.path },
+  );
+  expect(stderr).toBe("");
+  return { code, report: JSON.parse(stdout) as JsonReport };
+}
+
+const prefix = "app_";
+const prefixed: WorkflowTables = createWorkflowTables({ prefix });
+
+const kinds = [
+  {
+    kind: "tables that our migrations made",
+    tables: schema,
+    prefix: "",
+    cases: drifts,
+    template: copiesOf("plain", async (client) => {
+      await migrate(client);
+      await fill(storeOf(client));
+    }),
+  },
+  {
+    kind: "tables with a prefix, which the app's drizzle-kit made",
+    tables: prefixed,
+    prefix,
+    // One of each kind: what is done to a table does not depend on its name.
+    cases: drifts.filter(({ name }) =>
+      /was dropped$|named as|left over|renamed$|all at once|in other words/.test(name),
+    ),
+    template: copiesOf("prefixed", async (client) => {
+      const empty = await generateSQLiteDrizzleJson({});
+      const statements = await generateSQLiteMigration(
+        empty,
+        await generateSQLiteDrizzleJson({ ...prefixed }),
       );
-    } else {
-      await client.executeMultiple(script);
-    }
-    expect(await codes()).toEqual(expected);
-  });
+      await client.executeMultiple(statements.join("\n"));
+      await fill(storeOf(client, prefixed));
+    }),
+  },
+];
 
-  test("what migrations of others have made of a table", async () => {
-    await redefine("workflow_state", (sql) =>
-      sql
-        .replace("`value` text NOT NULL", "`value` blob")
-        .replace("DEFAULT 1 NOT NULL", "DEFAULT 2 NOT NULL")
-        .replace("ON DELETE cascade", "ON DELETE no action")
-        .replace(
-          "`updated_at` integer NOT NULL",
-          "`updated_at` integer NOT NULL, `more` text NOT NULL, CHECK (more <> '')",
-        ),
-    );
-    const { healthy, findings } = await doctor(client);
-    expect(healthy).toBe(false);
-    expect(findings.map(({ code, message }) => `${code} ${message}`)).toEqual([
-      "COLUMN_CHANGED column workflow_state.value has another type (blob), nullability",
-      "COLUMN_CHANGED column workflow_state.revision has another default",
-      expect.stringContaining("COLUMN_EXTRA column workflow_state.more"),
-      expect.stringContaining("FOREIGN_KEY_MISSING"),
-      expect.stringContaining("FOREIGN_KEY_EXTRA"),
-      expect.stringContaining("CHECK_EXTRA"),
-    ]);
-    for (const { remedy } of findings) expect(remedy).not.toBe("");
-  });
+describe.each(kinds)("in $kind", ({ tables, prefix: begin, cases, template }) => {
+  beforeAll(() => template.make());
+  const options = begin === "" ? [] : ["--prefix", begin];
 
-  test("rows whose run is gone, which do no harm", async () => {
-    await client.execute(
-      "insert into workflow_runs (run_id, workflow_id, created_at, updated_at) values ('r', 'w', 1, 1)",
-    );
-    await client.execute("insert into step_outputs values ('r', 's', '1', 1, 1)");
-    await client.migrate(["delete from workflow_runs"]);
-    expect(await doctor(client)).toMatchObject({
-      healthy: true,
-      findings: [{ code: "ORPHANED_ROWS", severity: "warning", table: "step_outputs" }],
+  test("gorkflow doctor finds nothing, and there is nothing to repair", async () => {
+    const url = await template.copy();
+    expect(await diagnose(url, ...options)).toEqual({
+      code: 0,
+      report: { healthy: true, findings: [] },
     });
+    expect(await repairScript(open(url), { tables })).toBe("");
   });
 
-  test("migrations that are pending, and such of another version", async () => {
-    await client.execute(`update ${migrationsTable} set hash = 'other' where rowid = 1`);
-    expect(await codes()).toEqual(["MIGRATIONS_PENDING", "MIGRATIONS_UNKNOWN"]);
+  test.each(cases)(
+    "gorkflow doctor tells of $name, and its SQL makes good what can be",
+    async (drift) => {
+      const url = await template.copy();
+      const client = open(url);
+      const before = await storeOf(client, tables).readBundles();
+      await drift.plant(client, begin);
+
+      const { code, report } = await diagnose(url, ...options);
+      const described = report.findings.map(({ code: of, severity }) => `${severity} ${of}`);
+      expect(described).toEqual(drift.findings.map(([of, severity]) => `${severity} ${of}`));
+      const healthy = drift.findings.every(([, severity]) => severity === "warning");
+      expect([report.healthy, code]).toEqual([healthy, healthy ? 0 : 1]);
+      for (const [index, [, , message, remedy]] of drift.findings.entries()) {
+        expect(report.findings[index]?.message).toMatch(message);
+        // Whose migrations make the tables is said in the remedy.
+        if (begin === "") expect(report.findings[index]?.remedy).toMatch(remedy);
+        else expect(report.findings[index]?.remedy).not.toMatch(/gorkflow migrate|every migration/);
+      }
+
+      const script = await repairScript(client, { tables });
+      if (drift.stays?.includes("COLUMN_MISSING")) {
+        await expect(client.executeMultiple(script)).rejects.toThrow(/NOT NULL constraint failed/);
+      } else {
+        await client.executeMultiple(script);
+      }
+      const left = (await doctor(client, { tables })).findings.map((finding) => finding.code);
+      expect(left).toEqual(drift.stays ?? []);
+      if (drift.loses === undefined) {
+        expect(await storeOf(open(url), tables).readBundles()).toEqual(before);
+      }
+    },
+  );
+});
+
+test("on a server the same is found, and repaired", async () => {
+  const server = await startSqld();
+  const client = open(server.httpUrl);
+  const store = storeOf(client);
+  await migrate(client);
+  await fill(store);
+  const before = await store.readBundles();
+  const [drift] = drifts.slice(-1);
+  await drift?.plant(client, "");
+
+  const { code, report } = await diagnose(server.httpUrl);
+  expect(code).toBe(1);
+  expect(report.findings.map((finding) => finding.code)).toEqual(drift?.findings.map(([of]) => of));
+  await client.executeMultiple(await repairScript(client));
+  expect((await doctor(client)).findings.map((finding) => finding.code)).toEqual(drift?.stays);
+  expect(await store.readBundles()).toEqual(before);
+  await server.stop();
+}, 30_000);
+
+describe("who is to bring the tables up to date decides what to do:", () => {
+  const [plain] = kinds.map(({ template }) => template);
+  const remedies = async (client: Client) =>
+    (await doctor(client)).findings.map(({ code, remedy }) => `${code} ${remedy}`);
+
+  test("an empty database has no table, and there are two ways to make them", async () => {
+    const client = open(":memory:");
+    expect(await remedies(client)).toEqual(
+      Object.keys(prefixed).map(
+        () =>
+          "TABLE_MISSING run `gorkflow migrate`, or apply the migrations that your own drizzle-kit generates",
+      ),
+    );
+    expect(await repairScript(client)).toBe("");
   });
+
+  test("with migrations to apply, they come first", async () => {
+    const client = open((await plain?.copy()) ?? "");
+    await client.execute(
+      `delete from ${migrationsTable} where created_at = (select max(created_at) from ${migrationsTable})`,
+    );
+    await client.execute("drop index workflow_runs_completed_at_idx");
+    expect(await remedies(client)).toEqual([
+      "INDEX_MISSING run `gorkflow migrate`, and then this again",
+      "MIGRATIONS_PENDING run `gorkflow migrate`",
+    ]);
+    expect(await repairScript(client)).toBe("");
+  });
+
+  test("what a newer version has made is left to it", async () => {
+    const client = open((await plain?.copy()) ?? "");
+    await client.executeMultiple(
+      `insert into ${migrationsTable} (hash, created_at) values ('newer', 9e12);
+       create table workflow_signals (run_id text); drop index workflow_runs_status_idx`,
+    );
+    expect(await remedies(client)).toEqual([
+      expect.stringMatching(/^INDEX_MISSING use the version of gorkflow that migrated this/),
+      expect.stringMatching(/^TABLE_EXTRA drop it if/),
+      expect.stringMatching(/^MIGRATIONS_UNKNOWN use the version/),
+    ]);
+    expect(await repairScript(client)).toBe("");
+  });
+
+  test("where the app's own migrations make them, they come first", async () => {
+    const client = open((await plain?.copy()) ?? "");
+    await client.executeMultiple(
+      `drop table ${migrationsTable}; drop index workflow_runs_status_idx`,
+    );
+    expect(await remedies(client)).toEqual([
+      "INDEX_MISSING generate and apply a migration with your own drizzle-kit; where it finds nothing to do, " +
+        "run what `gorkflow doctor --sql` prints",
+    ]);
+    expect(await repairScript(client)).toMatch(/create index "workflow_runs_status_idx"/);
+  });
+});
+
+test("rows whose run is gone are told of, and do no harm", async () => {
+  const client = open(":memory:");
+  await migrate(client);
+  await fill(storeOf(client));
+  await client.migrate(["delete from workflow_runs where run_id = 'a'"]);
+  const { healthy, findings } = await doctor(client);
+  expect(healthy).toBe(true);
+  expect(findings.map(({ code, severity, message }) => `${severity} ${code} ${message}`)).toEqual(
+    ["step_executions", "step_attempts", "step_outputs", "workflow_state"].map(
+      (table) => `warning ORPHANED_ROWS 1 row(s) of ${table} belong to runs that are gone`,
+    ),
+  );
+  expect(findings[0]?.remedy).toMatch(/pruneRuns/);
 });

@@ -89,6 +89,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "migrationsFolder",
     "migrationsTable",
     "recordMigrationHashes",
+    "repairScript",
   ],
   "./retention": ["applyRetention", "scheduleRetention"],
   "./transfer": [

@@ -1,0 +1,196 @@
+import type { LiveTable } from "./live-structure.ts";
+import {
+  breaksWrites,
+  changesOf,
+  differencesOf,
+  refusesRows,
+  renamedColumn,
+} from "./structure-differences.ts";
+import { describeForeignKey, type IndexStructure, type TableStructure } from "./table-structure.ts";
+
+export type DoctorCode =
+  | "TABLE_MISSING"
+  | "TABLE_EXTRA"
+  | "TABLE_LEFT_OVER"
+  | "COLUMN_MISSING"
+  | "COLUMN_CHANGED"
+  | "COLUMN_EXTRA"
+  | "INDEX_MISSING"
+  | "INDEX_CHANGED"
+  | "INDEX_EXTRA"
+  | "FOREIGN_KEY_MISSING"
+  | "FOREIGN_KEY_CHANGED"
+  | "FOREIGN_KEY_EXTRA"
+  | "CHECK_MISSING"
+  | "CHECK_CHANGED"
+  | "CHECK_EXTRA"
+  | "TRIGGER_EXTRA"
+  | "MIGRATIONS_PENDING"
+  | "MIGRATIONS_UNKNOWN"
+  | "ORPHANED_ROWS";
+
+/** Something that is not as the schema has it. A warning does no harm to the stores. */
+export interface DoctorFinding {
+  readonly code: DoctorCode;
+  readonly severity: "error" | "warning";
+  readonly table: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/**
+ * Who brings the tables up to date: `migrate` has something to apply, or has applied everything, or there is a newer
+ * or another one; or it is the app that has migrations of its own, or nobody has made anything yet.
+ */
+export type Lineage = "behind" | "current" | "ahead" | "app" | "nobody";
+
+const sql = "`gorkflow doctor --sql` prints";
+const afterMigrating = "run `gorkflow migrate`, and then this again";
+const byAnotherVersion =
+  "use the version of gorkflow that migrated this database, or a later one, and then this again";
+
+/** What brings back something that is not there. */
+const toMakeAgain: Readonly<Record<Lineage, string>> = {
+  nobody: "run `gorkflow migrate`, or apply the migrations that your own drizzle-kit generates",
+  behind: afterMigrating,
+  ahead: byAnotherVersion,
+  current: `run what ${sql}: every migration is applied already, so none makes it again`,
+  app: `generate and apply a migration with your own drizzle-kit; where it finds nothing to do, run what ${sql}`,
+};
+
+/** What makes a table anew that cannot be altered: it keeps every row. */
+const toRebuild: Readonly<Record<Lineage, string>> = {
+  ...toMakeAgain,
+  current: `stop what writes here, take a backup, and run what ${sql}: it makes the table anew, with every row`,
+  app:
+    "generate and apply a migration with your own drizzle-kit; where it finds nothing to do, stop what writes here, " +
+    `take a backup, and run what ${sql}: it makes the table anew, with every row`,
+};
+
+/** What is wrong with one table. */
+export function findingsOf(
+  table: string,
+  expected: TableStructure,
+  live: LiveTable | undefined,
+  lineage: Lineage,
+): DoctorFinding[] {
+  const found: DoctorFinding[] = [];
+  const report =
+    (severity: DoctorFinding["severity"]) =>
+    (code: DoctorCode, message: string, remedy: string): void =>
+      void found.push({ code, severity, table, message, remedy });
+  const [error, warning] = [report("error"), report("warning")];
+  const [again, rebuild] = [toMakeAgain[lineage], toRebuild[lineage]];
+
+  if (live === undefined) {
+    error("TABLE_MISSING", `table ${table} is missing`, again);
+    return found;
+  }
+  const differences = differencesOf(expected, live);
+  const { columns, indexes, foreignKeys, checks } = differences;
+
+  const renamed = renamedColumn(differences);
+  for (const { name } of columns.missing) {
+    error(
+      "COLUMN_MISSING",
+      `column ${table}.${name} is missing${renamed === null ? "" : `: it seems to be called ${renamed.live.name} now`}`,
+      again,
+    );
+  }
+  for (const { expected: column, live: other } of columns.changed) {
+    const changes = changesOf(column, other).join(", ");
+    error("COLUMN_CHANGED", `column ${table}.${column.name} has another ${changes}`, rebuild);
+  }
+  for (const column of columns.extra) {
+    const message = `column ${table}.${column.name} is not in the schema`;
+    if (breaksWrites(column)) {
+      error("COLUMN_EXTRA", `${message}, and no row can be written without it`, rebuild);
+    } else {
+      warning(
+        "COLUMN_EXTRA",
+        message,
+        "keep columns of your own in a table of your own: a migration that rebuilds this one drops them",
+      );
+    }
+  }
+
+  for (const { name } of indexes.missing) {
+    error("INDEX_MISSING", `index ${name} is missing: queries scan without it`, again);
+  }
+  for (const { expected: index, live: other } of indexes.changed) {
+    const message = `index ${index.name} is ${describeIndex(other)}, not ${describeIndex(index)}`;
+    error("INDEX_CHANGED", message, again);
+  }
+  for (const index of indexes.extra) {
+    if (index.sql === null) {
+      const message = `${table} has ${describeIndex(index)}, which is not in the schema: it refuses rows of the stores`;
+      error("INDEX_EXTRA", message, rebuild);
+    } else if (refusesRows(index, expected)) {
+      const message = `index ${index.name}, ${describeIndex(index)}, is not in the schema: it refuses rows of the stores`;
+      error("INDEX_EXTRA", message, "drop it, and keep the rule in a table of your own");
+    } else {
+      const message = `index ${index.name} is not in the schema: each costs every write`;
+      warning("INDEX_EXTRA", message, "drop it, unless a query of yours needs it");
+    }
+  }
+
+  for (const key of foreignKeys.missing) {
+    error("FOREIGN_KEY_MISSING", `${table} lacks its ${describeForeignKey(key)}`, rebuild);
+  }
+  for (const { expected: key, live: other } of foreignKeys.changed) {
+    const message = `${table} has the ${describeForeignKey(other)}, not ${describeForeignKey(key)}`;
+    error("FOREIGN_KEY_CHANGED", message, rebuild);
+  }
+  for (const key of foreignKeys.extra) {
+    const message = `${table} has a ${describeForeignKey(key)} that is not in the schema: it refuses rows of the stores`;
+    error("FOREIGN_KEY_EXTRA", message, rebuild);
+  }
+
+  for (const { condition } of checks.missing) {
+    error("CHECK_MISSING", `${table} lacks its check (${condition})`, rebuild);
+  }
+  for (const { expected: check, live: other } of checks.changed) {
+    const message = `${table} checks (${other.condition}), not (${check.condition})`;
+    error("CHECK_CHANGED", message, rebuild);
+  }
+  for (const { condition } of checks.extra) {
+    const message = `${table} has a check (${condition}) that is not in the schema: it refuses rows of the stores`;
+    error("CHECK_EXTRA", message, rebuild);
+  }
+
+  for (const { name } of live.triggers) {
+    warning(
+      "TRIGGER_EXTRA",
+      `trigger ${name} of ${table} is not in the schema: it is part of every write, and may undo it`,
+      "drop it, unless it is yours and writes to tables of yours only",
+    );
+  }
+  return found;
+}
+
+/** A table that is named as ours are, and is none of this version's. */
+export function findingOfOtherTable(table: string, known: readonly string[]): DoctorFinding {
+  if (known.some((name) => table === `__new_${name}`)) {
+    return {
+      code: "TABLE_LEFT_OVER",
+      severity: "error",
+      table,
+      message: `table ${table} is left over of a rebuild, and the next one fails on it`,
+      remedy: "compare its rows with the table's, then drop it",
+    };
+  }
+  return {
+    code: "TABLE_EXTRA",
+    severity: "warning",
+    table,
+    message: `table ${table} is not in the schema, though it is named as tables of gorkflow are`,
+    remedy:
+      "drop it if it is a copy, or of another version; rename it if it is yours: a later version may use the name, " +
+      "and the tablesFilter that protects our tables hides it from your drizzle-kit",
+  };
+}
+
+function describeIndex({ columns, unique, where }: IndexStructure): string {
+  const condition = where === null ? "" : ` where ${where}`;
+  return `${unique ? "unique " : ""}on (${columns.join(", ")})${condition}`;
+}

@@ -1,0 +1,45 @@
+/** What a table has to be like, or is like: the same shape for both, so that they can be compared. */
+export interface TableStructure {
+  readonly columns: readonly ColumnStructure[];
+  readonly indexes: readonly IndexStructure[];
+  readonly foreignKeys: readonly ForeignKeyStructure[];
+  readonly checks: readonly CheckStructure[];
+}
+
+export interface ColumnStructure {
+  readonly name: string;
+  readonly type: string;
+  readonly notNull: boolean;
+  /** SQL that can be compared; null for none. */
+  readonly default: string | null;
+  /** 1 for the first column of the primary key, 0 for a column outside of it. */
+  readonly primaryKey: number;
+}
+
+export interface IndexStructure {
+  readonly name: string;
+  /** In order; what differs from a plain column is behind its name. */
+  readonly columns: readonly string[];
+  readonly unique: boolean;
+  /** The condition of a partial index. */
+  readonly where: string | null;
+}
+
+/** SQLite gives foreign keys no names: they are told by their columns. */
+export interface ForeignKeyStructure {
+  readonly from: string;
+  readonly table: string;
+  readonly to: string;
+  readonly onDelete: string;
+  readonly onUpdate: string;
+}
+
+export interface CheckStructure {
+  readonly name: string | null;
+  readonly condition: string;
+}
+
+/** A foreign key in words, which are also its SQL. */
+export function describeForeignKey(key: ForeignKeyStructure): string {
+  return `foreign key (${key.from}) references ${key.table}(${key.to}) on delete ${key.onDelete} on update ${key.onUpdate}`;
+}
