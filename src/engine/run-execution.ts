@@ -183,9 +183,8 @@ export class RunExecution {
 
   /** Gives the run back, not to be claimed before `wakeAt`. */
   async #leave(wakeAt: Date | null): Promise<void> {
-    const { runId } = this.#options.run;
     await this.#journal.exclusive(() =>
-      this.#journal.commit((write) => write.updateRun(runId, { status: "PENDING", wakeAt })),
+      this.#journal.commit({ run: { status: "PENDING", wakeAt }, steps: () => {} }),
     );
     this.#wakesAt = wakeAt;
   }

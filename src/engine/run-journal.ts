@@ -6,9 +6,10 @@ import {
   RunTransitionError,
 } from "../errors.ts";
 import type { HostTransactions } from "../store/transactions.ts";
+import type { BatchWriter } from "../store/batches.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { Backoff, pause } from "./pauses.ts";
-import type { Transition } from "./run-ledger.ts";
+import type { RunWrites, Transition } from "./run-ledger.ts";
 
 export interface RunJournalOptions {
   readonly store: WorkflowStore;
@@ -54,9 +55,9 @@ export class RunJournal {
    *
    * @throws {InvalidValueError} when a value cannot be stored; every other failure stops the run.
    */
-  commit(writes: Transition["writes"]): Promise<void> {
+  commit(writes: RunWrites): Promise<void> {
     const { store } = this.#options;
-    return this.#persist(() => store.batch(writes, { fence: this.#fence }));
+    return this.#persist(() => store.batch((write) => this.#write(write, writes)));
   }
 
   /**
@@ -76,7 +77,7 @@ export class RunJournal {
             thrown.push(error);
             throw error;
           });
-          await tx.batch(transition.writes, { fence: this.#fence });
+          await tx.batch((write) => this.#write(write, transition.writes));
           return { transition };
         });
       } catch (error) {
@@ -90,9 +91,11 @@ export class RunJournal {
     return done.transition;
   }
 
-  get #fence(): { readonly runId: string; readonly workerId: string } {
+  /** The change of the run comes first: it is the fence of all that follows. */
+  #write(write: BatchWriter, { run, steps }: RunWrites): void {
     const { runId, workerId } = this.#options;
-    return { runId, workerId };
+    write.updateRun(runId, run, { workerId });
+    steps(write);
   }
 
   async #persist<T>(write: () => Promise<T>): Promise<T> {

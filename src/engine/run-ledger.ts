@@ -26,9 +26,16 @@ export interface RunEvent {
   readonly givenBack?: boolean;
 }
 
+/** What an event changes, all of it in one commit. */
+export interface RunWrites {
+  readonly run: RunChanges;
+  /** The rows of its steps. */
+  readonly steps: (write: BatchWriter) => void;
+}
+
 /** The writes of an event, and what holds once they are committed. */
 export interface Transition {
-  readonly writes: (write: BatchWriter) => void;
+  readonly writes: RunWrites;
   readonly committed: () => void;
 }
 
@@ -86,22 +93,24 @@ export class RunLedger {
     const next = entry === undefined || "status" in entry.next ? null : entry.next;
     const result = entry !== undefined && "status" in entry.next ? entry.next : null;
     return {
-      writes: (write) => {
-        this.#writePassed(write, this.#deferred);
-        if (stage !== null) {
-          if (settled) {
-            const author = { runId: this.#runId, workerId: this.#workerId, now };
-            writeOutcome(write, author, stage, settled.step, settled.outcome);
-          }
-          this.#writeBegun(write, stage, settled?.step ?? null, "RUNNING", now);
-        }
-        for (const step of reopened) this.#writeReopened(write, step, now);
-        this.#writePassed(write, entry ?? null);
-        if (next) this.#writeBegun(write, next, null, givenBack ? "PENDING" : "RUNNING", now);
-        write.updateRun(this.#runId, {
+      writes: {
+        run: {
           progress: ended / this.#totalSteps,
           ...(result !== null ? finish(result) : givenBack && { status: "PENDING" }),
-        });
+        },
+        steps: (write) => {
+          this.#writePassed(write, this.#deferred);
+          if (stage !== null) {
+            if (settled) {
+              const author = { runId: this.#runId, workerId: this.#workerId, now };
+              writeOutcome(write, author, stage, settled.step, settled.outcome);
+            }
+            this.#writeBegun(write, stage, settled?.step ?? null, "RUNNING", now);
+          }
+          for (const step of reopened) this.#writeReopened(write, step, now);
+          this.#writePassed(write, entry ?? null);
+          if (next) this.#writeBegun(write, next, null, givenBack ? "PENDING" : "RUNNING", now);
+        },
       },
       committed: () => {
         const passed = [...(this.#deferred?.passed ?? []), ...(entry?.passed ?? [])];

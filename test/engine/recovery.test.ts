@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/define-step.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
-import { LeaseLostError } from "../../src/errors.ts";
+import { LeaseLostError, StepOutputNotFoundError } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 
@@ -121,6 +121,37 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getAllState(runId)).toEqual({});
     expect(await store.listStepExecutions(runId)).toEqual([]);
     expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING", workerId: "other" });
+  });
+
+  test("what a step returns after its run was lost changes nothing of it", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const reached = makeGate();
+    const proceed = makeGate();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("s", async (value) => {
+          reached.open();
+          await proceed.promise;
+          return value;
+        }),
+      )
+      .step(numberStep("next", (value) => value))
+      .build();
+    const engine = makeEngine(store, { leaseMs });
+    engine.register(workflow);
+    const runId = await engine.start(workflow, 1);
+    void engine.work();
+    await reached.promise;
+    clock.advance(leaseMs);
+    await store.claimRuns({ workerId: "other", leaseMs, limit: 1 });
+    const run = await store.getRun(runId);
+    expect(run).toMatchObject({ status: "RUNNING", workerId: "other" });
+    proceed.open();
+    await engine.close();
+    expect(await store.listStepExecutions(runId)).toEqual([]);
+    await expect(store.loadStepOutput(runId, "s")).rejects.toThrow(StepOutputNotFoundError);
+    expect(await store.getRun(runId)).toEqual(run);
   });
 
   test("a step that takes longer than its lease keeps it, and is seen in the store", async () => {
