@@ -33,6 +33,7 @@ import { WorkflowRegistry } from "./workflow-registry.ts";
 
 const firstLookMs = 20;
 const longestLookMs = 1000;
+const fullHouseLookMs = 250;
 const defaultDeadlineMs = 10_000;
 
 /**
@@ -281,16 +282,22 @@ export class Engine {
     signal: AbortSignal | undefined,
     backoff: Backoff,
   ): Promise<WorkflowRun> {
+    // Just started here, and about to be claimed here: nothing is to be seen yet.
+    let isExpected = this.#worker.isWorking && this.#knownInputs.has(runId);
     for (;;) {
       const wait = this.#waits.begin(runId, signal);
       try {
         // What runs here will ring when it has ended: until then the store has nothing to add.
         while (this.#worker.isActive(runId)) if (await wait.news.wait(longestLookMs)) break;
-        const run = await this.#store.getRun(runId, { signal });
-        if (isFinalRunStatus(run.status)) return run;
-        this.#checkOpen();
-        if (this.#registry.find(run.workflowId, run.workflowVersion) !== null) this.#workOn();
-        await wait.news.wait(backoff.next());
+        if (!isExpected) {
+          const run = await this.#store.getRun(runId, { signal });
+          if (isFinalRunStatus(run.status)) return run;
+          this.#checkOpen();
+          if (this.#registry.find(run.workflowId, run.workflowVersion) !== null) this.#workOn();
+        }
+        isExpected = false;
+        // While there is no room here the run waits for a place, most likely.
+        await wait.news.wait(this.#worker.isFull ? fullHouseLookMs : backoff.next());
       } finally {
         wait.end();
       }

@@ -23,6 +23,10 @@ export class KnownInputs {
     }
   }
 
+  has(runId: string): boolean {
+    return this.#texts.has(runId);
+  }
+
   /** A copy of it, once; null when it has to be read. */
   take(runId: string): KnownInput | null {
     const text = this.#texts.get(runId);

@@ -146,8 +146,8 @@ export class Worker {
       while (!this.#isStopping) {
         const begun = await this.#claim(concurrency - this.#active.size);
         if (begun > 0) backoff.reset();
-        if (this.#isStopping || (begun > 0 && this.#claims.hasMore && !this.#isFull)) continue;
-        if (await this.#bell.wait(this.#isFull ? null : backoff.next())) backoff.reset();
+        if (this.#isStopping || (begun > 0 && this.#claims.hasMore && !this.isFull)) continue;
+        if (await this.#bell.wait(this.isFull ? null : backoff.next())) backoff.reset();
         await breathe();
       }
     } finally {
@@ -158,7 +158,8 @@ export class Worker {
     }
   }
 
-  get #isFull(): boolean {
+  /** True when it has as many runs under way as it may have. */
+  get isFull(): boolean {
     return this.#active.size >= this.#options.concurrency;
   }
 
@@ -226,7 +227,7 @@ export class Worker {
       ending = await active.execution.run();
     }
     reports.ended(ending);
-    const wasFull = this.#isFull;
+    const wasFull = this.isFull;
     if (this.#active.get(runId) === active) this.#active.delete(runId);
     if (ending !== "released") this.#endedCount += 1;
     if (active.execution.wakesAt !== null) this.#alarm.set(active.execution.wakesAt);
