@@ -20,6 +20,8 @@ import { Turns } from "./turns.ts";
 /** How many statements that begin with a common table expression are remembered to write. */
 const maxKnownWriters = 500;
 
+const noResult: StatementResult = { rows: [], changes: 0 };
+
 /** Decides where each statement runs: on a reader, in the next commit, or by itself. */
 export class LocalDatabaseClient implements LocalClient {
   readonly protocol = "file";
@@ -49,9 +51,13 @@ export class LocalDatabaseClient implements LocalClient {
   }
 
   async write(statements: readonly Statement[]): Promise<StatementResult[]> {
-    return this.#commit(statements, (connection) =>
-      eachInOrder(statements, (statement) => connection.run(statement)),
-    );
+    return this.#commit(statements, (connection) => {
+      let written = noResult;
+      return eachInOrder(statements, (statement) => {
+        if (statement.unlessChanged !== true) return (written = connection.run(statement));
+        return written.changes > 0 ? noResult : connection.run(statement);
+      });
+    });
   }
 
   async begin(): Promise<LocalTransaction> {

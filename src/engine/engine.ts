@@ -283,7 +283,7 @@ export class Engine {
     backoff: Backoff,
   ): Promise<WorkflowRun> {
     // Just started here, and about to be claimed here: nothing is to be seen yet.
-    let isExpected = this.#worker.isWorking && this.#knownInputs.has(runId);
+    let isExpected = this.#worker.isWorking && this.#starter.knownInputs.has(runId);
     for (;;) {
       const wait = this.#waits.begin(runId, signal);
       try {

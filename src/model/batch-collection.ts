@@ -28,14 +28,12 @@ export function collectWrites<Plan, Writer>(
     throw new InvalidArgumentError({ argument: "collect", reason: "must be a function" });
   }
   const planned: Plan[] = [];
-  const writer = Object.fromEntries(
-    batchedWrites.map((name) => [
-      name,
-      (...args: never[]) => {
-        planned.push(plans[name](...args));
-      },
-    ]),
-  );
+  const writer: { [Name in WriteName]?: (...args: never[]) => void } = {};
+  for (const name of batchedWrites) {
+    writer[name] = (...args) => {
+      planned.push(plans[name](...args));
+    };
+  }
   const result: unknown = collect(writer as Writer);
   if (typeof result === "object" && result !== null && "then" in result) {
     throw new InvalidArgumentError({

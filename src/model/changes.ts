@@ -112,7 +112,7 @@ export function planRelease(now: Date): Partial<WorkflowRun> {
 
 /** `object` without its undefined properties: an undefined option is an absent one. */
 function present<T extends object>(object: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
-    [Key in keyof T]: Exclude<T[Key], undefined>;
-  };
+  const kept: Partial<T> = {};
+  for (const key in object) if (object[key] !== undefined) kept[key] = object[key];
+  return kept as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }

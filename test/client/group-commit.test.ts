@@ -74,6 +74,18 @@ describe("writes that are issued together", () => {
     expect(await ids()).toEqual([1, 2, 4, 5, 6]);
   });
 
+  test("leave out what is for the case that the write before it changed nothing", async () => {
+    await client.execute(insert(1));
+    const rename = (id: number) => ({
+      sql: "update entries set text = 'renamed' where id = ?",
+      args: [id],
+    });
+    const look = { sql: "select id from entries order by id", args: [], unlessChanged: true };
+    const [renamed, ...seen] = await client.write([rename(1), look, rename(2), look, look]);
+    expect(renamed?.changes).toBe(1);
+    expect(seen.map(({ rows }) => rows)).toEqual([[], [], [[1]], [[1]]]);
+  });
+
   test("are not undone by a neighbour that rolls everything back", async () => {
     const results = await Promise.allSettled([
       client.execute(insert(1)),

@@ -28,10 +28,13 @@ export function createBatchOperations(context: StoreContext): BatchStore {
     fence: { runId: string; workerId: string } | undefined,
     writeGuarded: NonNullable<Connection["writeGuarded"]>,
   ): Promise<void> {
-    await writeGuarded([
-      ...(fence === undefined ? [] : [statements.guards.fenced.bind(fence)]),
-      ...planned.flatMap(({ write, guard }) => (guard === null ? [write] : [write, guard])),
-    ]);
+    const group = fence === undefined ? [] : [statements.guards.fenced.bind(fence)];
+    for (const plan of planned) {
+      group.push(plan.write);
+      const guard = plan.guard();
+      if (guard !== null) group.push(guard);
+    }
+    await writeGuarded(group);
   }
 
   /** One after the other, in a transaction: the first that fails names the cause. */

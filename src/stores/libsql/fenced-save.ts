@@ -19,8 +19,8 @@ export function planFencedSave(
 ): PlannedWrite<void> {
   return {
     write,
-    inquiry: [statements.runs.getGuard.bind({ runId })],
-    guard: statements.guards.changed.bind({}),
+    inquire: () => [statements.runs.getGuard.bind({ runId })],
+    guard: () => statements.guards.changed.bind({}),
     conclude(changes, [found]) {
       if (changes > 0) return;
       const row = firstRow(found);

@@ -2,7 +2,12 @@ import { and, eq, notExists, sql, type SQL } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { rowIf, runExists } from "./fragments.ts";
-import { defineStatement, type ArgumentReference, type Database } from "./statement.ts";
+import {
+  defineFollowUp,
+  defineStatement,
+  type ArgumentReference,
+  type Database,
+} from "./statement.ts";
 
 /**
  * Guards: statements that fail, and so undo their batch, when a precondition does not hold.
@@ -17,12 +22,12 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
 
   return {
     /** Fails when the write just before it changed nothing. */
-    changed: defineStatement<never, ReturnType<typeof failIf>>(db, (target) =>
+    changed: defineFollowUp<never, ReturnType<typeof failIf>>(db, (target) =>
       failIf(target, sql`changes() = 0`),
     ),
 
     /** Fails when the insert just before it changed nothing, and no run has the idempotency key. */
-    changedOrIdempotent: defineStatement(
+    changedOrIdempotent: defineFollowUp(
       db,
       (target, argument: ArgumentReference<"workflowId" | "idempotencyKey">) => {
         const existing = target

@@ -59,11 +59,10 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
       [write, statements.runs.getGuard.bind({ runId })],
       { repeatable },
     );
+    if ((written?.changes ?? 0) > 0) return;
     const row = firstRow(found);
     if (row === null) throw new RunNotFoundError({ runId });
-    if ((written?.changes ?? 0) === 0) {
-      checkLease(codecs.run.decodeCells(runGuardProperties, row), workerId);
-    }
+    checkLease(codecs.run.decodeCells(runGuardProperties, row), workerId);
   }
 
   return {

@@ -5,6 +5,7 @@ import { payloadColumns, type WorkflowRun } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { argumentsFor, pick } from "./fragments.ts";
 import {
+  defineFollowUp,
   defineRowStatement,
   defineStatement,
   statementFamily,
@@ -51,7 +52,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     insert: defineStatement<RunProperty, ReturnType<typeof buildInsert>>(db, buildInsert),
 
     /** The run that has the key, if the insert just before found it taken. */
-    findByIdempotencyKey: defineStatement(
+    findByIdempotencyKey: defineFollowUp(
       db,
       (target, argument: ArgumentReference<"workflowId" | "idempotencyKey">) =>
         target
@@ -77,7 +78,8 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
         .where(byId(argument)),
     ),
 
-    getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
+    /** What says why a write changed nothing. */
+    getGuard: defineFollowUp(db, (target, argument: ArgumentReference<"runId">) =>
       target.select(pick(runs, runGuardProperties)).from(runs).where(byId(argument)),
     ),
 

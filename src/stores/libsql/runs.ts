@@ -40,8 +40,8 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
         // A second sending inserts nothing, and finds the run by its key or knows its new id.
         repeatable: isGenerated || key !== null,
         write: statements.runs.insert.bind(encoded),
-        inquiry: key === null ? [] : [statements.runs.findByIdempotencyKey.bind(key)],
-        guard:
+        inquire: () => (key === null ? [] : [statements.runs.findByIdempotencyKey.bind(key)]),
+        guard: () =>
           key === null
             ? statements.guards.changed.bind({})
             : statements.guards.changedOrIdempotent.bind(key),
@@ -110,8 +110,8 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
       const runId = parseId(id, "runId");
       return {
         write: statements.runs.delete.bind({ runId }),
-        inquiry: [],
-        guard: null,
+        inquire: () => [],
+        guard: () => null,
         conclude: (changes) => changes > 0,
       };
     },
@@ -125,8 +125,8 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
   ): PlannedWrite<WorkflowRunSummary> {
     return {
       write,
-      inquiry: [statements.runs.getSummary.bind({ runId })],
-      guard: statements.guards.changed.bind({}),
+      inquire: () => [statements.runs.getSummary.bind({ runId })],
+      guard: () => statements.guards.changed.bind({}),
       conclude(changes, [found]) {
         const row = firstRow(found);
         if (row === null) throw new RunNotFoundError({ runId });

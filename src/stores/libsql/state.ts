@@ -32,8 +32,8 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
           whereWorkerId: workerId ?? null,
           whereRevision: expectedRevision ?? null,
         }),
-        inquiry: [statements.state.getGuard.bind({ runId, key })],
-        guard: statements.guards.changed.bind({}),
+        inquire: () => [statements.state.getGuard.bind({ runId, key })],
+        guard: () => statements.guards.changed.bind({}),
         conclude(changes, [found]) {
           const row = firstRow(found);
           if (row === null) throw new RunNotFoundError({ runId });
@@ -57,8 +57,8 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
         write: statements.state
           .delete({ fenced })
           .bind({ runId, key, whereWorkerId: workerId ?? null }),
-        inquiry: fenced ? [statements.state.getGuard.bind({ runId, key })] : [],
-        guard: fenced ? statements.guards.fenced.bind({ runId, workerId }) : null,
+        inquire: () => (fenced ? [statements.state.getGuard.bind({ runId, key })] : []),
+        guard: () => (fenced ? statements.guards.fenced.bind({ runId, workerId }) : null),
         conclude(_changes, [found]) {
           if (!fenced) return;
           const row = firstRow(found);

@@ -38,50 +38,109 @@ export interface BoundStatement {
   readonly args: Cell[];
   /** True when the query is by a whole key: our own client then does not ask for a second row. */
   readonly single: boolean;
+  /** True when the query is of use only where the write before it changed nothing: our own client then leaves it out. */
+  readonly unlessChanged: boolean;
   /** The same query on another database of the same shape. */
   build(db: Database): Builder;
 }
 
+type Build<Name extends string, Built extends Builder> = (
+  db: Database,
+  argument: ArgumentReference<Name>,
+) => Built;
+
 export function defineStatement<Name extends string, Built extends Builder>(
   db: Database,
-  build: (db: Database, argument: ArgumentReference<Name>) => Built,
+  build: Build<Name, Built>,
 ): Statement<Name, Built> {
-  return makeStatement(db, build, false);
+  return new PreparedStatement(db, build, { single: false, unlessChanged: false });
 }
 
 /** A query by a whole key, which gives one row or none. */
 export function defineRowStatement<Name extends string, Built extends Builder>(
   db: Database,
-  build: (db: Database, argument: ArgumentReference<Name>) => Built,
+  build: Build<Name, Built>,
 ): Statement<Name, Built> {
-  return makeStatement(db, build, true);
+  return new PreparedStatement(db, build, { single: true, unlessChanged: false });
 }
 
-function makeStatement<Name extends string, Built extends Builder>(
+/** A statement that stands behind a write, and is of use only where that changed nothing. */
+export function defineFollowUp<Name extends string, Built extends Builder>(
   db: Database,
-  build: (db: Database, argument: ArgumentReference<Name>) => Built,
-  single: boolean,
+  build: Build<Name, Built>,
 ): Statement<Name, Built> {
-  let compiled: { sql: string; params: unknown[] } | null = null;
+  return new PreparedStatement(db, build, { single: false, unlessChanged: true });
+}
 
-  const compile = () => build(db, (name) => sql<never>`${sql.placeholder(name)}`).toSQL();
+type Traits = Pick<BoundStatement, "single" | "unlessChanged">;
 
-  const statement: Statement<Name, Built> = {
-    bind(args) {
-      compiled ??= compile();
-      return {
-        sql: compiled.sql,
-        // Whatever is no placeholder is a constant that Drizzle has already encoded.
-        args: compiled.params.map((param) =>
-          is(param, Placeholder) ? argumentOf(args, param.name) : (param as Cell),
-        ),
-        single,
-        build: (target) => statement.build(target, args),
-      };
-    },
-    build: (target, args) => build(target, (name) => sql<never>`${argumentOf(args, name)}`),
-  };
-  return statement;
+class PreparedStatement<Name extends string, Built extends Builder> implements Statement<
+  Name,
+  Built
+> {
+  readonly #db: Database;
+  readonly #build: Build<Name, Built>;
+  readonly traits: Traits;
+  #sql: string | null = null;
+  /** Each parameter: the name of an argument, or a constant that Drizzle has already encoded. */
+  #slots: readonly ({ readonly name: string } | { readonly constant: Cell })[] = [];
+
+  constructor(db: Database, build: Build<Name, Built>, traits: Traits) {
+    this.#db = db;
+    this.#build = build;
+    this.traits = traits;
+  }
+
+  bind(args: Arguments<Name>): BoundStatement {
+    const text = this.#sql ?? this.#compile();
+    const cells = this.#slots.map((slot) =>
+      "name" in slot ? argumentOf(args, slot.name) : slot.constant,
+    );
+    return new BoundArguments(this, text, cells, args);
+  }
+
+  build(target: Database, args: Arguments<Name>): Built {
+    return this.#build(target, (name) => sql<never>`${argumentOf(args, name)}`);
+  }
+
+  #compile(): string {
+    const compiled = this.#build(this.#db, (name) => sql<never>`${sql.placeholder(name)}`).toSQL();
+    this.#slots = compiled.params.map((param) =>
+      is(param, Placeholder) ? { name: param.name } : { constant: param as Cell },
+    );
+    return (this.#sql = compiled.sql);
+  }
+}
+
+class BoundArguments<Name extends string> implements BoundStatement {
+  readonly sql: string;
+  readonly args: Cell[];
+  readonly #statement: PreparedStatement<Name, Builder>;
+  readonly #named: Arguments<Name>;
+
+  constructor(
+    statement: PreparedStatement<Name, Builder>,
+    text: string,
+    args: Cell[],
+    named: Arguments<Name>,
+  ) {
+    this.#statement = statement;
+    this.sql = text;
+    this.args = args;
+    this.#named = named;
+  }
+
+  get single(): boolean {
+    return this.#statement.traits.single;
+  }
+
+  get unlessChanged(): boolean {
+    return this.#statement.traits.unlessChanged;
+  }
+
+  build(target: Database): Builder {
+    return this.#statement.build(target, this.#named);
+  }
 }
 
 function argumentOf(args: Arguments<string>, name: string): Cell {

@@ -32,8 +32,8 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
       const encoded = codecs.step.encode(step);
       return {
         write: statements.steps.insert.bind(encoded),
-        inquiry: [statements.runs.getGuard.bind({ runId })],
-        guard: statements.guards.changed.bind({}),
+        inquire: () => [statements.runs.getGuard.bind({ runId })],
+        guard: () => statements.guards.changed.bind({}),
         conclude(changes, [run]) {
           if (changes > 0) return codecs.step.decode(encoded);
           if (firstRow(run) === null) throw new RunNotFoundError({ runId });
@@ -66,11 +66,11 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
           whereStepId: stepId,
           whereWorkerId: workerId ?? null,
         }),
-        inquiry: [
+        inquire: () => [
           statements.steps.get.bind({ runId, stepId }),
           ...(workerId === undefined ? [] : [statements.runs.getGuard.bind({ runId })]),
         ],
-        guard: statements.guards.changed.bind({}),
+        guard: () => statements.guards.changed.bind({}),
         conclude(changed, [found, guarded]) {
           const row = firstRow(found);
           if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });

@@ -20,9 +20,9 @@ export interface StoreContext {
 export interface PlannedWrite<T> {
   readonly write: BoundStatement;
   /** Reads what the write came to, or why it changed nothing. */
-  readonly inquiry: readonly BoundStatement[];
+  inquire(): readonly BoundStatement[];
   /** Undoes a batch when a precondition of the write did not hold; null when there is none. */
-  readonly guard: BoundStatement | null;
+  guard(): BoundStatement | null;
   /** As `WriteOptions` has it. Absent for what must not happen twice. */
   readonly repeatable?: boolean;
   /** The operation's result. @throws the error of the precondition that did not hold. */
@@ -31,7 +31,7 @@ export interface PlannedWrite<T> {
 
 /** Carries out one planned write by itself. */
 export async function carryOut<T>(connection: Connection, plan: PlannedWrite<T>): Promise<T> {
-  const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquiry], {
+  const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquire()], {
     repeatable: plan.repeatable,
   });
   return plan.conclude(written?.changes ?? 0, inquiry);
