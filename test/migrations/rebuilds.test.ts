@@ -3,7 +3,6 @@ import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient as createRemoteClient, type Client } from "@libsql/client";
-import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
 import { drizzle } from "drizzle-orm/libsql";
 import { migrate as drizzleMigrate } from "drizzle-orm/libsql/migrator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,14 +12,14 @@ import { migrationsTable } from "../../src/migrations/journal.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
 import { migrationScript } from "../../src/migrations/migration-script.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
-import { schema } from "../../src/schema/schema.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { plantRebuild } from "./support/planted-rebuild.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** The migrations, and one that drizzle-kit wrote for another default of a run's column: a rebuild of the table. */
+/** The migrations, and the planted rebuild. */
 interface Planted {
   readonly migrations: readonly CompiledMigration[];
   /** The same, as drizzle-kit left it. */
@@ -31,28 +30,20 @@ let temporary: TemporaryFolder;
 let planted: Planted;
 beforeAll(async () => {
   temporary = await temporaryFolder();
-  planted = await plantRebuild(join(temporary.path, "drizzle"));
+  planted = await plantInFolder(join(temporary.path, "drizzle"));
 });
 afterAll(() => temporary.remove());
 
-async function plantRebuild(folder: string): Promise<Planted> {
-  const before = await generateSQLiteDrizzleJson({ ...schema });
-  const after = structuredClone(before);
-  Object.assign(after.tables["workflow_runs"]?.columns["attempt"] ?? {}, { default: 1 });
-  const statements = await generateSQLiteMigration(before, after);
-  expect(statements.join("\n")).toContain("DROP TABLE `workflow_runs`");
-
-  const [tag, when] = ["9999_rebuild", (compiledMigrations.at(-1)?.when ?? 0) + 1];
+async function plantInFolder(folder: string): Promise<Planted> {
+  const rebuild = await plantRebuild();
+  const { tag, when, statements } = rebuild;
   await cp(migrationsFolder, folder, { recursive: true });
   await writeFile(join(folder, `${tag}.sql`), statements.join("\n--> statement-breakpoint\n"));
   const journalFile = join(folder, "meta/_journal.json");
   const journal = JSON.parse(await readFile(journalFile, "utf8")) as { entries: object[] };
   journal.entries.push({ idx: journal.entries.length, version: "6", when, tag, breakpoints: true });
   await writeFile(journalFile, JSON.stringify(journal));
-  return {
-    folder,
-    migrations: [...compiledMigrations, { tag, when, hash: "hash-of-rebuild", statements }],
-  };
+  return { folder, migrations: [...compiledMigrations, rebuild] };
 }
 
 async function fill(client: Client) {
