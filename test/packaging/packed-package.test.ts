@@ -100,6 +100,14 @@ test("what was compiled runs under Node", async () => {
     missing: "RUN_NOT_FOUND",
     own: { runs: 1, pending: [], findings: [], created: 1 },
     prefixed: "app_workflow_runs",
+    typed: {
+      customer: "acme",
+      traceId: "t",
+      n: 1,
+      weights: [12],
+      steps: ["pack"],
+      ofParcel: "acme",
+    },
   });
 });
 

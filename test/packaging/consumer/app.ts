@@ -18,6 +18,7 @@ import { doctor, migrate, migrationStatus } from "gorkflow/migrations";
 import { throughput } from "gorkflow/reports";
 import { createWorkflowTables, schema, workflowRuns, type WorkflowRun } from "gorkflow/schema";
 import { z } from "zod";
+import { useOwnTables } from "./own-tables.js";
 
 const add = defineStep({
   id: "add",
@@ -81,6 +82,7 @@ const answers = {
   missing: missing instanceof RunNotFoundError && missing.code,
   own: await useOwnDatabase("file:./app.db"),
   prefixed: getTableName(createWorkflowTables({ prefix: "app_" }).workflowRuns),
+  typed: await useOwnTables("file:./typed.db"),
 };
 await file.close();
 console.log(JSON.stringify(answers));
