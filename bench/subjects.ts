@@ -139,6 +139,7 @@ export async function openOpenWorkflow() {
         parentStepAttemptId: null,
         availableAt: null,
         deadlineAt: null,
+        timeoutMs: null,
       });
       ids.set(id, run.id);
     },

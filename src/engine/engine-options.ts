@@ -2,7 +2,7 @@ import * as z from "zod";
 import { operationShape } from "../model/arguments.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Tags } from "../schema/json-types.ts";
-import { idSchema, tagsSchema } from "../schema/zod.ts";
+import { idSchema, tagsSchema, timeoutSchema } from "../schema/zod.ts";
 import type { Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
 import { engineEventTypes } from "./engine-events.ts";
@@ -78,7 +78,7 @@ export const startOptionsSchema = z.strictObject({
   tags: tagsSchema.optional(),
   idempotencyKey: idSchema.optional(),
   startAt: z.date().optional(),
-  timeoutMs: positive.optional(),
+  timeoutMs: timeoutSchema.optional(),
   deadlineAt: z.date().optional(),
   tx: z.unknown().optional(),
   ...operationShape,

@@ -220,7 +220,8 @@ export class Engine {
 
   /**
    * Makes a FAILED or CANCELLED run PENDING again. It goes on with the steps that failed or were cancelled, which
-   * begin anew with all their retries; what has completed is not run again. It has no deadline any more.
+   * begin anew with all their retries; what has completed is not run again. A run with a deadline has a new one, as
+   * far from now as the first one was from its start.
    *
    * @throws {RunNotFoundError} {RunTransitionError} when it has not ended, or has completed.
    */

@@ -52,16 +52,18 @@ export async function startRun(
   }
   await checkInput(workflow, input);
   const timeout = timeoutMs ?? workflow.timeoutMs;
+  const endsBy = earliest([
+    deadlineAt ?? null,
+    timeout === null ? null : new Date(startsAt.getTime() + timeout),
+  ]);
   const target = tx === undefined ? store : within(store, tx);
   const newRun = {
     workflowId: workflow.id,
     workflowVersion: workflow.version,
     input,
     wakeAt: startAt,
-    deadlineAt: earliest([
-      deadlineAt ?? null,
-      timeout === null ? null : new Date(startsAt.getTime() + timeout),
-    ]),
+    deadlineAt: endsBy,
+    timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
     ...columns,
   };
   const { traceStart } = await telemetry();

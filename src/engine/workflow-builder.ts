@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { InvalidArgumentError } from "../errors.ts";
 import { parseArgument } from "../arguments.ts";
-import { idSchema } from "../schema/zod.ts";
+import { idSchema, timeoutSchema } from "../schema/zod.ts";
 import type { StepDefinition, StepOutput } from "./define-step.ts";
 import type { Condition, PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
 
@@ -58,7 +58,7 @@ interface StageList {
 const optionsSchema = z.strictObject({
   id: idSchema,
   version: idSchema.optional(),
-  timeoutMs: z.int().min(1).optional(),
+  timeoutMs: timeoutSchema.optional(),
 });
 
 /**

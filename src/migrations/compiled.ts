@@ -51,5 +51,13 @@ export const compiledMigrations: readonly CompiledMigration[] = [
       "CREATE INDEX `workflow_runs_completed_at_idx` ON `workflow_runs` (`completed_at`,`workflow_id`,`status`,`started_at`) WHERE completed_at is not null;",
       "CREATE INDEX `step_executions_completed_at_idx` ON `step_executions` (`completed_at`,`step_id`,`status`,`attempt`,`duration_ms`,`run_id`) WHERE completed_at is not null;"
     ]
+  },
+  {
+    "tag": "0003_timeout-of-a-run",
+    "when": 1795625606816,
+    "hash": "3bd380fb0c248394e9adc6f86a3b719ff243081f95b8b640ed9cf83019fad831",
+    "statements": [
+      "ALTER TABLE `workflow_runs` ADD `timeout_ms` integer;"
+    ]
   }
 ];

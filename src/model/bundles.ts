@@ -64,6 +64,7 @@ const { shape: run } = workflowRunSchema;
 const laterRunColumns = {
   wakeAt: run.wakeAt.default(null),
   deadlineAt: run.deadlineAt.default(null),
+  timeoutMs: run.timeoutMs.default(null),
 };
 
 const { shape: step } = stepExecutionSchema;

@@ -89,8 +89,7 @@ export function durationBetween(startedAt: Date | null, completedAt: Date | null
 }
 
 /**
- * What `reopenRun` sets. `startedAt` stays: it is that of the first RUNNING. A deadline goes: it may be why the run
- * has failed, and would fail it again.
+ * What `reopenRun` sets, besides `deadlineAt`. `startedAt` stays: it is that of the first RUNNING.
  */
 export function planReopen(now: Date): Partial<WorkflowRun> {
   return {
@@ -100,9 +99,16 @@ export function planReopen(now: Date): Partial<WorkflowRun> {
     workerId: null,
     leaseExpiresAt: null,
     wakeAt: null,
-    deadlineAt: null,
     updatedAt: now,
   };
+}
+
+/**
+ * The `deadlineAt` that `reopenRun` sets: as far from now as the first one was from the start. The one that was may
+ * be why the run has failed, and would fail it again.
+ */
+export function reopenedDeadline(timeoutMs: number | null, now: Date): Date | null {
+  return timeoutMs === null ? null : new Date(now.getTime() + timeoutMs);
 }
 
 /** What `releaseLease` sets. */

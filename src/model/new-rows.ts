@@ -38,6 +38,7 @@ export function completeNewRun(newRun: Readonly<NewWorkflowRun>, now: Date): Wor
     leaseExpiresAt: given.leaseExpiresAt ?? null,
     wakeAt: given.wakeAt ?? null,
     deadlineAt: given.deadlineAt ?? null,
+    timeoutMs: given.timeoutMs ?? null,
     attempt: given.attempt ?? 0,
     revision: given.revision ?? 1,
     createdAt: given.createdAt ?? now,

@@ -42,6 +42,7 @@ export function createWorkflowRunsTable<
       leaseExpiresAt: time("lease_expires_at"),
       wakeAt: time("wake_at"),
       deadlineAt: time("deadline_at"),
+      timeoutMs: integer("timeout_ms"),
       attempt: integer("attempt").notNull().default(0),
       revision: integer("revision").notNull().default(1),
       createdAt: time("created_at")

@@ -41,6 +41,8 @@ export const runStatusSchema = z.enum(runStatuses);
 export const stepStatusSchema = z.enum(stepStatuses);
 
 const count = z.int().min(0);
+/** A time from which it counts, and the one at which it ends, are times that a `Date` can hold. */
+export const timeoutSchema = z.int().min(1).max(4_320_000_000_000_000);
 const time = z.date();
 const json = z.unknown();
 
@@ -61,6 +63,7 @@ const runShape = {
   leaseExpiresAt: time.nullable(),
   wakeAt: time.nullable(),
   deadlineAt: time.nullable(),
+  timeoutMs: timeoutSchema.nullable(),
   attempt: count,
   revision: count,
   createdAt: time,

@@ -46,8 +46,8 @@ export interface RunStore {
   ): Promise<WorkflowRunSummary>;
 
   /**
-   * Makes a FAILED or CANCELLED run PENDING again: error, completion, lease, `wakeAt` and
-   * `deadlineAt` are cleared, the rest stays.
+   * Makes a FAILED or CANCELLED run PENDING again: error, completion, lease and `wakeAt` are
+   * cleared, `deadlineAt` becomes `timeoutMs` from now, if the run has one, and the rest stays.
    *
    * @throws {RunNotFoundError} {RunTransitionError}
    */

@@ -130,7 +130,43 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
   });
 
-  test("a run that failed in time is retried without a deadline", async () => {
+  test("a run that ran out of time has as long again after each retry", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const at = (ms: number) => new Date(clock().getTime() + ms);
+    const { step, reached } = makeEndless();
+    const limited = defineWorkflow({ id: "limited", timeoutMs: 5000 }).step(step).build();
+    const free = defineWorkflow({ id: "free" }).step(step).build();
+    const engine = makeEngine(store, { clock });
+    const started = await Promise.all([
+      engine.start(limited, 1),
+      engine.start(limited, 1, { timeoutMs: 7000 }),
+      engine.start(limited, 1, { startAt: at(1000), deadlineAt: at(4000) }),
+      engine.start(free, 1),
+    ]);
+    clock.advance(10_000);
+    engine.register(limited);
+    expect(await engine.recover()).toBe(3);
+    await store.updateRun(started[3], { status: "FAILED" });
+    for (let time = 0; time < 2; time++) {
+      clock.advance(60_000);
+      for (const runId of started) {
+        expect((await store.getRun(runId)).status).toBe("FAILED");
+        await store.reopenRun(runId);
+      }
+      const deadlines = await Promise.all(
+        started.map(async (runId) => (await store.getRun(runId)).deadlineAt),
+      );
+      expect(deadlines).toEqual([at(5000), at(7000), at(3000), null]);
+      for (const runId of started) await store.updateRun(runId, { status: "FAILED" });
+    }
+    await engine.retry(started[0]);
+    engine.register(free);
+    void engine.work();
+    expect((await reached).runId).toBe(started[0]);
+  });
+
+  test("a run that failed in time ends when it is retried, and in the new time", async () => {
     const store = await open();
     let healthy = false;
     const step = defineStep({
@@ -145,15 +181,14 @@ describe.each(stores)("on %s", (_, open) => {
     });
     const workflow = defineWorkflow({ id: "w" }).step(step).build();
     const engine = makeEngine(store);
-    const { runId, status } = await engine.run(workflow, 1, { timeoutMs: 30 });
+    const { runId, status } = await engine.run(workflow, 1, { timeoutMs: 300 });
     expect(status).toBe("FAILED");
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({ status: "FAILED" });
     healthy = true;
     await engine.retry(runId);
-    expect(await engine.wait(runId)).toMatchObject({
-      status: "COMPLETED",
-      output: 1,
-      deadlineAt: null,
-      error: null,
-    });
+    const run = await engine.wait(runId);
+    expect(run).toMatchObject({ status: "COMPLETED", output: 1, error: null });
+    expect(run.deadlineAt?.getTime()).toBeGreaterThan(run.completedAt?.getTime() ?? Infinity);
   });
 });

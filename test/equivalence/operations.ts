@@ -87,6 +87,7 @@ const newRun = record({
   createdAt: sometimes(rarely(time, fc.constant(new Date(NaN)))),
   wakeAt: sometimes(rarely(fc.option(time), fc.constant(0))),
   deadlineAt: sometimes(fc.option(time)),
+  timeoutMs: sometimes(fc.option(fc.integer({ min: 1, max: 10_000 }))),
 });
 const runChanges = record({
   status: sometimes(rarely(status, fc.constant("DONE"))),
@@ -100,6 +101,7 @@ const runChanges = record({
   workflowVersion: sometimes(fc.constantFrom("1", "2")),
   wakeAt: sometimes(fc.option(time)),
   deadlineAt: sometimes(fc.option(time)),
+  timeoutMs: sometimes(fc.option(fc.integer({ min: 1, max: 10_000 }))),
   revision: rarely(fc.constant(undefined), fc.constant(7)),
 });
 const newStep = record({

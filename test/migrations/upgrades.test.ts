@@ -212,7 +212,7 @@ describe("what the first version wrote, by the migration alone", () => {
     const { bundles, corrupt } = await store.readBundles();
     expect(corrupt).toEqual([]);
     expect(bundles).toMatchObject([
-      { run: { wakeAt: null, deadlineAt: null }, attempts: [] },
+      { run: { wakeAt: null, deadlineAt: null, timeoutMs: null }, attempts: [] },
       { steps: [{ attemptOffset: 0, sleepCount: 0, wakeAt: null }] },
     ]);
     await store.close();

@@ -100,12 +100,16 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
       ),
     ),
 
-    /** Changes nothing where the run is missing or not to be reopened. */
+    /** Changes nothing where the run is missing or not to be reopened. Its deadline is `reopenedDeadline`. */
     reopen: statementFamily(updateKey, (shape: RunUpdateShape) =>
       defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
         target
           .update(runs)
-          .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
+          .set({
+            ...assignments(shape, argument),
+            deadlineAt: sql`${argument("updatedAt")} + ${runs.timeoutMs}`,
+            revision: sql`${runs.revision} + 1`,
+          })
           .where(
             and(
               eq(runs.runId, argument("whereRunId")),

@@ -1,7 +1,12 @@
 import { RunAlreadyExistsError, RunNotFoundError } from "../../errors.ts";
 import { utf8ByteLength } from "../../json.ts";
 import { parseId } from "../../model/arguments.ts";
-import { planReopen, planRunUpdate, type RunChanges } from "../../model/changes.ts";
+import {
+  planReopen,
+  planRunUpdate,
+  reopenedDeadline,
+  type RunChanges,
+} from "../../model/changes.ts";
 import { completeNewRun } from "../../model/new-rows.ts";
 import { parseOptions, parseRevisionOptions } from "../../model/options.ts";
 import {
@@ -111,11 +116,14 @@ export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
 
     reopenRun(id: string): PlannedWrite<WorkflowRunSummary> {
       const runId = parseId(id, "runId");
-      const encoded = codec.encode(planReopen(clock()));
+      const now = clock();
+      const encoded = codec.encode(planReopen(now));
       return (tables) => {
         const run = requireRun(tables, runId);
         checkReopen(readGuard(run));
-        return readSummary(changeRun(tables, run, encoded));
+        const { timeoutMs } = codec.decodeCells(["timeoutMs"], [run.timeoutMs]);
+        const deadline = codec.encode({ deadlineAt: reopenedDeadline(timeoutMs, now) });
+        return readSummary(changeRun(tables, run, { ...encoded, ...deadline }));
       };
     },
 

@@ -61,6 +61,7 @@ export function describeArguments(test: StoreTest): void {
         [{ startedAt: "now" }, "startedAt"],
         [{ wakeAt: 5 }, "wakeAt"],
         [{ deadlineAt: "tomorrow" }, "deadlineAt"],
+        [{ timeoutMs: 0 }, "timeoutMs"],
         [{ completedAt: new Date(Number.NaN) }, "completedAt"],
         [{ unknown: 1 }, "unknown"],
       ];

@@ -134,7 +134,12 @@ export function describeBundles(test: StoreTest): void {
       await store.createStepExecution({ runId: "old", stepId: "a", attempt: 1 });
       const { bundles } = await store.readBundles();
       const old = bundles.map(({ run, steps, outputs, state }) => {
-        const { wakeAt: _wakeAt, deadlineAt: _deadlineAt, ...runColumns } = run;
+        const {
+          wakeAt: _wakeAt,
+          deadlineAt: _deadlineAt,
+          timeoutMs: _timeoutMs,
+          ...runColumns
+        } = run;
         return {
           run: runColumns,
           steps: steps.map(

@@ -24,6 +24,7 @@ export function describeRuns(test: StoreTest): void {
         leaseExpiresAt: null,
         wakeAt: null,
         deadlineAt: null,
+        timeoutMs: null,
         attempt: 0,
         revision: 1,
         createdAt: clock.now(),
@@ -52,6 +53,7 @@ export function describeRuns(test: StoreTest): void {
         leaseExpiresAt: new Date(5),
         wakeAt: new Date(6),
         deadlineAt: new Date(7),
+        timeoutMs: 8,
         attempt: 3,
         revision: 7,
         createdAt: new Date(1),
@@ -250,6 +252,20 @@ export function describeRuns(test: StoreTest): void {
       });
       await store.updateRun(run.runId, { status: "COMPLETED" });
       await expectRejection(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "COMPLETED" });
+    });
+
+    test("gives a run with a time limit that limit anew when it is reopened", async ({
+      store,
+      clock,
+    }) => {
+      const { runId } = await givenRun(store, { deadlineAt: new Date(7), timeoutMs: 5000 });
+      for (let time = 0; time < 2; time++) {
+        await store.updateRun(runId, { status: "FAILED" });
+        clock.advance(60_000);
+        const limits = { deadlineAt: new Date(clock.now().getTime() + 5000), timeoutMs: 5000 };
+        expect(await store.reopenRun(runId)).toMatchObject(limits);
+        expect(await store.getRun(runId)).toMatchObject(limits);
+      }
     });
 
     test("counts every status, zeros included, under the same filters as lists", async ({

@@ -45,6 +45,7 @@ const runs = fc.record({
   leaseExpiresAt: maybeTime,
   wakeAt: fc.option(times),
   deadlineAt: fc.constant(null),
+  timeoutMs: fc.constant(null),
   attempt: attempts,
   revision: fc.constant(1),
   createdAt: times,
