@@ -16,11 +16,12 @@ import {
  * - it shows none of the errors in `@throws {RunNotFoundError} {LeaseLostError} when …`
  * - all pages have the title of the package, and not of the entry that they describe
  * - types that are inferred from a table are written out wherever they are used, and not where they are declared
+ * - a table's own type, which says nothing without its columns, has an empty list of them
  *
  * @param {import("typedoc").Application} app
  */
 export function load(app) {
-  /** @type {Map<string, import("typedoc").DeclarationReflection>} */
+  /** @type {Map<string, { reflection: import("typedoc").DeclarationReflection, written: import("typedoc").SomeType }>} */
   const rows = new Map();
 
   app.renderer.on(PageEvent.END, (page) => {
@@ -34,26 +35,28 @@ export function load(app) {
     const text = symbol?.declarations?.[0]?.getText() ?? "";
     if (symbol === undefined || !/\.\$infer(Select|Insert);?$/.test(text)) return;
     const type = context.checker.getDeclaredTypeOfSymbol(symbol);
-    reflection.type = app.converter.convertType(context.withScope(reflection), type);
-    rows.set(shapeOf(reflection.type) ?? reflection.name, reflection);
+    const written = app.converter.convertType(context.withScope(reflection), type);
+    rows.set(shapeOf(written) ?? reflection.name, { reflection, written });
   });
 
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     /** @param {import("typedoc").SomeType} type @returns {import("typedoc").SomeType} */
     const named = (type) => {
-      const row = rows.get(shapeOf(type) ?? "");
+      const row = rows.get(shapeOf(type) ?? "")?.reflection;
       if (row !== undefined) return ReferenceType.createResolvedReference(row.name, row, project);
       if (type instanceof ArrayType) type.elementType = named(type.elementType);
       if (type instanceof UnionType || type instanceof IntersectionType) {
         type.types = type.types.map(named);
       }
       if (type instanceof ReferenceType) {
-        const typeArguments = type.typeArguments?.map(named);
+        const typeArguments = type.typeArguments?.filter((each) => shapeOf(each) !== "").map(named);
         if (typeArguments !== undefined) type.typeArguments = typeArguments;
       }
       return type;
     };
-    const declared = new Set(rows.values());
+    const declared = new Set(Array.from(rows.values(), ({ reflection }) => reflection));
+    // Between its creation and here the converter has given it the type as it is spelled.
+    for (const { reflection, written } of rows.values()) reflection.type = written;
     for (const reflection of Object.values(project.reflections)) {
       for (const tag of reflection.comment?.blockTags ?? []) nameErrors(tag);
       if (
@@ -74,10 +77,12 @@ export function load(app) {
  */
 function shapeOf(type) {
   if (!(type instanceof ReflectionType)) return undefined;
-  const properties = type.declaration.children?.map(
+  const { children, signatures, indexSignatures } = type.declaration;
+  if (signatures !== undefined || indexSignatures !== undefined) return undefined;
+  const properties = (children ?? []).map(
     ({ name, flags }) => `${name}${flags.isOptional ? "?" : ""}`,
   );
-  return properties?.toSorted().join();
+  return properties.toSorted().join();
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { rowCodecs } from "../../src/schema/row-codecs.ts";
 import { root } from "./support/code-blocks.ts";
 
 const committed = join(root, "docs/api");
@@ -57,4 +58,20 @@ test("there is a page for every entry, and what the contract says of its errors 
   expect(contract).toMatch(
     /\*\*getRun\*\*\(.*\): `Promise`\\<\[`WorkflowRun`\]\(#workflowrun\)\\>/,
   );
+});
+
+test("a type that is inferred from a table is written out with its columns", async () => {
+  const pages = await Promise.all(
+    ["README.md", "schema.md"].map((page) => readFile(join(generated, page), "utf8")),
+  );
+  const reference = pages.join("\n");
+  expect(reference).not.toMatch(/\$infer(Select|Insert)/);
+  for (const [name, codec] of Object.entries({
+    WorkflowRun: rowCodecs.run,
+    StepOutput: rowCodecs.output,
+  })) {
+    const [, section = ""] = reference.split(`> **${name}** = `);
+    const columns = /\| -+ \| -+ \|\n((?:\|.*\n)+)/.exec(section)?.[1]?.match(/`\w+` \| /g) ?? [];
+    expect(columns.map((column) => column.slice(1, -4))).toEqual(codec.properties.toSorted());
+  }
 });
