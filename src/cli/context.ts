@@ -1,8 +1,10 @@
+import type { Environment } from "../environment.ts";
+
 /** What every command is given beside its own arguments. */
 export interface CommandContext {
   /** Aborts when the command is to end before it is done. */
   readonly signal: AbortSignal;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
   /** The command ends with exit code 1 without having failed: it found what it was asked to look for. */
   foundSomething(): void;
   /** What to say, from now on, to somebody who interrupts the command. */

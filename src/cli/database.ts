@@ -1,26 +1,28 @@
 import type { Client } from "@libsql/client";
 import { GorkflowError } from "../errors.ts";
-import { parseEnvironment } from "../open-store.ts";
+import {
+  environmentOptions,
+  environmentVariables,
+  variableOf,
+  withoutPlaces,
+} from "../environment.ts";
 import { createWorkflowTables } from "../schema/tables.ts";
 import { translateError } from "../stores/libsql/error-translation.ts";
 import { LibSQLStore } from "../stores/libsql/libsql-store.ts";
 import { openClient } from "../stores/libsql/open-client.ts";
-import { parseOpenOptions } from "../stores/libsql/open-options.ts";
+import { parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";
 import type { CommandContext } from "./context.ts";
 import { resolveDatabaseUrl, type MissingFile } from "./database-url.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
 
 /** Runs `work` on a client of the database, and closes it. A driver's error never comes out bare. */
 export async function withClient<T>(
-  { env }: CommandContext,
-  { database }: DatabaseOptions,
+  context: CommandContext,
+  options: DatabaseOptions,
   missing: MissingFile,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const url = resolveDatabaseUrl(database, missing);
-  const { client } = await openClient(
-    parseOpenOptions({ url, ...parseEnvironment(env).connection }),
-  );
+  const { client } = await openClient(parseOpenOptions(optionsOf(context, options, missing)));
   try {
     return await work(client);
   } catch (error) {
@@ -45,18 +47,16 @@ export interface StoreNeeds {
  * `gorkflow migrate` is there for that.
  */
 export async function withStore<T>(
-  { env }: CommandContext,
-  { database, prefix }: TableOptions,
+  context: CommandContext,
+  { prefix, ...named }: TableOptions,
   work: (store: LibSQLStore) => Promise<T>,
   { missing = "refuse", authToken }: StoreNeeds = {},
 ): Promise<T> {
-  const url = resolveDatabaseUrl(database, missing);
-  const { connection } = parseEnvironment(env);
+  const options = optionsOf(context, named, missing);
   const store = await LibSQLStore.open({
-    url,
-    ...connection,
-    authToken: authToken ?? connection.authToken,
-    migrate: missing === "create",
+    ...options,
+    authToken: authToken ?? options.authToken,
+    migrate: missing === "create" && options.migrate !== false,
     ...(prefix !== undefined && { tables: createWorkflowTables({ prefix }) }),
   });
   try {
@@ -76,10 +76,31 @@ export function withTwoStores<T>(
   missing: MissingFile,
   work: (first: LibSQLStore, second: LibSQLStore) => Promise<T>,
 ): Promise<T> {
-  const authToken = context.env["GORKFLOW_TO_AUTH_TOKEN"];
-  return withStore(context, { database: first }, (from) =>
-    withStore(context, { database: second }, (to) => work(from, to), { missing, authToken }),
+  const authToken = variableOf(context.env, "GORKFLOW_TO_AUTH_TOKEN");
+  // What lags behind would be copied, or found to differ.
+  const env = { ...context.env, [environmentVariables.readUrl.name]: undefined };
+  const current = { ...context, env };
+  return withStore(current, { database: first }, (from) =>
+    withStore(current, { database: second }, (to) => work(from, to), { missing, authToken }),
   );
+}
+
+/**
+ * How to reach the database, as the environment has it: a replica of `GORKFLOW_DATABASE_URL` is none of another
+ * database. The copy of an embedded replica belongs to the process that uses it; a command goes to its primary.
+ */
+function optionsOf(
+  { env }: CommandContext,
+  { database }: DatabaseOptions,
+  missing: MissingFile,
+): OpenOptions {
+  if (database !== variableOf(env, environmentVariables.url.name)) {
+    return environmentOptions(withoutPlaces(env), resolveDatabaseUrl(database, missing));
+  }
+  const primary = variableOf(env, environmentVariables.syncUrl.name);
+  return primary === undefined
+    ? environmentOptions(env, resolveDatabaseUrl(database, missing))
+    : environmentOptions(withoutPlaces(env), primary);
 }
 
 /** Errors of this program are its own to report; those of drivers, and of the system below them, have a code. */

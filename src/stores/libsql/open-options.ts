@@ -44,7 +44,7 @@ const httpUrlSchema = z.string().refine((url) => /^(libsql|https?):/.test(url), 
   error: "must begin with libsql:, http: or https:",
 });
 
-const openOptionsSchema = z
+export const openOptionsSchema = z
   .strictObject({
     url: urlSchema,
     authToken: z.string().optional(),
