@@ -1,7 +1,5 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createJiti } from "jiti";
-import { globSync } from "tinyglobby";
 import * as z from "zod";
 import type { Casing } from "../migrations/schema-drift.ts";
 import { CommandError } from "./errors.ts";
@@ -68,7 +66,7 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
 export async function readDrizzleSchema({
   schema,
 }: DrizzleConfig): Promise<Record<string, unknown>> {
-  const files = schemaFiles(schema);
+  const files = await schemaFiles(schema);
   if (files.length === 0) {
     throw new CommandError({
       code: "SCHEMA_MISSING",
@@ -86,7 +84,8 @@ export async function readDrizzleSchema({
 }
 
 /** A pattern that fits a folder stands for the files directly in it. */
-function schemaFiles(patterns: readonly string[]): string[] {
+async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
+  const { globSync } = await import("tinyglobby");
   const found = globSync([...patterns], { expandDirectories: false, onlyFiles: false });
   const files = found.flatMap((path) =>
     statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path],
@@ -97,6 +96,8 @@ function schemaFiles(patterns: readonly string[]): string[] {
 /** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
 async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
   const file = resolve(path);
+  // Loaded where it is needed: it takes a third of the time in which the command is ready.
+  const { createJiti } = await import("jiti");
   // Without its cache nothing is written into the project.
   const jiti = createJiti(file, { fsCache: false, tsconfigPaths: true });
   try {

@@ -6,50 +6,68 @@ import { formatCount } from "./words.ts";
 
 /** Where progress is shown: the standard error. The command's answer stays alone on the standard output. */
 interface Progress {
-  update(done: number): void;
+  update(done: number, what: string): void;
   /** Leaves what was shown last. */
   stop(): void;
 }
 
-interface ProgressOptions {
-  /** What is counted: `runs`. */
-  readonly unit: string;
-  /** Null when nobody knows how many there will be. */
+export interface ProgressOptions {
+  /** What `done` counts up to: null when nobody knows. */
   readonly total: number | null;
+  /** The work so far in words, beside the share of the total. */
+  readonly describe: (done: number) => string;
   readonly quiet: boolean;
 }
 
 /**
  * Runs `work` and shows how far it says it is: a bar with the time that is left on a terminal, and lines elsewhere,
- * one for each tenth or each 10,000. With `quiet`, nothing.
+ * one for each tenth, or each 10,000 where there is no total. With `quiet`, nothing.
  */
 export async function withProgress<T>(
-  { unit, total, quiet }: ProgressOptions,
+  { total, describe, quiet }: ProgressOptions,
   work: (update: (done: number) => void) => Promise<T>,
 ): Promise<T> {
   if (quiet) return work(() => {});
-  const progress = process.stderr.isTTY ? showBar(unit, total) : showLines(unit, total);
+  const progress = isOnTerminal() ? showBar(total) : showLines(total);
   try {
-    return await work((done) => progress.update(done));
+    return await work((done) => progress.update(done, describe(done)));
   } finally {
     progress.stop();
   }
 }
 
-function showBar(unit: string, total: number | null): Progress {
+/** True where progress is a bar that is drawn over and over, and false where each line of it stays. */
+export function isOnTerminal(): boolean {
+  return process.stderr.isTTY;
+}
+
+/** Options for so many runs; with `atMost`, some of them may turn out to be none. */
+export function runsProgress(
+  total: number | null,
+  { quiet, atMost = false }: { readonly quiet: boolean; readonly atMost?: boolean },
+): ProgressOptions {
+  const of = total === null ? "" : ` of ${atMost ? "at most " : ""}${formatCount(total)}`;
+  return { total, describe: (done) => `${formatCount(done)}${of} runs`, quiet };
+}
+
+/** What stands beside the bar: a share, a time, and counts of runs, of which a narrow terminal may cut the end. */
+const besideBar = 50;
+
+function showBar(total: number | null): Progress {
   const format =
     total === null
-      ? `{value} ${unit} | {duration_formatted}`
-      : `{bar} {percentage}% | {value} of {total} ${unit} | {eta_formatted} left`;
+      ? `{what} | {duration_formatted}`
+      : `{bar} {percentage}% | {eta_formatted} left | {what}`;
+  const barsize = Math.min(40, Math.max(5, process.stderr.columns - besideBar));
   const bar = new SingleBar(
-    { format, stream: process.stderr, hideCursor: true, etaBuffer: 50 },
+    { format, barsize, stream: process.stderr, hideCursor: true, etaBuffer: 50 },
     Presets.shades_classic,
   );
-  bar.start(total ?? 0, 0);
+  bar.start(total ?? 0, 0, { what: "" });
   return {
-    update: (done) => {
+    update: (done, what) => {
       if (done > bar.getTotal()) bar.setTotal(done);
-      bar.update(done);
+      bar.update(done, { what });
     },
     stop: () => bar.stop(),
   };
@@ -57,16 +75,15 @@ function showBar(unit: string, total: number | null): Progress {
 
 const lineEvery = 10_000;
 
-function showLines(unit: string, total: number | null): Progress {
+function showLines(total: number | null): Progress {
   const step = total === null ? lineEvery : Math.max(1, total / 10);
   let shown = 0;
   return {
-    update(done) {
+    update(done, what) {
       const steps = Math.floor(done / step);
       if (steps <= shown) return;
       shown = steps;
-      const of = total === null ? "" : ` of ${formatCount(total)}`;
-      note(`${formatCount(done)}${of} ${unit}`);
+      note(what);
     },
     stop() {},
   };

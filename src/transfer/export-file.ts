@@ -49,9 +49,41 @@ export async function importFile(
   path: string,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
+  await checkFile(path, options);
+  return storeFile(store, path, options);
+}
+
+export interface FileReadOptions {
+  /** Told how many bytes of the file have been read, as they are on the disk. */
+  readonly onRead?: ((bytes: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads a whole export and stores nothing.
+ *
+ * @throws {ExportFileError} and what `importStore` throws of an export that is not as it should be.
+ */
+export async function checkFile(
+  path: string,
+  { onRead, signal }: FileReadOptions = {},
+): Promise<void> {
   try {
-    for await (const _ of readExport(readFile(path))) options.signal?.throwIfAborted();
-    return await importStore(store, readFile(path), options);
+    for await (const _ of readExport(readFile(path, onRead))) signal?.throwIfAborted();
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** As `importFile`, without a look at the whole file first. */
+export async function storeFile(
+  store: WorkflowStore,
+  path: string,
+  options: ImportOptions,
+  onRead?: FileReadOptions["onRead"],
+): Promise<ImportReport> {
+  try {
+    return await importStore(store, readFile(path, onRead), options);
   } catch (error) {
     throw fileError(path, error);
   }
@@ -70,12 +102,18 @@ async function* untilUnreadable(
   }
 }
 
-async function* readFile(path: string): AsyncGenerator<Uint8Array> {
+async function* readFile(
+  path: string,
+  onRead: FileReadOptions["onRead"],
+): AsyncGenerator<Uint8Array> {
   const file = createReadStream(path);
   const content = isCompressed(path) ? file.pipe(createGunzip()) : file;
   file.once("error", (error) => content.destroy(error));
   try {
-    for await (const chunk of content) yield chunk as Uint8Array;
+    for await (const chunk of content) {
+      onRead?.(file.bytesRead);
+      yield chunk as Uint8Array;
+    }
   } catch (error) {
     // A compressed file that breaks off is text that breaks off: its reader knows after which line.
     if (codeOf(error) !== "Z_BUF_ERROR") throw error;

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -123,36 +123,6 @@ describe("an export", () => {
     expect([code, stderr.trim().split("\n")]).toEqual([1, [expect.stringMatching(reason)]]);
     expect(await answer(["stats"], other)).toMatchObject({ rows: { workflowRuns: 0 } });
   });
-
-  test("that meets a full disk leaves no half of a file", async () => {
-    const database = await givenRuns("runs.db", 2000);
-    const shell = `ulimit -f 200; exec "$0" "$1" export runs.ndjson -d "$2"`;
-    const { code, stderr } = await command.shell(shell, [
-      process.execPath,
-      command.program,
-      database,
-    ]);
-    expect([code, stderr]).toEqual([1, expect.stringContaining("runs.ndjson")]);
-    expect(readdirSync(command.folder.path).filter((name) => name.includes("ndjson"))).toEqual([]);
-  });
-});
-
-test("Ctrl-C in the middle of a copy ends with 130, and --resume completes it", async () => {
-  const source = await givenRuns("runs.db", 30_000);
-  const target = command.folder.database("target.db");
-  const copying = command.start(["copy", source, target]);
-  await once(copying.process.stderr, "data");
-  copying.process.kill("SIGINT");
-  const { code, stderr } = await copying.ended;
-  expect([code, stderr]).toEqual([130, expect.stringContaining("--resume")]);
-  const { copied, unchanged } = (await answer(["copy", source, target, "--resume"])) as {
-    copied: number;
-    unchanged: number;
-  };
-  expect(copied + unchanged).toBe(30_000);
-  expect(copied).toBeGreaterThan(0);
-  expect(unchanged).toBeGreaterThan(0);
-  expect(await answer(["compare", source, target])).toMatchObject({ runs: 30_000 });
 });
 
 test("a reader that has had enough ends the command quietly", async () => {

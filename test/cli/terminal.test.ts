@@ -5,14 +5,23 @@ import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
 
-/** The command on a pseudo-terminal. `react` is shown all that has been printed, and may type. */
+interface TerminalOptions {
+  /** Shown all that has been printed; may type. */
+  readonly react?: (screen: string, type: (keys: string) => void) => void;
+  readonly columns?: number;
+  /** A file instead of the keyboard. */
+  readonly input?: string;
+}
+
+/** The command on a pseudo-terminal. */
 function onTerminal(
   args: readonly string[],
-  react: (screen: string, type: (keys: string) => void) => void = () => undefined,
+  { react, columns = 120, input = "/dev/tty" }: TerminalOptions = {},
 ): Promise<{ code: number; screen: string }> {
   const { PATH = "" } = process.env;
-  const terminal = spawn(process.execPath, [command.program, ...args], {
-    cols: 120,
+  const script = `exec "$0" "$@" < ${input}`;
+  const terminal = spawn("sh", ["-c", script, process.execPath, command.program, ...args], {
+    cols: columns,
     rows: 40,
     cwd: command.folder.path,
     env: { PATH, TERM: "xterm-256color" },
@@ -20,7 +29,7 @@ function onTerminal(
   let screen = "";
   terminal.onData((text) => {
     screen += text;
-    react(screen, (keys) => terminal.write(keys));
+    react?.(screen, (keys) => terminal.write(keys));
   });
   return new Promise((resolve) => {
     terminal.onExit(({ exitCode }) => resolve({ code: exitCode, screen }));
@@ -31,18 +40,61 @@ test("a copy draws a bar with the time that is left, and answers below it", asyn
   await makeBulkRuns(command.folder.database("runs.db"), 3000);
   const { code, screen } = await onTerminal(["copy", "runs.db", "target.db"]);
   expect(code).toBe(0);
-  expect(screen).toMatch(/█.*100% \| 3000 of 3000 runs \| .* left/);
+  expect(screen).toMatch(/█.* \d\d% \| \d+s left \| [\d,]+ of 3,000 runs/);
+  expect(screen).toMatch(/█ 100% \| 0s left \| 3,000 of 3,000 runs/);
   expect(screen).toContain("3,000 runs copied");
 });
 
+test("a prune draws a bar up to what may be deleted, as far as that is known beforehand", async () => {
+  await makeBulkRuns(command.folder.database("runs.db"), 3000);
+  const { code, screen } = await onTerminal(["prune", "--older-than", "1d", "-d", "runs.db"]);
+  expect(code).toBe(0);
+  expect(screen).toMatch(/█.* \d\d% \| \d+s left \| [\d,]+ of at most 2,970 runs/);
+  expect(screen).toMatch(/█ 100% \| 0s left \| 2,970 of at most 2,970 runs/);
+});
+
+test.each(["runs.ndjson", "runs.ndjson.gz"])(
+  "an import of %s draws a bar by the bytes of the file: for the check, and for what it stores",
+  async (file) => {
+    await makeBulkRuns(command.folder.database("runs.db"), 4000);
+    await command.run(["export", file, "-d", "runs.db"]);
+    const { code, screen } = await onTerminal(["import", file, "-d", "target.db"]);
+    expect(code).toBe(0);
+    expect(screen).toMatch(/█ 100% \| 0s left \| checked/);
+    expect(screen).toMatch(/█.* \d\d% \| \d+s left \| [\d,]+ runs/);
+    expect(screen).toMatch(/█ 100% \| 0s left \| 4,000 runs/);
+    expect(screen).toContain("4,000 runs imported");
+  },
+);
+
+test("a pipe has no end that is known: an import counts, and tells the time", async () => {
+  await makeBulkRuns(command.folder.database("runs.db"), 300);
+  await command.run(["export", "runs.ndjson", "-d", "runs.db"]);
+  const { code, screen } = await onTerminal(["import", "-", "-d", "target.db"], {
+    input: "runs.ndjson",
+  });
+  expect(code).toBe(0);
+  expect(screen).toMatch(/300 runs \| \d+s/);
+  expect(screen).not.toMatch(/%|left/);
+});
+
+test("a terminal of 40 columns shows share and time that are left", async () => {
+  await makeBulkRuns(command.folder.database("runs.db"), 1000);
+  const { screen } = await onTerminal(["copy", "runs.db", "target.db"], { columns: 40 });
+  const bars = screen.match(/[█░]+ \d+% \| \d+s left/g) ?? [];
+  expect(bars.length).toBeGreaterThan(0);
+  for (const bar of bars) expect(bar.length).toBeLessThan(30);
+});
+
 test("Ctrl-C that is typed ends a copy with 130, says how to go on, and gives the cursor back", async () => {
-  await makeBulkRuns(command.folder.database("runs.db"), 30_000);
+  await makeBulkRuns(command.folder.database("runs.db"), 10_000);
   let typed = false;
-  const { code, screen } = await onTerminal(["copy", "runs.db", "target.db"], (shown, type) => {
-    if (typed || !/[1-9]\d* of 30000 runs/.test(shown)) return;
+  const react: TerminalOptions["react"] = (shown, type) => {
+    if (typed || !/[1-9]\d* of 10,000 runs/.test(shown)) return;
     typed = true;
     type("\u0003");
-  });
+  };
+  const { code, screen } = await onTerminal(["copy", "runs.db", "target.db"], { react });
   expect(code).toBe(130);
   expect(screen).toContain("--resume");
   expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));

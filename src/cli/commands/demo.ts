@@ -6,7 +6,7 @@ import { parcelOf, sendParcel } from "../demo-workflow.ts";
 import { parseCount } from "../numbers.ts";
 import { jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
 import { colors, print, printJson, table } from "../output.ts";
-import { withProgress } from "../progress.ts";
+import { runsProgress, withProgress } from "../progress.ts";
 import { formatCount } from "../words.ts";
 
 interface DemoOptions extends DatabaseOptions, JsonOptions {
@@ -49,7 +49,7 @@ Examples:
             );
             let done = 0;
             await withProgress(
-              { unit: "runs", total: runIds.length, quiet: options.json === true },
+              runsProgress(runIds.length, { quiet: options.json === true }),
               (update) =>
                 Promise.all(
                   runIds.map(async (runId) => {

@@ -17,7 +17,7 @@ import {
   type TableOptions,
 } from "../options.ts";
 import { print, printJson } from "../output.ts";
-import { countOf, withProgress } from "../progress.ts";
+import { countOf, runsProgress, withProgress } from "../progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../words.ts";
 
@@ -45,7 +45,7 @@ Examples:
       let last: ExportProgress = { runs: 0, unreadable: 0 };
       await withStore(context, options, async (store) => {
         const total = await countOf(store, filter);
-        await withProgress({ unit: "runs", total, quiet: options.json === true }, (update) => {
+        await withProgress(runsProgress(total, { quiet: options.json === true }), (update) => {
           const exportOptions: ExportOptions = {
             filter,
             signal: context.signal,

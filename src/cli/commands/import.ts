@@ -1,8 +1,15 @@
+import { statSync } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import { Command, Option } from "commander";
 import type { WriteBundlesOptions } from "../../store/bundles.ts";
-import { importFile } from "../../transfer/export-file.ts";
-import { importStore, type ImportOptions } from "../../transfer/import-store.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
+import { checkFile, storeFile } from "../../transfer/export-file.ts";
+import {
+  importStore,
+  type ImportOptions,
+  type ImportProgress,
+  type ImportReport,
+} from "../../transfer/import-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import {
@@ -13,7 +20,7 @@ import {
   type TableOptions,
 } from "../options.ts";
 import { print, printJson } from "../output.ts";
-import { withProgress } from "../progress.ts";
+import { isOnTerminal, runsProgress, withProgress } from "../progress.ts";
 import { formatCount } from "../words.ts";
 
 interface ImportCommandOptions extends TableOptions, JsonOptions {
@@ -47,20 +54,16 @@ Examples:
     .action(async (file: string, { onConflict, ...options }: ImportCommandOptions) => {
       context.onInterruption("the same command with --on-conflict skip goes on");
       const quiet = options.json === true;
+      const importOptions = { onConflict, signal: context.signal };
+      // Before the database, which may have to be made: nobody makes one for a file that is no export.
+      const size = file === "-" ? null : await checkedSize(file, context.signal, quiet);
       const report = await withStore(
         context,
         options,
         (store) =>
-          withProgress({ unit: "runs", total: null, quiet }, (update) => {
-            const importOptions: ImportOptions = {
-              onConflict,
-              signal: context.signal,
-              onProgress: ({ written, skipped, replaced }) => update(written + skipped + replaced),
-            };
-            return file === "-"
-              ? importStore(store, addAbortSignal(context.signal, process.stdin), importOptions)
-              : importFile(store, file, importOptions);
-          }),
+          file === "-"
+            ? importInput(store, importOptions, quiet)
+            : importContent(store, { file, size }, importOptions, quiet),
         { missing: "create" },
       );
       if (report.unreadable.length > 0) context.foundSomething();
@@ -73,4 +76,55 @@ Examples:
         print(`${unreadable.length} run(s) are not in the export: they could not be read`);
       }
     });
+}
+
+type ChosenOptions = Required<Pick<ImportOptions, "onConflict">> & { readonly signal: AbortSignal };
+
+/**
+ * Looks at the whole file first, and returns its size. A pipe that has a name can be read but once, like the standard
+ * input: its size is null.
+ */
+async function checkedSize(
+  file: string,
+  signal: AbortSignal,
+  quiet: boolean,
+): Promise<number | null> {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isFIFO() === true) return null;
+  const total = found?.size ?? 0;
+  const checking = { total, describe: () => "checked", quiet: quiet || !isOnTerminal() };
+  await withProgress(checking, (update) => checkFile(file, { signal, onRead: update }));
+  return total;
+}
+
+const runsIn = ({ written, skipped, replaced }: ImportProgress) => written + skipped + replaced;
+
+/** Nobody knows how much will come. */
+function importInput(
+  store: WorkflowStore,
+  options: ChosenOptions,
+  quiet: boolean,
+): Promise<ImportReport> {
+  const input = addAbortSignal(options.signal, process.stdin);
+  return withProgress(runsProgress(null, { quiet }), (update) =>
+    importStore(store, input, { ...options, onProgress: (progress) => update(runsIn(progress)) }),
+  );
+}
+
+/** How far it is, is how much of the file has been read: how many runs are in it is known at its end only. */
+function importContent(
+  store: WorkflowStore,
+  { file, size }: { readonly file: string; readonly size: number | null },
+  options: ChosenOptions,
+  quiet: boolean,
+): Promise<ImportReport> {
+  let [read, runs] = [0, 0];
+  const describe = () => `${formatCount(runs)} runs`;
+  return withProgress({ total: size, describe, quiet }, (update) => {
+    const onProgress = (progress: ImportProgress) => {
+      runs = runsIn(progress);
+      update(size === null ? runs : read);
+    };
+    return storeFile(store, file, { ...options, onProgress }, (bytes) => (read = bytes));
+  });
 }

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { PruneReport } from "../../model/retention.ts";
+import { finalRunStatuses } from "../../model/transitions.ts";
 import type { RunStatus } from "../../statuses.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
@@ -12,7 +13,7 @@ import {
   type TableOptions,
 } from "../options.ts";
 import { print, printJson, table } from "../output.ts";
-import { withProgress } from "../progress.ts";
+import { countOf, runsProgress, withProgress } from "../progress.ts";
 import { statusOption, workflowOption } from "../run-filters.ts";
 import { parseTime, timeForms } from "../times.ts";
 import { formatBytes, formatCount } from "../words.ts";
@@ -69,8 +70,16 @@ Examples:
       };
       const report = await withStore(context, options, async (store) => {
         if (options.dryRun) return store.pruneRuns({ ...policy, dryRun: true });
-        return withProgress({ unit: "runs", total: null, quiet: options.json === true }, (update) =>
-          store.pruneRuns({ ...policy, onProgress: ({ deletedRuns }) => update(deletedRuns) }),
+        // A dry run would know it to the run, and take half as long as the prune.
+        const total = await countOf(store, {
+          status: statuses ?? finalRunStatuses,
+          workflowId,
+          createdBefore: olderThan,
+        });
+        return withProgress(
+          runsProgress(total, { quiet: options.json === true, atMost: true }),
+          (update) =>
+            store.pruneRuns({ ...policy, onProgress: ({ deletedRuns }) => update(deletedRuns) }),
         );
       });
       if (options.json) printJson(report);

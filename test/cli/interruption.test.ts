@@ -1,0 +1,154 @@
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { makeBulkRuns } from "../support/bulk-runs.ts";
+import type { CommandResult } from "../support/command-line.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { setUpCommand } from "./support.ts";
+
+const command = setUpCommand();
+const runs = 6000;
+
+let template: TemporaryFolder;
+beforeAll(async () => {
+  template = await temporaryFolder();
+  await makeBulkRuns(template.database("runs.db"), runs);
+});
+afterAll(() => template.remove());
+beforeEach(() => copyFile(join(template.path, "runs.db"), path("runs.db")));
+
+const path = (name: string) => join(command.folder.path, name);
+
+/** Starts a command, and ends it by the signal as soon as it says how far it is. */
+async function interrupted(
+  args: readonly string[],
+  signal: NodeJS.Signals,
+): Promise<CommandResult> {
+  const started = command.start(args);
+  await once(started.process.stderr, "data");
+  started.process.kill(signal);
+  return started.ended;
+}
+
+async function answer(args: readonly string[]): Promise<unknown> {
+  const { code, stdout, stderr } = await command.run([...args, "--json"]);
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
+
+/** What is said of two databases that need not be equal. */
+async function comparison(first: string, second: string) {
+  const { stdout } = await command.run(["compare", first, second, "--json", "--max", "1000000"]);
+  return JSON.parse(stdout) as {
+    differing: number;
+    differences: readonly { readonly kind: string }[];
+  };
+}
+
+/** Some of the runs are in the second, each as in the first; the others are not there at all. */
+async function expectWholeRuns(first: string, second: string): Promise<void> {
+  const { differing, differences } = await comparison(first, second);
+  expect(differing).toBeGreaterThan(0);
+  expect(differing).toBeLessThan(runs);
+  expect(new Set(differences.map(({ kind }) => kind))).toEqual(new Set(["missing in the second"]));
+}
+
+describe("Ctrl-C in the middle of", () => {
+  const [signal, exitCode] = ["SIGINT", 130] as const;
+
+  test.each(["kept.ndjson", "kept.ndjson.gz"])(
+    "an export to %s leaves the file of before, and nothing else",
+    async (file) => {
+      await writeFile(path(file), "of before");
+      const { code, stdout, stderr } = await interrupted(["export", file, "-d", "runs.db"], signal);
+      expect([code, stdout]).toEqual([exitCode, ""]);
+      expect(stderr).toMatch(/interrupted; .* \(run the same command again/);
+      expect(await readFile(path(file), "utf8")).toBe("of before");
+      expect(readdirSync(command.folder.path).filter((name) => name.includes("partial"))).toEqual(
+        [],
+      );
+      await answer(["export", file, "-d", "runs.db"]);
+      const content = await readFile(path(file));
+      const text = (file.endsWith(".gz") ? gunzipSync(content) : content).toString();
+      expect(text.trimEnd().split("\n")).toHaveLength(runs + 2);
+    },
+  );
+
+  test("an import leaves whole runs, and --on-conflict skip brings the rest", async () => {
+    await answer(["export", "runs.ndjson", "-d", "runs.db"]);
+    const importing = ["import", "runs.ndjson", "-d", "target.db"];
+    const { code, stdout, stderr } = await interrupted(importing, signal);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect(stderr).toContain("--on-conflict skip goes on");
+    await expectWholeRuns("runs.db", "target.db");
+    await answer([...importing, "--on-conflict", "skip"]);
+    expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });
+  });
+
+  test("a copy leaves whole runs, and --resume brings the rest", async () => {
+    const copying = ["copy", "runs.db", "target.db"];
+    const { code, stdout, stderr } = await interrupted(copying, signal);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect(stderr).toContain("--resume goes on");
+    await expectWholeRuns("runs.db", "target.db");
+    await answer([...copying, "--resume"]);
+    expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });
+  });
+
+  test("a comparison says nothing of the result, and changes nothing", async () => {
+    await copyFile(path("runs.db"), path("copy.db"));
+    const { code, stdout } = await interrupted(["compare", "runs.db", "copy.db"], signal);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect((await readFile(path("copy.db"))).equals(await readFile(path("runs.db")))).toBe(true);
+  });
+
+  test("a prune leaves whole runs, and the same command deletes the rest", async () => {
+    await copyFile(path("runs.db"), path("pruned.db"));
+    const pruning = ["prune", "--older-than", "1d", "-d", "pruned.db"];
+    const { code, stdout, stderr } = await interrupted(pruning, signal);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect(stderr).toContain("run the same command again");
+    await expectWholeRuns("runs.db", "pruned.db");
+    // One in a hundred is still PENDING.
+    expect(await answer(pruning)).toMatchObject({ deletedOrphans: 0, remainingRuns: runs / 100 });
+    expect(await answer(["doctor", "-d", "pruned.db"])).toMatchObject({ healthy: true });
+  });
+
+  test("a list of all runs ends after a whole line", async () => {
+    const started = command.start(["runs", "list", "--all", "--ndjson", "-d", "runs.db"]);
+    await once(started.process.stdout, "data");
+    started.process.kill(signal);
+    const { code, stdout } = await started.ended;
+    expect(code).toBe(exitCode);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.length).toBeLessThan(runs);
+    for (const line of lines) expect(JSON.parse(line)).toHaveProperty("runId");
+  });
+
+  test("a watch changes nothing of the run", async () => {
+    const started = command.start(["runs", "watch", "run-000000007", "-d", "runs.db"]);
+    let seen = "";
+    started.process.stdout.on("data", (text: string) => (seen += text));
+    await vi.waitFor(() => expect(seen).toContain("PENDING"), 10_000);
+    started.process.kill(signal);
+    const { code, stderr } = await started.ended;
+    expect([code, stderr]).toEqual([exitCode, expect.stringContaining("the run goes on")]);
+    expect(await answer(["runs", "show", "run-000000007", "-d", "runs.db"])).toMatchObject({
+      run: { status: "PENDING", revision: 1 },
+    });
+  });
+});
+
+test.each([
+  ["an export", ["export", "runs.ndjson", "-d", "runs.db"]],
+  ["a copy", ["copy", "runs.db", "target.db"]],
+  ["a prune", ["prune", "--older-than", "1d", "-d", "runs.db"]],
+])("SIGTERM ends %s with 143", async (_, args) => {
+  const { code, stdout, stderr } = await interrupted(args, "SIGTERM");
+  expect([code, stdout]).toEqual([143, ""]);
+  expect(stderr).toMatch(/interrupted; what was done until then stays done \(.*\)$/m);
+  expect(readdirSync(command.folder.path).filter((name) => name.includes("ndjson"))).toEqual([]);
+});
