@@ -21,11 +21,12 @@ export async function makeBulkRuns(url: string, runs: number): Promise<void> {
     await client.batch(
       [
         `${numbers} insert into workflow_runs
-          (run_id, workflow_id, workflow_version, status, progress, input, output, tags, created_at, started_at,
-           completed_at, updated_at)
+          (run_id, workflow_id, workflow_version, status, progress, input, output, tags, resource_id, created_at,
+           started_at, completed_at, updated_at)
           select ${runId}, 'workflow-' || (i % 5), '1',
             case when i % 100 = 7 then 'PENDING' when i % 20 = 3 then 'FAILED' else 'COMPLETED' end, 1,
             json_object('order', i, 'note', hex(randomblob(40))), json_array(i), json_object('n', cast(i % 7 as text)),
+            'customer-' || (i % 1000),
             ${at}, ${at}, iif(i % 100 = 7, null, ${at} + 500), ${at} + 500 from n`,
         `${numbers} insert into step_executions
           (run_id, step_id, execution_index, status, attempt, input, duration_ms, created_at, started_at,
