@@ -1,3 +1,4 @@
+import type { RunBundle } from "../model/bundles.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { BundlePage } from "../store/bundles.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -42,4 +43,17 @@ export async function* namedPages(
     yield page;
     cursor = page.nextCursor;
   } while (cursor !== null);
+}
+
+/** The bundles of these runs by their ids: those that are there, and can be read. */
+export async function bundlesById(
+  store: WorkflowStore,
+  runIds: readonly string[],
+  scan: BundleScan,
+): Promise<Map<string, RunBundle>> {
+  const bundles = new Map<string, RunBundle>();
+  for await (const page of namedPages(store, runIds, scan)) {
+    for (const bundle of page.bundles) bundles.set(bundle.run.runId, bundle);
+  }
+  return bundles;
 }

@@ -6,7 +6,8 @@ import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { BundlePage } from "../store/bundles.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { bundlePages, namedPages, type BundleScan } from "./bundle-pages.ts";
+import { bundlePages, bundlesById, namedPages, type BundleScan } from "./bundle-pages.ts";
+import { differenceOf } from "./compare-stores.ts";
 import { mergeRuns } from "./run-merge.ts";
 import { transferShape } from "./transfer-options.ts";
 
@@ -24,10 +25,13 @@ export interface CopyOptions {
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
   /**
    * Copies what the target does not have yet: after a copy that was stopped, wherever it was, and to catch up.
-   * A run that the target has is replaced unless it is finished and has the same revision and times. False when
-   * absent: a run that is there is an error.
+   * False when absent: a run that is there is an error.
+   *
+   * `true` takes a run as copied that is finished in both and has the same revision and `updatedAt`: it reads lists
+   * alone. Steps, outputs and state that somebody wrote after the run had ended leave no trace there: `"compare"`
+   * reads all that belongs to a run from both, and finds them, too.
    */
-  readonly resume?: boolean | undefined;
+  readonly resume?: boolean | "compare" | undefined;
   /** What was copied before the abort stays; `resume` goes on. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,7 +40,7 @@ export type CopyReport = Omit<CopyProgress, "unreadable">;
 
 const optionsSchema = z.strictObject({
   ...transferShape<CopyProgress>(),
-  resume: z.boolean().default(false),
+  resume: z.union([z.boolean(), z.literal("compare")]).default(false),
 });
 
 /**
@@ -57,21 +61,27 @@ export async function copyStore(
   const totals = { copied: 0, unchanged: 0 };
   const corrupt: CorruptRowError[] = [];
   const tell = () => onProgress?.({ ...totals, unreadable: corrupt.length });
-  const pages = resume
-    ? missingPages(from, to, scan, {
-        unchanged: (runs) => {
-          totals.unchanged += runs;
-          if (runs > 0) tell();
-        },
-        unreadable: (errors) => corrupt.push(...errors),
-      })
-    : bundlePages(from, scan);
+  const listener: MissingRunsListener = {
+    unchanged: (runs) => {
+      totals.unchanged += runs;
+      if (runs > 0) tell();
+    },
+    unreadable: (errors) => corrupt.push(...errors),
+  };
+  const pages =
+    resume === "compare"
+      ? differingPages(from, to, scan, listener)
+      : resume
+        ? missingPages(from, to, scan, listener)
+        : bundlePages(from, scan);
   for await (const page of pages) {
     corrupt.push(...page.corrupt);
-    await to.writeBundles(page.bundles, {
-      onConflict: resume ? "replace" : "fail",
-      signal: scan.signal,
-    });
+    if (page.bundles.length > 0) {
+      await to.writeBundles(page.bundles, {
+        onConflict: resume === false ? "fail" : "replace",
+        signal: scan.signal,
+      });
+    }
     totals.copied += page.bundles.length;
     tell();
   }
@@ -114,6 +124,28 @@ async function* missingPages(
   }
   listener.unchanged(unchanged);
   yield* namedPages(from, runIds, scan);
+}
+
+/** The bundles that `to` does not have, or of which anything is not the same. */
+async function* differingPages(
+  from: WorkflowStore,
+  to: WorkflowStore,
+  scan: BundleScan,
+  listener: MissingRunsListener,
+): AsyncGenerator<BundlePage> {
+  for await (const page of bundlePages(from, scan)) {
+    const copies = await bundlesById(
+      to,
+      page.bundles.map(({ run }) => run.runId),
+      scan,
+    );
+    const bundles = page.bundles.filter(
+      (bundle) =>
+        differenceOf(bundle.run.runId, bundle, copies.get(bundle.run.runId) ?? null) !== null,
+    );
+    listener.unchanged(page.bundles.length - bundles.length);
+    yield { ...page, bundles };
+  }
 }
 
 async function* summariesOf(

@@ -9,11 +9,10 @@ import {
 } from "../errors.ts";
 import { untilAborted } from "../model/abort.ts";
 import { callbackSchema, operationOptionsSchema, operationShape } from "../model/arguments.ts";
-import type { RunBundle } from "../model/bundles.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { OperationsStore, type StoreOperations } from "../stores/operations-store.ts";
-import { namedPages } from "./bundle-pages.ts";
+import { bundlesById } from "./bundle-pages.ts";
 import { compareRuns, differenceOf } from "./compare-stores.ts";
 import { followOperations } from "./followed-operations.ts";
 import { Follower } from "./follower.ts";
@@ -43,6 +42,13 @@ export interface DivergenceReport {
 export interface SwitchOverOptions extends OperationOptions {
   /** The longest that calls may wait while the last differences are settled; 5000 ms when absent. */
   readonly maxPauseMs?: number | undefined;
+  /**
+   * Called when both stores hold the same and calls wait, before the secondary answers the first of them: the place
+   * to record, where a restart finds it, which store answers from now on. A process that was killed after a switch
+   * and begins with the store of before would lose what was written since. When it rejects, nothing is switched, and
+   * its error is that of `switchOver`. `maxPauseMs` does not end it.
+   */
+  readonly recordSwitch?: (() => void | Promise<void>) | undefined;
 }
 
 export interface SwitchOverReport {
@@ -59,6 +65,9 @@ const mirrorOptionsSchema = z.strictObject({
 });
 const switchOverOptionsSchema = z.strictObject({
   maxPauseMs: z.int().min(1).default(5000),
+  recordSwitch: z
+    .custom<NonNullable<SwitchOverOptions["recordSwitch"]>>((value) => typeof value === "function")
+    .optional(),
   ...operationShape,
 });
 
@@ -176,17 +185,15 @@ class MirrorState {
     await Promise.all([this.#primary.close(), this.#secondary.close()]);
   }
 
-  async switchOver({
-    maxPauseMs,
-    signal,
-  }: z.output<typeof switchOverOptionsSchema>): Promise<SwitchOverReport> {
+  async switchOver(options: z.output<typeof switchOverOptionsSchema>): Promise<SwitchOverReport> {
+    const { signal } = options;
     if (this.#switching) throw new SwitchOverError({ reason: "a switch-over is under way" });
     this.#switching = true;
     try {
       for (let comparisons = 1; comparisons <= maxComparisons; comparisons++) {
         const differing = await this.#bringOverDifferences(signal);
         if (differing.length > fewRuns || !this.#followsAll()) continue;
-        const pausedMs = await this.#switchWhilePaused(differing, maxPauseMs, signal);
+        const pausedMs = await this.#switchWhilePaused(differing, options);
         if (pausedMs !== null) return { comparisons, pausedMs };
       }
       throw new SwitchOverError({
@@ -257,28 +264,39 @@ class MirrorState {
   /** Switches if all is well. Returns for how long calls waited, or null when the stores still differ. */
   async #switchWhilePaused(
     differing: readonly string[],
-    maxPauseMs: number,
-    signal: AbortSignal | undefined,
+    { maxPauseMs, recordSwitch, signal }: z.output<typeof switchOverOptionsSchema>,
   ): Promise<number | null> {
-    const pause = AbortSignal.timeout(maxPauseMs);
-    const limit = signal === undefined ? pause : AbortSignal.any([pause, signal]);
     const begun = performance.now();
     try {
-      await untilAborted(limit, this.#gate.close());
-      await this.#follower.drain(limit);
-      if (!this.#followsAll() || (await this.#differ(differing, limit))) return null;
+      if (!(await this.#settle(differing, maxPauseMs, signal))) return null;
+      await recordSwitch?.();
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
       this.#follower = this.#createFollower();
       this.#followed = followOperations(this.#primary, this.#follower);
       return performance.now() - begun;
+    } finally {
+      this.#gate.open();
+    }
+  }
+
+  /** Lets no call in any more, and says whether both stores hold the same then. */
+  async #settle(
+    differing: readonly string[],
+    maxPauseMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const pause = AbortSignal.timeout(maxPauseMs);
+    const limit = signal === undefined ? pause : AbortSignal.any([pause, signal]);
+    try {
+      await untilAborted(limit, this.#gate.close());
+      await this.#follower.drain(limit);
+      return this.#followsAll() && !(await this.#differ(differing, limit));
     } catch (error) {
       if (!pause.aborted) throw error;
       throw new SwitchOverError(
         { reason: `it would have kept calls waiting for more than ${maxPauseMs} ms` },
         { cause: error },
       );
-    } finally {
-      this.#gate.open();
     }
   }
 
@@ -286,7 +304,7 @@ class MirrorState {
     for (let start = 0; start < runIds.length; start += 100) {
       const some = runIds.slice(start, start + 100);
       const [ours, theirs] = await Promise.all(
-        [this.#primary, this.#secondary].map((store) => bundlesById(store, some, signal)),
+        [this.#primary, this.#secondary].map((store) => bundlesById(store, some, { signal })),
       );
       for (const runId of some) {
         const [a, b] = [ours?.get(runId) ?? null, theirs?.get(runId) ?? null];
@@ -295,16 +313,4 @@ class MirrorState {
     }
     return false;
   }
-}
-
-async function bundlesById(
-  store: WorkflowStore,
-  runIds: readonly string[],
-  signal: AbortSignal,
-): Promise<Map<string, RunBundle>> {
-  const bundles = new Map<string, RunBundle>();
-  for await (const page of namedPages(store, runIds, { signal })) {
-    for (const bundle of page.bundles) bundles.set(bundle.run.runId, bundle);
-  }
-  return bundles;
 }

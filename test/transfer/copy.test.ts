@@ -100,6 +100,28 @@ describe("a copy that is resumed", () => {
     });
   });
 
+  test("with a comparison also brings what was written to a run after its end", async () => {
+    const [from, to] = [new MemoryStore(), new MemoryStore()];
+    await givenRuns(from, 250);
+    await copyStore(from, to);
+    // All of them are finished.
+    await from.saveState("run-000000", "late", 1);
+    await from.saveStepOutput("run-000001", "late", [1]);
+    await to.deleteState("run-000004", "total");
+    await to.deleteRun("run-000006");
+    await copyStore(from, to, { resume: true });
+    expect(await compareStores(from, to)).toMatchObject({ differing: 3 });
+    const seen: number[] = [];
+    const report = await copyStore(from, to, {
+      resume: "compare",
+      onProgress: ({ copied, unchanged }) => seen.push(copied + unchanged),
+    });
+    expect(report).toEqual({ copied: 3, unchanged: 247 });
+    expect(seen.at(-1)).toBe(250);
+    expect(await compareStores(from, to)).toMatchObject({ equal: true, runs: 250 });
+    expect(await copyStore(from, to, { resume: "compare" })).toEqual({ copied: 0, unchanged: 250 });
+  });
+
   test("is needed where a run is there already", async () => {
     const [from, to] = [new MemoryStore(), new MemoryStore()];
     await givenRuns(from, 5);
@@ -112,9 +134,11 @@ describe("a copy that is resumed", () => {
     await givenRuns(from, 10);
     const to = await LibSQLStore.open(folder.database("corrupt.db"));
     await copyStore(from, to);
-    await to.db.run("update workflow_runs set tags = '{' where run_id = 'run-000001'");
-    await copyStore(from, to, { resume: true });
-    expect(await compareStores(from, to)).toMatchObject({ equal: true });
+    for (const resume of [true, "compare"] as const) {
+      await to.db.run("update workflow_runs set tags = '{' where run_id = 'run-000001'");
+      await copyStore(from, to, { resume });
+      expect(await compareStores(from, to)).toMatchObject({ equal: true });
+    }
     await to.close();
   });
 });

@@ -5,7 +5,7 @@ import { withTwoStores } from "../database.ts";
 import { parseCount } from "../numbers.ts";
 import { jsonOption, type JsonOptions } from "../options.ts";
 import { colors, print, printJson } from "../output.ts";
-import { countOf, withProgress } from "../progress.ts";
+import { countOf, runsProgress, withProgress } from "../progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../words.ts";
 
@@ -30,7 +30,7 @@ export function compareCommand(context: CommandContext): Command {
       "after",
       `
 Everything is compared, to the value: runs, steps, attempts, outputs and state. Nothing is changed, and no payload
-is shown. The tokens are those of gorkflow copy.
+is shown. The tokens are those of gorkflow copy. What the second lacks, or has otherwise, gorkflow copy --compare brings.
 
 Examples:
   gorkflow compare workflows.db libsql://my-db.turso.io
@@ -40,7 +40,7 @@ Examples:
       const filter = filterOf(options);
       const report = await withTwoStores(context, [first, second], "refuse", async (a, b) => {
         const total = await countOf(a, filter);
-        return withProgress({ unit: "runs", total, quiet: options.json === true }, (update) =>
+        return withProgress(runsProgress(total, { quiet: options.json === true }), (update) =>
           compareStores(a, b, {
             filter,
             maxDifferences: max,

@@ -4,12 +4,13 @@ import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
 import { jsonOption, type JsonOptions } from "../options.ts";
 import { print, printJson } from "../output.ts";
-import { countOf, withProgress } from "../progress.ts";
+import { countOf, runsProgress, withProgress } from "../progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../words.ts";
 
 interface CopyOptions extends FilterOptions, JsonOptions {
   readonly resume?: true;
+  readonly compare?: true;
 }
 
 export function copyCommand(context: CommandContext): Command {
@@ -20,6 +21,10 @@ export function copyCommand(context: CommandContext): Command {
     .option(
       "--resume",
       "copy what the target does not have yet: after an interruption, or to catch up",
+    )
+    .option(
+      "--compare",
+      "as --resume, and read all of both: also what was written to a run after its end is copied",
     );
   return addFilterOptions(command)
     .addOption(jsonOption())
@@ -39,10 +44,10 @@ Examples:
       const filter = filterOf(options);
       const report = await withTwoStores(context, [from, to], "create", async (source, target) => {
         const total = await countOf(source, filter);
-        return withProgress({ unit: "runs", total, quiet: options.json === true }, (update) =>
+        return withProgress(runsProgress(total, { quiet: options.json === true }), (update) =>
           copyStore(source, target, {
             filter,
-            resume: options.resume,
+            resume: options.compare ? "compare" : options.resume,
             signal: context.signal,
             onProgress: ({ copied, unchanged }) => update(copied + unchanged),
           }),
