@@ -72,6 +72,8 @@ test("a type that is inferred from a table is written out with its columns", asy
   })) {
     const [, section = ""] = reference.split(`> **${name}** = `);
     const columns = /\| -+ \| -+ \|\n((?:\|.*\n)+)/.exec(section)?.[1]?.match(/`\w+` \| /g) ?? [];
-    expect(columns.map((column) => column.slice(1, -4))).toEqual(codec.properties.toSorted());
+    expect(new Set(columns.map((column) => column.slice(1, -4)))).toEqual(
+      new Set(codec.properties),
+    );
   }
 });

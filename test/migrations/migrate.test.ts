@@ -122,7 +122,7 @@ describe.each([
     ],
   ])(
     "behind a journal that %s made, a migration that changes data is applied once, however many ask",
-    async (_, migrateBefore) => {
+    async (_made, migrateBefore) => {
       await migrateBefore();
       await client.execute("create table counter (n integer)");
       await client.execute("insert into counter values (0)");
