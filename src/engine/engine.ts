@@ -202,19 +202,18 @@ export class Engine {
   /**
    * What becomes of the run, whichever process it runs in: first how far it is, and then each transition that is
    * seen, its steps' before its own; of two that follow close upon each other only the later one may be. Ends when
-   * the run has ended. A run of this engine is looked at when something has happened, any other every second at
+   * the run has ended, or at `return`, and leaves nothing behind. A run of this engine is looked at when something has happened, any other every second at
    * last. Watching does not begin any work.
    *
    * @throws {RunNotFoundError} {CorruptRowError} {EngineClosedError} and, when the signal aborts, its reason.
    */
-  async *watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
-    const { signal } = parseArgument(operationOptionsSchema, options, "options");
-    yield* watchRun({
+  watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
+    return watchRun({
       store: this.#store,
       events: this.#events,
       closing: this.#closing.signal,
       runId,
-      signal,
+      options,
     });
   }
 

@@ -1,6 +1,9 @@
+import { parseArgument } from "../arguments.ts";
+import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { StepExecution, WorkflowRun } from "../schema/rows.ts";
 import type { RunStatus, StepStatus } from "../statuses.ts";
+import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { EventEmitter } from "./event-emitter.ts";
 import { Backoff, pause, WakeUp } from "./pauses.ts";
@@ -34,15 +37,30 @@ export interface RunWatchOptions {
   /** Aborts when the engine closes. */
   readonly closing: AbortSignal;
   readonly runId: string;
-  readonly signal: AbortSignal | undefined;
+  readonly options: OperationOptions;
 }
 
 const firstLookMs = 20;
 const longestLookMs = 1000;
 
-/** Gives each transition of the run that is seen, until the run has ended. */
-export async function* watchRun(options: RunWatchOptions): AsyncGenerator<RunProgress, void> {
-  const { store, events, closing, runId, signal } = options;
+/** Gives each transition of the run that is seen, until the run has ended. Ends at once when it is told to. */
+export function watchRun(options: RunWatchOptions): AsyncGenerator<RunProgress, void> {
+  const leaver = new AbortController();
+  const watch = follow(options, leaver.signal);
+  const finish = watch.return.bind(watch);
+  // By itself, a generator is not told before it gives something, and there may be nothing to give for days.
+  watch.return = (value) => {
+    leaver.abort();
+    return finish(value);
+  };
+  return watch;
+}
+
+async function* follow(
+  { store, events, closing, runId, options }: RunWatchOptions,
+  left: AbortSignal,
+): AsyncGenerator<RunProgress, void> {
+  const { signal } = parseArgument(operationOptionsSchema, options, "options");
   const view = new RunView(store, runId);
   const backoff = new Backoff(firstLookMs, longestLookMs);
   const bell = new WakeUp();
@@ -50,8 +68,9 @@ export async function* watchRun(options: RunWatchOptions): AsyncGenerator<RunPro
   const unsubscribe = events.onRun(runId, ring);
   closing.addEventListener("abort", ring, { once: true });
   signal?.addEventListener("abort", ring, { once: true });
+  left.addEventListener("abort", ring, { once: true });
   try {
-    for (;;) {
+    while (!left.aborted) {
       signal?.throwIfAborted();
       closing.throwIfAborted();
       const { changes, isFinal } = await view.look(signal);

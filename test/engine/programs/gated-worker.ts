@@ -1,0 +1,29 @@
+// Works on a database, and tells of each step when it begins; the step ends when it is told to. Arguments: URL, id of
+// the worker, lease in ms.
+import { once } from "node:events";
+import { z } from "zod";
+import { defineStep, defineWorkflow, Engine, LibSQLStore } from "../../../src/index.ts";
+
+const [url = "", workerId = "", leaseMs] = process.argv.slice(2);
+
+const gatedStep = <const Id extends string>(id: Id) =>
+  defineStep({
+    id,
+    input: z.number(),
+    output: z.number(),
+    run: async (value) => {
+      process.send?.({ began: id });
+      await once(process, "message");
+      return value + 1;
+    },
+  });
+
+const engine = new Engine(await LibSQLStore.open(url), { workerId, leaseMs: Number(leaseMs) });
+engine.register(
+  defineWorkflow({ id: "gated" })
+    .step(gatedStep("first"))
+    .step(gatedStep("second"))
+    .step(gatedStep("third"))
+    .build(),
+);
+await engine.work();
