@@ -78,7 +78,7 @@ function onServer(): Backend {
 describe.each([
   ["a file", onFile()],
   ["a server", onServer()],
-])("on %s", (_, backend) => {
+])("on %s", (_place, backend) => {
   let url: string;
   let client: Client;
   beforeEach(async () => {
