@@ -23,6 +23,7 @@ import type { HostTransactions } from "../../store/transactions.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { createBuilders, type StatementBuilders } from "./builders.ts";
+import { cacheInvalidation, withCache, type ForgetCached } from "./cache-invalidation.ts";
 import type { Connection } from "./connection.ts";
 import { driverError, isOverdueTransaction } from "./driver-symptoms.ts";
 import { translateError } from "./error-translation.ts";
@@ -61,6 +62,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   readonly statements: StatementBuilders;
   readonly #shared: Omit<StoreContext, "perform">;
   readonly #gate: StoreGate;
+  readonly #forget: ForgetCached | null;
 
   /**
    * The tables and the client's integer mode are checked once, before the first operation.
@@ -70,12 +72,15 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    */
   constructor(db: Db, options: StoreOptions = {}) {
     const { tables, clock } = parseArgument(storeOptionsSchema, options, "options");
-    const shared = contextOf(db, tables ?? schema, clock ?? systemClock);
+    const context = contextOf(db, tables ?? schema, clock ?? systemClock);
+    const forget = cacheInvalidation(db, context.tables);
+    const shared = { ...context, connection: withCache(context.connection, forget) };
     const gate = new StoreGate(() => checkDatabase(db.$client, tables ?? schema));
     super(shared, gate);
     this.db = db;
     this.#shared = shared;
     this.#gate = gate;
+    this.#forget = forget;
     this.statements = createBuilders(
       { ...shared, perform: (_signal, operation) => operation() },
       db,
@@ -128,7 +133,10 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   /** The store inside the app's own `db.transaction`: it commits and rolls back with it. */
   withTransaction(transaction: Database): WorkflowStore {
     return new LibSQLOperations(
-      { ...this.#shared, connection: new HostConnection(transaction) },
+      {
+        ...this.#shared,
+        connection: withCache(new HostConnection(transaction), this.#forget),
+      },
       this.#gate,
     );
   }
@@ -159,6 +167,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
       throw failure === null
         ? translateError(error, "write")
         : (failure as { error: unknown }).error;
+    } finally {
+      await this.#forget?.();
     }
   }
 

@@ -1,0 +1,55 @@
+import { is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import type { Connection } from "./connection.ts";
+import type { Database } from "./statement.ts";
+
+/** Drops what an app's cache holds of queries over our tables. It never rejects. */
+export type ForgetCached = () => Promise<void>;
+
+/**
+ * How the cache of an app's database learns that our tables were written: `drizzle({ client, cache })`. Null where
+ * there is none.
+ */
+export function cacheInvalidation(
+  { $cache: cache }: Partial<Pick<Database, "$cache">>,
+  tables: WorkflowTables,
+): ForgetCached | null {
+  if (cache === undefined) return null;
+  // All of them: a run that is deleted takes its rows in the others along.
+  const written = Object.values(tables).filter((table) => is(table, SQLiteTable));
+  return async () => {
+    try {
+      await cache.invalidate({ tables: written });
+    } catch {
+      // What was written is committed: a cache that is down is no reason to say that it is not.
+    }
+  };
+}
+
+/**
+ * The connection, with its writes made known to the app's cache. Drizzle tells it of builders that are run by
+ * themselves; ours reach the client in groups, past Drizzle's session.
+ */
+export function withCache(connection: Connection, forget: ForgetCached | null): Connection {
+  if (forget === null) return connection;
+  /** After the commit: before it, a query would put back what it is about to replace. Also where its outcome is unknown. */
+  const forgetting = async <T>(written: Promise<T>): Promise<T> => {
+    try {
+      return await written;
+    } finally {
+      await forget();
+    }
+  };
+  const { writeGuarded } = connection;
+  return {
+    read: (statements) => connection.read(statements),
+    write: (statements, options) => forgetting(connection.write(statements, options)),
+    writeGuarded:
+      writeGuarded === null ? null : (statements) => forgetting(writeGuarded(statements)),
+    transaction: (work) => forgetting(connection.transaction(work)),
+    ...(connection.runScript !== undefined && {
+      runScript: connection.runScript.bind(connection),
+    }),
+  };
+}
