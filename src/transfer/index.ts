@@ -17,6 +17,7 @@ export { MirroredStore } from "./mirrored-store.ts";
 export type {
   DivergenceReport,
   MirrorOptions,
+  ResyncReport,
   SwitchOverOptions,
   SwitchOverReport,
-} from "./mirrored-store.ts";
+} from "./mirror-options.ts";

@@ -1,10 +1,23 @@
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { isDeepStrictEqual } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
 import { StoreConnectionError } from "../../src/errors.ts";
 import type { PrunePolicy } from "../../src/model/retention.ts";
+import { openStore } from "../../src/open-store.ts";
+import { hasHostTransactions } from "../../src/store/transactions.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { describeWorkflowStore } from "../../src/testing/describe-workflow-store.ts";
-import { compareStores, MirroredStore, type MirrorOptions } from "../../src/transfer/index.ts";
+import {
+  compareStores,
+  copyStore,
+  MirroredStore,
+  type MirrorOptions,
+} from "../../src/transfer/index.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { faultyStore } from "./support/faulty-store.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
@@ -13,6 +26,12 @@ describeWorkflowStore({
   open: async ({ clock }) =>
     new MirroredStore(new MemoryStore({ clock }), new MemoryStore({ clock })),
 });
+
+let folder: TemporaryFolder;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(() => folder.remove());
 
 function mirror(options: MirrorOptions = {}) {
   const [primary, memory] = [new MemoryStore(), new MemoryStore()];
@@ -27,6 +46,38 @@ const gone = async (): Promise<void> => {
 
 async function areEqual(a: MemoryStore, b: MemoryStore): Promise<boolean> {
   return (await compareStores(a, b)).equal;
+}
+
+/** Numbers from 0 to below a limit, the same for a seed. */
+function randomNumbers(seed: number): (below: number) => number {
+  let state = seed + 1;
+  return (below) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+}
+
+/** One write of several kinds, to one of a few runs. */
+async function writeSomething(
+  store: MirroredStore,
+  random: (below: number) => number,
+): Promise<void> {
+  const n = random(12);
+  const runId = `run-${String(n).padStart(6, "0")}`;
+  const write = [
+    () => givenRun(store, n),
+    () => store.deleteRun(runId),
+    () => store.saveState(runId, `key-${random(3)}`, random(1000)),
+    () => store.updateRun(runId, { progress: random(10) / 10 }),
+    () => store.reopenRun(runId),
+    () => store.saveStepOutput(runId, "step-0", random(1000)),
+  ][random(6)];
+  // What is not there, or has ended, is refused.
+  await write?.().catch(() => undefined);
+}
+
+async function allBundles(store: MemoryStore): Promise<readonly unknown[]> {
+  return (await store.readBundles({ limit: 1000 })).bundles;
 }
 
 /** A write of every kind that the contract has. */
@@ -184,7 +235,166 @@ describe("a secondary that", () => {
   });
 });
 
+describe("nobody's write fails by", () => {
+  test("a secondary that fails now and then, before it has written or after; what was lost comes again", async () => {
+    const { store, secondary, primary, memory } = mirror();
+    let calls = 0;
+    secondary.fault = async () => {
+      if (++calls < 40 && calls % 3 === 0) await gone();
+    };
+    secondary.faultAfter = async () => {
+      if (calls < 40 && calls % 4 === 0) await gone();
+    };
+    await writeEverything(store);
+    while (store.divergence().pendingChanges > 0) await store.drain().catch(() => undefined);
+    expect(calls).toBeGreaterThan(4);
+    expect(store.divergence()).toMatchObject({ failedRuns: [], missedChanges: 0, lastError: null });
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+
+  test("a listener that throws", async () => {
+    let told = 0;
+    const { store, secondary } = mirror({
+      maxPendingRuns: 1,
+      onDivergence: () => {
+        told++;
+        throw new Error("of the listener");
+      },
+    });
+    secondary.fault = gone;
+    await givenRuns(store, 10);
+    expect(told).toBeGreaterThan(1);
+    expect((await store.stats()).rows.workflowRuns).toBe(10);
+    secondary.fault = null;
+    await store.drain();
+  });
+});
+
+describe("a process that dies", () => {
+  test.each([0, 1, 2, 3])(
+    "leaves a divergence that a comparison finds, and that a resync cures: seed %i",
+    async (seed) => {
+      const random = randomNumbers(seed);
+      const { store, secondary, primary, memory } = mirror({ retryDelayMs: 60_000 });
+      let current = store;
+      for (let round = 0; round < 12; round++) {
+        const fault = random(3);
+        secondary.fault = fault === 0 ? gone : null;
+        secondary.faultAfter = fault === 1 ? gone : null;
+        for (let write = 0; write < 8; write++) await writeSomething(current, random);
+        if (random(2) === 0) await current.drain().catch(() => undefined);
+        // The next one knows nothing of what this one had not brought over; this one does no more.
+        secondary.fault = secondary.faultAfter = gone;
+        current = new MirroredStore(primary, secondary.store, { retryDelayMs: 60_000 });
+      }
+      secondary.fault = secondary.faultAfter = null;
+      const before = await compareStores(primary, memory, { maxDifferences: 1000 });
+      expect(before.equal).toBe(
+        isDeepStrictEqual(await allBundles(primary), await allBundles(memory)),
+      );
+      expect(await current.resync()).toEqual({ differing: before.differing });
+      expect(await allBundles(memory)).toEqual(await allBundles(primary));
+      expect(await current.resync()).toEqual({ differing: 0 });
+    },
+  );
+
+  test("leaves what a copy that compares cures, too, but for runs that only the copy has", async () => {
+    const { store, secondary, primary, memory } = mirror();
+    await givenRuns(store, 30);
+    await store.drain();
+    secondary.fault = gone;
+    await store.saveState("run-000000", "late", 1);
+    await store.deleteState("run-000005", "total");
+    await store.createRun({ runId: "new", workflowId: "w" });
+    await store.deleteRun("run-000010");
+    await copyStore(primary, memory, { resume: "compare" });
+    expect(await compareStores(primary, memory)).toMatchObject({
+      differing: 1,
+      differences: [{ runId: "run-000010", kind: "missing in the first" }],
+    });
+  });
+});
+
+test("a resync takes place alone, and is refused what cannot be read", async () => {
+  const { store, primary } = mirror();
+  await givenRuns(primary, 10);
+  const first = store.resync();
+  await expect(store.resync()).rejects.toMatchObject({ code: "SWITCH_OVER" });
+  await expect(store.switchOver()).rejects.toMatchObject({ code: "SWITCH_OVER" });
+  expect(await first).toEqual({ differing: 10 });
+  await expect(store.resync({ signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
+});
+
+test("ctx.transaction fails before its function runs, though both stores have transactions of an app", async () => {
+  const [a, b] = [folder.database("a.db"), folder.database("b.db")];
+  const store = new MirroredStore(await openStore(a), await openStore(b));
+  let called = 0;
+  const step = defineStep({
+    id: "pay",
+    input: z.number(),
+    output: z.number(),
+    run: (n, ctx) =>
+      ctx.transaction(() => {
+        called++;
+        return n;
+      }),
+  });
+  const workflow = defineWorkflow({ id: "orders" }).step(step).build();
+  const engine = new Engine(store);
+  const run = await engine.run(workflow, 1);
+  expect(run).toMatchObject({ status: "FAILED", error: { code: "UNSUPPORTED" } });
+  expect(called).toBe(0);
+  await expect(engine.start(workflow, 1, { tx: {} })).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+  });
+  expect(hasHostTransactions(store)).toBe(false);
+  await engine.close();
+  await store.close();
+});
+
 describe("a switch-over", () => {
+  test("is recorded when both hold the same and nobody is answered", async () => {
+    const { store, primary, memory } = mirror();
+    await givenRuns(primary, 20);
+    let answered = false;
+    const recorded: boolean[] = [];
+    const { pausedMs } = await store.switchOver({
+      maxPauseMs: 1000,
+      recordSwitch: async () => {
+        void store.createRun({ runId: "waiting", workflowId: "w" }).then(() => (answered = true));
+        for (let turn = 0; turn < 20; turn++) await setImmediate();
+        recorded.push(answered, await areEqual(primary, memory), store.answering === primary);
+      },
+    });
+    expect(recorded).toEqual([false, true, true]);
+    expect(pausedMs).toBeGreaterThan(0);
+    expect(await store.getRun("waiting")).toMatchObject({ workflowId: "w" });
+    expect(await memory.getRun("waiting")).toMatchObject({ workflowId: "w" });
+  });
+
+  test("that cannot be recorded does not take place, however long that took", async () => {
+    const { store, primary } = mirror();
+    await givenRuns(primary, 5);
+    const full = new Error("the disk is full");
+    const options = {
+      maxPauseMs: 1,
+      recordSwitch: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        throw full;
+      },
+    };
+    // With so short a pause it may not come to that at once.
+    const outcome = async (): Promise<unknown> => {
+      const error: unknown = await store.switchOver(options).catch((failure: unknown) => failure);
+      return (error as { code?: unknown }).code === "SWITCH_OVER" ? outcome() : error;
+    };
+    expect(await outcome()).toBe(full);
+    expect(store.answering).toBe(primary);
+    await store.createRun({ workflowId: "w" });
+    await store.switchOver();
+    expect(store.answering).not.toBe(primary);
+  });
+
   test("brings over all that differs, whatever it is, and then the secondary answers", async () => {
     const { store, primary, secondary, memory } = mirror();
     await givenRuns(primary, 500);

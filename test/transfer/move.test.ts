@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -6,6 +7,8 @@ import { Engine } from "../../src/engine/engine.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
 import { openStore } from "../../src/open-store.ts";
 import { compareStores, copyStore, MirroredStore } from "../../src/transfer/index.ts";
+import { makeBulkRuns } from "../support/bulk-runs.ts";
+import { compileProgram, startProgram, type Program } from "../support/child-processes.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
@@ -64,7 +67,9 @@ describe("a move from a file to a server, as docs/moving.md has it", () => {
 
     await copyStore(file, target, { resume: true });
     // The server is down for a while: nobody but the mirror notices.
+    const before = acknowledged.length;
     await server.restart();
+    expect(acknowledged.length).toBeGreaterThan(before);
     const { pausedMs } = await store.switchOver({ maxPauseMs: 30_000 });
     await sleep(100);
     moving = false;
@@ -84,4 +89,75 @@ describe("a move from a file to a server, as docs/moving.md has it", () => {
     expect(found).toEqual(acknowledged);
     await store.close();
   });
+});
+
+const kills = Number(process.env["MOVE_KILLS"] ?? 3);
+
+interface Said {
+  readonly written?: string;
+  readonly deleting?: string;
+  readonly copied?: boolean;
+  readonly switched?: boolean;
+}
+
+test(`a move that is killed ${kills} times, before the switch and after it, loses nothing that was acknowledged`, async () => {
+  const program = await compileProgram(`${import.meta.dirname}/programs/mover.ts`);
+  const other = await startSqld();
+  const fileUrl = folder.database("killed.db");
+  await makeBulkRuns(fileUrl, 300);
+  const record = `${folder.path}/moved`;
+  const written = new Set<string>();
+  const processes: Program<Said>[] = [];
+  const start = () => {
+    const mover = startProgram<Said>(program, [
+      fileUrl,
+      other.httpUrl,
+      record,
+      `${processes.length}`,
+    ]);
+    processes.push(mover);
+    return mover;
+  };
+  const heard = ({ messages }: Program<Said>) => {
+    for (const said of messages) {
+      if (said.written !== undefined) written.add(said.written);
+      // It may be gone, or not: nobody has heard what became of it.
+      if (said.deleting !== undefined) written.delete(said.deleting);
+    }
+  };
+
+  // At any point of the copy, of the switch, and after it.
+  const moments: ((said: Said) => boolean)[] = [
+    ({ written: runId }) => runId !== undefined,
+    ({ copied }) => copied === true,
+    ({ switched }) => switched === true,
+  ];
+  for (let kill = 0; kill < kills; kill++) {
+    const mover = start();
+    await mover.message(moments[Math.floor((kill * moments.length) / kills)] ?? (() => true));
+    await sleep(Math.random() * 100);
+    await mover.kill();
+    heard(mover);
+  }
+  expect(existsSync(record)).toBe(true);
+  const last = start();
+  await last.message(({ switched }) => switched === true);
+  await last.message(({ written: runId }) => runId?.endsWith("-20") === true);
+  last.send({ stop: true });
+  expect(await last.ended).toEqual({ code: 0, signal: null });
+  heard(last);
+
+  const [file, target] = [await openStore(fileUrl), await openStore(other.httpUrl)];
+  expect(await compareStores(file, target)).toMatchObject({ equal: true });
+  expect(written.size).toBeGreaterThan(kills);
+  const found: string[] = [];
+  for (const runId of written) {
+    const [run, n] = [await target.getRun(runId), await target.loadState(runId, "n")];
+    if ((run.input as { n: unknown }).n === n) found.push(runId);
+  }
+  expect(found).toEqual([...written]);
+  expect((await target.stats()).rows.workflowRuns).toBeGreaterThan(300);
+  await file.close();
+  await target.close();
+  await other.stop();
 });

@@ -4,6 +4,8 @@ export interface FaultyStore {
   readonly store: WorkflowStore;
   /** What every call of the store waits for, or fails by, from now on; null for neither. */
   fault: (() => Promise<void>) | null;
+  /** The same, after it has been done: the answer is lost. */
+  faultAfter: (() => Promise<void>) | null;
   /** The operations that were called, by name. */
   readonly calls: string[];
 }
@@ -12,6 +14,7 @@ export interface FaultyStore {
 export function faultyStore(store: WorkflowStore): FaultyStore {
   const faulty: FaultyStore = {
     fault: null,
+    faultAfter: null,
     calls: [],
     store: new Proxy(store, {
       get(target, name) {
@@ -21,7 +24,9 @@ export function faultyStore(store: WorkflowStore): FaultyStore {
         return async (...args: unknown[]) => {
           faulty.calls.push(String(name));
           await faulty.fault?.();
-          return Reflect.apply(member, target, args) as unknown;
+          const result: unknown = await Reflect.apply(member, target, args);
+          await faulty.faultAfter?.();
+          return result;
         };
       },
     }),
