@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
-import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import type { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { compileProgram, startProgram, type Program } from "../support/child-processes.ts";
-import { makeFolder } from "./support/stores.ts";
+import { fileUrl, openStore } from "./support/stores.ts";
 
 interface Said {
   readonly began: "first" | "second";
@@ -15,9 +15,8 @@ beforeAll(async () => {
 let url: string;
 let store: LibSQLStore;
 beforeEach(async () => {
-  url = `file:${await makeFolder()}/workflows.db`;
-  store = await LibSQLStore.open(url);
-  onTestFinished(() => store.close());
+  url = await fileUrl();
+  store = await openStore(url);
   await store.createRun({ runId: "run", workflowId: "w", input: 1 });
 });
 

@@ -1,8 +1,6 @@
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
-import { startSqld } from "../support/sqld.ts";
-import { makeFolder } from "./support/stores.ts";
+import { databases, fileUrl, openStore } from "./support/stores.ts";
 
 let program: string;
 beforeAll(async () => {
@@ -25,26 +23,10 @@ function startWorker(
   return worker;
 }
 
-const fileUrl = async () => `file:${await makeFolder()}/workflows.db`;
-async function serverUrl(): Promise<string> {
-  const server = await startSqld();
-  onTestFinished(() => server.stop());
-  return server.httpUrl;
-}
-
-async function openStore(url: string): Promise<LibSQLStore> {
-  const store = await LibSQLStore.open(url);
-  onTestFinished(() => store.close());
-  return store;
-}
-
 const patience = { timeout: 30_000 };
 const hour = 3_600_000;
 
-test.each([
-  ["a file", fileUrl],
-  ["a server", serverUrl],
-])(
+test.each(databases)(
   "on %s, a sleep, a retry and a start are waited for to their stored times, though the worker was killed",
   async (_, makeUrl) => {
     const url = await makeUrl();

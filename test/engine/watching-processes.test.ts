@@ -1,10 +1,8 @@
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Engine } from "../../src/engine/engine.ts";
 import type { RunProgress } from "../../src/engine/run-watch.ts";
-import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
-import { startSqld } from "../support/sqld.ts";
-import { makeFolder } from "./support/stores.ts";
+import { databases, fileUrl, openStore } from "./support/stores.ts";
 
 let worker: string;
 let watcher: string;
@@ -15,19 +13,6 @@ beforeAll(async () => {
     compileProgram(`${programs}/watcher.ts`),
   ]);
 });
-
-const fileUrl = async () => `file:${await makeFolder()}/workflows.db`;
-async function serverUrl(): Promise<string> {
-  const server = await startSqld();
-  onTestFinished(() => server.stop());
-  return server.httpUrl;
-}
-
-async function openStore(url: string): Promise<LibSQLStore> {
-  const store = await LibSQLStore.open(url);
-  onTestFinished(() => store.close());
-  return store;
-}
 
 interface Said {
   readonly began: "first" | "second" | "third";
@@ -47,10 +32,7 @@ const brief = (progress: RunProgress): string =>
     ? `${progress.status} of ${progress.workerId}, claim ${progress.attempt}: ${progress.progress.toFixed(2)}`
     : `${progress.stepId} ${progress.status}`;
 
-test.each([
-  ["a file", fileUrl],
-  ["a server", serverUrl],
-])(
+test.each(databases)(
   "on %s, a watch follows a run through the death of its worker to its end in another process",
   async (_, makeUrl) => {
     const url = await makeUrl();

@@ -6,6 +6,7 @@ import type { Clock } from "../../../src/store/clock.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
+import { startSqld } from "../../support/sqld.ts";
 
 /** A folder of its own, gone when the test has ended. */
 export async function makeFolder(): Promise<string> {
@@ -14,10 +15,26 @@ export async function makeFolder(): Promise<string> {
   return folder;
 }
 
-/** A store in a new file, closed when the test has ended. */
-async function openFileStore(clock?: Clock): Promise<LibSQLStore> {
-  const folder = await makeFolder();
-  const store = await LibSQLStore.open({ url: `file:${join(folder, "workflows.db")}`, clock });
+/** The URL of a new file. */
+export const fileUrl = async (): Promise<string> =>
+  `file:${join(await makeFolder(), "workflows.db")}`;
+
+/** The URL of a new server, which ends when the test has ended. */
+async function serverUrl(): Promise<string> {
+  const server = await startSqld();
+  onTestFinished(() => server.stop());
+  return server.httpUrl;
+}
+
+/** Where processes meet. */
+export const databases: readonly [string, () => Promise<string>][] = [
+  ["a file", fileUrl],
+  ["a server", serverUrl],
+];
+
+/** A store on the database, closed when the test has ended. */
+export async function openStore(url: string, clock?: Clock): Promise<LibSQLStore> {
+  const store = await LibSQLStore.open({ url, clock });
   onTestFinished(() => store.close());
   return store;
 }
@@ -25,5 +42,5 @@ async function openFileStore(clock?: Clock): Promise<LibSQLStore> {
 /** What every behaviour of the engine is tested on. */
 export const stores: readonly [string, (clock?: Clock) => Promise<WorkflowStore>][] = [
   ["memory", async (clock) => new MemoryStore({ clock })],
-  ["a file", openFileStore],
+  ["a file", async (clock) => openStore(await fileUrl(), clock)],
 ];
