@@ -118,7 +118,11 @@ export class Engine {
     return this.#wait(runId, signal, new Backoff(firstLookMs, longestLookMs));
   }
 
-  /** Registers the workflow, starts a run, works, and resolves with the run when it has ended. */
+  /**
+   * Registers the workflow, starts a run, works, and resolves with the run when it has ended.
+   *
+   * @throws what `start` and `wait` throw; the run is there, and others may run it, after an EngineClosedError.
+   */
   async run<Input, Output>(
     workflow: Workflow<Input, Output>,
     input: Input,
@@ -126,6 +130,7 @@ export class Engine {
   ): Promise<FinishedRun<Output>> {
     this.register(workflow);
     const { runId, attempt } = await this.#start(workflow, input, options);
+    this.#checkOpen();
     const backoff = new Backoff(firstLookMs, longestLookMs);
     if (attempt === 0) {
       // It has only just been stored: there is nothing to look at before something has happened.
@@ -167,20 +172,23 @@ export class Engine {
    */
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
+    let holder: string | null;
     try {
-      const { workflowId, workflowVersion, attempt } = await this.#store.updateRun(runId, {
-        status: "CANCELLED",
-      });
+      const run = await this.#store.updateRun(runId, { status: "CANCELLED" });
+      const { workflowId, workflowVersion, attempt } = run;
+      holder = run.workerId;
       const telemetry = await this.#openTelemetry();
       telemetry.countFinished(workflowId, "CANCELLED");
       const cancelled = { runId, workflowId, workflowVersion, runAttempt: attempt };
       this.#events.emit("run.finished", { ...cancelled, status: "CANCELLED" });
     } catch (error) {
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
+      // Who did it may not have come to its steps.
+      holder = (await this.#store.getRun(runId)).workerId;
     }
     this.#worker.stopRun(runId, new RunCancelledError({ runId }));
     try {
-      await cancelOpenSteps(this.#store, runId, this.#clock());
+      await cancelOpenSteps(this.#store, { runId, workerId: holder }, this.#clock());
     } catch (error) {
       this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
     }

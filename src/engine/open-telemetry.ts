@@ -3,6 +3,7 @@ import type { Attributes, Context, Span, SpanContext } from "@opentelemetry/api"
 import { claimableSince } from "../model/leases.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { RunEnding } from "./run-execution.ts";
+import { kindOf } from "./step-errors.ts";
 import type {
   AttemptEnd,
   AttemptTelemetry,
@@ -79,7 +80,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
       endSpan(span, false, { "gorkflow.run.id": run.runId });
       return run;
     } catch (error) {
-      endSpan(span, true, { "error.type": errorType(error) });
+      endSpan(span, true, { "error.type": kindOf(error) });
       throw error;
     }
   }
@@ -108,7 +109,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
         if (status === "RETRYING") retries.add(1, labels);
         endSpan(span, failed, {
           "gorkflow.step.status": status,
-          ...(failed && { "error.type": errorType(error) }),
+          ...(failed && { "error.type": kindOf(error) }),
         });
       },
     };
@@ -167,10 +168,4 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     countFinished: (workflowId, status) =>
       finished.add(1, { "gorkflow.workflow.id": workflowId, "gorkflow.run.status": status }),
   };
-}
-
-function errorType(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const code: unknown = Reflect.get(error, "code");
-  return typeof code === "string" ? code : error.name;
 }

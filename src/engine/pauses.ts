@@ -14,6 +14,22 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * What `promise` resolves to.
+ *
+ * @throws the reason of the signal, as soon as it aborts: the promise is not waited for then.
+ */
+export function unlessAborted<T>(promise: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    Promise.resolve(promise)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
 /** Calls `work` after `ms`, however long that is, unless what is returned is called before. */
 export function callAfter(ms: number, work: () => void): () => void {
   let timer: NodeJS.Timeout;

@@ -1,20 +1,27 @@
 import { isFinalStepStatus } from "../model/transitions.ts";
-import type { BatchOptions, BatchWriter } from "../store/batches.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
+import type { BatchWriter } from "../store/batches.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 
 /**
  * Marks the steps of a run that have not ended as CANCELLED: no row is left saying RUNNING. `more` is written with
  * them, all or nothing.
+ *
+ * The run may be reopened and claimed meanwhile: where it has, or had, a holder, its fence leaves the steps of the next
+ * one alone.
+ *
+ * @throws {LeaseLostError} when the holder is another one by now.
  */
 export async function cancelOpenSteps(
   store: WorkflowStore,
-  runId: string,
+  { runId, workerId }: Pick<WorkflowRun, "runId" | "workerId">,
   now: Date,
-  more?: { readonly writes: (write: BatchWriter) => void; readonly options: BatchOptions },
+  more?: (write: BatchWriter) => void,
 ): Promise<void> {
   const steps = await store.listStepExecutions(runId);
   const open = steps.filter(({ status }) => !isFinalStepStatus(status));
   if (open.length === 0 && more === undefined) return;
+  const fence = workerId === null ? {} : { fence: { runId, workerId } };
   await store.batch((write) => {
     for (const { stepId, status, attempt, attemptOffset, startedAt } of open) {
       write.updateStepExecution(runId, stepId, { status: "CANCELLED", wakeAt: null });
@@ -29,6 +36,6 @@ export async function cancelOpenSteps(
         completedAt: now,
       });
     }
-    more?.writes(write);
-  }, more?.options);
+    more?.(write);
+  }, fence);
 }

@@ -175,7 +175,8 @@ export class RunExecution {
     fresh: ReadonlyMap<string, unknown>,
   ): Promise<Entry> {
     const { workflow, run, clock } = this.#options;
-    const position = { index, input, runId: run.runId, now: clock() };
+    const { signal } = this.#stopper;
+    const position = { index, input, runId: run.runId, now: clock(), signal };
     return enterStage(workflow.plan, position, (stepId) =>
       createConditionContext(this.#options, stepId, reader, fresh),
     );
@@ -203,11 +204,12 @@ export class RunExecution {
 
   async #endAfter(reason: unknown): Promise<RunEnding> {
     this.stop(reason);
-    const { logger, run } = this.#options;
+    const { logger, run, store, workerId, clock } = this.#options;
+    const { runId } = run;
     const fields = { runId: run.runId, workflowId: run.workflowId, err: reason };
     if (reason instanceof RunCancelledError) {
       await this.#attempt("marking the steps of a cancelled run", () =>
-        cancelOpenSteps(this.#options.store, run.runId, this.#options.clock()),
+        cancelOpenSteps(store, { runId, workerId }, clock()),
       );
       return "cancelled";
     }
@@ -259,11 +261,9 @@ export class RunExecution {
     const { runId } = run;
     await this.#journal.settled();
     try {
-      await cancelOpenSteps(store, runId, clock(), {
-        writes: (write) =>
-          write.updateRun(runId, { status: "FAILED", error: describeError(reason) }),
-        options: { fence: { runId, workerId } },
-      });
+      await cancelOpenSteps(store, { runId, workerId }, clock(), (write) =>
+        write.updateRun(runId, { status: "FAILED", error: describeError(reason) }),
+      );
       return "failed";
     } catch (error) {
       if (error instanceof RunTransitionError && error.from === "COMPLETED") return "completed";

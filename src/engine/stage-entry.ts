@@ -1,6 +1,7 @@
 import { GorkflowError } from "../errors.ts";
 import type { NewStepExecution } from "../schema/rows.ts";
-import { describeFailure } from "./step-errors.ts";
+import { unlessAborted } from "./pauses.ts";
+import { describeFailure, readable } from "./step-errors.ts";
 import { newStepRow, type StageRun, type StepRun } from "./step-run.ts";
 import type { ConditionContext, PlannedStep, WorkflowPlan } from "./workflow-plan.ts";
 
@@ -18,15 +19,25 @@ export interface Entry {
   readonly next: StageRun | RunResult;
 }
 
+export interface EntryPosition {
+  readonly index: number;
+  readonly input: unknown;
+  readonly runId: string;
+  readonly now: Date;
+  /** Aborts when the run stops here. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Finds what runs next, from stage `index` on, with `input` for it. Conditions are asked in order; a step whose
  * condition does not hold passes the input on, one whose condition throws has failed.
  *
- * @throws the store's error, when a condition met one that passes: nothing is decided then.
+ * @throws the store's error, when a condition met one that passes, and the signal's reason, for which no condition
+ *   is waited: nothing is decided then.
  */
 export async function enterStage(
   plan: WorkflowPlan,
-  { index, input, runId, now }: { index: number; input: unknown; runId: string; now: Date },
+  { index, input, runId, now, signal }: EntryPosition,
   contextOf: (stepId: string) => ConditionContext,
 ): Promise<Entry> {
   const passed: NewStepExecution[] = [];
@@ -42,11 +53,14 @@ export async function enterStage(
       return { passed, nullOutputs, next: beginStage(at) };
     }
     try {
-      if (await stage.condition(copyJson(value), contextOf(step.definition.id))) {
+      const asking = stage.condition(copyJson(value), contextOf(step.definition.id));
+      if (await unlessAborted(asking, signal)) {
         return { passed, nullOutputs, next: beginStage(at) };
       }
       passed.push({ ...passedRow(step), status: "SKIPPED" });
-    } catch (thrown) {
+    } catch (error_) {
+      signal.throwIfAborted();
+      const thrown = readable(error_);
       if (thrown instanceof GorkflowError && thrown.retryable) throw thrown;
       const error = describeFailure(thrown, step.definition.id, 0);
       passed.push({ ...passedRow(step), status: "FAILED", error });

@@ -15,7 +15,7 @@ import { readOutput, type RunScope } from "./run-scope.ts";
 import { copyJson, type Entry } from "./stage-entry.ts";
 import { StepAttempt } from "./step-attempt.ts";
 import type { RequestedSleep } from "./step-context.ts";
-import { describeFailure } from "./step-errors.ts";
+import { describeFailure, readable } from "./step-errors.ts";
 import {
   firstFailure,
   forgetOutcome,
@@ -196,7 +196,7 @@ export class StageExecution {
       return null;
     } catch (error) {
       signal.throwIfAborted();
-      return attempt.ctx.requestedSleep ?? { error };
+      return attempt.ctx.requestedSleep ?? { error: readable(error) };
     } finally {
       attempt.end();
     }

@@ -24,6 +24,23 @@ const maxNameCharacters = 255;
 const maxDetailsBytes = 8 * 1024;
 const maxLevels = 5;
 
+/** `thrown`, or an error in its place where nobody may as much as look at it: a proxy can throw at everything. */
+export function readable(thrown: unknown): unknown {
+  try {
+    void (thrown instanceof Error);
+    return thrown;
+  } catch {
+    return new Error("a value that cannot be read was thrown");
+  }
+}
+
+/** The code of an error, or its name: what tells its kind without its content. */
+export function kindOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return typeof thrown;
+  const code = property(thrown, "code");
+  return typeof code === "string" ? code : textOf(thrown, "name", "Error");
+}
+
 /** `thrown` as it is stored: names, codes and messages, cut to a size, with its causes. */
 export function describeFailure(thrown: unknown, stepId: string, attempt: number): StepFailure {
   return { ...describeError(thrown), stepId, attempt };
@@ -83,7 +100,12 @@ function textOf(error: Error, name: string, otherwise: string): string {
 }
 
 function property(error: Error, name: string): unknown {
-  return Reflect.get(error, name);
+  try {
+    return readable(Reflect.get(error, name));
+  } catch {
+    // A getter that throws: what it would have said is not worth the error that it belongs to.
+    return undefined;
+  }
 }
 
 function isCode(code: unknown): code is string | number {

@@ -3,6 +3,7 @@ import {
   LeaseLostError,
   RunCancelledError,
   RunNotFoundError,
+  StoreClosedError,
 } from "../errors.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -77,6 +78,7 @@ export class Worker {
   work(): Promise<void> {
     this.#loop ??= this.#work().finally(() => {
       this.#loop = null;
+      this.#isStopping = false;
     });
     return this.#loop;
   }
@@ -120,7 +122,6 @@ export class Worker {
       await this.#loop;
     } finally {
       clearTimeout(late);
-      this.#isStopping = false;
     }
   }
 
@@ -150,6 +151,11 @@ export class Worker {
         if (await this.#bell.wait(this.isFull ? null : backoff.next())) backoff.reset();
         await breathe();
       }
+    } catch (error) {
+      // The store is closed: nothing can be stored of what is under way.
+      this.#isStopping = true;
+      for (const { execution } of this.#active.values()) execution.stop(error);
+      throw error;
     } finally {
       await this.#allEnded();
       clearInterval(heartbeat);
@@ -275,6 +281,8 @@ export class Worker {
     } catch (error) {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
         execution.stop(await this.#reasonOfLoss(error));
+      } else if (error instanceof StoreClosedError) {
+        execution.stop(error);
       } else {
         // The fence holds until somebody else claims the run: it may go on.
         logger.warn({ runId, err: error }, "lease could not be extended");

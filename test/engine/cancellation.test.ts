@@ -4,7 +4,8 @@ import { defineStep } from "../../src/engine/define-step.ts";
 import type { StepContext } from "../../src/engine/step-context.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
 import { RunCancelledError, RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
-import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
+import { observe } from "./support/observed-store.ts";
 import { stores } from "./support/stores.ts";
 
 /** A step that hangs until it is told to stop, and says why. */
@@ -138,6 +139,36 @@ describe.each(stores)("on %s", (_, open) => {
     await engine.cancel(runId);
     expect(await running).toMatchObject({ status: "CANCELLED" });
     await engine.close();
+  });
+
+  test("a step can cancel its own run", async () => {
+    const engine = makeEngine(await open());
+    const step = numberStep("s", async (value, { runId }) => {
+      await engine.cancel(runId);
+      return value;
+    });
+    const run = await engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    expect(run).toMatchObject({ status: "CANCELLED", output: null });
+  });
+
+  test("a run that is retried before its steps are marked keeps the steps that its next worker runs", async () => {
+    const inner = await open();
+    const leaseMs = 30_000;
+    const { runId } = await inner.createRun({ workflowId: "w" });
+    await inner.claimRuns({ workerId: "first", leaseMs, limit: 1 });
+    await inner.createStepExecution({ runId, stepId: "s", status: "RUNNING", attempt: 1 });
+    const store = observe(inner, async (operation, carryOut) => {
+      if (operation === "batch") {
+        await inner.reopenRun(runId);
+        await inner.claimRuns({ workerId: "second", leaseMs, limit: 1 });
+      }
+      return carryOut();
+    });
+    const logger = makeLogger();
+    await makeEngine(store, { logger }).cancel(runId);
+    expect(await inner.listStepExecutions(runId)).toMatchObject([{ status: "RUNNING" }]);
+    expect(await inner.listStepAttempts(runId)).toEqual([]);
+    expect(logger.reports).toMatchObject([{ level: "warn", fields: { runId } }]);
   });
 
   test("a cancelled run that is reopened begins its cancelled step anew", async () => {

@@ -4,7 +4,7 @@ import { defineStep } from "../../src/engine/define-step.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
 import { StepTimeoutError } from "../../src/errors.ts";
 import type { Backoff } from "../../src/model/backoff.ts";
-import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 
 afterEach(() => void vi.useRealTimers());
@@ -184,6 +184,48 @@ describe.each(stores)("on %s", (_, open) => {
     const run = await makeEngine(store).run(defineWorkflow({ id: "w" }).step(step).build(), 5);
     await expect(leaked[0]?.()).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(await store.getAllState(run.runId)).toEqual({});
+  });
+
+  test("a step that ignores its signal, and rejects when nobody waits any more, harms nothing", async () => {
+    const store = await open();
+    const proceed = makeGate();
+    const late = makeGate<unknown>();
+    const step = defineStep({
+      id: "s",
+      input: z.number(),
+      output: z.number(),
+      timeoutMs: 20,
+      run: async (value, { state }) => {
+        await proceed.promise;
+        // An unhandled rejection would end the process.
+        await state.set("late", true).catch((error: unknown) => {
+          late.open(error);
+          throw error;
+        });
+        return value;
+      },
+    });
+    const run = await makeEngine(store).run(defineWorkflow({ id: "w" }).step(step).build(), 5);
+    expect(run).toMatchObject({ status: "FAILED", error: { code: "STEP_TIMEOUT" } });
+    proceed.open();
+    expect(await late.promise).toBeInstanceOf(StepTimeoutError);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(await store.getAllState(run.runId)).toEqual({});
+    expect(await store.getRun(run.runId)).toEqual(run);
+  });
+
+  test("a step may throw what nobody can read: it has failed", async () => {
+    const { proxy, revoke } = Proxy.revocable(new Error("x"), {});
+    revoke();
+    const step = numberStep("s", () => {
+      throw proxy;
+    });
+    const engine = makeEngine(await open(), { logger: makeLogger() });
+    const run = await engine.run(defineWorkflow({ id: "w" }).step(step).build(), 5);
+    expect(run).toMatchObject({
+      status: "FAILED",
+      error: { message: "a value that cannot be read was thrown" },
+    });
   });
 });
 

@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { describeFailure } from "../../src/engine/step-errors.ts";
+import {
+  describeFailure,
+  kindOf,
+  readable,
+  withoutBoundValues,
+} from "../../src/engine/step-errors.ts";
 import { encodeJson } from "../../src/json.ts";
 import { jsonLimits } from "../../src/schema/columns.ts";
 
@@ -77,4 +82,35 @@ test("bears an error that is its own cause", () => {
   const error = new Error("round");
   error.cause = error;
   expect(describeFailure(error, "s", 1).cause?.cause?.cause?.cause?.message).toBe("round");
+});
+
+const throwing = (name: string): Error =>
+  Object.defineProperty(new Error("x"), name, {
+    get() {
+      throw new Error("from a getter");
+    },
+  });
+
+/** Nothing can be asked of it, not even whether it is an error. */
+function makeUnreadable(): object {
+  const { proxy, revoke } = Proxy.revocable(new Error("x"), {});
+  revoke();
+  return proxy;
+}
+
+test("bears errors that throw when they are read, and what cannot be read at all", () => {
+  expect(describeFailure(throwing("message"), "s", 1)).toMatchObject({
+    name: "Error",
+    message: "",
+  });
+  for (const name of ["name", "code", "details", "cause"]) {
+    const failure = describeFailure(throwing(name), "s", 1);
+    expect(failure).toEqual({ name: "Error", message: "x", stepId: "s", attempt: 1 });
+    expect(kindOf(throwing(name))).toBe("Error");
+  }
+  const message = "a value that cannot be read was thrown";
+  expect(readable(makeUnreadable())).toEqual(new Error(message));
+  const caused = new Error("x", { cause: makeUnreadable() });
+  expect(describeFailure(caused, "s", 1).cause).toEqual({ name: "Error", message });
+  expect(withoutBoundValues(caused)).toBe(caused);
 });

@@ -202,6 +202,58 @@ describe.each(stores)("on %s", (_, open) => {
     await engine.close();
   });
 
+  test.each([
+    ["though it looks for no more runs", 1],
+    ["while it looks for more", 2],
+  ])("and its steps, which can store nothing any more, %s", async (__, concurrency) => {
+    const store = await open();
+    const engine = makeEngine(store, { concurrency, leaseMs: 200 });
+    const reached = makeGate<AbortSignal>();
+    const step = numberStep("s", (_value, { signal }) => {
+      reached.open(signal);
+      return new Promise(() => {});
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    engine.register(workflow);
+    await engine.start(workflow, 1);
+    const working = engine.work();
+    const signal = await reached.promise;
+    await store.close();
+    await expect(working).rejects.toThrow(StoreClosedError);
+    expect(signal.reason).toBeInstanceOf(StoreClosedError);
+    await engine.close();
+  });
+
+  test("a run that closing overtakes in its start is left to others", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const running = engine.run(simple, 1);
+    const rejected = expect(running).rejects.toThrow(EngineClosedError);
+    await engine.close();
+    await rejected;
+    expect((await store.listRuns()).runs).toMatchObject([{ status: "PENDING", attempt: 0 }]);
+    expect(await makeEngine(store).register(simple).recover()).toBe(1);
+  });
+
+  test("a step can close its engine: it is begun again elsewhere", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    let isClosing = true;
+    const step = numberStep("s", async (value) => {
+      if (isClosing) await engine.close({ deadlineMs: 10 });
+      return value;
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    engine.register(workflow);
+    const runId = await engine.start(workflow, 1);
+    await engine.work();
+    await engine.close();
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", workerId: null });
+    isClosing = false;
+    const other = makeEngine(store).register(workflow);
+    expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", attempt: 2 });
+  });
+
   test("an engine that claims its own run anew does not run it twice at once", async () => {
     const clock = makeClock();
     const store = await open(clock);
