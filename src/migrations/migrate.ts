@@ -39,30 +39,21 @@ export async function applyMigrations(
   migrations: readonly CompiledMigration[],
 ): Promise<MigrationReport> {
   const applied: string[] = [];
-  let journal = await waiting(client, () => readJournal(client));
-  checkJournal(journal ?? [], migrations);
-  if (journal === null) {
-    await waiting(client, () => createJournal(client));
-    journal = [];
-  }
   for (;;) {
+    const journal = await waiting(client, () => readCommitted(client));
+    checkJournal(journal, migrations);
     const [migration] = pendingOf(journal, migrations);
     if (migration === undefined) return { applied };
     if (await waiting(client, () => apply(client, migration))) applied.push(migration.tag);
-    journal = await waiting(client, () => readCommitted(client));
-    checkJournal(journal, migrations);
   }
-}
-
-async function createJournal(client: Client): Promise<void> {
-  await client.batch([...journalStatements], "write");
 }
 
 /**
  * Applies one migration; false when another process was faster.
  *
- * The journal's row comes first: it takes the write lock, and it is what the loser of a race fails on. A journal that
- * Drizzle's migrator has made takes a hash twice, but none that is NULL.
+ * The journal comes first, in the same transaction, so that one that fails leaves none: it takes the write lock, and
+ * its row is what the loser of a race fails on. A journal that Drizzle's migrator has made takes a hash twice, but
+ * none that is NULL.
  */
 async function apply(
   client: Client,
@@ -71,6 +62,7 @@ async function apply(
   const orphans = await countOrphans(client);
   try {
     await client.migrate([
+      ...journalStatements,
       {
         sql:
           `insert into ${migrationsTable} (hash, created_at) ` +

@@ -1,6 +1,7 @@
 import { getTableColumns, getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { SchemaOutOfDateError } from "../errors.ts";
+import { workflowRuns } from "../schema/tables.ts";
 
 /** Runs one query and gives its rows as arrays. */
 export type RunQuery = (
@@ -32,9 +33,14 @@ export async function assertStructure(
       .filter((column) => !present.has(column));
   });
   if (missing.length === 0) return;
+  const isPlain = expected.some((table) => getTableName(table) === getTableName(workflowRuns));
   throw new SchemaOutOfDateError(
-    `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}: run ` +
-      "`gorkflow migrate`, apply the migrations that this package ships, or generate your own",
+    `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}: ${
+      isPlain
+        ? "run `gorkflow migrate`, apply the migrations that this package ships, or generate your own"
+        : "generate their migration with your own drizzle-kit, and apply it (`gorkflow migrate` makes the tables " +
+          "without a prefix only)"
+    }`,
   );
 }
 

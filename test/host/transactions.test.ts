@@ -1,3 +1,4 @@
+import { eq } from "drizzle-orm";
 import { z } from "zod";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { defineStep } from "../../src/engine/define-step.ts";
@@ -8,6 +9,7 @@ import {
   RunTransitionError,
   StepTransitionError,
 } from "../../src/errors.ts";
+import { workflowRuns } from "../../src/schema/tables.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine } from "../engine/support/engines.ts";
 import {
@@ -202,6 +204,37 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       expect(await orderIds()).toContain("c1");
     });
 
+    test("a worker that has lost the run commits neither", async () => {
+      const workflow = defineWorkflow({ id: "lost" })
+        .step(
+          defineStep({
+            id: "ship",
+            input: z.object({ orderId: z.string() }),
+            output: z.string(),
+            run: async ({ orderId }, ctx) => {
+              await host.db
+                .update(workflowRuns)
+                .set({ workerId: "another", leaseExpiresAt: new Date(Date.now() + 60_000) })
+                .where(eq(workflowRuns.runId, ctx.runId));
+              return ctx.transaction(async (tx) => {
+                await tx.insert(orders).values({ orderId, runId: ctx.runId });
+                return orderId;
+              });
+            },
+          }),
+        )
+        .build();
+      const engine = makeEngine(store);
+      engine.register(workflow);
+      const left = new Promise((resolve) => engine.on("run.left", ({ reason }) => resolve(reason)));
+      await engine.start(workflow, { orderId: "c0" });
+      void engine.work();
+      expect(await left).toBe("lost");
+      expect(await orderIds()).not.toContain("c0");
+      const { runs } = await store.listRuns({ workflowId: "lost" });
+      expect(runs).toMatchObject([{ status: "RUNNING", workerId: "another" }]);
+    });
+
     test("a step that fails in it leaves no row of the app", async () => {
       const run = await makeEngine(store).run(
         ship(() => {
@@ -221,6 +254,27 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       expect(run.status).toBe("FAILED");
       expect(await orderIds()).not.toContain("c3");
     });
+  });
+
+  test("a run that a row of the app refers to stays, and what to do is said", async () => {
+    const client = host.db.$client;
+    await client.execute("create table letters (run_id text references workflow_runs (run_id))");
+    await store.createRun({ workflowId: "letters", runId: "named", status: "COMPLETED" });
+    await client.execute("insert into letters values ('named')");
+    const olderThan = new Date(Date.now() + 1000);
+    for (const work of [
+      () => store.deleteRun("named"),
+      () => store.pruneRuns({ olderThan, workflowId: "letters" }),
+      () => host.db.transaction((tx) => store.withTransaction(tx).deleteRun("named")),
+    ]) {
+      await expect(work()).rejects.toMatchObject({
+        code: "STORE_CONNECTION",
+        retryable: false,
+        message: expect.stringMatching(/a table of your own refers to .* `on delete cascade`/),
+      });
+    }
+    await client.execute("delete from letters");
+    expect(await store.deleteRun("named")).toBe(true);
   });
 
   test("transitions hold inside the app's transaction, too", async () => {

@@ -187,6 +187,10 @@ describe.each([
   test("tables that were made in another way are refused", async () => {
     await client.execute("create table workflow_runs (run_id text)");
     await expect(migrate(client)).rejects.toThrow(SchemaOutOfDateError);
+    // A journal without a row would tell the doctor that ours are to come.
+    expect(
+      await count(`select count(*) from sqlite_schema where name = '${migrationsTable}'`),
+    ).toBe(0);
     await expect(LibSQLStore.open({ url, migrate: false })).rejects.toThrow(SchemaOutOfDateError);
   });
 

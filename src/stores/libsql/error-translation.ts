@@ -117,6 +117,20 @@ const causes: readonly Cause[] = [
       ),
   },
   {
+    says: /FOREIGN KEY constraint failed/,
+    make: refused(
+      "a row of a table of your own refers to what was to be deleted: give its foreign key `on delete cascade` or " +
+        "`on delete set null`, or delete the row first",
+    ),
+  },
+  {
+    codes: /^SQLITE_CONSTRAINT/,
+    says: /constraint failed/,
+    make: refused(
+      "a constraint, an index or a trigger that is not in the schema refused the write: `gorkflow doctor` says which",
+    ),
+  },
+  {
     codes: /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED|TRANSACTION_BUSY)$/,
     says: /no transaction is active|Transaction timed-?out|invalid baton/i,
     make: notYet(
