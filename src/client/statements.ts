@@ -1,4 +1,4 @@
-import type { InArgs, InStatement } from "@libsql/client";
+import type { InArgs, InStatement, InValue } from "@libsql/client";
 import { sizeOf } from "./bound-values.ts";
 import type { ClientStatement } from "./native-connection.ts";
 
@@ -13,9 +13,10 @@ export function normalize(statement: AnyStatement, args?: InArgs): ClientStateme
 
 /** Roughly what the parameters add to a transaction. */
 export function bytesOf(statements: readonly ClientStatement[]): number {
-  return statements.reduce(
-    (sum, { args }) =>
-      sum + Object.values(args ?? []).reduce<number>((size, value) => size + sizeOf(value), 0),
-    0,
-  );
+  let bytes = 0;
+  for (const { args } of statements) {
+    const values = Array.isArray(args) ? (args as readonly InValue[]) : Object.values(args ?? {});
+    for (const value of values) bytes += sizeOf(value);
+  }
+  return bytes;
 }

@@ -11,7 +11,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { breathe, pause } from "./pauses.ts";
 import type { Transition } from "./run-ledger.ts";
 import type { AttemptReport } from "./run-reports.ts";
-import { readOutput, type RunScope } from "./run-scope.ts";
+import type { RunScope } from "./run-scope.ts";
 import { copyJson, type Entry } from "./stage-entry.ts";
 import { StepAttempt } from "./step-attempt.ts";
 import type { RequestedSleep } from "./step-context.ts";
@@ -165,21 +165,13 @@ export class StageExecution {
     step: StepRun,
     report: AttemptReport,
   ): Promise<{ readonly error: unknown } | RequestedSleep | null> {
-    const { signal, clock, run } = this.#scope;
+    const { signal, clock } = this.#scope;
     const { definition } = step.planned;
     await breathe();
     signal.throwIfAborted();
     step.startedAt ??= clock();
     step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : clock();
-    const attempt = new StepAttempt({
-      ...this.#scope,
-      definition,
-      runId: run.runId,
-      attempt: step.attempt,
-      sleepCount: step.sleepCount,
-      runSignal: signal,
-      readOutput: (store, stepId) => readOutput(this.#scope, store, stepId),
-    });
+    const attempt = new StepAttempt(this.#scope, step);
     try {
       const returned = await report.within(() => attempt.invoke(copyJson(this.#stage.input)));
       const transaction = attempt.ctx.takeTransaction(returned);

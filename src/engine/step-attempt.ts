@@ -1,25 +1,8 @@
 import { StepTimeoutError } from "../errors.ts";
-import type { Clock } from "../store/clock.ts";
-import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
-import type { BoundLogger } from "./logger.ts";
+import type { RunScope } from "./run-scope.ts";
 import { AttemptContext } from "./step-context.ts";
-
-export interface StepAttemptOptions {
-  readonly definition: StepDefinition;
-  readonly runId: string;
-  readonly attempt: number;
-  readonly sleepCount: number;
-  readonly clock: Clock;
-  readonly workerId: string;
-  readonly store: WorkflowStore;
-  readonly logger: BoundLogger;
-  /** Stops the run here. */
-  readonly stop: (reason: unknown) => void;
-  readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
-  /** Aborts when the run stops. */
-  readonly runSignal: AbortSignal;
-}
+import type { StepRun } from "./step-run.ts";
 
 /** One try of a step: its context, its time limit, and the end of both. */
 export class StepAttempt {
@@ -29,8 +12,10 @@ export class StepAttempt {
   readonly #aborted: Promise<never>;
   readonly #release: () => void;
 
-  constructor({ definition, runSignal, ...options }: StepAttemptOptions) {
+  constructor(scope: RunScope, { planned, attempt, sleepCount }: StepRun) {
+    const { definition } = planned;
     const { signal } = this.#controller;
+    const { signal: runSignal } = scope;
     const stepId = definition.id;
     this.#definition = definition;
     this.#aborted = new Promise((_, reject) => {
@@ -38,10 +23,8 @@ export class StepAttempt {
     });
     // Nobody may be racing when it rejects.
     this.#aborted.catch(() => {});
-    const { runId, attempt } = options;
-    const logger = options.logger.child({ runId, stepId, attempt });
     const suspend = (reason: Error): void => this.#controller.abort(reason);
-    this.ctx = new AttemptContext({ ...options, stepId, signal, logger, suspend });
+    this.ctx = new AttemptContext(scope, { stepId, attempt, sleepCount, signal, suspend });
 
     const stop = (): void => this.#controller.abort(runSignal.reason);
     if (runSignal.aborted) stop();

@@ -4,11 +4,11 @@ import {
   StepSleepingError,
   UnsupportedError,
 } from "../errors.ts";
-import type { Clock } from "../store/clock.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
 import type { BoundLogger } from "./logger.ts";
+import { readOutput, type RunScope } from "./run-scope.ts";
 import { createStateReader, type StepState } from "./step-state.ts";
 import { StepTransaction, type DrizzleTransaction } from "./step-transaction.ts";
 
@@ -68,23 +68,14 @@ export interface StepContext {
 }
 
 /** What a context needs to know of its attempt. */
-export interface StepContextOptions {
-  readonly runId: string;
+export interface AttemptFacts {
   readonly stepId: string;
   readonly attempt: number;
   /** Of the calls of `sleep`, how many do not sleep any more. */
   readonly sleepCount: number;
   readonly signal: AbortSignal;
-  readonly logger: BoundLogger;
-  readonly clock: Clock;
-  readonly store: WorkflowStore;
-  /** The fence of its writes. */
-  readonly workerId: string;
-  /** Stops the run here. */
-  readonly stop: (reason: unknown) => void;
   /** Ends the attempt for now. */
   readonly suspend: (reason: StepSleepingError) => void;
-  readonly readOutput: (store: WorkflowStore, stepId: string) => Promise<unknown>;
 }
 
 /** The call of `sleep` that the attempt has come to. */
@@ -99,9 +90,11 @@ export class AttemptContext implements StepContext {
   readonly stepId: string;
   readonly attempt: number;
   readonly signal: AbortSignal;
-  readonly logger: BoundLogger;
-  readonly state: StepState;
-  readonly #options: StepContextOptions;
+  readonly #scope: RunScope;
+  readonly #sleepCount: number;
+  readonly #suspend: AttemptFacts["suspend"];
+  #logger: BoundLogger | null = null;
+  #state: StepState | null = null;
   #store: WorkflowStore;
   #transaction: StepTransaction<unknown> | null = null;
   #misuse: InvalidArgumentError | null = null;
@@ -109,21 +102,30 @@ export class AttemptContext implements StepContext {
   #sleepCalls = 0;
   #sleep: RequestedSleep | null = null;
 
-  constructor(options: StepContextOptions) {
-    this.runId = options.runId;
-    this.stepId = options.stepId;
-    this.attempt = options.attempt;
-    this.signal = options.signal;
-    this.logger = options.logger;
-    this.#options = options;
-    this.#store = options.store;
-    this.state = this.#createState();
+  constructor(scope: RunScope, { stepId, attempt, sleepCount, signal, suspend }: AttemptFacts) {
+    this.runId = scope.run.runId;
+    this.stepId = stepId;
+    this.attempt = attempt;
+    this.signal = signal;
+    this.#scope = scope;
+    this.#sleepCount = sleepCount;
+    this.#suspend = suspend;
+    this.#store = scope.store;
+  }
+
+  get logger(): BoundLogger {
+    const { runId, stepId, attempt } = this;
+    return (this.#logger ??= this.#scope.logger.child({ runId, stepId, attempt }));
+  }
+
+  get state(): StepState {
+    return (this.#state ??= this.#createState());
   }
 
   async output<Output>(step: StepDefinition<string, never, Output>): Promise<Output> {
     this.#checkOpen();
     // The step's output schema made it, when it was stored.
-    return (await this.#options.readOutput(this.#store, step.id)) as Output;
+    return (await readOutput(this.#scope, this.#store, step.id)) as Output;
   }
 
   sleep(time: number | Date): Promise<void> {
@@ -135,7 +137,7 @@ export class AttemptContext implements StepContext {
 
   async #fallAsleep(time: number | Date): Promise<void> {
     this.#checkOpen();
-    const { clock, sleepCount, suspend, store } = this.#options;
+    const { clock, store } = this.#scope;
     const until = parseTime(time, clock());
     if (this.#store !== store) {
       throw new InvalidArgumentError({
@@ -144,10 +146,10 @@ export class AttemptContext implements StepContext {
       });
     }
     this.#sleepCalls += 1;
-    if (this.#sleepCalls <= sleepCount || until <= clock()) return;
+    if (this.#sleepCalls <= this.#sleepCount || until <= clock()) return;
     this.#sleep = { sleepCount: this.#sleepCalls, until };
     const reason = new StepSleepingError({ stepId: this.stepId, until });
-    suspend(reason);
+    this.#suspend(reason);
     throw reason;
   }
 
@@ -160,7 +162,7 @@ export class AttemptContext implements StepContext {
     work: (tx: Transaction) => Promise<Output> | Output,
   ): StepTransaction<Output> {
     this.#checkOpen();
-    const { store } = this.#options;
+    const { store } = this.#scope;
     if (!hasHostTransactions(store)) {
       throw new UnsupportedError({
         feature: "ctx.transaction",
@@ -203,7 +205,7 @@ export class AttemptContext implements StepContext {
     try {
       return await work();
     } finally {
-      this.#store = this.#options.store;
+      this.#store = this.#scope.store;
     }
   }
 
@@ -222,7 +224,9 @@ export class AttemptContext implements StepContext {
   }
 
   #createState(): StepState {
-    const { runId, workerId } = this.#options;
+    const { runId } = this;
+    // The fence of its writes.
+    const { workerId } = this.#scope;
     const open = (): WorkflowStore => {
       this.#checkOpen();
       return this.#store;
@@ -242,7 +246,7 @@ export class AttemptContext implements StepContext {
     try {
       await write();
     } catch (error) {
-      if (error instanceof LeaseLostError) this.#options.stop(error);
+      if (error instanceof LeaseLostError) this.#scope.stop(error);
       throw error;
     }
   }

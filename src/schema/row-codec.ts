@@ -71,8 +71,9 @@ export function createRowCodec<Table extends SQLiteTable>(
     properties,
     encode(row) {
       const encoded: Record<string, Cell> = {};
-      for (const [name, { encode }] of entries) {
-        if (name in row) encoded[name] = encode(row[name]);
+      for (const name in row) {
+        const codec = codecs.get(name);
+        if (codec !== undefined) encoded[name] = codec.encode(row[name]);
       }
       return encoded as EncodedRow<typeof row>;
     },
