@@ -82,8 +82,8 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
   readonly #build: Build<Name, Built>;
   readonly traits: Traits;
   #sql: string | null = null;
-  /** Each parameter: the name of an argument, or a constant that Drizzle has already encoded. */
-  #slots: readonly ({ readonly name: string } | { readonly constant: Cell })[] = [];
+  /** Each parameter: the name of an argument; or a constant, which Drizzle has already encoded. */
+  #slots: readonly { readonly name: string | null; readonly constant: Cell }[] = [];
 
   constructor(db: Database, build: Build<Name, Built>, traits: Traits) {
     this.#db = db;
@@ -93,9 +93,10 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
 
   bind(args: Arguments<Name>): BoundStatement {
     const text = this.#sql ?? this.#compile();
-    const cells = this.#slots.map((slot) =>
-      "name" in slot ? argumentOf(args, slot.name) : slot.constant,
-    );
+    const cells: Cell[] = [];
+    for (const { name, constant } of this.#slots) {
+      cells.push(name === null ? constant : argumentOf(args, name));
+    }
     return new BoundArguments(this, text, cells, args);
   }
 
@@ -106,7 +107,9 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
   #compile(): string {
     const compiled = this.#build(this.#db, (name) => sql<never>`${sql.placeholder(name)}`).toSQL();
     this.#slots = compiled.params.map((param) =>
-      is(param, Placeholder) ? { name: param.name } : { constant: param as Cell },
+      is(param, Placeholder)
+        ? { name: param.name, constant: null }
+        : { name: null, constant: param as Cell },
     );
     return (this.#sql = compiled.sql);
   }
