@@ -111,6 +111,25 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
   });
 });
 
+test("a push that makes the app's own tables anew, and one more, leaves ours as they are", async () => {
+  const { path, on } = await copyExample(project, "store-migrates", "with-changes");
+  const app = on();
+  await app.script("migrate");
+  await app.script("start");
+  const schema = join(path, "schema.ts");
+  const text = await readFile(schema, "utf8");
+  const changed = text
+    .replace('text("item").notNull()', 'text("item").notNull().default("lamp")')
+    .concat('export const notes = sqliteTable("notes", { text: text("text") });\n');
+  await writeFile(schema, changed);
+  await app.script("push", "--force");
+  expect(await count(app, "notes")).toBe(0);
+  expect(await count(app, "sqlite_schema where name = 'orders' and sql like '%lamp%'")).toBe(1);
+  expect([await count(app, "orders"), await count(app, "workflow_runs")]).toEqual([1, 1]);
+  expect(await count(app, "step_executions")).toBe(2);
+  expect(await diagnose(app)).toEqual(healthy);
+});
+
 test("without its tablesFilter, an app's push drops what is not in its schema", async () => {
   const { path, on } = await copyExample(project, "store-migrates", "without-filter");
   const app = on();
