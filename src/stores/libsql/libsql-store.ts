@@ -90,7 +90,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   /**
    * Opens the database, migrates it to this version's schema, and returns its store, ready.
    *
-   * A file is created when it is not there; its folder is not.
+   * A file is created when it is not there; its folder is not. Where an app's own drizzle-kit works on the same
+   * database, its `tablesFilter` has to leave our tables alone: `drizzle-kit push` drops what is not in its schema.
    *
    * @throws {SchemaTooNewError} {SchemaOutOfDateError} {StoreConnectionError} {InvalidArgumentError}
    */
