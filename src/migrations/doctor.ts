@@ -100,16 +100,17 @@ async function examine(client: Client, tables: WorkflowTables): Promise<Patient>
     ),
   );
   const live = await readTables(query, [...expected.keys()]);
-  // Our migrations make the plain tables only.
   const isPlain = getTableName(tables.workflowRuns) === getTableName(workflowRuns);
   const applied = (isPlain ? await readJournal(client) : null) ?? [];
   // An empty journal is what a migration that was refused has left: it says nothing of who made the tables.
   const journal = applied.length === 0 ? null : compare(applied);
-  return { query, expected, live, journal, lineage: lineageOf(journal, live.size) };
+  // Our migrations make the plain tables only.
+  const isNew = isPlain && live.size === 0;
+  return { query, expected, live, journal, lineage: lineageOf(journal, isNew) };
 }
 
-function lineageOf(journal: MigrationStatus | null, tables: number): Lineage {
-  if (journal === null) return tables === 0 ? "nobody" : "app";
+function lineageOf(journal: MigrationStatus | null, isNew: boolean): Lineage {
+  if (journal === null) return isNew ? "nobody" : "app";
   if (journal.unknown.length > 0) return "ahead";
   return journal.pending.length > 0 ? "behind" : "current";
 }

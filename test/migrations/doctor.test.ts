@@ -202,6 +202,15 @@ describe("who is to bring the tables up to date decides what to do:", () => {
     expect(await repairScript(client)).toBe("");
   });
 
+  test("tables with a prefix are none of our migrations' from the beginning", async () => {
+    const client = open(":memory:");
+    for (const { remedy } of (await doctor(client, { tables: prefixed })).findings) {
+      expect(remedy).toMatch(/^generate and apply a migration with your own drizzle-kit/);
+    }
+    await client.executeMultiple(await repairScript(client, { tables: prefixed }));
+    expect(await doctor(client, { tables: prefixed })).toEqual({ healthy: true, findings: [] });
+  });
+
   test("with migrations to apply, they come first", async () => {
     const client = open((await plain?.copy()) ?? "");
     await client.execute(
