@@ -9,7 +9,11 @@ import {
   RunTransitionError,
   StepTransitionError,
 } from "../../src/errors.ts";
-import { workflowRuns } from "../../src/schema/tables.ts";
+import {
+  createWorkflowTables,
+  workflowRuns,
+  type WorkflowTables,
+} from "../../src/schema/tables.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine } from "../engine/support/engines.ts";
 import {
@@ -28,6 +32,16 @@ const step = defineStep({
   run: ({ orderId }) => `packed ${orderId}`,
 });
 const fulfil = defineWorkflow({ id: "fulfil" }).step(step).build();
+
+test("tables that are not all there are refused by name", async () => {
+  const host = await openHostDatabase("a file, by our client");
+  const tables: WorkflowTables = createWorkflowTables({ prefix: "app_" });
+  Reflect.deleteProperty(tables, "stepOutputs");
+  expect(() => new LibSQLStore(host.db, { tables })).toThrow(
+    /options.tables: must be the tables of createWorkflowTables: workflowRuns, stepExecutions/,
+  );
+  await host.close();
+});
 
 describe.each(placeNames)("in an app's database in %s", (place) => {
   let host: HostDatabase;
@@ -103,6 +117,29 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
         return started;
       });
       expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: "packed o1" });
+    });
+
+    test("refuses what is no transaction, the database itself above all", async () => {
+      const engine = makeEngine(store);
+      const before = await store.countRuns();
+      for (const [tx, says] of [
+        [host.db, /^transaction: is the database itself/],
+        [host.db.$client, /^transaction: must be what `db.transaction`/],
+        [{}, /^transaction: must be what/],
+      ] as const) {
+        await expect(engine.start(fulfil, { orderId: "o3" }, { tx })).rejects.toMatchObject({
+          code: "INVALID_ARGUMENT",
+          message: expect.stringMatching(says),
+        });
+      }
+      expect(await store.countRuns()).toEqual(before);
+    });
+
+    test("says that a transaction is over", async () => {
+      let kept: Parameters<Parameters<HostDatabase["db"]["transaction"]>[0]>[0] | null = null;
+      await host.db.transaction(async (tx) => void (kept = tx));
+      const late = store.withTransaction(kept as unknown as HostDatabase["db"]);
+      await expect(late.createRun({ workflowId: "w" })).rejects.toThrow(/the transaction is over/);
     });
 
     test("starts nothing when the app rolls back", async () => {

@@ -134,7 +134,7 @@ const causes: readonly Cause[] = [
     codes: /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED|TRANSACTION_BUSY)$/,
     says: /no transaction is active|Transaction timed-?out|invalid baton/i,
     make: notYet(
-      "the server has ended the transaction, or no longer knows of it: it has 5 seconds",
+      "the transaction is over: it was ended before this, or by the server, where it has 5 seconds",
     ),
   },
   {

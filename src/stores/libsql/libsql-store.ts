@@ -1,16 +1,10 @@
 import type { Client } from "@libsql/client";
-import { is, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
-import { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { withOpenTransaction } from "../../async-context.ts";
 import { isLocalClient } from "../../client/local-client.ts";
-import {
-  InvalidArgumentError,
-  StoreClosedError,
-  StoreConnectionError,
-  UnsupportedError,
-} from "../../errors.ts";
+import { StoreClosedError, StoreConnectionError, UnsupportedError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
 import { assertStructure } from "../../migrations/structure.ts";
 import { parseArgument } from "../../arguments.ts";
@@ -28,6 +22,7 @@ import type { Connection } from "./connection.ts";
 import { driverError, isOverdueTransaction } from "./driver-symptoms.ts";
 import { translateError } from "./error-translation.ts";
 import { ExclusiveConnection } from "./exclusive-connection.ts";
+import { assertHostDatabase, assertHostTransaction } from "./host-checks.ts";
 import { HostConnection } from "./host-connection.ts";
 import { LocalConnection } from "./local-connection.ts";
 import { openClient } from "./open-client.ts";
@@ -131,8 +126,13 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     }
   }
 
-  /** The store inside the app's own `db.transaction`: it commits and rolls back with it. */
+  /**
+   * The store inside the app's own `db.transaction`: it commits and rolls back with it.
+   *
+   * @throws {InvalidArgumentError} when it is given something else, `db` itself for one.
+   */
   withTransaction(transaction: Database): WorkflowStore {
+    assertHostTransaction(transaction);
     return new LibSQLOperations(
       {
         ...this.#shared,
@@ -247,20 +247,7 @@ function contextOf(
   tables: WorkflowTables,
   clock: Clock,
 ): Omit<StoreContext, "perform"> {
-  if (!is(db, BaseSQLiteDatabase) || typeof db.$client?.batch !== "function") {
-    throw new InvalidArgumentError({
-      argument: "db",
-      reason: "must be a Drizzle database on a libSQL client",
-    });
-  }
-  if (!(db instanceof BaseSQLiteDatabase)) {
-    throw new UnsupportedError({
-      feature: "drizzle-orm",
-      reason:
-        "the database was made by another copy of drizzle-orm than the one that this package finds: " +
-        "`npm ls drizzle-orm` shows both; one must go",
-    });
-  }
+  assertHostDatabase(db);
   const codecs = tables === schema ? rowCodecs : createRowCodecs(tables);
   return {
     connection: connect(db.$client),

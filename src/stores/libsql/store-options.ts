@@ -1,4 +1,7 @@
+import { is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { schema } from "../../schema/schema.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
 
@@ -9,11 +12,22 @@ export interface StoreOptions {
   readonly clock?: Clock | undefined;
 }
 
-const isObject = (value: unknown) => typeof value === "object" && value !== null;
+const names = Object.entries(schema).flatMap(([name, value]) =>
+  is(value, SQLiteTable) ? [name] : [],
+);
+
+function isSetOfTables(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const tables = new Map(Object.entries(value));
+  return names.every((name) => is(tables.get(name), SQLiteTable));
+}
 
 export const storeOptionsShape = {
   tables: z
-    .custom<WorkflowTables>(isObject, "must be the tables of createWorkflowTables")
+    .custom<WorkflowTables>(
+      isSetOfTables,
+      `must be the tables of createWorkflowTables: ${names.join(", ")}`,
+    )
     .optional(),
   clock: z.custom<Clock>((value) => typeof value === "function", "must be a function").optional(),
 };

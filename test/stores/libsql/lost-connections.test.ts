@@ -171,7 +171,7 @@ describe.each(["httpUrl", "webSocketUrl"] as const)("over %s", (protocol) => {
       code: "STORE_CONNECTION",
       outcome: "none",
       retryable: true,
-      message: expect.stringMatching(/it has 5 seconds/) as string,
+      message: expect.stringMatching(/the transaction is over: .* it has 5 seconds/) as string,
     });
     expect(await store.getAllState(runId)).toEqual({ other: 1 });
     await other.close();
