@@ -243,7 +243,9 @@ export class Engine {
    * Takes up every run of the registered workflows that nobody holds (PENDING, or left by a worker whose lease ran
    * out) and resolves when none is left, with how many ended here.
    *
-   * @throws {EngineClosedError} when it closes before.
+   * A store that is away is asked again until it answers.
+   *
+   * @throws {EngineClosedError} when it closes before. {StoreClosedError}
    */
   async recover(): Promise<number> {
     this.#checkOpen();

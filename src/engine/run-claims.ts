@@ -41,8 +41,8 @@ export class RunClaims {
     return this.#hasMore;
   }
 
-  /** Claims up to `count` runs. Nothing, when the store failed. @throws {StoreClosedError} */
-  async claim(count: number): Promise<ClaimedRun[]> {
+  /** Claims up to `count` runs. Null when the store failed: nobody knows what there is. @throws {StoreClosedError} */
+  async claim(count: number): Promise<ClaimedRun[] | null> {
     const { store, registry, workerId, leaseMs, logger } = this.#options;
     const { workflowIds } = registry;
     this.#unknown = this.#unknown.filter((each) => !registry.has(each));
@@ -58,7 +58,7 @@ export class RunClaims {
     } catch (error) {
       if (error instanceof StoreClosedError) throw error;
       logger.error({ err: error }, "runs could not be claimed");
-      return [];
+      return null;
     }
     this.#hasMore = runs.length === count;
     const claimed: ClaimedRun[] = [];

@@ -130,10 +130,15 @@ export class RunExecution {
     });
     let at: StageEnd;
     if (loaded.kind === "enter") {
-      const entry = await this.#enter(loaded.index, loaded.input, store, new Map());
+      const { index, input, failedStepId } = loaded;
+      const entry = await this.#enter(index, input, store, new Map(), failedStepId);
       at = entry.next;
       if ("status" in at) await this.#commit(ledger.record({ stage: null, entry }));
-      else ledger.defer(entry);
+      else {
+        ledger.defer(entry);
+        const reopened = at.steps.filter(({ stored }) => stored);
+        if (reopened.length > 0) await this.#commit(ledger.record({ stage: at, reopened }));
+      }
     } else {
       at = loaded.stageRun;
       const { stageRun: stage, reopened } = loaded;
@@ -173,10 +178,11 @@ export class RunExecution {
     input: unknown,
     reader: WorkflowStore,
     fresh: ReadonlyMap<string, unknown>,
+    failedStepId: string | null = null,
   ): Promise<Entry> {
     const { workflow, run, clock } = this.#options;
     const { signal } = this.#stopper;
-    const position = { index, input, runId: run.runId, now: clock(), signal };
+    const position = { index, input, runId: run.runId, now: clock(), failedStepId, signal };
     return enterStage(workflow.plan, position, (stepId) =>
       createConditionContext(this.#options, stepId, reader, fresh),
     );

@@ -123,8 +123,23 @@ export class RunLedger {
   }
 
   #writePassed(write: BatchWriter, entry: Entry | null): void {
-    for (const row of entry?.passed ?? []) write.createStepExecution(row);
+    for (const row of entry?.passed ?? []) {
+      if (row.stepId === entry?.failedStepId) this.#writePassedAgain(write, row);
+      else write.createStepExecution(row);
+    }
     for (const stepId of entry?.nullOutputs ?? []) write.saveStepOutput(this.#runId, stepId, null);
+  }
+
+  #writePassedAgain(
+    write: BatchWriter,
+    { stepId, input, status, error, completedAt }: NewStepExecution,
+  ): void {
+    write.updateStepExecution(this.#runId, stepId, {
+      input,
+      status,
+      error: error ?? null,
+      completedAt,
+    });
   }
 
   #writeBegun(

@@ -1,7 +1,7 @@
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { KnownInput } from "./known-inputs.ts";
-import { findInputStage, findResumption, type Resumption } from "./run-history.ts";
+import { findInputStage, findResumption, type Resumption, type StepRows } from "./run-history.ts";
 import type { StageRun, StepRun } from "./step-run.ts";
 import { StoredSteps } from "./stored-steps.ts";
 import type { Workflow } from "./workflow-builder.ts";
@@ -14,7 +14,13 @@ export type LoadedRun = {
   /** Steps that have ended before this stage. */
   readonly endedSteps: number;
 } & (
-  | { readonly kind: "enter"; readonly index: number; readonly input: unknown }
+  | {
+      readonly kind: "enter";
+      readonly index: number;
+      readonly input: unknown;
+      /** The step there whose condition has failed: it is asked again. Null where none has. */
+      readonly failedStepId: string | null;
+    }
   | {
       readonly kind: "continue";
       readonly stageRun: StageRun;
@@ -60,8 +66,13 @@ export async function loadRun({
       ? input
       : combineOutputs(inputStage, mapReader(await loadOutputs(store, runId, inputStage)));
   const stage = plan.stages[index];
-  if (stage === undefined || !stage.steps.some(({ definition }) => rows.has(definition.id))) {
-    return { kind: "enter", context, index, input: stageInput, endedSteps };
+  const failedStepId = stage === undefined ? null : findFailedCondition(stage, rows);
+  if (
+    stage === undefined ||
+    failedStepId !== null ||
+    !stage.steps.some(({ definition }) => rows.has(definition.id))
+  ) {
+    return { kind: "enter", context, index, input: stageInput, failedStepId, endedSteps };
   }
 
   const reopened: StepRun[] = [];
@@ -80,6 +91,16 @@ export async function loadRun({
     reopened,
     stageRun: { index, stage, input: stageInput, steps: toRun, outputs, failures: new Map(failed) },
   };
+}
+
+/** The step that has failed without an attempt: by its condition. */
+function findFailedCondition({ condition, steps }: Stage, rows: StepRows): string | null {
+  if (condition === null) return null;
+  const failed = steps.find(({ definition }) => {
+    const row = rows.get(definition.id);
+    return row?.status === "FAILED" && row.attempt === 0;
+  });
+  return failed?.definition.id ?? null;
 }
 
 /**

@@ -14,6 +14,8 @@ export type RunResult =
 export interface Entry {
   /** The rows of the steps that were passed over: SKIPPED, or FAILED by their condition. */
   readonly passed: readonly NewStepExecution[];
+  /** Of those, the one whose row is there already; null where none is. */
+  readonly failedStepId: string | null;
   /** Of those, the ones whose output is null from now on. */
   readonly nullOutputs: readonly string[];
   readonly next: StageRun | RunResult;
@@ -24,6 +26,8 @@ export interface EntryPosition {
   readonly input: unknown;
   readonly runId: string;
   readonly now: Date;
+  /** The step whose condition has failed before, in a run that was reopened since: it has a row. Null where none has. */
+  readonly failedStepId: string | null;
   /** Aborts when the run stops here. */
   readonly signal: AbortSignal;
 }
@@ -37,7 +41,7 @@ export interface EntryPosition {
  */
 export async function enterStage(
   plan: WorkflowPlan,
-  { index, input, runId, now, signal }: EntryPosition,
+  { index, input, runId, now, failedStepId, signal }: EntryPosition,
   contextOf: (stepId: string) => ConditionContext,
 ): Promise<Entry> {
   const passed: NewStepExecution[] = [];
@@ -46,16 +50,16 @@ export async function enterStage(
   for (let at = index; ; at++) {
     const stage = plan.stages[at];
     if (stage === undefined) {
-      return { passed, nullOutputs, next: { status: "COMPLETED", output: value } };
+      return entryTo({ status: "COMPLETED", output: value });
     }
     const [step] = stage.steps;
     if (stage.condition === null || step === undefined) {
-      return { passed, nullOutputs, next: beginStage(at) };
+      return entryTo(beginStage(at));
     }
     try {
       const asking = stage.condition(copyJson(value), contextOf(step.definition.id));
       if (await unlessAborted(asking, signal)) {
-        return { passed, nullOutputs, next: beginStage(at) };
+        return entryTo(beginStage(at));
       }
       passed.push({ ...passedRow(step), status: "SKIPPED" });
     } catch (error_) {
@@ -65,11 +69,15 @@ export async function enterStage(
       const error = describeFailure(thrown, step.definition.id, 0);
       passed.push({ ...passedRow(step), status: "FAILED", error });
       if (!step.definition.continueOnError) {
-        return { passed, nullOutputs, next: { status: "FAILED", error } };
+        return entryTo({ status: "FAILED", error });
       }
       nullOutputs.push(step.definition.id);
       value = null;
     }
+  }
+
+  function entryTo(next: Entry["next"]): Entry {
+    return { passed, failedStepId, nullOutputs, next };
   }
 
   function passedRow(step: PlannedStep): NewStepExecution {
@@ -86,7 +94,7 @@ export async function enterStage(
       notBefore: null,
       startedAt: null,
       attemptStartedAt: null,
-      stored: false,
+      stored: planned.definition.id === failedStepId,
     }));
     return { index: at, stage, input: value, steps, outputs: new Map(), failures: new Map() };
   }

@@ -257,7 +257,8 @@ export class StageExecution {
     const stage = this.#stage;
     const failure = firstFailure(stage);
     if (failure !== null) {
-      return { passed: [], nullOutputs: [], next: { status: "FAILED", error: failure.error } };
+      const next = { status: "FAILED", error: failure.error } as const;
+      return { passed: [], failedStepId: null, nullOutputs: [], next };
     }
     const input = combineOutputs(stage.stage, (stepId) => stage.outputs.get(stepId));
     try {

@@ -8,6 +8,7 @@ import {
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { Alarm } from "./alarm.ts";
+import { IdleWaits } from "./idle-waits.ts";
 import type { KnownInputs } from "./known-inputs.ts";
 import type { EventEmitter } from "./event-emitter.ts";
 import type { BoundLogger } from "./logger.ts";
@@ -66,7 +67,7 @@ export class Worker {
   #isStopping = false;
   #claimCount = 0;
   #endedCount = 0;
-  readonly #idleWaits = new Set<{ readonly since: number; readonly resolve: () => void }>();
+  readonly #idleWaits = new IdleWaits();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -125,15 +126,18 @@ export class Worker {
     }
   }
 
-  /** Resolves when nothing is left to claim or under way, or the work ends: how many runs ended here until then. */
+  /**
+   * Resolves when nothing is left to claim or under way, or the work ends: how many runs ended here until then.
+   *
+   * @throws {StoreClosedError}
+   */
   async untilIdle(): Promise<number> {
     const endedBefore = this.#endedCount;
     do {
       await this.#allEnded();
-      await new Promise<void>((resolve) => {
-        this.#idleWaits.add({ since: this.#claimCount, resolve });
-        this.#bell.ring();
-      });
+      const idle = this.#idleWaits.begin(this.#claimCount);
+      this.#bell.ring();
+      await idle;
     } while (this.#active.size > 0);
     return this.#endedCount - endedBefore;
   }
@@ -155,12 +159,13 @@ export class Worker {
       // The store is closed: nothing can be stored of what is under way.
       this.#isStopping = true;
       for (const { execution } of this.#active.values()) execution.stop(error);
+      this.#idleWaits.fail(error);
       throw error;
     } finally {
       await this.#allEnded();
       clearInterval(heartbeat);
       this.#alarm.clear();
-      this.#resolveIdleWaits(Infinity);
+      this.#idleWaits.end(Infinity);
     }
   }
 
@@ -179,21 +184,14 @@ export class Worker {
     const claimCount = ++this.#claimCount;
     const leasedAt = performance.now();
     const claimed = await this.#claims.claim(room);
+    if (claimed === null) return 0;
     if (this.#isStopping) {
       await this.#claims.unclaim(claimed.map(({ run }) => run));
       return 0;
     }
     for (const one of claimed) this.#begin(one, leasedAt);
-    if (!this.#claims.hasMore) this.#resolveIdleWaits(claimCount);
+    if (!this.#claims.hasMore) this.#idleWaits.end(claimCount);
     return claimed.length;
-  }
-
-  #resolveIdleWaits(claimCount: number): void {
-    for (const wait of this.#idleWaits) {
-      if (wait.since >= claimCount) continue;
-      this.#idleWaits.delete(wait);
-      wait.resolve();
-    }
   }
 
   #begin(claimed: ClaimedRun, leasedAt: number): void {

@@ -150,6 +150,46 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
+  test.each([
+    ["holds", true, 20, "COMPLETED", 1],
+    ["does not hold", false, 2, "SKIPPED", 0],
+  ])(
+    "a condition that has failed is asked again, and now %s",
+    async (__, answer, output, status, attempt) => {
+      const store = await open();
+      let asked = 0;
+      const condition = (): boolean => {
+        asked += 1;
+        if (asked < 3) throw new Error(`not yet, time ${asked}`);
+        return answer;
+      };
+      const workflow = defineWorkflow({ id: "w" })
+        .step(numberStep("before", (value) => value + 1))
+        .stepIf(
+          condition,
+          numberStep("doubtful", (value) => value * 10),
+        )
+        .build();
+      const engine = makeEngine(store);
+      const { runId } = await engine.run(workflow, 1);
+      const rowOf = () => store.getStepExecution(runId, "doubtful");
+      expect(await rowOf()).toMatchObject({
+        status: "FAILED",
+        error: { message: "not yet, time 1" },
+      });
+      await engine.retry(runId);
+      expect(await engine.wait(runId)).toMatchObject({ error: { message: "not yet, time 2" } });
+      expect(await rowOf()).toMatchObject({
+        status: "FAILED",
+        error: { message: "not yet, time 2" },
+      });
+      await engine.retry(runId);
+      expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output, error: null });
+      expect(await rowOf()).toMatchObject({ status, attempt, error: null, executionIndex: 1 });
+      expect(asked).toBe(3);
+    },
+  );
+
   test("what has not ended, has completed or does not exist is not retried", async () => {
     const store = await open();
     const engine = makeEngine(store);

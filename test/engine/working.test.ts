@@ -2,9 +2,10 @@ import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/define-step.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
-import { EngineClosedError, StoreClosedError } from "../../src/errors.ts";
+import { EngineClosedError, StoreClosedError, StoreConnectionError } from "../../src/errors.ts";
 import type { StepContext } from "../../src/engine/step-context.ts";
-import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
+import { observe } from "./support/observed-store.ts";
 import { stores } from "./support/stores.ts";
 
 const identity = numberStep("s", (value) => value);
@@ -66,6 +67,21 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await engine.recover()).toBe(25);
     expect(await store.countRuns()).toMatchObject({ COMPLETED: 25, PENDING: 0, RUNNING: 0 });
     expect(await engine.recover()).toBe(0);
+  });
+
+  test("recover does not take a store that is away for one that has nothing", async () => {
+    const inner = await open();
+    let away = 2;
+    const store = observe(inner, async (operation, carryOut) => {
+      if (operation === "claimRuns" && away-- > 0)
+        throw new StoreConnectionError({ reason: "away" });
+      return carryOut();
+    });
+    const engine = makeEngine(store, { logger: makeLogger() }).register(simple);
+    await engine.start(simple, 1);
+    expect(await engine.recover()).toBe(1);
+    await inner.close();
+    await expect(engine.recover()).rejects.toThrow(StoreClosedError);
   });
 
   test("closing lets the step under way end and leaves the next to another worker", async () => {
