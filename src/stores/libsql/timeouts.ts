@@ -8,7 +8,17 @@ export const defaultTimeoutMs = 30_000;
 
 /** A fetch that gives up, and frees its connection, when the whole answer has not come in time. */
 export function askWithin(timeoutMs: number): Fetch {
-  return (request) => fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
+  return async (request) => {
+    // Node's fetch overlooks that a connection is closed while it still loads its parser of HTTP, as it does for the
+    // first one of a process: it never settles, and has nothing open. The timer of the signal does not keep a process
+    // alive, which would end in the middle of all this, with code 13 and without a word.
+    const alive = setInterval(() => {}, timeoutMs);
+    try {
+      return await fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
+    } finally {
+      clearInterval(alive);
+    }
+  };
 }
 
 /**
