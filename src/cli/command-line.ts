@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import tab from "@bomb.sh/tab/commander";
 import { Command } from "commander";
 import { checkCommand } from "./commands/check.ts";
 import { compareCommand } from "./commands/compare.ts";
@@ -13,6 +12,7 @@ import { pruneCommand } from "./commands/prune.ts";
 import { reportCommand } from "./commands/report.ts";
 import { runsCommand } from "./commands/runs.ts";
 import { statsCommand } from "./commands/stats.ts";
+import { addCompletion } from "./completion.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
@@ -21,7 +21,7 @@ import { version } from "./version.ts";
 
 /** Reads the arguments, does what they say, and returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
-  const signal = watchForInterruption();
+  const { signal, endAtOnce } = watchForInterruption();
   let goOn = "run the same command again to go on";
   try {
     // What the environment says already is stronger than the file.
@@ -29,13 +29,16 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     let exitCode: ExitCode = exitCodes.fine;
     const program = createProgram({
       signal,
+      endAtOnce,
       env: process.env,
       foundSomething: () => (exitCode = exitCodes.failure),
       onInterruption: (remedy) => (goOn = remedy),
     });
-    await program.parseAsync([...args], { from: "user" });
+    await Promise.race([program.parseAsync([...args], { from: "user" }), endOfPatience(signal)]);
     return exitCode;
   } catch (error) {
+    // A connection that hangs would keep the process for as long as a server may take to answer.
+    if (signal.aborted) setTimeout(() => process.exit(), lingeringMs).unref();
     // What is interrupted may say so with an error of its own.
     const isAborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
@@ -43,10 +46,23 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
   }
 }
 
+/** How long an interrupted command may go on, to end the batch that it is at. */
+const patienceMs = 2000;
+/** How long what has ended may keep the process, to send what it has printed. */
+const lingeringMs = 250;
+
+/** Fails when the signal was given and the command has not ended by itself: it waits for a server, or a lock. */
+function endOfPatience(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => {
+      setTimeout(() => reject(signal.reason as Error), patienceMs).unref();
+    });
+  });
+}
+
+// Completion takes an option from the first command that has one of its name: --status of runs list has values, that of
+// migrate has none.
 const commands = [
-  migrateCommand,
-  checkCommand,
-  doctorCommand,
   runsCommand,
   reportCommand,
   statsCommand,
@@ -55,6 +71,9 @@ const commands = [
   importCommand,
   copyCommand,
   compareCommand,
+  migrateCommand,
+  doctorCommand,
+  checkCommand,
   demoCommand,
 ];
 
@@ -62,7 +81,6 @@ function createProgram(context: CommandContext): Command {
   const program = new Command("gorkflow")
     .description("Operate the workflow runs of a libSQL file, a libSQL server or Turso.")
     .version(version)
-    .showHelpAfterError("(gorkflow help <command> shows how it is used)")
     .addHelpText(
       "after",
       `
@@ -78,14 +96,14 @@ ${exitCodesHelp}`,
   for (const create of commands) {
     program.addCommand(create(context));
   }
-  // `gorkflow complete <shell>` prints what a shell needs to complete commands and options.
-  tab(program);
-  throwInsteadOfExiting(program);
+  addCompletion(program);
+  explainErrors(program, ["gorkflow"]);
   return program;
 }
 
-/** Commands that were made elsewhere do not inherit it. */
-function throwInsteadOfExiting(command: Command): void {
+/** A command that is not understood says how to ask; commands that were made elsewhere do not inherit it. */
+function explainErrors(command: Command, path: readonly string[]): void {
   command.exitOverride();
-  for (const child of command.commands) throwInsteadOfExiting(child);
+  command.showHelpAfterError(`(${path.join(" ")} --help shows how it is used)`);
+  for (const child of command.commands) explainErrors(child, [...path, child.name()]);
 }

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { parseConfig } from "../client/config.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -21,9 +21,8 @@ export function resolveDatabaseUrl(given: string | undefined, missing: MissingFi
       exitCode: exitCodes.usage,
     });
   }
-  const url = isUrl(given)
-    ? given
-    : `file:${encodeURI(given).replaceAll(/[?#]/g, encodeURIComponent)}`;
+  const url = urlOf(given);
+  refuseCredentials(url);
   if (/^(memory:|(file:)?:memory:)/.test(url)) {
     throw new CommandError({
       code: "DATABASE_IN_MEMORY",
@@ -34,6 +33,44 @@ export function resolveDatabaseUrl(given: string | undefined, missing: MissingFi
   }
   if (url.startsWith("file:")) checkFile(parseConfig(url).path, missing);
   return url;
+}
+
+/** @throws {CommandError} for `http://user:password@…`: a server takes a token, and nothing else. */
+function refuseCredentials(url: string): void {
+  if (!/^\w+:\/\/[^/?#]*@/.test(url)) return;
+  throw new CommandError({
+    code: "CREDENTIALS_IN_URL",
+    message: "the URL has a user or a password, which no libSQL server takes",
+    remedy: "set GORKFLOW_AUTH_TOKEN",
+    exitCode: exitCodes.usage,
+  });
+}
+
+/**
+ * What is read from and written to at once would be replaced by what it was a moment ago.
+ *
+ * @throws {CommandError} when both are one database, as far as their names tell.
+ */
+export function refuseSameDatabase(first: string, second: string): void {
+  if (placeOf(first) !== placeOf(second)) return;
+  throw new CommandError({
+    code: "SAME_DATABASE",
+    message: "both are the same database",
+    remedy: "name two",
+    exitCode: exitCodes.usage,
+  });
+}
+
+/** Where a database is, however it is written. */
+function placeOf(given: string): string {
+  const url = urlOf(given);
+  if (!url.startsWith("file:")) return url.replace(/[/?#]*(\?.*)?$/, "");
+  const { path } = parseConfig(url);
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
+function urlOf(given: string): string {
+  return isUrl(given) ? given : `file:${encodeURI(given).replaceAll(/[?#]/g, encodeURIComponent)}`;
 }
 
 /** One letter and a colon is a drive of Windows. */

@@ -12,7 +12,7 @@ import { LibSQLStore } from "../stores/libsql/libsql-store.ts";
 import { openClient } from "../stores/libsql/open-client.ts";
 import { parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";
 import type { CommandContext } from "./context.ts";
-import { resolveDatabaseUrl, type MissingFile } from "./database-url.ts";
+import { refuseSameDatabase, resolveDatabaseUrl, type MissingFile } from "./database-url.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
 
 /** Runs `work` on a client of the database, and closes it. A driver's error never comes out bare. */
@@ -76,6 +76,7 @@ export function withTwoStores<T>(
   missing: MissingFile,
   work: (first: LibSQLStore, second: LibSQLStore) => Promise<T>,
 ): Promise<T> {
+  refuseSameDatabase(first, second);
   const authToken = variableOf(context.env, "GORKFLOW_TO_AUTH_TOKEN");
   // What lags behind would be copied, or found to differ.
   const env = { ...context.env, [environmentVariables.readUrl.name]: undefined };
@@ -108,8 +109,8 @@ function isOfDriver(error: unknown): boolean {
   if (error instanceof GorkflowError) return false;
   for (let link = error; link instanceof Error; link = link.cause) {
     if ("code" in link && typeof link.code === "string") return true;
-    // What fetch says of a server that it does not reach has no code of its own.
-    if (link.message === "fetch failed") return true;
+    // What fetch says of a server that it does not reach, or that does not answer, has no code of its own.
+    if (link.message === "fetch failed" || link.name === "TimeoutError") return true;
   }
   return false;
 }

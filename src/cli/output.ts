@@ -3,7 +3,7 @@ import picocolors from "picocolors";
 
 /** One document, or a line of text, on the standard output. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${shown(text)}\n`);
 }
 
 export function printJson(value: unknown): void {
@@ -22,7 +22,19 @@ function withMessages(_: string, value: unknown): unknown {
 
 /** What is said about the work while it is done, and is no part of the answer. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${shown(text)}\n`);
+}
+
+/** A colour as `colors` has them; else what a terminal would obey, or what hides the text beside it. */
+const controls = /\p{Cc}\[(?:0|1|2|22|3\d|39)m|[\p{Cc}\p{Bidi_Control}]/gu;
+
+/** Ids and messages are somebody's: what is in them is shown, in the escapes that JSON has, and does nothing. */
+function shown(text: string, allowed: readonly string[] = ["\n", "\t"]): string {
+  return text.replaceAll(controls, (found) =>
+    found.startsWith("\u001B[") || allowed.includes(found)
+      ? found
+      : `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}${found.slice(1)}`,
+  );
 }
 
 /** Colours where a terminal shows them: NO_COLOR, FORCE_COLOR and a pipe are honoured for each stream. */
@@ -39,11 +51,11 @@ function colorsOf(stream: NodeJS.WriteStream) {
 /** Rows under their headings, aligned, without lines: what a pipe and an eye can both read. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const drawn = new Table({
-    head: headings.map((heading) => colors.bold(heading)),
+    head: headings.map((heading) => colors.bold(shown(heading, []))),
     chars: emptyFrame,
     style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
   });
-  drawn.push(...rows.map((row) => [...row]));
+  drawn.push(...rows.map((row) => row.map((cell) => shown(cell, []))));
   return drawn
     .toString()
     .split("\n")

@@ -1,8 +1,9 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { ExportFileError, UnreadableRunsError } from "../errors.ts";
+import { untilAborted } from "../model/abort.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { exportStore, type ExportOptions } from "./export-store.ts";
 import { importStore, type ImportOptions, type ImportReport } from "./import-store.ts";
@@ -26,12 +27,17 @@ export async function exportFile(
   const partial = `${path}.partial`;
   const leftOut: UnreadableRunsError[] = [];
   const lines = untilUnreadable(exportStore(store, options), leftOut);
+  const file = createWriteStream(partial, { flush: true });
   try {
-    const file = createWriteStream(partial, { flush: true });
-    if (isCompressed(path)) await pipeline(lines, createGzip(), file);
-    else await pipeline(lines, file);
+    const written = isCompressed(path)
+      ? pipeline(lines, createGzip(), file)
+      : pipeline(lines, file);
+    await untilAborted(options.signal, written);
     await rename(partial, path);
   } catch (error) {
+    // A file that is still being opened would be made after it was removed.
+    file.destroy();
+    await finished(file).catch(() => undefined);
     await rm(partial, { force: true });
     throw fileError(path, error);
   }

@@ -3,14 +3,31 @@ import { readdirSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import type { CommandResult } from "../support/command-line.ts";
+import { startProxy } from "../support/loopback-proxy.ts";
+import { startSqld, type Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
 const runs = 6000;
+
+let server: Sqld;
+beforeAll(async () => {
+  server = await startSqld();
+});
+afterAll(() => server.stop());
 
 let template: TemporaryFolder;
 beforeAll(async () => {
@@ -151,4 +168,20 @@ test.each([
   expect([code, stdout]).toEqual([143, ""]);
   expect(stderr).toMatch(/interrupted; what was done until then stays done \(.*\)$/m);
   expect(readdirSync(command.folder.path).filter((name) => name.includes("ndjson"))).toEqual([]);
+});
+
+test.each([
+  ["stats", ["stats"]],
+  ["doctor", ["doctor"]],
+  ["an export", ["export", "hanging.ndjson"]],
+])("Ctrl-C ends %s with 130 though the server does not answer", async (_, args) => {
+  const proxy = await startProxy(server.port);
+  onTestFinished(() => proxy.close());
+  proxy.stalled = true;
+  const started = command.start(args, { env: { GORKFLOW_DATABASE_URL: proxy.httpUrl } });
+  // It has asked, and waits.
+  await vi.waitFor(() => expect(proxy.roundTrips).toBeGreaterThan(0), 20_000);
+  started.process.kill("SIGINT");
+  expect(await started.ended).toMatchObject({ code: 130, stdout: "" });
+  expect(readdirSync(command.folder.path).filter((name) => name.includes("hanging"))).toEqual([]);
 });

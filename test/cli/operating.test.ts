@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { openStore } from "../../src/open-store.ts";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { startSqld } from "../support/sqld.ts";
 import { createTokenIssuer } from "../support/tokens.ts";
@@ -140,11 +141,19 @@ describe("is refused in one line, and nothing is made:", () => {
     ["a limit of 0", ["runs", "list", "--limit", "0"], 2, /limit/],
     ["an unknown run", ["runs", "show", "nobody"], 1, /run nobody does not exist/],
     ["an unknown report", ["report", "everything"], 2, /everything/],
+    ["a copy into itself", ["copy", "runs.db", "./runs.db"], 2, /both are the same database/],
+    ["a comparison with itself", ["compare", "http://a.b", "http://a.b/?authToken=x"], 2, /same/],
+    ["a user in a URL", ["stats", "-d", "http://SECRET:SECRET@a.b"], 2, /GORKFLOW_AUTH_TOKEN/],
+    ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows how/],
+    ["an import of a missing file", ["import", "no.ndjson", "-d", "missing.db"], 1, /no such file/],
+    ["an import of a folder", ["import", ".", "-d", "missing.db"], 1, /is a folder/],
+    ["an export into nowhere", ["export", "no/where.ndjson"], 1, /no such file or folder/],
   ] as const)("%s", async (_, args, expected, reason) => {
     const database = await givenRuns();
     const env = { GORKFLOW_DATABASE_URL: database };
     const { code, stderr } = await command.run(args, { env });
     expect([code, stderr]).toEqual([expected, expect.stringMatching(reason)]);
+    expect(stderr).not.toContain("SECRET");
     expect(existsSync(path("missing.db"))).toBe(false);
   });
 
@@ -164,6 +173,39 @@ describe("is refused in one line, and nothing is made:", () => {
     });
     expect([migrated.code, migrated.stderr]).toEqual([0, ""]);
   });
+});
+
+test("what a terminal would obey in an id, a name or a message is shown in JSON's escapes", async () => {
+  const database = command.folder.database();
+  const store = await openStore(database);
+  const runId = "two\nlines \u001b[2J";
+  await store.createRun({ runId, workflowId: "\u202egnirts", status: "FAILED" });
+  await store.createStepExecution({ runId, stepId: "\u009b2J" });
+  await store.close();
+  for (const args of [
+    ["runs", "list"],
+    ["runs", "show", runId],
+    ["runs", "show", "\u001b[2J"],
+    ["report", "storage"],
+    ["runs", "list", "--json"],
+    ["compare", database, "empty.db"],
+  ]) {
+    await command.run(["migrate", "-d", "empty.db"]);
+    const env = { GORKFLOW_DATABASE_URL: database };
+    const { stdout, stderr } = await command.run(args, { env });
+    expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u);
+    expect(stdout + stderr).toMatch(/\\u001b\[2J|\\u202egnirts/);
+  }
+  const listed = await answer(["runs", "list"], database);
+  expect((listed as RunList).runs.map((run) => run.runId)).toEqual([runId]);
+});
+
+test("an import reads a pipe that has a name once", async () => {
+  await givenRuns();
+  await answer(["export", "runs.ndjson", "-d", "runs.db"]);
+  const script = `mkfifo pipe; cat runs.ndjson > pipe & exec "$0" "$1" import pipe -d other.db`;
+  const { code, stdout } = await command.shell(script, [process.execPath, command.program]);
+  expect([code, stdout]).toEqual([0, "40 runs imported, 0 skipped, 0 replaced\n"]);
 });
 
 test("the database may stand in a file .env", async () => {

@@ -1,5 +1,7 @@
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { spawn } from "@lydell/node-pty";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { setUpCommand } from "./support.ts";
 
@@ -107,4 +109,33 @@ test("statuses have colours on a terminal, unless NO_COLOR says no", async () =>
   expect(screen).toContain("\u001b[3");
   const plain = await command.run(["runs", "list", "-d", "runs.db"], { env: { NO_COLOR: "1" } });
   expect(plain.stdout).not.toContain("\u001b[");
+});
+
+test("bash completes commands, options and their values, without any package of its own for that", async () => {
+  const { path } = command.folder;
+  const program = join(path, "gorkflow");
+  await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${command.program}" "$@"\n`);
+  await chmod(program, 0o755);
+  const bash = spawn("bash", ["--norc", "--noprofile", "-i"], {
+    cols: 120,
+    rows: 40,
+    cwd: path,
+    env: { PATH: `${path}:${process.env["PATH"] ?? ""}`, TERM: "dumb", PS1: "ready> " },
+  });
+  let screen = "";
+  bash.onData((text) => (screen += text));
+  const seen = (text: string) =>
+    vi.waitFor(() => expect(screen).toContain(text), { timeout: 30_000, interval: 50 });
+  bash.write(". <(gorkflow complete bash); echo script-${?}\n");
+  await seen("script-0");
+  bash.write("gorkflow exp\t");
+  await seen("gorkflow export ");
+  bash.write("\u0015gorkflow runs list --sta\t");
+  await seen("gorkflow runs list --status ");
+  bash.write("FAI\t");
+  await seen("gorkflow runs list --status FAILED ");
+  bash.write("\u0015gorkflow report reli\t");
+  await seen("gorkflow report reliability ");
+  expect(screen).not.toMatch(/not found|error/);
+  bash.kill();
 });

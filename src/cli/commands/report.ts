@@ -57,9 +57,11 @@ Examples:
     .action(async (name: ReportName, options: ReportCommandOptions) => {
       const { workflow: workflowId, since, until, per, idle: idleMs, limit, prefix } = options;
       const tables = prefix === undefined ? undefined : createWorkflowTables({ prefix });
-      const rows = await withStore(context, options, ({ db }) =>
-        runReport(name, db, { options: { workflowId, since, until, tables }, per, idleMs, limit }),
-      );
+      const rows = await withStore(context, options, ({ db }) => {
+        context.endAtOnce();
+        const window = { workflowId, since, until, tables };
+        return runReport(name, db, { options: window, per, idleMs, limit });
+      });
       if (options.json) return printJson(rows);
       if (options.ndjson) return rows.forEach(printLine);
       if (rows.length === 0) return print("nothing to report");

@@ -26,9 +26,10 @@ Examples:
   gorkflow stats --json | jq .runs.FAILED`,
     )
     .action(async (options: TableOptions & JsonOptions) => {
-      const stats = await withStore(context, options, (store) =>
-        store.stats({ signal: context.signal }),
-      );
+      const stats = await withStore(context, options, (store) => {
+        context.endAtOnce();
+        return store.stats();
+      });
       if (options.json) printJson(stats);
       else print(describe(stats));
     });

@@ -1,0 +1,26 @@
+import tab from "@bomb.sh/tab/commander";
+import type { Command } from "commander";
+import { print } from "./output.ts";
+
+/**
+ * What the script for bash takes from the package bash-completion, which need not be there: of its function as much as
+ * the script uses.
+ */
+const wordsOfBash = `
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+  _get_comp_words_by_ref() {
+    cur="\${COMP_WORDS[COMP_CWORD]}"
+    prev="\${COMP_WORDS[COMP_CWORD - 1]}"
+    words=("\${COMP_WORDS[@]}")
+    cword=$COMP_CWORD
+  }
+fi`.trimStart();
+
+/** Adds `gorkflow complete <shell>`, which prints what a shell needs to complete commands and options. */
+export function addCompletion(program: Command): void {
+  tab(program);
+  const complete = program.commands.find((command) => command.name() === "complete");
+  complete?.hook("preAction", ({ args }) => {
+    if (args[0] === "bash") print(wordsOfBash);
+  });
+}
