@@ -12,6 +12,7 @@ export function structureOf(table: SQLiteTable): TableStructure {
       name: column.name,
       type: column.getSQLType().toLowerCase(),
       notNull: column.notNull,
+      collation: "binary",
       default: column.default === undefined ? null : literal(column.default),
       primaryKey: column.primary ? 1 : composite.indexOf(column.name) + 1,
     })),

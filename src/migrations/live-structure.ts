@@ -1,4 +1,4 @@
-import { checksOfTable, conditionOfIndex, normalizeSql } from "./sql-tokens.ts";
+import { checksOfTable, collationsOfTable, conditionOfIndex, normalizeSql } from "./sql-tokens.ts";
 import type { RunQuery } from "./structure.ts";
 import type {
   ColumnStructure,
@@ -65,7 +65,7 @@ export async function readTables(
     definitions.map(([table, sql]) => [
       String(table),
       {
-        columns: of(columns, table).map(readColumn),
+        columns: readColumns(of(columns, table), collationsOfTable(String(sql))),
         indexes: readIndexes(of(indexes, table)),
         foreignKeys: readForeignKeys(of(foreignKeys, table)),
         checks: checksOfTable(String(sql)),
@@ -117,16 +117,19 @@ function readDefinition([name, sql]: readonly unknown[]): Definition {
   return { name: String(name), sql: String(sql) };
 }
 
-function readColumn([name, type, notNull, value, primaryKey, hidden]: readonly unknown[]) {
-  const written = typeof value === "string" ? normalizeSql(value) : null;
-  return {
-    name: String(name),
-    type: String(type).toLowerCase(),
-    notNull: notNull === 1,
-    default: written === "null" ? null : written,
-    primaryKey: Number(primaryKey),
-    isGenerated: Number(hidden) >= 2,
-  };
+function readColumns(rows: Rows, collations: ReadonlyMap<string, string>): LiveColumn[] {
+  return rows.map(([name, type, notNull, value, primaryKey, hidden]) => {
+    const written = typeof value === "string" ? normalizeSql(value) : null;
+    return {
+      name: String(name),
+      type: String(type).toLowerCase(),
+      notNull: notNull === 1,
+      default: written === "null" ? null : written,
+      collation: collations.get(String(name).toLowerCase()) ?? "binary",
+      primaryKey: Number(primaryKey),
+      isGenerated: Number(hidden) >= 2,
+    };
+  });
 }
 
 function readIndexes(rows: Rows): LiveIndex[] {

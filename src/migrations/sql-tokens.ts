@@ -42,6 +42,22 @@ export function checksOfTable(
   });
 }
 
+/** The columns in a table's definition that compare by another collation than the bytes, and by which. */
+export function collationsOfTable(sql: string): ReadonlyMap<string, string> {
+  const collations = new Map<string, string>();
+  const tokens = tokensOf(sql);
+  let [depth, column] = [0, ""];
+  for (const [index, each] of tokens.entries()) {
+    const next = tokens[index + 1] ?? "";
+    if (each === ")") depth -= 1;
+    // What stands first, and behind each comma outside of inner parentheses, is a column's name.
+    if (depth === (each === "(" ? 0 : 1) && (each === "(" || each === ",")) column = next;
+    if (each === "(") depth += 1;
+    if (each === "collate" && depth === 1 && next !== "binary") collations.set(column, next);
+  }
+  return collations;
+}
+
 function withoutParentheses(tokens: readonly string[]): readonly string[] {
   return tokens[0] === "(" && endOf(tokens, 0) === tokens.length - 1
     ? withoutParentheses(tokens.slice(1, -1))

@@ -63,6 +63,9 @@ export function changesOf(expected: ColumnStructure, live: ColumnStructure): str
     ...(expected.default === live.default
       ? []
       : [`default (${live.default ?? "none"}, not ${expected.default ?? "none"})`]),
+    ...(expected.collation === live.collation
+      ? []
+      : [`collation (${live.collation}, not ${expected.collation})`]),
     ...(expected.primaryKey === live.primaryKey ? [] : ["place in the primary key"]),
   ];
 }

@@ -23,7 +23,13 @@ export function tableDefinition(
   return `create table ${quote(name)} (\n  ${parts.join(",\n  ")}\n)`;
 }
 
-export function columnDefinition({ name, type, notNull, default: value }: ColumnStructure): string {
+export function columnDefinition({
+  name,
+  type,
+  notNull,
+  default: value,
+  collation,
+}: ColumnStructure): string {
   // SQLite adds no column with a default in parentheses, and takes expressions in nothing else.
   const isLiteral = value !== null && /^(?:'(?:[^']|'')*'|[-+]? ?[\d.]+)$/.test(value);
   return [
@@ -31,6 +37,7 @@ export function columnDefinition({ name, type, notNull, default: value }: Column
     type,
     ...(value === null ? [] : [`default ${isLiteral ? value : `(${value})`}`]),
     ...(notNull ? ["not null"] : []),
+    ...(collation === "binary" ? [] : [`collate ${collation}`]),
   ].join(" ");
 }
 

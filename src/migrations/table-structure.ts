@@ -12,6 +12,8 @@ export interface ColumnStructure {
   readonly notNull: boolean;
   /** SQL that can be compared; null for none. */
   readonly default: string | null;
+  /** How its values are compared; in lower case. */
+  readonly collation: string;
   /** 1 for the first column of the primary key, 0 for a column outside of it. */
   readonly primaryKey: number;
 }

@@ -203,6 +203,30 @@ export const drifts: readonly Drift[] = [
     ],
   },
   {
+    name: "columns that are compared in another way",
+    plant: redefine(
+      "step_outputs",
+      "`run_id` text NOT NULL,\n\t`step_id` text NOT NULL,",
+      "`run_id` text COLLATE rtrim NOT NULL DEFAULT (lower(',')), `step_id` text NOT NULL COLLATE NOCASE, `more` text COLLATE BINARY,",
+    ),
+    findings: [
+      [
+        "COLUMN_CHANGED",
+        "error",
+        /outputs\.run_id has another default \(lower \( ',' \), not none\), collation \(rtrim, not binary\)$/,
+        rebuilds,
+      ],
+      [
+        "COLUMN_CHANGED",
+        "error",
+        /outputs\.step_id has another collation \(nocase, not binary\)$/,
+        rebuilds,
+      ],
+      ["COLUMN_EXTRA", "warning", /step_outputs\.more is not in the schema$/, /table of your own/],
+    ],
+    stays: ["COLUMN_EXTRA"],
+  },
+  {
     name: "another primary key",
     plant: redefine(
       "step_outputs",
