@@ -99,6 +99,7 @@ async function inProcess(
       env: {},
       foundSomething: () => (code = 1),
       onInterruption: () => {},
+      endAtOnce: () => {},
     }).parseAsync([...args], { from: "user" });
     return { code, stdout: write.mock.calls.map(([text]) => String(text)).join("") };
   } finally {
