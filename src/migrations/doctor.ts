@@ -127,15 +127,16 @@ function namesLikeOurs(tables: WorkflowTables): string[] {
 function findingsOfJournal({ pending, unknown }: MigrationStatus): DoctorFinding[] {
   const findings: DoctorFinding[] = [];
   const [severity, table] = ["error", migrationsTable] as const;
+  const another = "use the version of the package that applied them, or a later one";
   if (pending.length > 0) {
     const message = `not applied yet: ${pending.join(", ")}`;
-    const remedy = "run `gorkflow migrate`";
+    // `migrate` refuses while there is one that it does not know.
+    const remedy = unknown.length > 0 ? another : "run `gorkflow migrate`";
     findings.push({ code: "MIGRATIONS_PENDING", severity, table, message, remedy });
   }
   if (unknown.length > 0) {
     const message = `${unknown.length} applied migration(s) are not of this version`;
-    const remedy = "use the version of the package that applied them, or a later one";
-    findings.push({ code: "MIGRATIONS_UNKNOWN", severity, table, message, remedy });
+    findings.push({ code: "MIGRATIONS_UNKNOWN", severity, table, message, remedy: another });
   }
   return findings;
 }

@@ -54,19 +54,19 @@ async function fill(store: WorkflowStore): Promise<void> {
 
 /** A database as `prepare` makes it, of which every test has a copy. */
 function copiesOf(name: string, prepare: (client: Client) => Promise<void>) {
+  let template: Promise<string> | null = null;
   let copies = 0;
-  const template = () => join(folder.path, `${name}.db`);
-  return {
-    async make() {
-      const client = createClient(`file:${template()}`);
-      await prepare(client);
-      client.close();
-    },
-    async copy(): Promise<string> {
-      const path = join(folder.path, `${name}-${copies++}.db`);
-      await copyFile(template(), path);
-      return `file:${path}`;
-    },
+  async function make(): Promise<string> {
+    const path = join(folder.path, `${name}.db`);
+    const client = createClient(`file:${path}`);
+    await prepare(client);
+    client.close();
+    return path;
+  }
+  return async (): Promise<string> => {
+    const path = join(folder.path, `${name}-${copies++}.db`);
+    await copyFile(await (template ??= make()), path);
+    return `file:${path}`;
   };
 }
 
@@ -116,7 +116,7 @@ const kinds = [
     tables: schema,
     prefix: "",
     cases: drifts,
-    template: copiesOf("plain", async (client) => {
+    copy: copiesOf("plain", async (client) => {
       await migrate(client);
       await fill(storeOf(client));
     }),
@@ -129,7 +129,7 @@ const kinds = [
     cases: drifts.filter(({ name }) =>
       /was dropped$|named as|left over|renamed$|all at once|in other words/.test(name),
     ),
-    template: copiesOf("prefixed", async (client) => {
+    copy: copiesOf("prefixed", async (client) => {
       const empty = await generateSQLiteDrizzleJson({});
       const statements = await generateSQLiteMigration(
         empty,
@@ -141,12 +141,11 @@ const kinds = [
   },
 ];
 
-describe.each(kinds)("in $kind", ({ tables, prefix: begin, cases, template }) => {
-  beforeAll(() => template.make());
+describe.each(kinds)("in $kind", ({ tables, prefix: begin, cases, copy }) => {
   const options = begin === "" ? [] : ["--prefix", begin];
 
   test("gorkflow doctor finds nothing, and there is nothing to repair", async () => {
-    const url = await template.copy();
+    const url = await copy();
     expect(await diagnose(asProgram, url, ...options)).toEqual({
       code: 0,
       report: { healthy: true, findings: [] },
@@ -157,7 +156,7 @@ describe.each(kinds)("in $kind", ({ tables, prefix: begin, cases, template }) =>
   test.each(cases)(
     "gorkflow doctor tells of $name, and its SQL makes good what can be",
     async (drift) => {
-      const url = await template.copy();
+      const url = await copy();
       const client = open(url);
       const before = await storeOf(client, tables).readBundles();
       await drift.plant(client, begin);
@@ -210,7 +209,7 @@ test("on a server the same is found, and repaired", async () => {
 }, 30_000);
 
 describe("who is to bring the tables up to date decides what to do:", () => {
-  const [plain] = kinds.map(({ template }) => template);
+  const [copy] = kinds.map((kind) => kind.copy);
   const remedies = async (client: Client) =>
     (await doctor(client)).findings.map(({ code, remedy }) => `${code} ${remedy}`);
 
@@ -235,7 +234,7 @@ describe("who is to bring the tables up to date decides what to do:", () => {
   });
 
   test("with migrations to apply, they come first", async () => {
-    const client = open((await plain?.copy()) ?? "");
+    const client = open((await copy?.()) ?? "");
     await client.execute(
       `delete from ${migrationsTable} where created_at = (select max(created_at) from ${migrationsTable})`,
     );
@@ -248,7 +247,7 @@ describe("who is to bring the tables up to date decides what to do:", () => {
   });
 
   test("what a newer version has made is left to it", async () => {
-    const client = open((await plain?.copy()) ?? "");
+    const client = open((await copy?.()) ?? "");
     await client.executeMultiple(
       `insert into ${migrationsTable} (hash, created_at) values ('newer', 9e12);
        create table workflow_signals (run_id text); drop index workflow_runs_status_idx`,
@@ -261,8 +260,18 @@ describe("who is to bring the tables up to date decides what to do:", () => {
     expect(await repairScript(client)).toBe("");
   });
 
+  test("a migration that was edited after it was applied is of another version, and keeps the others waiting", async () => {
+    const client = open((await copy?.()) ?? "");
+    await client.execute(`update ${migrationsTable} set hash = 'edited' where rowid = 1`);
+    const another = "use the version of the package that applied them, or a later one";
+    expect(await remedies(client)).toEqual([
+      `MIGRATIONS_PENDING ${another}`,
+      `MIGRATIONS_UNKNOWN ${another}`,
+    ]);
+  });
+
   test("where the app's own migrations make them, they come first", async () => {
-    const client = open((await plain?.copy()) ?? "");
+    const client = open((await copy?.()) ?? "");
     // As a migration that was refused has left it.
     await client.executeMultiple(
       `delete from ${migrationsTable}; drop index workflow_runs_status_idx`,
