@@ -19,6 +19,7 @@ import {
 } from "./engine-options.ts";
 import type { EngineEventType, EngineListener } from "./engine-events.ts";
 import { EventEmitter } from "./event-emitter.ts";
+import { findTelemetry } from "./find-telemetry.ts";
 import { KnownInputs } from "./known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
 import { Backoff } from "./pauses.ts";
@@ -26,7 +27,7 @@ import { cancelOpenSteps } from "./run-cancellation.ts";
 import { startRun, type RunStarter } from "./run-start.ts";
 import { RunWaits } from "./run-waits.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
-import { findTelemetry, type Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow-builder.ts";
 import { WorkflowRegistry } from "./workflow-registry.ts";
@@ -316,7 +317,9 @@ export class Engine {
 
   /** Looked for when it is needed first: the app has registered its providers by then. */
   #openTelemetry(): Promise<Telemetry> {
-    return (this.#telemetry ??= findTelemetry());
+    return (this.#telemetry ??= findTelemetry((error) => {
+      this.#logger.warn({ err: error }, "telemetry has failed");
+    }));
   }
 
   /** Works because somebody waits. What ends the work will meet them at the store, too. */

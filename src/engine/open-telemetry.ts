@@ -8,7 +8,7 @@ import type {
   AttemptEnd,
   AttemptTelemetry,
   RunTelemetry,
-  StartContext,
+  StartTelemetry,
   Telemetry,
 } from "./telemetry.ts";
 import type { Workflow } from "./workflow-builder.ts";
@@ -62,10 +62,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     span.end();
   }
 
-  async function traceStart<Run extends { readonly runId: string }>(
-    { id, version }: Pick<Workflow, "id" | "version">,
-    store: (startContext: StartContext | null) => Promise<Run>,
-  ): Promise<Run> {
+  function beginStart({ id, version }: Pick<Workflow, "id" | "version">): StartTelemetry {
     const span = tracer.startSpan(`start ${id}`, {
       kind: SpanKind.PRODUCER,
       attributes: { "gorkflow.workflow.id": id, "gorkflow.workflow.version": version },
@@ -73,16 +70,14 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     const carrier: Record<string, string> = {};
     // The span alone: what else is active, such as baggage, is not ours to keep in a database.
     propagation.inject(trace.setSpan(ROOT_CONTEXT, span), carrier);
-    try {
-      const run = await context.with(trace.setSpan(context.active(), span), () =>
-        store(Object.keys(carrier).length === 0 ? null : carrier),
-      );
-      endSpan(span, false, { "gorkflow.run.id": run.runId });
-      return run;
-    } catch (error) {
-      endSpan(span, true, { "error.type": kindOf(error) });
-      throw error;
-    }
+    return {
+      context: Object.keys(carrier).length === 0 ? null : carrier,
+      within: (work) => context.with(trace.setSpan(context.active(), span), work),
+      end(end) {
+        if ("runId" in end) endSpan(span, false, { "gorkflow.run.id": end.runId });
+        else endSpan(span, true, { "error.type": kindOf(end.error) });
+      },
+    };
   }
 
   function beginAttempt(
@@ -163,7 +158,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
   }
 
   return {
-    traceStart,
+    beginStart,
     beginRun,
     countFinished: (workflowId, status) =>
       finished.add(1, { "gorkflow.workflow.id": workflowId, "gorkflow.run.status": status }),

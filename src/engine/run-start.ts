@@ -66,10 +66,16 @@ export async function startRun(
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
     ...columns,
   };
-  const { traceStart } = await telemetry();
-  const run = await traceStart(workflow, (context) =>
-    target.createRun({ ...newRun, context }, { signal }),
-  );
+  const start = (await telemetry()).beginStart(workflow);
+  const { context } = start;
+  let run: WorkflowRun;
+  try {
+    run = await start.within(() => target.createRun({ ...newRun, context }, { signal }));
+  } catch (error) {
+    start.end({ error });
+    throw error;
+  }
+  start.end(run);
   if (startsAt > now) return { run, startsAt };
   if (tx === undefined && run.attempt === 0) knownInputs.add(run);
   return { run, startsAt: null };

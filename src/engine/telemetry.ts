@@ -1,26 +1,27 @@
 import type { WorkflowRunSummary } from "../schema/rows.ts";
-import { createOpenTelemetry } from "./open-telemetry.ts";
 import type { RunEnding } from "./run-execution.ts";
 import type { Workflow } from "./workflow-builder.ts";
 
 /** Traces and measures what an engine does. Nothing of it is told an input, an output or a message. */
 export interface Telemetry {
-  /**
-   * A run of the workflow is about to be stored, by `store`, with this context: the telemetry of whoever works on it
-   * finds the start in it. Null where there is nothing to find.
-   */
-  traceStart<Run extends { readonly runId: string }>(
-    workflow: Pick<Workflow, "id" | "version">,
-    store: (context: StartContext | null) => Promise<Run>,
-  ): Promise<Run>;
+  /** A run of the workflow is about to be stored. */
+  beginStart(workflow: Pick<Workflow, "id" | "version">): StartTelemetry;
   /** A claimed run begins or goes on here. */
   beginRun(run: WorkflowRunSummary): RunTelemetry;
   /** The end of the run has been stored. */
   countFinished(workflowId: string, status: FinalStatus): void;
 }
 
-/** Where a run was started, as the app's propagator writes it: `traceparent`, by the W3C. */
-export type StartContext = Readonly<Record<string, string>>;
+export interface StartTelemetry {
+  /**
+   * To be stored with the run: the telemetry of whoever works on it finds the start in it, as the app's propagator has
+   * written it (`traceparent`, by the W3C). Null where there is nothing to find.
+   */
+  readonly context: Readonly<Record<string, string>> | null;
+  /** Calls `work` so that the spans it makes belong to the start. */
+  within<Result>(work: () => Result): Result;
+  end(end: { readonly runId: string } | { readonly error: unknown }): void;
+}
 
 export interface RunTelemetry {
   /** Links the run to where it was started, if `context` says where that was. */
@@ -45,23 +46,15 @@ export interface AttemptEnd {
 
 const nothing = (): void => {};
 export const noAttempt: AttemptTelemetry = { within: (work) => work(), end: nothing };
-const noRun: RunTelemetry = { linkToStart: nothing, beginAttempt: () => noAttempt, end: nothing };
+export const noStart: StartTelemetry = { context: null, within: (work) => work(), end: nothing };
+export const noRun: RunTelemetry = {
+  linkToStart: nothing,
+  beginAttempt: () => noAttempt,
+  end: nothing,
+};
 
 export const noTelemetry: Telemetry = {
-  traceStart: (_, store) => store(null),
+  beginStart: () => noStart,
   beginRun: () => noRun,
   countFinished: nothing,
 };
-
-/**
- * OpenTelemetry, when the app has its API, with the providers that are registered now; nothing otherwise.
- *
- * The import stands inside `try`: so a bundler takes the module for optional, too.
- */
-export async function findTelemetry(): Promise<Telemetry> {
-  try {
-    return createOpenTelemetry(await import("@opentelemetry/api"));
-  } catch {
-    return noTelemetry;
-  }
-}

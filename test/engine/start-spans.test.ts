@@ -13,7 +13,7 @@ import {
 } from "@opentelemetry/sdk-trace-base";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
-import { makeEngine, numberStep } from "./support/engines.ts";
+import { makeEngine, makeLogger, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 
 let spans: InMemorySpanExporter;
@@ -133,6 +133,33 @@ describe.each(stores)("on %s", (_, open) => {
     expect(spansNamed("start w")).toMatchObject([
       { status: { code: SpanStatusCode.ERROR }, attributes: { "error.type": "STORE_CLOSED" } },
     ]);
+  });
+
+  test("telemetry that throws at everything disturbs neither a start nor a run, and is reported", async () => {
+    trace.disable();
+    const fails = (): never => {
+      throw new Error("no telemetry today");
+    };
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value))
+      .build();
+    const store = await open();
+    for (const spanProcessor of [
+      { onStart: fails, onEnd: () => {} },
+      { onStart: () => {}, onEnd: fails },
+    ]) {
+      const processor = { ...spanProcessor, forceFlush: async () => {}, shutdown: async () => {} };
+      trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
+      const logger = makeLogger();
+      const engine = makeEngine(store, { logger });
+      expect(await engine.run(workflow, 1)).toMatchObject({ status: "COMPLETED", output: 1 });
+      await engine.close();
+      const warnings = logger.reports.filter(({ level }) => level === "warn");
+      expect(new Set(warnings.map(({ message }) => message))).toEqual(
+        new Set(["telemetry has failed"]),
+      );
+      trace.disable();
+    }
   });
 
   test("without a propagator nothing is stored, and nothing linked", async () => {

@@ -16,7 +16,8 @@ import {
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/define-step.ts";
-import { findTelemetry, noTelemetry } from "../../src/engine/telemetry.ts";
+import { findTelemetry } from "../../src/engine/find-telemetry.ts";
+import { noTelemetry } from "../../src/engine/telemetry.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
@@ -241,9 +242,9 @@ test("an app without the API has no telemetry", async () => {
     throw new Error("Cannot find package '@opentelemetry/api'");
   });
   try {
-    expect(await findTelemetry()).toBe(noTelemetry);
+    expect(await findTelemetry(() => {})).toBe(noTelemetry);
   } finally {
     vi.doUnmock("@opentelemetry/api");
   }
-  expect(await findTelemetry()).not.toBe(noTelemetry);
+  expect(await findTelemetry(() => {})).not.toBe(noTelemetry);
 });

@@ -1,0 +1,47 @@
+import {
+  noAttempt,
+  noRun,
+  noStart,
+  type AttemptTelemetry,
+  type RunTelemetry,
+  type StartTelemetry,
+  type Telemetry,
+} from "./telemetry.ts";
+
+/**
+ * The telemetry, with nothing of what it throws reaching a run: a provider, a sampler or a processor is the app's, or
+ * anybody's. It is reported, and what it was asked to trace is not traced.
+ */
+export function guardTelemetry(telemetry: Telemetry, report: (error: unknown) => void): Telemetry {
+  function guard<T>(work: () => T, otherwise: T): T {
+    try {
+      return work();
+    } catch (error) {
+      report(error);
+      return otherwise;
+    }
+  }
+
+  // What is thrown within a start or an attempt is its own affair.
+  const guardStart = (start: StartTelemetry): StartTelemetry => ({
+    ...start,
+    end: (end) => guard(() => start.end(end), undefined),
+  });
+  const guardAttempt = (attempt: AttemptTelemetry): AttemptTelemetry => ({
+    ...attempt,
+    end: (end) => guard(() => attempt.end(end), undefined),
+  });
+  const guardRun = (run: RunTelemetry): RunTelemetry => ({
+    linkToStart: (context) => guard(() => run.linkToStart(context), undefined),
+    beginAttempt: (stepId, attempt) =>
+      guard(() => guardAttempt(run.beginAttempt(stepId, attempt)), noAttempt),
+    end: (ending) => guard(() => run.end(ending), undefined),
+  });
+
+  return {
+    beginStart: (workflow) => guard(() => guardStart(telemetry.beginStart(workflow)), noStart),
+    beginRun: (run) => guard(() => guardRun(telemetry.beginRun(run)), noRun),
+    countFinished: (workflowId, status) =>
+      guard(() => telemetry.countFinished(workflowId, status), undefined),
+  };
+}
