@@ -233,7 +233,8 @@ describe("with workers that are killed at random, every run ends once and every 
     onTestFinished(() => server.stop());
     const url = server.httpUrl;
     const { store, inputs } = await openForAll(url);
-    const workers = startWorkers(url, 2000);
+    // Transactions and heartbeats of all workers follow one another there: a lease has to outlast their queue.
+    const workers = startWorkers(url, 8000);
     let serverKills = 0;
     const killServer = async (): Promise<void> => {
       const until = performance.now() + killingMs;
