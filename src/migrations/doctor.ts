@@ -69,7 +69,7 @@ export async function repairScript(
 ): Promise<string> {
   const { query, expected, live, lineage } = await examine(clientOf(target), tables);
   if (lineage !== "current" && lineage !== "app") return "";
-  const dependents = await readDependents(query, [...expected.keys()]);
+  const dependents = await readDependents(query);
   const statements = [...expected].flatMap(([table, structure]) =>
     repairOf(table, structure, live.get(table), dependents),
   );

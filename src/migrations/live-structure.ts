@@ -89,20 +89,23 @@ export async function readOtherTables(
   return rows.map(([name]) => String(name));
 }
 
-/** All views of the database, and the triggers of all tables but `tables`, in the order of their making. */
-export async function readDependents(
-  query: RunQuery,
-  tables: readonly string[],
-): Promise<(Definition & { readonly type: string })[]> {
+/** A view, or a trigger of the table. */
+export interface Dependent extends Definition {
+  readonly type: string;
+  readonly table: string;
+}
+
+/** All views and triggers of the database, in the order of their making. */
+export async function readDependents(query: RunQuery): Promise<Dependent[]> {
   const rows = await query(
-    `select name, sql, type from sqlite_schema
-     where type in ('view', 'trigger') and tbl_name not in (select value from json_each(?)) order by rowid`,
-    [JSON.stringify(tables)],
+    "select name, sql, type, tbl_name from sqlite_schema where type in ('view', 'trigger') order by rowid",
+    [],
   );
-  return rows.map(([name, sql, type]) => ({
+  return rows.map(([name, sql, type, table]) => ({
     name: String(name),
     sql: String(sql),
     type: String(type),
+    table: String(table),
   }));
 }
 

@@ -1,4 +1,4 @@
-import type { Definition, LiveColumn, LiveTable } from "./live-structure.ts";
+import type { Dependent, LiveColumn, LiveTable } from "./live-structure.ts";
 import {
   breaksWrites,
   differencesOf,
@@ -8,9 +8,6 @@ import {
 } from "./structure-differences.ts";
 import { columnDefinition, indexDefinition, quote, tableDefinition } from "./table-definitions.ts";
 import type { ColumnStructure, TableStructure } from "./table-structure.ts";
-
-/** Views, and triggers of other tables: SQLite renames no table while one of them names what is not there. */
-export type Dependent = Definition & { readonly type: string };
 
 /**
  * The statements that make a table what the schema asks for. Every row stays, and every column, index and trigger
@@ -26,10 +23,12 @@ export function repairOf(
   if (live === undefined) return [tableDefinition(table, expected), ...created];
   const differences = differencesOf(expected, live);
   if (needsRebuild(differences)) {
+    // SQLite renames no table while a view or a trigger names what is not there. Its own triggers go with the table.
+    const others = dependents.filter((each) => each.table !== table);
     return [
-      ...dependents.map(({ type, name }) => `drop ${type} ${quote(name)}`),
+      ...others.map(({ type, name }) => `drop ${type} ${quote(name)}`),
       ...rebuild(table, expected, live, differences),
-      ...dependents.map(({ sql }) => sql),
+      ...others.map(({ sql }) => sql),
     ];
   }
   const { columns, indexes } = differences;

@@ -550,7 +550,8 @@ export const drifts: readonly Drift[] = [
         run(
           `create view v as select run_id from %workflow_runs; create view w as select * from v;
            create table app (a); create trigger t after insert on app begin select count(*) from %workflow_runs; end;
-           create trigger u after update on %workflow_runs begin delete from app; end`,
+           create trigger u after update on %workflow_runs begin delete from app; end;
+           create trigger z after update on %step_outputs begin select count(*) from %workflow_runs, v; end`,
         ),
       ];
       for (const plant of each) await plant(client, prefix);
@@ -563,7 +564,8 @@ export const drifts: readonly Drift[] = [
       ["CHECK_CHANGED", "error", /progress >= 0/, rebuilds],
       ["TRIGGER_EXTRA", "warning", /trigger u/, /unless it is yours/],
       ["FOREIGN_KEY_CHANGED", "error", /on delete set null/, rebuilds],
+      ["TRIGGER_EXTRA", "warning", /trigger z/, /unless it is yours/],
     ],
-    stays: ["COLUMN_EXTRA", "INDEX_EXTRA", "TRIGGER_EXTRA"],
+    stays: ["COLUMN_EXTRA", "INDEX_EXTRA", "TRIGGER_EXTRA", "TRIGGER_EXTRA"],
   },
 ];
