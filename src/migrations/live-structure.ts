@@ -24,7 +24,7 @@ export interface LiveIndex extends IndexStructure {
 }
 
 /** Something of a database, with the SQL that has made it. */
-export interface Definition {
+interface Definition {
   readonly name: string;
   readonly sql: string;
 }
