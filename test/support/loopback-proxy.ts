@@ -6,6 +6,8 @@ export interface LoopbackProxy {
   readonly port: number;
   readonly httpUrl: string;
   readonly webSocketUrl: string;
+  /** Where connections go that are made from now on. */
+  targetPort: number;
   /** What a round trip takes in addition, in ms. */
   latencyMs: number;
   /** At most so many bytes of an answer arrive every 5 ms; null for no limit. */
@@ -35,7 +37,7 @@ export async function startProxy(targetPort: number): Promise<LoopbackProxy> {
   let cut: { readonly when: "before" | "after"; readonly done: () => void } | null = null;
 
   const server = createServer((client) => {
-    const target = connect(targetPort, "127.0.0.1");
+    const target = connect(proxy.targetPort, "127.0.0.1");
     let turn: "client" | "server" = "server";
     let losesAnswer: (() => void) | null = null;
     const destroy = () => {
@@ -111,6 +113,7 @@ export async function startProxy(targetPort: number): Promise<LoopbackProxy> {
     webSocketUrl: `ws://127.0.0.1:${port}`,
     latencyMs: 0,
     dripBytes: null,
+    targetPort,
     stalled: false,
     roundTrips: 0,
     cutNext: (when) =>

@@ -42,6 +42,19 @@ export class PrimaryPosition {
   }
 }
 
+/**
+ * The request, to be answered by a copy only once it has come to `index`: it waits until then.
+ *
+ * Source: the libSQL extension of Hrana, where a batch may name the `replication_index` that it demands.
+ */
+export async function demandIndex(request: Request, index: bigint): Promise<Request> {
+  const body: unknown = JSON.parse(await request.clone().text());
+  for (const { batch } of (body as { requests: { batch?: Record<string, unknown> }[] }).requests) {
+    if (batch !== undefined) batch["replication_index"] = String(index);
+  }
+  return new Request(request, { body: JSON.stringify(body) });
+}
+
 /** The index that an answer bears, null when it bears none, and the answer to go on with. */
 export async function readIndex(
   response: Response,

@@ -1,6 +1,6 @@
 import { createClient } from "@libsql/client/web";
 import type { StatementResult } from "./connection.ts";
-import { readIndex, type PrimaryPosition } from "./primary-position.ts";
+import { demandIndex, readIndex, type PrimaryPosition } from "./primary-position.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
 import { askWithin, type Fetch } from "./timeouts.ts";
@@ -11,7 +11,10 @@ export interface Replica {
   read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null>;
 }
 
-/** A server's read replica, reached over HTTP. It is never waited for: what it lacks, the primary has. */
+/** A replica that takes longer is not worth waiting for: the primary has all that it has. */
+const patienceMs = 5_000;
+
+/** A server's read replica, reached over HTTP. What it lacks, the primary has. */
 export class ReadReplica implements Replica {
   readonly #config: { readonly url: string; readonly authToken?: string };
   readonly #position: PrimaryPosition;
@@ -27,7 +30,7 @@ export class ReadReplica implements Replica {
   ) {
     this.#config = config;
     this.#position = position;
-    this.#fetch = askWithin(timeoutMs);
+    this.#fetch = askWithin(Math.min(timeoutMs, patienceMs));
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
@@ -36,28 +39,33 @@ export class ReadReplica implements Replica {
       for (;;) {
         const before = this.#index;
         const wasKnown = this.#log === this.#position.restarts;
-        const { results, reached } = await this.#ask(statements);
+        const shouldHave = wasKnown && before >= required;
+        const { results, reached } = await this.#ask(statements, shouldHave ? required : null);
         // A server that does not say where it is can be trusted until something was written.
         if (reached === null) return required === 0n ? results : null;
         this.#note(reached, before);
-        // The index is read after the rows are, so that the rows may be older than it. What it had reached before
-        // it was asked is in them for sure.
-        if (wasKnown && before >= required) return results;
+        // A server reads the index after the rows, so that they may be older than it: they are not where the answer
+        // had to wait for what is required. What an earlier answer said does not suffice. A replica that is behind
+        // when it starts passes questions on to the primary, and later answers by itself with less.
+        if (shouldHave && reached >= required) return results;
         if (this.#log !== this.#position.restarts || this.#index < required) return null;
       }
     } catch {
+      // It may have waited for what it turned out not to have.
+      this.#index = 0n;
       return null;
     }
   }
 
-  async #ask(statements: readonly BoundStatement[]) {
+  async #ask(statements: readonly BoundStatement[], demanded: bigint | null) {
     let reached = null as bigint | null;
     // One client for each question: so the index is known to be that of its answer. It opens no connection;
     // those are the runtime's, and shared.
     const client = createClient({
       ...this.#config,
       fetch: async (request: Request) => {
-        const { index, copy } = await readIndex(await this.#fetch(request));
+        const asked = demanded === null ? request : await demandIndex(request, demanded);
+        const { index, copy } = await readIndex(await this.#fetch(asked));
         reached = index;
         return copy;
       },
@@ -80,9 +88,8 @@ export class ReadReplica implements Replica {
       // What it answers may be from before the restart, until its own index has fallen, or is past all of that.
       if (reached >= before && reached <= highestBeforeRestart) return;
       this.#log = restarts;
-      this.#index = reached;
     }
-    if (reached > this.#index) this.#index = reached;
+    this.#index = reached;
     this.#position.noteCopy(reached);
   }
 }

@@ -40,10 +40,10 @@ describe("a read replica", () => {
   });
 
   /** Reads until one did not go to the primary. */
-  const untilReplicaAnswers = (runId: string) =>
+  const untilReplicaAnswers = (runId: string, reader = store) =>
     vi.waitFor(async () => {
       toPrimary.roundTrips = 0;
-      await store.getRun(runId);
+      await reader.getRun(runId);
       expect(toPrimary.roundTrips).toBe(0);
     }, 10_000);
 
@@ -70,6 +70,38 @@ describe("a read replica", () => {
         await store.updateRun(runId, { progress: 0.5 }, { expectedRevision: revision - 1 });
       });
       expect((await store.getRun(runId)).revision).toBe(revision);
+    }
+  });
+
+  // A replica that is behind when it starts passes all questions on to its primary, until it has what that had then.
+  test("that has passed questions on to the primary does not answer with less afterwards", async () => {
+    const inFront = await startProxy(replica.port);
+    const reader = await LibSQLStore.open({
+      url: toPrimary.httpUrl,
+      readUrl: inFront.httpUrl,
+      timeoutMs: 2_000,
+    });
+    try {
+      const { runId } = await reader.createRun({ workflowId: "w" });
+      await untilReplicaAnswers(runId, reader);
+      frames.stalled = true;
+      inFront.targetPort = primary.port;
+      inFront.cutAll();
+      await reader.updateRun(runId, { progress: 0.5 });
+      toPrimary.roundTrips = 0;
+      expect((await reader.getRun(runId)).revision).toBe(2);
+      expect(toPrimary.roundTrips).toBe(0);
+      inFront.targetPort = replica.port;
+      inFront.cutAll();
+      // The first of them may meet the connection that was cut.
+      for (let read = 0; read < 3; read++) {
+        expect((await reader.getRun(runId)).revision).toBe(2);
+      }
+      frames.stalled = false;
+      await untilReplicaAnswers(runId, reader);
+    } finally {
+      await reader.close();
+      await inFront.close();
     }
   });
 
