@@ -52,7 +52,7 @@ export async function demandIndex(request: Request, index: bigint): Promise<Requ
   for (const { batch } of (body as { requests: { batch?: Record<string, unknown> }[] }).requests) {
     if (batch !== undefined) batch["replication_index"] = String(index);
   }
-  return new Request(request, { body: JSON.stringify(body) });
+  return new Request(request, { method: "POST", body: JSON.stringify(body) });
 }
 
 /** The index that an answer bears, null when it bears none, and the answer to go on with. */
