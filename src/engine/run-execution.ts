@@ -212,7 +212,7 @@ export class RunExecution {
     this.stop(reason);
     const { logger, run, store, workerId, clock } = this.#options;
     const { runId } = run;
-    const fields = { runId: run.runId, workflowId: run.workflowId, err: reason };
+    const fields = { runId, workflowId: run.workflowId, err: reason };
     if (reason instanceof RunCancelledError) {
       await this.#attempt("marking the steps of a cancelled run", () =>
         cancelOpenSteps(store, { runId, workerId }, clock()),

@@ -62,9 +62,9 @@ export async function enterStage(
         return entryTo(beginStage(at));
       }
       passed.push({ ...passedRow(step), status: "SKIPPED" });
-    } catch (error_) {
+    } catch (caught) {
       signal.throwIfAborted();
-      const thrown = readable(error_);
+      const thrown = readable(caught);
       if (thrown instanceof GorkflowError && thrown.retryable) throw thrown;
       const error = describeFailure(thrown, step.definition.id, 0);
       passed.push({ ...passedRow(step), status: "FAILED", error });
