@@ -56,6 +56,11 @@ export function readAudit(db: WorkflowDatabase): Promise<AuditRow[]> {
   return db.select().from(audit).orderBy(audit.position);
 }
 
+/** How much has come about so far. */
+export function countAudit(db: WorkflowDatabase): Promise<number> {
+  return db.$count(audit);
+}
+
 /**
  * What is wrong with the history of one run; empty when nothing is. Nobody takes a run from its holder before the
  * lease has run out, only the holder has effects, each step has one, and the run ends once.
