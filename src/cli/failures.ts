@@ -46,10 +46,10 @@ function endingOf(error: unknown, goOn: string): Ending {
     return { exitCode: error.exitCode === 0 ? exitCodes.fine : exitCodes.usage, problem: null };
   }
   if (error instanceof InvalidArgumentError) {
-    return { exitCode: exitCodes.usage, problem: problemOf(error) };
+    return { exitCode: exitCodes.usage, problem: problemOf(error, goOn) };
   }
   if (error instanceof GorkflowError) {
-    return { exitCode: exitCodes.failure, problem: problemOf(error) };
+    return { exitCode: exitCodes.failure, problem: problemOf(error, goOn) };
   }
   // A defect, or an error of the system: its message may quote what nobody should read in a log.
   const name = error instanceof Error ? error.name : typeof error;
@@ -60,17 +60,17 @@ function endingOf(error: unknown, goOn: string): Ending {
   };
 }
 
-function problemOf(error: GorkflowError): Problem {
-  return { code: error.code, message: error.message, remedy: remedyFor(error) };
+function problemOf(error: GorkflowError, goOn: string): Problem {
+  return { code: error.code, message: error.message, remedy: remedyFor(error, goOn) };
 }
 
 /** What to do, where the message does not say it. */
-function remedyFor(error: GorkflowError): string | null {
+function remedyFor(error: GorkflowError, goOn: string): string | null {
   if (error instanceof StoreConnectionError) {
     if (error.message.includes("auth token")) return "set GORKFLOW_AUTH_TOKEN to one that is valid";
-    if (error.message.includes("disk is full")) return "make room, and run the same command again";
+    if (error.message.includes("disk is full")) return `make room; ${goOn}`;
     if (error.message.includes("read or written"))
-      return "look for a full disk, a quota or a limit";
+      return `look for a full disk, a quota or a limit; ${goOn}`;
     if (error.message.includes("server")) return "check the URL, and that the server is up";
     return null;
   }

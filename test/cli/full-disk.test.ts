@@ -24,11 +24,15 @@ async function withLimit(kibibytes: number, args: readonly string[]) {
   return command.shell(script, [process.execPath, command.program, ...args]);
 }
 
-async function expectRefusal(kibibytes: number, args: readonly string[]): Promise<void> {
+async function expectRefusal(
+  kibibytes: number,
+  args: readonly string[],
+  remedy = /disk|full|limit/,
+): Promise<void> {
   const { code, stdout, stderr } = await withLimit(kibibytes, args);
   expect([code, stdout]).toEqual([1, ""]);
   const problem = stderr.split("\n").filter((line) => line.startsWith("gorkflow:"));
-  expect(problem).toEqual([expect.stringMatching(/disk|full|limit/)]);
+  expect(problem).toEqual([expect.stringMatching(remedy)]);
   expect(stderr).not.toMatch(/^\s+at /m);
 }
 
@@ -49,7 +53,7 @@ async function missingRuns(first: string, second: string): Promise<number> {
 test("an import that meets a full disk leaves whole runs, and goes on when there is room", async () => {
   await answer(["export", "runs.ndjson", "-d", "runs.db"]);
   const importing = ["import", "runs.ndjson", "-d", "target.db"];
-  await expectRefusal(1000, importing);
+  await expectRefusal(1000, importing, /limit; the same command with --on-conflict skip/);
   const missing = await missingRuns("runs.db", "target.db");
   expect(missing).toBeGreaterThan(0);
   expect(missing).toBeLessThan(runs);
@@ -59,7 +63,7 @@ test("an import that meets a full disk leaves whole runs, and goes on when there
 
 test("a copy that meets a full disk leaves whole runs, and goes on when there is room", async () => {
   const copying = ["copy", "runs.db", "target.db"];
-  await expectRefusal(1000, copying);
+  await expectRefusal(1000, copying, /limit; the same command with --resume/);
   const missing = await missingRuns("runs.db", "target.db");
   expect(missing).toBeGreaterThan(0);
   expect(missing).toBeLessThan(runs);
@@ -70,7 +74,7 @@ test("a copy that meets a full disk leaves whole runs, and goes on when there is
 test("a prune that meets a full disk leaves whole runs, and goes on when there is room", async () => {
   await copyFile(join(command.folder.path, "runs.db"), join(command.folder.path, "pruned.db"));
   const pruning = ["prune", "--older-than", "1d", "-d", "pruned.db"];
-  await expectRefusal(700, pruning);
+  await expectRefusal(700, pruning, /limit; run the same command again/);
   expect(await missingRuns("runs.db", "pruned.db")).toBeLessThan(runs);
   expect(await answer(pruning)).toMatchObject({ deletedOrphans: 0, remainingRuns: runs / 100 });
   expect(await answer(["doctor", "-d", "pruned.db"])).toMatchObject({ healthy: true });
