@@ -7,6 +7,7 @@ import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
+const { answer } = command;
 const runs = 1500;
 
 let template: TemporaryFolder;
@@ -34,12 +35,6 @@ async function expectRefusal(
   const problem = stderr.split("\n").filter((line) => line.startsWith("gorkflow:"));
   expect(problem).toEqual([expect.stringMatching(remedy)]);
   expect(stderr).not.toMatch(/^\s+at /m);
-}
-
-async function answer(args: readonly string[]): Promise<unknown> {
-  const { code, stdout, stderr } = await command.run([...args, "--json"]);
-  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
-  return JSON.parse(stdout);
 }
 
 /** The runs that the second does not have; those that it has are as in the first. */

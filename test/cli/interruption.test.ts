@@ -21,6 +21,7 @@ import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
+const { answer } = command;
 const runs = 6000;
 
 let server: Sqld;
@@ -48,12 +49,6 @@ async function interrupted(
   await once(started.process.stderr, "data");
   started.process.kill(signal);
   return started.ended;
-}
-
-async function answer(args: readonly string[]): Promise<unknown> {
-  const { code, stdout, stderr } = await command.run([...args, "--json"]);
-  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
-  return JSON.parse(stdout);
 }
 
 /** What is said of two databases that need not be equal. */

@@ -13,13 +13,8 @@ const server = setUpServer();
 
 const path = (name: string) => join(command.folder.path, name);
 
-/** What the command printed as JSON. It must have ended well. */
-async function answer(args: readonly string[], database?: string): Promise<unknown> {
-  const env = database === undefined ? {} : { GORKFLOW_DATABASE_URL: database };
-  const { code, stdout, stderr } = await command.run([...args, "--json"], { env });
-  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
-  return JSON.parse(stdout);
-}
+const answer = (args: readonly string[], database?: string) =>
+  command.answer(args, database === undefined ? {} : { env: { GORKFLOW_DATABASE_URL: database } });
 
 /** A file with a few finished and failed runs. */
 async function givenRuns(name = "runs.db", runs = 40): Promise<string> {

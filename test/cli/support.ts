@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import {
   compileCommandLine,
   runCommand,
@@ -19,6 +19,8 @@ export interface CommandBench {
   /** The compiled command. */
   readonly program: string;
   run(args: readonly string[], options?: Options): Promise<CommandResult>;
+  /** What it prints as JSON. It must end well, and complain of nothing. */
+  answer(args: readonly string[], options?: Options): Promise<unknown>;
   start(args: readonly string[], options?: Options): StartedCommand;
   /** A script of `sh`, which finds its arguments as `$0`, `$1` and so on. */
   shell(script: string, args: readonly string[]): Promise<CommandResult>;
@@ -34,6 +36,8 @@ export function setUpCommand(): CommandBench {
     folder = await temporaryFolder();
   });
   afterEach(() => folder.remove());
+  const run: CommandBench["run"] = (args, options) =>
+    runCommand(program, args, { cwd: folder.path, ...options });
   return {
     get folder() {
       return folder;
@@ -41,7 +45,12 @@ export function setUpCommand(): CommandBench {
     get program() {
       return program;
     },
-    run: (args, options) => runCommand(program, args, { cwd: folder.path, ...options }),
+    run,
+    async answer(args, options) {
+      const { code, stdout, stderr } = await run([...args, "--json"], options);
+      expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
+      return JSON.parse(stdout) as unknown;
+    },
     start: (args, options) => startCommand(program, args, { cwd: folder.path, ...options }),
     shell: (script, args) => runProgram("sh", ["-c", script, ...args], { cwd: folder.path }),
   };
