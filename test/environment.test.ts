@@ -110,6 +110,7 @@ test("an empty variable is an absent one", () => {
 describe("a value that cannot be is refused by the variable's name, and not shown:", () => {
   test.each([
     ["GORKFLOW_DATABASE_URL", "postgres://SECRET", /must be :memory: or begin with/],
+    ["GORKFLOW_DATABASE_URL", "http://user:SECRET@localhost", /must have no user and no password/],
     ["GORKFLOW_READ_URL", "ws://SECRET", /must begin with libsql:, http: or https:/],
     ["GORKFLOW_READ_URL", "http://SECRET", /is for a server/],
     ["GORKFLOW_SYNC_URL", "file:SECRET", /must begin with libsql:, http: or https:/],

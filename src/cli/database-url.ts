@@ -1,5 +1,6 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { parseConfig } from "../client/config.ts";
+import { hasCredentials } from "../stores/libsql/open-options.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -35,9 +36,9 @@ export function resolveDatabaseUrl(given: string | undefined, missing: MissingFi
   return url;
 }
 
-/** @throws {CommandError} for `http://user:password@…`: a server takes a token, and nothing else. */
+/** @throws {CommandError} for `http://user:password@…`. */
 function refuseCredentials(url: string): void {
-  if (!/^\w+:\/\/[^/?#]*@/.test(url)) return;
+  if (!hasCredentials(url)) return;
   throw new CommandError({
     code: "CREDENTIALS_IN_URL",
     message: "the URL has a user or a password, which no libSQL server takes",

@@ -34,13 +34,23 @@ export interface OpenOptions extends StoreOptions {
   readonly migrate?: boolean | undefined;
 }
 
-const urlSchema = z
-  .string()
-  .refine((url) => url === ":memory:" || /^(file|libsql|https?|wss?):/.test(url), {
-    error: "must be :memory: or begin with file:, libsql:, http:, https:, ws: or wss:",
-  });
+/** True for `http://user:password@…`: a libSQL server takes a token, and nothing else. */
+export function hasCredentials(url: string): boolean {
+  return /^\w+:\/\/[^/?#]*@/.test(url);
+}
 
-const httpUrlSchema = z.string().refine((url) => /^(libsql|https?):/.test(url), {
+const withoutCredentials = z.string().refine((url) => !hasCredentials(url), {
+  error: "must have no user and no password, which no libSQL server takes: it takes a token",
+});
+
+const urlSchema = withoutCredentials.refine(
+  (url) => url === ":memory:" || /^(file|libsql|https?|wss?):/.test(url),
+  {
+    error: "must be :memory: or begin with file:, libsql:, http:, https:, ws: or wss:",
+  },
+);
+
+const httpUrlSchema = withoutCredentials.refine((url) => /^(libsql|https?):/.test(url), {
   error: "must begin with libsql:, http: or https:",
 });
 
