@@ -7,7 +7,7 @@ export interface Statement {
   readonly args: readonly NativeValue[];
   /** True when it gives one row at most: reading that costs a third less than reading a list. */
   readonly single?: boolean;
-  /** True when it is for the case that the write before it changed nothing: otherwise it is left out. */
+  /** True when it is for the case that the statement before it changed nothing: otherwise it is left out. */
   readonly unlessChanged?: boolean;
 }
 

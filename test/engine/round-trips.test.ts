@@ -1,7 +1,14 @@
 import { createClient } from "@libsql/client/http";
+import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/web";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { defineWorkflow, type WorkflowBuilder } from "../../src/engine/workflow-builder.ts";
+import { z } from "zod";
+import {
+  defineWorkflow,
+  type Workflow,
+  type WorkflowBuilder,
+} from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/define-step.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
@@ -14,7 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test.each([1, 2, 5, 20])("%i steps in a row are that many round trips and one", async (steps) => {
+/** A store on the server, and how many requests it has sent, but for claims that found nothing. */
+async function openCounted() {
   let requests = 0;
   const counting: typeof fetch = (...args) => {
     requests += 1;
@@ -31,21 +39,56 @@ test.each([1, 2, 5, 20])("%i steps in a row are that many round trips and one", 
     if (operation === "claimRuns" && Array.isArray(result) && result.length === 0) emptyClaims += 1;
     return result;
   });
+  return { client, store, observed, sent: () => requests - emptyClaims };
+}
+
+/** How many requests it takes to run a run of the workflow that was started. */
+async function requestsOf(
+  { observed, sent }: Awaited<ReturnType<typeof openCounted>>,
+  workflow: Workflow<number, number>,
+): Promise<{ runId: string; requests: number }> {
+  const engine = makeEngine(observed);
+  engine.register(workflow);
+  const runId = await engine.start(workflow, 0);
+  const ended = new Promise<unknown>((resolve) => engine.on("run.finished", resolve));
+  const before = sent();
+  void engine.work();
+  await ended;
+  await engine.close();
+  return { runId, requests: sent() - before };
+}
+
+test.each([1, 2, 5, 20])("%i steps in a row are that many round trips and one", async (steps) => {
+  const counted = await openCounted();
   let builder: WorkflowBuilder<number, number> = defineWorkflow({ id: "w" }).step(
     numberStep("0", (value) => value + 1),
   );
   for (let index = 1; index < steps; index++) {
     builder = builder.step(numberStep(String(index), (value) => value + 1));
   }
-  const workflow = builder.build();
-  const engine = makeEngine(observed);
-  engine.register(workflow);
-  const runId = await engine.start(workflow, 0);
-  const ended = new Promise<unknown>((resolve) => engine.on("run.finished", resolve));
-  const before = requests;
-  void engine.work();
-  await ended;
-  await engine.close();
-  expect(requests - emptyClaims - before).toBe(steps + 1);
-  expect((await store.getRun(runId)).output).toBe(steps);
+  const { runId, requests } = await requestsOf(counted, builder.build());
+  expect(requests).toBe(steps + 1);
+  expect((await counted.store.getRun(runId)).output).toBe(steps);
+});
+
+test("completing a step in its transaction is a round trip for each write, and two for the savepoint", async () => {
+  const counted = await openCounted();
+  await counted.client.execute("create table effects (value integer)");
+  const step = defineStep({
+    id: "s",
+    input: z.number(),
+    output: z.number(),
+    run: (_, ctx) =>
+      ctx.transaction(async (tx) => {
+        await tx.run(sql`insert into effects values (1)`);
+        return 1;
+      }),
+  });
+  const { runId, requests } = await requestsOf(
+    counted,
+    defineWorkflow({ id: "w" }).step(step).build(),
+  );
+  const [claim, effect, run, row, output, savepoint, commit] = [1, 1, 1, 1, 1, 2, 1];
+  expect(requests).toBe(claim + effect + run + row + output + savepoint + commit);
+  expect((await counted.store.getRun(runId)).output).toBe(1);
 });

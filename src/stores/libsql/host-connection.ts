@@ -4,6 +4,8 @@ import { translateError } from "./error-translation.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement, Database } from "./statement.ts";
 
+const noResult: StatementResult = { rows: [], changes: 0 };
+
 /** A connection inside an app's transaction: statements are built anew on it, and it is never ended by us. */
 export class HostConnection implements Connection {
   readonly writeGuarded = null;
@@ -48,10 +50,16 @@ export class HostConnection implements Connection {
   async #run(statements: readonly BoundStatement[]): Promise<StatementResult[]> {
     this.#checkUsable();
     const results: StatementResult[] = [];
+    let before = noResult;
     try {
       for (const statement of statements) {
+        const isNeeded = !statement.unlessChanged || before.changes === 0;
         // One after the other: a later statement asks what an earlier one changed.
-        results.push(resultOf(await this.#transaction.run(statement.build(this.#transaction))));
+        const result = isNeeded
+          ? resultOf(await this.#transaction.run(statement.build(this.#transaction)))
+          : noResult;
+        results.push(result);
+        if (!statement.unlessChanged) before = result;
       }
     } catch (error) {
       throw translateError(error, "read");

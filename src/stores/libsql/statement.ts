@@ -38,7 +38,7 @@ export interface BoundStatement {
   readonly args: Cell[];
   /** True when the query is by a whole key: our own client then does not ask for a second row. */
   readonly single: boolean;
-  /** True when the query is of use only where the write before it changed nothing: our own client then leaves it out. */
+  /** True when the query is of use only where the statement before it changed nothing: it may be left out otherwise. */
   readonly unlessChanged: boolean;
   /** The same query on another database of the same shape. */
   build(db: Database): Builder;
@@ -64,7 +64,7 @@ export function defineRowStatement<Name extends string, Built extends Builder>(
   return new PreparedStatement(db, build, { single: true, unlessChanged: false });
 }
 
-/** A statement that stands behind a write, and is of use only where that changed nothing. */
+/** A statement that stands right behind a write, and is of use only where that changed nothing. */
 export function defineFollowUp<Name extends string, Built extends Builder>(
   db: Database,
   build: Build<Name, Built>,

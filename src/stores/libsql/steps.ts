@@ -67,16 +67,16 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
           whereWorkerId: workerId ?? null,
         }),
         inquire: () => [
-          statements.steps.get.bind({ runId, stepId }),
           ...(workerId === undefined ? [] : [statements.runs.getGuard.bind({ runId })]),
+          statements.steps.get.bind({ runId, stepId }),
         ],
         guard: () => statements.guards.changed.bind({}),
-        conclude(changed, [found, guarded]) {
-          const row = firstRow(found);
+        conclude(changed, inquiry) {
+          const row = firstRow(inquiry.at(-1));
           if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
           const updated = codecs.step.decodeCells(codecs.step.properties, row);
           if (changed > 0) return updated;
-          const holder = firstRow(guarded);
+          const holder = workerId === undefined ? null : firstRow(inquiry[0]);
           if (holder !== null) {
             checkFence(codecs.run.decodeCells(runGuardProperties, holder), workerId);
           }
