@@ -1,8 +1,11 @@
-import { Presets, SingleBar } from "cli-progress";
+import cliProgress, { type Options, type Params } from "cli-progress";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { note } from "./output.ts";
 import { formatCount } from "./words.ts";
+
+// Node finds not all names of this CommonJS module.
+const { Format, Presets, SingleBar } = cliProgress;
 
 /** Where progress is shown: the standard error. The command's answer stays alone on the standard output. */
 interface Progress {
@@ -54,10 +57,7 @@ export function runsProgress(
 const besideBar = 50;
 
 function showBar(total: number | null): Progress {
-  const format =
-    total === null
-      ? `{what} | {duration_formatted}`
-      : `{bar} {percentage}% | {eta_formatted} left | {what}`;
+  const format = total === null ? `{what} | {duration_formatted}` : drawBar;
   const barsize = Math.min(40, Math.max(5, process.stderr.columns - besideBar));
   const bar = new SingleBar(
     { format, barsize, stream: process.stderr, hideCursor: true, etaBuffer: 50 },
@@ -71,6 +71,16 @@ function showBar(total: number | null): Progress {
     },
     stop: () => bar.stop(),
   };
+}
+
+/** The library's own formats say of a time that it does not know `LLs` or `NFs`. */
+function drawBar(options: Options, params: Params, { what }: { what: string }): string {
+  const { progress, value, total, eta } = params;
+  // A text where it is not known, whatever its type says.
+  const seconds: unknown = value >= total ? 0 : eta;
+  const left =
+    value > 0 && typeof seconds === "number" ? Format.TimeFormat(seconds, options, 1).trim() : "?";
+  return `${Format.BarFormat(progress, options)} ${Math.floor(progress * 100)}% | ${left} left | ${what}`;
 }
 
 const lineEvery = 10_000;
