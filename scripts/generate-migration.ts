@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { recordMigrationHashes } from "../src/migrations/migration-folder.ts";
 import { compiledModule, compileMigrations } from "./compile-migrations.ts";
@@ -7,15 +8,25 @@ import { compiledModule, compileMigrations } from "./compile-migrations.ts";
 const folder = fileURLToPath(new URL("../drizzle", import.meta.url));
 const filesOf = () => readdirSync(folder).filter((name) => name.endsWith(".sql"));
 
+/** A database in which somebody dropped the index by hand can still be upgraded. */
+function dropIndexesIfTheyExist(sql: string): string {
+  return sql.replace(/^DROP INDEX (?!IF EXISTS )/gim, "DROP INDEX IF EXISTS ");
+}
+
 const options = process.argv.slice(2);
 if (!options.some((option) => option.startsWith("--name"))) {
   throw new Error("every migration has a name: npm run db:generate -- --name add-something");
 }
-const before = filesOf().length;
+const before = new Set(filesOf());
 const { status } = spawnSync("drizzle-kit", ["generate", ...options], { stdio: "inherit" });
 // drizzle-kit exits with 0 whatever happened.
-if (status !== 0 || filesOf().length === before) {
+const written = filesOf().filter((name) => !before.has(name));
+if (status !== 0 || written.length === 0) {
   throw new Error("drizzle-kit wrote no migration");
+}
+for (const name of written) {
+  const file = join(folder, name);
+  writeFileSync(file, dropIndexesIfTheyExist(readFileSync(file, "utf8")));
 }
 await recordMigrationHashes(folder);
 writeFileSync(compiledModule, compileMigrations());

@@ -17,7 +17,7 @@ const json = [
   '""',
   JSON.stringify({ long: "0123456789".repeat(300) }),
 ];
-const jsonColumns = new Set(["input", "output", "error", "context", "value"]);
+const jsonColumns = new Set(["input", "input_from", "output", "error", "context", "value"]);
 
 mkdirSync(folder, { recursive: true });
 for (const [index, { tag }] of compiledMigrations.entries()) {

@@ -59,5 +59,19 @@ export const compiledMigrations: readonly CompiledMigration[] = [
     "statements": [
       "ALTER TABLE `workflow_runs` ADD `timeout_ms` integer;"
     ]
+  },
+  {
+    "tag": "0004_claims-by-version",
+    "when": 1795982404865,
+    "hash": "cebbe62f6afa6c6008f443302b682534adff338529b67c0bc5a7d30497a69bc6",
+    "statements": [
+      "DROP INDEX IF EXISTS `workflow_runs_lease_idx`;",
+      "DROP INDEX IF EXISTS `workflow_runs_ready_idx`;",
+      "ALTER TABLE `workflow_runs` ADD `lost_leases` integer DEFAULT 0 NOT NULL;",
+      "ALTER TABLE `workflow_runs` ADD `state_revision` integer DEFAULT 0 NOT NULL;",
+      "CREATE INDEX `workflow_runs_lease_idx` ON `workflow_runs` (`workflow_id`,`workflow_version`,`lease_expires_at`) WHERE lease_expires_at is not null;",
+      "CREATE INDEX `workflow_runs_ready_idx` ON `workflow_runs` (`workflow_id`,`workflow_version`,`wake_at`,`created_at`,`run_id`) WHERE status = 'PENDING';",
+      "ALTER TABLE `step_executions` ADD `input_from` text;"
+    ]
   }
 ];

@@ -65,6 +65,8 @@ const laterRunColumns = {
   wakeAt: run.wakeAt.default(null),
   deadlineAt: run.deadlineAt.default(null),
   timeoutMs: run.timeoutMs.default(null),
+  lostLeases: run.lostLeases.default(0),
+  stateRevision: run.stateRevision.default(0),
 };
 
 const { shape: step } = stepExecutionSchema;
@@ -72,6 +74,7 @@ const laterStepColumns = {
   attemptOffset: step.attemptOffset.default(0),
   sleepCount: step.sleepCount.default(0),
   wakeAt: step.wakeAt.default(null),
+  inputFrom: step.inputFrom.default(null),
 };
 
 const bundleSchema = z.strictObject({

@@ -3,7 +3,7 @@ import { stepExecutionChangesSchema, workflowRunChangesSchema } from "../schema/
 import { parseArgument } from "../arguments.ts";
 import { isFinalRunStatus, isFinalStepStatus } from "./transitions.ts";
 
-/** Every column of a run but its identity, its revision and its lease. An undefined one is not named. */
+/** Every column of a run but its identity, its lease and what the store counts. An undefined one is not named. */
 export type RunChanges = {
   readonly [
     Column in keyof Omit<
@@ -15,6 +15,8 @@ export type RunChanges = {
       | "idempotencyKey"
       | "workerId"
       | "leaseExpiresAt"
+      | "lostLeases"
+      | "stateRevision"
     >
   ]?: WorkflowRun[Column] | undefined;
 };

@@ -25,6 +25,7 @@ export function createStepExecutionsTable<
       sleepCount: integer("sleep_count").notNull().default(0),
       wakeAt: time("wake_at"),
       input: json<JsonOf<Json, "StepInput">>("input", jsonLimits.payload),
+      inputFrom: json("input_from", jsonLimits.detail),
       error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
       durationMs: integer("duration_ms"),
       createdAt: time("created_at")

@@ -44,7 +44,9 @@ export function createWorkflowRunsTable<
       deadlineAt: time("deadline_at"),
       timeoutMs: integer("timeout_ms"),
       attempt: integer("attempt").notNull().default(0),
+      lostLeases: integer("lost_leases").notNull().default(0),
       revision: integer("revision").notNull().default(1),
+      stateRevision: integer("state_revision").notNull().default(0),
       createdAt: time("created_at")
         .notNull()
         .$defaultFn(() => new Date()),
@@ -70,13 +72,13 @@ export function createWorkflowRunsTable<
       uniqueIndex(`${name}_idempotency_idx`)
         .on(run.workflowId, run.idempotencyKey)
         .where(sql.raw("idempotency_key is not null")),
-      // claimRuns of RUNNING whose lease ran out
+      // claimRuns of RUNNING runs whose lease has expired
       index(`${name}_lease_idx`)
-        .on(run.leaseExpiresAt)
+        .on(run.workflowId, run.workflowVersion, run.leaseExpiresAt)
         .where(sql.raw("lease_expires_at is not null")),
-      // claimRuns by workflow: those that do not wait by creation, those that do by when they wake
+      // claimRuns by version of a workflow: runs that do not wait by creation, others by `wake_at`
       index(`${name}_ready_idx`)
-        .on(run.workflowId, run.wakeAt, run.createdAt, run.runId)
+        .on(run.workflowId, run.workflowVersion, run.wakeAt, run.createdAt, run.runId)
         .where(sql.raw("status = 'PENDING'")),
       // claimRuns of any workflow whose time has come
       index(`${name}_wake_idx`)

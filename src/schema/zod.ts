@@ -65,7 +65,9 @@ const runShape = {
   deadlineAt: time.nullable(),
   timeoutMs: timeoutSchema.nullable(),
   attempt: count,
+  lostLeases: count,
   revision: count,
+  stateRevision: count,
   createdAt: time,
   startedAt: time.nullable(),
   completedAt: time.nullable(),
@@ -82,6 +84,7 @@ const stepShape = {
   sleepCount: count,
   wakeAt: time.nullable(),
   input: json,
+  inputFrom: json,
   error: json,
   durationMs: count.nullable(),
   createdAt: time,
@@ -138,7 +141,7 @@ export const newWorkflowStateSchema = workflowStateSchema.partial({
   updatedAt: true,
 });
 
-/** What `updateRun` may change: any column but the run's identity, its revision and its lease. */
+/** What `updateRun` may change: any column but the run's identity, its lease and what the store counts. */
 export const workflowRunChangesSchema = workflowRunSchema
   .omit({
     runId: true,
@@ -148,6 +151,8 @@ export const workflowRunChangesSchema = workflowRunSchema
     idempotencyKey: true,
     workerId: true,
     leaseExpiresAt: true,
+    lostLeases: true,
+    stateRevision: true,
   })
   .partial();
 

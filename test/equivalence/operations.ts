@@ -88,6 +88,8 @@ const newRun = record({
   wakeAt: sometimes(rarely(fc.option(time), fc.constant(0))),
   deadlineAt: sometimes(fc.option(time)),
   timeoutMs: sometimes(fc.option(fc.integer({ min: 1, max: 10_000 }))),
+  lostLeases: sometimes(fc.integer({ min: 0, max: 3 })),
+  stateRevision: sometimes(fc.integer({ min: 0, max: 3 })),
 });
 const runChanges = record({
   status: sometimes(rarely(status, fc.constant("DONE"))),
@@ -103,6 +105,8 @@ const runChanges = record({
   deadlineAt: sometimes(fc.option(time)),
   timeoutMs: sometimes(fc.option(fc.integer({ min: 1, max: 10_000 }))),
   revision: rarely(fc.constant(undefined), fc.constant(7)),
+  lostLeases: rarely(fc.constant(undefined), fc.constant(7)),
+  stateRevision: rarely(fc.constant(undefined), fc.constant(7)),
 });
 const newStep = record({
   runId,
@@ -110,6 +114,7 @@ const newStep = record({
   executionIndex: sometimes(fc.integer({ min: 0, max: 2 })),
   status: sometimes(rarely(stepStatus, fc.constant("DONE"))),
   input: sometimes(json),
+  inputFrom: sometimes(json),
   attempt: sometimes(fc.integer({ min: 0, max: 3 })),
   attemptOffset: sometimes(fc.integer({ min: 0, max: 3 })),
 });

@@ -138,12 +138,20 @@ export function describeBundles(test: StoreTest): void {
           wakeAt: _wakeAt,
           deadlineAt: _deadlineAt,
           timeoutMs: _timeoutMs,
+          lostLeases: _lost,
+          stateRevision: _stateRevision,
           ...runColumns
         } = run;
         return {
           run: runColumns,
           steps: steps.map(
-            ({ attemptOffset: _offset, sleepCount: _count, wakeAt: _until, ...columns }) => columns,
+            ({
+              attemptOffset: _offset,
+              sleepCount: _count,
+              wakeAt: _until,
+              inputFrom: _from,
+              ...columns
+            }) => columns,
           ),
           outputs,
           state,

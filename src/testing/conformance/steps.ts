@@ -16,6 +16,7 @@ export function describeSteps(test: StoreTest): void {
         sleepCount: 0,
         wakeAt: null,
         input: null,
+        inputFrom: null,
         error: null,
         durationMs: null,
         createdAt: clock.now(),

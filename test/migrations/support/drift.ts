@@ -339,13 +339,13 @@ export const drifts: readonly Drift[] = [
       [
         "on all rows",
         "lease_idx",
-        "(lease_expires_at)",
-        /on \(lease_expires_at\), not on \(lease_expires_at\) where lease/,
+        "(workflow_id, workflow_version, lease_expires_at)",
+        /on \(workflow_id, workflow_version, lease_expires_at\), not on \(.*\) where lease/,
       ],
       [
         "on other rows",
         "ready_idx",
-        "(workflow_id, wake_at, created_at, run_id) where status = 'pending'",
+        "(workflow_id, workflow_version, wake_at, created_at, run_id) where status = 'pending'",
         /where status = 'pending', not on .* where status = 'PENDING'$/,
       ],
       [
@@ -366,9 +366,16 @@ export const drifts: readonly Drift[] = [
     name: "an index that is unique",
     plant: run(
       `drop index %workflow_runs_lease_idx;
-       create unique index %workflow_runs_lease_idx on %workflow_runs (lease_expires_at) where lease_expires_at is not null`,
+       create unique index %workflow_runs_lease_idx on %workflow_runs (workflow_id, workflow_version, lease_expires_at) where lease_expires_at is not null`,
     ),
-    findings: [["INDEX_CHANGED", "error", /is unique on \(lease_expires_at\)/, makesAgain]],
+    findings: [
+      [
+        "INDEX_CHANGED",
+        "error",
+        /is unique on \(workflow_id, workflow_version, lease_expires_at\)/,
+        makesAgain,
+      ],
+    ],
   },
   {
     name: "more indexes, which do no harm",
