@@ -13,11 +13,9 @@ import {
   type MigrationStatus,
   type MigrationTarget,
 } from "./journal.ts";
-import { readDependents, readOtherTables, readTables, type LiveTable } from "./live-structure.ts";
-import { repairOf } from "./repair.ts";
-import { sqlScript } from "./sql-statements.ts";
+import { readOtherTables, readTables, type LiveTable } from "./live-structure.ts";
 import type { RunQuery } from "./structure.ts";
-import type { TableStructure } from "./table-structure.ts";
+import { quote } from "./table-definitions.ts";
 
 export interface DoctorReport {
   /** True when there is no error; there may be warnings. */
@@ -40,8 +38,19 @@ export async function doctor(
   target: MigrationTarget,
   { tables = schema }: DoctorOptions = {},
 ): Promise<DoctorReport> {
-  const patient = await examine(clientOf(target), tables);
-  const { query, expected, live, journal, lineage } = patient;
+  const client = clientOf(target);
+  const query: RunQuery = async (sql, args) => {
+    const { rows } = await client.execute({ sql, args: [...args] });
+    return rows.map((row) => Array.from(row));
+  };
+  const expected = new Map(
+    Object.values(tables).flatMap((table) =>
+      is(table, SQLiteTable) ? [[getTableName(table), structureOf(table)] as const] : [],
+    ),
+  );
+  const live = await readTables(query, [...expected.keys()]);
+  const journal = await readPlainJournal(client, tables);
+  const lineage = lineageOf(journal, isPlain(tables) && live.size === 0);
   const known = [...expected.keys()];
   const others = await readOtherTables(query, namesLikeOurs(tables), [...known, migrationsTable]);
   const findings = [
@@ -55,58 +64,19 @@ export async function doctor(
   return { healthy: findings.every(({ severity }) => severity !== "error"), findings };
 }
 
-/**
- * An SQL script that makes good what `doctor` calls an error in the structure of the tables, or an empty text when
- * there is none. It changes nothing itself.
- *
- * The script alters what can be altered, and makes a table anew where SQLite has no other way. It keeps every row,
- * and the columns, indexes and triggers of others that do no harm. It is one transaction: where rows do not fit what
- * the schema asks for, it fails and changes nothing. While `migrate` has something to apply there is no script.
- */
-export async function repairScript(
-  target: MigrationTarget,
-  { tables = schema }: DoctorOptions = {},
-): Promise<string> {
-  const { query, expected, live, lineage } = await examine(clientOf(target), tables);
-  if (lineage !== "current" && lineage !== "app") return "";
-  const dependents = await readDependents(query);
-  const statements = [...expected].flatMap(([table, structure]) =>
-    repairOf(table, structure, live.get(table), dependents),
-  );
-  if (statements.length === 0) return "";
-  return sqlScript(
-    "-- Stop what writes here, and take a backup first. Stop at the first error: sqlite3 -bail app.db < repair.sql",
-    [["BEGIN IMMEDIATE", ...statements, "COMMIT"]],
-  );
+/** Our migrations make the plain tables only. */
+async function readPlainJournal(
+  client: Client,
+  tables: WorkflowTables,
+): Promise<MigrationStatus | null> {
+  if (!isPlain(tables)) return null;
+  const applied = (await readJournal(client)) ?? [];
+  // An empty journal is what a refused migration leaves: it does not say who made the tables.
+  return applied.length === 0 ? null : compare(applied);
 }
 
-interface Patient {
-  readonly query: RunQuery;
-  readonly expected: ReadonlyMap<string, TableStructure>;
-  readonly live: ReadonlyMap<string, LiveTable>;
-  /** Null where the tables are the app's own to migrate. */
-  readonly journal: MigrationStatus | null;
-  readonly lineage: Lineage;
-}
-
-async function examine(client: Client, tables: WorkflowTables): Promise<Patient> {
-  const query: RunQuery = async (sql, args) => {
-    const { rows } = await client.execute({ sql, args: [...args] });
-    return rows.map((row) => Array.from(row));
-  };
-  const expected = new Map(
-    Object.values(tables).flatMap((table) =>
-      is(table, SQLiteTable) ? [[getTableName(table), structureOf(table)] as const] : [],
-    ),
-  );
-  const live = await readTables(query, [...expected.keys()]);
-  const isPlain = getTableName(tables.workflowRuns) === getTableName(workflowRuns);
-  const applied = (isPlain ? await readJournal(client) : null) ?? [];
-  // An empty journal is what a migration that was refused has left: it says nothing of who made the tables.
-  const journal = applied.length === 0 ? null : compare(applied);
-  // Our migrations make the plain tables only.
-  const isNew = isPlain && live.size === 0;
-  return { query, expected, live, journal, lineage: lineageOf(journal, isNew) };
+function isPlain({ workflowRuns: runs }: WorkflowTables): boolean {
+  return getTableName(runs) === getTableName(workflowRuns);
 }
 
 function lineageOf(journal: MigrationStatus | null, isNew: boolean): Lineage {
@@ -160,7 +130,7 @@ async function findOrphans(
     const name = getTableName(table);
     if (!hasRunId(name) || !hasRunId(runs)) continue;
     const [row] = await query(
-      `select count(*) from "${name}" where run_id not in (select run_id from "${runs}")`,
+      `select count(*) from ${quote(name)} where run_id not in (select run_id from ${quote(runs)})`,
       [],
     );
     const count = Number(row?.[0]);

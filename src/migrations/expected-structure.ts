@@ -25,9 +25,9 @@ export function structureOf(table: SQLiteTable): TableStructure {
     foreignKeys: foreignKeys.map((foreignKey) => {
       const reference = foreignKey.reference();
       return {
-        from: reference.columns.map(({ name }) => name).join(", "),
+        from: reference.columns.map(({ name }) => name),
         table: getTableConfig(reference.foreignTable).name,
-        to: reference.foreignColumns.map(({ name }) => name).join(", "),
+        to: reference.foreignColumns.map(({ name }) => name),
         onDelete: foreignKey.onDelete ?? "no action",
         onUpdate: foreignKey.onUpdate ?? "no action",
       };

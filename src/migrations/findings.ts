@@ -6,6 +6,7 @@ import {
   refusesRows,
   renamedColumn,
 } from "./structure-differences.ts";
+import { indexDefinition, tableDefinition } from "./table-definitions.ts";
 import { describeForeignKey, type IndexStructure, type TableStructure } from "./table-structure.ts";
 
 export type DoctorCode =
@@ -44,28 +45,20 @@ export interface DoctorFinding {
  */
 export type Lineage = "behind" | "current" | "ahead" | "app" | "nobody";
 
-const sql = "`gorkflow doctor --sql` prints";
-const afterMigrating = "run `gorkflow migrate`, and then this again";
-const byAnotherVersion =
-  "use the version of gorkflow that migrated this database, or a later one, and then this again";
-
-/** What brings back something that is not there. */
-const toMakeAgain: Readonly<Record<Lineage, string>> = {
+const byMigrating: Readonly<Record<Exclude<Lineage, "current" | "app">, string>> = {
   nobody: "run `gorkflow migrate`, or apply the migrations that your own drizzle-kit generates",
-  behind: afterMigrating,
-  ahead: byAnotherVersion,
-  current: `run what ${sql}: every migration is applied already, so none makes it again`,
-  app: `generate and apply a migration with your own drizzle-kit; where it finds nothing to do, run what ${sql}`,
+  behind: "run `gorkflow migrate`, and then this again",
+  ahead:
+    "use the version of gorkflow that migrated this database, or a later one, and then this again",
 };
+const byOwnMigration =
+  "generate and apply a migration with your own drizzle-kit; if it finds nothing to do, ";
 
-/** What makes a table anew that cannot be altered: it keeps every row. */
-const toRebuild: Readonly<Record<Lineage, string>> = {
-  ...toMakeAgain,
-  current: `stop what writes here, take a backup, and run what ${sql}: it makes the table anew, with every row`,
-  app:
-    "generate and apply a migration with your own drizzle-kit; where it finds nothing to do, stop what writes here, " +
-    `take a backup, and run what ${sql}: it makes the table anew, with every row`,
-};
+/** Who migrates the tables comes first; `otherwise` applies if no migration changes anything. */
+function remedyFor(lineage: Lineage, otherwise: string): string {
+  if (lineage === "current") return otherwise;
+  return lineage === "app" ? byOwnMigration + otherwise : byMigrating[lineage];
+}
 
 /** What is wrong with one table. */
 export function findingsOf(
@@ -80,31 +73,46 @@ export function findingsOf(
     (code: DoctorCode, message: string, remedy: string): void =>
       void found.push({ code, severity, table, message, remedy });
   const [error, warning] = [report("error"), report("warning")];
-  const [again, rebuild] = [toMakeAgain[lineage], toRebuild[lineage]];
+  /** `after` follows the statement. */
+  const restore = (statement: string, after = "") =>
+    remedyFor(lineage, `run: ${statement};${after}`);
+  const move = remedyFor(
+    lineage,
+    "stop what writes here, `gorkflow export` all runs, and `gorkflow import` them into a new database",
+  );
 
   if (live === undefined) {
-    error("TABLE_MISSING", `table ${table} is missing`, again);
+    const after = expected.indexes.length === 0 ? "" : " and then this again, for its indexes";
+    const remedy = restore(tableDefinition(table, expected), after);
+    error("TABLE_MISSING", `table ${table} is missing`, remedy);
     return found;
   }
   const differences = differencesOf(expected, live);
   const { columns, indexes, foreignKeys, checks } = differences;
 
   const renamed = renamedColumn(differences);
+  const nameBack =
+    renamed === null ? null : `rename ${renamed.live.name} back to ${renamed.expected.name}`;
   for (const { name } of columns.missing) {
     error(
       "COLUMN_MISSING",
       `column ${table}.${name} is missing${renamed === null ? "" : `: it seems to be called ${renamed.live.name} now`}`,
-      again,
+      remedyFor(
+        lineage,
+        nameBack ??
+          "rename it back if it was renamed, or restore a backup: nothing else knows its values",
+      ),
     );
   }
   for (const { expected: column, live: other } of columns.changed) {
     const changes = changesOf(column, other).join(", ");
-    error("COLUMN_CHANGED", `column ${table}.${column.name} has another ${changes}`, rebuild);
+    error("COLUMN_CHANGED", `column ${table}.${column.name} has another ${changes}`, move);
   }
   for (const column of columns.extra) {
     const message = `column ${table}.${column.name} is not in the schema`;
     if (breaksWrites(column)) {
-      error("COLUMN_EXTRA", `${message}, and no row can be written without it`, rebuild);
+      const remedy = nameBack === null ? move : remedyFor(lineage, nameBack);
+      error("COLUMN_EXTRA", `${message}, and no row can be written without it`, remedy);
     } else {
       warning(
         "COLUMN_EXTRA",
@@ -114,17 +122,22 @@ export function findingsOf(
     }
   }
 
-  for (const { name } of indexes.missing) {
-    error("INDEX_MISSING", `index ${name} is missing: queries scan without it`, again);
+  for (const index of indexes.missing) {
+    const message = `index ${index.name} is missing: queries scan without it`;
+    error("INDEX_MISSING", message, restore(indexDefinition(table, index)));
   }
   for (const { expected: index, live: other } of indexes.changed) {
     const message = `index ${index.name} is ${describeIndex(other)}, not ${describeIndex(index)}`;
-    error("INDEX_CHANGED", message, again);
+    error(
+      "INDEX_CHANGED",
+      message,
+      remedyFor(lineage, "drop it, and then run this again: it prints the statement that makes it"),
+    );
   }
   for (const index of indexes.extra) {
     if (index.sql === null) {
       const message = `${table} has ${describeIndex(index)}, which is not in the schema: it refuses rows of the stores`;
-      error("INDEX_EXTRA", message, rebuild);
+      error("INDEX_EXTRA", message, move);
     } else if (refusesRows(index, expected)) {
       const message = `index ${index.name}, ${describeIndex(index)}, is not in the schema: it refuses rows of the stores`;
       error("INDEX_EXTRA", message, "drop it, and keep the rule in a table of your own");
@@ -135,27 +148,27 @@ export function findingsOf(
   }
 
   for (const key of foreignKeys.missing) {
-    error("FOREIGN_KEY_MISSING", `${table} lacks its ${describeForeignKey(key)}`, rebuild);
+    error("FOREIGN_KEY_MISSING", `${table} lacks its ${describeForeignKey(key)}`, move);
   }
   for (const { expected: key, live: other } of foreignKeys.changed) {
     const message = `${table} has the ${describeForeignKey(other)}, not ${describeForeignKey(key)}`;
-    error("FOREIGN_KEY_CHANGED", message, rebuild);
+    error("FOREIGN_KEY_CHANGED", message, move);
   }
   for (const key of foreignKeys.extra) {
     const message = `${table} has a ${describeForeignKey(key)} that is not in the schema: it refuses rows of the stores`;
-    error("FOREIGN_KEY_EXTRA", message, rebuild);
+    error("FOREIGN_KEY_EXTRA", message, move);
   }
 
   for (const { condition } of checks.missing) {
-    error("CHECK_MISSING", `${table} lacks its check (${condition})`, rebuild);
+    error("CHECK_MISSING", `${table} lacks its check (${condition})`, move);
   }
   for (const { expected: check, live: other } of checks.changed) {
     const message = `${table} checks (${other.condition}), not (${check.condition})`;
-    error("CHECK_CHANGED", message, rebuild);
+    error("CHECK_CHANGED", message, move);
   }
   for (const { condition } of checks.extra) {
     const message = `${table} has a check (${condition}) that is not in the schema: it refuses rows of the stores`;
-    error("CHECK_EXTRA", message, rebuild);
+    error("CHECK_EXTRA", message, move);
   }
 
   for (const { name } of live.triggers) {

@@ -1,6 +1,6 @@
 export { checkMigrations } from "./check.ts";
 export type { MigrationCheck } from "./check.ts";
-export { doctor, repairScript } from "./doctor.ts";
+export { doctor } from "./doctor.ts";
 export type { DoctorOptions, DoctorReport } from "./doctor.ts";
 export type { DoctorCode, DoctorFinding } from "./findings.ts";
 export { migrationStatus, migrationsTable } from "./journal.ts";

@@ -89,26 +89,6 @@ export async function readOtherTables(
   return rows.map(([name]) => String(name));
 }
 
-/** A view, or a trigger of the table. */
-export interface Dependent extends Definition {
-  readonly type: string;
-  readonly table: string;
-}
-
-/** All views and triggers of the database, in the order of their making. */
-export async function readDependents(query: RunQuery): Promise<Dependent[]> {
-  const rows = await query(
-    "select name, sql, type, tbl_name from sqlite_schema where type in ('view', 'trigger') order by rowid",
-    [],
-  );
-  return rows.map(([name, sql, type, table]) => ({
-    name: String(name),
-    sql: String(sql),
-    type: String(type),
-    table: String(table),
-  }));
-}
-
 type Rows = readonly (readonly unknown[])[];
 
 /** The rows that begin with the table's name, without it. */
@@ -163,9 +143,9 @@ function readForeignKeys(rows: Rows): ForeignKeyStructure[] {
   for (const [id, from, table, onDelete, onUpdate, to] of rows) {
     const before = keys.get(id);
     keys.set(id, {
-      from: before === undefined ? String(from) : `${before.from}, ${String(from)}`,
+      from: [...(before?.from ?? []), String(from)],
       table: String(table),
-      to: before === undefined ? String(to) : `${before.to}, ${String(to)}`,
+      to: [...(before?.to ?? []), String(to)],
       onDelete: String(onDelete).toLowerCase(),
       onUpdate: String(onUpdate).toLowerCase(),
     });

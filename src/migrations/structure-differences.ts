@@ -42,7 +42,7 @@ export function differencesOf(expected: TableStructure, live: LiveTable): TableD
         a.columns.join() === b.columns.join(),
     }),
     foreignKeys: compareParts(expected.foreignKeys, live.foreignKeys, {
-      name: ({ from }) => from,
+      name: ({ from }) => from.join(),
       same: (a, b) => describeForeignKey(a) === describeForeignKey(b),
     }),
     // What a check is called makes no difference as long as it says the same.

@@ -1,10 +1,10 @@
 import type {
   CheckStructure,
   ColumnStructure,
+  ForeignKeyStructure,
   IndexStructure,
   TableStructure,
 } from "./table-structure.ts";
-import { describeForeignKey } from "./table-structure.ts";
 
 /** The SQL that makes a table with the structure, without its indexes. */
 export function tableDefinition(
@@ -16,26 +16,24 @@ export function tableDefinition(
     .toSorted((a, b) => a.primaryKey - b.primaryKey);
   const parts = [
     ...columns.map(columnDefinition),
-    `primary key (${key.map((column) => quote(column.name)).join(", ")})`,
-    ...foreignKeys.map(describeForeignKey),
+    `primary key (${quoteAll(key.map((column) => column.name))})`,
+    ...foreignKeys.map(foreignKeyDefinition),
     ...checks.map(checkDefinition),
   ];
-  return `create table ${quote(name)} (\n  ${parts.join(",\n  ")}\n)`;
+  return `create table ${quote(name)} (${parts.join(", ")})`;
 }
 
-export function columnDefinition({
+function columnDefinition({
   name,
   type,
   notNull,
   default: value,
   collation,
 }: ColumnStructure): string {
-  // SQLite adds no column with a default in parentheses, and takes expressions in nothing else.
-  const isLiteral = value !== null && /^(?:'(?:[^']|'')*'|[-+]? ?[\d.]+)$/.test(value);
   return [
     quote(name),
     type,
-    ...(value === null ? [] : [`default ${isLiteral ? value : `(${value})`}`]),
+    ...(value === null ? [] : [`default (${value})`]),
     ...(notNull ? ["not null"] : []),
     ...(collation === "binary" ? [] : [`collate ${collation}`]),
   ].join(" ");
@@ -46,7 +44,18 @@ export function indexDefinition(
   { name, columns, unique, where }: IndexStructure,
 ): string {
   const condition = where === null ? "" : ` where ${where}`;
-  return `create ${unique ? "unique " : ""}index ${quote(name)} on ${quote(table)} (${columns.map(quote).join(", ")})${condition}`;
+  return `create ${unique ? "unique " : ""}index ${quote(name)} on ${quote(table)} (${quoteAll(columns)})${condition}`;
+}
+
+function foreignKeyDefinition(key: ForeignKeyStructure): string {
+  return (
+    `foreign key (${quoteAll(key.from)}) references ${quote(key.table)} (${quoteAll(key.to)}) ` +
+    `on delete ${key.onDelete} on update ${key.onUpdate}`
+  );
+}
+
+function quoteAll(names: readonly string[]): string {
+  return names.map(quote).join(", ");
 }
 
 function checkDefinition({ name, condition }: CheckStructure): string {

@@ -29,9 +29,9 @@ export interface IndexStructure {
 
 /** SQLite gives foreign keys no names: they are told by their columns. */
 export interface ForeignKeyStructure {
-  readonly from: string;
+  readonly from: readonly string[];
   readonly table: string;
-  readonly to: string;
+  readonly to: readonly string[];
   readonly onDelete: string;
   readonly onUpdate: string;
 }
@@ -41,7 +41,7 @@ export interface CheckStructure {
   readonly condition: string;
 }
 
-/** A foreign key in words, which are also its SQL. */
+/** A foreign key in words. */
 export function describeForeignKey(key: ForeignKeyStructure): string {
-  return `foreign key (${key.from}) references ${key.table}(${key.to}) on delete ${key.onDelete} on update ${key.onUpdate}`;
+  return `foreign key (${key.from.join(", ")}) references ${key.table}(${key.to.join(", ")}) on delete ${key.onDelete} on update ${key.onUpdate}`;
 }

@@ -76,25 +76,6 @@ test("doctor finds what was dropped, names the remedy, and ends with 1", async (
   });
 });
 
-test("doctor --sql prints what brings the tables back, and nothing when there is nothing to do", async () => {
-  const database = command.folder.database();
-  await command.run(["migrate", "-d", database]);
-  const nothing = await command.run(["doctor", "-d", database, "--sql"]);
-  expect(nothing).toEqual({
-    code: 0,
-    stdout: "-- nothing that SQL makes good; gorkflow doctor says what there is\n",
-    stderr: "",
-  });
-  const client = createClient(database);
-  await client.execute("drop table step_outputs");
-  const json = await command.run(["doctor", "-d", database, "--sql", "--json"]);
-  const text = await command.run(["doctor", "-d", database, "--sql"]);
-  expect([text.code, text.stdout]).toEqual([0, (JSON.parse(json.stdout) as { sql: string }).sql]);
-  await client.executeMultiple(text.stdout);
-  expect(await doctor(client)).toEqual({ healthy: true, findings: [] });
-  client.close();
-});
-
 test("doctor looks at tables with a prefix", async () => {
   const database = command.folder.database();
   await command.run(["migrate", "-d", database]);

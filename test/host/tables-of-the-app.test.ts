@@ -7,7 +7,7 @@ import { createClient } from "../../src/client/create-client.ts";
 import { defineStep } from "../../src/engine/define-step.ts";
 import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
 import { compiledMigrations } from "../../src/migrations/compiled.ts";
-import { doctor, repairScript } from "../../src/migrations/doctor.ts";
+import { doctor } from "../../src/migrations/doctor.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
 import { applyRetention } from "../../src/retention/index.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -120,7 +120,8 @@ describe.each([
     await working.pruneRuns({ olderThan: new Date(Date.now() + 1e12), statuses: ["PENDING"] });
 
     await client.execute("drop index workflow_runs_status_idx");
-    await client.executeMultiple(await repairScript(client));
+    const [missing] = (await doctor(client)).findings;
+    await client.execute(missing?.remedy.replace(/^run: /, "") ?? "");
     expect((await doctor(client)).healthy).toBe(true);
     await applyMigrations(client, [...compiledMigrations, await plantRebuild()]);
 

@@ -89,7 +89,6 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "migrationsFolder",
     "migrationsTable",
     "recordMigrationHashes",
-    "repairScript",
   ],
   "./retention": ["applyRetention", "scheduleRetention"],
   "./transfer": [

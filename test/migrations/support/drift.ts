@@ -8,10 +8,6 @@ export interface Drift {
   readonly name: string;
   plant(client: Client, prefix: string): Promise<unknown>;
   readonly findings: readonly Expected[];
-  /** What repair cannot bring back, or what it may not touch, is there afterwards. */
-  readonly stays?: readonly DoctorCode[];
-  /** Values went with it. */
-  readonly loses?: true;
 }
 
 const run = (script: string) => (client: Client, prefix: string) =>
@@ -45,9 +41,11 @@ function redefine(table: string, from: string, to: string, values: Record<string
   };
 }
 
-const makesAgain = /^run what `gorkflow doctor --sql` prints: every migration is applied already/;
-const rebuilds =
-  /^stop what writes here, take a backup, and run what `gorkflow doctor --sql` prints/;
+const restores = /^run: create (table|(unique )?index) "[^;]*;( and then this again|$)/;
+const renames = /^rename \w+ back to \w+$/;
+const backup = /^rename it back if it was renamed, or restore a backup/;
+const drops = /^drop it, and then run this again/;
+const moves = /^stop what writes here, `gorkflow export` all runs, and `gorkflow import`/;
 const reference =
   "FOREIGN KEY (`run_id`) REFERENCES `%workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade";
 
@@ -55,18 +53,15 @@ export const drifts: readonly Drift[] = [
   {
     name: "a table that was dropped",
     plant: run("drop table %step_outputs"),
-    findings: [["TABLE_MISSING", "error", /^table \w*step_outputs is missing$/, makesAgain]],
-    loses: true,
+    findings: [["TABLE_MISSING", "error", /^table \w*step_outputs is missing$/, restores]],
   },
   {
     name: "a table that was renamed",
     plant: run("alter table %step_outputs rename to %step_outputs_old"),
     findings: [
-      ["TABLE_MISSING", "error", /^table \w*step_outputs is missing$/, makesAgain],
+      ["TABLE_MISSING", "error", /^table \w*step_outputs is missing$/, restores],
       ["TABLE_EXTRA", "warning", /^table \w*step_outputs_old is not in the schema/, /^drop it if/],
     ],
-    stays: ["TABLE_EXTRA"],
-    loses: true,
   },
   {
     name: "tables that are named as ours are",
@@ -78,7 +73,6 @@ export const drifts: readonly Drift[] = [
       ["TABLE_EXTRA", "warning", /step_signals is not in the schema/, /rename it if it is yours/],
       ["TABLE_EXTRA", "warning", /workflow_notes is not in the schema/, /tablesFilter/],
     ],
-    stays: ["TABLE_EXTRA", "TABLE_EXTRA", "TABLE_EXTRA"],
   },
   {
     name: "what is left over of a rebuild",
@@ -86,7 +80,6 @@ export const drifts: readonly Drift[] = [
     findings: [
       ["TABLE_LEFT_OVER", "error", /left over of a rebuild, and the next one fails/, /then drop/],
     ],
-    stays: ["TABLE_LEFT_OVER"],
   },
   {
     name: "tables of the app, which are the app's affair",
@@ -100,20 +93,13 @@ export const drifts: readonly Drift[] = [
     name: "a column that was dropped",
     plant: run("alter table %step_executions drop column sleep_count"),
     findings: [
-      [
-        "COLUMN_MISSING",
-        "error",
-        /^column \w*step_executions\.sleep_count is missing$/,
-        makesAgain,
-      ],
+      ["COLUMN_MISSING", "error", /^column \w*step_executions\.sleep_count is missing$/, backup],
     ],
   },
   {
     name: "a column that was dropped, whose values nobody knows",
     plant: run("alter table %step_outputs drop column updated_at"),
-    findings: [["COLUMN_MISSING", "error", /step_outputs\.updated_at is missing$/, makesAgain]],
-    stays: ["COLUMN_MISSING"],
-    loses: true,
+    findings: [["COLUMN_MISSING", "error", /step_outputs\.updated_at is missing$/, backup]],
   },
   {
     name: "a column that was renamed",
@@ -123,19 +109,19 @@ export const drifts: readonly Drift[] = [
         "COLUMN_MISSING",
         "error",
         /workflow_state\.value is missing: it seems to be called content now/,
-        makesAgain,
+        renames,
       ],
-      ["COLUMN_EXTRA", "error", /content is not in the schema, and no row can be/, rebuilds],
+      ["COLUMN_EXTRA", "error", /content is not in the schema, and no row can be/, renames],
     ],
   },
   {
     name: "the column that everything hangs from, renamed",
     plant: run("alter table %step_outputs rename column run_id to run"),
     findings: [
-      ["COLUMN_MISSING", "error", /step_outputs\.run_id is missing/, makesAgain],
-      ["COLUMN_EXTRA", "error", /step_outputs\.run is not in the schema/, rebuilds],
-      ["FOREIGN_KEY_MISSING", "error", /lacks its foreign key \(run_id\)/, rebuilds],
-      ["FOREIGN_KEY_EXTRA", "error", /has a foreign key \(run\)/, rebuilds],
+      ["COLUMN_MISSING", "error", /step_outputs\.run_id is missing/, renames],
+      ["COLUMN_EXTRA", "error", /step_outputs\.run is not in the schema/, renames],
+      ["FOREIGN_KEY_MISSING", "error", /lacks its foreign key \(run_id\)/, moves],
+      ["FOREIGN_KEY_EXTRA", "error", /has a foreign key \(run\)/, moves],
     ],
   },
   {
@@ -146,7 +132,7 @@ export const drifts: readonly Drift[] = [
         "COLUMN_CHANGED",
         "error",
         /step_executions\.duration_ms has another type \(text, not integer\)$/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -158,7 +144,7 @@ export const drifts: readonly Drift[] = [
         "COLUMN_CHANGED",
         "error",
         /workflow_runs\.workflow_id has another nullability \(it may be NULL\)$/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -170,7 +156,7 @@ export const drifts: readonly Drift[] = [
         "COLUMN_CHANGED",
         "error",
         /workflow_runs\.resource_id has another nullability \(it is NOT NULL\)$/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -186,7 +172,7 @@ export const drifts: readonly Drift[] = [
         "COLUMN_CHANGED",
         "error",
         /workflow_runs\.status has another default \('pending', not 'PENDING'\)$/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -198,7 +184,7 @@ export const drifts: readonly Drift[] = [
         "COLUMN_CHANGED",
         "error",
         /workflow_state\.revision has another default \(none, not 1\)$/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -214,17 +200,16 @@ export const drifts: readonly Drift[] = [
         "COLUMN_CHANGED",
         "error",
         /outputs\.run_id has another default \(lower \( ',' \), not none\), collation \(rtrim, not binary\)$/,
-        rebuilds,
+        moves,
       ],
       [
         "COLUMN_CHANGED",
         "error",
         /outputs\.step_id has another collation \(nocase, not binary\)$/,
-        rebuilds,
+        moves,
       ],
       ["COLUMN_EXTRA", "warning", /step_outputs\.more is not in the schema$/, /table of your own/],
     ],
-    stays: ["COLUMN_EXTRA"],
   },
   {
     name: "another primary key",
@@ -234,36 +219,16 @@ export const drifts: readonly Drift[] = [
       "PRIMARY KEY(`step_id`, `run_id`)",
     ),
     findings: [
-      [
-        "COLUMN_CHANGED",
-        "error",
-        /outputs\.run_id has another place in the primary key$/,
-        rebuilds,
-      ],
-      [
-        "COLUMN_CHANGED",
-        "error",
-        /outputs\.step_id has another place in the primary key$/,
-        rebuilds,
-      ],
+      ["COLUMN_CHANGED", "error", /outputs\.run_id has another place in the primary key$/, moves],
+      ["COLUMN_CHANGED", "error", /outputs\.step_id has another place in the primary key$/, moves],
     ],
   },
   {
     name: "no primary key",
     plant: redefine("step_outputs", "PRIMARY KEY(`run_id`, `step_id`),", ""),
     findings: [
-      [
-        "COLUMN_CHANGED",
-        "error",
-        /outputs\.run_id has another place in the primary key$/,
-        rebuilds,
-      ],
-      [
-        "COLUMN_CHANGED",
-        "error",
-        /outputs\.step_id has another place in the primary key$/,
-        rebuilds,
-      ],
+      ["COLUMN_CHANGED", "error", /outputs\.run_id has another place in the primary key$/, moves],
+      ["COLUMN_CHANGED", "error", /outputs\.step_id has another place in the primary key$/, moves],
     ],
   },
   {
@@ -283,7 +248,6 @@ export const drifts: readonly Drift[] = [
       ["COLUMN_EXTRA", "warning", /workflow_runs\.shard is not in the schema$/, /drops them$/],
       ["COLUMN_EXTRA", "warning", /workflow_runs\.year is not in the schema$/, /table of your own/],
     ],
-    stays: ["COLUMN_EXTRA", "COLUMN_EXTRA", "COLUMN_EXTRA"],
   },
   {
     name: "one more column, without which no row can be written",
@@ -298,11 +262,9 @@ export const drifts: readonly Drift[] = [
         "COLUMN_EXTRA",
         "error",
         /workflow_state\.tenant is not in the schema, and no row can be written without it$/,
-        rebuilds,
+        moves,
       ],
     ],
-    // It stays with its values, and may be NULL.
-    stays: ["COLUMN_EXTRA"],
   },
   {
     name: "an index that was dropped",
@@ -312,7 +274,7 @@ export const drifts: readonly Drift[] = [
         "INDEX_MISSING",
         "error",
         /^index \w*workflow_runs_status_idx is missing: queries scan/,
-        makesAgain,
+        restores,
       ],
     ],
   },
@@ -360,7 +322,7 @@ export const drifts: readonly Drift[] = [
     plant: run(
       `drop index %workflow_runs_${index}; create index %workflow_runs_${index} on %workflow_runs ${definition}`,
     ),
-    findings: [["INDEX_CHANGED", "error", message, makesAgain] as const],
+    findings: [["INDEX_CHANGED", "error", message, drops] as const],
   })),
   {
     name: "an index that is unique",
@@ -373,7 +335,7 @@ export const drifts: readonly Drift[] = [
         "INDEX_CHANGED",
         "error",
         /is unique on \(workflow_id, workflow_version, lease_expires_at\)/,
-        makesAgain,
+        drops,
       ],
     ],
   },
@@ -394,7 +356,6 @@ export const drifts: readonly Drift[] = [
       ["INDEX_EXTRA", "warning", /^index mine is not/, /^drop it, unless a query of yours/],
       ["INDEX_EXTRA", "warning", /^index mine_too is not/, /^drop it, unless a query of yours/],
     ],
-    stays: ["INDEX_EXTRA", "INDEX_EXTRA", "INDEX_EXTRA"],
   },
   {
     name: "one more unique index, which refuses runs",
@@ -416,7 +377,7 @@ export const drifts: readonly Drift[] = [
         "INDEX_EXTRA",
         "error",
         /workflow_runs has unique on \(resource_id\), .* refuses rows/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -428,7 +389,7 @@ export const drifts: readonly Drift[] = [
       "",
     ),
     findings: [
-      ["CHECK_MISSING", "error", /step_executions lacks its check \(duration_ms >= 0\)$/, rebuilds],
+      ["CHECK_MISSING", "error", /step_executions lacks its check \(duration_ms >= 0\)$/, moves],
     ],
   },
   {
@@ -443,7 +404,7 @@ export const drifts: readonly Drift[] = [
         "CHECK_CHANGED",
         "error",
         /checks \(progress between 0 and 100\), not \(progress between 0 and 1\)$/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -451,7 +412,7 @@ export const drifts: readonly Drift[] = [
     name: "one more check",
     plant: redefine("workflow_state", "`key` text", "`key` text CHECK (`key` <> 'check (it)')"),
     findings: [
-      ["CHECK_EXTRA", "error", /has a check \(key <> 'check \(it\)'\) that is not/, rebuilds],
+      ["CHECK_EXTRA", "error", /has a check \(key <> 'check \(it\)'\) that is not/, moves],
     ],
   },
   {
@@ -471,7 +432,7 @@ export const drifts: readonly Drift[] = [
         "FOREIGN_KEY_MISSING",
         "error",
         /step_attempts lacks its foreign key \(run_id\) references/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -483,7 +444,7 @@ export const drifts: readonly Drift[] = [
         "FOREIGN_KEY_CHANGED",
         "error",
         /on delete no action on update no action, not .* on delete cascade/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -503,7 +464,7 @@ export const drifts: readonly Drift[] = [
         "FOREIGN_KEY_CHANGED",
         "error",
         /has the foreign key \(run_id\) references runs\(run_id\)/,
-        rebuilds,
+        moves,
       ],
     ],
   },
@@ -520,10 +481,9 @@ export const drifts: readonly Drift[] = [
         "FOREIGN_KEY_EXTRA",
         "error",
         /has a foreign key \(step\) references \w*step_executions\(status\)/,
-        rebuilds,
+        moves,
       ],
     ],
-    stays: ["COLUMN_EXTRA"],
   },
   {
     name: "a reference that leaves out the column it means",
@@ -543,7 +503,6 @@ export const drifts: readonly Drift[] = [
         /unless it is yours/,
       ],
     ],
-    stays: ["TRIGGER_EXTRA"],
   },
   {
     name: "all at once, under views and a trigger of the app's",
@@ -564,15 +523,14 @@ export const drifts: readonly Drift[] = [
       for (const plant of each) await plant(client, prefix);
     },
     findings: [
-      ["COLUMN_MISSING", "error", /worker_id/, makesAgain],
+      ["COLUMN_MISSING", "error", /worker_id/, backup],
       ["COLUMN_EXTRA", "warning", /region/, /your own/],
-      ["INDEX_MISSING", "error", /wake_idx/, makesAgain],
+      ["INDEX_MISSING", "error", /wake_idx/, restores],
       ["INDEX_EXTRA", "warning", /mine/, /drop it/],
-      ["CHECK_CHANGED", "error", /progress >= 0/, rebuilds],
+      ["CHECK_CHANGED", "error", /progress >= 0/, moves],
       ["TRIGGER_EXTRA", "warning", /trigger u/, /unless it is yours/],
-      ["FOREIGN_KEY_CHANGED", "error", /on delete set null/, rebuilds],
+      ["FOREIGN_KEY_CHANGED", "error", /on delete set null/, moves],
       ["TRIGGER_EXTRA", "warning", /trigger z/, /unless it is yours/],
     ],
-    stays: ["COLUMN_EXTRA", "INDEX_EXTRA", "TRIGGER_EXTRA", "TRIGGER_EXTRA"],
   },
 ];
