@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
+import { operationsEnded } from "../model/abort.ts";
 import { maxTimerMs } from "../model/times.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
@@ -49,7 +50,9 @@ export function scheduleRetention(
 
   const apply = async (): Promise<void> => {
     try {
-      onReport?.(await applyRetention(store, parsed, { signal: abort.signal }));
+      // Not an argument of `onReport?.()`: without a listener it would not be evaluated.
+      const report = await applyRetention(store, parsed, { signal: abort.signal });
+      onReport?.(report);
     } catch (error) {
       if (!abort.signal.aborted) onError(error);
     }
@@ -68,6 +71,7 @@ export function scheduleRetention(
       abort.abort();
       clearTimeout(timer);
       await applying;
+      await operationsEnded(abort.signal);
     },
   };
 }

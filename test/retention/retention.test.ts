@@ -2,6 +2,8 @@ import { createClient } from "../../src/client/create-client.ts";
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { untilAborted } from "../../src/model/abort.ts";
+import type { PrunePolicy } from "../../src/model/retention.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
@@ -145,6 +147,34 @@ describe("a schedule", () => {
     expect(() => schedule(0)).toThrow(/options.everyMs/);
     expect(() => schedule(2 ** 31)).toThrow(/options.everyMs/);
   });
+});
+
+test("a schedule that is stopped during a deletion waits until the deletion has ended", async () => {
+  let finish: () => void = () => undefined;
+  vi.useFakeTimers({ now });
+  const store = {
+    stats: () => new MemoryStore().stats(),
+    pruneRuns: ({ signal }: PrunePolicy) =>
+      untilAborted(
+        signal,
+        new Promise<never>((_, reject) => {
+          finish = () => reject(new Error("ended"));
+        }),
+      ),
+  };
+  const schedule = scheduleRetention(
+    store,
+    { rules: [{ maxAgeMs: 1 }] },
+    { everyMs: 1, onError: () => undefined },
+  );
+  await vi.advanceTimersByTimeAsync(1);
+  vi.useRealTimers();
+  let stopped = false;
+  const stopping = schedule.stop().then(() => (stopped = true));
+  await new Promise((turn) => setTimeout(turn, 10));
+  expect(stopped).toBe(false);
+  finish();
+  await stopping;
 });
 
 describe("a prune", () => {
