@@ -1,0 +1,100 @@
+import { createClient as createUpstreamClient, type Client } from "@libsql/client";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createClient } from "../../src/client/create-client.ts";
+import { migrate } from "../../src/migrations/migrate.ts";
+import { startSqld } from "../support/sqld.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import { appDefinitions, appObjects } from "./app.ts";
+
+/** A database that an app shares with the store. */
+export interface Place {
+  /** A migrated database with the app's tables and no rows. */
+  open(): Promise<OpenedDatabase>;
+  close(): Promise<void>;
+}
+
+export interface OpenedDatabase {
+  readonly client: Client;
+  /** Where another process finds the database; null if no other process can. */
+  readonly url: string | null;
+  close(): Promise<void>;
+}
+
+async function prepare(client: Client): Promise<void> {
+  await migrate(client);
+  await client.migrate([...appDefinitions]);
+}
+
+/** Each sequence works on its own copy of a prepared file. */
+async function onFile(create: (url: string) => Client): Promise<Place> {
+  const folder = await temporaryFolder();
+  const template = join(folder.path, "template.db");
+  const first = create(`file:${template}`);
+  await prepare(first);
+  await first.execute("pragma wal_checkpoint(truncate)");
+  first.close();
+  let count = 0;
+  return {
+    async open() {
+      const path = join(folder.path, `${(count += 1)}.db`);
+      await copyFile(template, path);
+      const client = create(`file:${path}`);
+      return { client, url: `file:${path}`, close: async () => client.close() };
+    },
+    close: () => folder.remove(),
+  };
+}
+
+async function inMemory(): Promise<Place> {
+  return {
+    async open() {
+      const client = createClient(":memory:");
+      await prepare(client);
+      return { client, url: null, close: async () => client.close() };
+    },
+    async close() {},
+  };
+}
+
+/** One server for all sequences: what the app has added is removed after each. */
+async function onServer(): Promise<Place> {
+  const server = await startSqld();
+  const client = createUpstreamClient({ url: server.httpUrl });
+  await prepare(client);
+  return {
+    async open() {
+      return {
+        client,
+        url: server.httpUrl,
+        async close() {
+          const added = await client.execute(appObjects);
+          await client.batch(
+            [
+              ...added.rows.map((row) => `drop ${row[0] as string} ${row[1] as string}`),
+              "delete from pins",
+              "delete from notes",
+              "delete from orders",
+              "delete from workflow_runs",
+              "delete from audit",
+            ],
+            "write",
+          );
+        },
+      };
+    },
+    async close() {
+      client.close();
+      await server.stop();
+    },
+  };
+}
+
+export const places = {
+  "a file, by our client": () => onFile((url) => createClient(url)),
+  "memory, by our client": inMemory,
+  "a file, by @libsql/client": () => onFile((url) => createUpstreamClient({ url })),
+  "a server": onServer,
+} satisfies Record<string, () => Promise<Place>>;
+
+export type PlaceName = keyof typeof places;
