@@ -1,18 +1,5 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
-import { checkCommand } from "./commands/check.ts";
-import { compareCommand } from "./commands/compare.ts";
-import { copyCommand } from "./commands/copy.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { exportCommand } from "./commands/export.ts";
-import { importCommand } from "./commands/import.ts";
-import { migrateCommand } from "./commands/migrate.ts";
-import { pruneCommand } from "./commands/prune.ts";
-import { reportCommand } from "./commands/report.ts";
-import { runsCommand } from "./commands/runs.ts";
-import { statsCommand } from "./commands/stats.ts";
-import { addCompletion } from "./completion.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
@@ -27,13 +14,16 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     // What the environment says already is stronger than the file.
     if (existsSync(".env")) process.loadEnvFile(".env");
     let exitCode: ExitCode = exitCodes.fine;
-    const program = createProgram({
-      signal,
-      endAtOnce,
-      env: process.env,
-      foundSomething: () => (exitCode = exitCodes.failure),
-      onInterruption: (remedy) => (goOn = remedy),
-    });
+    const program = await createProgram(
+      {
+        signal,
+        endAtOnce,
+        env: process.env,
+        foundSomething: () => (exitCode = exitCodes.failure),
+        onInterruption: (remedy) => (goOn = remedy),
+      },
+      args,
+    );
     await Promise.race([program.parseAsync([...args], { from: "user" }), endOfPatience(signal)]);
     return exitCode;
   } catch (error) {
@@ -60,24 +50,80 @@ function endOfPatience(signal: AbortSignal): Promise<never> {
   });
 }
 
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** Loads the command, with the store and whatever else it needs. */
+  load(): Promise<(context: CommandContext) => Command>;
+}
+
 // Completion takes an option from the first command that has one of its name: --status of runs list has values, that of
 // migrate has none.
-const commands = [
-  runsCommand,
-  reportCommand,
-  statsCommand,
-  pruneCommand,
-  exportCommand,
-  importCommand,
-  copyCommand,
-  compareCommand,
-  migrateCommand,
-  doctorCommand,
-  checkCommand,
-  demoCommand,
+const commands: readonly CommandEntry[] = [
+  {
+    name: "runs",
+    summary: "list, show, watch, cancel and retry runs",
+    load: async () => (await import("./commands/runs.ts")).runsCommand,
+  },
+  {
+    name: "report",
+    summary: "answer what everybody asks of their runs",
+    load: async () => (await import("./commands/report.ts")).reportCommand,
+  },
+  {
+    name: "stats",
+    summary: "how much there is: rows of each table, runs by status, size and free space",
+    load: async () => (await import("./commands/stats.ts")).statsCommand,
+  },
+  {
+    name: "prune",
+    summary: "delete old runs with all that belongs to them, in small batches",
+    load: async () => (await import("./commands/prune.ts")).pruneCommand,
+  },
+  {
+    name: "export",
+    summary: "write runs, with their steps, outputs and state, to a file of JSON lines",
+    load: async () => (await import("./commands/export.ts")).exportCommand,
+  },
+  {
+    name: "import",
+    summary: "store the runs of an export",
+    load: async () => (await import("./commands/import.ts")).importCommand,
+  },
+  {
+    name: "copy",
+    summary: "copy runs from one database to another, of whatever kind",
+    load: async () => (await import("./commands/copy.ts")).copyCommand,
+  },
+  {
+    name: "compare",
+    summary: "say in what two databases differ, run by run; exit code 1 when they do",
+    load: async () => (await import("./commands/compare.ts")).compareCommand,
+  },
+  {
+    name: "migrate",
+    summary: "bring a database to this version's schema; safe when many processes do it at once",
+    load: async () => (await import("./commands/migrate.ts")).migrateCommand,
+  },
+  {
+    name: "doctor",
+    summary: "compare a live database with the schema; exit code 1 when something is wrong",
+    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+  },
+  {
+    name: "check",
+    summary: "find drift between the schema and the migrations of any Drizzle project on SQLite",
+    load: async () => (await import("./commands/check.ts")).checkCommand,
+  },
+  {
+    name: "demo",
+    summary: "run a small workflow some hundred times, to have something to look at",
+    load: async () => (await import("./commands/demo.ts")).demoCommand,
+  },
 ];
 
-function createProgram(context: CommandContext): Command {
+/** The program with the command that `args` name; the others are only listed. Completion and `help` need them all. */
+async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {
   const program = new Command("gorkflow")
     .description("Operate the workflow runs of a libSQL file, a libSQL server or Turso.")
     .version(version)
@@ -93,10 +139,15 @@ The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file 
 GORKFLOW_AUTH_TOKEN. NO_COLOR is honoured. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
 ${exitCodesHelp}`,
     );
-  for (const create of commands) {
-    program.addCommand(create(context));
+  const named = args.find((arg) => !arg.startsWith("-"));
+  const needsAll = named === "complete" || named === "help";
+  for (const { name, summary, load } of commands) {
+    const isNeeded = needsAll || name === named;
+    const command = isNeeded ? (await load())(context) : new Command(name);
+    program.addCommand(command.description(summary));
   }
-  addCompletion(program);
+  if (needsAll) (await import("./completion.ts")).addCompletion(program);
+  else program.command("complete").description("print a completion script for a shell");
   explainErrors(program, ["gorkflow"]);
   return program;
 }

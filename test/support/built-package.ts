@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { bundleCommand } from "../../scripts/bundle-command.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -14,4 +15,5 @@ export async function buildPackage(folder: string): Promise<void> {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   const options = ["-p", "tsconfig.build.json", "--outDir", join(folder, "dist")];
   await promisify(execFile)(process.execPath, [tsc, ...options], { cwd: root });
+  await bundleCommand(join(folder, "dist/cli"));
 }

@@ -2,17 +2,17 @@ import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
-import { bundle, outputFolder } from "./child-processes.ts";
+import { bundleCommand } from "../../scripts/bundle-command.ts";
+import { outputFolder } from "./child-processes.ts";
 
 const root = join(import.meta.dirname, "../..");
 
 /** The command `gorkflow`, compiled, as a program that Node starts. */
 export async function compileCommandLine(): Promise<string> {
   const folder = join(outputFolder, `package-${process.pid}`);
-  const path = join(folder, "dist/cli/main.js");
-  await bundle(join(root, "src/cli/main.ts"), path);
+  await bundleCommand(join(folder, "dist/cli"));
   await cp(join(root, "package.json"), join(folder, "package.json"));
-  return path;
+  return join(folder, "dist/cli/main.js");
 }
 
 export interface CommandOptions {

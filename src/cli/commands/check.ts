@@ -14,9 +14,6 @@ interface CheckOptions extends JsonOptions {
 
 export function checkCommand(context: CommandContext): Command {
   return new Command("check")
-    .description(
-      "find drift between the schema and the migrations of any Drizzle project on SQLite",
-    )
     .option(
       "-c, --config <file>",
       "drizzle-kit's configuration (default: drizzle.config.ts, .js or .json)",

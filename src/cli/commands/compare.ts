@@ -15,7 +15,6 @@ interface CompareOptions extends FilterOptions, JsonOptions {
 
 export function compareCommand(context: CommandContext): Command {
   const command = new Command("compare")
-    .description("say in what two databases differ, run by run; exit code 1 when they do")
     .argument("<first>", "URL or path of a database")
     .argument("<second>", "URL or path of another")
     .option(

@@ -15,7 +15,6 @@ interface CopyOptions extends FilterOptions, JsonOptions {
 
 export function copyCommand(context: CommandContext): Command {
   const command = new Command("copy")
-    .description("copy runs from one database to another, of whatever kind")
     .argument("<from>", "URL or path of the database to read")
     .argument("<to>", "URL or path of the database to write; made when it is not there")
     .option(

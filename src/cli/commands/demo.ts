@@ -15,7 +15,6 @@ interface DemoOptions extends DatabaseOptions, JsonOptions {
 
 export function demoCommand(context: CommandContext): Command {
   return new Command("demo")
-    .description("run a small workflow some hundred times, to have something to look at")
     .option("-d, --database <url>", "where the runs are kept", "file:./gorkflow-demo.db")
     .option("--runs <number>", "how many", parseCount, 200)
     .addOption(jsonOption())

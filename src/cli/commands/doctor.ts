@@ -15,7 +15,6 @@ import { colors, print, printJson } from "../output.ts";
 
 export function doctorCommand(context: CommandContext): Command {
   return new Command("doctor")
-    .description("compare a live database with the schema; exit code 1 when something is wrong")
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(jsonOption())

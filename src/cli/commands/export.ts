@@ -23,7 +23,6 @@ import { formatCount } from "../words.ts";
 
 export function exportCommand(context: CommandContext): Command {
   const command = new Command("export")
-    .description("write runs, with their steps, outputs and state, to a file of JSON lines")
     .argument("<file>", "compressed when its name ends with .gz; - for the standard output")
     .addOption(databaseOption())
     .addOption(prefixOption());

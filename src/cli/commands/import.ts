@@ -29,7 +29,6 @@ interface ImportCommandOptions extends TableOptions, JsonOptions {
 
 export function importCommand(context: CommandContext): Command {
   return new Command("import")
-    .description("store the runs of an export")
     .argument("<file>", "decompressed when its name ends with .gz; - for the standard input")
     .addOption(databaseOption())
     .addOption(prefixOption())

@@ -14,9 +14,6 @@ interface MigrateOptions extends DatabaseOptions, JsonOptions {
 
 export function migrateCommand(context: CommandContext): Command {
   return new Command("migrate")
-    .description(
-      "bring a database to this version's schema; safe when many processes do it at once",
-    )
     .addOption(databaseOption())
     .addOption(
       new Option("--status", "say what is applied and what is not; exit code 1 unless all is"),

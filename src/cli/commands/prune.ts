@@ -29,7 +29,6 @@ interface PruneOptions extends TableOptions, JsonOptions {
 
 export function pruneCommand(context: CommandContext): Command {
   return new Command("prune")
-    .description("delete old runs with all that belongs to them, in small batches")
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(

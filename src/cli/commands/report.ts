@@ -29,7 +29,6 @@ interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {
 
 export function reportCommand(context: CommandContext): Command {
   return new Command("report")
-    .description("answer what everybody asks of their runs")
     .addArgument(new Argument("<name>", "which report").choices(reportNames))
     .addOption(databaseOption())
     .addOption(prefixOption())

@@ -7,7 +7,7 @@ import { showCommand } from "./runs/show.ts";
 import { watchCommand } from "./runs/watch.ts";
 
 export function runsCommand(context: CommandContext): Command {
-  const command = new Command("runs").description("list, show, watch, cancel and retry runs");
+  const command = new Command("runs");
   for (const create of [listCommand, showCommand, watchCommand, cancelCommand, retryCommand]) {
     command.addCommand(create(context));
   }

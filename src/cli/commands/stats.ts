@@ -14,7 +14,6 @@ import { formatBytes, formatCount, formatTime } from "../words.ts";
 
 export function statsCommand(context: CommandContext): Command {
   return new Command("stats")
-    .description("how much there is: rows of each table, runs by status, size and free space")
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(jsonOption())
