@@ -1,26 +1,50 @@
 import { Buffer } from "node:buffer";
-import type { InArgs, IntMode, InValue } from "@libsql/client";
+import { LibsqlError, type InArgs, type IntMode, type InValue } from "@libsql/client/sqlite3";
 
 /** What the binding takes for a parameter. */
 export type NativeValue = null | string | number | bigint | Uint8Array;
 
-/** Positional parameters, or parameters by name without its prefix. */
-export type NativeArguments = NativeValue[] | Record<string, NativeValue>;
+/** The names of a statement's parameters in their order; null for one that has none. */
+export type Parameters = readonly (string | null)[];
+
+/** Values by position, or by name without its prefix. */
+export type NativeArguments = readonly NativeValue[] | ReadonlyMap<string, NativeValue>;
 
 export function toNativeArguments(
-  args: InArgs | readonly NativeValue[] | undefined,
+  args: InArgs | readonly NativeValue[] | null | undefined,
   intMode: IntMode,
 ): NativeArguments {
-  if (args === undefined) return [];
+  if (args === undefined || args === null) return [];
   if (Array.isArray(args)) {
-    return args.map((value: InValue) => toNativeValue(value, intMode));
+    return (args as readonly InValue[]).map((value) => toNativeValue(value, intMode));
   }
-  return Object.fromEntries(
+  return new Map(
     Object.entries(args).map(([name, value]) => [
       name.replace(/^[@$:]/, ""),
       toNativeValue(value, intMode),
     ]),
   );
+}
+
+/**
+ * One value for each parameter, NULL for those that are not given. A native statement keeps the values of its
+ * last use, so none may be left out.
+ *
+ * @throws {LibsqlError} `ARGS_INVALID` when values are given by name for parameters that have none.
+ */
+export function bind(values: NativeArguments, parameters: Parameters): readonly NativeValue[] {
+  if (values instanceof Map) {
+    return parameters.map((name) => {
+      if (name !== null) return values.get(name) ?? null;
+      throw new LibsqlError(
+        "the statement has parameters without a name: their values must be an array",
+        "ARGS_INVALID",
+      );
+    });
+  }
+  const positional = values as readonly NativeValue[];
+  if (positional.length === parameters.length) return positional;
+  return parameters.map((_, position) => positional[position] ?? null);
 }
 
 /** @throws {RangeError} {TypeError} for what SQLite cannot hold; the value is not quoted. */

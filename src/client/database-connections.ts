@@ -19,7 +19,7 @@ export class DatabaseConnections {
   constructor(settings: LocalDatabaseSettings) {
     this.#settings = settings;
     this.#file = new DatabaseFile(settings.path);
-    this.#writer = new NativeConnection(settings, this.#file, ["foreign_keys = on"]);
+    this.#writer = new NativeConnection(settings, this.#file, "writes");
     try {
       this.#setJournalMode();
     } catch (error) {

@@ -1,13 +1,19 @@
 import type { InArgs, IntMode, ResultSet } from "@libsql/client";
 import { LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
-import { toNativeArguments, type NativeValue } from "./bound-values.ts";
+import { bind, toNativeArguments, type NativeValue } from "./bound-values.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
 import { resultOfChange, resultOfRows, type NativeCell } from "./result-set.ts";
 import { isBusy, toLibsqlError } from "./sqlite-errors.ts";
-import { columnsOf, rowsOf, StatementCache, type PreparedStatement } from "./statement-cache.ts";
+import {
+  rowsOf,
+  StatementCache,
+  type Columns,
+  type PreparedStatement,
+  type SchemaVersion,
+} from "./statement-cache.ts";
 
 /** One statement for the `Client` interface: values by position or by name. */
 export interface ClientStatement {
@@ -23,19 +29,22 @@ export interface ClientStatement {
 export class NativeConnection {
   readonly #settings: LocalDatabaseSettings;
   readonly #file: DatabaseFile;
+  readonly #reads: boolean;
   readonly #pragmas: string;
   #database: Database.Database;
-  #statements: StatementCache;
+  #statements: Statements;
+  #schema: SchemaVersion = { version: 0 };
   /** A statement met a lock. The binding leaves it in progress, and nothing would be committed beside it. */
   #spoiled = false;
 
   /** @throws {LibsqlError} when the file cannot be opened. */
-  constructor(settings: LocalDatabaseSettings, file: DatabaseFile, pragmas: readonly string[]) {
+  constructor(settings: LocalDatabaseSettings, file: DatabaseFile, role: "reads" | "writes") {
     this.#settings = settings;
     this.#file = file;
-    this.#pragmas = [`synchronous = ${settings.durability}`, ...pragmas]
-      .map((pragma) => `pragma ${pragma};`)
-      .join("");
+    this.#reads = role === "reads";
+    this.#pragmas = `pragma synchronous = ${settings.durability}; pragma ${
+      this.#reads ? "query_only" : "foreign_keys"
+    } = on`;
     ({ database: this.#database, statements: this.#statements } = this.#open());
   }
 
@@ -55,57 +64,90 @@ export class NativeConnection {
       this.#database.exec(sql);
     } catch (error) {
       throw toLibsqlError(error);
+    } finally {
+      if (!this.#reads && !transactionControl.has(sql)) this.#forgetColumns();
     }
   }
 
   /** Rows as arrays, integers as numbers. */
   run({ sql, args, single }: Statement): StatementResult {
-    return this.#attempt(sql, false, (statement) => {
+    const { rowReads, listReads } = this.#statements;
+    return this.#attempt(single === true ? rowReads : listReads, sql, (statement) => {
+      const parameters = bind(args, statement.parameters);
       if (!statement.givesRows) {
-        return { rows: [], changes: statement.native.run(args).changes };
+        return { rows: [], changes: this.#change(statement, parameters).changes };
       }
       if (single === true) {
-        const row = statement.native.get(args) as StatementResult["rows"][number] | undefined;
+        const row = statement.native.get(parameters) as StatementResult["rows"][number] | undefined;
         return { rows: row === undefined ? [] : [row], changes: 0 };
       }
-      const rows = rowsOf(statement, args) as StatementResult["rows"];
+      const rows = rowsOf(statement, parameters) as StatementResult["rows"];
       return { rows, changes: rows.length };
     });
   }
 
   /** What the `Client` interface gives. */
   execute({ sql, args }: ClientStatement, intMode: IntMode): ResultSet {
-    const parameters = toNativeArguments(args, intMode);
-    return this.#attempt(sql, true, (statement) => {
-      const { native } = statement;
+    const values = toNativeArguments(args, intMode);
+    return this.#attempt(this.#statements.bigintReads, sql, (statement) => {
+      const parameters = bind(values, statement.parameters);
       if (!statement.givesRows) {
-        const { changes, lastInsertRowid } = native.run(parameters);
+        const { changes, lastInsertRowid } = this.#change(statement, parameters);
         return resultOfChange(changes, BigInt(lastInsertRowid));
       }
       const rows = rowsOf(statement, parameters) as NativeCell[][];
-      return resultOfRows(columnsOf(statement), rows, intMode);
+      return resultOfRows(this.#columnsOf(statement), rows, intMode);
     });
   }
 
   close(): void {
-    this.#statements.clear();
     if (this.#database.open) this.#database.close();
   }
 
-  #attempt<T>(sql: string, readsBigints: boolean, use: (statement: PreparedStatement) => T): T {
+  #change(statement: PreparedStatement, parameters: readonly NativeValue[]): Database.RunResult {
+    const result = statement.native.run(parameters);
+    if (statement.changesSchema) this.#forgetColumns();
+    return result;
+  }
+
+  #attempt<T>(cache: StatementCache, sql: string, use: (statement: PreparedStatement) => T): T {
     this.#renewWhenSpoiled();
     try {
-      const statement = this.#statements.get(sql);
-      if (statement.readsBigints !== readsBigints) {
-        statement.native.safeIntegers(readsBigints);
-        statement.readsBigints = readsBigints;
-      }
-      return use(statement);
+      return use(cache.get(sql));
     } catch (error) {
+      // What failed may not have been reset, and would ignore its next values.
+      cache.forget(sql);
+      this.#forgetColumns();
       const failure = toLibsqlError(error);
       if (isBusy(failure)) this.#spoiled = true;
       throw failure;
     }
+  }
+
+  /**
+   * The columns of what a statement has just given. Asking the binding costs more than a small query, so they are
+   * kept for as long as the schema is the same. Another process may change it: SQLite has then prepared the
+   * statement anew, and knows its present columns once it has given its rows.
+   */
+  #columnsOf(statement: PreparedStatement): Columns {
+    const before = this.#schema;
+    const [version] = this.#statements.schemaVersion.get([]) as [number];
+    if (version !== before.version) this.#schema = { version };
+    if (statement.columns === null || statement.schema !== this.#schema) {
+      const columns = statement.native.columns();
+      statement.columns = {
+        names: columns.map(({ name }) => name),
+        types: columns.map(({ type }) => type ?? ""),
+      };
+      // Seen before the rows were read: if it is still the same at the next use, so are the columns.
+      statement.schema = before;
+    }
+    return statement.columns;
+  }
+
+  /** A version that was rolled back may be given to another schema, and temporary tables have none. */
+  #forgetColumns(): void {
+    this.#schema = { version: this.#schema.version };
   }
 
   #renewWhenSpoiled(): void {
@@ -116,7 +158,7 @@ export class NativeConnection {
     this.#spoiled = false;
   }
 
-  #open(): { database: Database.Database; statements: StatementCache } {
+  #open(): { database: Database.Database; statements: Statements } {
     const { path, encryptionKey } = this.#settings;
     // Opening a file that was deleted would make a new one.
     this.#file.check();
@@ -131,7 +173,7 @@ export class NativeConnection {
         database.close();
         throw error;
       }
-      return { database, statements: new StatementCache((sql) => database.prepare(sql)) };
+      return { database, statements: new Statements(database) };
     } catch (error) {
       const failure = toLibsqlError(error);
       if (failure instanceof LibsqlError || !(failure instanceof Error)) throw failure;
@@ -144,5 +186,30 @@ export class NativeConnection {
         failure,
       );
     }
+  }
+}
+
+/** Scripts that change no schema: those of each commit. */
+const transactionControl: ReadonlySet<string> = new Set([
+  "begin",
+  "begin immediate",
+  "commit",
+  "savepoint gorkflow_group",
+  "release gorkflow_group",
+]);
+
+/** The prepared statements of a connection, by what they are used for. */
+class Statements {
+  readonly rowReads: StatementCache;
+  readonly listReads: StatementCache;
+  readonly bigintReads: StatementCache;
+  readonly schemaVersion: Database.Statement;
+
+  constructor(database: Database.Database) {
+    const prepare = (sql: string) => database.prepare(sql);
+    this.rowReads = new StatementCache(prepare);
+    this.listReads = new StatementCache(prepare);
+    this.bigintReads = new StatementCache((sql) => prepare(sql).safeIntegers(true));
+    this.schemaVersion = prepare("pragma schema_version").raw(true);
   }
 }

@@ -70,6 +70,6 @@ export class Readers {
   }
 
   #open(): NativeConnection {
-    return new NativeConnection(this.#settings, this.#file, ["query_only = on"]);
+    return new NativeConnection(this.#settings, this.#file, "reads");
   }
 }

@@ -1,4 +1,6 @@
 import type Database from "libsql";
+import type { Parameters } from "./bound-values.ts";
+import { parametersOf } from "./sql-tokens.ts";
 import { keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and what is known of it. */
@@ -6,16 +8,23 @@ export interface PreparedStatement {
   readonly native: Database.Statement;
   /** False for a statement that reports a change instead. */
   readonly givesRows: boolean;
-  readsBigints: boolean;
-  columns: Columns | null;
-  readonly selectsAll: boolean;
+  readonly parameters: Parameters;
   /** The binding does not reset an explanation when its rows are read: it would pin its snapshot. */
   readonly explains: boolean;
+  readonly changesSchema: boolean;
+  columns: Columns | null;
+  /** The schema that `columns` are known to be of. */
+  schema: SchemaVersion | null;
 }
 
 export interface Columns {
   readonly names: readonly string[];
   readonly types: readonly string[];
+}
+
+/** The schema of a connection. As long as it is the same object, no table has changed. */
+export interface SchemaVersion {
+  readonly version: number;
 }
 
 /** All rows that a statement gives; afterwards it is reset, whatever it is. */
@@ -26,24 +35,15 @@ export function rowsOf({ native, explains }: PreparedStatement, parameters: unkn
   return rows;
 }
 
-/**
- * The columns of what a statement has just given. SQLite prepares a statement anew when the schema has
- * changed, and one that selects `*` may then have others, so it must be asked after its rows.
- */
-export function columnsOf(statement: PreparedStatement): Columns {
-  if (statement.columns !== null && !statement.selectsAll) return statement.columns;
-  const columns = statement.native.columns();
-  statement.columns = {
-    names: columns.map(({ name }) => name),
-    types: columns.map(({ type }) => type ?? ""),
-  };
-  return statement.columns;
-}
-
 /** A server-size schema with its variants fits; a program that pastes values into its SQL does not grow it. */
 const maxStatements = 500;
 
-/** The prepared statements of one connection; the least recently used is given up first. */
+/**
+ * The prepared statements of one connection for one kind of use; the least recently used is given up first.
+ *
+ * A native statement keeps its integer mode, its values, and whether it was reset: reading one row resets it
+ * afterwards, reading a list does so before. Two kinds of use must therefore never share one.
+ */
 export class StatementCache {
   readonly #statements = new Map<string, PreparedStatement>();
   readonly #prepare: (sql: string) => Database.Statement;
@@ -60,13 +60,15 @@ export class StatementCache {
       return known;
     }
     const native = this.#prepare(sql);
+    const keyword = keywordOf(sql);
     const statement: PreparedStatement = {
       native,
       givesRows: native.reader,
-      readsBigints: false,
+      parameters: parametersOf(sql),
+      explains: keyword === "explain",
+      changesSchema: !/^(?:with|insert|update|delete|replace)$/.test(keyword),
       columns: null,
-      selectsAll: sql.includes("*"),
-      explains: keywordOf(sql) === "explain",
+      schema: null,
     };
     if (statement.givesRows) native.raw(true);
     this.#statements.set(sql, statement);
@@ -77,7 +79,7 @@ export class StatementCache {
     return statement;
   }
 
-  clear(): void {
-    this.#statements.clear();
+  forget(sql: string): void {
+    this.#statements.delete(sql);
   }
 }

@@ -1,0 +1,74 @@
+/** One token of SQL text, as SQLite splits it. Blanks and comments are left out. */
+interface SqlToken {
+  readonly kind: "word" | "quoted" | "string" | "parameter" | "symbol";
+  readonly text: string;
+  readonly start: number;
+}
+
+const tokenPattern = new RegExp(
+  [
+    String.raw`(?<blank>[\s\0]+|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?)`,
+    String.raw`(?<string>'(?:[^']|'')*'?)`,
+    '(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\\[[^\\]]*\\]?)',
+    String.raw`(?<parameter>\?\d*|[$@:#](?:[\w$\x80-\uffff]|::)+(?:\([^\s)]*\))?)`,
+    String.raw`(?<word>[\w$\x80-\uffff]+)`,
+    String.raw`(?<symbol>[^])`,
+  ].join("|"),
+  "y",
+);
+
+function* tokensOf(sql: string): Generator<SqlToken> {
+  const pattern = new RegExp(tokenPattern);
+  for (let match = pattern.exec(sql); match !== null; match = pattern.exec(sql)) {
+    const { blank, string, quoted, parameter, word } = match.groups ?? {};
+    if (blank !== undefined) continue;
+    const kind =
+      word !== undefined
+        ? "word"
+        : parameter !== undefined
+          ? "parameter"
+          : string !== undefined
+            ? "string"
+            : quoted !== undefined
+              ? "quoted"
+              : "symbol";
+    yield { kind, text: match[0], start: match.index };
+  }
+}
+
+/**
+ * The parameters of the first statement in their order: each name without its prefix, null for a `?`.
+ *
+ * The binding ends the process when it is asked for the name of a parameter that has none, and a statement keeps
+ * the values of its last use: every call must therefore bind every parameter, by position.
+ */
+export function parametersOf(sql: string): readonly (string | null)[] {
+  // Most statements have none, or are found to have them without being split.
+  if (!/[?$@:#]/.test(sql)) return [];
+  const names: (string | null)[] = [];
+  const positions = new Map<string, number>();
+  let hasBegun = false;
+  for (const { kind, text } of tokensOf(sql)) {
+    if (text === ";") {
+      if (hasBegun) break;
+      continue;
+    }
+    hasBegun = true;
+    if (kind !== "parameter" || positions.has(text)) continue;
+    const numbered = /^\?(\d+)$/.exec(text);
+    if (numbered !== null) {
+      const position = Number(numbered[1]);
+      // SQLite refuses a larger number when it prepares the statement.
+      if (position > maxParameters) continue;
+      while (names.length < position) names.push(null);
+      names[position - 1] ??= String(numbered[1]);
+    } else if (text === "?") {
+      names.push(null);
+    } else {
+      positions.set(text, names.push(text.slice(1)));
+    }
+  }
+  return names;
+}
+
+const maxParameters = 32_766;
