@@ -242,6 +242,78 @@ export class StoreConnectionError extends GorkflowError {
   }
 }
 
+/** The disk that holds the database is full. Nothing was written; the same call succeeds once there is room. */
+export class StoreFullError extends GorkflowError {
+  override readonly name = "StoreFullError";
+  readonly code = "STORE_FULL";
+  override readonly retryable = true;
+  constructor(options?: ErrorOptions) {
+    super("the disk is full", options);
+  }
+}
+
+export type ConstraintKind = "unique" | "foreignKey" | "check" | "notNull" | "trigger" | "unknown";
+
+export interface ConstraintRefusal {
+  readonly kind: ConstraintKind;
+  readonly table?: string | null;
+  readonly columns?: readonly string[];
+  readonly constraint?: string | null;
+}
+
+/**
+ * A constraint, an index or a trigger that the app added to the database refused the write. Nothing was written,
+ * and the same call fails again until the data or the constraint changes.
+ */
+export class ConstraintError extends GorkflowError {
+  override readonly name = "ConstraintError";
+  readonly code = "CONSTRAINT";
+  readonly outcome = "none";
+  readonly kind: ConstraintKind;
+  /** The table that the database names; null if it names none. */
+  readonly table: string | null;
+  /** The columns of a unique or NOT NULL constraint; empty if the database names none. */
+  readonly columns: readonly string[];
+  /** The name of a check, or of a unique index on an expression; null if the database names none. */
+  readonly constraint: string | null;
+  constructor(refusal: ConstraintRefusal, options?: ErrorOptions) {
+    const { kind, table = null, columns = [], constraint = null } = refusal;
+    super(constraintMessage({ kind, table, columns, constraint }), options);
+    this.kind = kind;
+    this.table = table;
+    this.columns = columns;
+    this.constraint = constraint;
+  }
+}
+
+function constraintMessage({
+  kind,
+  table,
+  columns,
+  constraint,
+}: Required<ConstraintRefusal>): string {
+  const on =
+    table === null ? "" : ` on ${table}${columns.length > 0 ? ` (${columns.join(", ")})` : ""}`;
+  const named = constraint === null ? "" : ` ${constraint}`;
+  switch (kind) {
+    case "unique":
+      return `the unique constraint${named}${on} refused the write`;
+    case "notNull":
+      return `the NOT NULL constraint${on} refused the write`;
+    case "check":
+      return `the check${named}${on} refused the write`;
+    case "foreignKey":
+      return (
+        `a foreign key${on} refused the write: it refers to a row that is missing or was to be deleted. If it refers ` +
+        "to a run that is deleted, give it `on delete cascade` or `on delete set null`, or delete its row first"
+      );
+    case "trigger":
+      return `a trigger${on} refused the write`;
+    default:
+      return `a constraint${named}${on} refused the write`;
+  }
+}
+
 export class StoreClosedError extends GorkflowError {
   override readonly name = "StoreClosedError";
   readonly code = "STORE_CLOSED";

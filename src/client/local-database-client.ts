@@ -51,13 +51,16 @@ export class LocalDatabaseClient implements LocalClient {
   }
 
   async write(statements: readonly Statement[]): Promise<StatementResult[]> {
-    return this.#commit(statements, (connection) => {
+    const run = (connection: NativeConnection) => {
       let written = noResult;
       return eachInOrder(statements, (statement) => {
         if (statement.unlessChanged !== true) return (written = connection.run(statement));
         return written.changes > 0 ? noResult : connection.run(statement);
       });
-    });
+    };
+    // A follow-up runs only when the write before it changed nothing: if it fails, there is nothing to undo.
+    const undone = statements.filter(({ unlessChanged }) => unlessChanged !== true);
+    return this.#commit(statements, run, undone.length);
   }
 
   async begin(): Promise<LocalTransaction> {
@@ -169,9 +172,10 @@ export class LocalDatabaseClient implements LocalClient {
   async #commit<T>(
     statements: readonly ClientStatement[],
     run: (connection: NativeConnection) => T,
+    count = statements.length,
   ): Promise<T> {
     const { queue } = await this.#ready();
-    return queue.commit({ statements: statements.length, bytes: bytesOf(statements), run });
+    return queue.commit({ statements: count, bytes: bytesOf(statements), run });
   }
 
   async #solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {

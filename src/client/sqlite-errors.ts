@@ -31,6 +31,11 @@ export function isBusy(error: unknown): boolean {
   return error instanceof LibsqlError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
 }
 
+/** True when a trigger refused a statement. */
+export function isTriggerFailure(error: unknown): boolean {
+  return error instanceof LibsqlError && error.extendedCode === "SQLITE_CONSTRAINT_TRIGGER";
+}
+
 /** True when a statement tried to write on a connection that only reads. */
 export function isReadOnly(error: unknown): boolean {
   return error instanceof LibsqlError && error.code === "SQLITE_READONLY";

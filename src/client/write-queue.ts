@@ -3,11 +3,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { busyError, pauseBeforeRetry } from "./busy-wait.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
-import { clientClosed, isBusy } from "./sqlite-errors.ts";
+import { clientClosed, isBusy, isTriggerFailure } from "./sqlite-errors.ts";
 
 /** Statements that take effect together, or not at all; several groups may share a commit. */
 export interface Group<T> {
-  /** How many statements it runs. One alone is undone by SQLite itself when it fails. */
+  /** How many statements may change something. One alone is undone by SQLite itself when it fails. */
   readonly statements: number;
   readonly bytes: number;
   readonly run: (connection: NativeConnection) => T;
@@ -213,6 +213,12 @@ export class WriteQueue {
         entry.reject(error);
         if (!this.#connection.inTransaction) {
           // The failure undid the whole transaction: the groups before it are innocent.
+          this.#tryAgainAlone(done.map((each) => each.entry));
+          return true;
+        }
+        if (entry.group.statements === 1 && isTriggerFailure(error)) {
+          // RAISE(FAIL) keeps what its statement had changed before.
+          this.#rollback();
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;
         }

@@ -305,9 +305,10 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       () => host.db.transaction((tx) => store.withTransaction(tx).deleteRun("named")),
     ]) {
       await expect(work()).rejects.toMatchObject({
-        code: "STORE_CONNECTION",
+        code: "CONSTRAINT",
+        kind: "foreignKey",
         retryable: false,
-        message: expect.stringMatching(/a table of your own refers to .* `on delete cascade`/),
+        message: expect.stringMatching(/a foreign key .* `on delete cascade`/),
       });
     }
     await client.execute("delete from letters");

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 /** What each entry of the package exports at run time: what is not here is nobody's to rely on. */
 const entries: Readonly<Record<string, readonly string[]>> = {
   ".": [
+    "ConstraintError",
     "CorruptRowError",
     "Engine",
     "EngineClosedError",
@@ -36,6 +37,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "StoreBusyError",
     "StoreClosedError",
     "StoreConnectionError",
+    "StoreFullError",
     "SwitchOverError",
     "UnreadableRunsError",
     "UnsupportedError",

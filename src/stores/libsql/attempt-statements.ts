@@ -1,8 +1,8 @@
-import { getTableColumns, sql } from "drizzle-orm";
+import { getTableColumns } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepAttempt } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { rowIf, runExists } from "./fragments.ts";
+import { replacement, rowIf, runExists } from "./fragments.ts";
 import {
   defineStatement,
   statementFamily,
@@ -17,12 +17,6 @@ export function createAttemptStatements(db: Database, tables: WorkflowTables, co
   const { properties } = codecs.attempt;
   const columns = getTableColumns(attempts);
   const key = ["runId", "stepId", "attempt"] as const satisfies AttemptProperty[];
-  const isKey: ReadonlySet<string> = new Set(key);
-  const replaced = Object.fromEntries(
-    properties
-      .filter((name) => !isKey.has(name))
-      .map((name) => [name, sql.raw(`excluded.${columns[name].name}`)]),
-  );
 
   return {
     /** Saves nothing where the run is missing or the worker does not hold it. */
@@ -45,7 +39,10 @@ export function createAttemptStatements(db: Database, tables: WorkflowTables, co
                   ),
                 ),
               )
-              .onConflictDoUpdate({ target: key.map((name) => columns[name]), set: replaced }),
+              .onConflictDoUpdate({
+                target: key.map((name) => columns[name]),
+                set: replacement(attempts, properties, key),
+              }),
         ),
     ),
   };

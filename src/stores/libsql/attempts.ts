@@ -22,6 +22,7 @@ export function createAttemptPlans(context: StoreContext) {
           .bind({ ...codecs.attempt.encode(attempt), whereWorkerId: workerId ?? null }),
         runId,
         workerId,
+        codec: codecs.attempt,
       });
     },
   };

@@ -4,11 +4,11 @@ import { parseBatchOptions } from "../../model/options.ts";
 import { checkFence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
 import { createAttemptPlans } from "./attempts.ts";
-import { GuardFailedError, type Connection } from "./connection.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import { createRunPlans } from "./runs.ts";
 import { createStatePlans } from "./state.ts";
+import type { BoundStatement } from "./statement.ts";
 import { createStepPlans } from "./steps.ts";
 import { readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
 
@@ -23,18 +23,15 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   };
 
   /** All in one group of statements; a guard behind each write undoes them when it did not take place. */
-  async function writeTogether(
+  function guardedGroup(
     planned: readonly PlannedWrite<unknown>[],
     fence: { runId: string; workerId: string } | undefined,
-    writeGuarded: NonNullable<Connection["writeGuarded"]>,
-  ): Promise<void> {
+  ): BoundStatement[] {
     const group = fence === undefined ? [] : [statements.guards.fenced.bind(fence)];
     for (const plan of planned) {
-      group.push(plan.write);
-      const guard = plan.guard();
-      if (guard !== null) group.push(guard);
+      group.push(plan.write, plan.guard());
     }
-    await writeGuarded(group);
+    return group;
   }
 
   /** One after the other, in a transaction: the first that fails names the cause. */
@@ -52,7 +49,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
         // Each sees what those before it wrote.
         const [written] = await tx.write([plan.write]);
         // Nobody asks what a write in a batch came to: in an app's transaction each question is a round trip.
-        if (plan.guard() === null || (written?.changes ?? 0) > 0) continue;
+        if ((written?.changes ?? 0) > 0) continue;
         plan.conclude(0, await tx.read(plan.inquire()));
       }
     });
@@ -64,12 +61,12 @@ export function createBatchOperations(context: StoreContext): BatchStore {
       const planned = collectWrites<PlannedWrite<unknown>, BatchWriter>(collect, plans);
       return perform(signal, async () => {
         if (planned.length === 0 && fence === undefined) return;
-        if (connection.writeGuarded !== null) {
+        if (connection.writeGuarded !== undefined) {
           try {
-            await writeTogether(planned, fence, connection.writeGuarded);
+            await connection.writeGuarded(guardedGroup(planned, fence));
             return;
           } catch (error) {
-            if (!(error instanceof GuardFailedError)) throw error;
+            if (!statements.guards.stopped(error)) throw error;
           }
         }
         await writeOneByOne(planned, fence);

@@ -1,17 +1,21 @@
-import { CorruptRowError, RunAlreadyExistsError } from "../../errors.ts";
+import { ConstraintError, CorruptRowError, RunAlreadyExistsError } from "../../errors.ts";
 import { compareSteps, parseBundles, type RunBundle } from "../../model/bundles.ts";
 import { parseWriteBundlesOptions } from "../../model/options.ts";
 import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model/run-queries.ts";
 import type { BundlePage, BundleStore, WriteBundlesReport } from "../../store/bundles.ts";
 import { readChildren } from "./child-statements.ts";
-import { GuardFailedError, type StatementResult, textOf } from "./connection.ts";
-import { isGuardFailure } from "./driver-symptoms.ts";
+import { type StatementResult, textOf } from "./connection.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import type { BoundStatement } from "./statement.ts";
 import { readRows, type StoreContext } from "./store-context.ts";
 
 /** Bundles that travel in one batch: as many as have this many statements together. */
 const maxStatementsPerBatch = 500;
+
+interface BundlePlan {
+  readonly bundle: RunBundle;
+  readonly statements: readonly BoundStatement[];
+}
 
 export function createBundleOperations(context: StoreContext): BundleStore {
   const { connection, codecs, statements, perform } = context;
@@ -89,53 +93,75 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     return runIds.map((runId) => sizes.get(runId) ?? 0);
   }
 
-  /** What stores one bundle, and the guard that keeps it from mixing with a run that is there. */
+  /** What stores one bundle, and the guards that undo it if the run is taken or a trigger left a row out. */
   function plan(bundle: RunBundle, replace: boolean): BoundStatement[] {
-    const { runId } = bundle.run;
+    const { put, deleteOthers, exists, putRun } = statements.bundles;
+    const { steps, attempts, outputs, state } = bundle;
+    const run = codecs.run.encode(bundle.run);
+    const { runId } = run;
+    const others = (list: readonly unknown[]) => ({ runId, keys: JSON.stringify(list) });
     return [
-      ...(replace ? [statements.runs.delete.bind({ runId })] : []),
-      statements.runs.insert.bind(codecs.run.encode(bundle.run)),
-      statements.guards.changed.bind({}),
-      ...bundle.steps.map((step) => statements.steps.insert.bind(codecs.step.encode(step))),
-      ...bundle.attempts.map((attempt) =>
-        statements.attempts
-          .save({ fenced: false })
-          .bind({ ...codecs.attempt.encode(attempt), whereWorkerId: null }),
-      ),
-      ...bundle.outputs.map((output) =>
-        statements.outputs.insert.bind(codecs.output.encode(output)),
-      ),
-      ...bundle.state.map((entry) => statements.state.insert.bind(codecs.state.encode(entry))),
+      ...(replace
+        ? [exists.bind({ runId }), putRun.bind(run), statements.guards.changed.bind({})]
+        : [statements.runs.insert.bind(run), statements.guards.changed.bind({})]),
+      ...(replace
+        ? [
+            deleteOthers.steps.bind(others(steps.map(({ stepId }) => stepId))),
+            deleteOthers.attempts.bind(
+              others(attempts.map(({ stepId, attempt }) => [stepId, attempt])),
+            ),
+            deleteOthers.outputs.bind(others(outputs.map(({ stepId }) => stepId))),
+            deleteOthers.state.bind(others(state.map(({ key }) => key))),
+          ]
+        : []),
+      ...steps.map((step) => put.step.bind(codecs.step.encode(step))),
+      ...attempts.map((attempt) => put.attempt.bind(codecs.attempt.encode(attempt))),
+      ...outputs.map((output) => put.output.bind(codecs.output.encode(output))),
+      ...state.map((entry) => put.state.bind(codecs.state.encode(entry))),
+      ...(steps.length + attempts.length + outputs.length + state.length === 0
+        ? []
+        : [
+            statements.guards.whole.bind({
+              runId,
+              steps: steps.length,
+              attempts: attempts.length,
+              outputs: outputs.length,
+              state: state.length,
+            }),
+          ]),
     ];
   }
 
-  /** Stores the plans, all or none. @throws {GuardFailedError} */
-  async function store(plans: readonly BoundStatement[][]): Promise<readonly StatementResult[]> {
+  /** Stores the plans, all or none. @throws {ConstraintError} of a guard. */
+  async function store(
+    plans: readonly (readonly BoundStatement[])[],
+  ): Promise<readonly StatementResult[]> {
     const all = plans.flat();
-    if (connection.writeGuarded !== null) return connection.writeGuarded(all);
+    if (connection.writeGuarded !== undefined) return connection.writeGuarded(all);
     // Inside a transaction a failing guard undoes nothing; a savepoint does.
-    return connection.transaction(async (savepoint) => {
-      try {
-        return await savepoint.write(all);
-      } catch (error) {
-        if (isGuardFailure(error)) throw new GuardFailedError();
-        throw error;
-      }
-    });
+    return connection.transaction((savepoint) => savepoint.write(all));
+  }
+
+  /** True if the run's id, or its idempotency key, belongs to a run that the bundle must not replace. */
+  async function isTaken({ run }: RunBundle, replace: boolean): Promise<boolean> {
+    const { runId, workflowId, idempotencyKey } = codecs.run.encode(run);
+    const rows = await readRows(
+      connection,
+      statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
+    );
+    return rows.some(([holder]) => !replace || holder !== runId);
   }
 
   async function write(
-    bundles: readonly RunBundle[],
+    plans: readonly BundlePlan[],
     onConflict: "fail" | "skip" | "replace",
   ): Promise<WriteBundlesReport> {
     const replace = onConflict === "replace";
-    // Everything is encoded, and so checked, before anything is written.
-    const plans = bundles.map((bundle) => ({ bundle, statements: plan(bundle, replace) }));
     const report = { written: 0, skipped: 0, replaced: 0 };
-    const count = (part: typeof plans, results: readonly StatementResult[]) => {
+    const count = (part: readonly BundlePlan[], results: readonly StatementResult[]) => {
       let start = 0;
       for (const planned of part) {
-        if (replace && (results[start]?.changes ?? 0) > 0) report.replaced++;
+        if (replace && (results[start]?.rows.length ?? 0) > 0) report.replaced++;
         else report.written++;
         start += planned.statements.length;
       }
@@ -144,13 +170,16 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       try {
         count(part, await store(part.map((planned) => planned.statements)));
       } catch (error) {
-        if (!(error instanceof GuardFailedError)) throw error;
-        // One run of the part was there. One by one tells which.
+        if (!statements.guards.stopped(error)) throw error;
+        // A guard stopped one of them. One by one tells which.
         for (const planned of part) {
           try {
             count([planned], await store([planned.statements]));
           } catch (cause) {
-            if (!(cause instanceof GuardFailedError)) throw cause;
+            if (!statements.guards.stopped(cause)) throw cause;
+            if (!(await isTaken(planned.bundle, replace))) {
+              throw new ConstraintError({ kind: "trigger" }, { cause });
+            }
             if (onConflict !== "skip") {
               throw new RunAlreadyExistsError({ runId: planned.bundle.run.runId });
             }
@@ -170,8 +199,12 @@ export function createBundleOperations(context: StoreContext): BundleStore {
 
     async writeBundles(bundles, options) {
       const { onConflict, signal } = parseWriteBundlesOptions(options);
-      const parsed = parseBundles(bundles);
-      return perform(signal, () => write(parsed, onConflict));
+      // Everything is encoded, and so checked and copied, before anything is awaited.
+      const plans = parseBundles(bundles).map((bundle) => ({
+        bundle,
+        statements: plan(bundle, onConflict === "replace"),
+      }));
+      return perform(signal, () => write(plans, onConflict));
     },
   };
 }

@@ -33,7 +33,7 @@ export function cacheInvalidation(
  */
 export function withCache(connection: Connection, forget: ForgetCached | null): Connection {
   if (forget === null) return connection;
-  /** After the commit: before it, a query would put back what it is about to replace. Also where its outcome is unknown. */
+  /** After the commit: before it, a query would put back what it is about to replace. Also if its outcome is unknown. */
   const forgetting = async <T>(written: Promise<T>): Promise<T> => {
     try {
       return await written;
@@ -41,13 +41,24 @@ export function withCache(connection: Connection, forget: ForgetCached | null): 
       await forget();
     }
   };
-  const { writeGuarded } = connection;
+  const guarded = connection.writeGuarded?.bind(connection);
   return {
     read: (statements) => connection.read(statements),
-    write: (statements, options) => forgetting(connection.write(statements, options)),
-    writeGuarded:
-      writeGuarded === null ? null : (statements) => forgetting(writeGuarded(statements)),
+    async write(statements, options) {
+      const results = await connection.write(statements, options).catch(async (error: unknown) => {
+        await forget();
+        throw error;
+      });
+      // An empty claim changes nothing: an app's cache is not asked once for each poll.
+      if (!results.some(({ changes, rows }) => changes > 0 || rows.length > 0)) return results;
+      const forgotten = forget();
+      if (!options?.urgent) await forgotten;
+      return results;
+    },
     transaction: (work) => forgetting(connection.transaction(work)),
+    ...(guarded !== undefined && {
+      writeGuarded: (statements) => forgetting(guarded(statements)),
+    }),
     ...(connection.runScript !== undefined && {
       runScript: connection.runScript.bind(connection),
     }),

@@ -19,14 +19,10 @@ export interface Connection {
   ): Promise<readonly StatementResult[]>;
 
   /**
-   * As `write`, for statements of which some are guards, made to fail. Null inside a transaction, where a
-   * failure would not undo the statements before it.
-   *
-   * @throws {GuardFailedError} when one did not let the others pass; they are undone.
+   * As `write`, for statements of which some are guards, made to fail: they share nothing with other groups. Absent
+   * inside a transaction, where a failure would not undo the statements before it.
    */
-  readonly writeGuarded:
-    | ((statements: readonly BoundStatement[]) => Promise<readonly StatementResult[]>)
-    | null;
+  writeGuarded?(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
 
   /** Runs `work` in a transaction, or in a savepoint of this one. */
   transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T>;
@@ -41,11 +37,8 @@ export interface WriteOptions {
    * the first would have been: after a lost connection the statements are sent again.
    */
   readonly repeatable?: boolean | undefined;
-}
-
-/** A guard did not let its batch pass: the batch was undone. It never reaches a caller. */
-export class GuardFailedError extends Error {
-  override readonly name = "GuardFailedError";
+  /** True when the caller must not wait until an app's cache has forgotten what was written: a heartbeat. */
+  readonly urgent?: boolean | undefined;
 }
 
 /** A cell of a key: keys are text in every row that the stores write. */

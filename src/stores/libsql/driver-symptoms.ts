@@ -1,3 +1,5 @@
+import type { ConstraintKind, ConstraintRefusal } from "../../errors.ts";
+
 /** What a driver's error says, gathered over its chain of causes. */
 export interface Symptoms {
   readonly codes: readonly string[];
@@ -27,9 +29,45 @@ export function examine(error: unknown): Symptoms {
   return { codes, messages: messages.join("\n"), status, origin };
 }
 
-/** True when a statement failed because it put NULL where none may be: how a guard fails. */
-export function isGuardFailure(error: unknown): boolean {
-  return /NOT NULL constraint failed/.test(examine(error).messages);
+const kindOfConstraint: readonly (readonly [ConstraintKind, RegExp, RegExp])[] = [
+  ["trigger", /^SQLITE_CONSTRAINT_TRIGGER$/, /RemoteSqliteFailure\(\d+, 1811,/],
+  [
+    "unique",
+    /^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID)$/,
+    /\bUNIQUE constraint failed: (.*?)(?:"\))?$/m,
+  ],
+  ["notNull", /^SQLITE_CONSTRAINT_NOTNULL$/, /\bNOT NULL constraint failed: (.*?)(?:"\))?$/m],
+  ["check", /^SQLITE_CONSTRAINT_CHECK$/, /\bCHECK constraint failed: (.*?)(?:"\))?$/m],
+  ["foreignKey", /^SQLITE_CONSTRAINT_FOREIGNKEY$/, /\bFOREIGN KEY constraint failed/],
+];
+
+/**
+ * The constraint that refused a statement; null for any other failure.
+ *
+ * A file reports the kind as an extended code. A server reports it in the message only, where a trigger's own
+ * message is free text.
+ */
+export function constraintOf({ codes, messages }: Symptoms): ConstraintRefusal | null {
+  const found =
+    kindOfConstraint.find(([, code]) => codes.some((each) => code.test(each))) ??
+    kindOfConstraint.find(([, , says]) => says.test(messages));
+  if (found === undefined) {
+    if (!codes.some((code) => code.startsWith("SQLITE_CONSTRAINT"))) return null;
+    return { kind: /cannot store \w+ value in/.test(messages) ? "unknown" : "trigger" };
+  }
+  const [kind, , says] = found;
+  const named = says.exec(messages)?.[1];
+  if (named === undefined) return { kind };
+  const index = /^index '(.*)'$/.exec(named)?.[1];
+  if (index !== undefined || kind === "check") return { kind, constraint: index ?? named };
+  // SQLite names the columns as `table.column, table.column`.
+  const columns = named.split(", ");
+  const table = columns[0]?.slice(0, columns[0].lastIndexOf("."));
+  return {
+    kind,
+    table: table ?? null,
+    columns: columns.map((column) => column.slice(column.lastIndexOf(".") + 1)),
+  };
 }
 
 /** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */

@@ -1,13 +1,15 @@
 import {
+  ConstraintError,
   GorkflowError,
   InvalidArgumentError,
   SchemaOutOfDateError,
   StoreBusyError,
   StoreClosedError,
   StoreConnectionError,
+  StoreFullError,
   UnsupportedError,
 } from "../../errors.ts";
-import { examine, type Symptoms } from "./driver-symptoms.ts";
+import { constraintOf, examine, type Symptoms } from "./driver-symptoms.ts";
 
 /** What a failed statement was doing: a lost connection leaves the outcome of a write unknown. */
 export type Attempt = "read" | "write";
@@ -19,6 +21,8 @@ export type Attempt = "read" | "write";
 export function translateError(error: unknown, attempt: Attempt): GorkflowError {
   if (error instanceof GorkflowError) return error;
   const symptoms = examine(error);
+  const constraint = constraintOf(symptoms);
+  if (constraint !== null) return new ConstraintError(constraint, { cause: symptoms.origin });
   const cause = causes.find((candidate) => fits(candidate, symptoms));
   if (cause !== undefined) return cause.make({ cause: symptoms.origin }, attempt);
   const [code] = symptoms.codes;
@@ -109,26 +113,12 @@ const causes: readonly Cause[] = [
     make: refused("the server has no such database"),
   },
   {
-    says: /no such (table|column)|has no column named/,
+    says: /no such (table|column)|has no column named|ON CONFLICT clause does not match/,
     make: (options) =>
       new SchemaOutOfDateError(
         "the database lacks tables or columns of this version: run `gorkflow migrate`, or apply the new migrations",
         options,
       ),
-  },
-  {
-    says: /FOREIGN KEY constraint failed/,
-    make: refused(
-      "a row of a table of your own refers to what was to be deleted: give its foreign key `on delete cascade` or " +
-        "`on delete set null`, or delete the row first",
-    ),
-  },
-  {
-    codes: /^SQLITE_CONSTRAINT/,
-    says: /constraint failed/,
-    make: refused(
-      "a constraint, an index or a trigger that is not in the schema refused the write: `gorkflow doctor` says which",
-    ),
   },
   {
     codes: /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED|TRANSACTION_BUSY)$/,
@@ -148,7 +138,11 @@ const causes: readonly Cause[] = [
     make: refused("the file is not a database, or its encryption key is another"),
   },
   { codes: /^SQLITE_CORRUPT/, make: refused("the database file is corrupt") },
-  { codes: /^SQLITE_FULL/, make: refused("the disk is full") },
+  {
+    codes: /^SQLITE_FULL/,
+    says: /database or disk is full/,
+    make: (options) => new StoreFullError(options),
+  },
   { codes: /^SQLITE_READONLY/, make: refused("the database is read-only") },
   { codes: /^SQLITE_CANTOPEN/, make: refused("the database file cannot be opened") },
   { codes: /^SQLITE_IOERR/, make: refused("the database file cannot be read or written") },

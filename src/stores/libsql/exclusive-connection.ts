@@ -1,7 +1,7 @@
 import type { Client, Transaction } from "@libsql/client";
 import { StoreBusyError, StoreConnectionError } from "../../errors.ts";
-import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
-import { isGuardFailure, isUnfinishedStatement } from "./driver-symptoms.ts";
+import type { Connection, StatementResult } from "./connection.ts";
+import { isUnfinishedStatement } from "./driver-symptoms.ts";
 import { translateError } from "./error-translation.ts";
 import { runTransaction } from "./remote-connection.ts";
 import { resultOf } from "./result-sets.ts";
@@ -47,16 +47,9 @@ export class ExclusiveConnection implements Connection {
     return this.transaction((tx) => tx.write(statements));
   }
 
-  readonly writeGuarded = async (
-    statements: readonly BoundStatement[],
-  ): Promise<readonly StatementResult[]> => {
-    try {
-      return await this.write(statements);
-    } catch (error) {
-      if (isGuardFailure(error)) throw new GuardFailedError();
-      throw error;
-    }
-  };
+  writeGuarded(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.write(statements);
+  }
 
   transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     return this.#exclusively(async () => {

@@ -2,7 +2,7 @@ import { RunNotFoundError } from "../../errors.ts";
 import { checkFence } from "../../model/transitions.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
-import { firstRow, type PlannedWrite, type StoreContext } from "./store-context.ts";
+import { firstRow, leftOut, type PlannedWrite, type StoreContext } from "./store-context.ts";
 
 /** A save under a run, which changes nothing where the run is missing or the worker does not hold it. */
 export function planFencedSave(
@@ -11,10 +11,12 @@ export function planFencedSave(
     write,
     runId,
     workerId,
+    codec,
   }: {
     readonly write: BoundStatement;
     readonly runId: string;
     readonly workerId: string | undefined;
+    readonly codec: { readonly table: string };
   },
 ): PlannedWrite<void> {
   return {
@@ -26,6 +28,7 @@ export function planFencedSave(
       const row = firstRow(found);
       if (row === null) throw new RunNotFoundError({ runId });
       checkFence(codecs.run.decodeCells(runGuardProperties, row), workerId);
+      throw leftOut(codec);
     },
   };
 }

@@ -26,6 +26,19 @@ export function argumentsFor<Property extends string>(
   >;
 }
 
+/** What an upsert sets: the inserted row's columns of `properties`, except those of its key. */
+export function replacement<
+  Table extends SQLiteTable,
+  Property extends keyof Table["_"]["columns"] & string,
+>(table: Table, properties: readonly Property[], key: readonly NoInfer<Property>[]) {
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table);
+  return Object.fromEntries(
+    properties
+      .filter((name) => !key.includes(name))
+      .map((name) => [name, sql`excluded.${sql.identifier(columns[name]?.name ?? name)}`]),
+  ) as Record<Property, SQL>;
+}
+
 /** Drizzle's `limit` is typed for numbers and placeholders; it takes any SQL. */
 export function limitTo(argument: SQL): Placeholder {
   return argument as unknown as Placeholder;

@@ -1,10 +1,12 @@
-import { and, eq, notExists, sql, type SQL } from "drizzle-orm";
+import { and, count, eq, exists, notExists, sql, type SQL } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
+import { ConstraintError } from "../../errors.ts";
 import { rowIf, runExists } from "./fragments.ts";
 import {
   defineFollowUp,
   defineStatement,
+  statementFamily,
   type ArgumentReference,
   type Database,
 } from "./statement.ts";
@@ -15,12 +17,25 @@ import {
  * They insert a row of NULLs where none may be. A batch has no other way to stop in one round trip.
  */
 export function createGuardStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
-  const { workflowRuns: runs, stepExecutions: steps } = tables;
+  const { workflowRuns: runs, stepExecutions: steps, workflowState: state } = tables;
   const nulls = codecs.step.properties.map(() => sql`null`);
+  const children = {
+    steps: { table: steps, runId: steps.runId },
+    attempts: { table: tables.stepAttempts, runId: tables.stepAttempts.runId },
+    outputs: { table: tables.stepOutputs, runId: tables.stepOutputs.runId },
+    state: { table: state, runId: state.runId },
+  };
   const failIf = (target: Database, condition: SQL) =>
     target.insert(steps).select(rowIf(nulls, condition));
 
   return {
+    /** True for the failure of a guard: no other statement of ours puts NULL there. */
+    stopped: (error: unknown): boolean =>
+      error instanceof ConstraintError &&
+      error.kind === "notNull" &&
+      error.table === codecs.step.table &&
+      error.columns[0] === steps.runId.name,
+
     /** Fails when the write just before it changed nothing. */
     changed: defineFollowUp<never, ReturnType<typeof failIf>>(db, (target) =>
       failIf(target, sql`changes() = 0`),
@@ -40,6 +55,41 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
             ),
           );
         return failIf(target, sql`changes() = 0 and ${notExists(existing)}`);
+      },
+    ),
+
+    /** Fails when the run is still there. */
+    runGone: defineFollowUp(db, (target, argument: ArgumentReference<"runId">) =>
+      failIf(target, runExists(target, tables, argument("runId"), null)),
+    ),
+
+    /** Fails when the key is still there, or the worker does not hold the run. */
+    stateGone: statementFamily(
+      (shape: { readonly fenced: boolean }) => String(shape.fenced),
+      ({ fenced }) =>
+        defineFollowUp(db, (target, argument: ArgumentReference<"runId" | "key" | "workerId">) => {
+          const kept = target
+            .select({ one: sql`1` })
+            .from(state)
+            .where(and(eq(state.runId, argument("runId")), eq(state.key, argument("key"))));
+          if (!fenced) return failIf(target, exists(kept));
+          const held = runExists(target, tables, argument("runId"), argument("workerId"));
+          return failIf(target, sql`${exists(kept)} or not ${held}`);
+        }),
+    ),
+
+    /** Fails when the run has fewer children than were written with it. */
+    whole: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"runId" | keyof typeof children>) => {
+        const lacking = Object.entries(children).map(([name, { table, runId }]) => {
+          const found = target
+            .select({ count: count() })
+            .from(table)
+            .where(eq(runId, argument("runId")));
+          return sql`${found} < ${argument(name as keyof typeof children)}`;
+        });
+        return failIf(target, sql.join(lacking, sql` or `));
       },
     ),
 

@@ -8,7 +8,6 @@ const noResult: StatementResult = { rows: [], changes: 0 };
 
 /** A connection inside an app's transaction: statements are built anew on it, and it is never ended by us. */
 export class HostConnection implements Connection {
-  readonly writeGuarded = null;
   readonly #transaction: Database;
   #nested = false;
 

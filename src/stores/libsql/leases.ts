@@ -13,7 +13,7 @@ import type { LeaseStore } from "../../store/leases.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
 import { withDetails } from "./runs.ts";
-import { firstRow, type StoreContext } from "./store-context.ts";
+import { firstRow, leftOut, type StoreContext } from "./store-context.ts";
 
 export function createLeaseOperations(context: StoreContext): LeaseStore {
   const { connection, codecs, statements, clock, perform } = context;
@@ -63,6 +63,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     const row = firstRow(found);
     if (row === null) throw new RunNotFoundError({ runId });
     checkLease(codecs.run.decodeCells(runGuardProperties, row), workerId);
+    throw leftOut(codecs.run);
   }
 
   return {

@@ -1,6 +1,5 @@
 import type { LocalClient } from "../../client/local-client.ts";
-import { GuardFailedError, type Connection, type StatementResult } from "./connection.ts";
-import { isGuardFailure } from "./driver-symptoms.ts";
+import type { Connection, StatementResult } from "./connection.ts";
 import { translateError } from "./error-translation.ts";
 import type { BoundStatement } from "./statement.ts";
 import { TransactionConnection } from "./transaction-connection.ts";
@@ -29,16 +28,9 @@ export class LocalConnection implements Connection {
     }
   }
 
-  readonly writeGuarded = async (
-    statements: readonly BoundStatement[],
-  ): Promise<readonly StatementResult[]> => {
-    try {
-      return await this.#client.write(statements);
-    } catch (error) {
-      if (isGuardFailure(error)) throw new GuardFailedError();
-      throw translateError(error, "write");
-    }
-  };
+  writeGuarded(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.write(statements);
+  }
 
   async runScript(sql: string): Promise<void> {
     try {

@@ -1,8 +1,8 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepOutput } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { pick, rowIf, runExists } from "./fragments.ts";
+import { pick, replacement, rowIf, runExists } from "./fragments.ts";
 import {
   defineRowStatement,
   defineStatement,
@@ -40,10 +40,7 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
               )
               .onConflictDoUpdate({
                 target: [outputs.runId, outputs.stepId],
-                set: {
-                  output: sql.raw(`excluded.${outputs.output.name}`),
-                  updatedAt: sql.raw(`excluded.${outputs.updatedAt.name}`),
-                },
+                set: replacement(outputs, ["output", "updatedAt"], []),
               }),
         ),
     ),
@@ -53,14 +50,6 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
         .select(pick(outputs, properties))
         .from(outputs)
         .where(and(eq(outputs.runId, argument("runId")), eq(outputs.stepId, argument("stepId")))),
-    ),
-
-    insert: defineStatement(db, (target, argument: ArgumentReference<OutputProperty>) =>
-      target
-        .insert(outputs)
-        .select(
-          rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)),
-        ),
     ),
   };
 }

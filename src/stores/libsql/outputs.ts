@@ -32,6 +32,7 @@ export function createOutputPlans(context: StoreContext) {
           .bind({ ...encoded, whereWorkerId: workerId ?? null }),
         runId,
         workerId,
+        codec: codecs.output,
       });
     },
   };

@@ -1,12 +1,7 @@
 import type { Client, Transaction } from "@libsql/client";
 import type { GorkflowError } from "../../errors.ts";
-import {
-  GuardFailedError,
-  type Connection,
-  type StatementResult,
-  type WriteOptions,
-} from "./connection.ts";
-import { isGuardFailure, isStatementFailure } from "./driver-symptoms.ts";
+import type { Connection, StatementResult, WriteOptions } from "./connection.ts";
+import { isStatementFailure } from "./driver-symptoms.ts";
 import { translateError, type Attempt } from "./error-translation.ts";
 import type { Replica } from "./read-replica.ts";
 import { isUndecided, Reconnection } from "./reconnection.ts";
@@ -77,9 +72,9 @@ export class RemoteConnection implements Connection {
     });
   }
 
-  readonly writeGuarded = async (
-    statements: readonly BoundStatement[],
-  ): Promise<readonly StatementResult[]> => this.#sendUntilKnown(statements, "write");
+  writeGuarded(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.#sendUntilKnown(statements, "write");
+  }
 
   async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     return runTransaction(() => this.#client.transaction("write"), work);
@@ -163,7 +158,6 @@ export class RemoteConnection implements Connection {
       try {
         return await this.#send(statements, attempt);
       } catch (error) {
-        if (attempt === "write" && isGuardFailure(error)) throw new GuardFailedError();
         const translated = translateError(error, attempt);
         if (isUndecided(translated)) throw translated;
         await reconnection.pause(translated);

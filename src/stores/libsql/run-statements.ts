@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNotNull, notInArray, sql, type SQL } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, notInArray, or, sql, type SQL } from "drizzle-orm";
 import { finalRunStatuses, reopenableRunStatuses } from "../../model/transitions.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import { payloadColumns, type WorkflowRun } from "../../schema/rows.ts";
@@ -51,18 +51,39 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     /** Changes nothing where the run id or the idempotency key is taken. */
     insert: defineStatement<RunProperty, ReturnType<typeof buildInsert>>(db, buildInsert),
 
-    /** The run that has the key, if the insert just before found it taken. */
-    findByIdempotencyKey: defineFollowUp(
-      db,
-      (target, argument: ArgumentReference<"workflowId" | "idempotencyKey">) =>
-        target
-          .select(pick(runs, properties))
-          .from(runs)
-          .where(
-            and(
+    /** The runs that have the id or the key, if the insert just before found one taken. */
+    findTaken: statementFamily(
+      (shape: { readonly hasKey: boolean }) => String(shape.hasKey),
+      ({ hasKey }) =>
+        defineFollowUp(
+          db,
+          (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) => {
+            const byKey = and(
               eq(runs.workflowId, argument("workflowId")),
               eq(runs.idempotencyKey, argument("idempotencyKey")),
-              sql`changes() = 0`,
+            );
+            return target
+              .select(pick(runs, properties))
+              .from(runs)
+              .where(and(hasKey ? or(byId(argument), byKey) : byId(argument), sql`changes() = 0`));
+          },
+        ),
+    ),
+
+    /** The ids of the runs that have the id or the key. */
+    findHolders: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) =>
+        target
+          .select({ runId: runs.runId })
+          .from(runs)
+          .where(
+            or(
+              byId(argument),
+              and(
+                eq(runs.workflowId, argument("workflowId")),
+                eq(runs.idempotencyKey, argument("idempotencyKey")),
+              ),
             ),
           ),
     ),
@@ -145,7 +166,19 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   };
 
   function buildInsert(target: Database, argument: ArgumentReference<RunProperty>) {
-    return target.insert(runs).values(argumentsFor(properties, argument)).onConflictDoNothing();
+    return (
+      target
+        .insert(runs)
+        .values(argumentsFor(properties, argument))
+        .onConflictDoNothing({ target: runs.runId })
+        // Drizzle puts the condition of a partial index in the wrong place for `do nothing`.
+        .onConflictDoUpdate({
+          target: [runs.workflowId, runs.idempotencyKey],
+          targetWhere: sql.raw("idempotency_key is not null"),
+          set: { runId: sql`${runs.runId}` },
+          setWhere: sql`0`,
+        })
+    );
   }
 
   function assignments(shape: RunUpdateShape, argument: ArgumentReference<RunProperty>) {

@@ -21,6 +21,7 @@ import { runGuardProperties, summaryProperties, type RunProperty } from "./run-s
 import {
   carryOut,
   firstRow,
+  leftOut,
   readRows,
   type PlannedWrite,
   type StoreContext,
@@ -34,26 +35,31 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
     createRun(newRun: Readonly<NewWorkflowRun>): PlannedWrite<WorkflowRun> {
       const encoded = codecs.run.encode(completeNewRun(newRun, clock()));
       const { workflowId, idempotencyKey } = encoded;
-      const key = idempotencyKey === null ? null : { workflowId, idempotencyKey };
+      const hasKey = idempotencyKey !== null;
       const isGenerated = newRun.runId === undefined;
       return {
         // A second sending inserts nothing, and finds the run by its key or knows its new id.
-        repeatable: isGenerated || key !== null,
+        repeatable: isGenerated || hasKey,
         write: statements.runs.insert.bind(encoded),
-        inquire: () => (key === null ? [] : [statements.runs.findByIdempotencyKey.bind(key)]),
+        inquire: () => [statements.runs.findTaken({ hasKey }).bind(encoded)],
         guard: () =>
-          key === null
-            ? statements.guards.changed.bind({})
-            : statements.guards.changedOrIdempotent.bind(key),
-        conclude(changes, [existing]) {
+          hasKey
+            ? statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey })
+            : statements.guards.changed.bind({}),
+        conclude(changes, [found]) {
           if (changes > 0) return codecs.run.decode(encoded);
-          const row = firstRow(existing);
-          if (row === null) {
-            // Nobody else can have made a run under an id that was generated here: it was sent before.
-            if (isGenerated) return codecs.run.decode(encoded);
-            throw new RunAlreadyExistsError({ runId: String(encoded.runId) });
-          }
-          return codecs.run.decodeCells(codecs.run.properties, row);
+          const { properties } = codecs.run;
+          const rows = found?.rows ?? [];
+          const isAt = (name: RunProperty) => (row: readonly unknown[]) =>
+            row[properties.indexOf(name)] === encoded[name];
+          const keyed = hasKey
+            ? rows.filter(isAt("workflowId")).find(isAt("idempotencyKey"))
+            : undefined;
+          if (keyed !== undefined) return codecs.run.decodeCells(properties, keyed);
+          if (!rows.some(isAt("runId"))) throw leftOut(codecs.run);
+          // Nobody else can have made a run under an id that was generated here: it was sent before.
+          if (isGenerated) return codecs.run.decode(encoded);
+          throw new RunAlreadyExistsError({ runId: String(encoded.runId) });
         },
       };
     },
@@ -110,9 +116,13 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
       const runId = parseId(id, "runId");
       return {
         write: statements.runs.delete.bind({ runId }),
-        inquire: () => [],
-        guard: () => null,
-        conclude: (changes) => changes > 0,
+        inquire: () => [statements.runs.getGuard.bind({ runId })],
+        guard: () => statements.guards.runGone.bind({ runId }),
+        conclude(changes, [found]) {
+          if (changes > 0) return true;
+          if (firstRow(found) !== null) throw leftOut(codecs.run);
+          return false;
+        },
       };
     },
   };
@@ -133,11 +143,7 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
         if (changes > 0) return codecs.run.decodeCells(summary, row);
         const guarded = runGuardProperties.map((name) => row[summary.indexOf(name)]);
         check(codecs.run.decodeCells(runGuardProperties, guarded));
-        throw new CorruptRowError({
-          table: codecs.run.table,
-          key: { run_id: runId },
-          column: "status",
-        });
+        throw leftOut(codecs.run);
       },
     };
   }

@@ -58,7 +58,7 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
             ),
           );
           return demand === "absent"
-            ? insert.onConflictDoNothing()
+            ? insert.onConflictDoNothing({ target: [state.runId, state.key] })
             : insert.onConflictDoUpdate({ target: [state.runId, state.key], set: replacement });
         }),
     ),
@@ -92,14 +92,6 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
                     : undefined,
                 ),
               ),
-        ),
-    ),
-
-    insert: defineStatement(db, (target, argument: ArgumentReference<StateProperty>) =>
-      target
-        .insert(state)
-        .select(
-          rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)),
         ),
     ),
   };

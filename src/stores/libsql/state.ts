@@ -7,6 +7,7 @@ import { readChildren } from "./child-statements.ts";
 import {
   carryOut,
   firstRow,
+  leftOut,
   readRows,
   type PlannedWrite,
   type StoreContext,
@@ -42,6 +43,7 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
           if (changes === 0) {
             checkFence({ runId, workerId: typeof holder === "string" ? holder : null }, workerId);
             checkStateRevision({ runId, key }, actual, expectedRevision);
+            throw leftOut(codecs.state);
           }
           return { revision: actual };
         },
@@ -57,13 +59,18 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
         write: statements.state
           .delete({ fenced })
           .bind({ runId, key, whereWorkerId: workerId ?? null }),
-        inquire: () => (fenced ? [statements.state.getGuard.bind({ runId, key })] : []),
-        guard: () => (fenced ? statements.guards.fenced.bind({ runId, workerId }) : null),
-        conclude(_changes, [found]) {
-          if (!fenced) return;
+        inquire: () => [statements.state.getGuard.bind({ runId, key })],
+        guard: () =>
+          statements.guards.stateGone({ fenced }).bind({ runId, key, workerId: workerId ?? null }),
+        conclude(changes, [found]) {
+          if (changes > 0) return;
           const row = firstRow(found);
-          if (row === null) throw new RunNotFoundError({ runId });
+          if (row === null) {
+            if (fenced) throw new RunNotFoundError({ runId });
+            return;
+          }
           checkFence({ runId, workerId: typeof row[1] === "string" ? row[1] : null }, workerId);
+          if (row[2] !== null) throw leftOut(codecs.state);
         },
       };
     },

@@ -5,6 +5,7 @@ import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { argumentsFor, pick, rowIf, runExists } from "./fragments.ts";
 import {
+  defineFollowUp,
   defineRowStatement,
   defineStatement,
   statementFamily,
@@ -24,7 +25,7 @@ export interface StepUpdateShape {
 type UpdateArgument = StepProperty | "whereRunId" | "whereStepId" | "whereWorkerId";
 
 export function createStepStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
-  const steps = tables.stepExecutions;
+  const { workflowRuns: runs, stepExecutions: steps } = tables;
   const { properties } = codecs.step;
 
   return {
@@ -33,7 +34,16 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
       target
         .insert(steps)
         .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)))
-        .onConflictDoNothing(),
+        .onConflictDoNothing({ target: [steps.runId, steps.stepId] }),
+    ),
+
+    /** The run of the insert just before, and the step if that found it taken. */
+    findTaken: defineFollowUp(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
+      target
+        .select({ runId: runs.runId, stepId: steps.stepId })
+        .from(runs)
+        .leftJoin(steps, and(eq(steps.runId, runs.runId), eq(steps.stepId, argument("stepId"))))
+        .where(eq(runs.runId, argument("runId"))),
     ),
 
     get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>

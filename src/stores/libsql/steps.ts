@@ -1,5 +1,4 @@
 import {
-  CorruptRowError,
   RunNotFoundError,
   StepExecutionAlreadyExistsError,
   StepExecutionNotFoundError,
@@ -18,6 +17,7 @@ import type { StepProperty } from "./step-statements.ts";
 import {
   carryOut,
   firstRow,
+  leftOut,
   readRows,
   type PlannedWrite,
   type StoreContext,
@@ -32,11 +32,13 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
       const encoded = codecs.step.encode(step);
       return {
         write: statements.steps.insert.bind(encoded),
-        inquire: () => [statements.runs.getGuard.bind({ runId })],
+        inquire: () => [statements.steps.findTaken.bind({ runId, stepId })],
         guard: () => statements.guards.changed.bind({}),
-        conclude(changes, [run]) {
+        conclude(changes, [found]) {
           if (changes > 0) return codecs.step.decode(encoded);
-          if (firstRow(run) === null) throw new RunNotFoundError({ runId });
+          const row = firstRow(found);
+          if (row === null) throw new RunNotFoundError({ runId });
+          if (row[1] === null) throw leftOut(codecs.step);
           throw new StepExecutionAlreadyExistsError({ runId, stepId });
         },
       };
@@ -81,11 +83,7 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
             checkFence(codecs.run.decodeCells(runGuardProperties, holder), workerId);
           }
           checkStepUpdate(updated, set.status);
-          throw new CorruptRowError({
-            table: codecs.step.table,
-            key: { run_id: runId, step_id: stepId },
-            column: "status",
-          });
+          throw leftOut(codecs.step);
         },
       };
     },

@@ -1,3 +1,4 @@
+import { ConstraintError } from "../../errors.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
@@ -21,8 +22,8 @@ export interface PlannedWrite<T> {
   readonly write: BoundStatement;
   /** Reads what the write came to, or why it changed nothing. */
   inquire(): readonly BoundStatement[];
-  /** Undoes a batch when a precondition of the write did not hold; null when there is none. */
-  guard(): BoundStatement | null;
+  /** Undoes a batch when the write did not take place. */
+  guard(): BoundStatement;
   /** As `WriteOptions` has it. Absent for what must not happen twice. */
   readonly repeatable?: boolean;
   /** The operation's result. @throws the error of the precondition that did not hold. */
@@ -35,6 +36,11 @@ export async function carryOut<T>(connection: Connection, plan: PlannedWrite<T>)
     repeatable: plan.repeatable,
   });
   return plan.conclude(written?.changes ?? 0, inquiry);
+}
+
+/** A write that changed nothing although its preconditions hold: a trigger that raises IGNORE left it out. */
+export function leftOut({ table }: { readonly table: string }): ConstraintError {
+  return new ConstraintError({ kind: "trigger", table });
 }
 
 /** The first row of a result. */

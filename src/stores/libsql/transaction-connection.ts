@@ -17,7 +17,6 @@ export interface StatementRunner {
  * While a savepoint is open, only it may be used: what its parent wrote meanwhile would be undone with it.
  */
 export class TransactionConnection implements Connection {
-  readonly writeGuarded = null;
   readonly #runner: StatementRunner;
   readonly #depth: number;
   #state: "open" | "in savepoint" | "ended" = "open";
