@@ -24,8 +24,6 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
     stepOutputs: outputs,
     workflowState: state,
   } = tables;
-  const others = (argument: ArgumentReference<"keys">) => listOf(argument("keys"));
-
   return {
     children: createChildReaders(db, tables, codecs),
 
@@ -108,7 +106,10 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
         target
           .delete(steps)
           .where(
-            and(eq(steps.runId, argument("runId")), notInArray(steps.stepId, others(argument))),
+            and(
+              eq(steps.runId, argument("runId")),
+              notInArray(steps.stepId, listOf(argument("keys"))),
+            ),
           ),
       ),
       attempts: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
@@ -125,13 +126,21 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
         target
           .delete(outputs)
           .where(
-            and(eq(outputs.runId, argument("runId")), notInArray(outputs.stepId, others(argument))),
+            and(
+              eq(outputs.runId, argument("runId")),
+              notInArray(outputs.stepId, listOf(argument("keys"))),
+            ),
           ),
       ),
       state: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
         target
           .delete(state)
-          .where(and(eq(state.runId, argument("runId")), notInArray(state.key, others(argument)))),
+          .where(
+            and(
+              eq(state.runId, argument("runId")),
+              notInArray(state.key, listOf(argument("keys"))),
+            ),
+          ),
       ),
     },
 
