@@ -111,11 +111,11 @@ export function defineStep<
   const { id, input: inputSchema, output: outputSchema, run } = options;
   return Object.freeze({
     id,
-    retry: {
+    retry: Object.freeze({
       maxRetries: retry?.maxRetries ?? 0,
       delayMs: retry?.delayMs ?? 1000,
       backoff: retry?.backoff ?? "none",
-    },
+    }),
     timeoutMs: timeoutMs ?? null,
     continueOnError: continueOnError ?? false,
     inputSchema,
@@ -123,10 +123,10 @@ export function defineStep<
       run(await parseStepValue(inputSchema, input, { stepId: id, root: "input" }), ctx),
     parseOutput: async (returned: unknown) => {
       const place = { stepId: id, root: "output" };
-      if (returned !== undefined) return parseStepValue(outputSchema, returned, place);
-      const nothing = await outputSchema.safeParseAsync(undefined);
-      if (!nothing.success) return parseStepValue(outputSchema, null, place);
-      return nothing.data ?? null;
+      const acceptsNothing =
+        returned === undefined && (await outputSchema.safeParseAsync(undefined)).success;
+      const value = returned === undefined && !acceptsNothing ? null : returned;
+      return (await parseStepValue(outputSchema, value, place)) ?? null;
     },
   });
 }

@@ -23,7 +23,7 @@ import { findTelemetry } from "./find-telemetry.ts";
 import { KnownInputs } from "./known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
 import { Backoff } from "./pauses.ts";
-import { cancelOpenSteps } from "./run-cancellation.ts";
+import { cancelSteps } from "./run-cancellation.ts";
 import { startRun, type RunStarter } from "./run-start.ts";
 import { RunWaits } from "./run-waits.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
@@ -173,23 +173,20 @@ export class Engine {
    */
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
-    let holder: string | null;
     try {
       const run = await this.#store.updateRun(runId, { status: "CANCELLED" });
       const { workflowId, workflowVersion, attempt } = run;
-      holder = run.workerId;
       const telemetry = await this.#openTelemetry();
       telemetry.countFinished(workflowId, "CANCELLED");
       const cancelled = { runId, workflowId, workflowVersion, runAttempt: attempt };
       this.#events.emit("run.finished", { ...cancelled, status: "CANCELLED" });
     } catch (error) {
-      if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
       // Who did it may not have come to its steps.
-      holder = (await this.#store.getRun(runId)).workerId;
+      if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
     this.#worker.stopRun(runId, new RunCancelledError({ runId }));
     try {
-      await cancelOpenSteps(this.#store, { runId, workerId: holder }, this.#clock());
+      await cancelSteps(this.#store, runId, this.#clock());
     } catch (error) {
       this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
     }

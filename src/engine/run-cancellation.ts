@@ -1,41 +1,82 @@
 import { isFinalStepStatus } from "../model/transitions.ts";
-import type { WorkflowRun } from "../schema/rows.ts";
+import type { StepExecution } from "../schema/rows.ts";
 import type { BatchWriter } from "../store/batches.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import { inputColumns } from "./run-writes.ts";
+import { unshownSteps, type StageRun, type StepRun } from "./stage-run.ts";
 
 /**
- * Marks the steps of a run that have not ended as CANCELLED: no row is left saying RUNNING. `more` is written with
- * them, all or nothing.
- *
- * The run may be reopened and claimed meanwhile: where it has, or had, a holder, its fence leaves the steps of the next
- * one alone.
- *
- * @throws {LeaseLostError} when the holder is another one by now.
+ * Marks the steps of a cancelled run that have not ended as CANCELLED: no row is left saying RUNNING. A run that was
+ * reopened meanwhile is left alone. `stage` is what the worker knows of the steps under way.
  */
-export async function cancelOpenSteps(
+export async function cancelSteps(
   store: WorkflowStore,
-  { runId, workerId }: Pick<WorkflowRun, "runId" | "workerId">,
+  runId: string,
   now: Date,
-  more?: (write: BatchWriter) => void,
+  stage: StageRun | null = null,
 ): Promise<void> {
   const steps = await store.listStepExecutions(runId);
-  const open = steps.filter(({ status }) => !isFinalStepStatus(status));
-  if (open.length === 0 && more === undefined) return;
-  const fence = workerId === null ? {} : { fence: { runId, workerId } };
-  await store.batch((write) => {
-    for (const { stepId, status, attempt, attemptOffset, startedAt } of open) {
-      write.updateStepExecution(runId, stepId, { status: "CANCELLED", wakeAt: null });
-      // Of any other the last attempt has ended already.
-      if (status !== "RUNNING") continue;
-      write.saveStepAttempt({
-        runId,
-        stepId,
-        attempt,
-        status: "CANCELLED",
-        startedAt: attempt === attemptOffset + 1 ? startedAt : null,
-        completedAt: now,
-      });
+  if (stage === null && steps.every(({ status }) => isFinalStepStatus(status))) return;
+  await store.transaction(async (tx) => {
+    if ((await tx.getRun(runId)).status !== "CANCELLED") return;
+    const rows = await tx.listStepExecutions(runId);
+    await tx.batch((write) => writeCancelled(write, { runId, rows, stage, now }));
+  });
+}
+
+/** Writes that the steps of a run end with it, with the attempts that were under way. */
+export function writeCancelled(
+  write: BatchWriter,
+  {
+    runId,
+    rows,
+    stage,
+    now,
+  }: {
+    readonly runId: string;
+    readonly rows: readonly StepExecution[];
+    readonly stage: StageRun | null;
+    readonly now: Date;
+  },
+): void {
+  const begun = new Map<string, StepRun>();
+  for (const step of stage === null ? [] : unshownSteps(stage)) {
+    if (step.attemptStartedAt !== null) begun.set(step.planned.definition.id, step);
+  }
+  const writeAttempt = (stepId: string, attempt: number, startedAt: Date | null): void =>
+    write.saveStepAttempt({
+      runId,
+      stepId,
+      attempt,
+      status: "CANCELLED",
+      startedAt,
+      completedAt: now,
+    });
+  for (const { stepId, status, attempt, attemptOffset, startedAt } of rows) {
+    const step = begun.get(stepId);
+    begun.delete(stepId);
+    const last = Math.max(attempt, step?.attempt ?? 0);
+    // Who cancelled the run may have marked the step without knowing of its last attempt.
+    if (isFinalStepStatus(status) && !(status === "CANCELLED" && last > attempt)) continue;
+    write.updateStepExecution(runId, stepId, { status: "CANCELLED", wakeAt: null, attempt: last });
+    if (last > attempt) writeAttempt(stepId, last, step?.attemptStartedAt ?? null);
+    // Of any other the last attempt has ended already.
+    else if (status === "RUNNING") {
+      writeAttempt(stepId, last, last === attemptOffset + 1 ? startedAt : null);
     }
-    more?.(write);
-  }, fence);
+  }
+  for (const [stepId, { planned, attempt, startedAt, attemptStartedAt }] of begun) {
+    write.createStepExecution({
+      runId,
+      stepId,
+      executionIndex: planned.index,
+      ...inputColumns(stage?.input ?? null),
+      status: "CANCELLED",
+      attempt,
+      createdAt: startedAt ?? now,
+      startedAt,
+      completedAt: now,
+    });
+    writeAttempt(stepId, attempt, attemptStartedAt);
+  }
 }

@@ -1,29 +1,28 @@
 import {
   CorruptRowError,
   EngineClosedError,
-  LeaseLostError,
   RunCancelledError,
   RunNotFoundError,
   RunTimeoutError,
-  RunTransitionError,
   StepOutputNotFoundError,
+  StoreClosedError,
 } from "../errors.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { KnownInput } from "./known-inputs.ts";
 import type { BoundLogger } from "./logger.ts";
-import { callAfter } from "./pauses.ts";
-import { cancelOpenSteps } from "./run-cancellation.ts";
-import { RunJournal } from "./run-journal.ts";
-import { RunLedger } from "./run-ledger.ts";
+import { Backoff, callAfter, pause, retryWhileBusy, Stopper } from "./pauses.ts";
+import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
+import { isLoss, RunJournal } from "./run-journal.ts";
 import { loadRun } from "./run-loading.ts";
 import type { RunReports } from "./run-reports.ts";
 import { createConditionContext, type RunScope } from "./run-scope.ts";
+import type { RunEvent } from "./run-writes.ts";
 import { enterStage, type Entry } from "./stage-entry.ts";
-import { StageExecution, type StageEnd } from "./stage-execution.ts";
+import { StageExecution } from "./stage-execution.ts";
+import { countEnded, type RunResult, type StagePosition, type StageRun } from "./stage-run.ts";
 import { describeError } from "./step-errors.ts";
-import type { StageRun } from "./step-run.ts";
 import type { Workflow } from "./workflow-builder.ts";
 
 /**
@@ -37,8 +36,6 @@ export interface RunExecutionOptions {
   readonly workflow: Workflow;
   /** As claimed. */
   readonly run: WorkflowRunSummary;
-  /** Nobody has ever claimed it before: it has no history. */
-  readonly isNew: boolean;
   /** What the run was started with, where that is known without reading it. */
   readonly knownInput: KnownInput | null;
   readonly workerId: string;
@@ -49,39 +46,37 @@ export interface RunExecutionOptions {
   readonly clock: Clock;
 }
 
+/** How often a run whose store failed is taken up again before its lease is left to run out. */
+const maxTries = 5;
+
 /** Brings one claimed run from where it stands to its end, as far as this worker can. */
 export class RunExecution {
   readonly #options: RunExecutionOptions;
-  readonly #stopper = new AbortController();
-  readonly #drainer = new AbortController();
-  readonly #journal: RunJournal;
-  /** The stage under way, for what has to be shown of it. */
-  #current: { readonly stage: StageRun; readonly ledger: RunLedger } | null = null;
+  readonly #fence: RunScope["fence"];
+  /** Aborts when nothing more is to be done of the run here; the reason says why. */
+  readonly #stopper = new Stopper();
+  readonly #drainer = new Stopper();
+  /** Aborts when the engine waits no longer for what is left to be stored. */
+  readonly #closer = new Stopper();
+  /** The stage under way. */
+  #stage: StageRun | null = null;
   #wakesAt: Date | null = null;
 
   constructor(options: RunExecutionOptions) {
-    const { store, run, workerId, patienceMs } = options;
     this.#options = options;
-    this.#journal = new RunJournal({
-      store,
-      runId: run.runId,
-      workerId,
-      patienceMs,
-      signal: this.#stopper.signal,
-      stop: (reason) => this.stop(reason),
-    });
+    this.#fence = { workerId: options.workerId };
   }
 
   /** Resolves when nothing of the run happens here any more, but for steps that ignore their signal. */
   async run(): Promise<RunEnding> {
     const cancel = this.#stopAtDeadline();
+    const backoff = new Backoff(50, 1000);
     try {
-      this.#stopper.signal.throwIfAborted();
-      return await this.#run();
-    } catch (error) {
-      return await this.#endAfter(
-        this.#stopper.signal.aborted ? this.#stopper.signal.reason : error,
-      );
+      for (let tries = 1; ; tries++) {
+        const ending = await this.#try(tries === 1);
+        if (ending !== "troubled" || tries === maxTries || this.#drainer.aborted) return ending;
+        await pause(backoff.next(), this.#drainer);
+      }
     } finally {
       cancel();
     }
@@ -94,8 +89,11 @@ export class RunExecution {
 
   /** Ends the execution at once: from now on nothing is written, and the steps' signals abort. */
   stop(reason: unknown): void {
-    this.#stopper.abort(reason);
+    if (reason instanceof EngineClosedError || reason instanceof StoreClosedError) {
+      this.#closer.abort(reason);
+    }
     this.#drainer.abort(reason);
+    this.#stopper.abort(reason);
   }
 
   /** Lets the steps under way end, and begins none after them. */
@@ -103,97 +101,114 @@ export class RunExecution {
     this.#drainer.abort();
   }
 
-  /** Writes the rows of the first steps, where nothing else was written for so long that it is worth it. */
-  async show(): Promise<void> {
-    const current = this.#current;
-    if (current === null || !current.ledger.hasDeferredRows(current.stage)) return;
-    await this.#journal.exclusive(async () => {
-      const { stage, ledger } = current;
-      if (this.#current !== current || !ledger.hasDeferredRows(stage)) return;
-      const { writes, committed } = ledger.record({ stage });
-      await this.#journal.commit(writes);
-      committed();
-    });
+  /** Stops the run because a write of it, or its heartbeat, was refused: for the reason that its row gives. */
+  async lose(error: Error): Promise<void> {
+    const { runId } = this.#options.run;
+    let reason = error;
+    try {
+      const { status } = await this.#look();
+      if (status === "CANCELLED") reason = new RunCancelledError({ runId }, { cause: error });
+    } catch {
+      // Then the refusal is all there is to know.
+    }
+    this.stop(reason);
   }
 
-  async #run(): Promise<RunEnding> {
-    const { store, workflow, run, workerId, clock, reports } = this.#options;
-    const loaded = await loadRun(this.#options);
-    reports.loaded(loaded.context);
-    const ledger = new RunLedger({
-      runId: run.runId,
-      workerId,
-      totalSteps: workflow.plan.stepIds.size,
-      endedSteps: loaded.endedSteps,
+  /** From what is stored to where this worker leaves it. */
+  async #try(isFirst: boolean): Promise<RunEnding> {
+    const { store, run, workflow, clock, patienceMs } = this.#options;
+    const stopper = new Stopper();
+    const stop = (): void => stopper.abort(this.#stopper.reason);
+    const lose = (error: Error): Promise<void> => this.lose(error);
+    const journal = new RunJournal({
+      store,
+      author: { runId: run.runId, totalSteps: workflow.plan.stepIds.size, fence: this.#fence },
       clock,
-      onPassed: (row) => reports.passed(row),
+      patienceMs,
+      stopper,
+      lose,
     });
-    let at: StageEnd;
-    if (loaded.kind === "enter") {
-      const { index, input, failedStepId } = loaded;
-      const entry = await this.#enter(index, input, store, new Map(), failedStepId);
-      at = entry.next;
-      if ("status" in at) await this.#commit(ledger.record({ stage: null, entry }));
-      else {
-        ledger.defer(entry);
-        const reopened = at.steps.filter(({ stored }) => stored);
-        if (reopened.length > 0) await this.#commit(ledger.record({ stage: at, reopened }));
-      }
-    } else {
-      at = loaded.stageRun;
-      const { stageRun: stage, reopened } = loaded;
-      if (reopened.length > 0) await this.#commit(ledger.record({ stage, reopened }));
+    this.#stopper.addEventListener("abort", stop);
+    try {
+      this.#stopper.throwIfAborted();
+      return await this.#advance(isFirst, {
+        ...this.#options,
+        fence: this.#fence,
+        journal,
+        signal: stopper,
+        drainSignal: this.#drainer,
+        lose,
+      });
+    } catch (error) {
+      stopper.abort(error);
+      await journal.settled();
+      return await this.#endAfter(stopper.reason);
+    } finally {
+      this.#stopper.removeEventListener("abort", stop);
     }
-    const scope = this.#scope(ledger);
-    while (typeof at === "object" && !("status" in at)) {
-      this.#current = { stage: at, ledger };
-      const stage = new StageExecution(scope, at, (...next) => this.#enter(...next));
-      at = await stage.run();
-      if (at === "waiting") await this.#leave(stage.waitsUntil);
-    }
-    if (typeof at === "string") return "released";
-    return at.status === "COMPLETED" ? "completed" : "failed";
   }
 
-  #commit({ writes, committed }: ReturnType<RunLedger["record"]>): Promise<void> {
-    return this.#journal.exclusive(async () => {
-      await this.#journal.commit(writes);
-      committed();
-    });
-  }
-
-  #scope(ledger: RunLedger): RunScope {
-    return {
+  async #advance(isFirst: boolean, scope: RunScope): Promise<RunEnding> {
+    const { run, reports, knownInput } = this.#options;
+    this.#stage = null;
+    const loaded = await loadRun({
       ...this.#options,
-      ledger,
-      journal: this.#journal,
-      signal: this.#stopper.signal,
-      drainSignal: this.#drainer.signal,
-      stop: (reason) => this.stop(reason),
-    };
+      isNew: isFirst && run.attempt === 1,
+      knownInput: isFirst ? knownInput : null,
+    });
+    reports.loaded(loaded.context);
+    let { failedStepId, reopened } = loaded;
+    let at: StageRun | StagePosition = loaded.at;
+    for (;;) {
+      let stage: StageRun;
+      if ("steps" in at) stage = at;
+      else {
+        const { passed, next, endedSteps } = await this.#enter(at, failedStepId, scope);
+        if ("status" in next) {
+          await this.#commit(scope, { endedSteps, passed, stage: null, begun: [], result: next });
+          return endingOf(next);
+        }
+        stage = next;
+        reopened = stage.steps.filter(({ stored }) => stored);
+        failedStepId = null;
+      }
+      this.#stage = stage;
+      if (reopened.length > 0) {
+        await this.#commit(scope, { ...stateOf(stage), passed: stage.passed, reopened });
+        stage.passed.length = 0;
+        for (const step of reopened) step.shown = true;
+        reopened = [];
+      }
+      const execution = new StageExecution(scope, stage);
+      const end = await execution.run();
+      if (end === "given back") return "released";
+      if (end === "waiting") {
+        const wakeAt = execution.waitsUntil;
+        await this.#commit(scope, { ...stateOf(stage), passed: [], givenBack: { wakeAt } });
+        this.#wakesAt = wakeAt;
+        return "released";
+      }
+      if ("status" in end) return endingOf(end);
+      at = end;
+    }
   }
 
-  #enter(
-    index: number,
-    input: unknown,
-    reader: WorkflowStore,
-    fresh: ReadonlyMap<string, unknown>,
-    failedStepId: string | null = null,
-  ): Promise<Entry> {
-    const { workflow, run, clock } = this.#options;
-    const { signal } = this.#stopper;
-    const position = { index, input, runId: run.runId, now: clock(), failedStepId, signal };
-    return enterStage(workflow.plan, position, (stepId) =>
-      createConditionContext(this.#options, stepId, reader, fresh),
-    );
+  /** Asks the conditions at the position, again as long as the store fails under them. */
+  #enter(position: StagePosition, failedStepId: string | null, scope: RunScope): Promise<Entry> {
+    const { signal } = scope;
+    const contextOf = (stepId: string) => createConditionContext(scope, stepId);
+    const asked = { failedStepId, signal, contextOf };
+    return retryWhileBusy(() => enterStage(scope.workflow.plan, position, asked), {
+      patienceMs: this.#options.patienceMs,
+      signal,
+    });
   }
 
-  /** Gives the run back, not to be claimed before `wakeAt`. */
-  async #leave(wakeAt: Date | null): Promise<void> {
-    await this.#journal.exclusive(() =>
-      this.#journal.commit({ run: { status: "PENDING", wakeAt }, steps: () => {} }),
-    );
-    this.#wakesAt = wakeAt;
+  #commit({ journal, reports }: RunScope, event: RunEvent): Promise<void> {
+    return journal.exclusive(async () => {
+      await journal.commit(event);
+      reports.passed(event.passed);
+    });
   }
 
   /** Stops the run when its time is up. Returns what calls that off. */
@@ -209,73 +224,99 @@ export class RunExecution {
   }
 
   async #endAfter(reason: unknown): Promise<RunEnding> {
-    this.stop(reason);
     const { logger, run, store, workerId, clock } = this.#options;
-    const { runId } = run;
-    const fields = { runId, workflowId: run.workflowId, err: reason };
+    const { runId, workflowId } = run;
+    const fields = { runId, workflowId, err: reason };
+    if (isLoss(reason)) return this.#endLost(reason);
     if (reason instanceof RunCancelledError) {
-      await this.#attempt("marking the steps of a cancelled run", () =>
-        cancelOpenSteps(store, { runId, workerId }, clock()),
-      );
+      const mark = () => cancelSteps(store, runId, clock(), this.#stage);
+      await this.#attempt("marking the steps of a cancelled run", mark);
       return "cancelled";
-    }
-    if (reason instanceof LeaseLostError || reason instanceof RunNotFoundError) {
-      logger.warn(fields, "run is no longer held by this worker");
-      return "lost";
     }
     if (reason instanceof RunTimeoutError) {
       logger.warn(fields, "run has not ended in time and has failed");
-      return this.#failInTime(reason);
+      return this.#fail(reason);
     }
     if (reason instanceof EngineClosedError) {
-      await this.#attempt("giving back a run", () => this.#release());
+      await this.#attempt("giving back a run", () => store.releaseLease({ runId, workerId }));
       return "released";
     }
     if (reason instanceof CorruptRowError || reason instanceof StepOutputNotFoundError) {
       logger.error(fields, "run cannot be read and has failed");
-      await this.#attempt("failing a run", () => this.#fail(reason));
-      return "failed";
+      return this.#fail(reason);
     }
     logger.error(fields, "run stops, as the store failed");
     return "troubled";
   }
 
+  /** How a run has ended that is not held here any more: its last write may have been stored without an answer. */
+  async #endLost(error: Error): Promise<RunEnding> {
+    const { logger, run, workerId } = this.#options;
+    const { runId, workflowId } = run;
+    try {
+      const { status, workerId: holder, attempt } = await this.#look();
+      const isOurs = holder === workerId && attempt === run.attempt;
+      if (isOurs && status === "COMPLETED") return "completed";
+      if (isOurs && status === "FAILED") return "failed";
+      if (status === "CANCELLED") return "cancelled";
+    } catch (failure) {
+      if (!(failure instanceof RunNotFoundError)) {
+        logger.warn({ runId, err: failure }, "a lost run could not be read");
+      }
+    }
+    logger.warn({ runId, workflowId, err: error }, "run is no longer held by this worker");
+    return "lost";
+  }
+
+  /** Fails the run and cancels its steps. */
+  async #fail(reason: Error): Promise<RunEnding> {
+    const { store, run, clock, logger } = this.#options;
+    const { runId } = run;
+    const error = describeError(reason);
+    try {
+      await this.#persist(async () => {
+        // What cannot be read is left as it is.
+        const rows = reason instanceof CorruptRowError ? [] : await store.listStepExecutions(runId);
+        await store.batch((write) => {
+          write.updateRun(runId, { status: "FAILED", error }, this.#fence);
+          writeCancelled(write, { runId, rows, stage: this.#stage, now: clock() });
+        });
+      });
+      return "failed";
+    } catch (failure) {
+      if (isLoss(failure)) return this.#endLost(failure);
+      logger.warn({ runId, err: failure }, "failing a run did not succeed");
+      return "troubled";
+    }
+  }
+
+  /** The run as it is stored now. */
+  #look(): Promise<WorkflowRunSummary> {
+    const { store, run } = this.#options;
+    return this.#persist(() => store.getRun(run.runId));
+  }
+
+  #persist<T>(work: () => Promise<T>): Promise<T> {
+    const { patienceMs } = this.#options;
+    return retryWhileBusy(work, { patienceMs, signal: this.#closer });
+  }
+
   /** The run goes on without what this does: the lease runs out, or the next look at the run finds the same. */
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {
     try {
-      await work();
+      await this.#persist(work);
     } catch (error) {
       const { logger, run } = this.#options;
       logger.warn({ runId: run.runId, err: error }, `${what} did not succeed`);
     }
   }
+}
 
-  async #release(): Promise<void> {
-    const { store, run, workerId } = this.#options;
-    await store.releaseLease({ runId: run.runId, workerId });
-  }
+/** Nothing new has happened in the stage. */
+function stateOf(stage: StageRun): Pick<RunEvent, "stage" | "endedSteps" | "begun"> {
+  return { stage, endedSteps: countEnded(stage), begun: [] };
+}
 
-  async #fail(reason: Error): Promise<void> {
-    const { store, run, workerId } = this.#options;
-    const error = describeError(reason);
-    await store.updateRun(run.runId, { status: "FAILED", error }, { workerId });
-  }
-
-  /** Fails the run and cancels its steps, unless it has ended while its time ran out. */
-  async #failInTime(reason: RunTimeoutError): Promise<RunEnding> {
-    const { store, run, workerId, clock } = this.#options;
-    const { runId } = run;
-    await this.#journal.settled();
-    try {
-      await cancelOpenSteps(store, { runId, workerId }, clock(), (write) =>
-        write.updateRun(runId, { status: "FAILED", error: describeError(reason) }),
-      );
-      return "failed";
-    } catch (error) {
-      if (error instanceof RunTransitionError && error.from === "COMPLETED") return "completed";
-      if (error instanceof RunTransitionError && error.from === "CANCELLED") return "cancelled";
-      this.#options.logger.warn({ runId, err: error }, "failing a run did not succeed");
-      return "lost";
-    }
-  }
+function endingOf({ status }: RunResult): RunEnding {
+  return status === "COMPLETED" ? "completed" : "failed";
 }

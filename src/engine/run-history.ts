@@ -33,6 +33,8 @@ interface OpenStep {
   readonly reopened: boolean;
   /** It has a row. */
   readonly stored: boolean;
+  /** Its row says that this attempt has begun. */
+  readonly shown: boolean;
 }
 
 /** Where a run goes on. */
@@ -43,8 +45,6 @@ export interface Resumption {
   readonly open: readonly OpenStep[];
   /** The steps of that stage that have failed for good, with their errors. */
   readonly failed: ReadonlyMap<string, unknown>;
-  /** Steps that have ended, in all stages. */
-  readonly endedSteps: number;
 }
 
 type Standing = "ended" | "failed" | "cancelled" | "open";
@@ -57,14 +57,11 @@ type Standing = "ended" | "failed" | "cancelled" | "open";
  * before `from` are known to have ended.
  */
 export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number): Resumption {
-  let endedSteps = plan.stages[from]?.steps[0]?.index ?? 0;
   for (let index = from; index < plan.stages.length; index++) {
     const stage = plan.stages[index];
     if (stage === undefined) break;
     const standings = stage.steps.map((step) => standingOf(step.definition, rows));
-    const ended = standings.filter((standing) => standing === "ended").length;
-    endedSteps += ended;
-    if (ended === stage.steps.length) continue;
+    if (standings.every((standing) => standing === "ended")) continue;
     const isReopened = standings.includes("cancelled") || !standings.includes("open");
     const open: OpenStep[] = [];
     const failed = new Map<string, unknown>();
@@ -77,9 +74,9 @@ export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number)
         failed.set(definition.id, rows.get(definition.id)?.error);
       }
     }
-    return { stage: index, open, failed, endedSteps: endedSteps + failed.size };
+    return { stage: index, open, failed };
   }
-  return { stage: plan.stages.length, open: [], failed: new Map(), endedSteps };
+  return { stage: plan.stages.length, open: [], failed: new Map() };
 }
 
 function standingOf(definition: StepDefinition, rows: StepRows): Standing {
@@ -100,11 +97,25 @@ function openStep(planned: PlannedStep, rows: StepRows): OpenStep {
   const { definition } = planned;
   const row = rows.get(definition.id);
   if (row === undefined) {
-    const isNew = { reopened: false, stored: false, startedAt: null, notBefore: null };
+    const isNew = {
+      reopened: false,
+      stored: false,
+      shown: false,
+      startedAt: null,
+      notBefore: null,
+    };
     return { planned, attempt: 1, attemptOffset: 0, sleepCount: 0, ...isNew };
   }
   const { attemptOffset, sleepCount, startedAt } = row;
-  const begun = { planned, attemptOffset, sleepCount, startedAt, stored: true, reopened: false };
+  const begun = {
+    planned,
+    attemptOffset,
+    sleepCount,
+    startedAt,
+    stored: true,
+    shown: true,
+    reopened: false,
+  };
   switch (row.status) {
     case "RUNNING":
       return { ...begun, attempt: Math.max(1, row.attempt), notBefore: row.wakeAt };
@@ -112,6 +123,7 @@ function openStep(planned: PlannedStep, rows: StepRows): OpenStep {
       const retry = row.attempt - row.attemptOffset;
       return {
         ...begun,
+        shown: false,
         attempt: row.attempt + 1,
         notBefore:
           // The first version of the schema did not have the time.

@@ -1,30 +1,30 @@
 import {
-  GorkflowError,
   InvalidValueError,
   LeaseLostError,
-  RunCancelledError,
+  RunNotFoundError,
   RunTransitionError,
 } from "../errors.ts";
-import type { HostTransactions } from "../store/transactions.ts";
 import type { BatchWriter } from "../store/batches.ts";
+import type { Clock } from "../store/clock.ts";
+import type { HostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { Backoff, pause } from "./pauses.ts";
-import type { RunWrites, Transition } from "./run-ledger.ts";
+import { retryWhileBusy, type Stopper } from "./pauses.ts";
+import { writeEvent, type Author, type RunEvent } from "./run-writes.ts";
 
 export interface RunJournalOptions {
   readonly store: WorkflowStore;
-  readonly runId: string;
-  readonly workerId: string;
+  readonly author: Omit<Author, "now">;
+  readonly clock: Clock;
   /** For how long a store that is busy or away is asked again. */
   readonly patienceMs: number;
-  /** Aborts when nothing may be written any more. */
-  readonly signal: AbortSignal;
-  /** Called with the reason when the run cannot go on here. */
-  readonly stop: (reason: unknown) => void;
+  /** Nothing is written any more once it aborts; aborted with what the store failed with. */
+  readonly stopper: Stopper;
+  /** Called when the worker does not hold the run any more; resolves when the run has been stopped. */
+  readonly lose: (error: Error) => Promise<void>;
 }
 
 /**
- * The writes of one run, one after the other, each an atomic batch that takes place only while the worker
+ * Stores the events of one run, one after the other, each as an atomic batch that takes place only while the worker
  * holds the run.
  */
 export class RunJournal {
@@ -38,7 +38,7 @@ export class RunJournal {
   /** Runs `work` when all that was asked for before is done: what it decides, it decides on what is stored. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#tail.then(() => {
-      this.#options.signal.throwIfAborted();
+      this.#options.stopper.throwIfAborted();
       return work();
     });
     this.#tail = turn.catch(() => {});
@@ -50,35 +50,31 @@ export class RunJournal {
     await this.#tail;
   }
 
-  /**
-   * Commits the writes.
-   *
-   * @throws {InvalidValueError} when a value cannot be stored; every other failure stops the run.
-   */
-  commit(writes: RunWrites): Promise<void> {
+  /** @throws {InvalidValueError} when a value cannot be stored; every other failure stops the run. */
+  commit(event: RunEvent): Promise<void> {
     const { store } = this.#options;
-    return this.#persist(() => store.batch((write) => this.#write(write, writes)));
+    return this.#persist(() => store.batch((write) => this.#write(write, event)));
   }
 
   /**
-   * Commits what `work` does in the host's transaction together with the transition that it returns.
+   * Commits what `work` does in the host's transaction together with the event that it returns.
    *
    * @throws what `work` throws; nothing is committed then. {InvalidValueError}
    */
-  async commitWith(
+  async commitWith<Event extends RunEvent>(
     host: HostTransactions,
-    work: (transaction: unknown, tx: WorkflowStore) => Promise<Transition>,
-  ): Promise<Transition> {
+    work: (transaction: unknown, tx: WorkflowStore) => Promise<Event>,
+  ): Promise<Event> {
     const done = await this.#persist(async () => {
       const thrown: unknown[] = [];
       try {
         return await host.hostTransaction(async (transaction, tx) => {
-          const transition = await work(transaction, tx).catch((error: unknown) => {
+          const event = await work(transaction, tx).catch((error: unknown) => {
             thrown.push(error);
             throw error;
           });
-          await tx.batch((write) => this.#write(write, transition.writes));
-          return { transition };
+          await tx.batch((write) => this.#write(write, event));
+          return { event };
         });
       } catch (error) {
         // The store undid it all because the work failed: that is for the step to answer for. When it lost the
@@ -88,46 +84,32 @@ export class RunJournal {
       }
     });
     if ("error" in done) throw done.error;
-    return done.transition;
+    return done.event;
   }
 
-  /** The change of the run comes first: it is the fence of all that follows. */
-  #write(write: BatchWriter, { run, steps }: RunWrites): void {
-    const { runId, workerId } = this.#options;
-    write.updateRun(runId, run, { workerId });
-    steps(write);
+  #write(write: BatchWriter, event: RunEvent): void {
+    const { author, clock } = this.#options;
+    writeEvent(write, { ...author, now: clock() }, event);
   }
 
   async #persist<T>(write: () => Promise<T>): Promise<T> {
-    const { signal, stop, patienceMs } = this.#options;
-    const backoff = new Backoff(10, 500);
-    let waitedMs = 0;
-    for (;;) {
-      try {
-        return await write();
-      } catch (error) {
-        if (error instanceof InvalidValueError) throw error;
-        const ms = backoff.next();
-        if (!isRetryable(error) || waitedMs + ms > patienceMs) {
-          stop(this.#reasonToStop(error));
-          throw error;
-        }
-        waitedMs += ms;
-        await pause(ms, signal);
-        signal.throwIfAborted();
-      }
+    const { stopper, patienceMs, lose } = this.#options;
+    try {
+      return await retryWhileBusy(write, { patienceMs, signal: stopper });
+    } catch (error) {
+      if (error instanceof InvalidValueError || stopper.aborted) throw error;
+      if (isLoss(error)) await lose(error);
+      stopper.abort(error);
+      throw error;
     }
-  }
-
-  #reasonToStop(error: unknown): unknown {
-    if (!(error instanceof RunTransitionError)) return error;
-    const { runId, workerId } = this.#options;
-    return error.from === "CANCELLED"
-      ? new RunCancelledError({ runId }, { cause: error })
-      : new LeaseLostError({ runId, workerId }, { cause: error });
   }
 }
 
-function isRetryable(error: unknown): boolean {
-  return error instanceof GorkflowError && error.retryable;
+/** True when the run is not, or not any more, the worker's. */
+export function isLoss(error: unknown): error is Error {
+  return (
+    error instanceof LeaseLostError ||
+    error instanceof RunNotFoundError ||
+    error instanceof RunTransitionError
+  );
 }

@@ -2,31 +2,28 @@ import type { WorkflowRun } from "../schema/rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { KnownInput } from "./known-inputs.ts";
 import { findInputStage, findResumption, type Resumption, type StepRows } from "./run-history.ts";
-import type { StageRun, StepRun } from "./step-run.ts";
+import {
+  combineOutputs,
+  type StageInput,
+  type StagePosition,
+  type StageRun,
+  type StepRun,
+} from "./stage-run.ts";
 import { StoredSteps } from "./stored-steps.ts";
 import type { Workflow } from "./workflow-builder.ts";
-import { combineOutputs, findStage, type Stage, type WorkflowPlan } from "./workflow-plan.ts";
+import { findStage, type Stage, type WorkflowPlan } from "./workflow-plan.ts";
 
 /** Where a claimed run goes on, with all that this takes. */
-export type LoadedRun = {
+export interface LoadedRun {
   /** What the starter has passed along. */
   readonly context: unknown;
-  /** Steps that have ended before this stage. */
-  readonly endedSteps: number;
-} & (
-  | {
-      readonly kind: "enter";
-      readonly index: number;
-      readonly input: unknown;
-      /** The step there whose condition has failed: it is asked again. Null where none has. */
-      readonly failedStepId: string | null;
-    }
-  | {
-      readonly kind: "continue";
-      readonly stageRun: StageRun;
-      readonly reopened: readonly StepRun[];
-    }
-);
+  /** The stage under way, or the place of one that has not begun. */
+  readonly at: StageRun | StagePosition;
+  /** The step there whose condition has failed: it is asked again. Null where none has. */
+  readonly failedStepId: string | null;
+  /** Steps of that stage that begin anew. */
+  readonly reopened: readonly StepRun[];
+}
 
 /** The steps that are read one by one; where there are more, all are read at once. */
 const maxSingleReads = 50;
@@ -54,17 +51,17 @@ export async function loadRun({
   readonly knownInput: KnownInput | null;
 }): Promise<LoadedRun> {
   const stored = new StoredSteps(store, runId);
-  const [{ input, context }, resumption] = await Promise.all([
-    knownInput ?? store.getRun(runId),
+  const [{ inputText, context }, resumption] = await Promise.all([
+    knownInput ?? readInput(store, runId),
     isNew ? findResumption(plan, stored.rows, 0) : readResumption(plan, stored, progress),
   ]);
-  const { stage: index, open, failed, endedSteps } = resumption;
+  const { stage: index, open, failed } = resumption;
   const { rows } = stored;
   const inputStage = await findInputStage(plan, stored, index);
-  const stageInput =
+  const input: StageInput =
     inputStage === null
-      ? input
-      : combineOutputs(inputStage, mapReader(await loadOutputs(store, runId, inputStage)));
+      ? { text: inputText, from: null }
+      : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage));
   const stage = plan.stages[index];
   const failedStepId = stage === undefined ? null : findFailedCondition(stage, rows);
   if (
@@ -72,11 +69,11 @@ export async function loadRun({
     failedStepId !== null ||
     !stage.steps.some(({ definition }) => rows.has(definition.id))
   ) {
-    return { kind: "enter", context, index, input: stageInput, failedStepId, endedSteps };
+    return { context, at: { index, input }, failedStepId, reopened: [] };
   }
 
   const reopened: StepRun[] = [];
-  const toRun = open.map(({ reopened: isReopened, ...step }): StepRun => {
+  const steps = open.map(({ reopened: isReopened, ...step }): StepRun => {
     const stepRun = { ...step, attemptStartedAt: null };
     if (isReopened) reopened.push(stepRun);
     return stepRun;
@@ -84,13 +81,14 @@ export async function loadRun({
   const isToRun = new Set(open.map(({ planned }) => planned));
   const ended = stage.steps.filter((step) => !isToRun.has(step) && !failed.has(step.definition.id));
   const outputs = await loadOutputs(store, runId, { ...stage, steps: ended });
-  return {
-    kind: "continue",
-    context,
-    endedSteps: endedSteps - outputs.size - failed.size,
-    reopened,
-    stageRun: { index, stage, input: stageInput, steps: toRun, outputs, failures: new Map(failed) },
-  };
+  const failures = new Map(failed);
+  const at = { index, stage, input, steps, outputs, failures, passed: [] };
+  return { context, at, failedStepId, reopened };
+}
+
+async function readInput(store: WorkflowStore, runId: string): Promise<KnownInput> {
+  const { input, context } = await store.getRun(runId);
+  return { inputText: JSON.stringify(input), context };
 }
 
 /** The step that has failed without an attempt: by its condition. */
@@ -124,21 +122,13 @@ async function readResumption(
   return findResumption(plan, stored.rows, 0);
 }
 
+/** The outputs of the stage's steps, as JSON text. */
 async function loadOutputs(
   store: WorkflowStore,
   runId: string,
-  stage: Stage,
-): Promise<Map<string, unknown>> {
-  return new Map(
-    await Promise.all(
-      stage.steps.map(async ({ definition }): Promise<[string, unknown]> => [
-        definition.id,
-        await store.loadStepOutput(runId, definition.id),
-      ]),
-    ),
-  );
-}
-
-function mapReader(outputs: ReadonlyMap<string, unknown>): (stepId: string) => unknown {
-  return (stepId) => outputs.get(stepId);
+  { steps }: Stage,
+): Promise<Map<string, string>> {
+  const ids = steps.map(({ definition }) => definition.id);
+  const outputs = await Promise.all(ids.map((id) => store.loadStepOutput(runId, id)));
+  return new Map(ids.map((id, index) => [id, JSON.stringify(outputs[index])]));
 }

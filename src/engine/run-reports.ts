@@ -1,8 +1,9 @@
-import type { NewStepExecution, WorkflowRunSummary } from "../schema/rows.ts";
+import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { EngineEvents } from "./engine-events.ts";
 import type { EventEmitter } from "./event-emitter.ts";
 import type { BoundLogger } from "./logger.ts";
 import type { RunEnding } from "./run-execution.ts";
+import type { PassedStep } from "./stage-run.ts";
 import {
   noAttempt,
   type AttemptEnd,
@@ -52,13 +53,16 @@ export class RunReports {
     }
   }
 
-  /** A step was passed over: SKIPPED, or FAILED by its condition. */
-  passed({ stepId, status, error }: NewStepExecution): void {
-    const fields = { ...this.#fields(), stepId, attempt: 0, durationMs: 0 };
-    this.#options.events.emit(
-      "step.finished",
-      status === "FAILED" ? { ...fields, status, error } : { ...fields, status: "SKIPPED" },
-    );
+  /** Steps were passed over: SKIPPED, or FAILED by their condition. */
+  passed(steps: readonly PassedStep[]): void {
+    for (const { planned, status, error } of steps) {
+      const stepId = planned.definition.id;
+      const fields = { ...this.#fields(), stepId, attempt: 0, durationMs: 0 };
+      this.#options.events.emit(
+        "step.finished",
+        status === "FAILED" ? { ...fields, status, error } : { ...fields, status },
+      );
+    }
   }
 
   beginAttempt(stepId: string, attempt: number): AttemptReport {

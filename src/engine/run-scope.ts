@@ -4,10 +4,9 @@ import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StepDefinition } from "./define-step.ts";
 import type { BoundLogger } from "./logger.ts";
+import type { StopSignal } from "./pauses.ts";
 import type { RunJournal } from "./run-journal.ts";
-import type { RunLedger } from "./run-ledger.ts";
 import type { RunReports } from "./run-reports.ts";
-import { copyJson } from "./stage-entry.ts";
 import { createStateReader } from "./step-state.ts";
 import type { Workflow } from "./workflow-builder.ts";
 import type { ConditionContext } from "./workflow-plan.ts";
@@ -17,18 +16,18 @@ export interface RunScope {
   readonly store: WorkflowStore;
   readonly workflow: Workflow;
   readonly run: WorkflowRunSummary;
-  readonly workerId: string;
+  /** What each write of the run names: it takes place only while the worker holds the run. */
+  readonly fence: { readonly workerId: string };
   readonly logger: BoundLogger;
   readonly reports: RunReports;
   readonly clock: Clock;
   readonly journal: RunJournal;
-  readonly ledger: RunLedger;
-  /** Stops the run here, for this reason; a second one changes nothing. */
-  readonly stop: (reason: unknown) => void;
+  /** Stops the run here, as a write of it was refused. */
+  readonly lose: (error: Error) => Promise<void>;
   /** Aborts when the run stops here; the reason says why. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Aborts when no further step should begin here. */
-  readonly drainSignal: AbortSignal;
+  readonly drainSignal: StopSignal;
 }
 
 /**
@@ -50,22 +49,18 @@ export async function readOutput(
   return store.loadStepOutput(run.runId, stepId);
 }
 
-/**
- * What the condition of a step sees. `reader` is where state and outputs are read; `fresh` are the outputs of the
- * stage that has just ended, which may not be stored yet.
- */
+/** What the condition of a step sees. */
 export function createConditionContext(
-  scope: Pick<RunScope, "workflow" | "run">,
+  scope: Pick<RunScope, "workflow" | "run" | "store">,
   stepId: string,
-  reader: WorkflowStore,
-  fresh: ReadonlyMap<string, unknown>,
 ): ConditionContext {
-  const { runId } = scope.run;
+  const { store, run } = scope;
+  const { runId } = run;
   return {
     runId,
-    state: createStateReader({ runId, stepId, store: () => reader }),
+    state: createStateReader({ runId, stepId, store: () => store }),
     output: async <Output>({ id }: StepDefinition<string, never, Output>) =>
       // The step's output schema made it, when the step ended.
-      (fresh.has(id) ? copyJson(fresh.get(id)) : await readOutput(scope, reader, id)) as Output,
+      (await readOutput(scope, store, id)) as Output,
   };
 }

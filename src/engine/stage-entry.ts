@@ -1,107 +1,71 @@
-import { GorkflowError } from "../errors.ts";
-import type { NewStepExecution } from "../schema/rows.ts";
-import { unlessAborted } from "./pauses.ts";
+import { isTransient, unlessAborted, type StopSignal } from "./pauses.ts";
+import {
+  beginStage,
+  complete,
+  type PassedStep,
+  type RunResult,
+  type StageInput,
+  type StagePosition,
+  type StageRun,
+} from "./stage-run.ts";
 import { describeFailure, readable } from "./step-errors.ts";
-import { newStepRow, type StageRun, type StepRun } from "./step-run.ts";
-import type { ConditionContext, PlannedStep, WorkflowPlan } from "./workflow-plan.ts";
+import type { ConditionContext, WorkflowPlan } from "./workflow-plan.ts";
 
-/** How a run ends. */
-export type RunResult =
-  | { readonly status: "COMPLETED"; readonly output: unknown }
-  | { readonly status: "FAILED"; readonly error: unknown };
-
-/** What comes after a stage. */
+/** What comes at a position: the steps that are passed over, and the stage or the end after them. */
 export interface Entry {
-  /** The rows of the steps that were passed over: SKIPPED, or FAILED by their condition. */
-  readonly passed: readonly NewStepExecution[];
-  /** Of those, the one whose row is there already; null where none is. */
-  readonly failedStepId: string | null;
-  /** Of those, the ones whose output is null from now on. */
-  readonly nullOutputs: readonly string[];
+  readonly passed: PassedStep[];
   readonly next: StageRun | RunResult;
-}
-
-export interface EntryPosition {
-  readonly index: number;
-  readonly input: unknown;
-  readonly runId: string;
-  readonly now: Date;
-  /** The step whose condition has failed before, in a run that was reopened since: it has a row. Null where none has. */
-  readonly failedStepId: string | null;
-  /** Aborts when the run stops here. */
-  readonly signal: AbortSignal;
+  /** The steps before it. */
+  readonly endedSteps: number;
 }
 
 /**
- * Finds what runs next, from stage `index` on, with `input` for it. Conditions are asked in order; a step whose
- * condition does not hold passes the input on, one whose condition throws has failed.
+ * Finds what runs at the position. Conditions are asked in order; a step whose condition does not hold passes the
+ * input on, one whose condition throws has failed. `failedStepId` is the step whose condition has failed before the
+ * run was reopened: it has a row.
  *
  * @throws the store's error, when a condition met one that passes, and the signal's reason, for which no condition
  *   is waited: nothing is decided then.
  */
 export async function enterStage(
   plan: WorkflowPlan,
-  { index, input, runId, now, failedStepId, signal }: EntryPosition,
-  contextOf: (stepId: string) => ConditionContext,
+  { index, input }: StagePosition,
+  {
+    failedStepId,
+    signal,
+    contextOf,
+  }: {
+    readonly failedStepId: string | null;
+    readonly signal: StopSignal;
+    readonly contextOf: (stepId: string) => ConditionContext;
+  },
 ): Promise<Entry> {
-  const passed: NewStepExecution[] = [];
-  const nullOutputs: string[] = [];
-  let value = input;
+  const passed: PassedStep[] = [];
+  let value: StageInput = input;
   for (let at = index; ; at++) {
     const stage = plan.stages[at];
-    if (stage === undefined) {
-      return entryTo({ status: "COMPLETED", output: value });
-    }
-    const [step] = stage.steps;
-    if (stage.condition === null || step === undefined) {
-      return entryTo(beginStage(at));
-    }
+    const [planned] = stage?.steps ?? [];
+    const endedSteps = planned?.index ?? plan.stepIds.size;
+    if (stage === undefined) return { passed, next: complete(value), endedSteps };
+    const begin = (): Entry => {
+      const next = beginStage({ index: at, input: value }, stage, passed, failedStepId);
+      return { passed, next, endedSteps };
+    };
+    if (stage.condition === null || planned === undefined) return begin();
+    const { id, continueOnError } = planned.definition;
+    const step = { planned, input: value, stored: id === failedStepId };
     try {
-      const asking = stage.condition(copyJson(value), contextOf(step.definition.id));
-      if (await unlessAborted(asking, signal)) {
-        return entryTo(beginStage(at));
-      }
-      passed.push({ ...passedRow(step), status: "SKIPPED" });
+      const asking = stage.condition(JSON.parse(value.text), contextOf(id));
+      if (await unlessAborted(asking, signal)) return begin();
+      passed.push({ ...step, status: "SKIPPED", error: null });
     } catch (caught) {
       signal.throwIfAborted();
       const thrown = readable(caught);
-      if (thrown instanceof GorkflowError && thrown.retryable) throw thrown;
-      const error = describeFailure(thrown, step.definition.id, 0);
-      passed.push({ ...passedRow(step), status: "FAILED", error });
-      if (!step.definition.continueOnError) {
-        return entryTo({ status: "FAILED", error });
-      }
-      nullOutputs.push(step.definition.id);
-      value = null;
+      if (isTransient(thrown)) throw thrown;
+      const error = describeFailure(thrown, id, 0);
+      passed.push({ ...step, status: "FAILED", error });
+      if (!continueOnError) return { passed, next: { status: "FAILED", error }, endedSteps };
+      value = { text: "null", from: id };
     }
   }
-
-  function entryTo(next: Entry["next"]): Entry {
-    return { passed, failedStepId, nullOutputs, next };
-  }
-
-  function passedRow(step: PlannedStep): NewStepExecution {
-    return { ...newStepRow(runId, step, value, now), completedAt: now };
-  }
-
-  function beginStage(at: number): StageRun {
-    const stage = plan.stages[at] ?? { parallel: false, steps: [], condition: null };
-    const steps = stage.steps.map((planned): StepRun => ({
-      planned,
-      attempt: 1,
-      attemptOffset: 0,
-      sleepCount: 0,
-      notBefore: null,
-      startedAt: null,
-      attemptStartedAt: null,
-      stored: planned.definition.id === failedStepId,
-    }));
-    return { index: at, stage, input: value, steps, outputs: new Map(), failures: new Map() };
-  }
-}
-
-/** A copy of a value that is stored as JSON: a step that changes its input changes nobody else's. */
-export function copyJson(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  return JSON.parse(JSON.stringify(value));
 }

@@ -4,64 +4,60 @@ import {
   StepValidationError,
   UnsupportedError,
 } from "../errors.ts";
+import { encodeJson } from "../json.ts";
 import { retryDelayMs } from "../model/backoff.ts";
 import { earliest } from "../model/times.ts";
+import { jsonLimits } from "../schema/columns.ts";
 import type { HostTransactions } from "../store/transactions.ts";
-import type { WorkflowStore } from "../store/workflow-store.ts";
-import { breathe, pause } from "./pauses.ts";
-import type { Transition } from "./run-ledger.ts";
+import { breathe, pause, Stopper } from "./pauses.ts";
 import type { AttemptReport } from "./run-reports.ts";
 import type { RunScope } from "./run-scope.ts";
-import { copyJson, type Entry } from "./stage-entry.ts";
-import { StepAttempt } from "./step-attempt.ts";
-import type { RequestedSleep } from "./step-context.ts";
-import { describeFailure, readable } from "./step-errors.ts";
+import type { RunEvent } from "./run-writes.ts";
 import {
-  firstFailure,
+  applyOutcome,
+  countEnded,
+  findNext,
   forgetOutcome,
   hasEnded,
   isWaiting,
   recordOutcome,
+  unshownSteps,
   type Outcome,
+  type RunResult,
+  type StagePosition,
   type StageRun,
   type StepRun,
-} from "./step-run.ts";
+} from "./stage-run.ts";
+import { StepAttempt } from "./step-attempt.ts";
+import type { RequestedSleep } from "./step-context.ts";
+import { describeFailure, readable } from "./step-errors.ts";
 import type { StepTransaction } from "./step-transaction.ts";
-import { combineOutputs } from "./workflow-plan.ts";
-
-/** Finds what comes after a stage, from its outputs; `reader` is where state and outputs are read. */
-export type EnterNext = (
-  index: number,
-  input: unknown,
-  reader: WorkflowStore,
-  fresh: ReadonlyMap<string, unknown>,
-) => Promise<Entry>;
 
 /** A run that waits for longer than this is given back: its place here is worth more than claiming it again. */
 const longestStayMs = 5000;
 
 /**
- * How the execution of a stage ends: with what comes next, stored already; with the run given back, as the worker
- * closes; or with steps that go on later, for the same reason or because that is far.
+ * How the execution of a stage ends: with what comes next, stored already unless a condition is to be asked first;
+ * with the run given back, as the worker closes; or with steps that go on later, for the same reason or because that
+ * is far.
  */
-export type StageEnd = Entry["next"] | "given back" | "waiting";
+export type StageEnd = StageRun | StagePosition | RunResult | "given back" | "waiting";
 
-/** Runs the steps of one stage side by side, each until it has ended, and stores what becomes of them. */
+/** Runs the steps of one stage side by side, each until it has ended, and stores how they end. */
 export class StageExecution {
   readonly #scope: RunScope;
   readonly #stage: StageRun;
-  readonly #enterNext: EnterNext;
   #end: StageEnd = "waiting";
+  #isShowDue = false;
   /** Steps that have not ended, and those of them that go on later. */
   readonly #open: Set<StepRun>;
   readonly #waiting = new Set<StepRun>();
   /** Aborts when those that go on later are to do so elsewhere. */
-  readonly #leaver = new AbortController();
+  readonly #leaver = new Stopper();
 
-  constructor(scope: RunScope, stage: StageRun, enterNext: EnterNext) {
+  constructor(scope: RunScope, stage: StageRun) {
     this.#scope = scope;
     this.#stage = stage;
-    this.#enterNext = enterNext;
     this.#open = new Set(stage.steps);
   }
 
@@ -99,21 +95,12 @@ export class StageExecution {
     if ("until" in end) {
       await this.#settle(step, { status: "SLEEPING", ...end });
       report.sleeping(end.until);
-      step.sleepCount = end.sleepCount;
-      step.notBefore = end.until;
       return false;
     }
     const outcome = this.#failureOf(step, end.error);
     await this.#settle(step, outcome);
-    if (outcome.status === "FAILED") {
-      report.failed(end.error, null);
-      return true;
-    }
-    report.failed(end.error, outcome.delayMs);
-    step.notBefore = outcome.until;
-    step.attempt += 1;
-    step.attemptStartedAt = null;
-    return false;
+    report.failed(end.error, outcome.status === "FAILED" ? null : outcome.delayMs);
+    return outcome.status === "FAILED";
   }
 
   #failureOf(
@@ -142,15 +129,15 @@ export class StageExecution {
     const ms = step.notBefore.getTime() - clock().getTime();
     if (ms > 0 && !drainSignal.aborted) {
       const leave = (): void => this.#leaver.abort();
-      drainSignal.addEventListener("abort", leave, { once: true });
+      drainSignal.addEventListener("abort", leave);
       this.#waiting.add(step);
       this.#leaveIfFar();
-      await pause(ms, this.#leaver.signal);
+      await pause(ms, this.#leaver);
       this.#waiting.delete(step);
       drainSignal.removeEventListener("abort", leave);
     }
     signal.throwIfAborted();
-    return !drainSignal.aborted && !this.#leaver.signal.aborted;
+    return !drainSignal.aborted && !this.#leaver.aborted;
   }
 
   #leaveIfFar(): void {
@@ -171,14 +158,16 @@ export class StageExecution {
     signal.throwIfAborted();
     step.startedAt ??= clock();
     step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : clock();
+    if (!step.shown) this.#showSoon();
     const attempt = new StepAttempt(this.#scope, step);
     try {
-      const returned = await report.within(() => attempt.invoke(copyJson(this.#stage.input)));
+      const input: unknown = JSON.parse(this.#stage.input.text);
+      const returned = await report.within(() => attempt.invoke(input));
       const transaction = attempt.ctx.takeTransaction(returned);
       if (transaction === null) {
-        const output = await attempt.race(definition.parseOutput(returned));
+        const text = encodeOutput(await attempt.race(definition.parseOutput(returned)));
         attempt.end();
-        await this.#settle(step, { status: "COMPLETED", output });
+        await this.#settle(step, { status: "COMPLETED", text });
       } else {
         const { host, work } = transaction;
         const traced = (tx: unknown) => report.within(() => work(tx));
@@ -194,13 +183,38 @@ export class StageExecution {
     }
   }
 
-  /** @throws {InvalidValueError} when the output cannot be stored, or not be passed on. */
+  /**
+   * Stores that attempts have begun, unless they have ended when the event loop comes to it: of a step that takes no
+   * time that would be a commit for nothing.
+   */
+  #showSoon(): void {
+    if (this.#isShowDue) return;
+    this.#isShowDue = true;
+    setTimeout(() => {
+      this.#isShowDue = false;
+      this.#show().catch(() => {
+        // The journal has stopped the run.
+      });
+    }, 0);
+  }
+
+  #show(): Promise<void> {
+    const { journal } = this.#scope;
+    return journal.exclusive(async () => {
+      if (unshownSteps(this.#stage).length === 0) return;
+      const event = this.#eventOf();
+      await journal.commit(event);
+      this.#committed(event);
+    });
+  }
+
+  /** @throws {InvalidValueError} when a value cannot be stored. */
   #settle(step: StepRun, outcome: Outcome): Promise<void> {
-    const { journal, store } = this.#scope;
+    const { journal } = this.#scope;
     return this.#exclusively(step, async () => {
-      const transition = await this.#transition(step, outcome, store);
-      await journal.commit(transition.writes);
-      return transition;
+      const event = this.#eventOf({ step, outcome });
+      await journal.commit(event);
+      return event;
     });
   }
 
@@ -216,18 +230,17 @@ export class StageExecution {
       this.#scope.journal.commitWith(host, async (hostTransaction, tx) => {
         const working = attempt.ctx.within(tx, () => work(hostTransaction));
         const returned = await attempt.race(working);
-        const output = await attempt.race(definition.parseOutput(returned));
-        return this.#transition(step, { status: "COMPLETED", output }, tx);
+        const text = encodeOutput(await attempt.race(definition.parseOutput(returned)));
+        return this.#eventOf({ step, outcome: { status: "COMPLETED", text } });
       }),
     );
   }
 
-  /** Commits on what is stored so far; a transition that could not be committed has not happened. */
-  #exclusively(step: StepRun, commit: () => Promise<Transition>): Promise<void> {
+  /** Commits on what is stored so far; an outcome that could not be committed has not happened. */
+  #exclusively(step: StepRun, commit: () => Promise<StageEvent>): Promise<void> {
     return this.#scope.journal.exclusive(async () => {
       try {
-        const transition = await commit();
-        transition.committed();
+        this.#committed(await commit());
       } catch (error) {
         forgetOutcome(this.#stage, step);
         throw error;
@@ -235,40 +248,41 @@ export class StageExecution {
     });
   }
 
-  async #transition(step: StepRun, outcome: Outcome, reader: WorkflowStore): Promise<Transition> {
-    const { ledger, drainSignal } = this.#scope;
+  /** What is to be stored now: that the step has settled, if it is given, and what is not stored yet. */
+  #eventOf(settled?: NonNullable<RunEvent["settled"]>): StageEvent {
     const stage = this.#stage;
-    recordOutcome(stage, step, outcome);
-    const settled = { step, outcome };
-    if (isWaiting(outcome) || !hasEnded(stage)) return ledger.record({ stage, settled });
-    const entry = await this.#findNext(reader);
-    const givenBack = drainSignal.aborted && !("status" in entry.next);
-    const { writes, committed } = ledger.record({ stage, settled, entry, givenBack });
-    return {
-      writes,
-      committed: () => {
-        committed();
-        this.#end = givenBack ? "given back" : entry.next;
-      },
+    if (settled) recordOutcome(stage, settled.step, settled.outcome);
+    const event = {
+      stage,
+      endedSteps: countEnded(stage),
+      passed: [...stage.passed],
+      begun: unshownSteps(stage),
+      end: "waiting" as StageEnd,
+      ...(settled && { settled }),
     };
+    if (!settled || isWaiting(settled.outcome) || !hasEnded(stage)) return event;
+    const next = findNext(this.#scope.workflow.plan, stage);
+    if ("status" in next) return { ...event, result: next, end: next };
+    if (this.#scope.drainSignal.aborted) {
+      return { ...event, givenBack: { wakeAt: null }, end: "given back" };
+    }
+    return { ...event, next: "steps" in next ? next : null, end: next };
   }
 
-  async #findNext(reader: WorkflowStore): Promise<Entry> {
-    const stage = this.#stage;
-    const failure = firstFailure(stage);
-    if (failure !== null) {
-      const next = { status: "FAILED", error: failure.error } as const;
-      return { passed: [], failedStepId: null, nullOutputs: [], next };
-    }
-    const input = combineOutputs(stage.stage, (stepId) => stage.outputs.get(stepId));
-    try {
-      return await this.#enterNext(stage.index + 1, input, reader, stage.outputs);
-    } catch (error) {
-      // A condition could not read from the store: no fault of the step that was about to end.
-      this.#scope.stop(error);
-      throw error;
-    }
+  #committed({ passed, begun, settled, next, end }: StageEvent): void {
+    this.#stage.passed.length = 0;
+    for (const step of [...begun, ...(next?.steps ?? [])]) step.stored = step.shown = true;
+    if (settled) applyOutcome(settled.step, settled.outcome);
+    this.#end = end;
+    this.#scope.reports.passed(passed);
   }
+}
+
+/** What an event comes to for the stage. */
+type StageEvent = RunEvent & { readonly end: StageEnd };
+
+function encodeOutput(output: unknown): string {
+  return encodeJson(output, "output", jsonLimits.value);
 }
 
 /** What is wrong with a value or with the step itself stays wrong, however often it is tried. */

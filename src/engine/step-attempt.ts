@@ -2,7 +2,7 @@ import { StepTimeoutError } from "../errors.ts";
 import type { StepDefinition } from "./define-step.ts";
 import type { RunScope } from "./run-scope.ts";
 import { AttemptContext } from "./step-context.ts";
-import type { StepRun } from "./step-run.ts";
+import type { StepRun } from "./stage-run.ts";
 
 /** One try of a step: its context, its time limit, and the end of both. */
 export class StepAttempt {
@@ -28,7 +28,7 @@ export class StepAttempt {
 
     const stop = (): void => this.#controller.abort(runSignal.reason);
     if (runSignal.aborted) stop();
-    runSignal.addEventListener("abort", stop, { once: true });
+    runSignal.addEventListener("abort", stop);
     const { timeoutMs } = definition;
     const timer =
       timeoutMs === null

@@ -111,6 +111,10 @@ export class AttemptContext implements StepContext {
     this.#sleepCount = sleepCount;
     this.#suspend = suspend;
     this.#store = scope.store;
+    // A step may take them apart from the context.
+    this.output = this.output.bind(this);
+    this.sleep = this.sleep.bind(this);
+    this.transaction = this.transaction.bind(this);
   }
 
   get logger(): BoundLogger {
@@ -225,8 +229,7 @@ export class AttemptContext implements StepContext {
 
   #createState(): StepState {
     const { runId } = this;
-    // The fence of its writes.
-    const { workerId } = this.#scope;
+    const { fence } = this.#scope;
     const open = (): WorkflowStore => {
       this.#checkOpen();
       return this.#store;
@@ -235,9 +238,9 @@ export class AttemptContext implements StepContext {
       ...createStateReader({ runId, stepId: this.stepId, store: open }),
       set: (key, value) =>
         this.#write(async () => {
-          await open().saveState(runId, key, value, { workerId });
+          await open().saveState(runId, key, value, fence);
         }),
-      delete: (key) => this.#write(async () => open().deleteState(runId, key, { workerId })),
+      delete: (key) => this.#write(async () => open().deleteState(runId, key, fence)),
     };
   }
 
@@ -246,7 +249,7 @@ export class AttemptContext implements StepContext {
     try {
       await write();
     } catch (error) {
-      if (error instanceof LeaseLostError) this.#scope.stop(error);
+      if (error instanceof LeaseLostError) await this.#scope.lose(error);
       throw error;
     }
   }
@@ -256,7 +259,8 @@ export class AttemptContext implements StepContext {
 function parseTime(time: unknown, now: Date): Date {
   const isDuration = typeof time === "number" && time >= 0;
   const until = isDuration ? new Date(now.getTime() + time) : time;
-  if (until instanceof Date && !Number.isNaN(until.getTime())) return until;
+  // The caller may go on to change its own Date.
+  if (until instanceof Date && !Number.isNaN(until.getTime())) return new Date(until);
   throw new InvalidArgumentError({
     argument: "ctx.sleep",
     reason: "takes a number of milliseconds that is not negative, or a valid Date",

@@ -1,7 +1,6 @@
 import {
   EngineClosedError,
   LeaseLostError,
-  RunCancelledError,
   RunNotFoundError,
   StoreClosedError,
 } from "../errors.ts";
@@ -12,7 +11,7 @@ import { IdleWaits } from "./idle-waits.ts";
 import type { KnownInputs } from "./known-inputs.ts";
 import type { EventEmitter } from "./event-emitter.ts";
 import type { BoundLogger } from "./logger.ts";
-import { Backoff, breathe, pause, WakeUp } from "./pauses.ts";
+import { Backoff, breathe, WakeUp } from "./pauses.ts";
 import { RunClaims, type ClaimedRun } from "./run-claims.ts";
 import { RunExecution } from "./run-execution.ts";
 import { RunReports } from "./run-reports.ts";
@@ -38,7 +37,7 @@ export interface WorkerOptions {
 /** A run under way here. */
 interface ActiveRun {
   readonly runId: string;
-  execution: RunExecution;
+  readonly execution: RunExecution;
   ended: Promise<void>;
   /** When its lease was taken or last extended, on the clock of `performance`. */
   leasedAt: number;
@@ -47,8 +46,6 @@ interface ActiveRun {
 
 const firstPollMs = 50;
 const longestPollMs = 1000;
-/** How often a run whose store failed is taken up again before its lease is left to run out. */
-const maxTries = 5;
 
 /**
  * Claims runs, runs them, and keeps their leases, until it is told to stop.
@@ -202,7 +199,14 @@ export class Worker {
     const { logger, events } = this.#options;
     const telemetry = this.#telemetry;
     const reports = new RunReports({ run: claimed.run, logger, events, telemetry });
-    const execution = this.#createExecution(claimed, reports, claimed.run.attempt === 1);
+    const { knownInputs, leaseMs } = this.#options;
+    const execution = new RunExecution({
+      ...this.#options,
+      ...claimed,
+      reports,
+      knownInput: knownInputs.take(claimed.run),
+      patienceMs: leaseMs,
+    });
     const active: ActiveRun = {
       runId,
       execution,
@@ -211,25 +215,18 @@ export class Worker {
       ended: Promise.resolve(),
     };
     this.#active.set(runId, active);
-    active.ended = this.#execute(active, claimed, reports, before?.ended);
+    active.ended = this.#execute(active, reports, before?.ended);
   }
 
   async #execute(
     active: ActiveRun,
-    claimed: ClaimedRun,
     reports: RunReports,
     before: Promise<void> | undefined,
   ): Promise<void> {
-    const { runId } = claimed.run;
+    const { runId } = active;
     await before;
     reports.started();
-    const backoff = new Backoff(50, 1000);
-    let ending = await active.execution.run();
-    for (let tries = 1; ending === "troubled" && tries < maxTries && !this.#isStopping; tries++) {
-      await pause(backoff.next());
-      active.execution = this.#createExecution(claimed, reports, false);
-      ending = await active.execution.run();
-    }
+    const ending = await active.execution.run();
     reports.ended(ending);
     const wasFull = this.isFull;
     if (this.#active.get(runId) === active) this.#active.delete(runId);
@@ -237,23 +234,6 @@ export class Worker {
     if (active.execution.wakesAt !== null) this.#alarm.set(active.execution.wakesAt);
     if (wasFull || this.#claims.hasMore) this.#bell.ring();
     this.#options.onEnded(runId);
-  }
-
-  #createExecution(
-    { run, workflow }: ClaimedRun,
-    reports: RunReports,
-    isNew: boolean,
-  ): RunExecution {
-    const { knownInputs, leaseMs } = this.#options;
-    return new RunExecution({
-      ...this.#options,
-      run,
-      workflow,
-      reports,
-      isNew,
-      knownInput: knownInputs.take(run.runId),
-      patienceMs: leaseMs,
-    });
   }
 
   /** Extends the leases that are not fresh any more. */
@@ -275,27 +255,15 @@ export class Worker {
     try {
       await store.extendLease({ runId, workerId, leaseMs });
       active.leasedAt = leasedAt;
-      await execution.show();
     } catch (error) {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
-        execution.stop(await this.#reasonOfLoss(error));
+        await execution.lose(error);
       } else if (error instanceof StoreClosedError) {
         execution.stop(error);
       } else {
         // The fence holds until somebody else claims the run: it may go on.
         logger.warn({ runId, err: error }, "lease could not be extended");
       }
-    }
-  }
-
-  /** A cancelled run has no lease, either. */
-  async #reasonOfLoss(error: LeaseLostError | RunNotFoundError): Promise<Error> {
-    const { runId } = error;
-    try {
-      const { status } = await this.#options.store.getRun(runId);
-      return status === "CANCELLED" ? new RunCancelledError({ runId }, { cause: error }) : error;
-    } catch {
-      return error;
     }
   }
 }

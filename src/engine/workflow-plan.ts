@@ -43,14 +43,3 @@ export function findStage({ stages }: WorkflowPlan, step: number): number {
   }
   return low;
 }
-
-/** What a stage hands on: its step's output, or the outputs of its steps by step id. */
-export function combineOutputs(stage: Stage, outputOf: (stepId: string) => unknown): unknown {
-  if (stage.parallel) {
-    return Object.fromEntries(
-      stage.steps.map(({ definition }) => [definition.id, outputOf(definition.id)]),
-    );
-  }
-  const [only] = stage.steps;
-  return only === undefined ? null : outputOf(only.definition.id);
-}
