@@ -184,7 +184,7 @@ export class Engine {
       // Who did it may not have come to its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
-    this.#worker.stopRun(runId, new RunCancelledError({ runId }));
+    await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
     try {
       await cancelSteps(this.#store, runId, this.#clock());
     } catch (error) {

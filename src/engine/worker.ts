@@ -99,9 +99,11 @@ export class Worker {
     if (this.isWorking) this.#alarm.set(time);
   }
 
-  /** Ends what happens here of the run, if anything does. */
-  stopRun(runId: string, reason: Error): void {
-    this.#active.get(runId)?.execution.stop(reason);
+  /** Ends what happens here of the run, if anything does, and resolves when it has ended. */
+  async stopRun(runId: string, reason: Error): Promise<void> {
+    const active = this.#active.get(runId);
+    active?.execution.stop(reason);
+    await active?.ended;
   }
 
   /**
