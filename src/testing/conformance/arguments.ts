@@ -145,13 +145,12 @@ export function describeArguments(test: StoreTest): void {
     });
 
     test("never make a method throw: every one rejects", async ({ store }) => {
-      const methods = Object.entries(store)
-        .concat(
-          Object.getOwnPropertyNames(Object.getPrototypeOf(store) as object).map((name) => [
-            name,
-            Reflect.get(store, name),
-          ]),
-        )
+      const names = new Set<string>();
+      for (let each: object = store; each !== Object.prototype; each = parentOf(each)) {
+        for (const name of Object.getOwnPropertyNames(each)) names.add(name);
+      }
+      const methods = [...names]
+        .map((name) => [name, Reflect.get(store, name) as unknown] as const)
         .filter(([name, value]) => typeof value === "function" && isOperation(name));
       expect(methods.length).toBeGreaterThan(20);
       for (const [name, method] of methods) {
@@ -242,4 +241,8 @@ const operations: readonly string[] = [
 
 function isOperation(name: string): boolean {
   return operations.includes(name);
+}
+
+function parentOf(value: object): object {
+  return (Object.getPrototypeOf(value) as object | null) ?? Object.prototype;
 }
