@@ -25,6 +25,25 @@ const storeOperations: fc.Arbitrary<Action> = operations.map((list) => ({
   },
 }));
 
+/** Writes of the store that are issued at once, between two of the app's: they take effect in that order. */
+const together: fc.Arbitrary<Action> = sequences
+  .map((list) => list.filter(({ words }) => /^(?:create|update|save|delete|batch)/.test(words)))
+  .map((list) => ({
+    words: `together:\n${list.map(({ words }) => words).join("\n")}`,
+    run: async (company) => {
+      const { client } = company;
+      const audit = () => client.execute("insert into audit(what) values ('beside')");
+      const [, outcomes] = await Promise.all([
+        audit(),
+        Promise.all(list.map((each) => company.onStore(each))),
+        audit(),
+      ]);
+      for (const [index, operation] of list.entries()) {
+        await company.onModel(operation, outcomes[index]);
+      }
+    },
+  }));
+
 const typedSelect = fc
   .tuple(runId, fc.constantFrom("all", "get", "query"))
   .map(([id, way]): Action => ({
@@ -148,7 +167,7 @@ const refusals: Readonly<Record<string, (name: string, action: string) => string
   one_active: (name) =>
     `create unique index ${name} on workflow_runs(resource_id) where status in ('PENDING','RUNNING')`,
   resource: (name, action) =>
-    `create trigger ${name} before insert on workflow_runs when new.resource_id = 'y' begin select ${action}; end`,
+    `create trigger ${name} before insert on workflow_runs when new.workflow_id = 'w2' begin select ${action}; end`,
   progress: (name, action) =>
     `create trigger ${name} before update on workflow_runs when new.progress = 0.25 begin select ${action}; end`,
   output: (name, action) =>
@@ -408,6 +427,7 @@ const neighbours = fc
 
 const action = fc.oneof(
   { weight: 8, arbitrary: storeOperations },
+  { weight: 2, arbitrary: together },
   { weight: 3, arbitrary: typedSelect },
   { weight: 3, arbitrary: sameTexts },
   { weight: 3, arbitrary: newOrder },

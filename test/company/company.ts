@@ -81,7 +81,15 @@ export class Company {
    */
   async both(operation: Operation): Promise<void> {
     this.clock.advance(operation.advanceMs);
-    const onStore = await attempt(() => operation.run(this.store, this.#cursors[0]));
+    await this.onModel(operation, await this.onStore(operation));
+  }
+
+  onStore(operation: Operation): Promise<unknown> {
+    return attempt(() => operation.run(this.store, this.#cursors[0]));
+  }
+
+  /** Does on the model what the store has done, unless the app refused it. */
+  async onModel(operation: Operation, onStore: unknown): Promise<void> {
     if (this.isRefusal(onStore)) return;
     const onMemory = await attempt(() => operation.run(this.memory, this.#cursors[1]));
     same(onStore, onMemory, operation.words);
