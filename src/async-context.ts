@@ -10,6 +10,8 @@ interface ContextStorage {
 interface OpenTransaction {
   readonly store: object;
   readonly outer: OpenTransaction | undefined;
+  /** Why the store may not be used in this flow. */
+  readonly reason: string;
   /** False once it has ended: what was started inside it and still runs may use the store again. */
   active: boolean;
 }
@@ -31,10 +33,14 @@ function createStorage(): ContextStorage | null {
   return hooks === undefined ? null : new hooks.AsyncLocalStorage();
 }
 
-/** Runs `work` in a flow in which `store` has a transaction open. */
-export async function withOpenTransaction<T>(store: object, work: () => Promise<T>): Promise<T> {
+/** Runs `work` in a flow in which `store` has a transaction open, or waits for `work` for another reason. */
+export async function withOpenTransaction<T>(
+  store: object,
+  work: () => Promise<T>,
+  reason = "the store was used inside its own transaction: use the `tx` that it hands out",
+): Promise<T> {
   if (storage === null) return work();
-  const transaction: OpenTransaction = { store, outer: storage.getStore(), active: true };
+  const transaction: OpenTransaction = { store, outer: storage.getStore(), reason, active: true };
   try {
     return await storage.run(transaction, work);
   } finally {
@@ -52,10 +58,7 @@ export function refuseInsideTransaction(store: object): void {
   if (storage === null) return;
   for (let open = storage.getStore(); open !== undefined; open = open.outer) {
     if (open.active && open.store === store) {
-      throw new UnsupportedError({
-        feature: "transaction",
-        reason: "the store was used inside its own transaction: use the `tx` that it hands out",
-      });
+      throw new UnsupportedError({ feature: "transaction", reason: open.reason });
     }
   }
 }

@@ -26,9 +26,26 @@ export class RunAlreadyExistsError extends GorkflowError {
   override readonly name = "RunAlreadyExistsError";
   readonly code = "RUN_ALREADY_EXISTS";
   readonly runId: string;
-  constructor({ runId }: { runId: string }, options?: ErrorOptions) {
-    super(`run ${runId} already exists`, options);
+  /** The run that holds the idempotency key of this one; null when the run itself exists. */
+  readonly heldBy: string | null;
+  readonly idempotencyKey: string | null;
+  constructor(
+    {
+      runId,
+      heldBy = null,
+      idempotencyKey = null,
+    }: { runId: string; heldBy?: string | null; idempotencyKey?: string | null },
+    options?: ErrorOptions,
+  ) {
+    super(
+      heldBy === null
+        ? `run ${runId} already exists`
+        : `run ${runId} cannot be stored: run ${heldBy} holds its idempotency key ${idempotencyKey}`,
+      options,
+    );
     this.runId = runId;
+    this.heldBy = heldBy;
+    this.idempotencyKey = idempotencyKey;
   }
 }
 
@@ -495,6 +512,38 @@ export class UnreadableRunsError extends GorkflowError {
         `${first?.message ?? "unknown"}${others}`,
       options,
     );
+    this.corrupt = corrupt;
+  }
+}
+
+/** Everything else was copied or imported; the target refused these runs. */
+export class RefusedRunsError extends GorkflowError {
+  override readonly name = "RefusedRunsError";
+  readonly code = "REFUSED_RUNS";
+  /** The runs that were left out, each with the error of the target. */
+  readonly refused: readonly { readonly runId: string; readonly error: unknown }[];
+  /** The first unreadable cell of each run that could not be read. */
+  readonly corrupt: readonly CorruptRowError[];
+  constructor(
+    {
+      refused,
+      corrupt = [],
+    }: {
+      refused: readonly { readonly runId: string; readonly error: unknown }[];
+      corrupt?: readonly CorruptRowError[];
+    },
+    options?: ErrorOptions,
+  ) {
+    const [first] = refused;
+    const reason = first?.error instanceof GorkflowError ? first.error.message : "unknown error";
+    const others = refused.length > 1 ? `, and ${refused.length - 1} more` : "";
+    const unread = corrupt.length > 0 ? `; ${corrupt.length} more could not be read` : "";
+    super(
+      `${refused.length === 1 ? "a run was" : `${refused.length} runs were`} refused and left out: ` +
+        `run ${first?.runId}: ${reason}${others}${unread}`,
+      options,
+    );
+    this.refused = refused;
     this.corrupt = corrupt;
   }
 }

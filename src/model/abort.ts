@@ -1,5 +1,5 @@
-/** The operations that were begun under a signal and have not ended, each with what tells its caller of an abort. */
-const underWay = new WeakMap<AbortSignal, Map<Promise<unknown>, (reason: unknown) => void>>();
+/** What was begun under a signal and has not ended, each with what tells it of an abort. */
+const underWay = new WeakMap<AbortSignal, Map<object, (reason: unknown) => void>>();
 
 /**
  * The operation's outcome, or the signal's reason when that comes first. An aborted operation may continue:
@@ -23,15 +23,36 @@ export function untilAborted<T>(
  * included: nothing of them is written later.
  */
 export async function operationsEnded(signal: AbortSignal): Promise<void> {
-  await Promise.allSettled([...(underWay.get(signal)?.keys() ?? [])]);
+  const operations = underWay.get(signal)?.keys() ?? [];
+  await Promise.allSettled(Array.from(operations, async (operation) => operation));
 }
 
-function operationsUnder(signal: AbortSignal): Map<Promise<unknown>, (reason: unknown) => void> {
+/**
+ * Runs `work` under a signal of its own that aborts when `signal` does. Settles only when everything that `work`
+ * began under it has really ended.
+ */
+export async function untilEnded<T>(
+  signal: AbortSignal,
+  work: (own: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const own = new AbortController();
+  const operations = operationsUnder(signal);
+  operations.set(own, (reason) => own.abort(reason));
+  try {
+    return await work(own.signal);
+  } finally {
+    operations.delete(own);
+    await operationsEnded(own.signal);
+  }
+}
+
+function operationsUnder(signal: AbortSignal): Map<object, (reason: unknown) => void> {
   const known = underWay.get(signal);
   if (known !== undefined) return known;
-  const operations = new Map<Promise<unknown>, (reason: unknown) => void>();
+  const operations = new Map<object, (reason: unknown) => void>();
   underWay.set(signal, operations);
-  signal.addEventListener("abort", () => operations.forEach((reject) => reject(signal.reason)), {
+  signal.addEventListener("abort", () => operations.forEach((tell) => tell(signal.reason)), {
     once: true,
   });
   return operations;

@@ -14,6 +14,7 @@ const batchOptionsSchema = z.strictObject({
 });
 const writeBundlesOptionsSchema = z.strictObject({
   onConflict: z.enum(["fail", "skip", "replace"]),
+  keepNewer: z.boolean().optional(),
   ...operationShape,
 });
 

@@ -24,6 +24,11 @@ export interface BundlePage {
 export interface WriteBundlesOptions extends OperationOptions {
   /** What happens to a run that is already there: an error, nothing, or its replacement. */
   readonly onConflict: "fail" | "skip" | "replace";
+  /**
+   * With `replace`, a run that is there with the same `createdAt` and a higher `revision` stays, and counts as
+   * skipped. False when absent.
+   */
+  readonly keepNewer?: boolean | undefined;
 }
 
 export interface WriteBundlesReport {
@@ -40,8 +45,8 @@ export interface BundleStore {
    * Stores whole runs as they are, revisions and times included; each run entirely or not at all, in order.
    * Bundles that an older version has read may lack what it did not have.
    *
-   * @throws {RunAlreadyExistsError} with `fail` at the first run that is there; earlier ones stay written. Also
-   *   where another run holds the same idempotency key and `onConflict` is not `skip`.
+   * @throws {RunAlreadyExistsError} with `fail` at the first run that is there; earlier ones stay written. Also,
+   *   with `heldBy`, if another run holds the same idempotency key and `onConflict` is not `skip`.
    * @throws {InvalidArgumentError} {InvalidValueError} before anything is written.
    */
   writeBundles(

@@ -1,3 +1,4 @@
+import type { CorruptRowError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { BundlePage } from "../store/bundles.ts";
@@ -34,26 +35,33 @@ export async function* bundlePages(
 export async function* namedPages(
   store: WorkflowStore,
   runIds: readonly string[],
-  { signal }: BundleScan,
+  { filter, signal }: BundleScan,
 ): AsyncGenerator<BundlePage> {
   if (runIds.length === 0) return;
   let cursor: string | null = null;
   do {
-    const page: BundlePage = await store.readBundles({ runIds, cursor, signal });
+    const page: BundlePage = await store.readBundles({ runIds, filter, cursor, signal });
     yield page;
     cursor = page.nextCursor;
   } while (cursor !== null);
 }
 
-/** The bundles of these runs by their ids: those that are there, and can be read. */
+/** What a store holds of named runs: the bundles that can be read, and the errors of the others. */
+export interface FoundBundles {
+  readonly bundles: ReadonlyMap<string, RunBundle>;
+  readonly corrupt: readonly CorruptRowError[];
+}
+
 export async function bundlesById(
   store: WorkflowStore,
   runIds: readonly string[],
   scan: BundleScan,
-): Promise<Map<string, RunBundle>> {
+): Promise<FoundBundles> {
   const bundles = new Map<string, RunBundle>();
+  const corrupt: CorruptRowError[] = [];
   for await (const page of namedPages(store, runIds, scan)) {
     for (const bundle of page.bundles) bundles.set(bundle.run.runId, bundle);
+    corrupt.push(...page.corrupt);
   }
-  return bundles;
+  return { bundles, corrupt };
 }

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { RunBundle } from "../model/bundles.ts";
 import { bundleParts, rowsOf, type BundlePart, type BundleRow } from "./bundle-parts.ts";
 
-/** Where two bundles of a run are not the same, in words without payloads. Empty when they are equal. */
-export function compareBundles(a: RunBundle, b: RunBundle): string[] {
+/** The differences of two bundles of a run, in words without payloads. Empty when they are equal. */
+function compareBundles(a: RunBundle, b: RunBundle): string[] {
   return bundleParts.flatMap((part) => {
     const [left, right] = [rowsByKey(a, part), rowsByKey(b, part)];
     return [...new Set([...left.keys(), ...right.keys()])].flatMap((key) =>
@@ -43,4 +43,24 @@ function compareRows(
 
 function textOf(value: unknown): string {
   return value instanceof Date ? value.toISOString() : String(value);
+}
+
+/** A run that the stores do not hold alike. */
+export interface RunDifference {
+  readonly runId: string;
+  /** `differs` when both have it. */
+  readonly kind: "missing in the first" | "missing in the second" | "differs";
+  /** What is not the same, in sentences without payloads: `steps[charge].status is RUNNING in the first and …`. */
+  readonly details: readonly string[];
+}
+
+export function differenceOf(
+  runId: string,
+  a: RunBundle | null,
+  b: RunBundle | null,
+): RunDifference | null {
+  if (a === null) return { runId, kind: "missing in the first", details: [] };
+  if (b === null) return { runId, kind: "missing in the second", details: [] };
+  const details = compareBundles(a, b);
+  return details.length === 0 ? null : { runId, kind: "differs", details };
 }

@@ -4,19 +4,10 @@ import type { CorruptRowError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { bundlePages, type BundleScan } from "./bundle-pages.ts";
-import { compareBundles } from "./compare-bundles.ts";
+import { bundlePages, bundlesById, type BundleScan } from "./bundle-pages.ts";
+import { differenceOf, type RunDifference } from "./compare-bundles.ts";
 import { mergeRuns } from "./run-merge.ts";
 import { transferShape } from "./transfer-options.ts";
-
-/** A run that the stores do not hold alike. */
-export interface RunDifference {
-  readonly runId: string;
-  /** `differs` when both have it. */
-  readonly kind: "missing in the first" | "missing in the second" | "differs";
-  /** What is not the same, in sentences without payloads: `steps[charge].status is RUNNING in the first and …`. */
-  readonly details: readonly string[];
-}
 
 export interface CompareProgress {
   readonly runs: number;
@@ -83,7 +74,15 @@ export async function compareStores(
   return { equal, ...totals, differences, unreadable };
 }
 
-/** For every run that one has, or both: the difference, or null. Unreadable ones are added to their lists. */
+/** Runs of one side that are looked up in the other by their ids together. */
+const batchRuns = 100;
+
+/**
+ * For every run that one has, or both: the difference, or null. Unreadable ones are added to their lists.
+ *
+ * A run that the lists show on one side may be on the other one all the same: with another `createdAt`, which is its
+ * place in the order, or without what the filter asks for.
+ */
 export async function* compareRuns(
   first: WorkflowStore,
   second: WorkflowStore,
@@ -95,26 +94,52 @@ export async function* compareRuns(
     bundlesOf(second, scan, unreadable.second),
     { direction: 1, positionOf: ({ run }) => run },
   );
+  const onlyFirst = new Map<string, RunBundle>();
+  const onlySecond = new Map<string, RunBundle>();
   for await (const { a, b } of merged) {
-    const run = (a ?? b)?.run;
-    if (run === undefined) continue;
-    const other = a === null ? unreadable.first : unreadable.second;
-    // The side that lacks it may have it, and not be able to read it.
-    if ((a === null || b === null) && other.some(({ key }) => key["run_id"] === run.runId))
-      continue;
-    yield differenceOf(run.runId, a, b);
+    if (a !== null && b !== null) yield differenceOf(a.run.runId, a, b);
+    else if (a !== null) onlyFirst.set(a.run.runId, a);
+    else if (b !== null) onlySecond.set(b.run.runId, b);
+    if (onlyFirst.size >= batchRuns) yield* compareFirst(onlyFirst);
+    if (onlySecond.size >= batchRuns) yield* compareSecond(onlySecond);
+  }
+  yield* compareFirst(onlyFirst);
+  yield* compareSecond(onlySecond);
+
+  async function* compareFirst(runs: Map<string, RunBundle>) {
+    const { bundles, corrupt } = await bundlesById(second, [...runs.keys()], {
+      signal: scan.signal,
+    });
+    setAside(runs, corrupt, unreadable.second);
+    for (const [runId, a] of runs) yield differenceOf(runId, a, bundles.get(runId) ?? null);
+    runs.clear();
+  }
+
+  async function* compareSecond(runs: Map<string, RunBundle>) {
+    const runIds = [...runs.keys()];
+    const { bundles, corrupt } = await bundlesById(first, runIds, { signal: scan.signal });
+    setAside(runs, corrupt, unreadable.first);
+    // Those that the filter finds in the first are compared from there.
+    const compared = bundles.size === 0 ? null : await bundlesById(first, runIds, scan);
+    for (const [runId, b] of runs) {
+      if (compared?.bundles.has(runId) === true) continue;
+      yield differenceOf(runId, bundles.get(runId) ?? null, b);
+    }
+    runs.clear();
   }
 }
 
-export function differenceOf(
-  runId: string,
-  a: RunBundle | null,
-  b: RunBundle | null,
-): RunDifference | null {
-  if (a === null) return { runId, kind: "missing in the first", details: [] };
-  if (b === null) return { runId, kind: "missing in the second", details: [] };
-  const details = compareBundles(a, b);
-  return details.length === 0 ? null : { runId, kind: "differs", details };
+/** Removes runs that the other side has and cannot read; each is named once. */
+function setAside(
+  runs: Map<string, RunBundle>,
+  corrupt: readonly CorruptRowError[],
+  unreadable: CorruptRowError[],
+): void {
+  for (const error of corrupt) {
+    const runId = error.key["run_id"] ?? "";
+    runs.delete(runId);
+    if (!unreadable.some(({ key }) => key["run_id"] === runId)) unreadable.push(error);
+  }
 }
 
 /** The difference in a sentence or several, a line each. */

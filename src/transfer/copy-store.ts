@@ -1,20 +1,20 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
-import { UnreadableRunsError, type CorruptRowError } from "../errors.ts";
+import { RefusedRunsError, UnreadableRunsError, type CorruptRowError } from "../errors.ts";
 import type { RunFilter } from "../model/run-queries.ts";
-import { isFinalRunStatus } from "../model/transitions.ts";
-import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { BundlePage } from "../store/bundles.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { bundlePages, bundlesById, namedPages, type BundleScan } from "./bundle-pages.ts";
-import { differenceOf } from "./compare-stores.ts";
-import { mergeRuns } from "./run-merge.ts";
+import { differenceOf } from "./compare-bundles.ts";
+import { storeBundles } from "./refusals.ts";
+import { isFinishedCopy, mergeLists } from "./run-lists.ts";
+import { DatabaseCheck } from "./same-database.ts";
 import { transferShape } from "./transfer-options.ts";
 
 export interface CopyProgress {
   /** Runs stored in the target, those that replaced another among them. */
   readonly copied: number;
-  /** Runs that the target had already: counted when a copy is resumed. */
+  /** Runs that the target had already, or in a newer revision: counted when a copy is resumed. */
   readonly unchanged: number;
   /** Runs that could not be read. */
   readonly unreadable: number;
@@ -25,7 +25,7 @@ export interface CopyOptions {
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
   /**
    * Copies what the target does not have yet: after a copy that was stopped, wherever it was, and to catch up.
-   * False when absent: a run that is there is an error.
+   * A run that the target has in a newer revision stays. False when absent: a run that is there is an error.
    *
    * `true` takes a run as copied that is finished in both and has the same revision and `updatedAt`: it reads lists
    * alone. Steps, outputs and state that somebody wrote after the run had ended leave no trace there: `"compare"`
@@ -48,9 +48,9 @@ const optionsSchema = z.strictObject({
  * `compareStores` finds no difference, if nobody wrote meanwhile. Each run is copied entirely or not at all, so a
  * copy may be killed at any point. Reads and writes a page at a time, however large the store is.
  *
- * @throws {UnreadableRunsError} at the end, after all others were copied.
+ * @throws {RefusedRunsError} {UnreadableRunsError} at the end, after all other runs were copied.
  * @throws {RunAlreadyExistsError} at the first run that the target has, unless `resume` is set.
- * @throws {InvalidArgumentError} for an unknown option.
+ * @throws {InvalidArgumentError} for an unknown option; with `resume`, when both stores are the same database.
  */
 export async function copyStore(
   from: WorkflowStore,
@@ -58,8 +58,10 @@ export async function copyStore(
   options: CopyOptions = {},
 ): Promise<CopyReport> {
   const { onProgress, resume, ...scan } = parseArgument(optionsSchema, options, "options");
+  if (resume !== false) await new DatabaseCheck(from, to, "to").pass(scan.signal);
   const totals = { copied: 0, unchanged: 0 };
   const corrupt: CorruptRowError[] = [];
+  const refused: { runId: string; error: unknown }[] = [];
   const tell = () => onProgress?.({ ...totals, unreadable: corrupt.length });
   const listener: MissingRunsListener = {
     unchanged: (runs) => {
@@ -77,14 +79,17 @@ export async function copyStore(
   for await (const page of pages) {
     corrupt.push(...page.corrupt);
     if (page.bundles.length > 0) {
-      await to.writeBundles(page.bundles, {
-        onConflict: resume === false ? "fail" : "replace",
+      const stored = await storeBundles(to, page.bundles, {
+        ...(resume === false ? { onConflict: "fail" } : { onConflict: "replace", keepNewer: true }),
         signal: scan.signal,
       });
+      totals.copied += stored.written + stored.replaced;
+      totals.unchanged += stored.skipped;
+      for (const [{ run }, error] of stored.refused) refused.push({ runId: run.runId, error });
     }
-    totals.copied += page.bundles.length;
     tell();
   }
+  if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt });
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
   return totals;
 }
@@ -104,26 +109,21 @@ async function* missingPages(
   scan: BundleScan,
   listener: MissingRunsListener,
 ): AsyncGenerator<BundlePage> {
-  const merged = mergeRuns(
-    summariesOf(from, scan, listener.unreadable),
-    // What cannot be read in the target is not there: it is replaced.
-    summariesOf(to, scan, () => undefined),
-    { direction: -1, positionOf: (run) => run },
-  );
+  const { signal } = scan;
   let runIds: string[] = [];
   let unchanged = 0;
-  for await (const { a, b } of merged) {
+  for await (const { a, b } of mergeLists(from, to, scan, listener.unreadable)) {
     if (a === null) continue;
-    if (b !== null && isCopyOf(b, a)) unchanged++;
+    if (b !== null && isFinishedCopy(b, a)) unchanged++;
     else runIds.push(a.runId);
     if (runIds.length < batchRuns && unchanged < 10 * batchRuns) continue;
     listener.unchanged(unchanged);
     unchanged = 0;
-    yield* namedPages(from, runIds, scan);
+    yield* namedPages(from, runIds, { signal });
     runIds = [];
   }
   listener.unchanged(unchanged);
-  yield* namedPages(from, runIds, scan);
+  yield* namedPages(from, runIds, { signal });
 }
 
 /** The bundles that `to` does not have, or of which anything is not the same. */
@@ -134,11 +134,8 @@ async function* differingPages(
   listener: MissingRunsListener,
 ): AsyncGenerator<BundlePage> {
   for await (const page of bundlePages(from, scan)) {
-    const copies = await bundlesById(
-      to,
-      page.bundles.map(({ run }) => run.runId),
-      scan,
-    );
+    const ids = page.bundles.map(({ run }) => run.runId);
+    const copies = (await bundlesById(to, ids, { signal: scan.signal })).bundles;
     const bundles = page.bundles.filter(
       (bundle) =>
         differenceOf(bundle.run.runId, bundle, copies.get(bundle.run.runId) ?? null) !== null,
@@ -146,33 +143,4 @@ async function* differingPages(
     listener.unchanged(page.bundles.length - bundles.length);
     yield { ...page, bundles };
   }
-}
-
-async function* summariesOf(
-  store: WorkflowStore,
-  { filter, signal }: BundleScan,
-  unreadable: (errors: readonly CorruptRowError[]) => void,
-): AsyncGenerator<WorkflowRunSummary> {
-  let cursor: string | null = null;
-  do {
-    const page: Awaited<ReturnType<WorkflowStore["listRuns"]>> = await store.listRuns({
-      ...filter,
-      limit: 1000,
-      cursor,
-      signal,
-    });
-    unreadable(page.corrupt);
-    yield* page.runs;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
-}
-
-/** Steps, outputs and state of a run that is under way change without it: such a run is copied again. */
-function isCopyOf(copy: WorkflowRunSummary, run: WorkflowRunSummary): boolean {
-  return (
-    isFinalRunStatus(run.status) &&
-    copy.status === run.status &&
-    copy.revision === run.revision &&
-    copy.updatedAt.getTime() === run.updatedAt.getTime()
-  );
 }

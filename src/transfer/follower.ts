@@ -1,37 +1,36 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import {
-  InvalidArgumentError,
-  InvalidValueError,
-  RunAlreadyExistsError,
-  type GorkflowError,
-} from "../errors.ts";
+import { RevisionConflictError, RunAlreadyExistsError } from "../errors.ts";
 import { untilAborted } from "../model/abort.ts";
 import type { RunBundle } from "../model/bundles.ts";
-import type { PrunePolicy } from "../model/retention.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { namedPages } from "./bundle-pages.ts";
+import { bundlesById, namedPages } from "./bundle-pages.ts";
 import type { WriteListener } from "./followed-operations.ts";
+import { isOutage, isRefusal, storeBundles } from "./refusals.ts";
+import { isSameRevision, mergeLists } from "./run-lists.ts";
+import { DatabaseCheck } from "./same-database.ts";
 
 export interface FollowerOptions {
   readonly maxPendingRuns: number;
   readonly retryDelayMs: number;
-  /** Told when something new has gone wrong. */
+  /** Called when something new has gone wrong. */
   readonly onDivergence: () => void;
 }
 
-/** Runs that are brought over together. */
+/** What was missing when a comparison of the stores began. */
+export interface KnownDivergence {
+  readonly missed: number;
+  readonly failed: ReadonlyMap<string, unknown>;
+}
+
+/** Runs that are copied together. */
 const batchRuns = 100;
 /** Failed runs that are remembered with their errors; more are counted as missed. */
 const maxFailedRuns = 1000;
 const maxRetryDelayMs = 5000;
 
-type Change = { readonly runId: string } | { readonly prune: PrunePolicy };
-
-/** Tasks are done in the order of their sequence; a run that is touched again meanwhile keeps its place. */
-interface Task {
-  readonly change: Change;
-  readonly sequence: number;
-}
+/** The task that looks for changed runs in the lists of both stores; all other tasks are run ids. */
+const allLists = null;
+type Task = string | typeof allLists;
 
 interface Waiting {
   isReached(): boolean;
@@ -40,26 +39,26 @@ interface Waiting {
 }
 
 /**
- * Makes one store hold what another does, run by run, in the order in which they changed.
+ * Makes one store hold what another does, run by run, in the order in which the runs changed.
  *
- * It brings over what a run has become, and does not repeat what was done to it: an attempt that failed, or whose
- * outcome is not known, is made again without harm, and a run that changes faster than the store follows is
- * brought over less often.
+ * It copies the current state of a run and does not repeat writes: an attempt that failed, or whose outcome is not
+ * known, is repeated without harm, and a run that changes faster than the store follows is copied less often.
  */
 export class Follower implements WriteListener {
   readonly #from: WorkflowStore;
   readonly #to: WorkflowStore;
   readonly #options: FollowerOptions;
-  readonly #tasks = new Map<string, Task>();
-  readonly #failed = new Map<string, GorkflowError>();
+  readonly #check: DatabaseCheck;
+  /** By task its place in the order; a run that is touched again keeps its place. */
+  readonly #tasks = new Map<Task, number>();
+  readonly #failed = new Map<string, unknown>();
   readonly #waiting = new Set<Waiting>();
   #missed = 0;
   #lastError: unknown = null;
   #working = false;
-  /** What is being brought over now. */
-  #current: ReadonlyMap<string, Task> = new Map();
+  /** The tasks of the attempt under way. */
+  #current: ReadonlyMap<Task, number> = new Map();
   #sequence = 0;
-  #prunes = 0;
   #finishing = false;
   #wake = new AbortController();
 
@@ -67,35 +66,36 @@ export class Follower implements WriteListener {
     this.#from = from;
     this.#to = to;
     this.#options = options;
+    this.#check = new DatabaseCheck(from, to, "secondary");
   }
 
-  /** Runs that are still to be brought over, and prunes, those of the attempt under way among them. */
+  /** Changes that have not been copied yet, those of the attempt under way included. */
   get pendingChanges(): number {
     return this.#tasks.size + this.#current.size;
   }
 
-  /** Runs that the other store refuses, or that cannot be read, by id. */
-  get failedRuns(): ReadonlyMap<string, GorkflowError> {
+  /** By id, why runs were not copied: the other store refuses them, or they cannot be read. */
+  get failedRuns(): ReadonlyMap<string, unknown> {
     return this.#failed;
   }
 
-  /** Changes of runs that nobody knows: the queue was full, or the answer to a write was lost. */
+  /** Changes that nobody knows any more: the queue was full, or the answer to a write was lost. */
   get missedChanges(): number {
     return this.#missed;
   }
 
-  /** Why the last attempt came to nothing; null when it went well. */
+  /** Why the last attempt failed; null if it succeeded. */
   get lastError(): unknown {
     return this.#lastError;
   }
 
   touch(runId: string): void {
-    this.#add(`run ${runId}`, { runId });
+    if (!this.#tasks.has(runId) && this.#tasks.size >= this.#options.maxPendingRuns) this.lose();
+    else this.#add(runId);
   }
 
-  prune(policy: PrunePolicy): void {
-    const { onProgress: _, signal: __, ...repeated } = policy;
-    this.#add(`prune ${this.#prunes++}`, { prune: repeated });
+  touchUnknown(): void {
+    this.#add(allLists);
   }
 
   lose(): void {
@@ -103,40 +103,41 @@ export class Follower implements WriteListener {
     this.#options.onDivergence();
   }
 
-  /** From here on only new misses and failures count: somebody is about to look at every run. */
-  forget(): void {
-    this.#missed = 0;
-    this.#failed.clear();
+  /** What a comparison that begins now will settle, if it succeeds. */
+  known(): KnownDivergence {
+    return { missed: this.#missed, failed: new Map(this.#failed) };
+  }
+
+  /** Every run was compared since: only what went wrong after that still counts. */
+  settle({ missed, failed }: KnownDivergence): void {
+    this.#missed -= missed;
+    for (const [runId, error] of failed) {
+      if (this.#failed.get(runId) === error) this.#failed.delete(runId);
+    }
   }
 
   /**
-   * Resolves when everything that was touched until now has been brought over, or has failed for itself; what is
-   * touched later is not waited for. Rejects with the error of an attempt that fails before.
+   * Resolves when everything that was touched until now has been copied, or has failed by itself. Rejects with the
+   * error of an attempt that fails before.
    */
   async drain(signal?: AbortSignal): Promise<void> {
     const until = this.#sequence;
     await this.#when(() => this.#oldest() > until, signal);
   }
 
-  /** Resolves when no more than `changes` are still to be brought over; rejects as `drain`. */
+  /** Resolves when at most `changes` are pending; rejects as `drain`. */
   async drainTo(changes: number, signal?: AbortSignal): Promise<void> {
     await this.#when(() => this.pendingChanges <= changes, signal);
   }
 
-  /** Brings over what can be, and gives up at the first failure. Nothing is to be touched any more. */
+  /** Copies what is pending, and gives up at the first failure. Nothing may be touched afterwards. */
   async finish(): Promise<void> {
     this.#finishing = true;
     await this.drain().catch(() => undefined);
   }
 
-  #add(key: string, change: Change): void {
-    if (!this.#tasks.has(key)) {
-      if (this.#tasks.size >= this.#options.maxPendingRuns) {
-        this.lose();
-        return;
-      }
-      this.#tasks.set(key, { change, sequence: ++this.#sequence });
-    }
+  #add(task: Task): void {
+    if (!this.#tasks.has(task)) this.#tasks.set(task, ++this.#sequence);
     if (!this.#working) void this.#work();
   }
 
@@ -150,10 +151,10 @@ export class Follower implements WriteListener {
     await untilAborted(signal, reached);
   }
 
-  /** The sequence of the first task that is still to be done. */
+  /** The place of the first task that is still to be done. */
   #oldest(): number {
     for (const tasks of [this.#current, this.#tasks]) {
-      for (const { sequence } of tasks.values()) return sequence;
+      for (const sequence of tasks.values()) return sequence;
     }
     return Number.POSITIVE_INFINITY;
   }
@@ -161,17 +162,17 @@ export class Follower implements WriteListener {
   async #work(): Promise<void> {
     this.#working = true;
     let delayMs = this.#options.retryDelayMs;
-    // The caller goes on first, and what it touches in the same turn comes along.
+    // The caller continues first, and what it touches in the same turn is copied together.
     await setImmediate();
     while (this.#tasks.size > 0) {
       const taken = this.#take();
       this.#current = taken;
       try {
-        await this.#carryOut([...taken.values()]);
+        await this.#carryOut([...taken.keys()]);
         this.#lastError = null;
         delayMs = this.#options.retryDelayMs;
         this.#current = new Map();
-        this.#settle();
+        this.#tellReached();
       } catch (error) {
         this.#putBack(taken);
         this.#current = new Map();
@@ -188,7 +189,7 @@ export class Follower implements WriteListener {
     this.#working = false;
   }
 
-  #settle(): void {
+  #tellReached(): void {
     for (const waiting of this.#waiting) {
       if (!waiting.isReached()) continue;
       this.#waiting.delete(waiting);
@@ -204,80 +205,122 @@ export class Follower implements WriteListener {
     );
   }
 
-  /** The next runs, or the next prune. */
-  #take(): Map<string, Task> {
-    const taken = new Map<string, Task>();
-    for (const [key, task] of this.#tasks) {
-      const isPrune = "prune" in task.change;
-      if (taken.size > 0 && (isPrune || taken.size === batchRuns)) break;
-      taken.set(key, task);
-      this.#tasks.delete(key);
-      if (isPrune) break;
+  /** The next runs, or the lists alone. */
+  #take(): Map<Task, number> {
+    const taken = new Map<Task, number>();
+    for (const [task, sequence] of this.#tasks) {
+      if (taken.size === batchRuns || (taken.size > 0 && task === allLists)) break;
+      taken.set(task, sequence);
+      this.#tasks.delete(task);
+      if (task === allLists) break;
     }
     return taken;
   }
 
-  /** In front, in the places that they had; what was touched since comes after. */
-  #putBack(taken: ReadonlyMap<string, Task>): void {
-    const later = [...this.#tasks].filter(([key]) => !taken.has(key));
+  /** In front, in their places; what was touched since comes after. */
+  #putBack(taken: ReadonlyMap<Task, number>): void {
+    const later = [...this.#tasks].filter(([task]) => !taken.has(task));
     this.#tasks.clear();
-    for (const [key, task] of [...taken, ...later]) this.#tasks.set(key, task);
+    for (const [task, sequence] of [...taken, ...later]) this.#tasks.set(task, sequence);
   }
 
   async #carryOut(tasks: readonly Task[]): Promise<void> {
-    const runIds: string[] = [];
-    for (const { change } of tasks) {
-      if ("runId" in change) runIds.push(change.runId);
-      else await this.#to.pruneRuns(change.prune);
+    await this.#check.pass();
+    const runIds = tasks.filter((task) => task !== allLists);
+    if (runIds.length > 0) return this.#copy(runIds);
+    for await (const { a, b } of mergeLists(this.#from, this.#to, {})) {
+      if (a !== null && b !== null && isSameRevision(a, b)) continue;
+      runIds.push((a ?? b)?.runId ?? "");
+      if (runIds.length === batchRuns) await this.#copy(runIds.splice(0));
     }
-    if (runIds.length > 0) await this.#bringOver(runIds);
+    if (runIds.length > 0) await this.#copy(runIds);
   }
 
-  /** `retry` is true where a run that is refused may be taken once others are gone. */
-  async #bringOver(runIds: readonly string[], retry = true): Promise<void> {
+  /** Makes the other store hold these runs as this one does, or not at all. */
+  async #copy(runIds: readonly string[]): Promise<void> {
+    const deleted = new Set<string>();
+    let refused = await this.#copyEach(runIds, deleted);
+    // A run that was deleted may have held the idempotency key of one that was refused.
+    if (refused.size > 0 && deleted.size > 0) {
+      refused = await this.#copyEach([...refused.keys()], deleted);
+    }
+    for (const runId of runIds) if (!refused.has(runId)) this.#failed.delete(runId);
+    for (const [runId, error] of refused) this.#fail(runId, error);
+    if (deleted.size === 0) return;
+    for (const [runId, error] of this.#failed) {
+      const isHeldUp = error instanceof RunAlreadyExistsError && deleted.has(error.heldBy ?? "");
+      if (isHeldUp && !refused.has(runId)) this.touch(runId);
+    }
+  }
+
+  /** Copies runs together and, when any of them is refused, one by one. Returns those that were refused. */
+  async #copyEach(runIds: readonly string[], deleted: Set<string>): Promise<Map<string, unknown>> {
+    try {
+      return await this.#copyTogether(runIds, deleted);
+    } catch (error) {
+      if (isOutage(error)) throw error;
+      const [only = "", ...others] = runIds;
+      if (others.length === 0) {
+        if (!isRefusal(error) && !(await this.#bothAnswer())) throw error;
+        return new Map([[only, error]]);
+      }
+    }
+    const refused: [string, unknown][] = [];
+    for (const runId of runIds) refused.push(...(await this.#copyEach([runId], deleted)));
+    return new Map(refused);
+  }
+
+  async #copyTogether(
+    runIds: readonly string[],
+    deleted: Set<string>,
+  ): Promise<Map<string, unknown>> {
     const gone = new Set(runIds);
-    const refused = new Map<string, GorkflowError>();
+    const refused = new Map<string, unknown>();
     for await (const page of namedPages(this.#from, runIds, {})) {
-      for (const { run } of page.bundles) gone.delete(run.runId);
       for (const error of page.corrupt) {
         const runId = error.key["run_id"] ?? "";
         gone.delete(runId);
-        this.#fail(runId, error);
+        refused.set(runId, error);
       }
+      for (const { run } of page.bundles) gone.delete(run.runId);
       await this.#store(page.bundles, refused);
     }
-    await Promise.all([...gone].map((runId) => this.#to.deleteRun(runId)));
-    for (const runId of gone) this.#failed.delete(runId);
-    if (refused.size === 0) return;
-    // A run that is gone may have held the idempotency key of one that was refused.
-    if (retry && gone.size > 0) await this.#bringOver([...refused.keys()], false);
-    else for (const [runId, error] of refused) this.#fail(runId, error);
+    for (const runId of gone) {
+      if (await this.#to.deleteRun(runId)) deleted.add(runId);
+    }
+    return refused;
   }
 
-  async #store(bundles: readonly RunBundle[], refused: Map<string, GorkflowError>): Promise<void> {
-    try {
-      await this.#to.writeBundles(bundles, { onConflict: "replace" });
-      for (const { run } of bundles) this.#failed.delete(run.runId);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      const [only, ...others] = bundles;
-      if (only !== undefined && others.length === 0) refused.set(only.run.runId, error);
-      else for (const bundle of bundles) await this.#store([bundle], refused);
+  async #store(bundles: readonly RunBundle[], refused: Map<string, unknown>): Promise<void> {
+    if (bundles.length === 0) return;
+    const report = await storeBundles(this.#to, bundles, {
+      onConflict: "replace",
+      keepNewer: true,
+    });
+    for (const [{ run }, error] of report.refused) refused.set(run.runId, error);
+    if (report.skipped === 0) return;
+    const ids = bundles.map(({ run }) => run.runId);
+    const { bundles: copies } = await bundlesById(this.#to, ids, {});
+    for (const { run } of bundles) {
+      const actualRevision = copies.get(run.runId)?.run.revision ?? 0;
+      // A run that has changed since is copied again.
+      if (actualRevision <= run.revision || this.#tasks.has(run.runId)) continue;
+      const { runId, revision: expectedRevision } = run;
+      refused.set(runId, new RevisionConflictError({ runId, expectedRevision, actualRevision }));
     }
   }
 
-  #fail(runId: string, error: GorkflowError): void {
+  /** True if both stores work, so that an error is the fault of the run that was copied. */
+  async #bothAnswer(): Promise<boolean> {
+    const answers = await Promise.allSettled(
+      [this.#from, this.#to].map((store) => store.listRuns({ limit: 1 })),
+    );
+    return answers.every(({ status }) => status === "fulfilled");
+  }
+
+  #fail(runId: string, error: unknown): void {
     if (this.#failed.size >= maxFailedRuns && !this.#failed.has(runId)) this.#missed++;
     else this.#failed.set(runId, error);
     this.#options.onDivergence();
   }
-}
-
-/** The store does not take this run, now or later, whereas it may take others. */
-function isRefusal(error: unknown): error is GorkflowError {
-  return (
-    error instanceof RunAlreadyExistsError ||
-    error instanceof InvalidValueError ||
-    error instanceof InvalidArgumentError
-  );
 }

@@ -1,36 +1,31 @@
-/** Lets calls pass, until somebody closes it; then they wait. */
+/** Lets calls pass until it is closed; later calls wait until it opens. */
 export class Gate {
-  #passing = 0;
+  readonly #inside = new Set<Promise<unknown>>();
   #opened: Promise<void> | null = null;
   #open: () => void = () => undefined;
-  #left: (() => void) | null = null;
 
   /** Runs `call` when the gate is open. */
   async pass<T>(call: () => Promise<T>): Promise<T> {
     while (this.#opened !== null) await this.#opened;
-    this.#passing++;
+    const passing = call();
+    this.#inside.add(passing);
     try {
-      return await call();
+      return await passing;
     } finally {
-      this.#passing--;
-      if (this.#passing === 0) this.#left?.();
+      this.#inside.delete(passing);
     }
   }
 
-  /** Closes it; resolves when nobody is inside any more. Only one may have it closed. */
+  /** Closes the gate. Resolves when every call that was inside has ended. */
   async close(): Promise<void> {
-    this.#opened = new Promise((resolve) => {
+    this.#opened ??= new Promise((resolve) => {
       this.#open = resolve;
     });
-    if (this.#passing === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#left = resolve;
-    });
+    await Promise.allSettled(this.#inside);
   }
 
   open(): void {
     this.#opened = null;
-    this.#left = null;
     this.#open();
   }
 }

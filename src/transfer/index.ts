@@ -1,10 +1,6 @@
 export { compareStores, describeDifference } from "./compare-stores.ts";
-export type {
-  CompareOptions,
-  CompareProgress,
-  CompareReport,
-  RunDifference,
-} from "./compare-stores.ts";
+export type { CompareOptions, CompareProgress, CompareReport } from "./compare-stores.ts";
+export type { RunDifference } from "./compare-bundles.ts";
 export { copyStore } from "./copy-store.ts";
 export type { CopyOptions, CopyProgress, CopyReport } from "./copy-store.ts";
 export { exportFile, importFile } from "./export-file.ts";

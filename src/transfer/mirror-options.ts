@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { GorkflowError } from "../errors.ts";
 import { callbackSchema, operationShape } from "../model/arguments.ts";
+import { maxTimerMs } from "../model/times.ts";
 import type { OperationOptions } from "../store/options.ts";
 
 export interface MirrorOptions {
@@ -19,9 +19,12 @@ export interface MirrorOptions {
 export interface DivergenceReport {
   /** Changes that are still to be brought over. */
   readonly pendingChanges: number;
-  /** Runs that were not brought over, and will not be until they change again: each with its error. */
-  readonly failedRuns: readonly { readonly runId: string; readonly error: GorkflowError }[];
-  /** Changes of runs that nobody knows any more: the queue was full, or the answer to a write was lost. */
+  /**
+   * Runs that were not copied, and will not be until they change again, each with its error: the secondary refuses
+   * them or holds a newer revision, or they cannot be read.
+   */
+  readonly failedRuns: readonly { readonly runId: string; readonly error: unknown }[];
+  /** Changes that nobody knows any more: the queue was full, or the answer to a write was lost. */
   readonly missedChanges: number;
   /** What keeps the follower from going on; null when its last attempt went well. */
   readonly lastError: unknown;
@@ -34,9 +37,10 @@ export interface SwitchOverOptions extends OperationOptions {
    * Called when both stores hold the same and calls wait, before the secondary answers the first of them: the place
    * to record, where a restart finds it, which store answers from now on. A process that was killed after a switch
    * and begins with the store of before would lose what was written since. When it rejects, nothing is switched, and
-   * its error is that of `switchOver`. `maxPauseMs` does not end it.
+   * its error is that of `switchOver`. `maxPauseMs` does not end it; the signal does, and the primary then answers:
+   * a record that is written after that is wrong. Calls of the mirrored store from here are refused.
    */
-  readonly recordSwitch?: (() => void | Promise<void>) | undefined;
+  readonly recordSwitch?: ((options: OperationOptions) => void | Promise<void>) | undefined;
 }
 
 export interface SwitchOverReport {
@@ -54,11 +58,11 @@ export interface ResyncReport {
 
 export const mirrorOptionsSchema = z.strictObject({
   maxPendingRuns: z.int().min(1).default(10_000),
-  retryDelayMs: z.int().min(1).default(100),
+  retryDelayMs: z.int().min(1).max(maxTimerMs).default(100),
   onDivergence: callbackSchema<DivergenceReport>(),
 });
 export const switchOverOptionsSchema = z.strictObject({
-  maxPauseMs: z.int().min(1).default(5000),
+  maxPauseMs: z.int().min(1).max(maxTimerMs).default(5000),
   recordSwitch: z
     .custom<NonNullable<SwitchOverOptions["recordSwitch"]>>((value) => typeof value === "function")
     .optional(),

@@ -4,8 +4,9 @@ import { untilAborted } from "../model/abort.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { StoreOperations } from "../stores/operations-store.ts";
 import { bundlesById } from "./bundle-pages.ts";
-import { compareRuns, differenceOf } from "./compare-stores.ts";
-import { followOperations } from "./followed-operations.ts";
+import { differenceOf } from "./compare-bundles.ts";
+import { compareRuns } from "./compare-stores.ts";
+import { followOperations, signalOf } from "./followed-operations.ts";
 import { Follower } from "./follower.ts";
 import { Gate } from "./gate.ts";
 import type {
@@ -58,16 +59,21 @@ export class MirrorState {
     await this.#follower.drain(signal);
   }
 
+  /** Calls under way end first; later ones find the stores closed. */
   async close(): Promise<void> {
+    refuseInsideTransaction(this);
+    await this.#gate.close();
     await this.#follower.finish();
     await Promise.all([this.#primary.close(), this.#secondary.close()]);
+    this.#gate.open();
   }
 
   async switchOver(options: ParsedSwitchOverOptions): Promise<SwitchOverReport> {
+    refuseInsideTransaction(this);
     const { signal } = options;
     return this.#alone(async () => {
       for (let comparisons = 1; comparisons <= maxComparisons; comparisons++) {
-        const { differing, some } = await this.#bringOverDifferences(signal);
+        const { differing, some } = await this.#copyDifferences(signal);
         if (differing > fewRuns || !this.#followsAll()) continue;
         const pausedMs = await this.#switchWhilePaused(some, options);
         if (pausedMs !== null) return { comparisons, pausedMs };
@@ -80,12 +86,11 @@ export class MirrorState {
 
   async resync(signal: AbortSignal | undefined): Promise<ResyncReport> {
     return this.#alone(async () => {
-      const { differing } = await this.#bringOverDifferences(signal);
+      const { differing } = await this.#copyDifferences(signal);
       return { differing };
     });
   }
 
-  /** One comparison forgets what was missed before it: a second one must not. */
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     if (this.#comparing) throw new SwitchOverError({ reason: "the stores are compared already" });
     this.#comparing = true;
@@ -112,17 +117,20 @@ export class MirrorState {
     }
   }
 
-  /** The operations of whichever store answers when they are called. */
+  /** The operations of the store that answers when they are called. */
   #guardOperations(): StoreOperations {
     const guarded = Object.keys(this.#followed).map((name) => [
       name,
       async (...args: unknown[]) => {
         // Inside its own transaction a call would wait for a switch-over that waits for the transaction.
         refuseInsideTransaction(this);
-        return this.#gate.pass(async () => {
+        const signal = signalOf(args);
+        const call = async () => {
+          signal?.throwIfAborted();
           const operation = this.#followed[name as keyof StoreOperations];
           return Reflect.apply(operation, undefined, args) as Promise<unknown>;
-        });
+        };
+        return untilAborted(signal, this.#gate.pass(call));
       },
     ]);
     const operations = Object.fromEntries(guarded) as StoreOperations;
@@ -134,28 +142,25 @@ export class MirrorState {
     };
   }
 
-  /** Compares all runs, and brings over those that differ. Returns how many, and the ids of a few. */
-  async #bringOverDifferences(signal: AbortSignal | undefined) {
-    this.#follower.forget();
+  /** Compares all runs, and copies those that differ. Returns how many, and the ids of a few. */
+  async #copyDifferences(signal: AbortSignal | undefined) {
+    const known = this.#follower.known();
     const some: string[] = [];
     let differing = 0;
     const unreadable = { first: [] as CorruptRowError[], second: [] as CorruptRowError[] };
-    const bringOver = async (runId: string) => {
+    const copy = async (runId: string) => {
       if (differing++ < fewRuns) some.push(runId);
       this.#follower.touch(runId);
       await this.#follower.drainTo(Math.floor(this.#options.maxPendingRuns / 2), signal);
     };
-    for await (const difference of compareRuns(
-      this.#primary,
-      this.#secondary,
-      { signal },
-      unreadable,
-    )) {
-      if (difference !== null) await bringOver(difference.runId);
+    const compared = compareRuns(this.#primary, this.#secondary, { signal }, unreadable);
+    for await (const difference of compared) {
+      if (difference !== null) await copy(difference.runId);
     }
-    for (const { key } of unreadable.second) await bringOver(key["run_id"] ?? "");
-    if (unreadable.first.length > 0) throw new UnreadableRunsError({ corrupt: unreadable.first });
+    for (const { key } of unreadable.second) await copy(key["run_id"] ?? "");
     await this.#follower.drain(signal);
+    if (unreadable.first.length > 0) throw new UnreadableRunsError({ corrupt: unreadable.first });
+    this.#follower.settle(known);
     return { differing, some };
   }
 
@@ -171,7 +176,11 @@ export class MirrorState {
     const begun = performance.now();
     try {
       if (!(await this.#settle(differing, maxPauseMs, signal))) return null;
-      await recordSwitch?.();
+      if (recordSwitch !== undefined) {
+        const reason = "the store was used by `recordSwitch`, which it waits for";
+        const record = async () => recordSwitch({ signal });
+        await untilAborted(signal, withOpenTransaction(this, record, reason));
+      }
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
       this.#follower = this.#createFollower();
       this.#followed = followOperations(this.#primary, this.#follower);
@@ -205,11 +214,12 @@ export class MirrorState {
   async #differ(runIds: readonly string[], signal: AbortSignal): Promise<boolean> {
     for (let start = 0; start < runIds.length; start += 100) {
       const some = runIds.slice(start, start + 100);
-      const [ours, theirs] = await Promise.all(
-        [this.#primary, this.#secondary].map((store) => bundlesById(store, some, { signal })),
-      );
+      const [ours, theirs] = await Promise.all([
+        bundlesById(this.#primary, some, { signal }),
+        bundlesById(this.#secondary, some, { signal }),
+      ]);
       for (const runId of some) {
-        const [a, b] = [ours?.get(runId) ?? null, theirs?.get(runId) ?? null];
+        const [a, b] = [ours.bundles.get(runId) ?? null, theirs.bundles.get(runId) ?? null];
         if ((a !== null || b !== null) && differenceOf(runId, a, b) !== null) return true;
       }
     }

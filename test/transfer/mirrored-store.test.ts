@@ -357,17 +357,25 @@ describe("a switch-over", () => {
     const { store, primary, memory } = mirror();
     await givenRuns(primary, 20);
     let answered = false;
+    let record: () => void = () => undefined;
+    const recording = new Promise<void>((resolve) => {
+      record = resolve;
+    });
+    const call = recording
+      .then(() => store.createRun({ runId: "waiting", workflowId: "w" }))
+      .then(() => (answered = true));
     const recorded: boolean[] = [];
     const { pausedMs } = await store.switchOver({
       maxPauseMs: 1000,
       recordSwitch: async () => {
-        void store.createRun({ runId: "waiting", workflowId: "w" }).then(() => (answered = true));
+        record();
         for (let turn = 0; turn < 20; turn++) await setImmediate();
         recorded.push(answered, await areEqual(primary, memory), store.answering === primary);
       },
     });
     expect(recorded).toEqual([false, true, true]);
     expect(pausedMs).toBeGreaterThan(0);
+    await call;
     expect(await store.getRun("waiting")).toMatchObject({ workflowId: "w" });
     expect(await memory.getRun("waiting")).toMatchObject({ workflowId: "w" });
   });

@@ -94,7 +94,7 @@ export function createBundleOperations(context: StoreContext): BundleStore {
   }
 
   /** What stores one bundle, and the guards that undo it if the run is taken or a trigger left a row out. */
-  function plan(bundle: RunBundle, replace: boolean): BoundStatement[] {
+  function plan(bundle: RunBundle, replace: boolean, keepNewer: boolean): BoundStatement[] {
     const { put, deleteOthers, exists, putRun } = statements.bundles;
     const { steps, attempts, outputs, state } = bundle;
     const run = codecs.run.encode(bundle.run);
@@ -102,7 +102,20 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     const others = (list: readonly unknown[]) => ({ runId, keys: JSON.stringify(list) });
     return [
       ...(replace
-        ? [exists.bind({ runId }), putRun.bind(run), statements.guards.changed.bind({})]
+        ? [
+            exists.bind({ runId }),
+            ...(keepNewer
+              ? [
+                  statements.guards.notNewer.bind({
+                    runId,
+                    createdAt: run.createdAt,
+                    revision: run.revision,
+                  }),
+                ]
+              : []),
+            putRun.bind(run),
+            statements.guards.changed.bind({}),
+          ]
         : [statements.runs.insert.bind(run), statements.guards.changed.bind({})]),
       ...(replace
         ? [
@@ -142,19 +155,37 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     return connection.transaction((savepoint) => savepoint.write(all));
   }
 
-  /** True if the run's id, or its idempotency key, belongs to a run that the bundle must not replace. */
-  async function isTaken({ run }: RunBundle, replace: boolean): Promise<boolean> {
-    const { runId, workflowId, idempotencyKey } = codecs.run.encode(run);
+  /**
+   * Why a guard stopped a bundle: null if the run is there in a later revision that stays, and undefined if it was
+   * none of the store's own rules.
+   */
+  async function conflictOf(
+    { run }: RunBundle,
+    replace: boolean,
+    keepNewer: boolean,
+  ): Promise<RunAlreadyExistsError | null | undefined> {
+    const { runId, workflowId, idempotencyKey, createdAt } = codecs.run.encode(run);
     const rows = await readRows(
       connection,
       statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
     );
-    return rows.some(([holder]) => !replace || holder !== runId);
+    const existing = rows.find(([id]) => id === runId);
+    const holder = rows.find(([id]) => id !== runId);
+    const isNewer = existing?.[1] === createdAt && Number(existing?.[2]) > run.revision;
+    if (keepNewer && isNewer) return null;
+    if (existing !== undefined && !replace) return new RunAlreadyExistsError({ runId: run.runId });
+    if (holder === undefined) return undefined;
+    return new RunAlreadyExistsError({
+      runId: run.runId,
+      heldBy: textOf(holder[0]),
+      idempotencyKey: run.idempotencyKey,
+    });
   }
 
   async function write(
     plans: readonly BundlePlan[],
     onConflict: "fail" | "skip" | "replace",
+    keepNewer: boolean,
   ): Promise<WriteBundlesReport> {
     const replace = onConflict === "replace";
     const report = { written: 0, skipped: 0, replaced: 0 };
@@ -177,12 +208,9 @@ export function createBundleOperations(context: StoreContext): BundleStore {
             count([planned], await store([planned.statements]));
           } catch (cause) {
             if (!statements.guards.stopped(cause)) throw cause;
-            if (!(await isTaken(planned.bundle, replace))) {
-              throw new ConstraintError({ kind: "trigger" }, { cause });
-            }
-            if (onConflict !== "skip") {
-              throw new RunAlreadyExistsError({ runId: planned.bundle.run.runId });
-            }
+            const conflict = await conflictOf(planned.bundle, replace, keepNewer);
+            if (conflict === undefined) throw new ConstraintError({ kind: "trigger" }, { cause });
+            if (conflict !== null && onConflict !== "skip") throw conflict;
             report.skipped++;
           }
         }
@@ -198,13 +226,14 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     },
 
     async writeBundles(bundles, options) {
-      const { onConflict, signal } = parseWriteBundlesOptions(options);
+      const { onConflict, keepNewer = false, signal } = parseWriteBundlesOptions(options);
+      const keeps = keepNewer && onConflict === "replace";
       // Everything is encoded, and so checked and copied, before anything is awaited.
       const plans = parseBundles(bundles).map((bundle) => ({
         bundle,
-        statements: plan(bundle, onConflict === "replace"),
+        statements: plan(bundle, onConflict === "replace", keeps),
       }));
-      return perform(signal, () => write(plans, onConflict));
+      return perform(signal, () => write(plans, onConflict, keeps));
     },
   };
 }

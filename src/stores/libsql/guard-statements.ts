@@ -1,4 +1,4 @@
-import { and, count, eq, exists, notExists, sql, type SQL } from "drizzle-orm";
+import { and, count, eq, exists, gt, notExists, sql, type SQL } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { ConstraintError } from "../../errors.ts";
@@ -76,6 +76,24 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
           const held = runExists(target, tables, argument("runId"), argument("workerId"));
           return failIf(target, sql`${exists(kept)} or not ${held}`);
         }),
+    ),
+
+    /** Fails when the run is there in a later revision. */
+    notNewer: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"runId" | "createdAt" | "revision">) => {
+        const newer = target
+          .select({ one: sql`1` })
+          .from(runs)
+          .where(
+            and(
+              eq(runs.runId, argument("runId")),
+              eq(runs.createdAt, argument("createdAt")),
+              gt(runs.revision, argument("revision")),
+            ),
+          );
+        return failIf(target, exists(newer));
+      },
     ),
 
     /** Fails when the run has fewer children than were written with it. */

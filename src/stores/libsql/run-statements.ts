@@ -75,7 +75,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
       db,
       (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) =>
         target
-          .select({ runId: runs.runId })
+          .select({ runId: runs.runId, createdAt: runs.createdAt, revision: runs.revision })
           .from(runs)
           .where(
             or(

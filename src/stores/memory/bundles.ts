@@ -30,22 +30,26 @@ export function createBundleOperations({ read, write }: StoreContext): BundleSto
     },
 
     async writeBundles(bundles, options) {
-      const { onConflict, signal } = parseWriteBundlesOptions(options);
+      const { onConflict, keepNewer = false, signal } = parseWriteBundlesOptions(options);
       const encoded = parseBundles(bundles).map(encodeBundle);
       return write(signal, (tables) => {
         const report = { written: 0, skipped: 0, replaced: 0 };
         for (const bundle of encoded) {
           const runId = textOf(bundle.run.runId);
-          const replaces = onConflict === "replace" && tables.getRun(runId) !== undefined;
-          const taken =
-            (!replaces && tables.getRun(runId) !== undefined) || keyIsTaken(tables, bundle.run);
-          if (taken && onConflict !== "skip") throw new RunAlreadyExistsError({ runId });
-          if (taken) {
+          const existing = tables.getRun(runId);
+          const isThere = existing !== undefined && onConflict !== "replace";
+          const heldBy = isThere ? null : keyHolder(tables, bundle.run);
+          const isTaken = isThere || heldBy !== null;
+          if (isTaken && onConflict !== "skip") {
+            const idempotencyKey = heldBy === null ? null : textOf(bundle.run.idempotencyKey);
+            throw new RunAlreadyExistsError({ runId, heldBy, idempotencyKey });
+          }
+          if (isTaken || (onConflict === "replace" && keepNewer && isNewer(existing, bundle.run))) {
             report.skipped++;
             continue;
           }
           writeBundle(tables, bundle);
-          if (replaces) report.replaced++;
+          if (existing !== undefined) report.replaced++;
           else report.written++;
         }
         return report;
@@ -54,11 +58,20 @@ export function createBundleOperations({ read, write }: StoreContext): BundleSto
   };
 }
 
-/** True when another run holds the run's idempotency key. */
-function keyIsTaken(tables: Tables, run: RunRow): boolean {
-  if (run.idempotencyKey === null) return false;
+/** The other run that holds the run's idempotency key; null if none does. */
+function keyHolder(tables: Tables, run: RunRow): string | null {
+  if (run.idempotencyKey === null) return null;
   const holder = tables.findByIdempotencyKey(textOf(run.workflowId), textOf(run.idempotencyKey));
-  return holder !== undefined && holder.runId !== run.runId;
+  return holder === undefined || holder.runId === run.runId ? null : textOf(holder.runId);
+}
+
+/** True for a later revision of the same run: one that was deleted and created again begins at the first. */
+function isNewer(existing: RunRow | undefined, run: RunRow): boolean {
+  return (
+    existing !== undefined &&
+    existing.createdAt === run.createdAt &&
+    Number(existing.revision) > Number(run.revision)
+  );
 }
 
 function encodeBundle({ run, steps, attempts, outputs, state }: RunBundle) {
