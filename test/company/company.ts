@@ -103,6 +103,8 @@ export class Company {
       this.refusing.size > 0 || this.pins.size > 0,
       `refused, though nothing refuses: ${JSON.stringify(outcome)}`,
     );
+    const { kind } = (outcome as { error: { kind: unknown } }).error;
+    check(this.refusing.size > 0 || kind === "foreignKey", "a pin refuses by its foreign key");
     return true;
   }
 

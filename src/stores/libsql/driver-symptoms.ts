@@ -38,7 +38,6 @@ const kindOfConstraint: readonly (readonly [ConstraintKind, RegExp, RegExp])[] =
   ],
   ["notNull", /^SQLITE_CONSTRAINT_NOTNULL$/, /\bNOT NULL constraint failed: (.*?)(?:"\))?$/m],
   ["check", /^SQLITE_CONSTRAINT_CHECK$/, /\bCHECK constraint failed: (.*?)(?:"\))?$/m],
-  ["foreignKey", /^SQLITE_CONSTRAINT_FOREIGNKEY$/, /\bFOREIGN KEY constraint failed/],
 ];
 
 /**
@@ -48,6 +47,8 @@ const kindOfConstraint: readonly (readonly [ConstraintKind, RegExp, RegExp])[] =
  * message is free text.
  */
 export function constraintOf({ codes, messages }: Symptoms): ConstraintRefusal | null {
+  // ON DELETE RESTRICT has a trigger's extended code.
+  if (/\bFOREIGN KEY constraint failed/.test(messages)) return { kind: "foreignKey" };
   const found =
     kindOfConstraint.find(([, code]) => codes.some((each) => code.test(each))) ??
     kindOfConstraint.find(([, , says]) => says.test(messages));
