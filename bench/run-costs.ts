@@ -113,7 +113,12 @@ rows.push([
   await costOf(reads, () => repeat(() => store.listRuns({ limit: 100 }))),
 ]);
 rows.push(["countRuns", await costOf(reads, () => repeat(() => store.countRuns()))]);
-const claim = { workerId: "idle", leaseMs: 1000, limit: 10, workflowIds: ["nothing"] };
+const claim = {
+  workerId: "idle",
+  leaseMs: 1000,
+  limit: 10,
+  workflows: [{ workflowId: "nothing", workflowVersion: "1" }],
+};
 rows.push([
   "a look of a worker that finds nothing",
   await costOf(reads, () => repeat(() => store.claimRuns(claim))),

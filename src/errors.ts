@@ -187,10 +187,20 @@ export class LeaseLostError extends GorkflowError {
   readonly code = "LEASE_LOST";
   readonly runId: string;
   readonly workerId: string;
-  constructor({ runId, workerId }: { runId: string; workerId: string }, options?: ErrorOptions) {
+  /** The status of the run when the write was refused; null if it is not known. */
+  readonly status: RunStatus | null;
+  constructor(
+    {
+      runId,
+      workerId,
+      status = null,
+    }: { runId: string; workerId: string; status?: RunStatus | null },
+    options?: ErrorOptions,
+  ) {
     super(`worker ${workerId} does not hold run ${runId}`, options);
     this.runId = runId;
     this.workerId = workerId;
+    this.status = status;
   }
 }
 
@@ -413,6 +423,22 @@ export class RunTimeoutError extends GorkflowError {
     super(`run ${runId} had not ended by ${deadlineAt.toISOString()}`, options);
     this.runId = runId;
     this.deadlineAt = deadlineAt;
+  }
+}
+
+/** Too many workers in a row lost their lease on the run without progress: why it has failed. */
+export class RunAbandonedError extends GorkflowError {
+  override readonly name = "RunAbandonedError";
+  readonly code = "RUN_ABANDONED";
+  readonly runId: string;
+  readonly lostLeases: number;
+  constructor(
+    { runId, lostLeases }: { runId: string; lostLeases: number },
+    options?: ErrorOptions,
+  ) {
+    super(`run ${runId} was left by ${lostLeases} workers in a row, whose leases ran out`, options);
+    this.runId = runId;
+    this.lostLeases = lostLeases;
   }
 }
 

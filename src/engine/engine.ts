@@ -301,7 +301,7 @@ export class Engine {
           const run = await this.#store.getRun(runId, { signal });
           if (isFinalRunStatus(run.status)) return run;
           this.#checkOpen();
-          if (this.#registry.find(run.workflowId, run.workflowVersion) !== null) this.#workOn();
+          if (this.#registry.find(run) !== null) this.#workOn();
         }
         isExpected = false;
         // While there is no room here the run waits for a place, most likely.

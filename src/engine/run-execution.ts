@@ -7,6 +7,7 @@ import {
   StepOutputNotFoundError,
   StoreClosedError,
 } from "../errors.ts";
+import type { Fence } from "../model/transitions.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -52,7 +53,7 @@ const maxTries = 5;
 /** Brings one claimed run from where it stands to its end, as far as this worker can. */
 export class RunExecution {
   readonly #options: RunExecutionOptions;
-  readonly #fence: RunScope["fence"];
+  readonly #fence: Fence;
   /** Aborts when nothing more is to be done of the run here; the reason says why. */
   readonly #stopper = new Stopper();
   readonly #drainer = new Stopper();
@@ -64,7 +65,7 @@ export class RunExecution {
 
   constructor(options: RunExecutionOptions) {
     this.#options = options;
-    this.#fence = { workerId: options.workerId };
+    this.#fence = { workerId: options.workerId, attempt: options.run.attempt };
   }
 
   /** Resolves when nothing of the run happens here any more, but for steps that ignore their signal. */
@@ -224,7 +225,7 @@ export class RunExecution {
   }
 
   async #endAfter(reason: unknown): Promise<RunEnding> {
-    const { logger, run, store, workerId, clock } = this.#options;
+    const { logger, run, store, clock } = this.#options;
     const { runId, workflowId } = run;
     const fields = { runId, workflowId, err: reason };
     if (isLoss(reason)) return this.#endLost(reason);
@@ -238,7 +239,7 @@ export class RunExecution {
       return this.#fail(reason);
     }
     if (reason instanceof EngineClosedError) {
-      await this.#attempt("giving back a run", () => store.releaseLease({ runId, workerId }));
+      await this.#attempt("giving back a run", () => store.releaseLease({ runId, ...this.#fence }));
       return "released";
     }
     if (reason instanceof CorruptRowError || reason instanceof StepOutputNotFoundError) {

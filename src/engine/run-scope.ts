@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../errors.ts";
+import type { Fence } from "../model/transitions.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -17,7 +18,7 @@ export interface RunScope {
   readonly workflow: Workflow;
   readonly run: WorkflowRunSummary;
   /** What each write of the run names: it takes place only while the worker holds the run. */
-  readonly fence: { readonly workerId: string };
+  readonly fence: Fence;
   readonly logger: BoundLogger;
   readonly reports: RunReports;
   readonly clock: Clock;

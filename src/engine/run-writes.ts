@@ -1,4 +1,5 @@
 import { durationBetween, type RunChanges, type StepExecutionChanges } from "../model/changes.ts";
+import type { Fence } from "../model/transitions.ts";
 import type { BatchWriter } from "../store/batches.ts";
 import {
   isWaiting,
@@ -36,7 +37,7 @@ export interface RunEvent {
 export interface Author {
   readonly runId: string;
   readonly totalSteps: number;
-  readonly fence: { readonly workerId: string };
+  readonly fence: Fence;
   readonly now: Date;
 }
 

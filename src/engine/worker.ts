@@ -37,6 +37,8 @@ export interface WorkerOptions {
 /** A run under way here. */
 interface ActiveRun {
   readonly runId: string;
+  /** Of the claim: its fence. */
+  readonly attempt: number;
   readonly execution: RunExecution;
   ended: Promise<void>;
   /** When its lease was taken or last extended, on the clock of `performance`. */
@@ -185,7 +187,7 @@ export class Worker {
     const claimed = await this.#claims.claim(room);
     if (claimed === null) return 0;
     if (this.#isStopping) {
-      await this.#claims.unclaim(claimed.map(({ run }) => run));
+      await this.#claims.release(claimed.map(({ run }) => run));
       return 0;
     }
     for (const one of claimed) this.#begin(one, leasedAt);
@@ -194,7 +196,7 @@ export class Worker {
   }
 
   #begin(claimed: ClaimedRun, leasedAt: number): void {
-    const { runId } = claimed.run;
+    const { runId, attempt } = claimed.run;
     const before = this.#active.get(runId);
     // Our own lease ran out and we were the next to claim it, or the run was reopened.
     before?.execution.stop(new LeaseLostError({ runId, workerId: this.#options.workerId }));
@@ -211,6 +213,7 @@ export class Worker {
     });
     const active: ActiveRun = {
       runId,
+      attempt,
       execution,
       leasedAt,
       isBeating: false,
@@ -252,10 +255,10 @@ export class Worker {
 
   async #extend(active: ActiveRun): Promise<void> {
     const { store, workerId, leaseMs, logger } = this.#options;
-    const { runId, execution } = active;
+    const { runId, attempt, execution } = active;
     const leasedAt = performance.now();
     try {
-      await store.extendLease({ runId, workerId, leaseMs });
+      await store.extendLease({ runId, workerId, attempt, leaseMs });
       active.leasedAt = leasedAt;
     } catch (error) {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {

@@ -1,42 +1,42 @@
 import { InvalidArgumentError } from "../errors.ts";
-import type { WorkflowVersion } from "../model/leases.ts";
+import { versionKey, type WorkflowVersion } from "../model/leases.ts";
 import type { Workflow } from "./workflow-builder.ts";
 
 /** A claim names at most as many. */
-const maxWorkflowIds = 1000;
+const maxVersions = 1000;
 
-/** The workflows, and the versions of each, that an engine can run. */
+/** The versions of workflows that an engine can run. */
 export class WorkflowRegistry {
-  readonly #versions = new Map<string, Map<string, Workflow>>();
+  readonly #workflows = new Map<string, Workflow>();
+  #versions: readonly WorkflowVersion[] = [];
 
   /** @throws {InvalidArgumentError} when another workflow has this id and version. */
   register(workflow: Workflow): void {
-    const versions = this.#versions.get(workflow.id) ?? new Map<string, Workflow>();
-    const known = versions.get(workflow.version);
-    if (known !== undefined && known !== workflow) {
+    const { id, version } = workflow;
+    const key = versionKey({ workflowId: id, workflowVersion: version });
+    const known = this.#workflows.get(key);
+    if (known === workflow) return;
+    if (known !== undefined) {
       throw new InvalidArgumentError({
         argument: "workflow",
-        reason: `another workflow ${workflow.id} of version ${workflow.version} is registered`,
+        reason: `another workflow ${id} of version ${version} is registered`,
       });
     }
-    if (!this.#versions.has(workflow.id) && this.#versions.size === maxWorkflowIds) {
+    if (this.#versions.length === maxVersions) {
       throw new InvalidArgumentError({
         argument: "workflow",
-        reason: `an engine runs at most ${maxWorkflowIds} workflows`,
+        reason: `an engine runs at most ${maxVersions} versions of workflows`,
       });
     }
-    this.#versions.set(workflow.id, versions.set(workflow.version, workflow));
+    this.#workflows.set(key, workflow);
+    this.#versions = [...this.#versions, { workflowId: id, workflowVersion: version }];
   }
 
-  find(workflowId: string, version: string): Workflow | null {
-    return this.#versions.get(workflowId)?.get(version) ?? null;
+  find(version: WorkflowVersion): Workflow | null {
+    return this.#workflows.get(versionKey(version)) ?? null;
   }
 
-  has({ workflowId, workflowVersion }: WorkflowVersion): boolean {
-    return this.find(workflowId, workflowVersion) !== null;
-  }
-
-  get workflowIds(): string[] {
-    return [...this.#versions.keys()];
+  get versions(): readonly WorkflowVersion[] {
+    return this.#versions;
   }
 }

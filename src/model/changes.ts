@@ -56,7 +56,7 @@ export function planRunUpdate(changes: unknown, now: Date): RowUpdate<WorkflowRu
   const setOnce: Partial<WorkflowRun> = {};
   set.updatedAt ??= now;
   if (set.status === "RUNNING" && set.startedAt === undefined) setOnce.startedAt = now;
-  if (set.status === "PENDING") Object.assign(set, { workerId: null, leaseExpiresAt: null });
+  if (set.status === "PENDING") Object.assign(set, noLease);
   if (set.status !== undefined && isFinalRunStatus(set.status)) {
     if (set.completedAt === undefined) set.completedAt = now;
     set.leaseExpiresAt = null;
@@ -90,6 +90,17 @@ export function durationBetween(startedAt: Date | null, completedAt: Date | null
   return Math.max(0, completedAt.getTime() - startedAt.getTime());
 }
 
+/** The columns of a run that nobody holds, and whose next worker starts without lost leases. */
+const noLease = { workerId: null, leaseExpiresAt: null, lostLeases: 0 } as const;
+
+/** The `lostLeases` after an update: progress since the last one means that the run is not what kills its workers. */
+export function keptLostLeases(
+  run: Pick<WorkflowRun, "progress" | "lostLeases">,
+  progress: number | undefined,
+): number {
+  return progress !== undefined && progress > run.progress ? 0 : run.lostLeases;
+}
+
 /**
  * What `reopenRun` sets, besides `deadlineAt`. `startedAt` stays: it is that of the first RUNNING.
  */
@@ -98,8 +109,7 @@ export function planReopen(now: Date): Partial<WorkflowRun> {
     status: "PENDING",
     error: null,
     completedAt: null,
-    workerId: null,
-    leaseExpiresAt: null,
+    ...noLease,
     wakeAt: null,
     updatedAt: now,
   };
@@ -115,7 +125,7 @@ export function reopenedDeadline(timeoutMs: number | null, now: Date): Date | nu
 
 /** What `releaseLease` sets. */
 export function planRelease(now: Date): Partial<WorkflowRun> {
-  return { status: "PENDING", workerId: null, leaseExpiresAt: null, updatedAt: now };
+  return { status: "PENDING", ...noLease, updatedAt: now };
 }
 
 /** `object` without its undefined properties: an undefined option is an absent one. */

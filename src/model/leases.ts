@@ -5,18 +5,22 @@ import { idSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
 import { comparePositions } from "./cursors.ts";
 import { limitSchema, operationShape } from "./arguments.ts";
+import { checkFence, type Fence, type FencedRun } from "./transitions.ts";
 
-/** A worker's wish for runs to work on. */
+const yearMs = 365 * 24 * 3600 * 1000;
+
+/** A lease that is longer than a year is a mistake, and one beyond the times of a `Date` could never expire. */
+export const leaseMsSchema = z.int().min(1).max(yearMs);
+
+/** What a worker asks for. */
 export interface RunClaim {
   readonly workerId: string;
-  /** How long the runs are the worker's, unless it extends the lease. Positive integer of milliseconds. */
+  /** How long the lease lasts unless it is extended, in milliseconds. At most a year. */
   readonly leaseMs: number;
   /** 1 to 1000. */
   readonly limit: number;
-  /** Only runs of these workflows; absent for any. An empty list claims nothing. */
-  readonly workflowIds?: readonly string[] | undefined;
-  /** Versions of workflows whose runs are left alone: at most 1000. */
-  readonly except?: readonly WorkflowVersion[] | undefined;
+  /** Only runs of these versions of workflows, at most 1000; any run if absent. An empty list claims nothing. */
+  readonly workflows?: readonly WorkflowVersion[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,29 +32,34 @@ export interface WorkflowVersion {
 export interface LeaseHolder {
   readonly runId: string;
   readonly workerId: string;
+  /** The `attempt` of the claim: tells it from others of the same worker id. */
+  readonly attempt?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface LeaseExtension extends LeaseHolder {
-  /** From now, in milliseconds. */
+  /** From now, in milliseconds. At most a year. */
   readonly leaseMs: number;
 }
 
-const duration = z.int().min(1);
 const claimSchema = z.strictObject({
   workerId: idSchema,
-  leaseMs: duration,
+  leaseMs: leaseMsSchema,
   limit: limitSchema,
-  workflowIds: z.array(idSchema).max(1000).optional(),
-  except: z
+  workflows: z
     .array(z.strictObject({ workflowId: idSchema, workflowVersion: idSchema }))
     .max(1000)
     .optional(),
   ...operationShape,
 });
-const holderShape = { runId: idSchema, workerId: idSchema, ...operationShape };
+const holderShape = {
+  runId: idSchema,
+  workerId: idSchema,
+  attempt: z.int().min(0).optional(),
+  ...operationShape,
+};
 const holderSchema = z.strictObject(holderShape);
-const extensionSchema = z.strictObject({ ...holderShape, leaseMs: duration });
+const extensionSchema = z.strictObject({ ...holderShape, leaseMs: leaseMsSchema });
 
 /** @throws {InvalidArgumentError} that names the field. */
 export function parseClaim(claim: unknown): z.output<typeof claimSchema> {
@@ -71,7 +80,22 @@ export function leaseExpiry(now: Date, leaseMs: number): Date {
   return new Date(now.getTime() + leaseMs);
 }
 
-type LeaseState = Pick<WorkflowRun, "runId" | "status" | "workerId" | "leaseExpiresAt">;
+/** The expiry after an extension: never earlier than before, even if the clock was set back. */
+export function extendedExpiry(before: Date | null, now: Date, leaseMs: number): Date {
+  return new Date(Math.max(before?.getTime() ?? 0, leaseExpiry(now, leaseMs).getTime()));
+}
+
+/** What tells the versions of workflows apart, for sets of them. */
+export function versionKey({ workflowId, workflowVersion }: WorkflowVersion): string {
+  // No id has a NUL.
+  return `${workflowId}\0${workflowVersion}`;
+}
+
+/** Each of the versions once. */
+export function distinctVersions(versions: readonly WorkflowVersion[]): readonly WorkflowVersion[] {
+  if (versions.length < 2) return versions;
+  return [...new Map(versions.map((version) => [versionKey(version), version])).values()];
+}
 
 /**
  * True for PENDING, unless it is to wait for a later time, and for RUNNING whose lease ran out. RUNNING without a
@@ -104,17 +128,25 @@ export function claimableSince({
 }
 
 /**
- * Passes when the worker has the run RUNNING under its lease, expired or not.
+ * Passes while the run is RUNNING under a lease of that claim, expired or not.
  *
  * @throws {LeaseLostError}
  */
-export function checkLease(run: LeaseState, workerId: string): void {
-  if (run.status !== "RUNNING" || run.workerId !== workerId || run.leaseExpiresAt === null) {
-    throw new LeaseLostError({ runId: run.runId, workerId });
+export function checkLease(
+  run: FencedRun & Pick<WorkflowRun, "leaseExpiresAt">,
+  fence: Fence,
+): void {
+  checkFence(run, fence);
+  const { runId, status } = run;
+  if (run.leaseExpiresAt === null) {
+    throw new LeaseLostError({ runId, workerId: fence.workerId, status });
   }
 }
 
-/** What a claim sets, besides `startedAt` on the first one, and `attempt` and `revision`, both plus one. */
+/**
+ * What a claim sets, besides `startedAt` on the first one; `attempt` and `revision`, both plus one; and `lostLeases`, plus
+ * one for a run whose lease has expired.
+ */
 export function planClaim(workerId: string, leaseMs: number, now: Date): Partial<WorkflowRun> {
   return {
     status: "RUNNING",

@@ -1,15 +1,18 @@
 import * as z from "zod";
 import { idSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { operationOptionsSchema, operationShape } from "./arguments.ts";
+import type { Fence } from "./transitions.ts";
 
-const workerId = idSchema.optional();
+const attempt = z.int().min(0).optional();
+const fenceShape = { workerId: idSchema.optional(), attempt, ...operationShape };
 const expectedRevision = z.int().min(0).optional();
 
-const fenceOptionsSchema = z.strictObject({ workerId, ...operationShape });
-const revisionOptionsSchema = z.strictObject({ expectedRevision, workerId, ...operationShape });
+const fenceOptionsSchema = z.strictObject(fenceShape);
+const revisionOptionsSchema = z.strictObject({ expectedRevision, ...fenceShape });
 const batchOptionsSchema = z.strictObject({
-  fence: z.strictObject({ runId: idSchema, workerId: idSchema }).optional(),
+  fence: z.strictObject({ runId: idSchema, workerId: idSchema, attempt }).optional(),
   ...operationShape,
 });
 const writeBundlesOptionsSchema = z.strictObject({
@@ -25,14 +28,36 @@ export function parseOptions(options: unknown): z.output<typeof operationOptions
   return options === undefined ? none : parseArgument(operationOptionsSchema, options, "options");
 }
 
+export interface FenceDemands {
+  readonly signal?: AbortSignal | undefined;
+  readonly fence: Fence | null;
+}
+
+export interface RevisionDemands extends FenceDemands {
+  readonly expectedRevision?: number | undefined;
+}
+
+const noDemands: RevisionDemands = { fence: null };
+
 /** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
-export function parseFenceOptions(options: unknown): z.output<typeof fenceOptionsSchema> {
-  return options === undefined ? none : parseArgument(fenceOptionsSchema, options, "options");
+export function parseFenceOptions(options: unknown): FenceDemands {
+  return options === undefined ? noDemands : demandsOf(fenceOptionsSchema, options);
 }
 
 /** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
-export function parseRevisionOptions(options: unknown): z.output<typeof revisionOptionsSchema> {
-  return options === undefined ? none : parseArgument(revisionOptionsSchema, options, "options");
+export function parseRevisionOptions(options: unknown): RevisionDemands {
+  return options === undefined ? noDemands : demandsOf(revisionOptionsSchema, options);
+}
+
+function demandsOf(
+  schema: typeof fenceOptionsSchema | typeof revisionOptionsSchema,
+  options: unknown,
+): RevisionDemands {
+  const parsed: z.output<typeof revisionOptionsSchema> = parseArgument(schema, options, "options");
+  const { workerId, attempt: claim, ...demands } = parsed;
+  if (workerId !== undefined) return { ...demands, fence: { workerId, attempt: claim } };
+  if (claim === undefined) return { ...demands, fence: null };
+  throw new InvalidArgumentError({ argument: "options.attempt", reason: "needs a workerId" });
 }
 
 /** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */

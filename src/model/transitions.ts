@@ -33,19 +33,29 @@ const isFrozenStepStatus = (status: StepStatus): boolean => includes(frozenStepS
 export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
 
 /** What decides whether a run may be changed. */
-export type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId">;
+type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId" | "attempt">;
+
+/** What decides whether a fence holds. */
+export type FencedRun = Omit<RunGuardState, "revision">;
+
+/** The claim that a write belongs to. Without `attempt` any claim of the worker will do. */
+export interface Fence {
+  readonly workerId: string;
+  readonly attempt?: number | undefined;
+}
 
 /**
- * Passes when `workerId` holds the run. A fence holds past the lease's expiry, until somebody else claims.
+ * Passes without a fence, and while the run is RUNNING under that claim. A fence holds past the lease's expiry, until
+ * another claim takes the run.
  *
  * @throws {LeaseLostError}
  */
-export function checkFence(
-  run: Pick<RunGuardState, "runId" | "workerId">,
-  workerId: string | undefined,
-): void {
-  if (workerId !== undefined && run.workerId !== workerId) {
-    throw new LeaseLostError({ runId: run.runId, workerId });
+export function checkFence(run: FencedRun, fence: Fence | null): void {
+  if (fence === null) return;
+  const { workerId, attempt = run.attempt } = fence;
+  const { runId, status } = run;
+  if (status !== "RUNNING" || run.workerId !== workerId || run.attempt !== attempt) {
+    throw new LeaseLostError({ runId, workerId, status });
   }
 }
 
@@ -59,10 +69,10 @@ export function checkRunUpdate(
   to: RunStatus | undefined,
   {
     expectedRevision,
-    workerId,
-  }: { expectedRevision?: number | undefined; workerId?: string | undefined },
+    fence,
+  }: { readonly expectedRevision?: number | undefined; readonly fence: Fence | null },
 ): void {
-  checkFence(run, workerId);
+  checkFence(run, fence);
   if (expectedRevision !== undefined && run.revision !== expectedRevision) {
     throw new RevisionConflictError({
       runId: run.runId,

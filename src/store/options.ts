@@ -7,9 +7,11 @@ export interface OperationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The fence of a write: it takes place only while `workerId` holds the run. */
+/** The fence of a write: it takes place only while the run is RUNNING and `workerId` holds it. */
 export interface FenceOptions extends OperationOptions {
   readonly workerId?: string | undefined;
+  /** The `attempt` of the claim: tells it from others of the same worker id. Needs `workerId`. */
+  readonly attempt?: number | undefined;
 }
 
 /** A fence, and compare-and-set on the row's revision. */

@@ -62,11 +62,14 @@ const rarely = <T>(arbitrary: fc.Arbitrary<T>, bad: fc.Arbitrary<unknown>): fc.A
 const record = <T extends object>(shape: { [Key in keyof T]: fc.Arbitrary<T[Key]> }) =>
   fc.record(shape, { noNullPrototype: true });
 
+const claimAttempt = fc.integer({ min: 0, max: 3 });
 const options = record({
   workerId: sometimes(workerId),
+  attempt: sometimes(claimAttempt),
 });
 const revisionOptions = record({
   workerId: sometimes(workerId),
+  attempt: sometimes(claimAttempt),
   expectedRevision: sometimes(rarely(fc.integer({ min: 0, max: 4 }), fc.constant(-1))),
 });
 
@@ -274,10 +277,9 @@ const leases = fc.oneof(
     fc.tuple(
       record({
         workerId,
-        leaseMs: rarely(fc.constantFrom(1000, 5000), fc.constantFrom(0, -1, 0.5)),
+        leaseMs: rarely(fc.constantFrom(1000, 5000), fc.constantFrom(0, -1, 0.5, 1e13)),
         limit: fc.integer({ min: 1, max: 3 }),
-        workflowIds: sometimes(fc.array(workflowId, { maxLength: 2 })),
-        except: sometimes(
+        workflows: sometimes(
           fc.array(
             record({
               workflowId,
@@ -292,12 +294,19 @@ const leases = fc.oneof(
   ),
   operation(
     "extendLease",
-    fc.tuple(record({ runId, workerId, leaseMs: fc.constantFrom(1000, 5000) })),
+    fc.tuple(
+      record({
+        runId,
+        workerId,
+        attempt: sometimes(claimAttempt),
+        leaseMs: rarely(fc.constantFrom(1000, 5000), fc.constantFrom(0, 1e13)),
+      }),
+    ),
     (store, [lease]: [Parameters<WorkflowStore["extendLease"]>[0]]) => store.extendLease(lease),
   ),
   operation(
     "releaseLease",
-    fc.tuple(record({ runId, workerId })),
+    fc.tuple(record({ runId, workerId, attempt: sometimes(claimAttempt) })),
     (store, [lease]: [Parameters<WorkflowStore["releaseLease"]>[0]]) => store.releaseLease(lease),
   ),
 );

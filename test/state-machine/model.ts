@@ -84,7 +84,8 @@ export class Model {
   }
 
   checkFence(run: ModelRun, workerId: string | undefined): void {
-    if (workerId !== undefined && run.workerId !== workerId) this.refuse("LEASE_LOST");
+    if (workerId === undefined) return;
+    if (run.status !== "RUNNING" || run.workerId !== workerId) this.refuse("LEASE_LOST");
   }
 
   checkLease(run: ModelRun, workerId: string): void {
@@ -140,7 +141,7 @@ export class Model {
   extend(runId: string, workerId: string, leaseMs: number): void {
     const run = this.find(runId);
     this.checkLease(run, workerId);
-    run.leaseExpiresAt = this.now + leaseMs;
+    run.leaseExpiresAt = Math.max(run.leaseExpiresAt ?? 0, this.now + leaseMs);
     this.met("extended");
   }
 

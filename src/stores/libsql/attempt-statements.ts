@@ -2,7 +2,7 @@ import { getTableColumns } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepAttempt } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { replacement, rowIf, runExists } from "./fragments.ts";
+import { replacement, rowIf, runExists, type FenceArgument } from "./fragments.ts";
 import {
   defineStatement,
   statementFamily,
@@ -25,18 +25,13 @@ export function createAttemptStatements(db: Database, tables: WorkflowTables, co
       ({ fenced }) =>
         defineStatement(
           db,
-          (target, argument: ArgumentReference<AttemptProperty | "whereWorkerId">) =>
+          (target, argument: ArgumentReference<AttemptProperty | FenceArgument>) =>
             target
               .insert(attempts)
               .select(
                 rowIf(
                   properties.map(argument),
-                  runExists(
-                    target,
-                    tables,
-                    argument("runId"),
-                    fenced ? argument("whereWorkerId") : null,
-                  ),
+                  runExists(target, tables, argument("runId"), fenced ? argument : null),
                 ),
               )
               .onConflictDoUpdate({

@@ -6,6 +6,7 @@ import type { NewStepAttempt } from "../../schema/rows.ts";
 import type { AttemptStore } from "../../store/attempts.ts";
 import { readChildren } from "./child-statements.ts";
 import { planFencedSave } from "./fenced-save.ts";
+import { fenceArguments } from "./fragments.ts";
 import { carryOut, type PlannedWrite, type StoreContext } from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
@@ -15,13 +16,13 @@ export function createAttemptPlans(context: StoreContext) {
     saveStepAttempt(newAttempt: Readonly<NewStepAttempt>, options?: unknown): PlannedWrite<void> {
       const attempt = completeNewAttempt(newAttempt);
       const { runId } = attempt;
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       return planFencedSave(context, {
         write: statements.attempts
-          .save({ fenced: workerId !== undefined })
-          .bind({ ...codecs.attempt.encode(attempt), whereWorkerId: workerId ?? null }),
+          .save({ fenced: fence !== null })
+          .bind({ ...codecs.attempt.encode(attempt), ...fenceArguments(fence) }),
         runId,
-        workerId,
+        fence,
         codec: codecs.attempt,
       });
     },

@@ -1,9 +1,10 @@
 import { RunNotFoundError } from "../../errors.ts";
 import { collectWrites } from "../../model/batch-collection.ts";
 import { parseBatchOptions } from "../../model/options.ts";
-import { checkFence } from "../../model/transitions.ts";
+import { checkFence, type Fence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
 import { createAttemptPlans } from "./attempts.ts";
+import { fenceArguments } from "./fragments.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import { createRunPlans } from "./runs.ts";
@@ -11,6 +12,8 @@ import { createStatePlans } from "./state.ts";
 import type { BoundStatement } from "./statement.ts";
 import { createStepPlans } from "./steps.ts";
 import { readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
+
+type RunFence = Fence & { readonly runId: string };
 
 export function createBatchOperations(context: StoreContext): BatchStore {
   const { connection, codecs, statements, perform } = context;
@@ -25,9 +28,12 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   /** All in one group of statements; a guard behind each write undoes them when it did not take place. */
   function guardedGroup(
     planned: readonly PlannedWrite<unknown>[],
-    fence: { runId: string; workerId: string } | undefined,
+    fence: RunFence | undefined,
   ): BoundStatement[] {
-    const group = fence === undefined ? [] : [statements.guards.fenced.bind(fence)];
+    const group =
+      fence === undefined
+        ? []
+        : [statements.guards.fenced.bind({ runId: fence.runId, ...fenceArguments(fence) })];
     for (const plan of planned) {
       group.push(plan.write, plan.guard());
     }
@@ -37,13 +43,13 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   /** One after the other, in a transaction: the first that fails names the cause. */
   function writeOneByOne(
     planned: readonly PlannedWrite<unknown>[],
-    fence: { runId: string; workerId: string } | undefined,
+    fence: RunFence | undefined,
   ): Promise<void> {
     return connection.transaction(async (tx) => {
       if (fence !== undefined) {
         const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId: fence.runId }));
         if (row === undefined) throw new RunNotFoundError({ runId: fence.runId });
-        checkFence(codecs.run.decodeCells(runGuardProperties, row), fence.workerId);
+        checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
       }
       for (const plan of planned) {
         // Each sees what those before it wrote.

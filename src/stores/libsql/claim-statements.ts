@@ -10,10 +10,10 @@ import {
   type SQL,
   type SQLWrapper,
 } from "drizzle-orm";
-import { unionAll } from "drizzle-orm/sqlite-core";
+import type { WorkflowVersion } from "../../model/leases.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { inlineDetails, limitTo, listOf, pick } from "./fragments.ts";
+import { inlineDetails, limitTo, pick } from "./fragments.ts";
 import { summaryProperties } from "./run-statements.ts";
 import {
   defineStatement,
@@ -22,30 +22,53 @@ import {
   type Database,
 } from "./statement.ts";
 
-/** More workflows than this are not walked one by one. */
-const maxWalkedWorkflows = 50;
+/**
+ * Versions up to this number have their own arguments in the statement. More come as one JSON list, which takes 5 µs for
+ * each of them at any number, but 20 µs more for one alone.
+ */
+const maxSpelledOut = 10;
 
-/** How a claim is narrowed: `null` for any workflow, else the number of those it names. */
-export interface ClaimShape {
-  readonly workflows: number | null;
-  /** Whether it leaves versions of workflows alone. */
-  readonly excepts: boolean;
-}
+/** How a claim is narrowed: to any run, to a number of versions that are spelled out, or to a list of versions. */
+type ClaimShape = number | "any" | "list";
 
-export type ClaimArgument =
+type ClaimArgument =
   | "workerId"
   | "leaseExpiresAt"
   | "now"
   | "limit"
-  | "workflowIds"
-  | "except"
-  | `workflow${number}`;
+  | "versions"
+  | `workflow${number}`
+  | `version${number}`;
+
+export function claimShape(versions: readonly WorkflowVersion[] | undefined): ClaimShape {
+  if (versions === undefined) return "any";
+  return versions.length <= maxSpelledOut ? versions.length : "list";
+}
+
+/** The arguments that narrow a claim of this shape. */
+export function claimArguments(
+  versions: readonly WorkflowVersion[] = [],
+): Partial<Record<ClaimArgument, string>> {
+  if (versions.length > maxSpelledOut) {
+    const pairs = versions.map(({ workflowId, workflowVersion }) => [workflowId, workflowVersion]);
+    return { versions: JSON.stringify(pairs) };
+  }
+  return Object.fromEntries(
+    versions.flatMap(({ workflowId, workflowVersion }, index) => [
+      [`workflow${index}`, workflowId],
+      [`version${index}`, workflowVersion],
+    ]),
+  );
+}
 
 export function createClaimStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
   const properties = summaryProperties(codecs);
   /** Since when a run could be claimed: `compareClaims` has the same order. */
   const since = sql<number>`coalesce(${runs.wakeAt}, ${runs.createdAt})`;
+  /** The order of `compareClaims` in a walk that no index has in it. */
+  const unindexedOrder = [since, sql`+${runs.createdAt}`, sql`+${runs.runId}`];
+  const running = eq(sql`+${runs.status}`, "RUNNING");
 
   return {
     /**
@@ -55,58 +78,52 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
      * RETURNING carries neither payloads nor large details: an answer that a server refuses for its size
      * would leave the runs claimed by somebody who does not know of it.
      */
-    claim: statementFamily(
-      ({ workflows, excepts }: ClaimShape) => `${workflows}/${excepts}`,
-      (shape) =>
-        defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
-          const limit = limitTo(argument("limit"));
-          const first = ({ where, order }: Walk) => {
-            const found = target
-              .select({ since: since.as("since"), createdAt: runs.createdAt, runId: runs.runId })
-              .from(runs)
-              .where(and(where, isWanted(shape, argument), isReadable()))
-              .orderBy(...order.map((column) => asc(column)))
-              .limit(limit)
-              .as("found");
-            return target
-              .select({ since: found.since, createdAt: found.createdAt, runId: found.runId })
-              .from(found);
-          };
-          const [ready, ...others] = pendingWalks(shape, argument);
-          const eligible = unionAll(
-            first(expiredWalk(shape, argument)),
-            first(ready),
-            ...others.map(first),
-          );
-          const chosen = sql`(select run_id from (select * from (${eligible}) order by 1, 2, 3 limit ${argument("limit")}))`;
-          return target
-            .update(runs)
-            .set({
-              status: sql`'RUNNING'`,
-              workerId: argument("workerId"),
-              leaseExpiresAt: argument("leaseExpiresAt"),
-              attempt: sql`${runs.attempt} + 1`,
-              revision: sql`${runs.revision} + 1`,
-              startedAt: sql`coalesce(${runs.startedAt}, ${argument("now")})`,
-              updatedAt: argument("now"),
-            })
-            .where(inArray(runs.runId, chosen))
-            .returning({
-              ...pick(runs, properties),
-              ...inlineDetails(tables),
-            });
-        }),
+    claim: statementFamily(String, (shape: ClaimShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
+        const found = sql.join(
+          claimedWalks(shape, argument).map((walk) => firstOf(target, walk, argument)),
+          sql` union all `,
+        );
+        const chosen = sql`(select run_id from (${found} order by 1, 2, 3 limit ${argument("limit")}))`;
+        return target
+          .update(runs)
+          .set({
+            status: sql`'RUNNING'`,
+            workerId: argument("workerId"),
+            leaseExpiresAt: argument("leaseExpiresAt"),
+            attempt: sql`${runs.attempt} + 1`,
+            revision: sql`${runs.revision} + 1`,
+            lostLeases: sql`${runs.lostLeases} + (${runs.status} = 'RUNNING')`,
+            startedAt: sql`coalesce(${runs.startedAt}, ${argument("now")})`,
+            updatedAt: argument("now"),
+          })
+          .where(inArray(runs.runId, chosen))
+          .returning({
+            ...pick(runs, properties),
+            ...inlineDetails(tables),
+          });
+      }),
     ),
   };
 
-  function isWanted(
-    { excepts }: ClaimShape,
+  /** The runs of a walk that are claimed first, with what orders them among those of others. */
+  function firstOf(
+    target: Database,
+    { each, where, order }: Walk,
     argument: ArgumentReference<ClaimArgument>,
-  ): SQL | undefined {
-    if (!excepts) return undefined;
-    return sql`not exists (select 1 from json_each(${argument("except")}) as version
-      where version.value ->> 0 = ${runs.workflowId}
-        and version.value ->> 1 = ${runs.workflowVersion})`;
+  ): SQL {
+    const place = { since: since.as("since"), createdAt: runs.createdAt, runId: runs.runId };
+    const first = target
+      .select(each ? { runId: runs.runId } : place)
+      .from(runs)
+      .where(and(where, isReadable()))
+      .orderBy(...order.map((column) => asc(column)))
+      .limit(limitTo(argument("limit")));
+    if (!each) return sql`select * from ${first}`;
+    // SQLite has no lateral join: the walk is a list of ids for each version.
+    return sql`select ${since}, ${runs.createdAt}, ${runs.runId}
+      from json_each(${argument("versions")}) as named cross join ${runs}
+      where ${runs.runId} in ${first}`;
   }
 
   /** A run whose details are not JSON cannot be handed out; it must not stand in the way of others. */
@@ -117,71 +134,66 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
     );
   }
 
-  /**
-   * RUNNING whose lease ran out. The unary plus keeps the status and the workflow from choosing the index: all that
-   * run are more than those.
-   */
-  function expiredWalk(shape: ClaimShape, argument: ArgumentReference<ClaimArgument>): Walk {
-    return {
-      where: and(
-        eq(sql`+${runs.status}`, "RUNNING"),
-        lte(runs.leaseExpiresAt, argument("now")),
-        namedAmong(sql`+${runs.workflowId}`, shape, argument),
+  function claimedWalks(
+    shape: ClaimShape,
+    argument: ArgumentReference<ClaimArgument>,
+  ): readonly Walk[] {
+    if (shape === "any") return walksOfAny(argument);
+    if (shape === "list") {
+      const [workflowId, version] = [sql`named.value ->> 0`, sql`named.value ->> 1`];
+      return walksOf({ workflowId, version, each: true }, argument);
+    }
+    return Array.from({ length: shape }, (_, index) =>
+      walksOf(
+        {
+          workflowId: argument(`workflow${index}`),
+          version: argument(`version${index}`),
+          each: false,
+        },
+        argument,
       ),
-      order: [since, sql`+${runs.createdAt}`, sql`+${runs.runId}`],
-    };
+    ).flat();
   }
 
   /**
-   * PENDING that does not wait, by creation, and PENDING whose time has come, by that time: each walk stops at the
-   * limit. For a few workflows an index is in that order within each of them.
+   * The walks of one version of a workflow: PENDING that does not wait, by creation; PENDING whose time has come, by that
+   * time; and RUNNING whose lease has expired. The first two stop at the limit. None of them meets a run of another
+   * version.
    */
-  function pendingWalks(
-    shape: ClaimShape,
+  function walksOf(
+    { workflowId, version, each }: { workflowId: SQL; version: SQL; each: boolean },
     argument: ArgumentReference<ClaimArgument>,
-  ): [Walk, ...Walk[]] {
-    const isReady = isNull(runs.wakeAt);
-    const isDue = lte(runs.wakeAt, argument("now"));
-    const byCreation = [runs.createdAt, runs.runId];
-    const byTime = [runs.wakeAt, runs.createdAt, runs.runId];
-    if (!isWalkedByWorkflow(shape)) {
-      const named = namedAmong(sql`+${runs.workflowId}`, shape, argument);
-      return [
-        { where: and(eq(runs.status, "PENDING"), isReady, named), order: byCreation },
-        // As above: those that wait are fewer than those that are PENDING.
-        { where: and(eq(sql`+${runs.status}`, "PENDING"), isDue, named), order: byTime },
-      ];
-    }
+  ): readonly Walk[] {
+    const own = and(eq(runs.workflowId, workflowId), eq(runs.workflowVersion, version));
     // Spelled out, as the partial index has it: a bound value would not tell SQLite that it applies.
-    const pending = sql`${runs.status} = 'PENDING'`;
-    const walksOf = (index: number): [Walk, Walk] => {
-      const own = and(pending, eq(runs.workflowId, argument(`workflow${index}`)));
-      return [
-        { where: and(own, isReady), order: byCreation },
-        { where: and(own, isDue), order: byTime },
-      ];
-    };
-    const others = Array.from({ length: shape.workflows - 1 }, (_, index) => walksOf(index + 1));
-    return [...walksOf(0), ...others.flat()];
+    const pending = and(sql`${runs.status} = 'PENDING'`, own);
+    const isDue = lte(runs.wakeAt, argument("now"));
+    const isExpired = lte(runs.leaseExpiresAt, argument("now"));
+    return [
+      { each, where: and(pending, isNull(runs.wakeAt)), order: [runs.createdAt, runs.runId] },
+      { each, where: and(pending, isDue), order: [runs.wakeAt, runs.createdAt, runs.runId] },
+      { each, where: and(running, own, isExpired), order: unindexedOrder },
+    ];
+  }
+
+  /** The same for runs of any version. Expired leases are found among all that run. */
+  function walksOfAny(argument: ArgumentReference<ClaimArgument>): readonly Walk[] {
+    const isReady = and(eq(runs.status, "PENDING"), isNull(runs.wakeAt));
+    // The unary plus keeps the status from choosing the index: runs that wait are fewer than all that are PENDING.
+    const isDue = and(eq(sql`+${runs.status}`, "PENDING"), lte(runs.wakeAt, argument("now")));
+    const isExpired = and(running, lte(runs.leaseExpiresAt, argument("now")));
+    return [
+      { each: false, where: isReady, order: [runs.createdAt, runs.runId] },
+      { each: false, where: isDue, order: [runs.wakeAt, runs.createdAt, runs.runId] },
+      { each: false, where: isExpired, order: unindexedOrder },
+    ];
   }
 }
 
 /** A way through the runs, in the order of an index, to those that are claimed first. */
 interface Walk {
+  /** Whether it is repeated for each version of the list. */
+  readonly each: boolean;
   readonly where: SQL | undefined;
   readonly order: readonly SQLWrapper[];
-}
-
-function isWalkedByWorkflow(
-  shape: ClaimShape,
-): shape is ClaimShape & { readonly workflows: number } {
-  return shape.workflows !== null && shape.workflows > 0 && shape.workflows <= maxWalkedWorkflows;
-}
-
-function namedAmong(
-  workflowId: SQL,
-  { workflows }: ClaimShape,
-  argument: ArgumentReference<ClaimArgument>,
-): SQL | undefined {
-  return workflows === null ? undefined : inArray(workflowId, listOf(argument("workflowIds")));
 }

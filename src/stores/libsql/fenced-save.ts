@@ -1,21 +1,21 @@
 import { RunNotFoundError } from "../../errors.ts";
-import { checkFence } from "../../model/transitions.ts";
+import { checkFence, type Fence } from "../../model/transitions.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
 import { firstRow, leftOut, type PlannedWrite, type StoreContext } from "./store-context.ts";
 
-/** A save under a run, which changes nothing where the run is missing or the worker does not hold it. */
+/** A save under a run, which changes nothing where the run is missing or the fence does not hold. */
 export function planFencedSave(
   { codecs, statements }: Pick<StoreContext, "codecs" | "statements">,
   {
     write,
     runId,
-    workerId,
+    fence,
     codec,
   }: {
     readonly write: BoundStatement;
     readonly runId: string;
-    readonly workerId: string | undefined;
+    readonly fence: Fence | null;
     readonly codec: { readonly table: string };
   },
 ): PlannedWrite<void> {
@@ -27,7 +27,7 @@ export function planFencedSave(
       if (changes > 0) return;
       const row = firstRow(found);
       if (row === null) throw new RunNotFoundError({ runId });
-      checkFence(codecs.run.decodeCells(runGuardProperties, row), workerId);
+      checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
       throw leftOut(codec);
     },
   };

@@ -1,5 +1,7 @@
 import { and, eq, getTableColumns, sql, type Placeholder, type SQL } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Fence } from "../../model/transitions.ts";
+import type { Cell } from "../../schema/row-codec.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { ArgumentReference, Database } from "./statement.ts";
 
@@ -73,17 +75,38 @@ export function listOf(argument: SQL): SQL {
   return sql`(select value from json_each(${argument}))`;
 }
 
-/** True while the run exists and, where the write is fenced, the worker holds it. */
+/** The arguments of a fence. `whereAttempt` is null for any claim of the worker. */
+export type FenceArgument = "whereWorkerId" | "whereAttempt";
+
+/** The values of a fence's arguments; nulls for a write that has none. */
+export function fenceArguments(fence: Fence | null): Record<FenceArgument, Cell> {
+  return { whereWorkerId: fence?.workerId ?? null, whereAttempt: fence?.attempt ?? null };
+}
+
+/** The rule of `checkFence`. */
+export function isHeld(
+  { workflowRuns: runs }: WorkflowTables,
+  argument: ArgumentReference<FenceArgument>,
+): SQL | undefined {
+  return and(
+    eq(runs.status, sql`'RUNNING'`),
+    eq(runs.workerId, argument("whereWorkerId")),
+    sql`${runs.attempt} = coalesce(${argument("whereAttempt")}, ${runs.attempt})`,
+  );
+}
+
+/** True while the run exists and, if the write is fenced, is held by that claim. */
 export function runExists(
   db: Database,
-  { workflowRuns: runs }: WorkflowTables,
+  tables: WorkflowTables,
   runId: SQL,
-  workerId: SQL | null,
+  fence: ArgumentReference<FenceArgument> | null,
 ): SQL {
+  const { workflowRuns: runs } = tables;
   const run = db
     .select({ one: sql`1` })
     .from(runs)
-    .where(and(eq(runs.runId, runId), workerId === null ? undefined : eq(runs.workerId, workerId)));
+    .where(and(eq(runs.runId, runId), fence === null ? undefined : isHeld(tables, fence)));
   return sql`exists ${run}`;
 }
 

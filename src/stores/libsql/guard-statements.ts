@@ -2,7 +2,7 @@ import { and, count, eq, exists, gt, notExists, sql, type SQL } from "drizzle-or
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { ConstraintError } from "../../errors.ts";
-import { rowIf, runExists } from "./fragments.ts";
+import { rowIf, runExists, type FenceArgument } from "./fragments.ts";
 import {
   defineFollowUp,
   defineStatement,
@@ -63,19 +63,22 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
       failIf(target, runExists(target, tables, argument("runId"), null)),
     ),
 
-    /** Fails when the key is still there, or the worker does not hold the run. */
+    /** Fails when the key is still there, or the fence does not hold. */
     stateGone: statementFamily(
       (shape: { readonly fenced: boolean }) => String(shape.fenced),
       ({ fenced }) =>
-        defineFollowUp(db, (target, argument: ArgumentReference<"runId" | "key" | "workerId">) => {
-          const kept = target
-            .select({ one: sql`1` })
-            .from(state)
-            .where(and(eq(state.runId, argument("runId")), eq(state.key, argument("key"))));
-          if (!fenced) return failIf(target, exists(kept));
-          const held = runExists(target, tables, argument("runId"), argument("workerId"));
-          return failIf(target, sql`${exists(kept)} or not ${held}`);
-        }),
+        defineFollowUp(
+          db,
+          (target, argument: ArgumentReference<"runId" | "key" | FenceArgument>) => {
+            const kept = target
+              .select({ one: sql`1` })
+              .from(state)
+              .where(and(eq(state.runId, argument("runId")), eq(state.key, argument("key"))));
+            if (!fenced) return failIf(target, exists(kept));
+            const held = runExists(target, tables, argument("runId"), argument);
+            return failIf(target, sql`${exists(kept)} or not ${held}`);
+          },
+        ),
     ),
 
     /** Fails when the run is there in a later revision. */
@@ -111,12 +114,9 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
       },
     ),
 
-    /** Fails when the worker does not hold the run. */
-    fenced: defineStatement(db, (target, argument: ArgumentReference<"runId" | "workerId">) =>
-      failIf(
-        target,
-        sql`not ${runExists(target, tables, argument("runId"), argument("workerId"))}`,
-      ),
+    /** Fails when the fence does not hold. */
+    fenced: defineStatement(db, (target, argument: ArgumentReference<"runId" | FenceArgument>) =>
+      failIf(target, sql`not ${runExists(target, tables, argument("runId"), argument)}`),
     ),
   };
 }

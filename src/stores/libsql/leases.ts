@@ -1,15 +1,20 @@
+import type { StatementResult } from "../../client/local-client.ts";
 import { CorruptRowError, RunNotFoundError } from "../../errors.ts";
 import {
   checkLease,
   compareClaims,
+  distinctVersions,
   leaseExpiry,
   parseClaim,
   parseLeaseExtension,
   parseLeaseHolder,
 } from "../../model/leases.ts";
 import { planRelease } from "../../model/changes.ts";
+import type { Fence } from "../../model/transitions.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { LeaseStore } from "../../store/leases.ts";
+import { claimArguments, claimShape } from "./claim-statements.ts";
+import { fenceArguments } from "./fragments.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
 import { withDetails } from "./runs.ts";
@@ -21,20 +26,16 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
 
   async function claim(request: ReturnType<typeof parseClaim>): Promise<WorkflowRunSummary[]> {
     const { workerId, leaseMs, limit } = request;
-    const workflowIds = request.workflowIds && [...new Set(request.workflowIds)];
-    if (workflowIds?.length === 0) return [];
-    const except = request.except ?? [];
-    const excepts = except.length > 0;
+    const workflows = request.workflows && distinctVersions(request.workflows);
+    if (workflows?.length === 0) return [];
     const now = clock();
     const [claimed] = await connection.write([
-      statements.claims.claim({ workflows: workflowIds?.length ?? null, excepts }).bind({
+      statements.claims.claim(claimShape(workflows)).bind({
         workerId,
         leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
         now: now.getTime(),
         limit,
-        workflowIds: JSON.stringify(workflowIds ?? []),
-        except: JSON.stringify(except.map((one) => [one.workflowId, one.workflowVersion])),
-        ...Object.fromEntries(workflowIds?.map((id, index) => [`workflow${index}`, id]) ?? []),
+        ...claimArguments(workflows),
       }),
     ]);
     const runs: WorkflowRunSummary[] = [];
@@ -50,19 +51,21 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     return runs.toSorted(compareClaims);
   }
 
-  /** A write that only the holder of the lease may do. */
+  /** A write that only the holder of the lease may do. @returns the rows of its RETURNING. */
   async function asHolder(
-    { runId, workerId, repeatable }: { runId: string; workerId: string; repeatable: boolean },
+    { runId, fence, repeatable }: { runId: string; fence: Fence; repeatable: boolean },
     write: BoundStatement,
-  ): Promise<void> {
+  ): Promise<StatementResult["rows"]> {
     const [written, found] = await connection.write(
       [write, statements.runs.getGuard.bind({ runId })],
       { repeatable },
     );
-    if ((written?.changes ?? 0) > 0) return;
+    if (written !== undefined && (written.changes > 0 || written.rows.length > 0)) {
+      return written.rows;
+    }
     const row = firstRow(found);
     if (row === null) throw new RunNotFoundError({ runId });
-    checkLease(codecs.run.decodeCells(runGuardProperties, row), workerId);
+    checkLease(codecs.run.decodeCells(runGuardProperties, row), fence);
     throw leftOut(codecs.run);
   }
 
@@ -73,21 +76,26 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     },
 
     async extendLease(lease) {
-      const { runId, workerId, leaseMs, signal } = parseLeaseExtension(lease);
+      const { runId, leaseMs, signal, ...fence } = parseLeaseExtension(lease);
       return perform(signal, async () => {
         const expiry = leaseExpiry(clock(), leaseMs);
-        const leaseExpiresAt = expiry.getTime();
-        await asHolder(
+        const [row] = await asHolder(
           // The expiry is in the statement: sent twice, the lease ends when the caller is told it does.
-          { runId, workerId, repeatable: true },
-          statements.runs.extendLease.bind({ runId, workerId, leaseExpiresAt }),
+          { runId, fence, repeatable: true },
+          statements.runs.extendLease.bind({
+            runId,
+            leaseExpiresAt: expiry.getTime(),
+            ...fenceArguments(fence),
+          }),
         );
-        return expiry;
+        return row === undefined
+          ? expiry
+          : (codecs.run.decodeCells(["leaseExpiresAt"], row).leaseExpiresAt ?? expiry);
       });
     },
 
     async releaseLease(lease) {
-      const { runId, workerId, signal } = parseLeaseHolder(lease);
+      const { runId, signal, ...fence } = parseLeaseHolder(lease);
       return perform(signal, async () => {
         const set = planRelease(clock());
         const shape = {
@@ -97,11 +105,11 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
           revised: false,
         };
         await asHolder(
-          { runId, workerId, repeatable: false },
+          { runId, fence, repeatable: false },
           statements.runs.release(shape).bind({
             ...codecs.run.encode(set),
             whereRunId: runId,
-            whereWorkerId: workerId,
+            ...fenceArguments(fence),
           }),
         );
       });

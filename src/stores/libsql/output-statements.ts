@@ -2,7 +2,7 @@ import { and, eq } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepOutput } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { pick, replacement, rowIf, runExists } from "./fragments.ts";
+import { pick, replacement, rowIf, runExists, type FenceArgument } from "./fragments.ts";
 import {
   defineRowStatement,
   defineStatement,
@@ -22,26 +22,19 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
     save: statementFamily(
       (shape: { readonly fenced: boolean }) => String(shape.fenced),
       ({ fenced }) =>
-        defineStatement(
-          db,
-          (target, argument: ArgumentReference<OutputProperty | "whereWorkerId">) =>
-            target
-              .insert(outputs)
-              .select(
-                rowIf(
-                  properties.map(argument),
-                  runExists(
-                    target,
-                    tables,
-                    argument("runId"),
-                    fenced ? argument("whereWorkerId") : null,
-                  ),
-                ),
-              )
-              .onConflictDoUpdate({
-                target: [outputs.runId, outputs.stepId],
-                set: replacement(outputs, ["output", "updatedAt"], []),
-              }),
+        defineStatement(db, (target, argument: ArgumentReference<OutputProperty | FenceArgument>) =>
+          target
+            .insert(outputs)
+            .select(
+              rowIf(
+                properties.map(argument),
+                runExists(target, tables, argument("runId"), fenced ? argument : null),
+              ),
+            )
+            .onConflictDoUpdate({
+              target: [outputs.runId, outputs.stepId],
+              set: replacement(outputs, ["output", "updatedAt"], []),
+            }),
         ),
     ),
 

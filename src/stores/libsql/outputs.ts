@@ -3,6 +3,7 @@ import { parseId } from "../../model/arguments.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
 import type { OutputStore } from "../../store/outputs.ts";
 import { planFencedSave } from "./fenced-save.ts";
+import { fenceArguments } from "./fragments.ts";
 import { carryOut, readRows, type PlannedWrite, type StoreContext } from "./store-context.ts";
 
 /** The writes of this capability, for the operations and for batches. */
@@ -17,7 +18,7 @@ export function createOutputPlans(context: StoreContext) {
     ): PlannedWrite<void> {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       const now = clock();
       const encoded = codecs.output.encode({
         runId,
@@ -28,10 +29,10 @@ export function createOutputPlans(context: StoreContext) {
       });
       return planFencedSave(context, {
         write: statements.outputs
-          .save({ fenced: workerId !== undefined })
-          .bind({ ...encoded, whereWorkerId: workerId ?? null }),
+          .save({ fenced: fence !== null })
+          .bind({ ...encoded, ...fenceArguments(fence) }),
         runId,
-        workerId,
+        fence,
         codec: codecs.output,
       });
     },

@@ -3,7 +3,7 @@ import { finalRunStatuses, reopenableRunStatuses } from "../../model/transitions
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import { payloadColumns, type WorkflowRun } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { argumentsFor, pick } from "./fragments.ts";
+import { argumentsFor, isHeld, pick, type FenceArgument } from "./fragments.ts";
 import {
   defineFollowUp,
   defineRowStatement,
@@ -21,6 +21,7 @@ export const runGuardProperties = [
   "status",
   "revision",
   "workerId",
+  "attempt",
   "leaseExpiresAt",
 ] as const;
 
@@ -40,7 +41,7 @@ export interface RunUpdateShape {
   readonly revised: boolean;
 }
 
-type UpdateArgument = RunProperty | "whereRunId" | "whereWorkerId" | "whereRevision";
+type UpdateArgument = RunProperty | FenceArgument | "whereRunId" | "whereRevision";
 
 export function createRunStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
@@ -114,7 +115,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
             and(
               eq(runs.runId, argument("whereRunId")),
               notInArray(runs.status, [...finalRunStatuses]),
-              shape.fenced ? eq(runs.workerId, argument("whereWorkerId")) : undefined,
+              shape.fenced ? isHeld(tables, argument) : undefined,
               shape.revised ? eq(runs.revision, argument("whereRevision")) : undefined,
             ),
           ),
@@ -146,18 +147,21 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
         target
           .update(runs)
           .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
-          .where(leasedBy(argument("whereRunId"), argument("whereWorkerId"))),
+          .where(isLeased(argument("whereRunId"), argument)),
       ),
     ),
 
-    /** As `release`, and leaves everything but the lease alone. */
+    /** As `release`, and leaves everything but the lease alone: it ends at the later of both times. */
     extendLease: defineStatement(
       db,
-      (target, argument: ArgumentReference<"runId" | "workerId" | "leaseExpiresAt">) =>
+      (target, argument: ArgumentReference<"runId" | "leaseExpiresAt" | FenceArgument>) =>
         target
           .update(runs)
-          .set({ leaseExpiresAt: argument("leaseExpiresAt") })
-          .where(leasedBy(argument("runId"), argument("workerId"))),
+          .set({
+            leaseExpiresAt: sql`max(${runs.leaseExpiresAt}, ${argument("leaseExpiresAt")})`,
+          })
+          .where(isLeased(argument("runId"), argument))
+          .returning({ leaseExpiresAt: runs.leaseExpiresAt }),
     ),
 
     delete: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
@@ -185,16 +189,23 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     const once = shape.setOnce.map(
       (name) => [name, sql`coalesce(${runs[name]}, ${argument(name)})`] as const,
     );
-    return { ...argumentsFor(shape.set, argument), ...Object.fromEntries(once) };
+    return {
+      ...progressResets(shape, argument),
+      ...argumentsFor(shape.set, argument),
+      ...Object.fromEntries(once),
+    };
   }
 
-  function leasedBy(runId: SQL, workerId: SQL): SQL | undefined {
-    return and(
-      eq(runs.runId, runId),
-      eq(runs.workerId, workerId),
-      eq(runs.status, "RUNNING"),
-      isNotNull(runs.leaseExpiresAt),
-    );
+  /** The rule of `keptLostLeases`. */
+  function progressResets({ set }: RunUpdateShape, argument: ArgumentReference<RunProperty>) {
+    if (!set.includes("progress")) return {};
+    return {
+      lostLeases: sql`case when ${argument("progress")} > ${runs.progress} then 0 else ${runs.lostLeases} end`,
+    };
+  }
+
+  function isLeased(runId: SQL, fence: ArgumentReference<FenceArgument>): SQL | undefined {
+    return and(eq(runs.runId, runId), isHeld(tables, fence), isNotNull(runs.leaseExpiresAt));
   }
 }
 

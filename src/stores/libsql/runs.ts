@@ -15,7 +15,7 @@ import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../../sche
 import type { RunStatus } from "../../statuses.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
 import { textOf } from "./connection.ts";
-import { inlineDetailBytes } from "./fragments.ts";
+import { fenceArguments, inlineDetailBytes } from "./fragments.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import {
@@ -70,12 +70,12 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
       options?: unknown,
     ): PlannedWrite<WorkflowRunSummary> {
       const runId = parseId(id, "runId");
-      const { expectedRevision, workerId } = parseRevisionOptions(options);
+      const { expectedRevision, fence } = parseRevisionOptions(options);
       const { set, setOnce } = planRunUpdate(changes, clock());
       const shape = {
         set: Object.keys(set) as RunProperty[],
         setOnce: Object.keys(setOnce) as RunProperty[],
-        fenced: workerId !== undefined,
+        fenced: fence !== null,
         revised: expectedRevision !== undefined,
       };
       return changeOf(
@@ -84,10 +84,10 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
           ...codecs.run.encode(set),
           ...codecs.run.encode(setOnce),
           whereRunId: runId,
-          whereWorkerId: workerId ?? null,
           whereRevision: expectedRevision ?? null,
+          ...fenceArguments(fence),
         }),
-        (run) => checkRunUpdate(run, set.status, { expectedRevision, workerId }),
+        (run) => checkRunUpdate(run, set.status, { expectedRevision, fence }),
       );
     },
 
@@ -105,8 +105,6 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
         statements.runs.reopen(shape).bind({
           ...codecs.run.encode(set),
           whereRunId: runId,
-          whereWorkerId: null,
-          whereRevision: null,
         }),
         checkReopen,
       );

@@ -2,7 +2,8 @@ import { and, eq, sql } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowState } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { pick, rowIf, runExists } from "./fragments.ts";
+import { pick, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { runGuardProperties } from "./run-statements.ts";
 import {
   defineRowStatement,
   defineStatement,
@@ -19,7 +20,7 @@ export interface StateSaveShape {
   readonly fenced: boolean;
 }
 
-type SaveArgument = StateProperty | "whereWorkerId" | "whereRevision";
+type SaveArgument = StateProperty | FenceArgument | "whereRevision";
 
 export function createStateStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const state = tables.workflowState;
@@ -34,12 +35,7 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
       ({ demand, fenced }: StateSaveShape) => `${demand}/${fenced}`,
       ({ demand, fenced }) =>
         defineStatement(db, (target, argument: ArgumentReference<SaveArgument>) => {
-          const mayWrite = runExists(
-            target,
-            tables,
-            argument("runId"),
-            fenced ? argument("whereWorkerId") : null,
-          );
+          const mayWrite = runExists(target, tables, argument("runId"), fenced ? argument : null);
           const replacement = {
             value: argument("value"),
             revision: sql`${state.revision} + 1`,
@@ -63,10 +59,10 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
         }),
     ),
 
-    /** The run's worker and the key's revision, for a run that exists: what a save came to, or why it did not. */
+    /** The key's revision and the columns of the run that decide a fence, for a run that exists. */
     getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
       target
-        .select({ runId: runs.runId, workerId: runs.workerId, revision: state.revision })
+        .select({ keyRevision: state.revision, ...pick(runs, runGuardProperties) })
         .from(runs)
         .leftJoin(state, and(eq(state.runId, runs.runId), eq(state.key, argument("key"))))
         .where(eq(runs.runId, argument("runId"))),
@@ -81,15 +77,13 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
       ({ fenced }) =>
         defineStatement(
           db,
-          (target, argument: ArgumentReference<"runId" | "key" | "whereWorkerId">) =>
+          (target, argument: ArgumentReference<"runId" | "key" | FenceArgument>) =>
             target
               .delete(state)
               .where(
                 and(
                   byKey(argument),
-                  fenced
-                    ? runExists(target, tables, argument("runId"), argument("whereWorkerId"))
-                    : undefined,
+                  fenced ? runExists(target, tables, argument("runId"), argument) : undefined,
                 ),
               ),
         ),

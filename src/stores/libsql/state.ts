@@ -4,6 +4,8 @@ import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../mod
 import { checkFence, checkStateRevision } from "../../model/transitions.ts";
 import type { StateStore } from "../../store/state.ts";
 import { readChildren } from "./child-statements.ts";
+import { fenceArguments } from "./fragments.ts";
+import { runGuardProperties } from "./run-statements.ts";
 import {
   carryOut,
   firstRow,
@@ -24,13 +26,13 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
     ): PlannedWrite<{ revision: number }> {
       const runId = parseId(run, "runId");
       const key = parseId(stateKey, "key");
-      const { expectedRevision, workerId } = parseRevisionOptions(options);
+      const { expectedRevision, fence } = parseRevisionOptions(options);
       const demand =
         expectedRevision === undefined ? "any" : expectedRevision === 0 ? "absent" : "revision";
       return {
-        write: statements.state.save({ demand, fenced: workerId !== undefined }).bind({
+        write: statements.state.save({ demand, fenced: fence !== null }).bind({
           ...codecs.state.encode({ runId, key, value, revision: 1, updatedAt: clock() }),
-          whereWorkerId: workerId ?? null,
+          ...fenceArguments(fence),
           whereRevision: expectedRevision ?? null,
         }),
         inquire: () => [statements.state.getGuard.bind({ runId, key })],
@@ -38,10 +40,11 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
         conclude(changes, [found]) {
           const row = firstRow(found);
           if (row === null) throw new RunNotFoundError({ runId });
-          const [, holder, revision] = row;
+          const [revision, ...guarded] = row;
           const actual = typeof revision === "number" ? revision : 0;
           if (changes === 0) {
-            checkFence({ runId, workerId: typeof holder === "string" ? holder : null }, workerId);
+            if (fence !== null)
+              checkFence(codecs.run.decodeCells(runGuardProperties, guarded), fence);
             checkStateRevision({ runId, key }, actual, expectedRevision);
             throw leftOut(codecs.state);
           }
@@ -53,24 +56,27 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
     deleteState(run: string, stateKey: string, options?: unknown): PlannedWrite<void> {
       const runId = parseId(run, "runId");
       const key = parseId(stateKey, "key");
-      const { workerId } = parseFenceOptions(options);
-      const fenced = workerId !== undefined;
+      const { fence } = parseFenceOptions(options);
       return {
         write: statements.state
-          .delete({ fenced })
-          .bind({ runId, key, whereWorkerId: workerId ?? null }),
+          .delete({ fenced: fence !== null })
+          .bind({ runId, key, ...fenceArguments(fence) }),
         inquire: () => [statements.state.getGuard.bind({ runId, key })],
         guard: () =>
-          statements.guards.stateGone({ fenced }).bind({ runId, key, workerId: workerId ?? null }),
+          statements.guards
+            .stateGone({ fenced: fence !== null })
+            .bind({ runId, key, ...fenceArguments(fence) }),
         conclude(changes, [found]) {
           if (changes > 0) return;
           const row = firstRow(found);
           if (row === null) {
-            if (fenced) throw new RunNotFoundError({ runId });
+            if (fence !== null) throw new RunNotFoundError({ runId });
             return;
           }
-          checkFence({ runId, workerId: typeof row[1] === "string" ? row[1] : null }, workerId);
-          if (row[2] !== null) throw leftOut(codecs.state);
+          const [revision, ...guarded] = row;
+          if (fence !== null)
+            checkFence(codecs.run.decodeCells(runGuardProperties, guarded), fence);
+          if (revision !== null) throw leftOut(codecs.state);
         },
       };
     },

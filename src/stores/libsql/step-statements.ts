@@ -3,7 +3,7 @@ import { frozenStepStatuses } from "../../model/transitions.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { argumentsFor, pick, rowIf, runExists } from "./fragments.ts";
+import { argumentsFor, pick, rowIf, runExists, type FenceArgument } from "./fragments.ts";
 import {
   defineFollowUp,
   defineRowStatement,
@@ -22,7 +22,7 @@ export interface StepUpdateShape {
   readonly fenced: boolean;
 }
 
-type UpdateArgument = StepProperty | "whereRunId" | "whereStepId" | "whereWorkerId";
+type UpdateArgument = StepProperty | "whereRunId" | "whereStepId" | FenceArgument;
 
 export function createStepStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
@@ -65,7 +65,7 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
               eq(steps.stepId, argument("whereStepId")),
               notInArray(steps.status, [...frozenStepStatuses]),
               shape.fenced
-                ? runExists(target, tables, argument("whereRunId"), argument("whereWorkerId"))
+                ? runExists(target, tables, argument("whereRunId"), argument)
                 : undefined,
             ),
           ),

@@ -12,6 +12,7 @@ import { checkFence, checkStepUpdate } from "../../model/transitions.ts";
 import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
 import type { StepStore } from "../../store/steps.ts";
 import { readChildren } from "./child-statements.ts";
+import { fenceArguments } from "./fragments.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import type { StepProperty } from "./step-statements.ts";
 import {
@@ -52,13 +53,13 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
     ): PlannedWrite<StepExecution> {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       const { set, setOnce, computeDuration } = planStepUpdate(changes, clock());
       const shape = {
         set: Object.keys(set) as StepProperty[],
         setOnce: Object.keys(setOnce) as StepProperty[],
         computeDuration,
-        fenced: workerId !== undefined,
+        fenced: fence !== null,
       };
       return {
         write: statements.steps.update(shape).bind({
@@ -66,10 +67,10 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
           ...codecs.step.encode(setOnce),
           whereRunId: runId,
           whereStepId: stepId,
-          whereWorkerId: workerId ?? null,
+          ...fenceArguments(fence),
         }),
         inquire: () => [
-          ...(workerId === undefined ? [] : [statements.runs.getGuard.bind({ runId })]),
+          ...(fence === null ? [] : [statements.runs.getGuard.bind({ runId })]),
           statements.steps.get.bind({ runId, stepId }),
         ],
         guard: () => statements.guards.changed.bind({}),
@@ -78,9 +79,9 @@ export function createStepPlans({ codecs, statements, clock }: StoreContext) {
           if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
           const updated = codecs.step.decodeCells(codecs.step.properties, row);
           if (changed > 0) return updated;
-          const holder = workerId === undefined ? null : firstRow(inquiry[0]);
+          const holder = fence === null ? null : firstRow(inquiry[0]);
           if (holder !== null) {
-            checkFence(codecs.run.decodeCells(runGuardProperties, holder), workerId);
+            checkFence(codecs.run.decodeCells(runGuardProperties, holder), fence);
           }
           checkStepUpdate(updated, set.status);
           throw leftOut(codecs.step);

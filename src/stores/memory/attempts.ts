@@ -17,10 +17,10 @@ export function createAttemptPlans() {
   return {
     saveStepAttempt(newAttempt: Readonly<NewStepAttempt>, options?: unknown): PlannedWrite<void> {
       const attempt = completeNewAttempt(newAttempt);
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       const row = codec.encode(attempt);
       return (tables) => {
-        checkFence(readGuard(requireRun(tables, attempt.runId)), workerId);
+        checkFence(readGuard(requireRun(tables, attempt.runId)), fence);
         tables.putChild("attempts", attempt.runId, attemptKey(attempt), row);
       };
     },

@@ -26,7 +26,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
       await context.write(signal, (tables) => {
         const overlay = new Overlay(tables);
         if (fence !== undefined) {
-          checkFence(readGuard(requireRun(overlay, fence.runId)), fence.workerId);
+          checkFence(readGuard(requireRun(overlay, fence.runId)), fence);
         }
         for (const write of planned) write(overlay);
         overlay.commit();

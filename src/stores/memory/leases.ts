@@ -2,8 +2,9 @@ import { planRelease } from "../../model/changes.ts";
 import {
   checkLease,
   compareClaims,
+  distinctVersions,
+  extendedExpiry,
   isClaimable,
-  leaseExpiry,
   parseClaim,
   parseLeaseExtension,
   parseLeaseHolder,
@@ -13,7 +14,7 @@ import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { LeaseStore } from "../../store/leases.ts";
 import { changeRun, readGuard, readSummary, requireRun, unset } from "./runs.ts";
 import type { StoreContext } from "./store-context.ts";
-import { textOf, type RunRow } from "./tables.ts";
+import type { RunRow } from "./tables.ts";
 
 const codec = rowCodecs.run;
 
@@ -30,23 +31,17 @@ function readClaim(run: RunRow) {
 export function createLeaseOperations({ clock, write }: StoreContext): LeaseStore {
   return {
     async claimRuns(request) {
-      const { workerId, leaseMs, limit, workflowIds, except = [], signal } = parseClaim(request);
-      const wanted = workflowIds && new Set(workflowIds);
+      const { workerId, leaseMs, limit, workflows, signal } = parseClaim(request);
       return write(signal, (tables) => {
         const now = clock();
-        const isEligible = (run: RunRow): boolean =>
-          (wanted === undefined || wanted.has(textOf(run.workflowId))) &&
-          !except.some(
-            ({ workflowId, workflowVersion }) =>
-              run.workflowId === workflowId && run.workflowVersion === workflowVersion,
-          ) &&
-          isClaimable(readClaim(run), now);
-        const eligible: RunRow[] = [];
-        for (const run of tables.scanUnfinishedRuns()) {
-          if (eligible.length === limit) break;
-          if (isEligible(run)) eligible.push(run);
-        }
-        for (const run of tables.scanWaitingRuns()) if (isEligible(run)) eligible.push(run);
+        const scope = {
+          workflows: workflows && distinctVersions(workflows),
+          now: now.getTime(),
+          limit,
+        };
+        const eligible = [...tables.scanClaimableRuns(scope)].filter((run) =>
+          isClaimable(readClaim(run), now),
+        );
         eligible.sort((a, b) => compareClaims(readClaim(a), readClaim(b)));
         const set = codec.encode(planClaim(workerId, leaseMs, now));
         const setOnce = codec.encode({ startedAt: now });
@@ -56,6 +51,7 @@ export function createLeaseOperations({ clock, write }: StoreContext): LeaseStor
               ...set,
               ...unset<Partial<RunRow>>(run, setOnce),
               attempt: Number(run.attempt) + 1,
+              lostLeases: Number(run.lostLeases) + (run.status === "RUNNING" ? 1 : 0),
             }),
           ),
         );
@@ -63,21 +59,22 @@ export function createLeaseOperations({ clock, write }: StoreContext): LeaseStor
     },
 
     async extendLease(lease) {
-      const { runId, workerId, leaseMs, signal } = parseLeaseExtension(lease);
+      const { runId, leaseMs, signal, ...fence } = parseLeaseExtension(lease);
       return write(signal, (tables) => {
-        const expiry = leaseExpiry(clock(), leaseMs);
         const run = requireRun(tables, runId);
-        checkLease(readGuard(run), workerId);
+        const guard = readGuard(run);
+        checkLease(guard, fence);
+        const expiry = extendedExpiry(guard.leaseExpiresAt, clock(), leaseMs);
         tables.putRun({ ...run, leaseExpiresAt: expiry.getTime() });
         return expiry;
       });
     },
 
     async releaseLease(lease) {
-      const { runId, workerId, signal } = parseLeaseHolder(lease);
+      const { runId, signal, ...fence } = parseLeaseHolder(lease);
       return write(signal, (tables) => {
         const run = requireRun(tables, runId);
-        checkLease(readGuard(run), workerId);
+        checkLease(readGuard(run), fence);
         changeRun(tables, run, codec.encode(planRelease(clock())));
       });
     },

@@ -20,11 +20,11 @@ export function createOutputPlans({ clock }: Pick<StoreContext, "clock">) {
     ): PlannedWrite<void> {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       const now = clock();
       const row = codec.encode({ runId, stepId, output, createdAt: now, updatedAt: now });
       return (tables) => {
-        checkFence(readGuard(requireRun(tables, runId)), workerId);
+        checkFence(readGuard(requireRun(tables, runId)), fence);
         const createdAt = tables.getChild("outputs", runId, stepId)?.createdAt ?? row.createdAt;
         tables.putChild("outputs", runId, stepId, { ...row, createdAt });
       };

@@ -1,13 +1,14 @@
 import { compareText } from "../../model/cursors.ts";
+import { versionKey } from "../../model/leases.ts";
 import type { Position } from "./sorted-index.ts";
 import {
-  hasWakeTime,
-  isUnfinished,
   positionOf,
   textOf,
+  versionKeyOf,
   childTables,
   type ChildRows,
   type ChildTable,
+  type ClaimScope,
   type RunRow,
   type ScanOrder,
   type Tables,
@@ -99,15 +100,15 @@ export class Overlay implements Tables {
     yield* own;
   }
 
-  *scanUnfinishedRuns(): Generator<RunRow> {
-    for (const run of this.scanRuns("oldest first", null)) {
-      if (isUnfinished(run) && !hasWakeTime(run)) yield run;
+  *scanClaimableRuns(scope: ClaimScope): Generator<RunRow> {
+    // Those that are changed here may be the ones that the parent would have found first.
+    const limit = scope.limit + this.#changes.size;
+    for (const run of this.#parent.scanClaimableRuns({ ...scope, limit })) {
+      if (this.#changes.get(textOf(run.runId))?.run === undefined) yield run;
     }
-  }
-
-  *scanWaitingRuns(): Generator<RunRow> {
-    for (const run of this.scanRuns("oldest first", null)) {
-      if (isUnfinished(run) && hasWakeTime(run)) yield run;
+    const wanted = scope.workflows && new Set(scope.workflows.map(versionKey));
+    for (const { run } of this.#changes.values()) {
+      if (run && (wanted === undefined || wanted.has(versionKeyOf(run)))) yield run;
     }
   }
 

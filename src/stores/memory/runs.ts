@@ -2,6 +2,7 @@ import { RunAlreadyExistsError, RunNotFoundError } from "../../errors.ts";
 import { utf8ByteLength } from "../../json.ts";
 import { parseId } from "../../model/arguments.ts";
 import {
+  keptLostLeases,
   planReopen,
   planRunUpdate,
   reopenedDeadline,
@@ -40,7 +41,14 @@ const summaryProperties = codec.properties.filter(
 );
 
 /** What a change is checked against. */
-const guardProperties = ["runId", "status", "revision", "workerId", "leaseExpiresAt"] as const;
+const guardProperties = [
+  "runId",
+  "status",
+  "revision",
+  "workerId",
+  "attempt",
+  "leaseExpiresAt",
+] as const;
 
 export function readGuard(run: RunRow) {
   return codec.decodeCells(
@@ -110,7 +118,13 @@ export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
       return (tables) => {
         const run = requireRun(tables, runId);
         checkRunUpdate(readGuard(run), set.status, demands);
-        return readSummary(changeRun(tables, run, { ...encoded, ...unset(run, encodedOnce) }));
+        const lostLeases = keptLostLeases(
+          codec.decodeCells(["progress", "lostLeases"], [run.progress, run.lostLeases]),
+          set.progress,
+        );
+        return readSummary(
+          changeRun(tables, run, { lostLeases, ...encoded, ...unset(run, encodedOnce) }),
+        );
       };
     },
 

@@ -12,57 +12,67 @@ export function comparePlaces(a: Position, b: Position): number {
 }
 
 /**
- * Entries in order, oldest first.
+ * Entries in the order of their places, which do not change while they are in it.
  *
- * New runs come at the end, where an insertion costs nothing. A removed entry stays in place until half of them
- * are gone: taking each out at once would move all that follow.
+ * New entries mostly come at the end, where an insertion costs nothing, and mostly leave at the start. A removed entry
+ * from the middle stays in place until half of them are gone: taking each out at once would move all that follow.
  */
-export class SortedIndex<Entry extends Position> {
+export class SortedIndex<Place, Entry extends Place = Place> {
+  readonly #compare: (a: Place, b: Place) => number;
   #entries: Entry[] = [];
+  /** The entries before this one are gone. */
+  #start = 0;
   readonly #removed = new Set<Entry>();
 
+  constructor(compare: (a: Place, b: Place) => number) {
+    this.#compare = compare;
+  }
+
   add(entry: Entry): void {
-    if (this.#removed.delete(entry)) return;
     const last = this.#entries.at(-1);
-    if (last === undefined || comparePlaces(last, entry) < 0) this.#entries.push(entry);
+    if (last === undefined || this.#compare(last, entry) < 0) this.#entries.push(entry);
     else this.#entries.splice(this.#firstBeyond(entry), 0, entry);
   }
 
   remove(entry: Entry): void {
     this.#removed.add(entry);
-    if (this.#removed.size * 2 <= this.#entries.length) return;
-    this.#entries = this.#entries.filter((kept) => !this.#removed.has(kept));
+    for (;;) {
+      const first = this.#entries[this.#start];
+      if (first === undefined || !this.#removed.delete(first)) break;
+      this.#start++;
+    }
+    if ((this.#start + this.#removed.size) * 2 <= this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#start).filter((kept) => !this.#removed.has(kept));
+    this.#start = 0;
     this.#removed.clear();
   }
 
   /** The entries after `after`, or all. The index must not be changed meanwhile. */
-  *scan(order: "newest first" | "oldest first", after: Position | null): Generator<Entry> {
+  *scan(order: "newest first" | "oldest first", after: Place | null): Generator<Entry> {
     const step = order === "oldest first" ? 1 : -1;
-    let place = this.#start(step, after);
-    for (;;) {
+    for (let place = this.#first(step, after); place >= this.#start; place += step) {
       const entry = this.#entries[place];
       if (entry === undefined) return;
       if (!this.#removed.has(entry)) yield entry;
-      place += step;
     }
   }
 
-  #start(step: 1 | -1, after: Position | null): number {
-    if (after === null) return step === 1 ? 0 : this.#entries.length - 1;
+  #first(step: 1 | -1, after: Place | null): number {
+    if (after === null) return step === 1 ? this.#start : this.#entries.length - 1;
     const beyond = this.#firstBeyond(after);
     if (step === 1) return beyond;
     const before = this.#entries[beyond - 1];
-    return before !== undefined && comparePlaces(before, after) === 0 ? beyond - 2 : beyond - 1;
+    return before !== undefined && this.#compare(before, after) === 0 ? beyond - 2 : beyond - 1;
   }
 
-  /** The place of the first entry that sorts after `position`. */
-  #firstBeyond(position: Position): number {
-    let low = 0;
+  /** The index of the first entry that sorts after `place`. */
+  #firstBeyond(place: Place): number {
+    let low = this.#start;
     let high = this.#entries.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
       const entry = this.#entries[middle];
-      if (entry !== undefined && comparePlaces(entry, position) <= 0) low = middle + 1;
+      if (entry !== undefined && this.#compare(entry, place) <= 0) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -20,10 +20,10 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
     ): PlannedWrite<{ revision: number }> {
       const runId = parseId(run, "runId");
       const key = parseId(stateKey, "key");
-      const { expectedRevision, workerId } = parseRevisionOptions(options);
+      const { expectedRevision, fence } = parseRevisionOptions(options);
       const row = codec.encode({ runId, key, value, revision: 1, updatedAt: clock() });
       return (tables) => {
-        checkFence(readGuard(requireRun(tables, runId)), workerId);
+        checkFence(readGuard(requireRun(tables, runId)), fence);
         const current = Number(tables.getChild("state", runId, key)?.revision ?? 0);
         checkStateRevision({ runId, key }, current, expectedRevision);
         const revision = current + 1;
@@ -35,9 +35,9 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
     deleteState(run: string, stateKey: string, options?: unknown): PlannedWrite<void> {
       const runId = parseId(run, "runId");
       const key = parseId(stateKey, "key");
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       return (tables) => {
-        if (workerId !== undefined) checkFence(readGuard(requireRun(tables, runId)), workerId);
+        if (fence !== null) checkFence(readGuard(requireRun(tables, runId)), fence);
         tables.deleteChild("state", runId, key);
       };
     },

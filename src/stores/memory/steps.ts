@@ -39,14 +39,14 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
     ): PlannedWrite<StepExecution> {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
-      const { workerId } = parseFenceOptions(options);
+      const { fence } = parseFenceOptions(options);
       const { set, setOnce, computeDuration } = planStepUpdate(changes, clock());
       const encoded = codec.encode(set);
       const encodedOnce = codec.encode(setOnce);
       return (tables) => {
         const row = tables.getChild("steps", runId, stepId);
         if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        checkFence(readGuard(requireRun(tables, runId)), workerId);
+        checkFence(readGuard(requireRun(tables, runId)), fence);
         checkStepUpdate(codec.decode(row), set.status);
         const updated = { ...row, ...encoded, ...unset(row, encodedOnce) };
         if (computeDuration) {

@@ -1,3 +1,4 @@
+import { versionKey, type WorkflowVersion } from "../../model/leases.ts";
 import { isFinalRunStatus, isRunStatus } from "../../model/transitions.ts";
 import type { EncodedRow } from "../../schema/row-codec.ts";
 import type {
@@ -7,7 +8,7 @@ import type {
   WorkflowRun,
   WorkflowState,
 } from "../../schema/rows.ts";
-import { SortedIndex, type Position } from "./sorted-index.ts";
+import { comparePlaces, SortedIndex, type Position } from "./sorted-index.ts";
 
 export type RunRow = EncodedRow<WorkflowRun>;
 
@@ -40,10 +41,8 @@ export interface Tables {
   deleteRun(runId: string): void;
   findByIdempotencyKey(workflowId: string, idempotencyKey: string): RunRow | undefined;
   scanRuns(order: ScanOrder, after: Position | null): Iterable<RunRow>;
-  /** PENDING and RUNNING runs, oldest first, without those that have a time to wake at. */
-  scanUnfinishedRuns(): Iterable<RunRow>;
-  /** PENDING and RUNNING runs that have a time to wake at, in no order. */
-  scanWaitingRuns(): Iterable<RunRow>;
+  /** The runs that a claim takes first, and perhaps others that are claimable, in no order. */
+  scanClaimableRuns(scope: ClaimScope): Iterable<RunRow>;
   getChild<Table extends ChildTable>(
     table: Table,
     runId: string,
@@ -72,16 +71,72 @@ export function positionOf(run: RunRow): Position {
   return { createdAt: Number(run.createdAt), runId: textOf(run.runId) };
 }
 
-export function isUnfinished(run: RunRow): boolean {
-  return isRunStatus(run.status) && !isFinalRunStatus(run.status);
+export function versionKeyOf({ workflowId, workflowVersion }: RunRow): string {
+  return versionKey({ workflowId: textOf(workflowId), workflowVersion: textOf(workflowVersion) });
 }
 
-export function hasWakeTime(run: RunRow): boolean {
-  return run.wakeAt !== null;
+/** Which runs a claim is about. */
+export interface ClaimScope {
+  /** Any run if undefined. */
+  readonly workflows: readonly WorkflowVersion[] | undefined;
+  readonly now: number;
+  readonly limit: number;
+}
+
+/** The place of a run among those of its version that wait for the same thing. */
+interface ClaimPlace extends Position {
+  readonly queue: SortedIndex<ClaimPlace>;
+  /** When it can be claimed. */
+  readonly at: number;
+  readonly entry: Entry;
+}
+
+const compareClaimPlaces = (a: ClaimPlace, b: ClaimPlace): number =>
+  a.at - b.at || comparePlaces(a, b);
+
+/** The runs of a version that a claim could take, now or later. */
+class ClaimQueues {
+  /** PENDING without a time to wake at. */
+  readonly ready = new SortedIndex(compareClaimPlaces);
+  /** PENDING until a time. */
+  readonly waiting = new SortedIndex(compareClaimPlaces);
+  /** RUNNING under a lease. */
+  readonly leased = new SortedIndex(compareClaimPlaces);
+
+  /** Where a run is to be found; null for one that no claim will ever take as it is. */
+  placeOf(entry: Entry): ClaimPlace | null {
+    const { createdAt, runId, run } = entry;
+    const { status, wakeAt, leaseExpiresAt } = run;
+    const place = (queue: SortedIndex<ClaimPlace>, at: number): ClaimPlace => {
+      return { queue, at, createdAt, runId, entry };
+    };
+    if (status === "PENDING") {
+      return wakeAt === null ? place(this.ready, createdAt) : place(this.waiting, Number(wakeAt));
+    }
+    if (status !== "RUNNING" || leaseExpiresAt === null) return null;
+    return place(this.leased, Number(leaseExpiresAt));
+  }
+
+  *scan({ now, limit }: ClaimScope): Generator<RunRow> {
+    // Leases are in the order in which they expire, and claims in that of their runs: all of them are looked at.
+    for (const [queue, until, most] of [
+      [this.ready, Infinity, limit],
+      [this.waiting, now, limit],
+      [this.leased, now, Infinity],
+    ] as const) {
+      let count = 0;
+      for (const { at, entry } of queue.scan("oldest first", null)) {
+        if (at > until || count++ === most) break;
+        yield entry.run;
+      }
+    }
+  }
 }
 
 interface Entry extends Position {
   run: RunRow;
+  /** Where claims find it; null if they do not. */
+  place: ClaimPlace | null;
   /** Made when they are first needed: most of the cost of a run without children would be theirs. */
   steps: Map<string, ChildRows["steps"]> | null;
   attempts: Map<string, ChildRows["attempts"]> | null;
@@ -94,9 +149,9 @@ type ChildMaps = { [Name in ChildTable]: Map<string, ChildRows[Name]> | null };
 /** The committed rows. */
 export class BaseTables implements Tables {
   readonly #entries = new Map<string, Entry>();
-  readonly #byTime = new SortedIndex<Entry>();
-  readonly #unfinished = new SortedIndex<Entry>();
-  readonly #waiting = new SortedIndex<Entry>();
+  readonly #byTime = new SortedIndex<Position, Entry>(comparePlaces);
+  /** By workflow and version. */
+  readonly #claimQueues = new Map<string, ClaimQueues>();
   /** Run ids by workflow and idempotency key. */
   readonly #byKey = new Map<string, Map<string, string>>();
 
@@ -111,6 +166,7 @@ export class BaseTables implements Tables {
       entry = {
         ...positionOf(run),
         run,
+        place: null,
         steps: null,
         attempts: null,
         outputs: null,
@@ -118,16 +174,10 @@ export class BaseTables implements Tables {
       };
       this.#entries.set(runId, entry);
       this.#byTime.add(entry);
-      this.#queueOf(run)?.add(entry);
       this.#noteKey(run);
-      return;
     }
-    const before = this.#queueOf(entry.run);
-    const after = this.#queueOf(run);
     entry.run = run;
-    if (before === after) return;
-    before?.remove(entry);
-    after?.add(entry);
+    this.#queue(entry);
   }
 
   deleteRun(runId: string): void {
@@ -135,7 +185,7 @@ export class BaseTables implements Tables {
     if (entry === undefined) return;
     this.#entries.delete(runId);
     this.#byTime.remove(entry);
-    this.#queueOf(entry.run)?.remove(entry);
+    entry.place?.queue.remove(entry.place);
     const { workflowId, idempotencyKey } = entry.run;
     if (idempotencyKey !== null) {
       this.#byKey.get(textOf(workflowId))?.delete(textOf(idempotencyKey));
@@ -151,12 +201,12 @@ export class BaseTables implements Tables {
     for (const { run } of this.#byTime.scan(order, after)) yield run;
   }
 
-  *scanUnfinishedRuns(): Generator<RunRow> {
-    for (const { run } of this.#unfinished.scan("oldest first", null)) yield run;
-  }
-
-  *scanWaitingRuns(): Generator<RunRow> {
-    for (const { run } of this.#waiting.scan("oldest first", null)) yield run;
+  *scanClaimableRuns(scope: ClaimScope): Generator<RunRow> {
+    const queues =
+      scope.workflows === undefined
+        ? this.#claimQueues.values()
+        : scope.workflows.map((version) => this.#claimQueues.get(versionKey(version)));
+    for (const found of queues) if (found !== undefined) yield* found.scan(scope);
   }
 
   getChild<Table extends ChildTable>(
@@ -196,10 +246,26 @@ export class BaseTables implements Tables {
     return count;
   }
 
-  /** Where an unfinished run is looked for; null for a finished one. */
-  #queueOf(run: RunRow): SortedIndex<Entry> | null {
-    if (!isUnfinished(run)) return null;
-    return hasWakeTime(run) ? this.#waiting : this.#unfinished;
+  /** Puts the run where claims look for it. */
+  #queue(entry: Entry): void {
+    const { place: before } = entry;
+    const after = this.#queuesOf(entry.run)?.placeOf(entry) ?? null;
+    if (before?.queue === after?.queue && before?.at === after?.at) return;
+    before?.queue.remove(before);
+    after?.queue.add(after);
+    entry.place = after;
+  }
+
+  /** Null for a finished run. */
+  #queuesOf(run: RunRow): ClaimQueues | null {
+    if (!isRunStatus(run.status) || isFinalRunStatus(run.status)) return null;
+    const key = versionKeyOf(run);
+    let queues = this.#claimQueues.get(key);
+    if (queues === undefined) {
+      queues = new ClaimQueues();
+      this.#claimQueues.set(key, queues);
+    }
+    return queues;
   }
 
   #children<Table extends ChildTable>(

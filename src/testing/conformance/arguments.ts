@@ -136,7 +136,10 @@ export function describeArguments(test: StoreTest): void {
         [{ leaseMs: 1.5, limit: 1 }, "claim.leaseMs"],
         [{ leaseMs: 1, limit: 0 }, "claim.limit"],
         [{ leaseMs: 1, limit: 1001 }, "claim.limit"],
-        [{ leaseMs: 1, limit: 1, workflowIds: [""] }, "claim.workflowIds[0]"],
+        [
+          { leaseMs: 1, limit: 1, workflows: [{ workflowId: "", workflowVersion: "1" }] },
+          "claim.workflows[0].workflowId",
+        ],
       ] as const) {
         await expectRejection(store.claimRuns({ workerId: "w", ...claim }), "INVALID_ARGUMENT", {
           argument,

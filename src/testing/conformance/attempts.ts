@@ -86,7 +86,7 @@ export function describeAttempts(test: StoreTest): void {
         "RUN_NOT_FOUND",
         { runId: "nobody" },
       );
-      const { runId } = await givenRun(store, { workerId: "holder" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       await expectRejection(
         store.saveStepAttempt({ ...attempt, runId }, { workerId: "stranger" }),
         "LEASE_LOST",

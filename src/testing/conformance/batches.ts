@@ -32,7 +32,7 @@ export function describeBatches(test: StoreTest): void {
     test("are undone entirely by any precondition that fails, which is the error", async ({
       store,
     }) => {
-      const { runId } = await givenRun(store, { workerId: "holder" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       await givenRun(store, { runId: "finished", status: "COMPLETED" });
       await store.createStepExecution({ runId, stepId: "done", status: "COMPLETED" });
       await store.saveState(runId, "k", 0);
@@ -106,7 +106,7 @@ export function describeBatches(test: StoreTest): void {
     });
 
     test("are fenced as a whole, before anything else", async ({ store }) => {
-      const { runId } = await givenRun(store, { workerId: "holder" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       const fence = { runId, workerId: "stranger" };
       await expectRejection(
         store.batch((write) => write.updateRun("nobody", { progress: 1 }), { fence }),

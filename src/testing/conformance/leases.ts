@@ -1,7 +1,35 @@
 import { describe, expect } from "vitest";
+import type { WorkflowVersion } from "../../model/leases.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { expectRejection, givenRun, type StoreTest } from "./environment.ts";
 
 const lease = { leaseMs: 1000, limit: 10 };
+
+const versionsOf = (...workflowIds: string[]): WorkflowVersion[] =>
+  workflowIds.map((workflowId) => ({ workflowId, workflowVersion: "1" }));
+
+/** What `givenRun` makes runs of. */
+const orders = { workflowId: "orders", workflowVersion: "1" };
+
+type Fence = { readonly workerId: string; readonly attempt?: number };
+
+/** Everything that takes a fence. */
+function fencedWrites(store: WorkflowStore, runId: string) {
+  const attempt = { runId, stepId: "a", attempt: 1, status: "FAILED" } as const;
+  const writes: ((fence: Fence) => Promise<unknown>)[] = [
+    (fence) => store.updateRun(runId, {}, fence),
+    (fence) => store.updateStepExecution(runId, "a", { error: 1 }, fence),
+    (fence) => store.saveStepOutput(runId, "a", 1, fence),
+    (fence) => store.saveStepAttempt(attempt, fence),
+    (fence) => store.saveState(runId, "k", 1, fence),
+    (fence) => store.deleteState(runId, "k", fence),
+    (fence) => store.batch(() => {}, { fence: { runId, ...fence } }),
+    (fence) => store.batch((write) => write.updateRun(runId, {}, fence)),
+    (fence) => store.batch((write) => write.saveState(runId, "k", 1, fence)),
+    (fence) => store.batch((write) => write.deleteState(runId, "k", fence)),
+  ];
+  return writes;
+}
 
 export function describeLeases(test: StoreTest): void {
   describe("leases", () => {
@@ -67,15 +95,15 @@ export function describeLeases(test: StoreTest): void {
       await givenRun(store, { runId: "later", wakeAt: at(1000) });
       await givenRun(store, { runId: "soon", wakeAt: at(500) });
       await givenRun(store, { runId: "other", workflowId: "other", wakeAt: at(500) });
-      const claim = async (workflowIds?: string[]) => {
-        const claimed = await store.claimRuns({ workerId: "w", ...lease, workflowIds });
+      const claim = async (workflows?: WorkflowVersion[]) => {
+        const claimed = await store.claimRuns({ workerId: "w", ...lease, workflows });
         return claimed.map((run) => run.runId);
       };
       clock.advance(499);
       expect(await claim()).toEqual([]);
-      expect(await claim(["orders"])).toEqual([]);
+      expect(await claim([orders])).toEqual([]);
       clock.advance(1);
-      expect(await claim(["orders"])).toEqual(["soon"]);
+      expect(await claim([orders])).toEqual(["soon"]);
       expect(await store.getRun("soon")).toMatchObject({ wakeAt: clock.now(), attempt: 1 });
       clock.advance(500);
       expect(await claim()).toEqual(["other", "later"]);
@@ -103,8 +131,8 @@ export function describeLeases(test: StoreTest): void {
       }
       clock.advance(50);
       const claims: string[][] = [];
-      for (const workflowIds of [["orders"], undefined, ["orders", "more"]]) {
-        const claimed = await store.claimRuns({ workerId: "w", ...lease, limit: 2, workflowIds });
+      for (const workflows of [[orders], undefined, [orders, ...versionsOf("more")]]) {
+        const claimed = await store.claimRuns({ workerId: "w", ...lease, limit: 2, workflows });
         claims.push(claimed.map((run) => run.runId));
       }
       expect(claims).toEqual([
@@ -122,60 +150,86 @@ export function describeLeases(test: StoreTest): void {
       expect(await store.claimRuns({ workerId: "w", ...lease })).toEqual([]);
     });
 
-    test("keep to the workflows that the claim names", async ({ store }) => {
-      for (const workflowId of ["a", "b", "c"]) {
-        await givenRun(store, { runId: `${workflowId}-pending`, workflowId });
-        await givenRun(store, {
-          runId: `${workflowId}-expired`,
-          workflowId,
-          status: "RUNNING",
-          leaseExpiresAt: new Date(0),
-        });
-      }
-      const claim = async (workflowIds: string[]) =>
-        (await store.claimRuns({ workerId: "w", ...lease, workflowIds }))
-          .map((run) => run.runId)
-          .toSorted();
-      expect(await claim([])).toEqual([]);
-      expect(await claim(["a", "c", "a", "unknown"])).toEqual([
-        "a-expired",
-        "a-pending",
-        "c-expired",
-        "c-pending",
-      ]);
-      const many = Array.from({ length: 200 }, (_, index) => `w${index}`);
-      expect(await claim([...many, "b"])).toEqual(["b-expired", "b-pending"]);
-    });
-
-    test("leave the versions alone that the claim excepts", async ({ store }) => {
-      for (const workflowId of ["a", "b"]) {
-        for (const workflowVersion of ["1", "2"]) {
-          const values = { workflowId, workflowVersion };
-          await givenRun(store, { ...values, runId: workflowId + workflowVersion });
+    test("keep to the versions of workflows that the claim names", async ({ store }) => {
+      for (const { workflowId, workflowVersion } of versionsOf("a", "b", "c")) {
+        for (const version of [workflowVersion, "2"]) {
+          const values = { workflowId, workflowVersion: version };
+          await givenRun(store, { ...values, runId: `${workflowId}${version}-pending` });
           await givenRun(store, {
             ...values,
-            runId: `${workflowId}${workflowVersion}-expired`,
+            runId: `${workflowId}${version}-woken`,
+            wakeAt: new Date(0),
+          });
+          await givenRun(store, {
+            ...values,
+            runId: `${workflowId}${version}-expired`,
             status: "RUNNING",
             leaseExpiresAt: new Date(0),
           });
         }
       }
-      const except = [
-        { workflowId: "a", workflowVersion: "2" },
-        { workflowId: "b", workflowVersion: "1" },
-      ];
-      const claim = async (workflowIds?: string[]) =>
-        (await store.claimRuns({ workerId: "w", ...lease, workflowIds, except }))
+      const claim = async (workflows: WorkflowVersion[]) =>
+        (await store.claimRuns({ workerId: "w", ...lease, workflows }))
           .map((run) => run.runId)
           .toSorted();
-      expect(await claim(["a"])).toEqual(["a1", "a1-expired"]);
-      expect(await claim()).toEqual(["b2", "b2-expired"]);
-      expect(await claim()).toEqual([]);
+      expect(await claim([])).toEqual([]);
+      expect(await claim(versionsOf("a", "c", "a", "unknown"))).toEqual([
+        "a1-expired",
+        "a1-pending",
+        "a1-woken",
+        "c1-expired",
+        "c1-pending",
+        "c1-woken",
+      ]);
+      const many = versionsOf(...Array.from({ length: 999 }, (_, index) => `w${index}`));
+      expect(await claim([...many, { workflowId: "b", workflowVersion: "2" }])).toEqual([
+        "b2-expired",
+        "b2-pending",
+        "b2-woken",
+      ]);
       await expectRejection(
-        store.claimRuns({ workerId: "w", ...lease, except: [{ workflowId: "a" }] as never }),
+        store.claimRuns({ workerId: "w", ...lease, workflows: [{ workflowId: "a" }] as never }),
         "INVALID_ARGUMENT",
-        { argument: "claim.except[0].workflowVersion" },
+        { argument: "claim.workflows[0].workflowVersion" },
       );
+    });
+
+    test("find the named runs behind any number of others", async ({ store, clock }) => {
+      const others: [string, string][] = [
+        ["orders", "2"],
+        ["ord", "ers1"],
+        ["orders1", ""],
+      ];
+      for (let n = 0; n < 12; n++) {
+        const [workflowId = "", version = ""] = others[n % 3] ?? [];
+        const values = { workflowId, workflowVersion: version || "1" };
+        await givenRun(store, values);
+        await givenRun(store, { ...values, status: "RUNNING", leaseExpiresAt: new Date(0) });
+        clock.advance(1);
+      }
+      for (const runId of ["first", "second", "third"]) {
+        await givenRun(store, { runId });
+        clock.advance(1);
+      }
+      const claim = { workerId: "w", leaseMs: 1000, limit: 2, workflows: [orders] };
+      const claims = [await store.claimRuns(claim), await store.claimRuns(claim)];
+      expect(claims.map((claimed) => claimed.map((run) => run.runId))).toEqual([
+        ["first", "second"],
+        ["third"],
+      ]);
+    });
+
+    test("follow a run whose version is changed", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      await store.updateRun(runId, { workflowVersion: "2" });
+      const claim = { workerId: "w", ...lease };
+      expect(await store.claimRuns({ ...claim, workflows: [orders] })).toEqual([]);
+      expect(
+        await store.claimRuns({
+          ...claim,
+          workflows: [{ workflowId: "orders", workflowVersion: "2" }],
+        }),
+      ).toMatchObject([{ runId }]);
     });
 
     test("never give one run to two workers", async ({ store }) => {
@@ -197,6 +251,43 @@ export function describeLeases(test: StoreTest): void {
       const expiry = await store.extendLease({ runId, workerId: "w", leaseMs: 5000 });
       expect(expiry).toEqual(new Date(clock.now().getTime() + 5000));
       expect(await store.getRun(runId)).toEqual({ ...before, leaseExpiresAt: expiry });
+    });
+
+    test("never end earlier for being extended", async ({ store, clock }) => {
+      const { runId } = await givenRun(store);
+      await store.claimRuns({ workerId: "w", ...lease });
+      const { leaseExpiresAt } = await store.getRun(runId);
+      clock.advance(-3_600_000);
+      expect(await store.extendLease({ runId, workerId: "w", leaseMs: 1000 })).toEqual(
+        leaseExpiresAt,
+      );
+      expect((await store.getRun(runId)).leaseExpiresAt).toEqual(leaseExpiresAt);
+      clock.advance(3_600_000);
+      expect(await store.extendLease({ runId, workerId: "w", leaseMs: 500 })).toEqual(
+        leaseExpiresAt,
+      );
+      expect(await store.claimRuns({ workerId: "x", ...lease })).toEqual([]);
+    });
+
+    test("that would end beyond all times are refused", async ({ store, clock }) => {
+      const { runId } = await givenRun(store);
+      for (const leaseMs of [Number.MAX_SAFE_INTEGER, 8.64e15, 1e13, 0, -1, 0.5]) {
+        await expectRejection(
+          store.claimRuns({ workerId: "w", leaseMs, limit: 1 }),
+          "INVALID_ARGUMENT",
+          { argument: "claim.leaseMs" },
+        );
+      }
+      expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", attempt: 0 });
+      await store.claimRuns({ workerId: "w", ...lease });
+      await expectRejection(
+        store.extendLease({ runId, workerId: "w", leaseMs: 1e13 }),
+        "INVALID_ARGUMENT",
+        { argument: "lease.leaseMs" },
+      );
+      expect((await store.getRun(runId)).leaseExpiresAt).toEqual(
+        new Date(clock.now().getTime() + 1000),
+      );
     });
 
     test("can be extended past their end, until somebody else claims", async ({ store, clock }) => {
@@ -226,8 +317,77 @@ export function describeLeases(test: StoreTest): void {
       await expectRejection(
         store.updateRun(runId, { progress: 0.9 }, { workerId: "w1" }),
         "LEASE_LOST",
+        { runId, workerId: "w1", status: "RUNNING" },
       );
       expect(await store.getRun(runId)).toMatchObject({ progress: 0.5, workerId: "w2" });
+    });
+
+    test("of one worker id are told apart by their attempt", async ({ store, clock }) => {
+      const { runId } = await givenRun(store);
+      await store.createStepExecution({ runId, stepId: "a" });
+      await store.claimRuns({ workerId: "pod-0", ...lease });
+      clock.advance(1000);
+      await store.claimRuns({ workerId: "pod-0", ...lease });
+      const before = { workerId: "pod-0", attempt: 1 };
+      const after = { workerId: "pod-0", attempt: 2 };
+      for (const write of fencedWrites(store, runId)) {
+        await expectRejection(write(before), "LEASE_LOST", { runId, workerId: "pod-0" });
+        await write(after);
+      }
+      const extend = (fence: Fence) => store.extendLease({ runId, ...fence, leaseMs: 2000 });
+      await expectRejection(extend(before), "LEASE_LOST");
+      await extend(after);
+      await expectRejection(store.releaseLease({ runId, ...before }), "LEASE_LOST");
+      expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING", attempt: 2 });
+      await store.releaseLease({ runId, ...after });
+      await expectRejection(store.updateRun(runId, {}, { attempt: 2 }), "INVALID_ARGUMENT", {
+        argument: "options.attempt",
+      });
+    });
+
+    test("fence nothing off the moment the run is no longer RUNNING", async ({ store }) => {
+      for (const status of ["PENDING", "COMPLETED", "FAILED", "CANCELLED"] as const) {
+        const { runId } = await givenRun(store);
+        await store.createStepExecution({ runId, stepId: "a" });
+        await store.claimRuns({ workerId: "w", ...lease });
+        await store.updateRun(runId, { status });
+        for (const write of fencedWrites(store, runId)) {
+          await expectRejection(write({ workerId: "w" }), "LEASE_LOST", { runId, status });
+        }
+        expect(await store.getAllState(runId)).toEqual({});
+        await store.deleteRun(runId);
+      }
+    });
+
+    test("that were lost are counted until the run gets on or is given back", async ({
+      store,
+      clock,
+    }) => {
+      const { runId } = await givenRun(store);
+      const claim = async () => {
+        const [run] = await store.claimRuns({ workerId: "w", ...lease });
+        clock.advance(1000);
+        return run?.lostLeases;
+      };
+      const claims = async () => [await claim(), await claim(), await claim()];
+      expect(await claims()).toEqual([0, 1, 2]);
+      await store.updateRun(runId, { progress: 0 }, { workerId: "w" });
+      expect(await store.getRun(runId)).toMatchObject({ lostLeases: 2, attempt: 3 });
+      await store.updateRun(runId, { progress: 0.5 }, { workerId: "w" });
+      expect(await claims()).toEqual([1, 2, 3]);
+      await store.releaseLease({ runId, workerId: "w" });
+      expect(await claims()).toEqual([0, 1, 2]);
+      await store.updateRun(runId, { status: "PENDING" }, { workerId: "w" });
+      expect(await claims()).toEqual([0, 1, 2]);
+      await store.updateRun(runId, { status: "FAILED" });
+      expect(await store.getRun(runId)).toMatchObject({ lostLeases: 2 });
+      await store.reopenRun(runId);
+      expect(await claim()).toBe(0);
+      await expectRejection(
+        store.updateRun(runId, { lostLeases: 0 } as never),
+        "INVALID_ARGUMENT",
+        { argument: "changes.lostLeases" },
+      );
     });
 
     test("are released: the run is PENDING and anybody's", async ({ store, clock }) => {
@@ -246,6 +406,28 @@ export function describeLeases(test: StoreTest): void {
       expect(await store.claimRuns({ workerId: "w2", ...lease })).toMatchObject([
         { runId, attempt: 2 },
       ]);
+    });
+
+    test("are released by their holder alone, whatever happens at the same time", async ({
+      store,
+      clock,
+    }) => {
+      for (let round = 0; round < 5; round++) {
+        const { runId } = await givenRun(store);
+        await store.claimRuns({ workerId: "w1", ...lease });
+        clock.advance(1000);
+        const [released, [claimed]] = await Promise.all([
+          store.releaseLease({ runId, workerId: "w1" }).then(
+            () => true,
+            () => false,
+          ),
+          store.claimRuns({ workerId: "w2", ...lease }),
+        ]);
+        // Whichever came first, the claim has the run.
+        expect(claimed).toMatchObject({ runId, lostLeases: released ? 0 : 1 });
+        expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING", workerId: "w2" });
+        await store.deleteRun(runId);
+      }
     });
 
     test("end with the run, which keeps the name of its last worker", async ({ store }) => {

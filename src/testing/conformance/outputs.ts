@@ -45,7 +45,7 @@ export function describeOutputs(test: StoreTest): void {
     });
 
     test("obey the fence", async ({ store }) => {
-      const { runId } = await givenRun(store, { workerId: "holder" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       await expectRejection(
         store.saveStepOutput(runId, "a", 1, { workerId: "stranger" }),
         "LEASE_LOST",

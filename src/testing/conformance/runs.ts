@@ -219,7 +219,7 @@ export function describeRuns(test: StoreTest): void {
     }) => {
       const demands = { expectedRevision: 99, workerId: "stranger" };
       await expectRejection(store.updateRun("nobody", { progress: 1 }, demands), "RUN_NOT_FOUND");
-      const { runId } = await givenRun(store, { workerId: "holder", status: "COMPLETED" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       await expectRejection(store.updateRun(runId, { progress: 1 }, demands), "LEASE_LOST", {
         runId,
         workerId: "stranger",
@@ -228,8 +228,17 @@ export function describeRuns(test: StoreTest): void {
         store.updateRun(runId, { progress: 1 }, { ...demands, workerId: "holder" }),
         "REVISION_CONFLICT",
       );
+      await store.updateRun(runId, { status: "COMPLETED" });
       await expectRejection(
-        store.updateRun(runId, { progress: 1 }, { workerId: "holder", expectedRevision: 1 }),
+        store.updateRun(runId, { progress: 1 }, { expectedRevision: 99, workerId: "holder" }),
+        "LEASE_LOST",
+      );
+      await expectRejection(
+        store.updateRun(runId, { progress: 1 }, { expectedRevision: 99 }),
+        "REVISION_CONFLICT",
+      );
+      await expectRejection(
+        store.updateRun(runId, { progress: 1 }, { expectedRevision: 2 }),
         "RUN_TRANSITION",
       );
     });

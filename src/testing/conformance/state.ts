@@ -95,7 +95,7 @@ export function describeState(test: StoreTest): void {
     });
 
     test("obeys the fence before the revision", async ({ store }) => {
-      const { runId } = await givenRun(store, { workerId: "holder" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       await store.saveState(runId, "k", 1, { workerId: "holder" });
       const stranger = { workerId: "stranger" };
       await expectRejection(

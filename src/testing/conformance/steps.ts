@@ -173,7 +173,7 @@ export function describeSteps(test: StoreTest): void {
     test("obey the fence, after their own existence and before their transition", async ({
       store,
     }) => {
-      const { runId } = await givenRun(store, { workerId: "holder" });
+      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
       await expectRejection(
         store.updateStepExecution(runId, "a", { attempt: 1 }, { workerId: "stranger" }),
         "STEP_EXECUTION_NOT_FOUND",

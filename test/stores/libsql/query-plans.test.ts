@@ -69,6 +69,17 @@ const describeWalk = ({ table, index, terms, sorted }: Walk): string =>
 /** Reads everything that the table or the index has. */
 const isWhole = (walk: Walk): boolean => walk.terms === "";
 
+const claimVersions = (count: number) =>
+  store.claimRuns({
+    workerId: "w",
+    leaseMs: 1000,
+    limit: 5,
+    workflows: Array.from({ length: count }, (_, n) => ({
+      workflowId: `workflow-${n}`,
+      workflowVersion: "1",
+    })),
+  });
+
 /** The queries that indexes are made for, each with the index that serves it. */
 const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves: string]>> = {
   listRuns: [() => store.listRuns({ limit: 20 }), "workflow_runs_created_at_idx"],
@@ -103,7 +114,7 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
   ],
   "claimRuns of RUNNING runs whose lease ran out": [
     () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5 }),
-    "workflow_runs_lease_idx (lease_expires_at<?) sorted",
+    "workflow_runs_lease_idx sorted",
   ],
   "listRuns by workflow": [
     () => store.listRuns({ workflowId: "workflow-3" }),
@@ -113,24 +124,17 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
     () => store.countRuns({ workflowId: "workflow-3" }),
     "workflow_runs_workflow_idx (workflow_id=?)",
   ],
-  "claimRuns by workflow of runs that do not wait": [
-    () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5, workflowIds: ["workflow-3"] }),
-    "workflow_runs_ready_idx (workflow_id=? AND wake_at=?)",
+  "claimRuns by version of runs that do not wait": [
+    () => claimVersions(1),
+    "workflow_runs_ready_idx (workflow_id=? AND workflow_version=? AND wake_at=?)",
   ],
-  "claimRuns by workflow, but for a version": [
-    () =>
-      store.claimRuns({
-        workerId: "w",
-        leaseMs: 1000,
-        limit: 5,
-        workflowIds: ["workflow-3"],
-        except: [{ workflowId: "workflow-3", workflowVersion: "2" }],
-      }),
-    "workflow_runs_ready_idx (workflow_id=? AND wake_at=?)",
+  "claimRuns by version of runs whose time has come": [
+    () => claimVersions(1),
+    "workflow_runs_ready_idx (workflow_id=? AND workflow_version=? AND wake_at<?)",
   ],
-  "claimRuns by workflow of runs whose time has come": [
-    () => store.claimRuns({ workerId: "w", leaseMs: 1000, limit: 5, workflowIds: ["workflow-3"] }),
-    "workflow_runs_ready_idx (workflow_id=? AND wake_at<?)",
+  "claimRuns by version of RUNNING runs whose lease ran out": [
+    () => claimVersions(1),
+    "workflow_runs_lease_idx (workflow_id=? AND workflow_version=? AND lease_expires_at<?) sorted",
   ],
   "listRuns by resource": [
     () => store.listRuns({ resourceId: "resource-6" }),
@@ -276,8 +280,9 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
     await store.deleteState(runId, "k");
   },
   "a lease": async () => {
-    const [claimed] = await store.claimRuns({ workerId: "x", leaseMs: 1000, limit: 1 });
-    const lease = { runId: claimed?.runId ?? "", workerId: "x" };
+    const [claimed] = await claimVersions(1);
+    await claimVersions(100);
+    const lease = { runId: claimed?.runId ?? "", workerId: "w", attempt: claimed?.attempt };
     await store.extendLease({ ...lease, leaseMs: 1000 });
     await store.releaseLease(lease);
   },

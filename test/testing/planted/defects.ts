@@ -124,6 +124,105 @@ export const defects: Readonly<Record<string, Change>> = {
     updateRun: (runId, changes, options) =>
       store.updateRun(runId, changes, { ...options, workerId: undefined }),
   }),
+  "a fence holds when the run has ended": (store) => ({
+    saveState: async (runId, key, value, options) => {
+      try {
+        return await store.saveState(runId, key, value, options);
+      } catch (error) {
+        const { workerId } = await store.getRun(runId);
+        if (workerId !== options?.workerId || options?.attempt !== undefined) throw error;
+        return store.saveState(runId, key, value);
+      }
+    },
+  }),
+  "claims of one worker id are taken for one": (store) => ({
+    saveStepOutput: (runId, stepId, output, options) =>
+      store.saveStepOutput(runId, stepId, output, withoutAttempt(options)),
+  }),
+  "the attempt of a batch's fence is ignored": (store) => ({
+    batch: (collect, options) => {
+      const fence = options?.fence;
+      return store.batch(collect, { ...options, ...(fence && { fence: withoutAttempt(fence) }) });
+    },
+  }),
+  "a late holder releases the lease of the next": (store) => ({
+    releaseLease: (lease) => store.releaseLease(withoutAttempt(lease)),
+  }),
+  "an attempt without a worker is no fence": (store) => ({
+    updateRun: (runId, changes, options) =>
+      store.updateRun(
+        runId,
+        changes,
+        options?.workerId === undefined ? withoutAttempt(options) : options,
+      ),
+  }),
+  "a lease ends earlier after the clock was set back": (store) => ({
+    extendLease: async (lease) => {
+      const end = await store.extendLease(lease);
+      return new Date(Math.min(end.getTime(), Date.now() + lease.leaseMs));
+    },
+  }),
+  "a lease may last for ever": (store) => ({
+    claimRuns: (claim) => store.claimRuns({ ...claim, leaseMs: Math.min(claim?.leaseMs, 1e9) }),
+  }),
+  "a claim takes the oldest runs and leaves out others' afterwards": (store) => ({
+    claimRuns: async ({ workflows, ...claim }) => {
+      if (workflows === undefined) return store.claimRuns(claim);
+      const claimed = await store.claimRuns(claim);
+      const isWanted = (run: (typeof claimed)[number]) =>
+        workflows.some(
+          (one) => one.workflowId === run.workflowId && one.workflowVersion === run.workflowVersion,
+        );
+      for (const run of claimed) {
+        if (!isWanted(run)) await store.updateRun(run.runId, { status: "PENDING" });
+      }
+      return claimed.filter(isWanted);
+    },
+  }),
+  "a claim does not look at the version": (store) => ({
+    claimRuns: async ({ workflows, ...claim }) => {
+      const [first] = workflows ?? [];
+      return store.claimRuns({
+        ...claim,
+        ...(workflows && {
+          workflows: workflows.flatMap((one) => [
+            one,
+            { ...one, workflowVersion: first?.workflowVersion === "1" ? "2" : "1" },
+          ]),
+        }),
+      });
+    },
+  }),
+  "lost leases are not counted": (store) => ({
+    claimRuns: async (claim) => {
+      const claimed = await store.claimRuns(claim);
+      for (const run of claimed) run.lostLeases = 0;
+      return claimed;
+    },
+  }),
+  "lost leases are counted for ever": (store) => {
+    const lost = new Map<string, number>();
+    return {
+      claimRuns: async (claim) => {
+        const claimed = await store.claimRuns(claim);
+        for (const run of claimed) {
+          run.lostLeases = (lost.get(run.runId) ?? 0) + Math.sign(run.lostLeases);
+          lost.set(run.runId, run.lostLeases);
+        }
+        return claimed;
+      },
+    };
+  },
+  "releasing looks first and is not fenced": (store) => ({
+    releaseLease: async ({ runId, workerId, attempt, ...options }) => {
+      const run = await store.getRun(runId, options);
+      if (run.workerId !== workerId || (attempt ?? run.attempt) !== run.attempt) {
+        return store.releaseLease({ runId, workerId, attempt, ...options });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await store.updateRun(runId, { status: "PENDING" });
+    },
+  }),
   "two workers get one run": (store) => ({
     claimRuns: async (claim) => {
       const claimed = await store.claimRuns(claim);
@@ -204,6 +303,12 @@ export const defects: Readonly<Record<string, Change>> = {
   }),
   "a closed store goes on": () => ({ close: async () => undefined }),
 };
+
+function withoutAttempt<Options>(options: Options): Options {
+  return typeof options === "object" && options !== null
+    ? { ...options, attempt: undefined }
+    : options;
+}
 
 /** A MemoryStore with a fault; without one when the change is empty. */
 export function defectiveStore(clock: () => Date, change: Change): WorkflowStore {
