@@ -1,4 +1,4 @@
-import type { Client, Transaction, Value } from "@libsql/client";
+import type { Client, Transaction, TransactionMode, Value } from "@libsql/client";
 import type { NativeValue } from "./bound-values.ts";
 
 /** One SQL statement with its bound values, positional. */
@@ -34,6 +34,8 @@ export interface LocalClient extends Client {
    * @throws {StoreBusyError} when another process holds the lock for longer than `busyTimeoutMs`.
    */
   write(statements: readonly Statement[]): Promise<StatementResult[]>;
+
+  transaction(mode?: TransactionMode): Promise<LocalTransaction>;
 
   /** A transaction that owns the writer (`BEGIN IMMEDIATE`) until it is committed, rolled back or closed. */
   begin(): Promise<LocalTransaction>;

@@ -7,46 +7,72 @@ export interface RunPosition {
 }
 
 /**
+ * A cell that a page ends with, as the database holds it: a row whose time or id cannot be read is a place to
+ * continue from, too.
+ */
+export type PositionCell = number | string | Uint8Array;
+
+/** Where a page ends, in the order of lists. */
+export interface StoredPosition {
+  readonly createdAt: PositionCell;
+  readonly runId: PositionCell;
+}
+
+/**
  * The opaque, URL-safe text of a position within one query.
  *
  * It carries a hash of the query's `fingerprint`, so that a cursor of another query is refused, not misread.
  */
-export function encodeCursor(position: RunPosition, fingerprint: string): string {
-  const text = JSON.stringify([hash(fingerprint), position.createdAt.getTime(), position.runId]);
-  const bytes = new TextEncoder().encode(text);
-  return btoa(String.fromCharCode(...bytes))
+export function encodeCursor(position: StoredPosition, fingerprint: string): string {
+  const cells = [position.createdAt, position.runId].map((cell) =>
+    cell instanceof Uint8Array ? { blob: binaryOf(cell) } : cell,
+  );
+  const text = JSON.stringify([hash(fingerprint), ...cells]);
+  return btoa(binaryOf(new TextEncoder().encode(text)))
     .replaceAll("+", "-")
     .replaceAll("/", "_")
     .replaceAll("=", "");
 }
 
 /** @throws {InvalidArgumentError} for text that is no cursor, and for the cursor of another query. */
-export function decodeCursor(cursor: string, fingerprint: string): RunPosition {
+export function decodeCursor(cursor: string, fingerprint: string): StoredPosition {
   const [queryHash, createdAt, runId, ...rest] = parse(cursor);
-  if (typeof createdAt !== "number" || typeof runId !== "string" || rest.length > 0) {
-    throw notACursor();
-  }
-  const time = new Date(createdAt);
-  if (Number.isNaN(time.getTime())) throw notACursor();
+  if (rest.length > 0) throw notACursor();
+  const position = { createdAt: positionCell(createdAt), runId: positionCell(runId) };
   if (queryHash !== hash(fingerprint)) {
     throw new InvalidArgumentError({
       argument: "cursor",
       reason: "belongs to another query: a cursor continues only the filter that it came from",
     });
   }
-  return { createdAt: time, runId };
+  return position;
+}
+
+function positionCell(value: unknown): PositionCell {
+  if (typeof value === "string" || typeof value === "number") return value;
+  const { blob } = (value ?? {}) as { readonly blob?: unknown };
+  if (typeof blob !== "string") throw notACursor();
+  return bytesOf(blob);
 }
 
 function parse(cursor: string): unknown[] {
   try {
-    const binary = atob(cursor.replaceAll("-", "+").replaceAll("_", "/"));
-    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+    const bytes = bytesOf(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")));
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (Array.isArray(value)) return value;
   } catch {
     // Not base64, not UTF-8 or not JSON: no cursor of ours, whichever it is.
   }
   throw notACursor();
+}
+
+/** One character for each byte. */
+function binaryOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+function bytesOf(binary: string): Uint8Array {
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
 function notACursor(): InvalidArgumentError {

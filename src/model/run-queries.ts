@@ -4,7 +4,7 @@ import type { Tags } from "../schema/json-types.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { parseArgument } from "../arguments.ts";
 import { limitSchema, operationShape } from "./arguments.ts";
-import { decodeCursor, encodeCursor, type RunPosition } from "./cursors.ts";
+import { decodeCursor, encodeCursor, type StoredPosition } from "./cursors.ts";
 
 /** Which runs: all conditions must hold. */
 export interface RunFilter {
@@ -44,7 +44,7 @@ export interface ParsedRunFilter {
 export interface ParsedRunQuery extends ParsedRunFilter {
   readonly limit: number;
   /** The last row of the page before; null at the beginning. */
-  readonly after: RunPosition | null;
+  readonly after: StoredPosition | null;
 }
 
 interface Aborted {
@@ -56,6 +56,12 @@ interface Aborted {
  * than 10 MB, and pages are cut alike on every store.
  */
 export const pageBytes = 4 * 1024 * 1024;
+
+/**
+ * What each row of a step, an attempt, an output or a state value counts for in a page of bundles, beside its JSON:
+ * its ids, times and numbers.
+ */
+export const bundleRowBytes = 2048;
 
 const filterShape = {
   workflowId: idSchema.optional(),
@@ -120,11 +126,11 @@ function parsePage(
 }
 
 /** The cursor that continues after `last`. A list's and a bundle query's cursors are not interchangeable. */
-export function nextListCursor(filter: ParsedRunFilter, last: RunPosition): string {
+export function nextListCursor(filter: ParsedRunFilter, last: StoredPosition): string {
   return encodeCursor(last, fingerprint("list", filter));
 }
 
-export function nextBundleCursor(filter: ParsedRunFilter, last: RunPosition): string {
+export function nextBundleCursor(filter: ParsedRunFilter, last: StoredPosition): string {
   return encodeCursor(last, fingerprint("bundles", filter));
 }
 

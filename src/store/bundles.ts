@@ -38,7 +38,12 @@ export interface WriteBundlesReport {
 }
 
 export interface BundleStore {
-  /** A page of whole runs, bounded in rows and in bytes. @throws {InvalidArgumentError} */
+  /**
+   * A page of whole runs, bounded in rows and in bytes. Each bundle is one moment of its run: nothing that is written
+   * meanwhile is in a part of it only. A run that is larger than a page comes alone, whole.
+   *
+   * @throws {InvalidArgumentError}
+   */
   readBundles(query?: BundleQuery): Promise<BundlePage>;
 
   /**

@@ -29,10 +29,15 @@ test("orders runs by time first", () => {
   expect(comparePositions(late, { ...late, runId: "b" })).toBeLessThan(0);
 });
 
+const positionCell = fc.oneof(
+  text.filter((cell) => cell.isWellFormed()),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0),
+  fc.uint8Array(),
+);
+
 test("a cursor gives back its position", () => {
   fc.assert(
-    fc.property(text, fc.date({ noInvalidDate: true }), text, (runId, createdAt, query) => {
-      fc.pre(runId.isWellFormed());
+    fc.property(positionCell, positionCell, text, (runId, createdAt, query) => {
       const cursor = encodeCursor({ createdAt, runId }, query);
       expect(cursor).toMatch(/^[\w-]+$/);
       expect(decodeCursor(cursor, query)).toEqual({ createdAt, runId });
@@ -41,7 +46,7 @@ test("a cursor gives back its position", () => {
 });
 
 test("refuses the cursor of another query, and what is no cursor", () => {
-  const cursor = encodeCursor({ createdAt: new Date(0), runId: "r" }, "one query");
+  const cursor = encodeCursor({ createdAt: 0, runId: "r" }, "one query");
   expect(() => decodeCursor(cursor, "another")).toThrow(/another query/);
   for (const bad of [
     "",
@@ -49,7 +54,8 @@ test("refuses the cursor of another query, and what is no cursor", () => {
     btoa("nonsense"),
     btoa("{}"),
     btoa("[1]"),
-    btoa('["x", 1e99, "r"]'),
+    btoa('["x", null, "r"]'),
+    btoa('["x", { "blob": 1 }, "r"]'),
   ]) {
     expect(() => decodeCursor(bad, "one query"), bad).toThrow(InvalidArgumentError);
   }

@@ -43,11 +43,7 @@ export function createAttemptOperations(context: StoreContext): AttemptStore {
       const runId = parseId(run, "runId");
       const { signal } = parseOptions(options);
       return perform(signal, async () => {
-        const [rows = []] = await readChildren(
-          connection,
-          [statements.bundles.children.attempts],
-          [runId],
-        );
+        const rows = await readChildren(connection, statements.children.attempts, runId);
         return rows
           .map((row) => codecs.attempt.decodeCells(codecs.attempt.properties, row))
           .toSorted(compareAttempts);

@@ -1,13 +1,32 @@
 import { ConstraintError, CorruptRowError, RunAlreadyExistsError } from "../../errors.ts";
 import { compareSteps, parseBundles, type RunBundle } from "../../model/bundles.ts";
 import { parseWriteBundlesOptions } from "../../model/options.ts";
-import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model/run-queries.ts";
+import {
+  countWithinPage,
+  nextBundleCursor,
+  pageBytes,
+  parseBundleQuery,
+  type ParsedRunQuery,
+} from "../../model/run-queries.ts";
+import type { RowCodec } from "../../schema/row-codec.ts";
 import type { BundlePage, BundleStore, WriteBundlesReport } from "../../store/bundles.ts";
-import { readChildren } from "./child-statements.ts";
-import { type StatementResult, textOf } from "./connection.ts";
+import { readEveryPage, wholePage } from "./child-statements.ts";
+import { textOf, type Reader, type StatementResult } from "./connection.ts";
+import { rowsInPlace } from "./fragments.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import type { BoundStatement } from "./statement.ts";
 import { readRows, type StoreContext } from "./store-context.ts";
+
+type Rows = readonly (readonly unknown[])[];
+
+/** The rows of some runs, and those of each child table. */
+interface BundleRows {
+  readonly runs: Rows;
+  readonly children: readonly Rows[];
+}
+
+/** The cells of a row of `sizes`. */
+const sizeProperties = ["runId", "createdAt"] as const;
 
 /** Bundles that travel in one batch: as many as have this many statements together. */
 const maxStatementsPerBatch = 500;
@@ -19,78 +38,121 @@ interface BundlePlan {
 
 export function createBundleOperations(context: StoreContext): BundleStore {
   const { connection, codecs, statements, perform } = context;
+  const { children: byTable } = statements;
+  const childReaders = [byTable.steps, byTable.attempts, byTable.outputs, byTable.state];
+  const runIdIndex = codecs.run.properties.indexOf("runId");
 
-  async function readPage(query: ReturnType<typeof parseBundleQuery>): Promise<BundlePage> {
-    const { properties } = codecs.run;
-    const statement = statements.lists.list({
-      ...filterShape(query),
-      properties,
-      order: "oldest first",
-      continued: query.after !== null,
-    });
-    const candidates = await readRows(
+  async function readPage(query: ParsedRunQuery): Promise<BundlePage> {
+    const shape = { ...filterShape(query), order: "oldest first" } as const;
+    const sizes = await readRows(
       connection,
-      statement.bind({
+      statements.lists.sizes({ ...shape, continued: query.after !== null }).bind({
         ...filterArguments(query),
         ...positionArguments(query.after),
         limit: query.limit + 1,
       }),
     );
-    const runIdIndex = properties.indexOf("runId");
-    const fitting = candidates
-      .slice(0, query.limit)
-      .filter((row, index) => index === 0 || row.at(-1) === 1);
-    const sizes = await sizesOf(fitting.map((row) => textOf(row[runIdIndex])));
-    const page = fitting.slice(0, countWithinPage(sizes));
-    const runIds = page.map((row) => textOf(row[runIdIndex]));
-    const { steps, attempts, outputs, state } = statements.bundles.children;
-    const children = await readChildren(connection, [steps, attempts, outputs, state], runIds);
-    const [stepsOf, attemptsOf, outputsOf, stateOf] = children.map(groupByRun);
+    const page = sizes.slice(
+      0,
+      Math.min(query.limit, countWithinPage(sizes.map((row) => Number(row.at(-1))))),
+    );
+    const { bundles, corrupt } =
+      page.length === 0 ? { bundles: [], corrupt: [] } : await readRuns(query, page);
+    const last = page.at(-1);
+    return {
+      bundles,
+      corrupt,
+      nextCursor:
+        last !== undefined && page.length < sizes.length
+          ? nextBundleCursor(query, positionOf(sizeProperties, last))
+          : null,
+    };
+  }
 
+  /** The bundles of these rows of `sizes`, each as it was at one moment: those that still fit the filter. */
+  async function readRuns(
+    query: ParsedRunQuery,
+    page: StatementResult["rows"],
+  ): Promise<Pick<BundlePage, "bundles" | "corrupt">> {
+    const runIds = page.flatMap(([runId]) => (typeof runId === "string" ? [runId] : []));
+    const unnamed = page.filter(([runId]) => typeof runId !== "string");
+    const isLarge = page.length === 1 && Number(page[0]?.at(-1)) > pageBytes;
+    const rows =
+      (isLarge ? null : await readTogether(query, runIds)) ??
+      (await connection.snapshot((reader) => readOneByOne(reader, query, runIds)));
+    const { bundles, corrupt } = decodeBundles(rows);
+    for (const [runId] of unnamed) {
+      const key = { run_id: typeof runId === "number" ? String(runId) : typeof runId };
+      corrupt.push(new CorruptRowError({ table: codecs.run.table, key, column: "run_id" }));
+    }
+    return { bundles, corrupt };
+  }
+
+  /** All rows of the runs, where one answer can hold them; null where it cannot. */
+  async function readTogether(
+    query: ParsedRunQuery,
+    runIds: readonly string[],
+  ): Promise<BundleRows | null> {
+    const readers = childReaders.map((children) => children.page(runIds));
+    const [listed, ...results] = await connection.read([listOfRuns(query, runIds), ...readers]);
+    const { rows, found } = rowsInPlace(listed?.rows ?? []);
+    const children = results.map(wholePage);
+    return rows.length === found && children.every((part) => part !== null)
+      ? { runs: rows, children }
+      : null;
+  }
+
+  /** All rows of the runs, in as many answers as they need. `reader` is of one snapshot. */
+  async function readOneByOne(
+    reader: Reader,
+    query: ParsedRunQuery,
+    runIds: readonly string[],
+  ): Promise<BundleRows> {
+    const runs: (readonly unknown[])[] = [];
+    const all = childReaders.map((): (readonly unknown[])[] => []);
+    for (const runId of runIds) {
+      const [listed] = await reader.read([listOfRuns(query, [runId])]);
+      for (const row of listed?.rows ?? []) runs.push(row);
+      for (const [index, children] of childReaders.entries()) {
+        const rows = await readEveryPage(reader, children, [runId]);
+        for (const row of rows) all[index]?.push(row);
+      }
+    }
+    return { runs, children: all };
+  }
+
+  function listOfRuns(query: ParsedRunQuery, runIds: readonly string[]): BoundStatement {
+    const named = { ...query, runIds };
+    return statements.lists
+      .list({
+        ...filterShape(named),
+        properties: codecs.run.properties,
+        order: "oldest first",
+        continued: false,
+      })
+      .bind({ ...filterArguments(named), ...positionArguments(null), limit: runIds.length });
+  }
+
+  function decodeBundles({ runs, children }: BundleRows): Pick<BundlePage, "bundles" | "corrupt"> {
+    const [stepsOf, attemptsOf, outputsOf, stateOf] = children.map(groupByRun);
     const bundles: RunBundle[] = [];
     const corrupt: CorruptRowError[] = [];
-    for (const [index, row] of page.entries()) {
-      const runId = runIds[index] ?? "";
+    for (const row of runs) {
+      const runId = textOf(row[runIdIndex]);
       try {
         bundles.push({
-          run: codecs.run.decodeCells(properties, row),
-          steps: (stepsOf?.get(runId) ?? [])
-            .map((cells) => codecs.step.decodeCells(codecs.step.properties, cells))
-            .toSorted(compareSteps),
-          attempts: (attemptsOf?.get(runId) ?? []).map((cells) =>
-            codecs.attempt.decodeCells(codecs.attempt.properties, cells),
-          ),
-          outputs: (outputsOf?.get(runId) ?? []).map((cells) =>
-            codecs.output.decodeCells(codecs.output.properties, cells),
-          ),
-          state: (stateOf?.get(runId) ?? []).map((cells) =>
-            codecs.state.decodeCells(codecs.state.properties, cells),
-          ),
+          run: codecs.run.decodeCells(codecs.run.properties, row),
+          steps: decodeAll(codecs.step, stepsOf?.get(runId)).toSorted(compareSteps),
+          attempts: decodeAll(codecs.attempt, attemptsOf?.get(runId)),
+          outputs: decodeAll(codecs.output, outputsOf?.get(runId)),
+          state: decodeAll(codecs.state, stateOf?.get(runId)),
         });
       } catch (error) {
         if (!(error instanceof CorruptRowError)) throw error;
         corrupt.push(error);
       }
     }
-    const last = page.at(-1);
-    return {
-      bundles,
-      corrupt,
-      nextCursor:
-        last !== undefined && page.length < candidates.length
-          ? nextBundleCursor(query, positionOf(codecs, properties, last))
-          : null,
-    };
-  }
-
-  async function sizesOf(runIds: readonly string[]): Promise<number[]> {
-    if (runIds.length === 0) return [];
-    const rows = await readRows(
-      connection,
-      statements.bundles.sizes.bind({ runIds: JSON.stringify(runIds) }),
-    );
-    const sizes = new Map(rows.map(([runId, bytes]) => [runId, Number(bytes)]));
-    return runIds.map((runId) => sizes.get(runId) ?? 0);
+    return { bundles, corrupt };
   }
 
   /** What stores one bundle, and the guards that undo it if the run is taken or a trigger left a row out. */
@@ -236,6 +298,10 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       return perform(signal, () => write(plans, onConflict, keeps));
     },
   };
+}
+
+function decodeAll<Row>(codec: RowCodec<Row>, rows: Rows = []): Row[] {
+  return rows.map((cells) => codec.decodeCells(codec.properties, cells) as Row);
 }
 
 /** The rows of each run. Every child table's first column is `run_id`. */

@@ -1,14 +1,22 @@
-import { and, inArray, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { pageBytes } from "../../model/run-queries.ts";
+import { inArray } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import type { Cell } from "../../schema/row-codec.ts";
-import type { Connection } from "./connection.ts";
-import { jsonBytes, limitTo, listOf, pick } from "./fragments.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
+import {
+  childBytes,
+  limitTo,
+  listOf,
+  pick,
+  placesOf,
+  rowsInPlace,
+  withinPage,
+} from "./fragments.ts";
 import {
   defineStatement,
   statementFamily,
+  type Argument,
   type ArgumentReference,
   type BoundStatement,
   type Database,
@@ -20,10 +28,11 @@ export interface ChildReader {
   /** Where the primary key, which begins with `runId`, stands among the cells. */
   readonly keyIndexes: readonly number[];
   /** The rows after the one with this key. */
-  page(runIds: readonly string[], after: readonly Cell[] | null): BoundStatement;
+  page(runIds: readonly string[], after?: readonly Argument[]): BoundStatement;
 }
 
-const maxRowsPerPage = 2000;
+/** More rows than this are never within a page's bytes. */
+const maxRowsPerPage = 2049;
 
 type PageArgument = "runIds" | `after${number}` | "limit";
 
@@ -35,20 +44,10 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
     workflowState: state,
   } = tables;
   return {
-    steps: createReader(
-      steps,
-      codecs.step.properties,
-      ["runId", "stepId"],
-      [steps.input, steps.error],
-    ),
-    attempts: createReader(
-      attempts,
-      codecs.attempt.properties,
-      ["runId", "stepId", "attempt"],
-      [attempts.error],
-    ),
-    outputs: createReader(outputs, codecs.output.properties, ["runId", "stepId"], [outputs.output]),
-    state: createReader(state, codecs.state.properties, ["runId", "key"], [state.value]),
+    steps: createReader(steps, codecs.step.properties, ["runId", "stepId"]),
+    attempts: createReader(attempts, codecs.attempt.properties, ["runId", "stepId", "attempt"]),
+    outputs: createReader(outputs, codecs.output.properties, ["runId", "stepId"]),
+    state: createReader(state, codecs.state.properties, ["runId", "key"]),
   };
 
   function createReader<
@@ -58,40 +57,59 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
     table: Table,
     properties: readonly Property[],
     keyProperties: readonly ["runId" & Property, ...Property[]],
-    json: readonly SQLiteColumn[],
   ): ChildReader {
     const key: SQLiteColumn[] = Object.values(pick(table, keyProperties));
     const [runId] = key;
     if (runId === undefined) throw new TypeError("a child table has a key");
     const pages = statementFamily(String, (continued: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<PageArgument>) => {
-        const total = sql`sum(${jsonBytes(json)}) over (order by ${sql.join(key, sql`, `)} rows unbounded preceding)`;
-        return target
+        const position = key.map((_, index) => argument(`after${index}`));
+        const page = target
           .select({
-            ...pick(table, properties),
-            within: sql<number>`${total} <= ${sql.raw(String(pageBytes))}`,
+            ...Object.fromEntries(key.map((column, index) => [`key${index}`, column])),
+            bytes: childBytes(table).as("bytes"),
           })
           .from(table)
           .where(
             and(
               inArray(runId, listOf(argument("runIds"))),
               continued
-                ? sql`(${sql.join(key, sql`, `)}) > (${sql.join(
-                    key.map((_, index) => argument(`after${index}`)),
-                    sql`, `,
-                  )})`
+                ? sql`(${sql.join(key, sql`, `)}) > (${sql.join(position, sql`, `)})`
                 : undefined,
             ),
           )
           .orderBy(...key)
-          .limit(limitTo(argument("limit")));
+          .limit(limitTo(argument("limit")))
+          .as("page");
+        const pageKey = key.map(
+          (column) => sql`${sql.identifier("page")}.${sql.identifier(column.name)}`,
+        );
+        const placed = target
+          .select({
+            ...Object.fromEntries(
+              key.map((column, index) => [`key${index}`, pageKey[index]?.as(column.name)]),
+            ),
+            ...placesOf(page.bytes, pageKey),
+          })
+          .from(page)
+          .as("placed");
+        const placedKey = key.map(
+          (column) => sql`${sql.identifier("placed")}.${sql.identifier(column.name)}`,
+        );
+        return target
+          .select({ ...pick(table, properties), place: placed.place, found: placed.found })
+          .from(placed)
+          .crossJoin(table)
+          .where(
+            and(...key.map((column, index) => eq(column, placedKey[index])), withinPage(placed)),
+          );
       }),
     );
     return {
       properties,
       keyIndexes: keyProperties.map((name) => properties.indexOf(name)),
       page: (runIds, after) =>
-        pages(after !== null).bind({
+        pages(after !== undefined).bind({
           runIds: JSON.stringify(runIds),
           ...Object.fromEntries(after?.map((cell, index) => [`after${index}`, cell]) ?? []),
           limit: maxRowsPerPage,
@@ -100,33 +118,41 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
   }
 }
 
-/** All rows that the readers find for the runs: one round trip where they fit one page. */
+type Rows = readonly (readonly unknown[])[];
+
+/** The rows of a child reader's first page, in order; null when there are more. */
+export function wholePage(result: StatementResult | undefined): Rows | null {
+  const { rows, found } = rowsInPlace(result?.rows ?? []);
+  return rows.length === found && found < maxRowsPerPage ? rows : null;
+}
+
+/** All rows that a child reader finds for the runs, a page at a time. `reader` has to be of one snapshot. */
+export async function readEveryPage(
+  reader: Reader,
+  children: ChildReader,
+  runIds: readonly string[],
+): Promise<Rows> {
+  const all: (readonly unknown[])[] = [];
+  for (let after: readonly Argument[] | undefined; ;) {
+    // Each page continues the one before.
+    const [result] = await reader.read([children.page(runIds, after)]);
+    const { rows } = rowsInPlace(result?.rows ?? []);
+    for (const row of rows) all.push(row);
+    const last = rows.at(-1);
+    if (last === undefined || wholePage(result) !== null) return all;
+    after = children.keyIndexes.map((place) => last[place] as Argument);
+  }
+}
+
+/** All rows that a child reader finds for one run, as they were at one moment: one round trip where they fit a page. */
 export async function readChildren(
   connection: Connection,
-  readers: readonly ChildReader[],
-  runIds: readonly string[],
-): Promise<(readonly unknown[])[][]> {
-  const found: (readonly unknown[])[][] = readers.map(() => []);
-  let open = readers.map((reader, index) => ({
-    reader,
-    index,
-    after: null as readonly Cell[] | null,
-  }));
-  while (open.length > 0) {
-    // Each page continues the one before.
-    const results = await connection.read(
-      open.map(({ reader, after }) => reader.page(runIds, after)),
-    );
-    open = open.flatMap(({ reader, index }, position) => {
-      const rows = results[position]?.rows ?? [];
-      const fitting = rows.filter((row, place) => place === 0 || row.at(-1) === 1);
-      found[index]?.push(...fitting);
-      const last = fitting.at(-1);
-      const complete =
-        last === undefined || (fitting.length === rows.length && rows.length < maxRowsPerPage);
-      if (complete) return [];
-      return [{ reader, index, after: reader.keyIndexes.map((place) => last[place] as Cell) }];
-    });
-  }
-  return found;
+  children: ChildReader,
+  runId: string,
+): Promise<Rows> {
+  const [result] = await connection.read([children.page([runId])]);
+  return (
+    wholePage(result) ??
+    (await connection.snapshot((reader) => readEveryPage(reader, children, [runId])))
+  );
 }

@@ -3,10 +3,20 @@ import type { BoundStatement } from "./statement.ts";
 
 export type { StatementResult };
 
+/** Where reads go. */
+export type Reader = Pick<Connection, "read">;
+
 /** How statements reach a database. One implementation for each kind of client, and for transactions. */
 export interface Connection {
   /** Runs the statements on one snapshot. */
   read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
+
+  /**
+   * Runs `work`, whose reads all see one snapshot. It may be run again, after a connection was lost.
+   *
+   * For reads that depend on what others have found: those that can be written down at once belong in one `read`.
+   */
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T>;
 
   /**
    * Runs the statements in order; all take effect or none, and they are committed when it resolves.

@@ -1,9 +1,9 @@
 import type { Client, Transaction } from "@libsql/client";
 import { StoreBusyError, StoreConnectionError } from "../../errors.ts";
-import type { Connection, StatementResult } from "./connection.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
 import { isUnfinishedStatement } from "./driver-symptoms.ts";
 import { translateError } from "./error-translation.ts";
-import { runTransaction } from "./remote-connection.ts";
+import { runSnapshot, runTransaction } from "./remote-connection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
 
@@ -39,6 +39,17 @@ export class ExclusiveConnection implements Connection {
         const translated = translateError(error, "read");
         if (translated instanceof StoreBusyError) this.#spoiled = true;
         throw translated;
+      }
+    });
+  }
+
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return this.#exclusively(async () => {
+      try {
+        return await runSnapshot(() => this.#client.transaction("deferred"), work);
+      } catch (error) {
+        if (error instanceof StoreBusyError) this.#spoiled = true;
+        throw error;
       }
     });
   }

@@ -1,5 +1,14 @@
-import { and, eq, getTableColumns, sql, type Placeholder, type SQL } from "drizzle-orm";
+import {
+  and,
+  eq,
+  getTableColumns,
+  sql,
+  type Placeholder,
+  type SQL,
+  type SQLWrapper,
+} from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import { bundleRowBytes, pageBytes } from "../../model/run-queries.ts";
 import type { Fence } from "../../model/transitions.ts";
 import type { Cell } from "../../schema/row-codec.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
@@ -50,6 +59,46 @@ export function limitTo(argument: SQL): Placeholder {
 export function jsonBytes(columns: readonly SQLiteColumn[]): SQL<number> {
   const sizes = columns.map((column) => sql`coalesce(octet_length(${column}), 0)`);
   return sql<number>`${sql.join(sizes, sql` + `)}`;
+}
+
+/** The bytes of JSON in the columns of a child table. */
+const childJson = (table: SQLiteTable): SQLiteColumn[] =>
+  Object.values(getTableColumns(table)).filter(
+    ({ columnType }) => columnType === "SQLiteCustomColumn",
+  );
+
+/** What one row of a child table adds to a page: `bundleRowBytes` beside its JSON. */
+export function childBytes(table: SQLiteTable): SQL<number> {
+  return sql<number>`${sql.raw(String(bundleRowBytes))} + ${jsonBytes(childJson(table))}`;
+}
+
+/** The place of each row of a page in its order, how many the page has, and their bytes up to there. */
+export function placesOf(bytes: SQLWrapper, order: readonly SQLWrapper[]) {
+  const ordered = sql`order by ${sql.join([...order], sql`, `)}`;
+  return {
+    place: sql<number>`row_number() over (${ordered})`.as("place"),
+    found: sql<number>`count(*) over ()`.as("found"),
+    total: sql<number>`sum(${bytes}) over (${ordered} rows unbounded preceding)`.as("total"),
+  };
+}
+
+/**
+ * The rows that are sent: as many of the page as stay within its bytes, and at least one. What a server answers is
+ * bounded by the query itself; `rowsInPlace` puts them in order, and tells whether any is missing.
+ */
+export function withinPage({ place, total }: Record<"place" | "total", SQLWrapper>): SQL {
+  return sql`(${total} <= ${sql.raw(String(pageBytes))} or ${place} = 1)`;
+}
+
+/** Rows that end with `place` and `found`, in order, and how many the page would have had without a bound of bytes. */
+export function rowsInPlace(rows: readonly (readonly unknown[])[]): {
+  readonly rows: readonly (readonly unknown[])[];
+  readonly found: number;
+} {
+  return {
+    rows: rows.toSorted((a, b) => Number(a.at(-2)) - Number(b.at(-2))),
+    found: Number(rows[0]?.at(-1) ?? 0),
+  };
 }
 
 /** `error` and `tags` of a run up to this size come with its row; larger ones are fetched by themselves. */

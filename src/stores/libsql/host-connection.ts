@@ -1,5 +1,5 @@
 import { UnsupportedError } from "../../errors.ts";
-import type { Connection, StatementResult } from "./connection.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
 import { translateError } from "./error-translation.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement, Database } from "./statement.ts";
@@ -17,6 +17,10 @@ export class HostConnection implements Connection {
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
     return this.#run(statements);
+  }
+
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return work(this);
   }
 
   async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {

@@ -39,10 +39,9 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
       }),
     ]);
     const runs: WorkflowRunSummary[] = [];
-    for (const row of claimed?.rows ?? []) {
+    for (const cells of await withDetails(context, claimed?.rows ?? [])) {
       try {
-        const cells = await withDetails(context, row);
-        if (cells !== null) runs.push(codecs.run.decodeCells(summary, cells));
+        runs.push(codecs.run.decodeCells(summary, cells));
       } catch (error) {
         // A run that cannot be read must not cost the worker the others. It stays leased; lists name it.
         if (!(error instanceof CorruptRowError)) throw error;

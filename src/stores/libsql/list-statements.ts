@@ -1,11 +1,18 @@
-import { and, asc, count, desc, inArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, count, desc, eq, inArray, sql, type SQL } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
-import { pageBytes } from "../../model/run-queries.ts";
 import { jsonRunColumns } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { runStatuses, type RunStatus } from "../../statuses.ts";
-import { inlineDetails, jsonBytes, limitTo, pick } from "./fragments.ts";
+import {
+  childBytes,
+  inlineDetails,
+  jsonBytes,
+  limitTo,
+  pick,
+  placesOf,
+  withinPage,
+} from "./fragments.ts";
 import {
   beyond,
   filterConditions,
@@ -40,7 +47,9 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
     shape: Omit<ListShape, "properties">,
   ) {
     const direction = shape.order === "newest first" ? desc : asc;
-    const order = [direction(runs.createdAt), direction(runs.runId)] as const;
+    const order = [runs.createdAt, runs.runId].map((column) =>
+      direction(shape.runIds ? sql`+${column}` : column),
+    );
     const limit = limitTo(argument("limit"));
     const where = (statuses: readonly RunStatus[] | null) =>
       and(
@@ -73,7 +82,7 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
   }
 
   return {
-    /** Rows of the shape's properties; a last cell tells whether the row is within the page's bytes (1). */
+    /** Rows of the shape's properties, as `withinPage` cuts and marks them. */
     list: statementFamily(listKey, (shape: ListShape) =>
       defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
         const bytes = jsonBytes(
@@ -83,22 +92,48 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
         );
         const { where, order, limit } = pageClauses(target, argument, shape);
         const page = target
-          .select({ ...pick(runs, shape.properties), bytes: bytes.as("json_bytes") })
+          .select({ runId: runs.runId, createdAt: runs.createdAt, bytes: bytes.as("bytes") })
           .from(runs)
           .where(where)
           .orderBy(...order)
           .limit(limit)
           .as("page");
         const direction = shape.order === "newest first" ? desc : asc;
-        const pageOrder = [direction(page.createdAt), direction(page.runId)] as const;
-        const total = sql`sum(${page.bytes}) over (order by ${pageOrder[0]}, ${pageOrder[1]} rows unbounded preceding)`;
-        return target
+        const placed = target
           .select({
-            ...columnsOf(page, shape.properties),
-            within: sql<number>`${total} <= ${sql.raw(String(pageBytes))}`.as("within_page"),
+            runId: page.runId,
+            ...placesOf(page.bytes, [direction(page.createdAt), direction(page.runId)]),
           })
           .from(page)
-          .orderBy(...pageOrder);
+          .as("placed");
+        return target
+          .select({ ...pick(runs, shape.properties), place: placed.place, found: placed.found })
+          .from(placed)
+          .crossJoin(runs)
+          .where(and(eq(runs.runId, placed.runId), withinPage(placed)));
+      }),
+    ),
+
+    /** Run id, time and size of whole runs, oldest first: what the pages of bundles are made by. */
+    sizes: statementFamily(listKey, (shape: Omit<ListShape, "properties">) =>
+      defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
+        const { where, order, limit } = pageClauses(target, argument, shape);
+        const { stepExecutions, stepAttempts, stepOutputs, workflowState } = tables;
+        const children = [stepExecutions, stepAttempts, stepOutputs, workflowState].map(
+          (table) =>
+            sql`(select coalesce(sum(${childBytes(table)}), 0) from ${table} where ${table.runId} = ${runs.runId})`,
+        );
+        const own = jsonBytes(jsonRunColumns.map((name) => runs[name]));
+        return target
+          .select({
+            runId: runs.runId,
+            createdAt: runs.createdAt,
+            bytes: sql<number>`${sql.join([own, ...children], sql` + `)}`,
+          })
+          .from(runs)
+          .where(where)
+          .orderBy(...order)
+          .limit(limit);
       }),
     ),
 
@@ -129,16 +164,6 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
       ),
     ),
   };
-}
-
-function columnsOf<Source, Property extends keyof Source>(
-  source: Source,
-  properties: readonly Property[],
-): Pick<Source, Property> {
-  return Object.fromEntries(properties.map((name) => [name, source[name]])) as Pick<
-    Source,
-    Property
-  >;
 }
 
 function listKey(shape: Omit<ListShape, "properties"> & Partial<ListShape>): string {

@@ -1,5 +1,5 @@
 import type { LocalClient } from "../../client/local-client.ts";
-import type { Connection, StatementResult } from "./connection.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
 import { translateError } from "./error-translation.ts";
 import type { BoundStatement } from "./statement.ts";
 import { TransactionConnection } from "./transaction-connection.ts";
@@ -17,6 +17,17 @@ export class LocalConnection implements Connection {
       return await this.#client.read(statements);
     } catch (error) {
       throw translateError(error, "read");
+    }
+  }
+
+  async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    const transaction = await this.#client.transaction("read").catch((error: unknown) => {
+      throw translateError(error, "read");
+    });
+    try {
+      return await work(new TransactionConnection(transaction));
+    } finally {
+      transaction.close();
     }
   }
 

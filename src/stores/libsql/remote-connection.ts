@@ -1,6 +1,6 @@
 import type { Client, Transaction } from "@libsql/client";
-import type { GorkflowError } from "../../errors.ts";
-import type { Connection, StatementResult, WriteOptions } from "./connection.ts";
+import { GorkflowError } from "../../errors.ts";
+import type { Connection, Reader, StatementResult, WriteOptions } from "./connection.ts";
 import { isStatementFailure } from "./driver-symptoms.ts";
 import { translateError, type Attempt } from "./error-translation.ts";
 import type { Replica } from "./read-replica.ts";
@@ -8,7 +8,7 @@ import { isUndecided, Reconnection } from "./reconnection.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
 import { defaultTimeoutMs, within } from "./timeouts.ts";
-import { TransactionConnection } from "./transaction-connection.ts";
+import { TransactionConnection, type StatementRunner } from "./transaction-connection.ts";
 
 /** One caller's statements on their way to the server. */
 interface Group {
@@ -60,6 +60,26 @@ export class RemoteConnection implements Connection {
       (replica === undefined ? null : await replica.read(statements)) ??
       (await this.#sendUntilKnown(statements, "read"))
     );
+  }
+
+  async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    const { timeoutMs = defaultTimeoutMs } = this.#options;
+    const bounded = (reader: Reader): Reader => ({
+      read: (statements) =>
+        within(timeoutMs, "read", reader.read(statements), () => this.#abandon()),
+    });
+    const reconnection = new Reconnection();
+    for (;;) {
+      try {
+        return await runSnapshot(
+          () => this.#client.transaction("read"),
+          (reader) => work(bounded(reader)),
+        );
+      } catch (error) {
+        if (!(error instanceof GorkflowError)) throw error;
+        await reconnection.pause(error);
+      }
+    }
   }
 
   write(
@@ -213,18 +233,7 @@ export async function runTransaction<T>(
   const transaction = await begin().catch((error: unknown) => {
     throw translateError(error, "write");
   });
-  const connection = new TransactionConnection({
-    run: async (statements) => {
-      const [only, ...others] = statements;
-      if (only !== undefined && others.length === 0) {
-        return [resultOf(await transaction.execute({ sql: only.sql, args: [...only.args] }))];
-      }
-      const results = await transaction.batch(
-        statements.map(({ sql, args }) => ({ sql, args: [...args] })),
-      );
-      return results.map(resultOf);
-    },
-  });
+  const connection = new TransactionConnection(runnerOf(transaction));
   try {
     const result = await work(connection);
     connection.end();
@@ -240,4 +249,34 @@ export async function runTransaction<T>(
   } finally {
     transaction.close();
   }
+}
+
+/** Runs `work` in a reading transaction of `@libsql/client`, whose end nobody waits for. */
+export async function runSnapshot<T>(
+  begin: () => Promise<Transaction>,
+  work: (reader: Reader) => Promise<T>,
+): Promise<T> {
+  const transaction = await begin().catch((error: unknown) => {
+    throw translateError(error, "read");
+  });
+  try {
+    return await work(new TransactionConnection(runnerOf(transaction)));
+  } finally {
+    transaction.close();
+  }
+}
+
+function runnerOf(transaction: Transaction): StatementRunner {
+  return {
+    run: async (statements) => {
+      const [only, ...others] = statements;
+      if (only !== undefined && others.length === 0) {
+        return [resultOf(await transaction.execute({ sql: only.sql, args: [...only.args] }))];
+      }
+      const results = await transaction.batch(
+        statements.map(({ sql, args }) => ({ sql, args: [...args] })),
+      );
+      return results.map(resultOf);
+    },
+  };
 }

@@ -1,12 +1,12 @@
 import { and, eq, gte, inArray, lt, sql, type SQL } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { ParsedRunFilter } from "../../model/run-queries.ts";
-import type { RunPosition } from "../../model/cursors.ts";
+import type { PositionCell, StoredPosition } from "../../model/cursors.ts";
 import type { Cell } from "../../schema/row-codec.ts";
-import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowRunsTable } from "../../schema/workflow-runs.ts";
 import type { RunStatus } from "../../statuses.ts";
 import { listOf } from "./fragments.ts";
-import type { ArgumentReference } from "./statement.ts";
+import type { Argument, ArgumentReference } from "./statement.ts";
 
 /** Which conditions a filter has: what decides the text of its query. The values are arguments. */
 export interface FilterShape {
@@ -62,28 +62,34 @@ export function filterArguments(filter: ParsedRunFilter): Record<FilterArgument,
   };
 }
 
-/** The filter's conditions, but with these statuses: a query may take them one by one. */
+/**
+ * The filter's conditions, but with these statuses: a query may take them one by one.
+ *
+ * Named runs are looked up by their ids. The unary plus keeps the other conditions from choosing an index, which would
+ * be walked past every run that is not named.
+ */
 export function filterConditions(
   runs: WorkflowRunsTable,
   shape: FilterShape,
   statuses: readonly RunStatus[] | null,
   argument: ArgumentReference<FilterArgument>,
 ): SQL | undefined {
+  const indexed = (column: SQLiteColumn): SQL => (shape.runIds ? sql`+${column}` : sql`${column}`);
   return and(
-    shape.workflowId ? eq(runs.workflowId, argument("workflowId")) : undefined,
-    statusIn(runs, statuses),
-    shape.resourceId ? eq(runs.resourceId, argument("resourceId")) : undefined,
-    shape.createdAfter ? gte(runs.createdAt, argument("createdAfter")) : undefined,
-    shape.createdBefore ? lt(runs.createdAt, argument("createdBefore")) : undefined,
+    shape.workflowId ? eq(indexed(runs.workflowId), argument("workflowId")) : undefined,
+    statusIn(indexed(runs.status), statuses),
+    shape.resourceId ? eq(indexed(runs.resourceId), argument("resourceId")) : undefined,
+    shape.createdAfter ? gte(indexed(runs.createdAt), argument("createdAfter")) : undefined,
+    shape.createdBefore ? lt(indexed(runs.createdAt), argument("createdBefore")) : undefined,
     shape.tags ? hasTags(runs, argument("tags")) : undefined,
     shape.runIds ? inArray(runs.runId, listOf(argument("runIds"))) : undefined,
   );
 }
 
-function statusIn(runs: WorkflowRunsTable, statuses: readonly RunStatus[] | null): SQL | undefined {
+function statusIn(status: SQL, statuses: readonly RunStatus[] | null): SQL | undefined {
   const [only, ...others] = statuses ?? [];
   if (only === undefined) return undefined;
-  return others.length === 0 ? eq(runs.status, only) : inArray(runs.status, [only, ...others]);
+  return others.length === 0 ? eq(status, only) : inArray(status, [only, ...others]);
 }
 
 /**
@@ -110,20 +116,22 @@ export function beyond(
   return order === "newest first" ? sql`${row} < ${position}` : sql`${row} > ${position}`;
 }
 
-/** The position of a row that was read as cells of `properties`. */
-export function positionOf(
-  codecs: RowCodecs,
-  properties: readonly string[],
-  row: readonly unknown[],
-): RunPosition {
-  const cells = positionProperties.map((name) => row[properties.indexOf(name)]);
-  return codecs.run.decodeCells(positionProperties, cells);
+/** The position of a row that was read as cells of `properties`, whatever its cells are. */
+export function positionOf(properties: readonly string[], row: readonly unknown[]): StoredPosition {
+  const cellOf = (name: keyof StoredPosition) => positionCell(row[properties.indexOf(name)]);
+  return { createdAt: cellOf("createdAt"), runId: cellOf("runId") };
 }
 
-const positionProperties = ["runId", "createdAt"] as const;
+function positionCell(cell: unknown): PositionCell {
+  if (typeof cell === "string" || cell instanceof Uint8Array) return cell;
+  if (cell instanceof ArrayBuffer) return new Uint8Array(cell);
+  if (Number.isFinite(cell)) return cell as number;
+  // No parameter can be infinite. SQLite reads this text as a number where it is compared with one.
+  return cell === -Infinity ? "-9e999" : "9e999";
+}
 
 export function positionArguments(
-  after: RunPosition | null,
-): Record<"afterCreatedAt" | "afterRunId", Cell> {
-  return { afterCreatedAt: after?.createdAt.getTime() ?? null, afterRunId: after?.runId ?? null };
+  after: StoredPosition | null,
+): Record<"afterCreatedAt" | "afterRunId", Argument> {
+  return { afterCreatedAt: after?.createdAt ?? null, afterRunId: after?.runId ?? null };
 }

@@ -4,7 +4,6 @@ import { planReopen, planRunUpdate, type RunChanges } from "../../model/changes.
 import { completeNewRun } from "../../model/new-rows.ts";
 import { parseOptions, parseRevisionOptions } from "../../model/options.ts";
 import {
-  countWithinPage,
   nextListCursor,
   parseListQuery,
   parseCountFilter,
@@ -14,8 +13,7 @@ import { checkReopen, checkRunUpdate, isRunStatus } from "../../model/transition
 import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../../schema/rows.ts";
 import type { RunStatus } from "../../statuses.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
-import { textOf } from "./connection.ts";
-import { fenceArguments, inlineDetailBytes } from "./fragments.ts";
+import { fenceArguments, inlineDetailBytes, rowsInPlace } from "./fragments.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import {
@@ -147,6 +145,9 @@ export function createRunPlans({ codecs, statements, clock }: StoreContext) {
   }
 }
 
+/** The query that any run fits. */
+const everyRun = parseListQuery({ limit: 1000 });
+
 function listShape(query: ParsedRunQuery) {
   return {
     ...filterShape(query),
@@ -168,15 +169,31 @@ function isWhole(row: readonly unknown[]): boolean {
   return Number(row.at(-1)) <= inlineDetailBytes;
 }
 
-/** A row of `summaryProperties`, with the details that were too large to come with it; null when it is gone. */
+/**
+ * Rows of `summaryProperties` with their details. Those whose details were too large to come along are read again,
+ * as many in one answer as fit a page; runs that were deleted meanwhile are left out.
+ */
 export async function withDetails(
   { connection, codecs, statements }: StoreContext,
-  row: readonly unknown[],
-): Promise<readonly unknown[] | null> {
-  if (isWhole(row)) return row;
-  const runId = textOf(row[summaryProperties(codecs).indexOf("runId")]);
-  const [whole] = await readRows(connection, statements.runs.getSummary.bind({ runId }));
-  return whole ?? null;
+  rows: readonly (readonly unknown[])[],
+): Promise<readonly (readonly unknown[])[]> {
+  const properties = summaryProperties(codecs);
+  const place = properties.indexOf("runId");
+  const whole = rows.filter(isWhole);
+  const open = new Set(rows.filter((row) => !isWhole(row)).map((row) => String(row[place])));
+  while (open.size > 0) {
+    const named = { ...everyRun, runIds: [...open] };
+    const statement = statements.lists.list({ ...listShape(named), properties });
+    const { rows: read, found } = rowsInPlace(
+      await readRows(connection, statement.bind(listArguments(named))),
+    );
+    for (const row of read) {
+      whole.push(row);
+      open.delete(String(row[place]));
+    }
+    if (read.length === found) break;
+  }
+  return whole;
 }
 
 export function createRunOperations(context: StoreContext): RunStore {
@@ -192,27 +209,24 @@ export function createRunOperations(context: StoreContext): RunStore {
     );
   }
 
-  async function readPage(
+  /** One query, which sends no more than the page's bytes. */
+  async function readPage<Property extends RunProperty>(
     query: ParsedRunQuery,
-    properties: readonly RunProperty[],
-  ): Promise<RunPage<WorkflowRun>> {
+    properties: readonly Property[],
+  ): Promise<RunPage<Pick<WorkflowRun, Property>>> {
     const statement = statements.lists.list({ ...listShape(query), properties });
-    const rows = await readRows(connection, statement.bind(listArguments(query)));
-    const page = rows.slice(0, query.limit).filter((row, index) => index === 0 || row.at(-1) === 1);
-    return decodePage(query, properties, page, rows.length) as RunPage<WorkflowRun>;
+    const { rows, found } = rowsInPlace(
+      await readRows(connection, statement.bind(listArguments(query))),
+    );
+    return decodePage(query, properties, rows.slice(0, query.limit), found);
   }
 
+  /** One query where all details are small, as they nearly always are; otherwise the page is read again with them. */
   async function readSummaries(query: ParsedRunQuery): Promise<RunPage<WorkflowRunSummary>> {
     const statement = statements.lists.summaries(listShape(query));
     const rows = await readRows(connection, statement.bind(listArguments(query)));
-    const fitting = countWithinPage(rows.map((row) => Number(row.at(-1))));
-    const page: (readonly unknown[])[] = [];
-    for (const row of rows.slice(0, Math.min(query.limit, fitting))) {
-      // A run that was deleted meanwhile is left out.
-      const cells = isWhole(row) ? row : await withDetails(context, row);
-      if (cells !== null) page.push(cells);
-    }
-    return decodePage(query, summary, page, rows.length);
+    if (!rows.every(isWhole)) return readPage(query, summary);
+    return decodePage(query, summary, rows.slice(0, query.limit), rows.length);
   }
 
   function decodePage<Property extends RunProperty>(
@@ -237,7 +251,7 @@ export function createRunOperations(context: StoreContext): RunStore {
       corrupt,
       nextCursor:
         last !== undefined && page.length < rowsRead
-          ? nextListCursor(query, positionOf(codecs, properties, last))
+          ? nextListCursor(query, positionOf(properties, last))
           : null,
     };
   }

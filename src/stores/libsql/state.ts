@@ -120,11 +120,7 @@ export function createStateOperations(context: StoreContext): StateStore {
       const runId = parseId(run, "runId");
       const { signal } = parseOptions(options);
       return perform(signal, async () => {
-        const [rows = []] = await readChildren(
-          connection,
-          [statements.bundles.children.state],
-          [runId],
-        );
+        const rows = await readChildren(connection, statements.children.state, runId);
         const entries = rows.map((row) => codecs.state.decodeCells(codecs.state.properties, row));
         return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
       });

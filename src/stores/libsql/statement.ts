@@ -2,6 +2,7 @@ import type { ResultSet } from "@libsql/client";
 import { is, Placeholder, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { RunnableQuery } from "drizzle-orm/runnable-query";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
+import type { PositionCell } from "../../model/cursors.ts";
 import type { Cell } from "../../schema/row-codec.ts";
 
 /** What a statement is built with: a database of ours, an app's, or an app's transaction. */
@@ -26,16 +27,19 @@ export interface Statement<Name extends string, Built extends Builder = Builder>
   build(db: Database, args: Arguments<Name>): Built;
 }
 
+/** A value that a statement is given: an encoded cell, or one that a page ended with. */
+export type Argument = Cell | PositionCell;
+
 /**
  * Values by argument name. A statement of a family uses those that its shape names; one that it uses and is
  * not given is an error when it is bound.
  */
-type Arguments<Name extends string> = { readonly [Argument in Name]?: Cell };
+type Arguments<Name extends string> = { readonly [Key in Name]?: Argument };
 
 /** A statement with its arguments. */
 export interface BoundStatement {
   readonly sql: string;
-  readonly args: Cell[];
+  readonly args: Argument[];
   /** True when the query is by a whole key: our own client then does not ask for a second row. */
   readonly single: boolean;
   /** True when the query is of use only where the statement before it changed nothing: it may be left out otherwise. */
@@ -83,7 +87,7 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
   readonly traits: Traits;
   #sql: string | null = null;
   /** Each parameter: the name of an argument; or a constant, which Drizzle has already encoded. */
-  #slots: readonly { readonly name: string | null; readonly constant: Cell }[] = [];
+  #slots: readonly { readonly name: string | null; readonly constant: Argument }[] = [];
 
   constructor(db: Database, build: Build<Name, Built>, traits: Traits) {
     this.#db = db;
@@ -93,7 +97,7 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
 
   bind(args: Arguments<Name>): BoundStatement {
     const text = this.#sql ?? this.#compile();
-    const cells: Cell[] = [];
+    const cells: Argument[] = [];
     for (const { name, constant } of this.#slots) {
       cells.push(name === null ? constant : argumentOf(args, name));
     }
@@ -109,7 +113,7 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
     this.#slots = compiled.params.map((param) =>
       is(param, Placeholder)
         ? { name: param.name, constant: null }
-        : { name: null, constant: param as Cell },
+        : { name: null, constant: param as Argument },
     );
     return (this.#sql = compiled.sql);
   }
@@ -117,14 +121,14 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
 
 class BoundArguments<Name extends string> implements BoundStatement {
   readonly sql: string;
-  readonly args: Cell[];
+  readonly args: Argument[];
   readonly #statement: PreparedStatement<Name, Builder>;
   readonly #named: Arguments<Name>;
 
   constructor(
     statement: PreparedStatement<Name, Builder>,
     text: string,
-    args: Cell[],
+    args: Argument[],
     named: Arguments<Name>,
   ) {
     this.#statement = statement;
@@ -146,7 +150,7 @@ class BoundArguments<Name extends string> implements BoundStatement {
   }
 }
 
-function argumentOf(args: Arguments<string>, name: string): Cell {
+function argumentOf(args: Arguments<string>, name: string): Argument {
   const value = args[name];
   // A missing argument would be bound as NULL, in silence.
   if (value === undefined) throw new TypeError(`statement argument ${name} is missing`);

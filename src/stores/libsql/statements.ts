@@ -2,6 +2,7 @@ import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { createAttemptStatements } from "./attempt-statements.ts";
 import { createBundleStatements } from "./bundle-statements.ts";
+import { createChildReaders } from "./child-statements.ts";
 import { createClaimStatements } from "./claim-statements.ts";
 import { createGuardStatements } from "./guard-statements.ts";
 import { createListStatements } from "./list-statements.ts";
@@ -24,6 +25,7 @@ export function createStatements(db: Database, tables: WorkflowTables, codecs: R
     state: createStateStatements(db, tables, codecs),
     guards: createGuardStatements(db, tables, codecs),
     bundles: createBundleStatements(db, tables, codecs),
+    children: createChildReaders(db, tables, codecs),
     maintenance: createMaintenanceStatements(db, tables),
   };
 }

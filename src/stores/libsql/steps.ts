@@ -122,11 +122,7 @@ export function createStepOperations(context: StoreContext): StepStore {
       const runId = parseId(run, "runId");
       const { signal } = parseOptions(options);
       return perform(signal, async () => {
-        const [rows = []] = await readChildren(
-          connection,
-          [statements.bundles.children.steps],
-          [runId],
-        );
+        const rows = await readChildren(connection, statements.children.steps, runId);
         return rows
           .map((row) => codecs.step.decodeCells(codecs.step.properties, row))
           .toSorted(compareSteps);

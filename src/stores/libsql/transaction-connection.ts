@@ -1,6 +1,6 @@
 import { UnsupportedError } from "../../errors.ts";
 import type { Statement } from "../../client/local-client.ts";
-import type { Connection, StatementResult } from "./connection.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
 import { translateError } from "./error-translation.ts";
 import type { BoundStatement } from "./statement.ts";
 
@@ -29,6 +29,10 @@ export class TransactionConnection implements Connection {
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
     this.#checkUsable();
     return this.#run(statements);
+  }
+
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return work(this);
   }
 
   async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {

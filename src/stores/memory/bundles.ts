@@ -2,15 +2,20 @@ import { RunAlreadyExistsError } from "../../errors.ts";
 import { attemptKey, parseBundles, type RunBundle } from "../../model/bundles.ts";
 import { compareText } from "../../model/cursors.ts";
 import { parseWriteBundlesOptions } from "../../model/options.ts";
-import { countWithinPage, nextBundleCursor, parseBundleQuery } from "../../model/run-queries.ts";
+import {
+  bundleRowBytes,
+  countWithinPage,
+  nextBundleCursor,
+  parseBundleQuery,
+} from "../../model/run-queries.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import { jsonRunColumns } from "../../schema/rows.ts";
 import type { BundleStore } from "../../store/bundles.ts";
 import { attemptsOf } from "./attempts.ts";
-import { decodePosition, jsonBytesOf, scanPage } from "./runs.ts";
+import { jsonBytesOf, scanPage } from "./runs.ts";
 import { stepsOf } from "./steps.ts";
 import type { StoreContext } from "./store-context.ts";
-import { textOf, type ChildRows, type RunRow, type Tables } from "./tables.ts";
+import { positionOf, textOf, type ChildRows, type RunRow, type Tables } from "./tables.ts";
 
 export function createBundleOperations({ read, write }: StoreContext): BundleStore {
   return {
@@ -18,13 +23,13 @@ export function createBundleOperations({ read, write }: StoreContext): BundleSto
       const parsed = parseBundleQuery(query);
       return read(parsed.signal, (tables) => {
         const { rows, more } = scanPage(tables, parsed, "oldest first");
-        const page = rows.slice(0, countWithinPage(rows.map((run) => bytesOf(tables, run).total)));
+        const page = rows.slice(0, countWithinPage(rows.map((run) => pageBytesOf(tables, run))));
         const last = page.at(-1);
         const continues = last !== undefined && (more || page.length < rows.length);
         return {
           bundles: page.map((run) => readBundle(tables, run)),
           corrupt: [],
-          nextCursor: continues ? nextBundleCursor(parsed, decodePosition(last)) : null,
+          nextCursor: continues ? nextBundleCursor(parsed, positionOf(last)) : null,
         };
       });
     },
@@ -114,6 +119,12 @@ function readBundle(tables: Tables, run: RunRow): RunBundle {
   };
 }
 
+/** What a run counts for in a page of bundles. */
+function pageBytesOf(tables: Tables, run: RunRow): number {
+  const { total, steps, attempts, outputs, state } = bytesOf(tables, run);
+  return total + (steps + attempts + outputs + state) * bundleRowBytes;
+}
+
 /** How many children of each kind a run has, and the bytes of JSON in all of its rows. */
 export function bytesOf(tables: Tables, run: RunRow) {
   const runId = textOf(run.runId);
@@ -122,7 +133,7 @@ export function bytesOf(tables: Tables, run: RunRow) {
   const outputs = [...tables.children("outputs", runId)];
   const state = [...tables.children("state", runId)];
   let total = jsonBytesOf(run, jsonRunColumns);
-  for (const [, row] of steps) total += jsonBytesOf(row, ["input", "error"]);
+  for (const [, row] of steps) total += jsonBytesOf(row, ["input", "inputFrom", "error"]);
   for (const [, row] of attempts) total += jsonBytesOf(row, ["error"]);
   for (const [, row] of outputs) total += jsonBytesOf(row, ["output"]);
   for (const [, row] of state) total += jsonBytesOf(row, ["value"]);

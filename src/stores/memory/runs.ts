@@ -160,8 +160,8 @@ export function scanPage(
 ): { rows: RunRow[]; more: boolean } {
   const rows: RunRow[] = [];
   const after = query.after && {
-    createdAt: query.after.createdAt.getTime(),
-    runId: query.after.runId,
+    createdAt: Number(query.after.createdAt),
+    runId: String(query.after.runId),
   };
   const candidates =
     query.runIds === null
@@ -238,7 +238,7 @@ function readPage<Run>(
   return {
     runs: page.map(decode),
     corrupt: [],
-    nextCursor: continues ? nextListCursor(query, decodePosition(last)) : null,
+    nextCursor: continues ? nextListCursor(query, positionOf(last)) : null,
   };
 }
 
@@ -302,9 +302,4 @@ export function countByStatus(
     if (filter === null || matches(run, filter)) counts[run.status as RunStatus]++;
   }
   return counts;
-}
-
-export function decodePosition(run: RunRow): { createdAt: Date; runId: string } {
-  const { createdAt, runId } = positionOf(run);
-  return { createdAt: new Date(createdAt), runId };
 }
