@@ -27,6 +27,35 @@ export function encodeJson(value: unknown, path: string, maxBytes: number): stri
   return text;
 }
 
+/** A number at which a parser may go wrong, or something in a string that looks like one. */
+const suspicious = /(?:^|[\s:,[])(?:-0|-?\d{16}|-?[\d.]+[eE])/;
+const stringsAndNumbers = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*/g;
+
+/**
+ * The value of JSON text; undefined for text that is not JSON, and for text with a number that JavaScript would
+ * change: -0, one beyond the range of a double, or an integer that is not exact.
+ */
+export function parseJson(text: string): unknown {
+  try {
+    if (suspicious.test(text) && !keepsNumbers(text)) return undefined;
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text.
+    return undefined;
+  }
+}
+
+function keepsNumbers(text: string): boolean {
+  for (const [token] of text.matchAll(stringsAndNumbers)) {
+    if (token.startsWith('"')) continue;
+    const value = Number(token);
+    if (!Number.isFinite(value) || Object.is(value, -0)) return false;
+    if (value === 0 && /^[^eE]*[1-9]/.test(token)) return false;
+    if (/^-?\d+$/.test(token) && BigInt(token) !== BigInt(value)) return false;
+  }
+  return true;
+}
+
 /** The length of `text` in UTF-8, in bytes. A lone surrogate counts as the three bytes of U+FFFD. */
 export function utf8ByteLength(text: string): number {
   let bytes = text.length;

@@ -1,6 +1,7 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { CorruptRowError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { isTags } from "./zod.ts";
 
 /** What the database holds in one cell. */
@@ -159,13 +160,7 @@ function decodeTime(cell: unknown): Date | undefined {
 }
 
 function decodeJson(cell: unknown): unknown {
-  if (typeof cell !== "string") return undefined;
-  try {
-    return JSON.parse(cell);
-  } catch {
-    // Not JSON: the caller names the cell. The parser's own message would quote its content.
-    return undefined;
-  }
+  return typeof cell === "string" ? parseJson(cell) : undefined;
 }
 
 function decodeTags(cell: unknown): unknown {

@@ -1,4 +1,4 @@
-import { getTableColumns } from "drizzle-orm";
+import { getTableColumns, getTableName } from "drizzle-orm";
 import { getTableConfig, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { RunBundle } from "../model/bundles.ts";
 import {
@@ -23,6 +23,9 @@ type PartName = keyof typeof tables;
 /** One part of a bundle as its table describes it: nothing here knows a column by name. */
 export interface BundlePart {
   readonly name: PartName;
+  /** The name of its table. */
+  readonly table: string;
+  readonly columns: Readonly<Record<string, SQLiteColumn>>;
   readonly properties: readonly string[];
   /** Properties that are `Date` in a row and ISO 8601 in JSON. */
   readonly times: readonly string[];
@@ -44,6 +47,8 @@ export const bundleParts: readonly BundlePart[] = (Object.keys(tables) as PartNa
     );
     return {
       name,
+      table: getTableName(table),
+      columns,
       properties: entries.map(([property]) => property),
       times: ofType("SQLiteTimestamp"),
       payloads: new Set(ofType("SQLiteCustomColumn")),

@@ -79,13 +79,15 @@ export async function copyStore(
   for await (const page of pages) {
     corrupt.push(...page.corrupt);
     if (page.bundles.length > 0) {
-      const stored = await storeBundles(to, page.bundles, {
-        ...(resume === false ? { onConflict: "fail" } : { onConflict: "replace", keepNewer: true }),
-        signal: scan.signal,
-      });
+      const onConflict = resume === false ? "fail" : "replace";
+      const stored = await storeBundles(
+        to,
+        page.bundles,
+        { onConflict, keepNewer: true, signal: scan.signal },
+        ({ run: { runId } }, error) => refused.push({ runId, error }),
+      );
       totals.copied += stored.written + stored.replaced;
       totals.unchanged += stored.skipped;
-      for (const [{ run }, error] of stored.refused) refused.push({ runId: run.runId, error });
     }
     tell();
   }

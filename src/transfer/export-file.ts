@@ -1,10 +1,13 @@
-import { createReadStream, createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
+import { chmod, readlink, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { ExportFileError, UnreadableRunsError } from "../errors.ts";
 import { untilAborted } from "../model/abort.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import { checkValues } from "./export-format.ts";
 import { exportStore, type ExportOptions } from "./export-store.ts";
 import { importStore, type ImportOptions, type ImportReport } from "./import-store.ts";
 import { readExport } from "./read-export.ts";
@@ -13,8 +16,9 @@ const isCompressed = (path: string): boolean => path.endsWith(".gz");
 
 /**
  * Writes an export to a file, compressed when its name ends with `.gz`. The file has its name only when it is
- * complete, and replaces one of that name then; until then it is beside it, with `.partial` at its end, and it is
- * removed when the export fails.
+ * complete, and replaces one of that name then, whose permissions it keeps; until then it is beside it, under a
+ * name of its own that ends with `.partial`, and it is removed when the export fails. Of several exports to one
+ * name, the last to end is there, whole. A symbolic link stays, and its target is replaced.
  *
  * @throws {UnreadableRunsError} when runs had to be left out; the file is there, with all others, and names them.
  * @throws {ExportFileError} and what `exportStore` throws.
@@ -24,24 +28,47 @@ export async function exportFile(
   path: string,
   options: ExportOptions = {},
 ): Promise<void> {
-  const partial = `${path}.partial`;
   const leftOut: UnreadableRunsError[] = [];
   const lines = untilUnreadable(exportStore(store, options), leftOut);
-  const file = createWriteStream(partial, { flush: true });
+  const write = async (file: WriteStream) => {
+    try {
+      const written = isCompressed(path)
+        ? pipeline(lines, createGzip(), file)
+        : pipeline(lines, file);
+      await untilAborted(options.signal, written);
+    } finally {
+      // A file that is still being opened would be made after it was removed.
+      file.destroy();
+      await finished(file).catch(() => undefined);
+    }
+  };
   try {
-    const written = isCompressed(path)
-      ? pipeline(lines, createGzip(), file)
-      : pipeline(lines, file);
-    await untilAborted(options.signal, written);
-    await rename(partial, path);
+    const target = await targetOf(path);
+    const existing = await stat(target).catch(() => null);
+    if (existing !== null && !existing.isFile() && !existing.isDirectory()) {
+      await write(createWriteStream(target));
+    } else {
+      const partial = `${target}.${randomUUID()}.partial`;
+      try {
+        await write(createWriteStream(partial, { flush: true, flags: "wx", mode: existing?.mode }));
+        if (existing !== null) await chmod(partial, existing.mode & 0o7777);
+        await rename(partial, target);
+      } catch (error) {
+        await rm(partial, { force: true });
+        throw error;
+      }
+    }
   } catch (error) {
-    // A file that is still being opened would be made after it was removed.
-    file.destroy();
-    await finished(file).catch(() => undefined);
-    await rm(partial, { force: true });
     throw fileError(path, error);
   }
   for (const error of leftOut) throw error;
+}
+
+/** Where a path leads, through symbolic links; the end of them need not exist. */
+async function targetOf(path: string, links = 0): Promise<string> {
+  const link = await readlink(path).catch(() => null);
+  if (link === null || links === 40) return path;
+  return targetOf(resolve(dirname(path), link), links + 1);
 }
 
 /**
@@ -75,8 +102,12 @@ export async function checkFile(
   { onRead, signal }: FileReadOptions = {},
 ): Promise<void> {
   try {
-    for await (const _ of readExport(readFile(path, onRead))) signal?.throwIfAborted();
+    for await (const { bundle, line } of readExport(readFile(path, onRead, signal))) {
+      signal?.throwIfAborted();
+      checkValues(bundle, line);
+    }
   } catch (error) {
+    signal?.throwIfAborted();
     throw fileError(path, error);
   }
 }
@@ -89,8 +120,9 @@ export async function storeFile(
   onRead?: FileReadOptions["onRead"],
 ): Promise<ImportReport> {
   try {
-    return await importStore(store, readFile(path, onRead), options);
+    return await importStore(store, readFile(path, onRead, options.signal), options);
   } catch (error) {
+    options.signal?.throwIfAborted();
     throw fileError(path, error);
   }
 }
@@ -111,8 +143,9 @@ async function* untilUnreadable(
 async function* readFile(
   path: string,
   onRead: FileReadOptions["onRead"],
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const file = createReadStream(path);
+  const file = createReadStream(path, { signal });
   const content = isCompressed(path) ? file.pipe(createGunzip()) : file;
   file.once("error", (error) => content.destroy(error));
   try {

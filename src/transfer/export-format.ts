@@ -1,9 +1,16 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { ExportTooNewError, InvalidArgumentError, InvalidExportError } from "../errors.ts";
+import {
+  CorruptRowError,
+  ExportTooNewError,
+  InvalidArgumentError,
+  InvalidExportError,
+  InvalidValueError,
+} from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { compiledMigrations } from "../migrations/compiled.ts";
 import { parseBundle, type RunBundle } from "../model/bundles.ts";
-import { bundleParts, type BundleRow } from "./bundle-parts.ts";
+import { bundleParts, rowsOf, type BundlePart, type BundleRow } from "./bundle-parts.ts";
 
 /**
  * The lines of an export: a header, a bundle a line, oldest first, and a trailer.
@@ -37,7 +44,7 @@ const trailerSchema = z.strictObject({
   runs: z.int().min(0),
   /** Runs that could not be read when the export was written. */
   corrupt: z.array(corruptSchema),
-  /** Of all lines before this one, each with its line feed. */
+  /** Of all lines before this one, each with its line feed, and of `corrupt` as JSON unless it is empty. */
   sha256: z.hash("sha256"),
 });
 export type ExportTrailer = z.output<typeof trailerSchema>;
@@ -50,8 +57,11 @@ export class LineChecksum {
     this.#hash.update(line).update("\n");
   }
 
-  digest(): string {
-    return this.#hash.copy().digest("hex");
+  /** With what the trailer itself names. */
+  digest(corrupt: ExportTrailer["corrupt"] = []): string {
+    const hash = this.#hash.copy();
+    if (corrupt.length > 0) hash.update(JSON.stringify(corrupt));
+    return hash.digest("hex");
   }
 }
 
@@ -65,9 +75,62 @@ export function encodeHeader(exportedAt: Date): string {
   } satisfies ExportHeader);
 }
 
-/** Times are ISO 8601; everything else is JSON as it is. */
-export function encodeBundle(bundle: RunBundle): string {
-  return JSON.stringify(bundle);
+/** A run whose text is longer gets several lines: a string cannot be longer than 512 MiB. */
+const maxLineLength = 64 * 1024 * 1024;
+
+/**
+ * The lines of a bundle: one, but for the largest runs. Times are ISO 8601; everything else is JSON unchanged.
+ *
+ * @throws {CorruptRowError} for a value that an import would refuse.
+ */
+export function encodeBundle(bundle: RunBundle, maxLength = maxLineLength): string[] {
+  const lines: string[] = [];
+  let parts = new Map<string, string[]>();
+  let length = 0;
+  const endLine = () => {
+    const [head, ...children] = bundleParts.map(({ name }) => {
+      const rows = parts.get(name) ?? [];
+      if (name !== "run") return `"${name}":[${rows.join(",")}]`;
+      return rows.length === 1
+        ? `"run":${rows[0]}`
+        : `"continues":${JSON.stringify(bundle.run.runId)}`;
+    });
+    lines.push(`{${[head, ...children].join(",")}}`);
+    parts = new Map();
+    length = 0;
+  };
+  for (const part of bundleParts) {
+    for (const row of rowsOf(bundle, part)) {
+      const text = encodeRow(row, part, bundle.run.runId);
+      if (length > 0 && length + text.length > maxLength) endLine();
+      const texts = parts.get(part.name);
+      if (texts === undefined) parts.set(part.name, [text]);
+      else texts.push(text);
+      length += text.length;
+    }
+  }
+  endLine();
+  return lines;
+}
+
+function encodeRow(row: BundleRow, part: BundlePart, runId: string): string {
+  const { columns, payloads, keys, properties, table } = part;
+  const cells = properties.flatMap((property) => {
+    const value = row[property];
+    const column = columns[property];
+    if (value === undefined || column === undefined) return [];
+    try {
+      const isJson = payloads.has(property) && (value !== null || column.notNull);
+      const text = isJson ? String(column.mapToDriverValue(value)) : JSON.stringify(value);
+      return [`${JSON.stringify(property)}:${text}`];
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      const names = keys.map((key) => [columns[key]?.name ?? key, String(row[key])] as const);
+      const key = { run_id: runId, ...Object.fromEntries(names) };
+      throw new CorruptRowError({ table, key, column: column.name }, { cause: error });
+    }
+  });
+  return `{${cells.join(",")}}`;
 }
 
 export function encodeTrailer(trailer: Omit<ExportTrailer, "format">): string {
@@ -97,18 +160,44 @@ export function checkHeader(text: string): void {
   }
 }
 
+/** A line that is neither header nor trailer: a run, or more rows of the run before. */
+export type RecordLine = Readonly<Record<string, unknown>>;
+
 /**
- * The bundle of a line, or the trailer.
+ * The content of a line.
+ *
+ * @throws {InvalidExportError} that names the line.
+ */
+export function decodeLine(text: string, line: number): RecordLine | ExportTrailer {
+  const record = parseLine(text, line);
+  if (!isTrailer(record)) return record;
+  const trailer = trailerSchema.safeParse(record);
+  if (trailer.success) return trailer.data;
+  throw new InvalidExportError({ line, reason: "is a trailer that cannot be read" });
+}
+
+/** The run of a line with the rows of a line that continues it; null if it does not. */
+export function continueRecord(record: RecordLine, next: RecordLine): RecordLine | null {
+  const { continues, ...rows } = next;
+  const { run } = record;
+  const isSame =
+    typeof run === "object" && run !== null && "runId" in run && run.runId === continues;
+  if (continues === undefined || !isSame) return null;
+  const both = { ...record };
+  for (const [name, more] of Object.entries(rows)) {
+    const before = both[name];
+    if (!Array.isArray(before) || !Array.isArray(more)) return null;
+    both[name] = before.concat(more);
+  }
+  return both;
+}
+
+/**
+ * The bundle of a record.
  *
  * @throws {InvalidExportError} that names the line and the field, never its value.
  */
-export function decodeRecord(text: string, line: number): RunBundle | ExportTrailer {
-  const record = parseLine(text, line);
-  if (isTrailer(record)) {
-    const trailer = trailerSchema.safeParse(record);
-    if (trailer.success) return trailer.data;
-    throw new InvalidExportError({ line, reason: "is a trailer that cannot be read" });
-  }
+export function decodeBundle(record: RecordLine, line: number): RunBundle {
   const bundle = Object.fromEntries(
     Object.entries(record).map(([name, rows]) => {
       const times = bundleParts.find((part) => part.name === name)?.times ?? [];
@@ -126,30 +215,56 @@ export function decodeRecord(text: string, line: number): RunBundle | ExportTrai
   }
 }
 
+/**
+ * Passes when every value of the bundle can be stored.
+ *
+ * @throws {InvalidExportError} that names the line and the field.
+ */
+export function checkValues(bundle: RunBundle, line: number): void {
+  for (const part of bundleParts) {
+    for (const [index, row] of rowsOf(bundle, part).entries()) {
+      try {
+        encodeRow(row, part, bundle.run.runId);
+      } catch (error) {
+        if (!(error instanceof CorruptRowError)) throw error;
+        const place = part.name === "run" ? "run" : `${part.name}[${index}]`;
+        const reason = error.cause instanceof Error ? error.cause.message : error.message;
+        throw new InvalidExportError({ line, reason: `${place}.${reason}` }, { cause: error });
+      }
+    }
+  }
+}
+
 /** True for the last line of an export. */
 export function isTrailer(record: object): record is ExportTrailer {
   return "format" in record;
 }
 
-function parseLine(text: string, line: number): object {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the text.
-    throw new InvalidExportError({ line, reason: "is not JSON" });
-  }
-  if (typeof value === "object" && value !== null) return value;
-  throw new InvalidExportError({ line, reason: "is not a JSON object" });
+function parseLine(text: string, line: number): RecordLine {
+  const value = parseJson(text);
+  if (typeof value === "object" && value !== null) return value as RecordLine;
+  const reason =
+    value === undefined
+      ? "is not JSON, or has a number that would not be kept exactly"
+      : "is not a JSON object";
+  throw new InvalidExportError({ line, reason });
 }
 
-/** The row with its times as `Date`. What is no row, or no time, is left for the schema to refuse. */
+/** The row with its times as `Date`. Everything else is left for the schema to refuse. */
 function withTimes(row: unknown, times: readonly string[]): unknown {
   if (typeof row !== "object" || row === null || Array.isArray(row)) return row;
   const complete: BundleRow = { ...row };
   for (const property of times) {
     const time = complete[property];
-    if (typeof time === "string") complete[property] = new Date(time);
+    if (typeof time === "string" && isTime(time)) complete[property] = new Date(time);
   }
   return complete;
+}
+
+/** True for ISO 8601 with a zone: anything else would be guessed, or read in the local zone. */
+function isTime(text: string): boolean {
+  if (z.iso.datetime({ offset: true }).safeParse(text).success) return true;
+  // Years beyond 9999, as they are written by `toISOString`.
+  const date = new Date(text);
+  return !Number.isNaN(date.getTime()) && date.toISOString() === text;
 }

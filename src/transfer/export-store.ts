@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
-import { UnreadableRunsError, type CorruptRowError } from "../errors.ts";
+import { CorruptRowError, UnreadableRunsError } from "../errors.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { bundlePages } from "./bundle-pages.ts";
@@ -22,8 +22,8 @@ export interface ExportOptions {
 const optionsSchema = z.strictObject(transferShape<ExportProgress>());
 
 /**
- * The runs of a store, each with all that belongs to it, as lines of JSON: a header, a run a line, oldest first,
- * and a trailer with their number and checksum. Each line ends with its line feed, so that they can be piped.
+ * The runs of a store, each with all that belongs to it, as lines of JSON: a header, a run a line, oldest first
+ * (a run beyond 64 MiB has several), and a trailer with their number and checksum. Each line ends with its line feed, so that they can be piped.
  *
  * Reads a page at a time, however large the store is. Runs that begin meanwhile come at the end; a run that
  * changes meanwhile is whole, as it was at some time of the export. What `importStore` makes of it is equal.
@@ -46,12 +46,19 @@ export async function* exportStore(
 
   yield add(encodeHeader(new Date()));
   for await (const page of bundlePages(store, { filter, signal })) {
-    for (const bundle of page.bundles) yield add(encodeBundle(bundle));
-    runs += page.bundles.length;
+    for (const bundle of page.bundles) {
+      try {
+        for (const line of encodeBundle(bundle)) yield add(line);
+        runs++;
+      } catch (error) {
+        if (!(error instanceof CorruptRowError)) throw error;
+        corrupt.push(error);
+      }
+    }
     corrupt.push(...page.corrupt);
     onProgress?.({ runs, unreadable: corrupt.length });
   }
   const named = corrupt.map(({ table, key, column }) => ({ table, key: { ...key }, column }));
-  yield `${encodeTrailer({ runs, corrupt: named, sha256: checksum.digest() })}\n`;
+  yield `${encodeTrailer({ runs, corrupt: named, sha256: checksum.digest(named) })}\n`;
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
 }

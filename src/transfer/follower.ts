@@ -293,11 +293,12 @@ export class Follower implements WriteListener {
 
   async #store(bundles: readonly RunBundle[], refused: Map<string, unknown>): Promise<void> {
     if (bundles.length === 0) return;
-    const report = await storeBundles(this.#to, bundles, {
-      onConflict: "replace",
-      keepNewer: true,
-    });
-    for (const [{ run }, error] of report.refused) refused.set(run.runId, error);
+    const report = await storeBundles(
+      this.#to,
+      bundles,
+      { onConflict: "replace", keepNewer: true },
+      ({ run }, error) => refused.set(run.runId, error),
+    );
     if (report.skipped === 0) return;
     const ids = bundles.map(({ run }) => run.runId);
     const { bundles: copies } = await bundlesById(this.#to, ids, {});

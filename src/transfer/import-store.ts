@@ -4,18 +4,23 @@ import {
   InvalidArgumentError,
   InvalidExportError,
   InvalidValueError,
+  RefusedRunsError,
   type CorruptRowError,
 } from "../errors.ts";
+import { untilAborted } from "../model/abort.ts";
 import { pageBytes } from "../model/run-queries.ts";
 import type { WriteBundlesOptions } from "../store/bundles.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { TextChunks } from "./lines.ts";
 import { readExport, type ExportedBundle } from "./read-export.ts";
+import { storeBundles } from "./refusals.ts";
 import { transferShape } from "./transfer-options.ts";
 
 export interface ImportOptions {
   /** What happens to a run that is already there; `fail` when absent. */
   readonly onConflict?: WriteBundlesOptions["onConflict"] | undefined;
+  /** With `replace`, a run that is there in a later revision stays, and counts as skipped. False when absent. */
+  readonly keepNewer?: boolean | undefined;
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
   /** What was stored before the abort stays; with `skip` the import can be done again. */
   readonly signal?: AbortSignal | undefined;
@@ -36,6 +41,7 @@ export interface ImportReport extends ImportProgress {
 const { onProgress, signal } = transferShape<ImportProgress>();
 const optionsSchema = z.strictObject({
   onConflict: z.enum(["fail", "skip", "replace"]).default("fail"),
+  keepNewer: z.boolean().optional(),
   onProgress,
   signal,
 });
@@ -50,8 +56,9 @@ const batchRuns = 100;
  * Each run is stored entirely or not at all, and in order: when it fails, the runs of the lines before the
  * offending one are stored. Whether the export is complete is known at its end only; `importFile` looks first.
  *
- * @throws {RunAlreadyExistsError} with `fail` at the first run that is there. Also where another run holds the
- *   same idempotency key and `onConflict` is not `skip`.
+ * @throws {RunAlreadyExistsError} with `fail` at the first run that is there.
+ * @throws {RefusedRunsError} at the end, after all others were stored: of runs that the store refuses for a reason of
+ *   its own, such as a constraint of the app, or an idempotency key that another run holds.
  * @throws {InvalidExportError} that names the line. {IncompleteExportError} {ExportTooNewError}
  * @throws {InvalidArgumentError} for an unknown option.
  */
@@ -64,22 +71,40 @@ export async function importStore(
   const totals = { written: 0, skipped: 0, replaced: 0 };
   let batch: ExportedBundle[] = [];
   let size = 0;
+  const refused: { runId: string; error: unknown }[] = [];
   const flush = async () => {
     parsed.signal?.throwIfAborted();
     const full = batch;
     batch = [];
     size = 0;
-    await storeBundles(store, full, parsed, totals);
+    const lines = new Map(full.map(({ bundle, line }) => [bundle, line]));
+    const { onConflict, keepNewer } = parsed;
+    const stored = await storeBundles(
+      store,
+      [...lines.keys()],
+      { onConflict, keepNewer, signal: parsed.signal },
+      (bundle, error) => {
+        if (error instanceof InvalidValueError || error instanceof InvalidArgumentError) {
+          const line = lines.get(bundle) ?? 0;
+          throw new InvalidExportError({ line, reason: error.message }, { cause: error });
+        }
+        refused.push({ runId: bundle.run.runId, error });
+      },
+    );
+    totals.written += stored.written;
+    totals.skipped += stored.skipped;
+    totals.replaced += stored.replaced;
     parsed.onProgress?.({ ...totals });
   };
 
   const bundles = readExport(records);
   try {
     for (;;) {
-      const next = await nextOf(bundles);
+      const next = await untilAborted(parsed.signal, nextOf(bundles));
       if ("failed" in next || next.done === true) {
         if (batch.length > 0) await flush();
         if ("failed" in next) throw next.failed;
+        if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt: next.value });
         return { ...totals, unreadable: next.value };
       }
       batch.push(next.value);
@@ -87,45 +112,14 @@ export async function importStore(
       if (batch.length >= batchRuns || size >= pageBytes) await flush();
     }
   } finally {
-    // What the lines come from is closed, whatever happened.
-    await bundles.return([]);
+    // The source of the lines is closed. One that is silent would not be closed before it says something.
+    const closed = bundles.return([]);
+    if (parsed.signal?.aborted === true) closed.catch(() => undefined);
+    else await closed;
   }
 }
 
 /** The outcome of asking for the next one, an error among them: what was taken before is stored first. */
 function nextOf<T, Return>(generator: AsyncGenerator<T, Return, undefined>) {
   return generator.next().catch((error: unknown) => ({ failed: error }));
-}
-
-async function storeBundles(
-  store: WorkflowStore,
-  bundles: readonly ExportedBundle[],
-  options: Pick<z.output<typeof optionsSchema>, "onConflict" | "signal">,
-  totals: { written: number; skipped: number; replaced: number },
-): Promise<void> {
-  const write = async (part: readonly ExportedBundle[]) => {
-    const report = await store.writeBundles(
-      part.map(({ bundle }) => bundle),
-      { onConflict: options.onConflict, signal: options.signal },
-    );
-    totals.written += report.written;
-    totals.skipped += report.skipped;
-    totals.replaced += report.replaced;
-  };
-  try {
-    await write(bundles);
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    // The store refused a value, and stored none of them. One by one tells which line it is on.
-    for (const each of bundles) {
-      await write([each]).catch((cause: unknown) => {
-        if (!isRefusal(cause)) throw cause;
-        throw new InvalidExportError({ line: each.line, reason: cause.message }, { cause });
-      });
-    }
-  }
-}
-
-function isRefusal(error: unknown): error is InvalidValueError | InvalidArgumentError {
-  return error instanceof InvalidValueError || error instanceof InvalidArgumentError;
 }

@@ -2,18 +2,27 @@ import { CorruptRowError, IncompleteExportError, InvalidExportError } from "../e
 import type { RunBundle } from "../model/bundles.ts";
 import {
   checkHeader,
-  decodeRecord,
+  continueRecord,
+  decodeBundle,
+  decodeLine,
   isTrailer,
   LineChecksum,
   type ExportTrailer,
+  type RecordLine,
 } from "./export-format.ts";
-import { linesOf, type Line, type TextChunks } from "./lines.ts";
+import { linesOf, type TextChunks } from "./lines.ts";
 
 /** A run of an export, and the line that it came from. */
 export interface ExportedBundle {
   readonly bundle: RunBundle;
   readonly line: number;
   /** Length of the line, in UTF-16 units: near enough to bound what is held at once. */
+  readonly size: number;
+}
+
+interface HeldRun {
+  readonly record: RecordLine;
+  readonly line: number;
   readonly size: number;
 }
 
@@ -32,6 +41,13 @@ export async function* readExport(
   let trailer: ExportTrailer | null = null;
   let runs = 0;
   let lastLine = 0;
+  /** The run of the line before, which the next one may continue. At most one. */
+  const held: HeldRun[] = [];
+  const release = (): ExportedBundle[] =>
+    held.splice(0).map(({ record, ...place }) => {
+      runs++;
+      return { bundle: decodeBundle(record, place.line), ...place };
+    });
   for await (const line of linesOf(chunks)) {
     if (trailer !== null) {
       throw new InvalidExportError({ line: line.number, reason: "comes after the end" });
@@ -39,34 +55,36 @@ export async function* readExport(
     if (lastLine === 0) {
       checkHeader(line.text);
     } else {
-      const record = decodeLast(line, lastLine);
-      if (isTrailer(record)) {
-        trailer = checkTrailer(record, line.number, { runs, sha256: checksum.digest() });
+      let record: RecordLine | ExportTrailer;
+      try {
+        record = decodeLine(line.text, line.number);
+      } catch (error) {
+        yield* release();
+        // A last line without its line feed was cut off.
+        throw line.ended ? error : new IncompleteExportError({ line: lastLine });
+      }
+      const before = held[0];
+      const continued = before && continueRecord(before.record, record as RecordLine);
+      if (before && continued) {
+        held[0] = { ...before, record: continued, size: before.size + line.text.length };
       } else {
-        runs++;
-        yield { bundle: record, line: line.number, size: line.text.length };
+        yield* release();
+        if (isTrailer(record)) trailer = checkTrailer(record, line.number, { runs, checksum });
+        else held.push({ record, line: line.number, size: line.text.length });
       }
     }
     checksum.add(line.text);
     lastLine = line.number;
   }
+  yield* release();
   if (trailer === null) throw new IncompleteExportError({ line: lastLine });
   return trailer.corrupt.map((cell) => new CorruptRowError(cell));
-}
-
-/** A last line without its line feed was cut off, unless it is whole all the same. */
-function decodeLast(line: Line, lastLine: number) {
-  try {
-    return decodeRecord(line.text, line.number);
-  } catch (error) {
-    throw line.ended ? error : new IncompleteExportError({ line: lastLine });
-  }
 }
 
 function checkTrailer(
   trailer: ExportTrailer,
   line: number,
-  found: { readonly runs: number; readonly sha256: string },
+  found: { readonly runs: number; readonly checksum: LineChecksum },
 ): ExportTrailer {
   if (trailer.runs !== found.runs) {
     throw new InvalidExportError({
@@ -74,7 +92,9 @@ function checkTrailer(
       reason: `says that the export has ${trailer.runs} runs, and there are ${found.runs}`,
     });
   }
-  if (trailer.sha256 !== found.sha256) {
+  // Older exports do not have the list of unreadable runs under the checksum.
+  const sums = [found.checksum.digest(trailer.corrupt), found.checksum.digest()];
+  if (!sums.includes(trailer.sha256)) {
     throw new InvalidExportError({
       line,
       reason: "has another checksum than the lines before it: one of them was changed",

@@ -30,13 +30,9 @@ export function isRefusal(error: unknown): error is GorkflowError {
   );
 }
 
-export interface StoredBundles extends WriteBundlesReport {
-  /** Bundles that the store refused, each with the reason. All others are stored. */
-  readonly refused: ReadonlyMap<RunBundle, unknown>;
-}
-
 /**
- * Stores bundles together and, when the store refuses them, one by one.
+ * Stores bundles together and, when the store refuses them, one by one. `onRefused` hears of each one that the store
+ * does not take; what it throws ends the call.
  *
  * An error that does not say whose fault it is counts as a refusal of one run if the store takes another one.
  *
@@ -47,18 +43,19 @@ export async function storeBundles(
   store: WorkflowStore,
   bundles: readonly RunBundle[],
   options: WriteBundlesOptions,
-): Promise<StoredBundles> {
+  onRefused: (bundle: RunBundle, error: unknown) => void,
+): Promise<WriteBundlesReport> {
   const mustStop = (error: unknown): boolean =>
     isOutage(error) ||
     options.signal?.aborted === true ||
     (options.onConflict === "fail" && isThere(error));
   try {
-    return { ...(await store.writeBundles(bundles, options)), refused: new Map() };
+    return await store.writeBundles(bundles, options);
   } catch (error) {
     if (mustStop(error) || (bundles.length < 2 && !isRefusal(error))) throw error;
   }
   const report = { written: 0, skipped: 0, replaced: 0 };
-  const refused = new Map<RunBundle, unknown>();
+  const unclear: [RunBundle, unknown][] = [];
   for (const bundle of bundles) {
     try {
       const { written, skipped, replaced } = await store.writeBundles([bundle], options);
@@ -69,12 +66,14 @@ export async function storeBundles(
       // The call for all of them may have stored those before the offending one.
       if (isThere(error) && (await isStored(store, bundle, options.signal))) report.written++;
       else if (mustStop(error)) throw error;
-      else refused.set(bundle, error);
+      else if (isRefusal(error)) onRefused(bundle, error);
+      else unclear.push([bundle, error]);
     }
   }
-  const [first] = refused.values();
-  if (refused.size === bundles.length && ![...refused.values()].some(isRefusal)) throw first;
-  return { ...report, refused };
+  const [first] = unclear;
+  if (first !== undefined && unclear.length === bundles.length) throw first[1];
+  for (const [bundle, error] of unclear) onRefused(bundle, error);
+  return report;
 }
 
 /** The run is there, as opposed to another one that holds its idempotency key. */
