@@ -2,24 +2,54 @@ import type { Config, IntMode } from "@libsql/client";
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
+import { memoryPath, pathOf, pathOfUrl } from "./file-path.ts";
 
-/** What a local client is made of. */
-export interface LocalClientConfig {
-  /** `file:…` with a relative or absolute path, or `:memory:`. The file is created, its folder is not. */
-  readonly url: string;
+interface LocalOptions {
   readonly encryptionKey?: string | undefined;
-  /** How result sets give integers; `number` when absent, which throws where one would lose precision. */
+  /** How result sets give integers. Defaults to `number`, which throws if one would lose precision. */
   readonly intMode?: IntMode | undefined;
   /**
    * `full` (the default): what was acknowledged survives power loss. `normal`: it survives a crash of the
    * process, and the last commits may be lost with the power; the file stays whole in both.
    */
   readonly durability?: Durability | undefined;
-  /** How long a lock of another process is waited for, in milliseconds; 5000 when absent. */
+  /**
+   * The journal that the file is to have. Without it a new file gets a write-ahead log (`wal`), and an existing file
+   * keeps its own. In the other modes a reader delays the commit of a writer, and they are for file systems on which
+   * a write-ahead log cannot work: network file systems have no shared memory.
+   */
+  readonly journalMode?: JournalMode | undefined;
+  /** How long the lock of another process is waited for, in milliseconds. Defaults to 5000. */
   readonly busyTimeoutMs?: number | undefined;
   /** The name that `@libsql/client` has for `busyTimeoutMs`. */
-  readonly timeout?: Config["timeout"];
+  readonly timeout?: number | undefined;
 }
+
+/** The other options of `@libsql/client`: without a value they are absent, with one they are refused by name. */
+export type ServerOptions = {
+  readonly [Name in Exclude<keyof Config, keyof LocalOptions | "url">]?: Config[Name] | undefined;
+};
+
+/** What a local client is made of. */
+export type LocalClientConfig = LocalOptions &
+  ServerOptions &
+  (
+    | {
+        /**
+         * `file:…` with a relative or absolute path, percent-encoded, or `:memory:`. A relative path is resolved at
+         * once. The file is created, its folder is not.
+         */
+        readonly url: string;
+        readonly path?: undefined;
+      }
+    | {
+        /** The path of the file as the file system writes it, instead of a URL. */
+        readonly path: string;
+        readonly url?: undefined;
+      }
+  );
+
+export type JournalMode = "wal" | "delete" | "truncate" | "persist";
 
 export type Durability = "full" | "normal";
 
@@ -30,19 +60,39 @@ export interface LocalDatabaseSettings {
   readonly encryptionKey: string | null;
   readonly intMode: IntMode;
   readonly durability: Durability;
+  /** Null: a new file gets a write-ahead log, an existing one stays as it is. */
+  readonly journalMode: JournalMode | null;
   readonly busyTimeoutMs: number;
 }
 
 const milliseconds = z.int().min(0).max(2_147_483_647);
 
+const forServers = z.undefined({
+  error: "has no meaning for a local database: it is for servers and their replicas",
+});
+
 const configSchema = z.strictObject({
-  url: z.string(),
+  url: z.string().optional(),
+  path: z.string().optional(),
   encryptionKey: z.string().min(1).optional(),
   intMode: z.enum(["number", "bigint", "string"]).optional(),
   durability: z.enum(["full", "normal"]).optional(),
+  journalMode: z.enum(["wal", "delete", "truncate", "persist"]).optional(),
   busyTimeoutMs: milliseconds.optional(),
   timeout: milliseconds.optional(),
-});
+  // A variable that is set to nothing is no token.
+  authToken: z.literal("", { error: "has no meaning for a local database" }).optional(),
+  remoteEncryptionKey: forServers.optional(),
+  syncUrl: forServers.optional(),
+  syncInterval: forServers.optional(),
+  readYourWrites: forServers.optional(),
+  offline: forServers.optional(),
+  tls: forServers.optional(),
+  fetch: forServers.optional(),
+  concurrency: z
+    .undefined({ error: "has no meaning here: connections are opened as they are needed" })
+    .optional(),
+} satisfies { readonly [Name in keyof LocalClientConfig | keyof Config]-?: z.ZodType });
 
 /** @throws {InvalidArgumentError} that names the field, never its value. */
 export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSettings {
@@ -51,12 +101,13 @@ export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSe
     typeof config === "string" ? { url: config } : config,
     "config",
   );
-  const path = pathOf(data.url);
+  const path = placeOf(data);
   const inMemory = path === memoryPath;
-  if (inMemory && data.encryptionKey !== undefined) {
+  for (const option of ["encryptionKey", "journalMode"] as const) {
+    if (!inMemory || data[option] === undefined) continue;
     throw new InvalidArgumentError({
-      argument: "config.encryptionKey",
-      reason: "has no use for a database in memory, which would not be encrypted",
+      argument: `config.${option}`,
+      reason: "has no meaning for a database in memory, which has no file",
     });
   }
   return {
@@ -65,29 +116,17 @@ export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSe
     encryptionKey: data.encryptionKey ?? null,
     intMode: data.intMode ?? "number",
     durability: data.durability ?? "full",
+    journalMode: data.journalMode ?? null,
     busyTimeoutMs: data.busyTimeoutMs ?? data.timeout ?? 5000,
   };
 }
 
-const memoryPath = ":memory:";
-
-function pathOf(url: string): string {
-  if (url === memoryPath || url === `file:${memoryPath}`) return memoryPath;
-  const [, path] = /^file:(?:\/\/(?:localhost)?(?=\/))?([^?#]+)$/.exec(url) ?? [];
-  if (path === undefined || path.startsWith("//")) throw invalidUrl();
-  try {
-    const decoded = decodeURIComponent(path);
-    if (decoded.includes("\0")) throw invalidUrl();
-    return decoded;
-  } catch {
-    throw invalidUrl();
+function placeOf({ url, path }: { url?: string | undefined; path?: string | undefined }): string {
+  if ((url === undefined) === (path === undefined)) {
+    throw new InvalidArgumentError({
+      argument: "config.url",
+      reason: "must be given, or else config.path: one of them",
+    });
   }
-}
-
-function invalidUrl(): InvalidArgumentError {
-  return new InvalidArgumentError({
-    argument: "config.url",
-    reason:
-      "must be :memory:, file:relative/path, file:/absolute/path or file:///absolute/path, without a query",
-  });
+  return url === undefined ? pathOf(path ?? "") : pathOfUrl(url);
 }

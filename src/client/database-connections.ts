@@ -3,7 +3,7 @@ import type { LocalDatabaseSettings } from "./config.ts";
 import { DatabaseFile } from "./database-file.ts";
 import { NativeConnection } from "./native-connection.ts";
 import { Readers } from "./readers.ts";
-import { isBusy, isReadOnly } from "./sqlite-errors.ts";
+import { hasNoSharedMemory, isBusy, isReadOnly, noWriteAheadLog } from "./sqlite-errors.ts";
 import { WriteQueue } from "./write-queue.ts";
 
 /** All connections of a client to its database: one that writes, with its queue, and those that read. */
@@ -74,11 +74,17 @@ export class DatabaseConnections {
   }
 
   #setJournalMode(): void {
-    if (this.#settings.inMemory) return;
+    const { inMemory, journalMode } = this.#settings;
+    if (inMemory) return;
     try {
-      // Free pages can be given back only where this was set before the first table.
-      this.#writer.exec("pragma auto_vacuum = incremental; pragma journal_mode = wal");
+      const isNew = this.#writer.pragma("page_count") === 0;
+      // Free pages can be given back only if this was set before the first table.
+      if (isNew) this.#writer.exec("pragma auto_vacuum = incremental");
+      const wanted = journalMode ?? (isNew ? "wal" : null);
+      if (wanted === null || this.#writer.pragma("journal_mode") === wanted) return;
+      if (this.#writer.pragma(`journal_mode = ${wanted}`) !== wanted) throw noWriteAheadLog();
     } catch (error) {
+      if (hasNoSharedMemory(error)) throw noWriteAheadLog(error);
       // A file that may not be written can still be read.
       if (!isReadOnly(error)) throw error;
     }

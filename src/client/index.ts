@@ -1,4 +1,4 @@
-export type { Durability, LocalClientConfig } from "./config.ts";
+export type { Durability, JournalMode, LocalClientConfig, ServerOptions } from "./config.ts";
 export { createClient } from "./create-client.ts";
 export {
   isLocalClient,

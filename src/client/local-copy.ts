@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { createClient, LibsqlError, type Client } from "@libsql/client/sqlite3";
+import { fileUrl, pathOfUrl } from "./file-path.ts";
 import type { InStatement, ResultSet } from "@libsql/client";
 
 export interface LocalCopyConfig {
@@ -17,19 +18,20 @@ export interface LocalCopyConfig {
  */
 export class LocalCopy {
   readonly #config: LocalCopyConfig;
+  readonly #path: string;
   #client: Client | null = null;
   #isOnline = false;
   #isClosed = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(config: LocalCopyConfig) {
-    this.#config = config;
+    this.#path = pathOfUrl(config.url);
+    this.#config = { ...config, url: fileUrl(this.#path) };
   }
 
   /** Whether there is a copy from an earlier time. */
   get exists(): boolean {
-    const path = this.#config.url.slice("file:".length);
-    return existsSync(path) && existsSync(`${path}-client_wal_index`);
+    return existsSync(this.#path) && existsSync(`${this.#path}-client_wal_index`);
   }
 
   /** Whether it is opened as a replica. */

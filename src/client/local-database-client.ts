@@ -65,7 +65,7 @@ export class LocalDatabaseClient implements LocalClient {
 
   async begin(): Promise<LocalTransaction> {
     const { queue } = await this.#ready();
-    return new OpenTransaction(await queue.lease(), this.#settings.intMode, this.#turns);
+    return new OpenTransaction(await queue.lease(), this.#settings, this.#turns);
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
@@ -117,7 +117,7 @@ export class LocalDatabaseClient implements LocalClient {
     if (mode !== "read" || this.#settings.inMemory) return this.begin();
     const { readers } = await this.#ready();
     const lease = await retryWhileBusy(() => readers().begin(), this.#settings.busyTimeoutMs);
-    return new OpenTransaction(lease, this.#settings.intMode, this.#turns);
+    return new OpenTransaction(lease, this.#settings, this.#turns);
   }
 
   async executeMultiple(sql: string): Promise<void> {

@@ -34,6 +34,8 @@ export class NativeConnection {
   #database: Database.Database;
   #statements: Statements;
   #schema: SchemaVersion = { version: 0 };
+  /** False until the pragmas of the connection are in force: setting them may meet a lock, too. */
+  #isConfigured = false;
   /** A statement met a lock. The binding leaves it in progress, and nothing would be committed beside it. */
   #spoiled = false;
 
@@ -53,14 +55,20 @@ export class NativeConnection {
     return this.#database.open && this.#database.inTransaction;
   }
 
+  /** The one value that a pragma gives. */
+  pragma(name: string): unknown {
+    const [[value] = []] = this.run({ sql: `pragma ${name}`, args: [], single: true }).rows;
+    return value;
+  }
+
   get isOpen(): boolean {
     return this.#database.open;
   }
 
   /** Runs a script on the one path that finalizes a statement which met a lock. */
   exec(sql: string): void {
-    this.#renewWhenSpoiled();
     try {
+      this.#beReady();
       this.#database.exec(sql);
     } catch (error) {
       throw toLibsqlError(error);
@@ -71,8 +79,7 @@ export class NativeConnection {
 
   /** Rows as arrays, integers as numbers. */
   run({ sql, args, single }: Statement): StatementResult {
-    const { rowReads, listReads } = this.#statements;
-    return this.#attempt(single === true ? rowReads : listReads, sql, (statement) => {
+    return this.#attempt(single === true ? "rowReads" : "listReads", sql, (statement) => {
       const parameters = bind(args, statement.parameters);
       if (!statement.givesRows) {
         return { rows: [], changes: this.#change(statement, parameters).changes };
@@ -89,7 +96,7 @@ export class NativeConnection {
   /** What the `Client` interface gives. */
   execute({ sql, args }: ClientStatement, intMode: IntMode): ResultSet {
     const values = toNativeArguments(args, intMode);
-    return this.#attempt(this.#statements.bigintReads, sql, (statement) => {
+    return this.#attempt("bigintReads", sql, (statement) => {
       const parameters = bind(values, statement.parameters);
       if (!statement.givesRows) {
         const { changes, lastInsertRowid } = this.#change(statement, parameters);
@@ -110,8 +117,13 @@ export class NativeConnection {
     return result;
   }
 
-  #attempt<T>(cache: StatementCache, sql: string, use: (statement: PreparedStatement) => T): T {
-    this.#renewWhenSpoiled();
+  #attempt<T>(
+    kind: "rowReads" | "listReads" | "bigintReads",
+    sql: string,
+    use: (statement: PreparedStatement) => T,
+  ): T {
+    this.#beReady();
+    const cache = this.#statements[kind];
     try {
       return use(cache.get(sql));
     } catch (error) {
@@ -131,7 +143,7 @@ export class NativeConnection {
    */
   #columnsOf(statement: PreparedStatement): Columns {
     const before = this.#schema;
-    const [version] = this.#statements.schemaVersion.get([]) as [number];
+    const version = this.#statements.schemaVersion();
     if (version !== before.version) this.#schema = { version };
     if (statement.columns === null || statement.schema !== this.#schema) {
       const columns = statement.native.columns();
@@ -150,12 +162,22 @@ export class NativeConnection {
     this.#schema = { version: this.#schema.version };
   }
 
-  #renewWhenSpoiled(): void {
+  /** @throws {LibsqlError} `SQLITE_BUSY`, among others: it is tried again at the next use. */
+  #beReady(): void {
     // Inside a transaction the commit will fail, aloud; and a database in memory has no other process to meet.
-    if (!this.#spoiled || this.inTransaction || this.#settings.inMemory) return;
-    this.close();
-    ({ database: this.#database, statements: this.#statements } = this.#open());
-    this.#spoiled = false;
+    if (this.#spoiled && !this.inTransaction && !this.#settings.inMemory) {
+      this.close();
+      ({ database: this.#database, statements: this.#statements } = this.#open());
+      this.#spoiled = false;
+      this.#isConfigured = false;
+    }
+    if (this.#isConfigured || !this.#database.open) return;
+    try {
+      this.#database.exec(this.#pragmas);
+      this.#isConfigured = true;
+    } catch (error) {
+      throw toLibsqlError(error);
+    }
   }
 
   #open(): { database: Database.Database; statements: Statements } {
@@ -167,12 +189,6 @@ export class NativeConnection {
         timeout: 0,
         ...(encryptionKey !== null && { encryptionKey }),
       });
-      try {
-        database.exec(this.#pragmas);
-      } catch (error) {
-        database.close();
-        throw error;
-      }
       return { database, statements: new Statements(database) };
     } catch (error) {
       const failure = toLibsqlError(error);
@@ -203,13 +219,21 @@ class Statements {
   readonly rowReads: StatementCache;
   readonly listReads: StatementCache;
   readonly bigintReads: StatementCache;
-  readonly schemaVersion: Database.Statement;
+  readonly #prepare: (sql: string) => Database.Statement;
+  #schemaVersion: Database.Statement | null = null;
 
   constructor(database: Database.Database) {
     const prepare = (sql: string) => database.prepare(sql);
     this.rowReads = new StatementCache(prepare);
     this.listReads = new StatementCache(prepare);
     this.bigintReads = new StatementCache((sql) => prepare(sql).safeIntegers(true));
-    this.schemaVersion = prepare("pragma schema_version").raw(true);
+    this.#prepare = prepare;
+  }
+
+  /** Changes whenever a table, an index, a view or a trigger does. */
+  schemaVersion(): number {
+    this.#schemaVersion ??= this.#prepare("pragma schema_version").raw(true);
+    const [version] = this.#schemaVersion.get([]) as [number];
+    return version;
   }
 }

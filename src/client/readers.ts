@@ -17,7 +17,7 @@ const maxIdle = 3;
 export class Readers {
   readonly #settings: LocalDatabaseSettings;
   readonly #file: DatabaseFile;
-  readonly #main: NativeConnection;
+  #main: NativeConnection | null = null;
   readonly #idle: NativeConnection[] = [];
   readonly #leased = new Set<NativeConnection>();
   #closed = false;
@@ -25,7 +25,6 @@ export class Readers {
   constructor(settings: LocalDatabaseSettings, file: DatabaseFile) {
     this.#settings = settings;
     this.#file = file;
-    this.#main = this.#open();
   }
 
   /**
@@ -33,43 +32,59 @@ export class Readers {
    * while the log of a crashed process is recovered.
    */
   use<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
-    if (this.#closed) throw clientClosed();
+    const read = () => {
+      if (this.#closed) throw clientClosed();
+      return work((this.#main ??= this.#open()));
+    };
     try {
-      return work(this.#main);
+      return read();
     } catch (error) {
       if (!isBusy(error)) throw error;
     }
-    return retryWhileBusy(() => {
-      if (this.#closed) throw clientClosed();
-      return work(this.#main);
-    }, this.#settings.busyTimeoutMs);
+    return retryWhileBusy(read, this.#settings.busyTimeoutMs);
   }
 
   /** A connection inside a transaction that sees one snapshot, from its first statement on. */
   begin(): TransactionLease {
     if (this.#closed) throw clientClosed();
     const connection = this.#idle.pop() ?? this.#open();
-    connection.exec("begin");
+    try {
+      connection.exec("begin");
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
     this.#leased.add(connection);
     return {
       connection,
       release: () => {
         this.#leased.delete(connection);
-        if (connection.inTransaction) connection.exec("rollback");
-        if (this.#idle.length < maxIdle && !this.#closed) this.#idle.push(connection);
-        else connection.close();
+        if (this.#idle.length < maxIdle && !this.#closed && isAtRest(connection)) {
+          this.#idle.push(connection);
+        } else {
+          connection.close();
+        }
       },
     };
   }
 
   close(): void {
     this.#closed = true;
-    for (const connection of [this.#main, ...this.#idle.splice(0), ...this.#leased]) {
-      connection.close();
-    }
+    this.#main?.close();
+    for (const connection of [...this.#idle.splice(0), ...this.#leased]) connection.close();
   }
 
   #open(): NativeConnection {
     return new NativeConnection(this.#settings, this.#file, "reads");
+  }
+}
+
+/** Ends what is open. False for a connection that cannot, and so is of no more use. */
+function isAtRest(connection: NativeConnection): boolean {
+  try {
+    if (connection.inTransaction) connection.exec("rollback");
+    return connection.isOpen;
+  } catch {
+    return false;
   }
 }

@@ -41,6 +41,25 @@ export function isReadOnly(error: unknown): boolean {
   return error instanceof LibsqlError && error.code === "SQLITE_READONLY";
 }
 
+/** True when the shared memory beside a write-ahead log could not be made, mapped or locked. */
+export function hasNoSharedMemory(error: unknown): boolean {
+  return (
+    error instanceof LibsqlError &&
+    /^SQLITE_(IOERR_SHM|IOERR_LOCK|PROTOCOL)/.test(error.extendedCode ?? error.code)
+  );
+}
+
+export function noWriteAheadLog(cause?: unknown): LibsqlError {
+  return new LibsqlError(
+    "the database cannot have a write-ahead log where its file is, a network file system for example: " +
+      'open it with journalMode "delete" and from one machine',
+    "SQLITE_IOERR",
+    "SQLITE_IOERR_SHMMAP",
+    undefined,
+    cause instanceof Error ? cause : undefined,
+  );
+}
+
 export function clientClosed(): LibsqlError {
   return new LibsqlError("The client is closed", "CLIENT_CLOSED");
 }

@@ -1,4 +1,6 @@
 import type { InArgs, InStatement, IntMode, ResultSet } from "@libsql/client";
+import { retryWhileBusy } from "./busy-wait.ts";
+import type { LocalDatabaseSettings } from "./config.ts";
 import type { LocalTransaction, Statement, StatementResult } from "./local-client.ts";
 import type { NativeConnection } from "./native-connection.ts";
 import { toBatchError, transactionClosed } from "./sqlite-errors.ts";
@@ -14,12 +16,18 @@ export interface TransactionLease {
 export class OpenTransaction implements LocalTransaction {
   readonly #lease: TransactionLease;
   readonly #intMode: IntMode;
+  readonly #busyTimeoutMs: number;
   readonly #turns: Turns;
   #settled = false;
 
-  constructor(lease: TransactionLease, intMode: IntMode, turns: Turns) {
+  constructor(
+    lease: TransactionLease,
+    { intMode, busyTimeoutMs }: Pick<LocalDatabaseSettings, "intMode" | "busyTimeoutMs">,
+    turns: Turns,
+  ) {
     this.#lease = lease;
     this.#intMode = intMode;
+    this.#busyTimeoutMs = busyTimeoutMs;
     this.#turns = turns;
   }
 
@@ -50,7 +58,8 @@ export class OpenTransaction implements LocalTransaction {
 
   async commit(): Promise<void> {
     try {
-      this.#connection().exec("commit");
+      // A reader delays it, unless the journal is a write-ahead log.
+      await retryWhileBusy(() => this.#connection().exec("commit"), this.#busyTimeoutMs);
     } finally {
       this.close();
     }

@@ -1,8 +1,16 @@
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { LibsqlError } from "@libsql/client";
+import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LocalClientConfig } from "../../src/client/config.ts";
 import { createClient } from "../../src/client/create-client.ts";
+import { fileUrl, pathOfUrl } from "../../src/client/file-path.ts";
+import type { LocalClient } from "../../src/client/local-client.ts";
+import { hasNoSharedMemory, noWriteAheadLog } from "../../src/client/sqlite-errors.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
+import { translateError } from "../../src/stores/libsql/error-translation.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 let folder: TemporaryFolder;
@@ -35,6 +43,8 @@ describe("a URL", () => {
     "file:w.db#x",
     "file:%00",
     "file:%zz",
+    "file:/tmp/100%/w.db",
+    "file:/tmp/a%2Fb/w.db",
   ])("%j is refused", (url) => {
     expect(() => createClient(url)).toThrow(
       expect.objectContaining({ argument: "config.url" }) as Error,
@@ -122,4 +132,127 @@ test("an encrypted file opens with its key only", async () => {
   const again = createClient({ url, encryptionKey: "right" });
   expect((await again.execute("select a from t")).rows).toEqual([{ a: 1 }]);
   again.close();
+});
+
+describe("a path", () => {
+  test.each(["100%", "a%2Fb", "a b", "ü?#&", "%41", "[x]"])("may contain %j", async (name) => {
+    const path = join(folder.path, name, "w.db");
+    await mkdir(join(folder.path, name));
+    const byPath = createClient({ path });
+    await byPath.executeMultiple("create table t (a); insert into t values (1)");
+    byPath.close();
+    for (const url of [fileUrl(path), pathToFileURL(path).href]) {
+      const client = createClient({ url });
+      expect((await client.execute("select a from t")).rows).toEqual([{ a: 1 }]);
+      client.close();
+    }
+    expect(await readdir(folder.path)).toEqual([name]);
+    expect(await readdir(join(folder.path, name))).toContain("w.db");
+  });
+
+  test.each([
+    ["file:///C:/x/a.db", "C:\\x\\a.db"],
+    ["file:C:/x/a%20b.db", "C:\\x\\a b.db"],
+    ["file:C:\\x\\a.db", "C:\\x\\a.db"],
+    ["file://localhost/d:/a.db", "d:\\a.db"],
+  ])("of Windows is read from %s", (url, path) => {
+    expect(pathOfUrl(url, "win32")).toBe(path);
+  });
+
+  test("is resolved when the client is made, whatever the folder is later", async () => {
+    const before = process.cwd();
+    process.chdir(folder.path);
+    const client = createClient("file:./w.db");
+    try {
+      await client.execute("create table t (a)");
+      process.chdir(before);
+      await client.execute("insert into t values (1)");
+      expect((await client.execute("select a from t")).rows).toEqual([{ a: 1 }]);
+      const reader = await client.transaction("read");
+      expect((await reader.execute("select a from t")).rows).toHaveLength(1);
+      reader.close();
+    } finally {
+      process.chdir(before);
+      client.close();
+    }
+  });
+});
+
+/** Every option of `@libsql/client` that is not for local databases, with a value. */
+const serverOptions = {
+  authToken: "secret",
+  remoteEncryptionKey: "secret",
+  syncUrl: "http://localhost",
+  syncInterval: 1,
+  readYourWrites: true,
+  offline: false,
+  tls: true,
+  fetch: () => undefined,
+  concurrency: 5,
+};
+
+describe.each(Object.entries(serverOptions))("the option %s", (name, value) => {
+  test("is absent when it is undefined, and refused by its name when it has a value", async () => {
+    const client = createClient({ url: folder.database(), [name]: undefined });
+    expect((await client.execute("select 1 as a")).rows).toEqual([{ a: 1 }]);
+    client.close();
+    const config = { url: folder.database(), [name]: value } as unknown as LocalClientConfig;
+    expect(() => createClient(config)).toThrow(
+      expect.objectContaining({ argument: `config.${name}` }) as Error,
+    );
+  });
+});
+
+test("an empty token counts as none", () => {
+  createClient({ url: folder.database(), authToken: "" }).close();
+});
+
+describe("the journal of an existing file", () => {
+  const modeOf = async (client: LocalClient, name = "journal_mode") =>
+    (await client.execute(`pragma ${name}`)).rows[0]?.[0];
+
+  test.each(["delete", "truncate", "persist"] as const)("%s is kept, and works", async (mode) => {
+    const path = folder.database().slice("file:".length);
+    const native = new Database(path, {});
+    native.exec(`pragma auto_vacuum = full; pragma journal_mode = ${mode}; create table t (a)`);
+    native.close();
+    const client = createClient({ url: folder.database(), journalMode: mode });
+    const other = createClient(folder.database());
+    expect([await modeOf(client), await modeOf(client, "auto_vacuum")]).toEqual([mode, 1]);
+    await Promise.all(
+      [client, other].flatMap((each) =>
+        Array.from({ length: 20 }, async () => {
+          await each.execute("insert into t values (1)");
+          await each.execute("select count(*) from t");
+        }),
+      ),
+    );
+    const transaction = await client.transaction();
+    await transaction.execute("insert into t values (2)");
+    const reader = await other.transaction("read");
+    await reader.execute("select * from t");
+    setTimeout(() => reader.close(), 50);
+    await transaction.commit();
+    expect((await other.execute("select count(*) as n from t")).rows).toEqual([{ n: 41 }]);
+    expect([await modeOf(other), await modeOf(other, "auto_vacuum")]).not.toContain("wal");
+    client.close();
+    other.close();
+  });
+
+  test("becomes a write-ahead log on request", async () => {
+    const path = folder.database().slice("file:".length);
+    const native = new Database(path, {});
+    native.exec("create table t (a)");
+    native.close();
+    const client = createClient({ url: folder.database(), journalMode: "wal" });
+    expect(await modeOf(client)).toBe("wal");
+    client.close();
+  });
+});
+
+test("a lock of shared memory that a file system refuses is explained", () => {
+  const cause = new LibsqlError("disk I/O error", "SQLITE_IOERR", "SQLITE_IOERR_SHMMAP", 5386);
+  expect(hasNoSharedMemory(cause)).toBe(true);
+  expect(noWriteAheadLog(cause).message).toContain("journalMode");
+  expect(translateError(cause, "read").message).toContain("journalMode");
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 let folder: TemporaryFolder;
 const clients: LocalClient[] = [];
-const open = (options: Partial<LocalClientConfig> = {}): LocalClient => {
+const open = (options: Omit<LocalClientConfig, "url" | "path"> = {}): LocalClient => {
   const client = createClient({ url: folder.database(), ...options });
   clients.push(client);
   return client;
@@ -155,4 +155,21 @@ test("a lock met while the file is opened is waited for", async () => {
   expect(await count(client)).toBe(2);
   client.close();
   await holder.ended;
+});
+
+test("four processes that open one new file at once all succeed", async () => {
+  const opener = await compileProgram(`${import.meta.dirname}/programs/opener.ts`);
+  for (let round = 0; round < 4; round++) {
+    const url = folder.database(`opened-${round}.db`);
+    const startAt = Date.now() + 1500;
+    const openers = Array.from({ length: 4 }, () =>
+      startProgram<{ failed: string }>(opener, [url, String(startAt)]),
+    );
+    await Promise.all(openers.map(({ ended }) => ended));
+    expect(openers.map(({ messages }) => messages)).toEqual([[], [], [], []]);
+    const client = createClient(url);
+    expect((await client.execute("select count(*) as n from t")).rows).toEqual([{ n: 4 }]);
+    expect((await client.execute("pragma journal_mode")).rows).toEqual([{ journal_mode: "wal" }]);
+    client.close();
+  }
 });

@@ -108,6 +108,20 @@ const causes: readonly Cause[] = [
     make: refused("the server blocks this operation: a limit of the plan is reached"),
   },
   {
+    says: /Cannot find (?:module|package) '(?:@libsql\/(?:linux|darwin|win32)|libsql')/,
+    make: (options) =>
+      new UnsupportedError(
+        {
+          feature: "local databases",
+          reason:
+            "the native package of libsql for this platform (@libsql/linux-x64-gnu, @libsql/darwin-arm64, …) is not " +
+            "installed: install with optional dependencies; a bundler must leave libsql external, and node_modules " +
+            "with libsql and its native package must be shipped beside the bundle",
+        },
+        options,
+      ),
+  },
+  {
     says: /NamespaceDoesntExist/,
     status: (status) => status === 404,
     make: refused("the server has no such database"),
@@ -143,8 +157,21 @@ const causes: readonly Cause[] = [
     says: /database or disk is full/,
     make: (options) => new StoreFullError(options),
   },
+  {
+    codes: /^SQLITE_READONLY_DBMOVED/,
+    make: refused(
+      "the database file was deleted, moved or replaced while it was open: close the store and open it again",
+    ),
+  },
   { codes: /^SQLITE_READONLY/, make: refused("the database is read-only") },
   { codes: /^SQLITE_CANTOPEN/, make: refused("the database file cannot be opened") },
+  {
+    codes: /^SQLITE_IOERR_SHM/,
+    make: refused(
+      "the database cannot have a write-ahead log where its file is, a network file system for example: open it " +
+        'with journalMode "delete" and from one machine',
+    ),
+  },
   { codes: /^SQLITE_IOERR/, make: refused("the database file cannot be read or written") },
   {
     codes: /^ENOTFOUND$/,

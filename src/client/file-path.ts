@@ -1,0 +1,49 @@
+import { posix, win32 } from "node:path";
+import { InvalidArgumentError } from "../errors.ts";
+
+export const memoryPath = ":memory:";
+
+/** The absolute path of a file: a later `process.chdir` does not change which file is meant. */
+export function pathOf(path: string, platform: NodeJS.Platform = process.platform): string {
+  if (path === "" || path.includes("\0")) {
+    throw new InvalidArgumentError({ argument: "config.path", reason: "must be a path of a file" });
+  }
+  return (platform === "win32" ? win32 : posix).resolve(path);
+}
+
+/**
+ * The absolute path of the file that a URL names, or `:memory:`.
+ *
+ * @throws {InvalidArgumentError} that says what is wrong with the URL.
+ */
+export function pathOfUrl(url: string, platform: NodeJS.Platform = process.platform): string {
+  if (url === memoryPath || url === `file:${memoryPath}`) return memoryPath;
+  const [, encoded] = /^file:(?:\/\/(?:localhost)?(?=\/))?([^?#]+)$/i.exec(url) ?? [];
+  if (encoded === undefined || encoded.startsWith("//")) {
+    throw invalidUrl(
+      "must be :memory:, file:relative/path, file:/absolute/path or file:///absolute/path, without a query",
+    );
+  }
+  // A slash inside a name is impossible, so it can only be a path that was not encoded as a whole.
+  if (/%2f|%00/i.test(encoded) || (platform === "win32" && /%5c/i.test(encoded))) {
+    throw invalidUrl(`has an encoded slash or NUL in a name; ${encodingAdvice}`);
+  }
+  let path: string;
+  try {
+    path = decodeURIComponent(encoded);
+  } catch {
+    throw invalidUrl(`has a % that does not begin an encoded character; ${encodingAdvice}`);
+  }
+  return pathOf(platform === "win32" && /^\/[a-z]:/i.test(path) ? path.slice(1) : path, platform);
+}
+
+const encodingAdvice = "write a % of a name as %25, or give the path as it is: { path }";
+
+/** The URL of a file, which `pathOfUrl` and `@libsql/client` both read back as this path. */
+export function fileUrl(path: string): string {
+  return `file:${encodeURI(path).replaceAll(/[?#]/g, encodeURIComponent)}`;
+}
+
+function invalidUrl(reason: string): InvalidArgumentError {
+  return new InvalidArgumentError({ argument: "config.url", reason });
+}
