@@ -1,14 +1,14 @@
-import { posix, win32 } from "node:path";
+import nativePath, { type PlatformPath } from "node:path";
 import { InvalidArgumentError } from "../errors.ts";
 
 export const memoryPath = ":memory:";
 
 /** The absolute path of a file: a later `process.chdir` does not change which file is meant. */
-export function pathOf(path: string, platform: NodeJS.Platform = process.platform): string {
+export function pathOf(path: string, platform: PlatformPath = nativePath): string {
   if (path === "" || path.includes("\0")) {
     throw new InvalidArgumentError({ argument: "config.path", reason: "must be a path of a file" });
   }
-  return (platform === "win32" ? win32 : posix).resolve(path);
+  return platform.resolve(path);
 }
 
 /**
@@ -16,7 +16,7 @@ export function pathOf(path: string, platform: NodeJS.Platform = process.platfor
  *
  * @throws {InvalidArgumentError} that says what is wrong with the URL.
  */
-export function pathOfUrl(url: string, platform: NodeJS.Platform = process.platform): string {
+export function pathOfUrl(url: string, platform: PlatformPath = nativePath): string {
   if (url === memoryPath || url === `file:${memoryPath}`) return memoryPath;
   const [, encoded] = /^file:(?:\/\/(?:localhost)?(?=\/))?([^?#]+)$/i.exec(url) ?? [];
   if (encoded === undefined || encoded.startsWith("//")) {
@@ -25,7 +25,7 @@ export function pathOfUrl(url: string, platform: NodeJS.Platform = process.platf
     );
   }
   // A slash inside a name is impossible, so it can only be a path that was not encoded as a whole.
-  if (/%2f|%00/i.test(encoded) || (platform === "win32" && /%5c/i.test(encoded))) {
+  if (/%2f|%00/i.test(encoded) || (platform.sep === "\\" && /%5c/i.test(encoded))) {
     throw invalidUrl(`has an encoded slash or NUL in a name; ${encodingAdvice}`);
   }
   let path: string;
@@ -34,7 +34,7 @@ export function pathOfUrl(url: string, platform: NodeJS.Platform = process.platf
   } catch {
     throw invalidUrl(`has a % that does not begin an encoded character; ${encodingAdvice}`);
   }
-  return pathOf(platform === "win32" && /^\/[a-z]:/i.test(path) ? path.slice(1) : path, platform);
+  return pathOf(platform.sep === "\\" && /^\/[a-z]:/i.test(path) ? path.slice(1) : path, platform);
 }
 
 const encodingAdvice = "write a % of a name as %25, or give the path as it is: { path }";

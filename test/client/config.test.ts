@@ -1,5 +1,5 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, win32 } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LibsqlError } from "@libsql/client";
 import Database from "libsql";
@@ -156,7 +156,7 @@ describe("a path", () => {
     ["file:C:\\x\\a.db", "C:\\x\\a.db"],
     ["file://localhost/d:/a.db", "d:\\a.db"],
   ])("of Windows is read from %s", (url, path) => {
-    expect(pathOfUrl(url, "win32")).toBe(path);
+    expect(pathOfUrl(url, win32)).toBe(path);
   });
 
   test("is resolved when the client is made, whatever the folder is later", async () => {
