@@ -4,6 +4,7 @@ import { parseBatchOptions } from "../../model/options.ts";
 import { checkFence, type Fence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
 import { createAttemptPlans } from "./attempts.ts";
+import { isGuardFailure } from "./driver-symptoms.ts";
 import { fenceArguments } from "./fragments.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { runGuardProperties } from "./run-statements.ts";
@@ -72,7 +73,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
             await connection.writeGuarded(guardedGroup(planned, fence));
             return;
           } catch (error) {
-            if (!statements.guards.stopped(error)) throw error;
+            if (!isGuardFailure(error)) throw error;
           }
         }
         await writeOneByOne(planned, fence);

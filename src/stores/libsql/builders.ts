@@ -46,7 +46,7 @@ export interface StatementBuilders {
     options?: { readonly expectedRevision?: number; readonly workerId?: string },
   ): Builder;
   deleteState(runId: string, key: string, options?: { readonly workerId?: string }): Builder;
-  /** Fails, with a NOT NULL constraint, when the statement before it changed nothing. */
+  /** Fails when the statement before it changed nothing. */
   guard(): Builder;
 }
 

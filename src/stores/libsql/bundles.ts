@@ -13,6 +13,7 @@ import type { BundlePage, BundleStore, WriteBundlesReport } from "../../store/bu
 import { readEveryPage, wholePage } from "./child-statements.ts";
 import { textOf, type Reader, type StatementResult } from "./connection.ts";
 import { rowsInPlace } from "./fragments.ts";
+import { isGuardFailure } from "./driver-symptoms.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import type { BoundStatement } from "./statement.ts";
 import { readRows, type StoreContext } from "./store-context.ts";
@@ -263,13 +264,13 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       try {
         count(part, await store(part.map((planned) => planned.statements)));
       } catch (error) {
-        if (!statements.guards.stopped(error)) throw error;
+        if (!isGuardFailure(error)) throw error;
         // A guard stopped one of them. One by one tells which.
         for (const planned of part) {
           try {
             count([planned], await store([planned.statements]));
           } catch (cause) {
-            if (!statements.guards.stopped(cause)) throw cause;
+            if (!isGuardFailure(cause)) throw cause;
             const conflict = await conflictOf(planned.bundle, replace, keepNewer);
             if (conflict === undefined) throw new ConstraintError({ kind: "trigger" }, { cause });
             if (conflict !== null && onConflict !== "skip") throw conflict;

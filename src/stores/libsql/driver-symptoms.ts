@@ -71,6 +71,14 @@ export function constraintOf({ codes, messages }: Symptoms): ConstraintRefusal |
   };
 }
 
+/** A JSON path that is none: what a guard asks for when it is to fail. The error quotes it. */
+export const guardPath = "gorkflow_guard";
+
+/** True when a guard undid its batch. */
+export function isGuardFailure(error: unknown): boolean {
+  return examine(error).messages.includes(guardPath);
+}
+
 /** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */
 export function isUnfinishedStatement(error: unknown): boolean {
   return /SQL statements in progress/.test(examine(error).messages);

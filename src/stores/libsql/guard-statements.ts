@@ -1,8 +1,7 @@
 import { and, count, eq, exists, gt, notExists, sql, type SQL } from "drizzle-orm";
-import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { ConstraintError } from "../../errors.ts";
-import { rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { guardPath } from "./driver-symptoms.ts";
+import { runExists, type FenceArgument } from "./fragments.ts";
 import {
   defineFollowUp,
   defineStatement,
@@ -14,28 +13,18 @@ import {
 /**
  * Guards: statements that fail, and so undo their batch, when a precondition does not hold.
  *
- * They insert a row of NULLs where none may be. A batch has no other way to stop in one round trip.
+ * They ask for a JSON path that is none. A batch has no other way to stop in one round trip that an app's triggers
+ * cannot change: a row that breaks a constraint is left out by a trigger that raises IGNORE.
  */
-export function createGuardStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+export function createGuardStatements(db: Database, tables: WorkflowTables) {
   const { workflowRuns: runs, stepExecutions: steps, workflowState: state } = tables;
-  const nulls = codecs.step.properties.map(() => sql`null`);
   const children = {
     steps: { table: steps, runId: steps.runId },
     attempts: { table: tables.stepAttempts, runId: tables.stepAttempts.runId },
     outputs: { table: tables.stepOutputs, runId: tables.stepOutputs.runId },
     state: { table: state, runId: state.runId },
   };
-  const failIf = (target: Database, condition: SQL) =>
-    target.insert(steps).select(rowIf(nulls, condition));
-
   return {
-    /** True for the failure of a guard: no other statement of ours puts NULL there. */
-    stopped: (error: unknown): boolean =>
-      error instanceof ConstraintError &&
-      error.kind === "notNull" &&
-      error.table === codecs.step.table &&
-      error.columns[0] === steps.runId.name,
-
     /** Fails when the write just before it changed nothing. */
     changed: defineFollowUp<never, ReturnType<typeof failIf>>(db, (target) =>
       failIf(target, sql`changes() = 0`),
@@ -119,4 +108,11 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
       failIf(target, sql`not ${runExists(target, tables, argument("runId"), argument)}`),
     ),
   };
+}
+
+function failIf(target: Database, condition: SQL) {
+  const path = sql`case when ${condition} then ${sql.raw(`'${guardPath}'`)} end`;
+  return target
+    .select({ guard: sql`json_extract('{}', ${path})`.as("guard") })
+    .from(sql`(select 1)`);
 }

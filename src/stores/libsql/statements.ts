@@ -23,7 +23,7 @@ export function createStatements(db: Database, tables: WorkflowTables, codecs: R
     attempts: createAttemptStatements(db, tables, codecs),
     outputs: createOutputStatements(db, tables, codecs),
     state: createStateStatements(db, tables, codecs),
-    guards: createGuardStatements(db, tables, codecs),
+    guards: createGuardStatements(db, tables),
     bundles: createBundleStatements(db, tables, codecs),
     children: createChildReaders(db, tables, codecs),
     maintenance: createMaintenanceStatements(db, tables),
