@@ -1,7 +1,12 @@
 import * as z from "zod";
 import { parseArgument } from "./arguments.ts";
 import { InvalidArgumentError } from "./errors.ts";
-import { openOptionsSchema, type OpenOptions } from "./stores/libsql/open-options.ts";
+import {
+  isSameServer,
+  isServer,
+  openOptionsSchema,
+  type OpenOptions,
+} from "./stores/libsql/open-options.ts";
 
 /** The variables of a process: `process.env`. An empty one is an absent one: shells and deployments unset them so. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -22,7 +27,7 @@ const number = z
 const boolean = z.enum(["true", "false"]).transform((value) => value === "true");
 
 /** What can be written in text: a new option without a variable does not compile. */
-type TextOption = Exclude<keyof OpenOptions, "tables" | "clock">;
+type TextOption = Exclude<keyof OpenOptions, "tables" | "clock" | "drizzle">;
 
 /** The variable of each option of `LibSQLStore.open`. */
 export const environmentVariables = {
@@ -32,7 +37,11 @@ export const environmentVariables = {
     meaning:
       "`memory:`, `file:…`, `libsql://…`, `http(s)://…` or `ws(s)://…`; without it `NODE_ENV` decides: `production` and `staging` open `file:./workflows.db`, everything else is in memory",
   },
-  authToken: { name: "GORKFLOW_AUTH_TOKEN", reads: text, meaning: "token of the server" },
+  authToken: {
+    name: "GORKFLOW_AUTH_TOKEN",
+    reads: text,
+    meaning: "token of the server; never sent over a plain connection to another machine",
+  },
   readUrl: {
     name: "GORKFLOW_READ_URL",
     reads: text,
@@ -61,7 +70,7 @@ export const environmentVariables = {
   timeoutMs: {
     name: "GORKFLOW_TIMEOUT_MS",
     reads: number,
-    meaning: "how long a server may take for one answer; 30000",
+    meaning: "how long a call may take on a server, in milliseconds; 30000",
   },
   busyTimeoutMs: {
     name: "GORKFLOW_BUSY_TIMEOUT_MS",
@@ -78,12 +87,15 @@ export const environmentVariables = {
 /** Options whose values are those of one database, and of no other one. */
 const placeOptions = ["readUrl", "syncUrl", "syncIntervalSeconds"] as const;
 
+/** Options that a server has no use for. */
+const localOptions = ["encryptionKey", "durability", "busyTimeoutMs"] as const;
+
 /**
  * The options that the environment has for the store at `url`. `memory:` is checked as a local database is.
  *
  * @throws {InvalidArgumentError} that names the variable, never its value.
  */
-export function environmentOptions(env: Environment, url: string): OpenOptions {
+export function environmentOptions(env: Environment, url: string): Omit<OpenOptions, "drizzle"> {
   const given: Record<string, unknown> = {};
   for (const [option, { name, reads }] of Object.entries(environmentVariables)) {
     const value = env[name];
@@ -102,9 +114,43 @@ export function environmentOptions(env: Environment, url: string): OpenOptions {
   });
 }
 
-/** `env` without what belongs to the database of `GORKFLOW_DATABASE_URL` alone: for another database. */
-export function withoutPlaces(env: Environment): Environment {
-  const names = placeOptions.map((option) => [environmentVariables[option].name, undefined]);
+/**
+ * `env` for another database than that of `GORKFLOW_DATABASE_URL`: without the options that belong to that one, and
+ * without those that have no effect on this one. The token stays when both are on one server.
+ */
+export function environmentFor(env: Environment, url: string): Environment {
+  const configured = variableOf(env, environmentVariables.url.name);
+  const keepsToken = configured !== undefined && isSameServer(configured, url);
+  return without(env, [
+    ...placeOptions,
+    ...(keepsToken ? [] : (["authToken"] as const)),
+    ...(isServer(url) ? localOptions : (["timeoutMs"] as const)),
+  ]);
+}
+
+/** `env` for the primary of the embedded replica that it names. */
+export function environmentForPrimary(env: Environment): Environment {
+  return without(env, [...placeOptions, ...localOptions]);
+}
+
+/**
+ * `env` without what would send a token to a URL that it was not configured with: `isOwn` tells the variables that
+ * the process was started with from those of a file.
+ */
+export function withoutForeignTokens(
+  env: Environment,
+  isOwn: (name: string) => boolean,
+): Environment {
+  const { url, readUrl, syncUrl, authToken } = environmentVariables;
+  const isForeign = ({ name }: EnvironmentVariable) =>
+    isSet(env[name]) && isOwn(name) !== isOwn(authToken.name);
+  if (!isSet(env[authToken.name])) return env;
+  if (isForeign(url) || isForeign(syncUrl)) return without(env, ["authToken"]);
+  return isForeign(readUrl) ? without(env, ["readUrl"]) : env;
+}
+
+function without(env: Environment, options: readonly TextOption[]): Environment {
+  const names = options.map((option) => [environmentVariables[option].name, undefined]);
   return { ...env, ...(Object.fromEntries(names) as Record<string, undefined>) };
 }
 

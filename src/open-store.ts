@@ -19,7 +19,9 @@ import { MemoryStore } from "./stores/memory/memory-store.ts";
  *
  * @throws {InvalidArgumentError} that names the option, and whatever `LibSQLStore.open` throws.
  */
-export async function openStore(options: string | OpenOptions): Promise<WorkflowStore> {
+export async function openStore(
+  options: string | OpenOptions<Record<string, unknown>>,
+): Promise<WorkflowStore> {
   const { url, ...others } = typeof options === "string" ? { url: options } : options;
   if (url !== "memory:") return LibSQLStore.open(options);
   const { clock } = parseArgument(memoryOptionsSchema, others, "options");

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
+import { withoutForeignTokens } from "../environment.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
@@ -12,13 +13,15 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
   let goOn = "run the same command again to go on";
   try {
     // What the environment says already is stronger than the file.
+    const inherited = new Set(Object.keys(process.env));
     if (existsSync(".env")) process.loadEnvFile(".env");
     let exitCode: ExitCode = exitCodes.fine;
     const program = await createProgram(
       {
         signal,
         endAtOnce,
-        env: process.env,
+        // Anybody may have written the file: it must not lead a token of the shell to a server of its own.
+        env: withoutForeignTokens(process.env, (name) => inherited.has(name)),
         foundSomething: () => (exitCode = exitCodes.failure),
         onInterruption: (remedy) => (goOn = remedy),
       },
@@ -135,8 +138,8 @@ Examples:
   gorkflow doctor                                   of the database in GORKFLOW_DATABASE_URL
   gorkflow check                                    in a Drizzle project: fail when migrations have drifted
 
-The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file .env; its token is
-GORKFLOW_AUTH_TOKEN. NO_COLOR is honoured. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
+The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file .env. GORKFLOW_AUTH_TOKEN is the
+token of the server in GORKFLOW_DATABASE_URL, and is sent to no other one: set both in the same place. NO_COLOR is honoured. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
 ${exitCodesHelp}`,
     );
   const named = args.find((arg) => !arg.startsWith("-"));

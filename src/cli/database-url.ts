@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { parseConfig } from "../client/config.ts";
-import { hasCredentials } from "../stores/libsql/open-options.ts";
+import { hasCredentials, isServer } from "../stores/libsql/open-options.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -10,10 +10,16 @@ export type MissingFile = "create" | "refuse";
 /**
  * The URL of the database that a command works on: a path stands for its file.
  *
+ * `source` says in errors what has named it.
+ *
  * @throws {CommandError} when none is named, when it is in memory, or when a file is missing that must be there:
  *   nobody who reads makes a file.
  */
-export function resolveDatabaseUrl(given: string | undefined, missing: MissingFile): string {
+export function resolveDatabaseUrl(
+  given: string | undefined,
+  missing: MissingFile,
+  source = "the database",
+): string {
   if (given === undefined || given === "") {
     throw new CommandError({
       code: "NO_DATABASE",
@@ -29,6 +35,15 @@ export function resolveDatabaseUrl(given: string | undefined, missing: MissingFi
       code: "DATABASE_IN_MEMORY",
       message: "a database in memory is gone when the command ends",
       remedy: "name a file or a server",
+      exitCode: exitCodes.usage,
+    });
+  }
+  if (!url.startsWith("file:") && !isServer(url)) {
+    throw new CommandError({
+      code: "UNKNOWN_DATABASE_URL",
+      message: `${source} is not one that gorkflow opens: its URL begins with ${url.replace(/:.*/s, ":")}`,
+      remedy:
+        "give the path of a file, or a URL that begins with file:, libsql:, https:, http:, wss: or ws:",
       exitCode: exitCodes.usage,
     });
   }

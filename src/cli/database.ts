@@ -1,16 +1,17 @@
 import type { Client } from "@libsql/client";
 import { GorkflowError } from "../errors.ts";
 import {
+  environmentFor,
+  environmentForPrimary,
   environmentOptions,
   environmentVariables,
   variableOf,
-  withoutPlaces,
 } from "../environment.ts";
 import { createWorkflowTables } from "../schema/tables.ts";
 import { translateError } from "../stores/libsql/error-translation.ts";
 import { LibSQLStore } from "../stores/libsql/libsql-store.ts";
 import { openClient } from "../stores/libsql/open-client.ts";
-import { parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";
+import { isServer, parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";
 import type { CommandContext } from "./context.ts";
 import { refuseSameDatabase, resolveDatabaseUrl, type MissingFile } from "./database-url.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
@@ -55,9 +56,10 @@ export async function withStore<T>(
   const options = optionsOf(context, named, missing);
   const store = await LibSQLStore.open({
     ...options,
-    authToken: authToken ?? options.authToken,
-    migrate: missing === "create" && options.migrate !== false,
-    ...(prefix !== undefined && { tables: createWorkflowTables({ prefix }) }),
+    authToken: isServer(options.url) ? (authToken ?? options.authToken) : undefined,
+    ...(prefix === undefined
+      ? { migrate: missing === "create" && options.migrate !== false }
+      : { migrate: false, tables: createWorkflowTables({ prefix }) }),
   });
   try {
     return await work(store);
@@ -96,12 +98,13 @@ function optionsOf(
   missing: MissingFile,
 ): OpenOptions {
   if (database !== variableOf(env, environmentVariables.url.name)) {
-    return environmentOptions(withoutPlaces(env), resolveDatabaseUrl(database, missing));
+    const url = resolveDatabaseUrl(database, missing);
+    return environmentOptions(environmentFor(env, url), url);
   }
   const primary = variableOf(env, environmentVariables.syncUrl.name);
   return primary === undefined
-    ? environmentOptions(env, resolveDatabaseUrl(database, missing))
-    : environmentOptions(withoutPlaces(env), primary);
+    ? environmentOptions(env, resolveDatabaseUrl(database, missing, environmentVariables.url.name))
+    : environmentOptions(environmentForPrimary(env), primary);
 }
 
 /** Errors of this program are its own to report; those of drivers, and of the system below them, have a code. */

@@ -67,7 +67,9 @@ function problemOf(error: GorkflowError, goOn: string): Problem {
 /** What to do, where the message does not say it. */
 function remedyFor(error: GorkflowError, goOn: string): string | null {
   if (error instanceof StoreConnectionError) {
-    if (error.message.includes("auth token")) return "set GORKFLOW_AUTH_TOKEN to one that is valid";
+    if (error.message.includes("auth token")) {
+      return "set GORKFLOW_AUTH_TOKEN to one that is valid, in the same place as GORKFLOW_DATABASE_URL";
+    }
     if (error.message.includes("disk is full")) return `make room; ${goOn}`;
     if (error.message.includes("read or written"))
       return `look for a full disk, a quota or a limit; ${goOn}`;

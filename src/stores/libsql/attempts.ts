@@ -36,7 +36,7 @@ export function createAttemptOperations(context: StoreContext): AttemptStore {
   return {
     async saveStepAttempt(attempt, options) {
       const plan = plans.saveStepAttempt(attempt, options);
-      return perform(options?.signal, () => carryOut(connection, plan));
+      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
     async listStepAttempts(run, options) {

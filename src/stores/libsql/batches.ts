@@ -45,6 +45,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
   function writeOneByOne(
     planned: readonly PlannedWrite<unknown>[],
     fence: RunFence | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     return connection.transaction(async (tx) => {
       if (fence !== undefined) {
@@ -59,7 +60,8 @@ export function createBatchOperations(context: StoreContext): BatchStore {
         if ((written?.changes ?? 0) > 0) continue;
         plan.conclude(0, await tx.read(plan.inquire()));
       }
-    });
+      signal?.throwIfAborted();
+    }, { signal });
   }
 
   return {
@@ -70,13 +72,13 @@ export function createBatchOperations(context: StoreContext): BatchStore {
         if (planned.length === 0 && fence === undefined) return;
         if (connection.writeGuarded !== undefined) {
           try {
-            await connection.writeGuarded(guardedGroup(planned, fence));
+            await connection.writeGuarded(guardedGroup(planned, fence), { signal });
             return;
           } catch (error) {
             if (!isGuardFailure(error)) throw error;
           }
         }
-        await writeOneByOne(planned, fence);
+        await writeOneByOne(planned, fence, signal);
       });
     },
   };

@@ -211,9 +211,10 @@ export function createBundleOperations(context: StoreContext): BundleStore {
   /** Stores the plans, all or none. @throws {ConstraintError} of a guard. */
   async function store(
     plans: readonly (readonly BoundStatement[])[],
+    signal: AbortSignal | undefined,
   ): Promise<readonly StatementResult[]> {
     const all = plans.flat();
-    if (connection.writeGuarded !== undefined) return connection.writeGuarded(all);
+    if (connection.writeGuarded !== undefined) return connection.writeGuarded(all, { signal });
     // Inside a transaction a failing guard undoes nothing; a savepoint does.
     return connection.transaction((savepoint) => savepoint.write(all));
   }
@@ -249,6 +250,7 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     plans: readonly BundlePlan[],
     onConflict: "fail" | "skip" | "replace",
     keepNewer: boolean,
+    signal: AbortSignal | undefined,
   ): Promise<WriteBundlesReport> {
     const replace = onConflict === "replace";
     const report = { written: 0, skipped: 0, replaced: 0 };
@@ -262,13 +264,19 @@ export function createBundleOperations(context: StoreContext): BundleStore {
     };
     for (const part of partsOf(plans)) {
       try {
-        count(part, await store(part.map((planned) => planned.statements)));
+        count(
+          part,
+          await store(
+            part.map((planned) => planned.statements),
+            signal,
+          ),
+        );
       } catch (error) {
         if (!isGuardFailure(error)) throw error;
         // A guard stopped one of them. One by one tells which.
         for (const planned of part) {
           try {
-            count([planned], await store([planned.statements]));
+            count([planned], await store([planned.statements], signal));
           } catch (cause) {
             if (!isGuardFailure(cause)) throw cause;
             const conflict = await conflictOf(planned.bundle, replace, keepNewer);
@@ -296,7 +304,7 @@ export function createBundleOperations(context: StoreContext): BundleStore {
         bundle,
         statements: plan(bundle, onConflict === "replace", keeps),
       }));
-      return perform(signal, () => write(plans, onConflict, keeps));
+      return perform(signal, () => write(plans, onConflict, keeps, signal));
     },
   };
 }

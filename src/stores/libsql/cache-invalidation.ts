@@ -56,9 +56,9 @@ export function withCache(connection: Connection, forget: ForgetCached | null): 
       if (!options?.urgent) await forgotten;
       return results;
     },
-    transaction: (work) => forgetting(connection.transaction(work)),
+    transaction: (work, options) => forgetting(connection.transaction(work, options)),
     ...(guarded !== undefined && {
-      writeGuarded: (statements) => forgetting(guarded(statements)),
+      writeGuarded: (statements, options) => forgetting(guarded(statements, options)),
     }),
     ...(connection.runScript !== undefined && {
       runScript: connection.runScript.bind(connection),

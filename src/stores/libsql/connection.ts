@@ -1,3 +1,4 @@
+import { StoreConnectionError } from "../../errors.ts";
 import type { StatementResult } from "../../client/local-client.ts";
 import type { BoundStatement } from "./statement.ts";
 
@@ -32,16 +33,24 @@ export interface Connection {
    * As `write`, for statements of which some are guards, made to fail: they share nothing with other groups. Absent
    * inside a transaction, where a failure would not undo the statements before it.
    */
-  writeGuarded?(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
+  writeGuarded?(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]>;
 
   /** Runs `work` in a transaction, or in a savepoint of this one. */
-  transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: Connection) => Promise<T>, options?: SignalOptions): Promise<T>;
 
   /** Runs statements that have to be outside of a transaction, all rows of each. Only on a file of our own. */
   runScript?(sql: string): Promise<void>;
 }
 
-export interface WriteOptions {
+export interface SignalOptions {
+  /** What has not been sent when the signal aborts is never sent. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WriteOptions extends SignalOptions {
   /**
    * True when writing twice leaves the same as writing once, and the caller can tell from the second answer what
    * the first would have been: after a lost connection the statements are sent again.
@@ -49,6 +58,20 @@ export interface WriteOptions {
   readonly repeatable?: boolean | undefined;
   /** True when the caller must not wait until an app's cache has forgotten what was written: a heartbeat. */
   readonly urgent?: boolean | undefined;
+  /** Called when the statements are sent again after the server said that it had not run them. */
+  readonly onSentAgain?: (() => void) | undefined;
+}
+
+/** A precondition does not hold after a second sending: the first one may have been the cause. */
+export function sentTwiceError(cause: unknown): StoreConnectionError {
+  return new StoreConnectionError(
+    {
+      reason: "the server refused a write, and when it was sent again it had no effect",
+      outcome: "unknown",
+      retryable: true,
+    },
+    { cause },
+  );
 }
 
 /** A cell of a key: keys are text in every row that the stores write. */

@@ -6,6 +6,8 @@ export interface Symptoms {
   readonly messages: string;
   /** HTTP status of a refused request. */
   readonly status: number | null;
+  /** How long the server asks to wait before the next request. */
+  readonly retryAfterMs: number | null;
   /** The driver's own error: Drizzle's wrapper quotes the bound values in its message. */
   readonly origin: unknown;
 }
@@ -14,6 +16,7 @@ export function examine(error: unknown): Symptoms {
   const codes: string[] = [];
   const messages: string[] = [];
   let status: number | null = null;
+  let retryAfterMs: number | null = null;
   let origin: unknown = error;
   for (let link: unknown = error, depth = 0; isObject(link) && depth < 10; depth++) {
     // A DOMException has a number for its code, and says what it is by its name.
@@ -24,9 +27,10 @@ export function examine(error: unknown): Symptoms {
     if (isDrizzleWrapper) origin = link["cause"];
     else if (typeof link["message"] === "string") messages.push(link["message"]);
     if (typeof link["status"] === "number") status ??= link["status"];
+    if (typeof link["retryAfterMs"] === "number") retryAfterMs ??= link["retryAfterMs"];
     link = link["cause"];
   }
-  return { codes, messages: messages.join("\n"), status, origin };
+  return { codes, messages: messages.join("\n"), status, retryAfterMs, origin };
 }
 
 const kindOfConstraint: readonly (readonly [ConstraintKind, RegExp, RegExp])[] = [
@@ -99,17 +103,25 @@ export function isStatementFailure(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));
 }
 
+/** How long the server asked to wait with the next request; null when it did not say. */
+export function retryAfterMs(error: unknown): number | null {
+  return examine(error).retryAfterMs;
+}
+
 /** True when a WebSocket was closed without a reason. */
 export function isUnexplainedClosing(error: unknown): boolean {
   const { codes, messages } = examine(error);
   return codes.includes("HRANA_WEBSOCKET_ERROR") && /was closed with code/.test(messages);
 }
 
-/** True when a server refused a request for what it is, rather than for its statements. */
+/** True when a server refused a request for its token or its database. */
 export function isRefusal(error: unknown): boolean {
-  const { status } = examine(error);
-  return status !== null && status >= 400 && status < 500;
+  const { status, messages } = examine(error);
+  return status === 401 || status === 403 || isMissingDatabase.test(messages);
 }
+
+/** How sqld and Turso say that a server does not have the database. */
+export const isMissingDatabase = /Namespace.*does(n't| not) ?exist|NamespaceDoesntExist/i;
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;

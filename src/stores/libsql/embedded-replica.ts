@@ -22,7 +22,10 @@ export class EmbeddedReplica implements Replica {
   #index = 0n;
   /** The `restarts` of the log that the copy is from. */
   #log = 0;
+  /** The doubts about the primary's position that the copy has caught up with. */
+  #doubts = 0;
   #syncing: Promise<void> | null = null;
+  #nextSync: Promise<void> | null = null;
 
   constructor(copy: LocalCopy, primary: Client, position: PrimaryPosition) {
     this.#copy = copy;
@@ -41,12 +44,12 @@ export class EmbeddedReplica implements Replica {
 
   /** As `read`, with the client's own result sets. */
   async ask(statements: InStatement[]): Promise<ResultSet[] | null> {
-    if (!this.#isCurrent()) {
-      try {
-        await this.sync();
-      } catch {
-        return null;
-      }
+    try {
+      // A sync that is under way may suffice.
+      if (!this.#isCurrent()) await this.#syncing;
+      if (!this.#isCurrent()) await this.sync();
+    } catch {
+      return null;
     }
     return this.#copy.read(statements);
   }
@@ -58,26 +61,42 @@ export class EmbeddedReplica implements Replica {
    * @throws {StoreConnectionError} when the primary cannot be reached; the copy is as it was.
    */
   sync(): Promise<void> {
-    this.#syncing ??= this.#fetchFrames().finally(() => {
-      this.#syncing = null;
+    if (this.#syncing === null) return this.#startSync();
+    // The one under way may have asked the primary before this call.
+    this.#nextSync ??= this.#syncing
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextSync = null;
+        return this.#startSync();
+      });
+    return this.#nextSync;
+  }
+
+  #startSync(): Promise<void> {
+    const syncing = this.#fetchFrames().finally(() => {
+      if (this.#syncing === syncing) this.#syncing = null;
     });
-    return this.#syncing;
+    this.#syncing = syncing;
+    return syncing;
   }
 
   async #fetchFrames(): Promise<void> {
     try {
       await this.#primary.execute("select 1");
-      const { restarts } = this.#position;
-      if (this.#isCurrent() && this.#copy.isOnline) return;
+      const { restarts, doubts } = this.#position;
+      const isKnown = this.#position.isTold && this.#copy.isOnline;
+      if (isKnown && this.#isCurrent()) return;
       this.#index = await this.#copy.sync();
       this.#log = restarts;
+      this.#doubts = doubts;
     } catch (error) {
       throw translateError(error, "read");
     }
   }
 
   #isCurrent(): boolean {
-    return this.#log === this.#position.restarts && this.#index >= this.#position.index;
+    const { restarts, index, isCertain, doubts } = this.#position;
+    return this.#log === restarts && this.#index >= index && (isCertain || this.#doubts === doubts);
   }
 }
 

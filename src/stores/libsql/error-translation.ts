@@ -9,7 +9,7 @@ import {
   StoreFullError,
   UnsupportedError,
 } from "../../errors.ts";
-import { constraintOf, examine, type Symptoms } from "./driver-symptoms.ts";
+import { constraintOf, examine, isMissingDatabase, type Symptoms } from "./driver-symptoms.ts";
 
 /** What a failed statement was doing: a lost connection leaves the outcome of a write unknown. */
 export type Attempt = "read" | "write";
@@ -17,19 +17,33 @@ export type Attempt = "read" | "write";
 /**
  * The error of this package that stands for a driver's error: the same class, with the same `outcome` and
  * `retryable`, for the same cause, whichever backend and protocol it came through.
+ *
+ * A write has the outcome `none` only for a cause that is known to be a refusal: of the database, of a server that did
+ * not look at the statements, or of a connection that was never made.
  */
 export function translateError(error: unknown, attempt: Attempt): GorkflowError {
   if (error instanceof GorkflowError) return error;
   const symptoms = examine(error);
+  if (isOfGateway(symptoms)) {
+    return lost("the connection to the server failed")({ cause: symptoms.origin }, attempt);
+  }
   const constraint = constraintOf(symptoms);
   if (constraint !== null) return new ConstraintError(constraint, { cause: symptoms.origin });
   const cause = causes.find((candidate) => fits(candidate, symptoms));
   if (cause !== undefined) return cause.make({ cause: symptoms.origin }, attempt);
-  const [code] = symptoms.codes;
-  return new StoreConnectionError(
-    { reason: `the database refused a statement${code === undefined ? "" : ` (${code})`}` },
-    { cause: symptoms.origin },
-  );
+  const code = symptoms.codes.find((each) => databaseCode.test(each));
+  const options = { cause: symptoms.origin };
+  return code === undefined
+    ? lost("no answer came that is one of a database")(options, attempt)
+    : refused(`the database refused a statement (${code})`)(options);
+}
+
+/** Codes that only a database gives, after it has looked at the statements and undone them. */
+const databaseCode = /^(SQLITE_|SQL_|ARGS_|BATCH_)/;
+
+/** True for an answer that a gateway may have given, whose words then say nothing of the database. */
+function isOfGateway({ status }: Symptoms): boolean {
+  return status !== null && status >= 500;
 }
 
 /** One cause of failure, and how it shows. Any of the symptoms is enough. */
@@ -56,6 +70,10 @@ const refused = (reason: string) => (options: ErrorOptions) =>
 const notYet = (reason: string) => (options: ErrorOptions) =>
   new StoreConnectionError({ reason, retryable: true }, options);
 
+/** It was refused, and maybe not by the database. Trying again changes nothing. */
+const doubtful = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
+  new StoreConnectionError({ reason, outcome: attempt === "write" ? "unknown" : "none" }, options);
+
 /** It was sent, and no answer came. */
 const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
   new StoreConnectionError(
@@ -75,8 +93,16 @@ const causes: readonly Cause[] = [
   },
   {
     codes: /^CLIENT_CLOSED$/,
-    says: /client is closed|database connection is not open/i,
+    // A WebSocket that the server closed says so, too, with the code of its reason.
+    says: /The client is closed|Client is closed: ClientError|database connection is not open/,
     make: (options) => new StoreClosedError(options),
+  },
+  {
+    says: /Client was (manually )?closed/,
+    make: (options, attempt) =>
+      attempt === "read"
+        ? new StoreClosedError(options)
+        : lost("the store was closed before the server answered")(options, attempt),
   },
   {
     // Without the cause: it may quote the URL, and a URL may carry a token.
@@ -107,6 +133,7 @@ const causes: readonly Cause[] = [
     codes: /^BLOCKED$/,
     make: refused("the server blocks this operation: a limit of the plan is reached"),
   },
+  { says: isMissingDatabase, make: refused("the server has no such database") },
   {
     says: /Cannot find (?:module|package) '(?:@libsql\/(?:linux|darwin|win32)|libsql')/,
     make: (options) =>
@@ -122,9 +149,13 @@ const causes: readonly Cause[] = [
       ),
   },
   {
-    says: /NamespaceDoesntExist/,
-    status: (status) => status === 404,
-    make: refused("the server has no such database"),
+    // Turso, when the server that had the stream is gone.
+    says: /stream not found/i,
+    make: notYet("the server has ended the stream of this call"),
+  },
+  {
+    status: (status) => status === 404 || status === 405 || status === 410,
+    make: doubtful("the server has no such database, or is not a libSQL server"),
   },
   {
     says: /no such (table|column)|has no column named|ON CONFLICT clause does not match/,
@@ -192,13 +223,17 @@ const causes: readonly Cause[] = [
   },
   { status: (status) => status === 429, make: notYet("the server has too many requests") },
   {
-    codes: /^(TimeoutError|UND_ERR_(HEADERS|BODY)_TIMEOUT)$/,
+    codes: /^(TimeoutError|AbortError|UND_ERR_(HEADERS|BODY)_TIMEOUT)$/,
+    status: (status) => status === 408,
     make: lost("the server did not answer in time"),
   },
   {
     codes: /^(E[A-Z]+|UND_ERR_\w+|HRANA_(WEBSOCKET|CLOSED|PROTO)_ERROR)$/,
     says: /fetch failed|network connection lost|transport error|connection (closed|reset)|broken pipe|h2 protocol error|status: (Unavailable|Unknown|Internal)/i,
-    status: (status) => status >= 500,
     make: lost("the connection to the server failed"),
+  },
+  {
+    status: (status) => status >= 400,
+    make: doubtful("the server, or something in front of it, refused the request"),
   },
 ];

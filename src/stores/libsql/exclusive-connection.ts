@@ -1,6 +1,6 @@
 import type { Client, Transaction } from "@libsql/client";
 import { StoreBusyError, StoreConnectionError } from "../../errors.ts";
-import type { Connection, Reader, StatementResult } from "./connection.ts";
+import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
 import { isUnfinishedStatement } from "./driver-symptoms.ts";
 import { translateError } from "./error-translation.ts";
 import { runSnapshot, runTransaction } from "./remote-connection.ts";
@@ -54,16 +54,26 @@ export class ExclusiveConnection implements Connection {
     });
   }
 
-  write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
-    return this.transaction((tx) => tx.write(statements));
+  write(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    return this.transaction((tx) => tx.write(statements), options);
   }
 
-  writeGuarded(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
-    return this.write(statements);
+  writeGuarded(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    return this.write(statements, options);
   }
 
-  transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+  transaction<T>(
+    work: (tx: Connection) => Promise<T>,
+    { signal }: SignalOptions = {},
+  ): Promise<T> {
     return this.#exclusively(async () => {
+      signal?.throwIfAborted();
       let begun = false;
       try {
         return await runTransaction(async () => {
@@ -89,7 +99,7 @@ export class ExclusiveConnection implements Connection {
 
   /** A transaction that holds the write lock. `exec` finalizes a BEGIN that met a lock; nothing else does. */
   async #begin(): Promise<Transaction> {
-    const deadline = Date.now() + busyTimeoutMs;
+    const deadline = performance.now() + busyTimeoutMs;
     for (let attempt = 0; ; attempt++) {
       // Each try follows the failure of the one before.
       const transaction = await this.#client.transaction("deferred");
@@ -104,7 +114,7 @@ export class ExclusiveConnection implements Connection {
           throw spoiledError();
         }
         const translated = translateError(error, "write");
-        if (!(translated instanceof StoreBusyError) || Date.now() > deadline) throw translated;
+        if (!(translated instanceof StoreBusyError) || performance.now() > deadline) throw translated;
         const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
         await new Promise((resolve) => setTimeout(resolve, waitMs));
       }

@@ -1,5 +1,5 @@
 import { createClient, type Client } from "@libsql/client/web";
-import { readIndex, type PrimaryPosition } from "./primary-position.ts";
+import { isReadRequest, readIndex, type PrimaryPosition } from "./primary-position.ts";
 import { askWithin } from "./timeouts.ts";
 
 /** Where a server is, and what it is shown. */
@@ -21,10 +21,21 @@ export function createHttpClient(
       position === null
         ? ask
         : async (request: Request) => {
-            const before = position.index;
-            const { index, copy } = await readIndex(await ask(request));
-            position.noteAnswer(index, before);
-            return copy;
+            const { index: before, doubts } = position;
+            const body = request.clone();
+            let index: bigint | null = null;
+            try {
+              const answer = await readIndex(await ask(request));
+              ({ index } = answer);
+              return answer.copy;
+            } finally {
+              if (index === null) {
+                position.noteAnswerWithoutIndex();
+                if (!isReadRequest(await body.text())) position.noteDoubt();
+              } else {
+                position.noteAnswer(index, before, doubts);
+              }
+            }
           },
   });
 }

@@ -29,7 +29,8 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     const workflows = request.workflows && distinctVersions(request.workflows);
     if (workflows?.length === 0) return [];
     const now = clock();
-    const [claimed] = await connection.write([
+    const [claimed] = await connection.write(
+      [
       statements.claims.claim(claimShape(workflows)).bind({
         workerId,
         leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
@@ -37,7 +38,9 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
         limit,
         ...claimArguments(workflows),
       }),
-    ]);
+    ],
+      { signal: request.signal },
+    );
     const runs: WorkflowRunSummary[] = [];
     for (const cells of await withDetails(context, claimed?.rows ?? [])) {
       try {
@@ -54,10 +57,11 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
   async function asHolder(
     { runId, fence, repeatable }: { runId: string; fence: Fence; repeatable: boolean },
     write: BoundStatement,
+    signal: AbortSignal | undefined,
   ): Promise<StatementResult["rows"]> {
     const [written, found] = await connection.write(
       [write, statements.runs.getGuard.bind({ runId })],
-      { repeatable },
+      { repeatable, signal },
     );
     if (written !== undefined && (written.changes > 0 || written.rows.length > 0)) {
       return written.rows;
@@ -86,6 +90,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
             leaseExpiresAt: expiry.getTime(),
             ...fenceArguments(fence),
           }),
+          signal,
         );
         return row === undefined
           ? expiry
@@ -110,6 +115,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
             whereRunId: runId,
             ...fenceArguments(fence),
           }),
+          signal,
         );
       });
     },

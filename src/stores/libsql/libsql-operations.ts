@@ -42,15 +42,20 @@ export class LibSQLOperations extends OperationsStore {
       transaction: async (work, options) => {
         const { signal } = parseOptions(options);
         return context.perform(signal, () =>
-          shared.connection.transaction((connection) => {
-            const tx = new LibSQLOperations({ ...shared, connection }, gate);
-            return withOpenTransaction(this, async () => {
-              const result = await work(tx);
-              // The caller has been told that the call was aborted: nothing of it may be committed.
+          shared.connection.transaction(
+            (connection) => {
+              // Its turn may come after the abort.
               signal?.throwIfAborted();
-              return result;
-            });
-          }),
+              const tx = new LibSQLOperations({ ...shared, connection }, gate);
+              return withOpenTransaction(this, async () => {
+                const result = await work(tx);
+                // The caller has been told that the call was aborted: nothing of it may be committed.
+                signal?.throwIfAborted();
+                return result;
+              });
+            },
+            { signal },
+          ),
         );
       },
     });
@@ -66,6 +71,9 @@ async function performWhen<T>(
   gate.checkOpen();
   signal?.throwIfAborted();
   refuseInsideTransaction(store);
-  if (gate.ready !== null) await gate.ready;
+  if (gate.ready !== null) {
+    await gate.ready;
+    signal?.throwIfAborted();
+  }
   return untilAborted(signal, operation());
 }

@@ -38,8 +38,13 @@ import { storeOptionsSchema, type StoreOptions } from "./store-options.ts";
 /** A Drizzle database on a libSQL client. */
 export type HostDatabase = Database & { readonly $client: Client };
 
-/** The database of a store that `LibSQLStore.open` made. */
-export type WorkflowDatabase = LibSQLDatabase<typeof schema> & { readonly $client: Client };
+/** The database of a store that `LibSQLStore.open` made, with the tables of the app that were given to it. */
+export type WorkflowDatabase<Schema extends Record<string, unknown> = Record<string, never>> =
+  LibSQLDatabase<DatabaseSchema<Schema>> & { readonly $client: Client };
+
+type DatabaseSchema<Schema extends Record<string, unknown>> = string extends keyof Schema
+  ? typeof schema
+  : typeof schema & Schema;
 
 /**
  * A `WorkflowStore` on libSQL, made of typed Drizzle queries.
@@ -90,12 +95,19 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    *
    * @throws {SchemaTooNewError} {SchemaOutOfDateError} {StoreConnectionError} {InvalidArgumentError}
    */
-  static async open(options: string | OpenOptions): Promise<LibSQLStore> {
+  static async open<Schema extends Record<string, unknown> = Record<string, never>>(
+    options: string | OpenOptions<Schema>,
+  ): Promise<LibSQLStore<WorkflowDatabase<Schema>>> {
     const parsed = parseOpenOptions(options);
     const { client, connection, isOffline = false } = await openClient(parsed);
     if (connection !== undefined) connections.set(client, connection);
     try {
-      const db = drizzle({ client, schema });
+      const { schema: own, ...config } = parsed.drizzle ?? {};
+      const db = drizzle({
+        ...config,
+        client,
+        schema: { ...schema, ...own },
+      }) as unknown as WorkflowDatabase<Schema>;
       const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
       store.#gate.owned = client;
       if (parsed.migrate !== false && parsed.tables === undefined && !isOffline) {

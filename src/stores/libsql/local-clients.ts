@@ -5,7 +5,7 @@ import { StoreConnectionError } from "../../errors.ts";
 import { createReplicaClient, EmbeddedReplica } from "./embedded-replica.ts";
 import { createHttpClient } from "./http-client.ts";
 import type { OpenedClient } from "./open-client.ts";
-import type { ParsedOpenOptions } from "./open-options.ts";
+import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
 import { PrimaryPosition } from "./primary-position.ts";
 import { RemoteConnection } from "./remote-connection.ts";
 import { defaultTimeoutMs } from "./timeouts.ts";
@@ -25,12 +25,12 @@ export async function openEmbeddedReplica(
   options: ParsedOpenOptions,
 ): Promise<OpenedClient> {
   const { url, authToken, encryptionKey, timeoutMs = defaultTimeoutMs } = options;
-  const token = authToken !== undefined && { authToken };
+  const { url: primaryUrl, ...token } = separateToken(syncUrl, authToken);
   const position = new PrimaryPosition();
-  const primary = createHttpClient({ url: syncUrl, ...token }, timeoutMs, position);
+  const primary = createHttpClient({ url: primaryUrl, ...token }, timeoutMs, position);
   const copy = new LocalCopy({
     url,
-    syncUrl,
+    syncUrl: primaryUrl,
     ...token,
     ...(encryptionKey !== undefined && { encryptionKey }),
   });

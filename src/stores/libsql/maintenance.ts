@@ -51,7 +51,9 @@ export function createMaintenanceOperations(
       const measure = statements.maintenance.measure(ofWorkflow).bind(named);
       const [measured] = policy.dryRun
         ? await connection.read([measure])
-        : await connection.write([measure, statements.maintenance.prune(ofWorkflow).bind(named)]);
+        : await connection.write([measure, statements.maintenance.prune(ofWorkflow).bind(named)], {
+            signal: policy.signal,
+          });
       const [runs, steps, attempts, outputs, state, bytes] = (measured?.rows[0] ?? []).map(Number);
       totals.runs += runs ?? 0;
       totals.steps += steps ?? 0;
@@ -159,7 +161,10 @@ export function createMaintenanceOperations(
         if (orphaned.length > 0) {
           const runIds = JSON.stringify([...new Set(orphaned.map(([runId]) => textOf(runId)))]);
           if (policy.dryRun) removed += orphaned.length;
-          else removed += (await connection.write([remove.bind({ runIds })]))[0]?.changes ?? 0;
+          else
+            removed +=
+              (await connection.write([remove.bind({ runIds })], { signal: policy.signal }))[0]
+                ?.changes ?? 0;
         }
         const last = rows.at(-1);
         if (last === undefined || rows.length < walkedRows) break;

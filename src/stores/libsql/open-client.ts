@@ -1,13 +1,14 @@
-import { createClient, type Client } from "@libsql/client/web";
+import type { Client } from "@libsql/client";
 import type { Connection } from "./connection.ts";
 import { isRefusal, isUnexplainedClosing } from "./driver-symptoms.ts";
 import { translateError, type Attempt } from "./error-translation.ts";
 import { createHttpClient, type ServerConfig } from "./http-client.ts";
-import type { ParsedOpenOptions } from "./open-options.ts";
+import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
 import { PrimaryPosition } from "./primary-position.ts";
 import { ReadReplica } from "./read-replica.ts";
 import { RemoteConnection } from "./remote-connection.ts";
 import { defaultTimeoutMs } from "./timeouts.ts";
+import { WebSocketClient } from "./web-socket-client.ts";
 
 /** A client, and what the store knows of it beyond what a client tells. */
 export interface OpenedClient {
@@ -34,31 +35,38 @@ export async function openClient(options: ParsedOpenOptions): Promise<OpenedClie
       const { openLocalClient } = await import("#local-clients");
       return { client: openLocalClient(options) };
     }
-    return /^wss?:/.test(url) ? await openWebSocket(options) : openHttp(options);
+    return await (/^wss?:/.test(url) ? openWebSocket(options) : openHttp(options));
   } catch (error) {
     throw translateError(error, "read");
   }
 }
 
-function openHttp({
-  readUrl,
-  timeoutMs = defaultTimeoutMs,
-  ...options
-}: ParsedOpenOptions): OpenedClient {
-  const config = serverConfig(options);
-  const position = readUrl === undefined ? null : new PrimaryPosition();
+async function openHttp(options: ParsedOpenOptions): Promise<OpenedClient> {
+  const { url, authToken, readUrl, timeoutMs = defaultTimeoutMs } = options;
+  const config = separateToken(url, authToken);
+  if (readUrl === undefined) {
+    const client = createHttpClient(config, timeoutMs, null);
+    return { client, connection: new RemoteConnection(client, { timeoutMs }) };
+  }
+  const position = new PrimaryPosition();
   const client = createHttpClient(config, timeoutMs, position);
-  const replica =
-    readUrl === undefined || position === null
-      ? undefined
-      : new ReadReplica({ ...config, url: readUrl }, position, timeoutMs);
+  const replica = new ReadReplica(separateToken(readUrl, authToken), position, timeoutMs);
+  try {
+    await replica.open();
+  } catch (error) {
+    client.close();
+    throw error;
+  }
   return { client, connection: new RemoteConnection(client, { timeoutMs, replica }) };
 }
 
-async function openWebSocket(options: ParsedOpenOptions): Promise<OpenedClient> {
-  const { timeoutMs } = options;
-  const config = serverConfig(options);
-  const client = createClient(config);
+async function openWebSocket({
+  url,
+  authToken,
+  timeoutMs = defaultTimeoutMs,
+}: ParsedOpenOptions): Promise<OpenedClient> {
+  const config = separateToken(url, authToken);
+  const client = new WebSocketClient(config, timeoutMs);
   const explain = (error: unknown, attempt: Attempt) => explainClosing(error, attempt, config);
   try {
     await client.execute("select 1");
@@ -67,10 +75,6 @@ async function openWebSocket(options: ParsedOpenOptions): Promise<OpenedClient> 
     throw await explain(error, "read");
   }
   return { client, connection: new RemoteConnection(client, { timeoutMs, explain }) };
-}
-
-function serverConfig({ url, authToken }: Pick<ParsedOpenOptions, "url" | "authToken">) {
-  return { url, ...(authToken !== undefined && { authToken }) };
 }
 
 /**

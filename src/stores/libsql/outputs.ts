@@ -46,7 +46,7 @@ export function createOutputOperations(context: StoreContext): OutputStore {
   return {
     async saveStepOutput(runId, stepId, output, options) {
       const plan = plans.saveStepOutput(runId, stepId, output, options);
-      return perform(options?.signal, () => carryOut(connection, plan));
+      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
     async loadStepOutput(run, step, options) {

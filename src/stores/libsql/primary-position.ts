@@ -1,3 +1,5 @@
+import { kindOf } from "../../client/statement-kinds.ts";
+
 /**
  * How far this process knows the database to be: the highest replication index that an answer bore.
  *
@@ -9,6 +11,9 @@ export class PrimaryPosition {
   #index = 0n;
   #restarts = 0;
   #highestBeforeRestart = 0n;
+  #doubts = 0;
+  #settledDoubts = 0;
+  #isTold = false;
 
   get index(): bigint {
     return this.#index;
@@ -24,9 +29,33 @@ export class PrimaryPosition {
     return this.#highestBeforeRestart;
   }
 
-  /** The primary has answered. `before` is the index at the time when it was asked. */
-  noteAnswer(index: bigint | null, before: bigint): void {
-    if (index === null) return;
+  /** How many writes were sent of which no index is known: their answer had none, or was lost. */
+  get doubts(): number {
+    return this.#doubts;
+  }
+
+  /** True when `index` covers every write that was sent. */
+  get isCertain(): boolean {
+    return this.#settledDoubts === this.#doubts;
+  }
+
+  /** True when the last answer of the primary said how far it is. */
+  get isTold(): boolean {
+    return this.#isTold;
+  }
+
+  noteDoubt(): void {
+    this.#doubts += 1;
+  }
+
+  noteAnswerWithoutIndex(): void {
+    this.#isTold = false;
+  }
+
+  /** The primary has answered. `before` and `doubts` are those of the time when it was asked. */
+  noteAnswer(index: bigint, before: bigint, doubts: number): void {
+    this.#isTold = true;
+    if (doubts > this.#settledDoubts) this.#settledDoubts = doubts;
     if (index < before) {
       this.#restarts += 1;
       if (this.#index > this.#highestBeforeRestart) this.#highestBeforeRestart = this.#index;
@@ -53,6 +82,25 @@ export async function demandIndex(request: Request, index: bigint): Promise<Requ
     if (batch !== undefined) batch["replication_index"] = String(index);
   }
   return new Request(request, { method: "POST", body: JSON.stringify(body) });
+}
+
+/** True when the statements of a request only read. */
+export function isReadRequest(body: string): boolean {
+  let onlyReads = true;
+  JSON.parse(body, (key, value: unknown) => {
+    if (key === "sql" && typeof value === "string" && !isRead(value)) onlyReads = false;
+    return value;
+  });
+  return onlyReads;
+}
+
+function isRead(sql: string): boolean {
+  const kind = kindOf(sql);
+  return (
+    kind === "read" ||
+    kind === "control" ||
+    (kind === "with" && !/\b(insert|update|delete|replace)\b/i.test(sql))
+  );
 }
 
 /** The index that an answer bears, null when it bears none, and the answer to go on with. */

@@ -1,5 +1,9 @@
 import { createClient } from "@libsql/client/web";
+import { StoreConnectionError } from "../../errors.ts";
 import type { StatementResult } from "./connection.ts";
+import { isRefusal } from "./driver-symptoms.ts";
+import { translateError } from "./error-translation.ts";
+import type { ServerConfig } from "./http-client.ts";
 import { demandIndex, readIndex, type PrimaryPosition } from "./primary-position.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "./statement.ts";
@@ -14,26 +18,53 @@ export interface Replica {
 /** A replica that takes longer is not worth waiting for: the primary has all that it has. */
 const patienceMs = 5_000;
 
+/** How long a replica that has failed is left out; doubled with each failure that follows. */
+const shortestAbsenceMs = 1_000;
+const longestAbsenceMs = 30_000;
+
 /** A server's read replica, reached over HTTP. What it lacks, the primary has. */
 export class ReadReplica implements Replica {
-  readonly #config: { readonly url: string; readonly authToken?: string };
+  readonly #config: ServerConfig;
   readonly #position: PrimaryPosition;
   readonly #fetch: Fetch;
   #index = 0n;
   /** The `restarts` of the log that its answers are known to be from. */
   #log = 0;
+  /** Until when it is left out, in milliseconds of `performance.now()`; null while it is used. */
+  #leftOutUntil: number | null = null;
+  #absenceMs = shortestAbsenceMs;
+  #isAsked = false;
 
-  constructor(
-    config: { readonly url: string; readonly authToken?: string },
-    position: PrimaryPosition,
-    timeoutMs: number,
-  ) {
+  constructor(config: ServerConfig, position: PrimaryPosition, timeoutMs: number) {
     this.#config = config;
     this.#position = position;
     this.#fetch = askWithin(Math.min(timeoutMs, patienceMs));
   }
 
+  /**
+   * Asks the replica for the first time. One that does not answer is left out until it does.
+   *
+   * @throws {StoreConnectionError} when it refuses the token or the database: waiting does not help.
+   */
+  async open(): Promise<void> {
+    try {
+      await this.#ask([selectOne], null);
+    } catch (error) {
+      const { message } = translateError(error, "read");
+      if (isRefusal(error)) {
+        throw new StoreConnectionError({ reason: `readUrl: ${message}` }, { cause: error });
+      }
+      this.#leaveOut(message);
+    }
+  }
+
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
+    // Its answer could not be compared with what was written.
+    if (!this.#position.isCertain) return null;
+    if (this.#leftOutUntil !== null) {
+      void this.#askAgain(this.#leftOutUntil);
+      return null;
+    }
     const required = this.#position.index;
     try {
       for (;;) {
@@ -50,14 +81,43 @@ export class ReadReplica implements Replica {
         if (shouldHave && reached >= required) return results;
         if (this.#log !== this.#position.restarts || this.#index < required) return null;
       }
-    } catch {
+    } catch (error) {
       // It may have waited for what it turned out not to have.
       this.#index = 0n;
+      const { message, retryable } = translateError(error, "read");
+      // What it says of the statements, the primary says better.
+      if (retryable || isRefusal(error)) this.#leaveOut(message);
       return null;
     }
   }
 
-  async #ask(statements: readonly BoundStatement[], demanded: bigint | null) {
+  /** Reads go to the primary for a while. Several that were under way together count as one failure. */
+  #leaveOut(message: string): void {
+    if (this.#leftOutUntil !== null) return;
+    warn(`the read replica is left out until it answers: ${message}`);
+    this.#leftOutUntil = performance.now() + this.#absenceMs;
+  }
+
+  /** When it has been left out for long enough it is asked beside a read of the primary, which waits for nothing. */
+  async #askAgain(leftOutUntil: number): Promise<void> {
+    if (this.#isAsked || performance.now() < leftOutUntil) return;
+    this.#isAsked = true;
+    try {
+      await this.#ask([selectOne], null);
+      this.#leftOutUntil = null;
+      this.#absenceMs = shortestAbsenceMs;
+    } catch {
+      this.#absenceMs = Math.min(longestAbsenceMs, 2 * this.#absenceMs);
+      this.#leftOutUntil = performance.now() + this.#absenceMs;
+    } finally {
+      this.#isAsked = false;
+    }
+  }
+
+  async #ask(
+    statements: readonly Pick<BoundStatement, "sql" | "args">[],
+    demanded: bigint | null,
+  ): Promise<{ results: StatementResult[]; reached: bigint | null }> {
     let reached = null as bigint | null;
     // One client for each question: so the index is known to be that of its answer. It opens no connection;
     // those are the runtime's, and shared.
@@ -92,4 +152,12 @@ export class ReadReplica implements Replica {
     this.#index = reached;
     this.#position.noteCopy(reached);
   }
+}
+
+const selectOne = { sql: "select 1", args: [] };
+
+/** A replica that fails changes no answer, so nothing else would show it. Runtimes without `process` have no warnings. */
+function warn(message: string): void {
+  const { process } = globalThis as { process?: { emitWarning?: (...args: string[]) => void } };
+  process?.emitWarning?.(message, "GorkflowWarning", "GORKFLOW_READ_REPLICA");
 }

@@ -1,36 +1,34 @@
-import { StoreConnectionError, type GorkflowError } from "../../errors.ts";
+import type { GorkflowError } from "../../errors.ts";
+import { retryAfterMs } from "./driver-symptoms.ts";
 
 /** A server that restarts is back before this; what is down for longer is for the caller to know. */
 const patienceMs = 5000;
 const longestPauseMs = 500;
 
-/** How long a lost connection has been tried again, for one operation. */
+/** How long a lost connection has been tried again, for one operation. Times are those of `performance.now()`. */
 export class Reconnection {
-  #deadline: number | null = null;
+  #patienceEnds: number | null = null;
   #pauses = 0;
-  #undecided: GorkflowError | null = null;
 
   /**
-   * Resolves when it is time to try again.
+   * When to try again. A server that asks for a pause has it, as long as there is time for it until `deadline`.
    *
-   * @throws the error, when it is none that trying again can help, or when it has been tried for long enough. When
-   * an earlier sending may have been written, that is what it says: a later one that was refused does not undo it.
+   * @throws the error, when trying again does not help, or has gone on for long enough.
    */
-  async pause(error: GorkflowError): Promise<void> {
-    const now = Date.now();
-    this.#deadline ??= now + patienceMs;
-    if (isUndecided(error)) this.#undecided = error;
-    if (!error.retryable || now >= this.#deadline) throw this.#undecided ?? error;
+  nextTry(error: GorkflowError, deadline: number): number {
+    const now = performance.now();
+    this.#patienceEnds ??= now + patienceMs;
+    const askedMs = retryAfterMs(error.cause) ?? 0;
+    const at = now + Math.max(askedMs, this.#pauseMs());
+    const isPatient = askedMs > 0 || now < this.#patienceEnds;
+    if (!error.retryable || !isPatient || at >= deadline) throw error;
+    return at;
+  }
+
+  #pauseMs(): number {
     const pauseMs = Math.min(longestPauseMs, 10 * 2 ** this.#pauses);
     this.#pauses += 1;
     // Callers that were cut off together do not come back together.
-    await new Promise((resolve) => {
-      setTimeout(resolve, pauseMs * (0.5 + Math.random() / 2));
-    });
+    return pauseMs * (0.5 + Math.random() / 2);
   }
-}
-
-/** True when nobody knows whether what was sent was written. */
-export function isUndecided(error: GorkflowError): boolean {
-  return error instanceof StoreConnectionError && error.outcome === "unknown";
 }

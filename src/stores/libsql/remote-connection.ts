@@ -1,26 +1,26 @@
 import type { Client, Transaction } from "@libsql/client";
-import { GorkflowError } from "../../errors.ts";
-import type { Connection, Reader, StatementResult, WriteOptions } from "./connection.ts";
-import { isStatementFailure } from "./driver-symptoms.ts";
+import { GorkflowError, StoreConnectionError } from "../../errors.ts";
+import {
+  type Connection,
+  type Reader,
+  type SignalOptions,
+  type StatementResult,
+  type WriteOptions,
+} from "./connection.ts";
+import { isStatementFailure, pauseAskedFor } from "./driver-symptoms.ts";
 import { translateError, type Attempt } from "./error-translation.ts";
+import { ProgramOrder, type Place } from "./program-order.ts";
 import type { Replica } from "./read-replica.ts";
-import { isUndecided, Reconnection } from "./reconnection.ts";
+import { Reconnection } from "./reconnection.ts";
 import { resultOf } from "./result-sets.ts";
+import { isUndecided, ServerCall } from "./server-call.ts";
 import type { BoundStatement } from "./statement.ts";
 import { defaultTimeoutMs, within } from "./timeouts.ts";
 import { TransactionConnection, type StatementRunner } from "./transaction-connection.ts";
 
-/** One caller's statements on their way to the server. */
-interface Group {
-  readonly statements: readonly BoundStatement[];
-  readonly repeatable: boolean;
-  readonly resolve: (results: readonly StatementResult[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** How a server is reached, beyond its client. */
 export interface RemoteOptions {
-  /** How long the server may take for one answer; 30000 when absent. */
+  /** How long a call may take; defaults to 30000. */
   readonly timeoutMs?: number | undefined;
   /** Where reads go first. */
   readonly replica?: Replica | undefined;
@@ -36,152 +36,208 @@ const maxBytesPerBatch = 4 * 1024 * 1024;
  * A connection to a libSQL server, over HTTP or WebSocket.
  *
  * Writes that are issued while a batch is under way travel together in the next one, in order: one round trip
- * for any number of callers. Guarded batches travel alone.
+ * for any number of callers. Guarded batches travel alone, beside the queue, but never past an earlier write about a
+ * run of theirs.
  *
  * A lost connection is tried again for a few seconds. Reads always are. Writes are when nothing of them can have
  * been written: the connection was never made, or the server says so. When they may have been, only those that
  * are repeatable are sent again; the others fail with `outcome: "unknown"`. Transactions of the caller are never
- * sent again.
+ * sent again. Whatever the server does, a call ends within `timeoutMs`.
  */
 export class RemoteConnection implements Connection {
   readonly #client: Client;
   readonly #options: RemoteOptions;
-  readonly #queue: Group[] = [];
-  #sending = false;
+  readonly #timeoutMs: number;
+  readonly #order = new ProgramOrder();
+  readonly #queue: ServerCall[] = [];
+  #isDraining = false;
+  /** Until when the server has asked to be left alone. */
+  #quietUntil = 0;
+  #reconnectedAt = 0;
 
   constructor(client: Client, options: RemoteOptions = {}) {
     this.#client = client;
     this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
     const { replica } = this.#options;
-    return (
-      (replica === undefined ? null : await replica.read(statements)) ??
-      (await this.#sendUntilKnown(statements, "read"))
-    );
+    const call = new ServerCall(statements, "read", this.#timeoutMs);
+    if (replica === undefined) {
+      void this.#deliver([call]);
+    } else {
+      replica.read(statements).then(
+        (results) => (results === null ? this.#deliver([call]) : call.succeed(results)),
+        (error: unknown) => call.fail(error),
+      );
+    }
+    return call.answer;
   }
 
   async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
-    const { timeoutMs = defaultTimeoutMs } = this.#options;
-    const bounded = (reader: Reader): Reader => ({
-      read: (statements) =>
-        within(timeoutMs, "read", reader.read(statements), () => this.#abandon()),
-    });
+    const deadline = performance.now() + this.#timeoutMs;
     const reconnection = new Reconnection();
     for (;;) {
       try {
+        await this.#untilQuiet(deadline);
         return await runSnapshot(
           () => this.#client.transaction("read"),
-          (reader) => work(bounded(reader)),
+          work,
+          (request) => this.#inTime(request),
         );
       } catch (error) {
         if (!(error instanceof GorkflowError)) throw error;
-        await reconnection.pause(error);
+        await pauseUntil(this.#nextTry(error, reconnection, deadline));
       }
     }
   }
 
   write(
     statements: readonly BoundStatement[],
-    { repeatable = false }: WriteOptions = {},
+    options?: WriteOptions,
   ): Promise<readonly StatementResult[]> {
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ statements, repeatable, resolve, reject });
-      if (!this.#sending) void this.#drain();
-    });
+    const call = new ServerCall(statements, "write", this.#timeoutMs, options);
+    const place = this.#order.enterQueued(runIdsOf(statements));
+    const enter = () => {
+      this.#queue.push(call);
+      place.enterQueue();
+      if (!this.#isDraining) void this.#drain();
+    };
+    if (place.turn === null) enter();
+    else void place.turn.then(enter);
+    return answerOf(call, place);
   }
 
-  writeGuarded(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
-    return this.#sendUntilKnown(statements, "write");
+  writeGuarded(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    const call = new ServerCall(statements, "write", this.#timeoutMs, options);
+    const place = this.#order.enterAlone(runIdsOf(statements));
+    if (place.turn === null) void this.#deliver([call]);
+    else void place.turn.then(() => this.#deliver([call]));
+    return answerOf(call, place);
   }
 
-  async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
-    return runTransaction(() => this.#client.transaction("write"), work);
+  async transaction<T>(
+    work: (tx: Connection) => Promise<T>,
+    { signal }: SignalOptions = {},
+  ): Promise<T> {
+    const deadline = performance.now() + this.#timeoutMs;
+    const place = this.#order.enterTransaction();
+    try {
+      if (place.turn !== null) {
+        await within(this.#timeoutMs, place.turn, () => undefined).catch((error: unknown) => {
+          throw translateError(error, "read");
+        });
+      }
+      await this.#untilQuiet(deadline);
+      signal?.throwIfAborted();
+      return await runTransaction(
+        () => this.#client.transaction("write"),
+        work,
+        (request) => this.#inTime(request),
+      );
+    } finally {
+      place.leave();
+    }
   }
 
   async #drain(): Promise<void> {
-    this.#sending = true;
+    this.#isDraining = true;
     // Calls of the same turn of the event loop are one batch from the first.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
-      // One batch at a time keeps the order.
-      await this.#sendGroups(this.#nextGroups(), new Reconnection());
-    }
-    this.#sending = false;
+    // One batch at a time keeps the order.
+    while (this.#queue.length > 0) await this.#deliver(this.#nextCalls());
+    this.#isDraining = false;
   }
 
-  #nextGroups(): Group[] {
+  #nextCalls(): ServerCall[] {
     let statements = 0;
     let bytes = 0;
     let count = 0;
-    for (const group of this.#queue) {
-      statements += group.statements.length;
-      bytes += sizeOf(group);
+    for (const call of this.#queue) {
+      statements += call.statements.length;
+      bytes += sizeOf(call);
       if (count > 0 && (statements > maxStatementsPerBatch || bytes > maxBytesPerBatch)) break;
       count++;
     }
     return this.#queue.splice(0, count);
   }
 
-  /** Never rejects: each group learns of its own outcome. */
-  async #sendGroups(groups: readonly Group[], reconnection: Reconnection): Promise<void> {
-    try {
-      const results = await this.#send(
-        groups.flatMap((group) => group.statements),
-        "write",
-      );
-      let start = 0;
-      for (const { statements, resolve } of groups) {
-        resolve(results.slice(start, start + statements.length));
-        start += statements.length;
-      }
-    } catch (error) {
-      const translated = translateError(error, "write");
-      // A replica gives its statements' failures and the loss of its primary the same code.
-      if (groups.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
-        // The batch is undone. One group spoiled it for all: each goes by itself.
-        for (const group of groups) {
-          await this.#sendGroups([group], reconnection);
+  /** Sends the calls as one batch until each has an answer. Never rejects. */
+  async #deliver(given: readonly ServerCall[], reconnection = new Reconnection()): Promise<void> {
+    let calls = given;
+    for (;;) {
+      calls = await this.#untilSent(calls);
+      const [first] = calls;
+      if (first === undefined) return;
+      const { attempt } = first;
+      for (const call of calls) call.noteSending();
+      try {
+        const results = await this.#send(
+          calls.flatMap((call) => call.statements),
+          attempt,
+        );
+        let start = 0;
+        for (const call of calls) {
+          const end = start + call.statements.length;
+          call.succeed(results.slice(start, end));
+          start = end;
         }
         return;
-      }
-      await this.#sendAgain(groups, translated, reconnection);
-    }
-  }
-
-  /** What may be sent again is; the others learn that it failed. Never rejects. */
-  async #sendAgain(
-    groups: readonly Group[],
-    error: GorkflowError,
-    reconnection: Reconnection,
-  ): Promise<void> {
-    const again = isUndecided(error) ? groups.filter(({ repeatable }) => repeatable) : groups;
-    for (const group of groups) if (!again.includes(group)) group.reject(error);
-    if (again.length === 0) return;
-    try {
-      await reconnection.pause(error);
-    } catch (final) {
-      for (const { reject } of again) reject(final);
-      return;
-    }
-    await this.#sendGroups(again, reconnection);
-  }
-
-  /** One group of its own, sent again until it is known what it came to. */
-  async #sendUntilKnown(
-    statements: readonly BoundStatement[],
-    attempt: Attempt,
-  ): Promise<readonly StatementResult[]> {
-    const reconnection = new Reconnection();
-    for (;;) {
-      try {
-        return await this.#send(statements, attempt);
       } catch (error) {
         const translated = translateError(error, attempt);
-        if (isUndecided(translated)) throw translated;
-        await reconnection.pause(translated);
+        for (const call of calls) call.noteFailure(translated);
+        // A replica gives its statements' failures and the loss of its primary the same code.
+        if (calls.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
+          // The batch is undone. One call spoiled it for all: each goes by itself.
+          for (const call of calls) await this.#deliver([call], reconnection);
+          return;
+        }
+        calls = await this.#untilNextTry(calls, translated, reconnection);
       }
+    }
+  }
+
+  /** Those of the calls that may be sent again, when it is time to. The others have failed. */
+  async #untilNextTry(
+    calls: readonly ServerCall[],
+    error: GorkflowError,
+    reconnection: Reconnection,
+  ): Promise<readonly ServerCall[]> {
+    const again = isUndecided(error) ? calls.filter((call) => call.repeatable) : calls;
+    for (const call of calls) if (!again.includes(call)) call.fail(error);
+    if (again.length === 0) return again;
+    try {
+      const latest = Math.max(...again.map(({ deadline }) => deadline));
+      await pauseUntil(this.#nextTry(error, reconnection, latest));
+    } catch (final) {
+      for (const call of again) call.fail(final);
+    }
+    return again;
+  }
+
+  #nextTry(error: GorkflowError, reconnection: Reconnection, deadline: number): number {
+    const at = reconnection.nextTry(error, deadline);
+    if (pauseAskedFor(error.cause) !== null) this.#quietUntil = Math.max(this.#quietUntil, at);
+    return at;
+  }
+
+  async #untilQuiet(deadline: number): Promise<void> {
+    if (this.#quietUntil >= deadline) throw quietError();
+    if (this.#quietUntil > performance.now()) await pauseUntil(this.#quietUntil);
+  }
+
+  /** Those of the calls that still wait for an answer when the server may be asked. */
+  async #untilSent(calls: readonly ServerCall[]): Promise<readonly ServerCall[]> {
+    for (;;) {
+      const open = calls.filter(({ isOpen }) => isOpen);
+      const quietUntil = this.#quietUntil;
+      if (open.length === 0 || performance.now() >= quietUntil) return open;
+      for (const call of open) if (call.deadline <= quietUntil) call.fail(quietError());
+      await pauseUntil(Math.min(quietUntil, ...open.map(({ deadline }) => deadline)));
     }
   }
 
@@ -189,34 +245,62 @@ export class RemoteConnection implements Connection {
     statements: readonly BoundStatement[],
     attempt: Attempt,
   ): Promise<readonly StatementResult[]> {
-    const { timeoutMs = defaultTimeoutMs, explain } = this.#options;
+    const { explain } = this.#options;
     const [only, ...others] = statements;
-    // A single read needs no transaction around it.
-    const request =
-      attempt === "read" && only !== undefined && others.length === 0
-        ? this.#client.execute({ sql: only.sql, args: only.args }).then((result) => [result])
-        : this.#client.batch(
-            statements.map(({ sql, args }) => ({ sql, args })),
-            attempt,
-          );
     try {
-      const results = await within(timeoutMs, attempt, request, () => this.#abandon());
+      // A single read needs no transaction around it.
+      const results = await this.#inTime(
+        attempt === "read" && only !== undefined && others.length === 0
+          ? this.#client.execute({ sql: only.sql, args: only.args }).then((result) => [result])
+          : this.#client.batch(
+              statements.map(({ sql, args }) => ({ sql, args })),
+              attempt,
+            ),
+      );
       return results.map(resultOf);
     } catch (error) {
       throw explain === undefined ? error : await explain(error, attempt);
     }
   }
 
+  #inTime<T>(request: Promise<T>): Promise<T> {
+    const sentAt = performance.now();
+    return within(this.#timeoutMs, request, () => this.#abandon(sentAt));
+  }
+
   /** A socket that does not answer never will. Over HTTP each request has a connection that ends with it. */
-  #abandon(): void {
-    if (this.#client.protocol === "ws") {
-      // It fails when the server is still away; the next call connects anew.
-      void Promise.resolve(this.#client.reconnect()).catch(() => undefined);
-    }
+  #abandon(sentAt: number): void {
+    if (this.#client.protocol !== "ws" || sentAt < this.#reconnectedAt) return;
+    this.#reconnectedAt = performance.now();
+    // It fails when the server is still away; the next call connects anew.
+    void Promise.resolve(this.#client.reconnect()).catch(() => undefined);
   }
 }
 
-function sizeOf({ statements }: Group): number {
+function quietError(): StoreConnectionError {
+  const reason =
+    "the server has too many requests, and asks for a longer pause than the call has time for";
+  return new StoreConnectionError({ reason, retryable: true });
+}
+
+function pauseUntil(time: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, Math.max(0, time - performance.now()));
+  });
+}
+
+function answerOf(call: ServerCall, place: Place): Promise<readonly StatementResult[]> {
+  void call.ended.then(place.leave);
+  return call.answer;
+}
+
+function runIdsOf(statements: readonly BoundStatement[]): ReadonlySet<string> {
+  const runIds = new Set<string>();
+  for (const { runId } of statements) if (runId !== null) runIds.add(runId);
+  return runIds;
+}
+
+function sizeOf({ statements }: ServerCall): number {
   let bytes = 0;
   for (const { sql, args } of statements) {
     bytes += sql.length;
@@ -225,26 +309,32 @@ function sizeOf({ statements }: Group): number {
   return bytes;
 }
 
-/** Runs `work` in a transaction of `@libsql/client`; commits when it returns, rolls back when it throws. */
+type InTime = <Answer>(request: Promise<Answer>) => Promise<Answer>;
+
+/**
+ * Runs `work` in a transaction of `@libsql/client`; commits when it returns, rolls back when it throws. `inTime` bounds
+ * each request.
+ */
 export async function runTransaction<T>(
   begin: () => Promise<Transaction>,
   work: (tx: Connection) => Promise<T>,
+  inTime: InTime = (request) => request,
 ): Promise<T> {
-  const transaction = await begin().catch((error: unknown) => {
+  const transaction = await inTime(begin()).catch((error: unknown) => {
     throw translateError(error, "write");
   });
-  const connection = new TransactionConnection(runnerOf(transaction));
+  const connection = new TransactionConnection(runnerOf(transaction, inTime));
   try {
     const result = await work(connection);
     connection.end();
-    await transaction.commit().catch((error: unknown) => {
+    await inTime(transaction.commit()).catch((error: unknown) => {
       throw translateError(error, "write");
     });
     return result;
   } catch (error) {
     connection.end();
     // The error of the work is what the caller must see, even where undoing fails as well.
-    await transaction.rollback().catch(() => undefined);
+    await inTime(transaction.rollback()).catch(() => undefined);
     throw error;
   } finally {
     transaction.close();
@@ -255,26 +345,28 @@ export async function runTransaction<T>(
 export async function runSnapshot<T>(
   begin: () => Promise<Transaction>,
   work: (reader: Reader) => Promise<T>,
+  inTime: InTime = (request) => request,
 ): Promise<T> {
-  const transaction = await begin().catch((error: unknown) => {
+  const transaction = await inTime(begin()).catch((error: unknown) => {
     throw translateError(error, "read");
   });
   try {
-    return await work(new TransactionConnection(runnerOf(transaction)));
+    return await work(new TransactionConnection(runnerOf(transaction, inTime)));
   } finally {
     transaction.close();
   }
 }
 
-function runnerOf(transaction: Transaction): StatementRunner {
+function runnerOf(transaction: Transaction, inTime: InTime): StatementRunner {
   return {
     run: async (statements) => {
       const [only, ...others] = statements;
       if (only !== undefined && others.length === 0) {
-        return [resultOf(await transaction.execute({ sql: only.sql, args: [...only.args] }))];
+        const request = transaction.execute({ sql: only.sql, args: [...only.args] });
+        return [resultOf(await inTime(request))];
       }
-      const results = await transaction.batch(
-        statements.map(({ sql, args }) => ({ sql, args: [...args] })),
+      const results = await inTime(
+        transaction.batch(statements.map(({ sql, args }) => ({ sql, args: [...args] }))),
       );
       return results.map(resultOf);
     },

@@ -260,7 +260,7 @@ export function createRunOperations(context: StoreContext): RunStore {
     async createRun(newRun, options) {
       const { signal } = parseOptions(options);
       const plan = plans.createRun(newRun);
-      return perform(signal, () => carryOut(connection, plan));
+      return perform(signal, () => carryOut(connection, plan, signal));
     },
 
     async getRun(id, options) {
@@ -275,13 +275,13 @@ export function createRunOperations(context: StoreContext): RunStore {
 
     async updateRun(runId, changes, options) {
       const plan = plans.updateRun(runId, changes, options);
-      return perform(options?.signal, () => carryOut(connection, plan));
+      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
     async reopenRun(runId, options) {
       const { signal } = parseOptions(options);
       const plan = plans.reopenRun(runId);
-      return perform(signal, () => carryOut(connection, plan));
+      return perform(signal, () => carryOut(connection, plan, signal));
     },
 
     listRuns: listRuns as RunStore["listRuns"],
@@ -310,7 +310,7 @@ export function createRunOperations(context: StoreContext): RunStore {
     async deleteRun(runId, options) {
       const { signal } = parseOptions(options);
       const plan = plans.deleteRun(runId);
-      return perform(signal, () => carryOut(connection, plan));
+      return perform(signal, () => carryOut(connection, plan, signal));
     },
   };
 }

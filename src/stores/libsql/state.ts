@@ -102,7 +102,7 @@ export function createStateOperations(context: StoreContext): StateStore {
   return {
     async saveState(runId, key, value, options) {
       const plan = plans.saveState(runId, key, value, options);
-      return perform(options?.signal, () => carryOut(connection, plan));
+      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
     async loadState(runId, key, options) {
@@ -113,7 +113,7 @@ export function createStateOperations(context: StoreContext): StateStore {
 
     async deleteState(runId, key, options) {
       const plan = plans.deleteState(runId, key, options);
-      return perform(options?.signal, () => carryOut(connection, plan));
+      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
     async getAllState(run, options) {

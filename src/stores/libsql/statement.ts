@@ -44,6 +44,8 @@ export interface BoundStatement {
   readonly single: boolean;
   /** True when the query is of use only where the statement before it changed nothing: it may be left out otherwise. */
   readonly unlessChanged: boolean;
+  /** The run that it is about; null when it is about none, or several. */
+  readonly runId: string | null;
   /** The same query on another database of the same shape. */
   build(db: Database): Builder;
 }
@@ -143,6 +145,11 @@ class BoundArguments<Name extends string> implements BoundStatement {
 
   get unlessChanged(): boolean {
     return this.#statement.traits.unlessChanged;
+  }
+
+  get runId(): string | null {
+    const { runId, whereRunId = runId } = this.#named as Arguments<"runId" | "whereRunId">;
+    return typeof whereRunId === "string" ? whereRunId : null;
   }
 
   build(target: Database): Builder {

@@ -99,7 +99,7 @@ export function createStepOperations(context: StoreContext): StepStore {
     async createStepExecution(newStep, options) {
       const { signal } = parseOptions(options);
       const plan = plans.createStepExecution(newStep);
-      return perform(signal, () => carryOut(connection, plan));
+      return perform(signal, () => carryOut(connection, plan, signal));
     },
 
     async getStepExecution(run, step, options) {
@@ -115,7 +115,7 @@ export function createStepOperations(context: StoreContext): StepStore {
 
     async updateStepExecution(runId, stepId, changes, options) {
       const plan = plans.updateStepExecution(runId, stepId, changes, options);
-      return perform(options?.signal, () => carryOut(connection, plan));
+      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
     async listStepExecutions(run, options) {

@@ -2,7 +2,7 @@ import { ConstraintError } from "../../errors.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
-import type { Connection, StatementResult } from "./connection.ts";
+import { sentTwiceError, type Connection, type StatementResult } from "./connection.ts";
 import type { BoundStatement } from "./statement.ts";
 import type { Statements } from "./statements.ts";
 
@@ -31,11 +31,23 @@ export interface PlannedWrite<T> {
 }
 
 /** Carries out one planned write by itself. */
-export async function carryOut<T>(connection: Connection, plan: PlannedWrite<T>): Promise<T> {
+export async function carryOut<T>(
+  connection: Connection,
+  plan: PlannedWrite<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const { repeatable } = plan;
+  let sendings = 1;
   const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquire()], {
-    repeatable: plan.repeatable,
+    repeatable,
+    signal,
+    onSentAgain: () => (sendings += 1),
   });
-  return plan.conclude(written?.changes ?? 0, inquiry);
+  try {
+    return plan.conclude(written?.changes ?? 0, inquiry);
+  } catch (error) {
+    throw sendings === 1 || repeatable ? error : sentTwiceError(error);
+  }
 }
 
 /** A write that changed nothing although its preconditions hold: a trigger that raises IGNORE left it out. */
