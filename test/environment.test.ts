@@ -84,9 +84,7 @@ test("every variable gives the option that it is for", () => {
     GORKFLOW_SYNC_URL: "libsql://primary",
     GORKFLOW_SYNC_INTERVAL_SECONDS: "0.5",
     GORKFLOW_ENCRYPTION_KEY: "key",
-    GORKFLOW_DURABILITY: "normal",
     GORKFLOW_TIMEOUT_MS: "2000",
-    GORKFLOW_BUSY_TIMEOUT_MS: "0",
     GORKFLOW_MIGRATE: "false",
   };
   expect(environmentOptions(copy, "file:copy.db")).toEqual({
@@ -94,10 +92,14 @@ test("every variable gives the option that it is for", () => {
     syncUrl: "libsql://primary",
     syncIntervalSeconds: 0.5,
     encryptionKey: "key",
-    durability: "normal",
     timeoutMs: 2000,
-    busyTimeoutMs: 0,
     migrate: false,
+  });
+  const local = { GORKFLOW_DURABILITY: "normal", GORKFLOW_BUSY_TIMEOUT_MS: "0" };
+  expect(environmentOptions(local, "file:local.db")).toEqual({
+    url: "file:local.db",
+    durability: "normal",
+    busyTimeoutMs: 0,
   });
 });
 
@@ -134,7 +136,7 @@ describe("a value that cannot be is refused by the variable's name, and not show
   });
 
   test("what only a server or a file has is refused in memory, too", () => {
-    for (const name of ["GORKFLOW_READ_URL", "GORKFLOW_SYNC_URL"]) {
+    for (const name of ["GORKFLOW_READ_URL", "GORKFLOW_SYNC_URL", "GORKFLOW_AUTH_TOKEN"]) {
       expect(() => environmentOptions({ [name]: "http://replica" }, "memory:")).toThrow(
         `env.${name}`,
       );

@@ -29,7 +29,6 @@ export function resolveDatabaseUrl(
     });
   }
   const url = urlOf(given);
-  refuseCredentials(url);
   if (/^(memory:|(file:)?:memory:)/.test(url)) {
     throw new CommandError({
       code: "DATABASE_IN_MEMORY",
@@ -47,6 +46,7 @@ export function resolveDatabaseUrl(
       exitCode: exitCodes.usage,
     });
   }
+  refuseCredentials(url);
   if (url.startsWith("file:")) checkFile(parseConfig(url).path, missing);
   return url;
 }

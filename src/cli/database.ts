@@ -39,6 +39,8 @@ export interface StoreNeeds {
   readonly missing?: MissingFile;
   /** Stronger than `GORKFLOW_AUTH_TOKEN`. */
   readonly authToken?: string | undefined;
+  /** What has named the database; defaults to the option. */
+  readonly source?: string;
 }
 
 /**
@@ -51,9 +53,9 @@ export async function withStore<T>(
   context: CommandContext,
   { prefix, ...named }: TableOptions,
   work: (store: LibSQLStore) => Promise<T>,
-  { missing = "refuse", authToken }: StoreNeeds = {},
+  { missing = "refuse", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
-  const options = optionsOf(context, named, missing);
+  const options = optionsOf(context, named, missing, source);
   const store = await LibSQLStore.open({
     ...options,
     authToken: isServer(options.url) ? (authToken ?? options.authToken) : undefined,
@@ -69,8 +71,8 @@ export async function withStore<T>(
 }
 
 /**
- * Runs `work` on two stores. The second one's token is `GORKFLOW_TO_AUTH_TOKEN`, where it is not the same as the
- * first one's.
+ * Runs `work` on two stores. `GORKFLOW_TO_AUTH_TOKEN` is the token of the second one; otherwise `GORKFLOW_AUTH_TOKEN`
+ * is that of either if it is the server in `GORKFLOW_DATABASE_URL`.
  */
 export function withTwoStores<T>(
   context: CommandContext,
@@ -83,8 +85,16 @@ export function withTwoStores<T>(
   // What lags behind would be copied, or found to differ.
   const env = { ...context.env, [environmentVariables.readUrl.name]: undefined };
   const current = { ...context, env };
-  return withStore(current, { database: first }, (from) =>
-    withStore(current, { database: second }, (to) => work(from, to), { missing, authToken }),
+  return withStore(
+    current,
+    { database: first },
+    (from) =>
+      withStore(current, { database: second }, (to) => work(from, to), {
+        missing,
+        authToken,
+        source: "the second database",
+      }),
+    { source: "the first database" },
   );
 }
 
@@ -96,9 +106,10 @@ function optionsOf(
   { env }: CommandContext,
   { database }: DatabaseOptions,
   missing: MissingFile,
+  source = "--database",
 ): OpenOptions {
   if (database !== variableOf(env, environmentVariables.url.name)) {
-    const url = resolveDatabaseUrl(database, missing);
+    const url = resolveDatabaseUrl(database, missing, source);
     return environmentOptions(environmentFor(env, url), url);
   }
   const primary = variableOf(env, environmentVariables.syncUrl.name);

@@ -30,8 +30,8 @@ export function copyCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       `
-Each run is copied entirely or not at all. The token of both is GORKFLOW_AUTH_TOKEN, or that of the target is
-GORKFLOW_TO_AUTH_TOKEN.
+Each run is copied entirely or not at all. GORKFLOW_TO_AUTH_TOKEN is the token of the target. GORKFLOW_AUTH_TOKEN is
+that of the server in GORKFLOW_DATABASE_URL, whether it is read or written.
 
 Examples:
   gorkflow copy workflows.db libsql://my-db.turso.io

@@ -14,6 +14,7 @@ export class ServerTimeoutError extends Error {
 /** An answer over HTTP that is not one of the database: that of a gateway, or of a server that does not take requests. */
 class HttpAnswerError extends Error {
   override readonly name = "HttpAnswerError";
+  readonly code = "HTTP_STATUS";
   readonly status: number;
   readonly retryAfterMs: number | null;
   constructor(status: number, said: string, retryAfterMs: number | null) {
