@@ -47,21 +47,24 @@ export function createBatchOperations(context: StoreContext): BatchStore {
     fence: RunFence | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    return connection.transaction(async (tx) => {
-      if (fence !== undefined) {
-        const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId: fence.runId }));
-        if (row === undefined) throw new RunNotFoundError({ runId: fence.runId });
-        checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
-      }
-      for (const plan of planned) {
-        // Each sees what those before it wrote.
-        const [written] = await tx.write([plan.write]);
-        // Nobody asks what a write in a batch came to: in an app's transaction each question is a round trip.
-        if ((written?.changes ?? 0) > 0) continue;
-        plan.conclude(0, await tx.read(plan.inquire()));
-      }
-      signal?.throwIfAborted();
-    }, { signal });
+    return connection.transaction(
+      async (tx) => {
+        if (fence !== undefined) {
+          const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId: fence.runId }));
+          if (row === undefined) throw new RunNotFoundError({ runId: fence.runId });
+          checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
+        }
+        for (const plan of planned) {
+          // Each sees what those before it wrote.
+          const [written] = await tx.write([plan.write]);
+          // Nobody asks what a write in a batch came to: in an app's transaction each question is a round trip.
+          if ((written?.changes ?? 0) > 0) continue;
+          plan.conclude(0, await tx.read(plan.inquire()));
+        }
+        signal?.throwIfAborted();
+      },
+      { signal },
+    );
   }
 
   return {

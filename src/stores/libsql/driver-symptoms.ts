@@ -104,7 +104,7 @@ export function isStatementFailure(error: unknown): boolean {
 }
 
 /** How long the server asked to wait with the next request; null when it did not say. */
-export function retryAfterMs(error: unknown): number | null {
+export function pauseAskedFor(error: unknown): number | null {
   return examine(error).retryAfterMs;
 }
 

@@ -68,10 +68,7 @@ export class ExclusiveConnection implements Connection {
     return this.write(statements, options);
   }
 
-  transaction<T>(
-    work: (tx: Connection) => Promise<T>,
-    { signal }: SignalOptions = {},
-  ): Promise<T> {
+  transaction<T>(work: (tx: Connection) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     return this.#exclusively(async () => {
       signal?.throwIfAborted();
       let begun = false;
@@ -114,7 +111,8 @@ export class ExclusiveConnection implements Connection {
           throw spoiledError();
         }
         const translated = translateError(error, "write");
-        if (!(translated instanceof StoreBusyError) || performance.now() > deadline) throw translated;
+        if (!(translated instanceof StoreBusyError) || performance.now() > deadline)
+          throw translated;
         const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
         await new Promise((resolve) => setTimeout(resolve, waitMs));
       }

@@ -31,14 +31,14 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     const now = clock();
     const [claimed] = await connection.write(
       [
-      statements.claims.claim(claimShape(workflows)).bind({
-        workerId,
-        leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
-        now: now.getTime(),
-        limit,
-        ...claimArguments(workflows),
-      }),
-    ],
+        statements.claims.claim(claimShape(workflows)).bind({
+          workerId,
+          leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
+          now: now.getTime(),
+          limit,
+          ...claimArguments(workflows),
+        }),
+      ],
       { signal: request.signal },
     );
     const runs: WorkflowRunSummary[] = [];

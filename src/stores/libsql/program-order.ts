@@ -70,7 +70,7 @@ export class ProgramOrder {
     waitedFor: readonly Promise<unknown>[],
     forget: (entry: Entry) => void,
   ): Place & { readonly entry: Entry } {
-    let leave = () => {};
+    let leave!: () => void;
     const left = new Promise<void>((resolve) => (leave = resolve));
     const entry: Entry = {
       isQueued: false,

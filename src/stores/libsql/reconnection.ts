@@ -1,5 +1,5 @@
 import type { GorkflowError } from "../../errors.ts";
-import { retryAfterMs } from "./driver-symptoms.ts";
+import { pauseAskedFor } from "./driver-symptoms.ts";
 
 /** A server that restarts is back before this; what is down for longer is for the caller to know. */
 const patienceMs = 5000;
@@ -18,7 +18,7 @@ export class Reconnection {
   nextTry(error: GorkflowError, deadline: number): number {
     const now = performance.now();
     this.#patienceEnds ??= now + patienceMs;
-    const askedMs = retryAfterMs(error.cause) ?? 0;
+    const askedMs = pauseAskedFor(error.cause) ?? 0;
     const at = now + Math.max(askedMs, this.#pauseMs());
     const isPatient = askedMs > 0 || now < this.#patienceEnds;
     if (!error.retryable || !isPatient || at >= deadline) throw error;
