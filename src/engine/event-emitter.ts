@@ -6,8 +6,8 @@ type Stamped = "at" | "workerId";
 
 /** Calls listeners, one after the other, and never waits for them. What one throws is reported, and ends there. */
 export class EventEmitter {
-  readonly #listeners = new Map<EngineEventType, Set<EngineListener<EngineEventType>>>();
-  readonly #observers = new Map<string, Set<() => void>>();
+  readonly #listeners = new Map<EngineEventType, ReadonlySet<EngineListener<EngineEventType>>>();
+  readonly #observers = new Map<string, ReadonlySet<() => void>>();
   readonly #workerId: string;
   readonly #clock: Clock;
   readonly #logger: BoundLogger;
@@ -49,7 +49,7 @@ export class EventEmitter {
     };
     for (const listener of listeners) {
       // Each gets an event of its own: what one does with it is no other's business.
-      void this.#tell(listener, type, { ...event, ...stamps });
+      void this.#tell(listener, type, withOwnDates({ ...event, ...stamps }));
     }
   }
 
@@ -67,11 +67,19 @@ export class EventEmitter {
   }
 }
 
-function addTo<Key, Value>(sets: Map<Key, Set<Value>>, key: Key, value: Value): () => void {
-  const set = sets.get(key) ?? new Set();
-  sets.set(key, set.add(value));
+function withOwnDates<Event extends object>(event: Event): Event {
+  const dates = Object.entries(event).filter(([, value]) => value instanceof Date);
+  for (const [name, date] of dates) Object.assign(event, { [name]: new Date(date as Date) });
+  return event;
+}
+
+/** Each change makes a new set: an event under way is for those that were there when it began. */
+function addTo<Key, Value>(sets: Map<Key, ReadonlySet<Value>>, key: Key, value: Value): () => void {
+  sets.set(key, new Set(sets.get(key)).add(value));
   return () => {
-    set.delete(value);
-    if (set.size === 0 && sets.get(key) === set) sets.delete(key);
+    const rest = new Set(sets.get(key));
+    rest.delete(value);
+    if (rest.size === 0) sets.delete(key);
+    else sets.set(key, rest);
   };
 }

@@ -22,13 +22,39 @@ export function guardTelemetry(telemetry: Telemetry, report: (error: unknown) =>
     }
   }
 
-  // What is thrown within a start or an attempt is its own affair.
+  /** Calls `work` once, whatever is thrown around it; what it throws itself is its own affair. */
+  function guardWithin(within: AttemptTelemetry["within"]): AttemptTelemetry["within"] {
+    return <Result>(work: () => Result): Result => {
+      let conclude = (): Result => {
+        try {
+          const result = work();
+          conclude = () => result;
+        } catch (thrown) {
+          conclude = () => {
+            throw thrown;
+          };
+        }
+        return conclude();
+      };
+      const traced = (): void => {
+        try {
+          conclude();
+        } catch {
+          // It is thrown again below.
+        }
+      };
+      guard(() => within(traced), undefined);
+      return conclude();
+    };
+  }
+
   const guardStart = (start: StartTelemetry): StartTelemetry => ({
     ...start,
+    within: guardWithin(start.within),
     end: (end) => guard(() => start.end(end), undefined),
   });
   const guardAttempt = (attempt: AttemptTelemetry): AttemptTelemetry => ({
-    ...attempt,
+    within: guardWithin(attempt.within),
     end: (end) => guard(() => attempt.end(end), undefined),
   });
   const guardRun = (run: RunTelemetry): RunTelemetry => ({

@@ -2,7 +2,7 @@ import { withoutBoundValues } from "./step-errors.ts";
 
 /**
  * What the engine reports to: pino fits as it is, `console`-like loggers need an adapter. Errors come in the field
- * `err`. A logger that throws disturbs nothing.
+ * `err`. A logger that throws or rejects disturbs nothing.
  */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -44,7 +44,8 @@ function bind(open: () => Logger): BoundLogger {
     (level: (typeof logLevels)[number]) =>
     (fields: object, message: string): void => {
       try {
-        target()[level](withLoggableError(fields), message);
+        const reported: unknown = target()[level](withLoggableError(fields), message);
+        if (typeof reported === "object") Promise.resolve(reported).catch(nothing);
       } catch {
         // There is nobody left to tell.
       }

@@ -65,12 +65,13 @@ export function writeCancelled(
       writeAttempt(stepId, last, last === attemptOffset + 1 ? startedAt : null);
     }
   }
+  if (stage === null) return;
   for (const [stepId, { planned, attempt, startedAt, attemptStartedAt }] of begun) {
     write.createStepExecution({
       runId,
       stepId,
       executionIndex: planned.index,
-      ...inputColumns(stage?.input ?? null),
+      ...inputColumns(stage.input),
       status: "CANCELLED",
       attempt,
       createdAt: startedAt ?? now,

@@ -70,7 +70,7 @@ export function writeEvent(write: BatchWriter, author: Author, event: RunEvent):
       durationMs: null,
     });
   }
-  for (const step of next?.steps ?? []) writeBegun(write, author, next?.input ?? null, step);
+  if (next) for (const step of next.steps) writeBegun(write, author, next.input, step);
 }
 
 function changesOfRun(
@@ -101,7 +101,7 @@ function writePassed(
 function writeBegun(
   write: BatchWriter,
   { runId, now }: Author,
-  input: StageInput | null,
+  input: StageInput,
   { planned, stored, attempt, startedAt }: StepRun,
 ): void {
   if (stored) {
@@ -166,8 +166,8 @@ function writeOutcome(
 }
 
 /** The columns of a step's input: what is made of stored outputs is not stored again. */
-export function inputColumns(input: StageInput | null) {
-  return { input: input === null ? null : (JSON.parse(input.text) as unknown) };
+export function inputColumns({ text, from }: StageInput) {
+  return from === null ? { input: JSON.parse(text) as unknown } : { inputFrom: from };
 }
 
 /** The identity of a row of a step that was reached at `createdAt`. */

@@ -8,7 +8,7 @@ import type { PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
 export interface StageInput {
   readonly text: string;
   /** The steps whose stored outputs it is made of; null for a value that is in no output. */
-  readonly from: string | readonly string[] | null;
+  readonly from: string | string[] | null;
 }
 
 /** The place of a stage whose conditions have not been asked yet. */

@@ -17,7 +17,9 @@ export function retryDelayMs(
   { delayMs, backoff }: Omit<RetryPolicy, "maxRetries">,
   retry: number,
 ): number {
-  const factors = { none: 1, linear: retry, exponential: 2 ** (retry - 1) } satisfies Record<
+  // 2 ** 1024 is Infinity, and 0 times that is NaN.
+  const doublings = Math.min(retry - 1, 1000);
+  const factors = { none: 1, linear: retry, exponential: 2 ** doublings } satisfies Record<
     Backoff,
     number
   >;

@@ -16,6 +16,7 @@ import {
 } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
 import { compareText } from "./cursors.ts";
+import { withoutDerivedInput } from "./step-inputs.ts";
 
 /** One run with everything that belongs to it: the unit of export, copy and display. */
 export interface RunBundle {
@@ -97,7 +98,7 @@ export function parseBundle(bundle: unknown, argument: string): RunBundle {
   checkRows(runId, parsed.attempts, `${argument}.attempts`, attemptKey);
   checkRows(runId, parsed.outputs, `${argument}.outputs`, ({ stepId }) => stepId);
   checkRows(runId, parsed.state, `${argument}.state`, ({ key }) => key);
-  return parsed;
+  return { ...parsed, steps: parsed.steps.map(withoutDerivedInput) };
 }
 
 /** Passes when all rows are of the run, and none is there twice. */

@@ -76,6 +76,9 @@ export function planStepUpdate(changes: unknown, now: Date): RowUpdate<StepExecu
   );
   const setOnce: Partial<StepExecution> = {};
   set.updatedAt ??= now;
+  // An input is stored in one place.
+  if (set.inputFrom !== undefined && set.inputFrom !== null) set.input = null;
+  else if (set.input !== undefined) set.inputFrom = null;
   if (set.status === "RUNNING" && set.startedAt === undefined) setOnce.startedAt = now;
   if (set.status !== undefined && isFinalStepStatus(set.status) && set.completedAt === undefined) {
     set.completedAt = now;

@@ -13,6 +13,7 @@ import {
   newWorkflowRunSchema,
 } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
+import { withoutDerivedInput } from "./step-inputs.ts";
 
 /**
  * The whole row of a new run: what the caller gives, and the defaults for the rest.
@@ -57,7 +58,7 @@ export function completeNewRun(newRun: Readonly<NewWorkflowRun>, now: Date): Wor
  */
 export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date): StepExecution {
   const given = parseArgument(newStepExecutionSchema, newStep, "step");
-  return {
+  return withoutDerivedInput({
     runId: given.runId,
     stepId: given.stepId,
     executionIndex: given.executionIndex ?? 0,
@@ -74,7 +75,7 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
     startedAt: given.startedAt ?? null,
     completedAt: given.completedAt ?? null,
     updatedAt: given.updatedAt ?? now,
-  };
+  });
 }
 
 /**

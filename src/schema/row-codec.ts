@@ -2,7 +2,7 @@ import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { CorruptRowError } from "../errors.ts";
 import { parseJson } from "../json.ts";
-import { isTags } from "./zod.ts";
+import { isInputFrom, isTags } from "./zod.ts";
 
 /** What the database holds in one cell. */
 export type Cell = string | number | null;
@@ -146,7 +146,7 @@ function presentCellCodec(column: SQLiteColumn): CellCodec {
     case "SQLiteCustomColumn":
       return {
         encode: (value) => column.mapToDriverValue(value) as string,
-        decode: column.name === "tags" ? decodeTags : decodeJson,
+        decode: decodersByName.get(column.name) ?? decodeJson,
       };
     default:
       throw new TypeError(`no codec for ${column.columnType}`);
@@ -163,7 +163,15 @@ function decodeJson(cell: unknown): unknown {
   return typeof cell === "string" ? parseJson(cell) : undefined;
 }
 
-function decodeTags(cell: unknown): unknown {
-  const tags = decodeJson(cell);
-  return isTags(tags) ? tags : undefined;
+/** JSON that is ours to understand. */
+const decodersByName = new Map<string, CellCodec["decode"]>([
+  ["tags", decodeIf(isTags)],
+  ["input_from", decodeIf(isInputFrom)],
+]);
+
+function decodeIf(isValid: (value: unknown) => boolean): CellCodec["decode"] {
+  return (cell) => {
+    const value = decodeJson(cell);
+    return isValid(value) ? value : undefined;
+  };
 }

@@ -25,7 +25,8 @@ export function createStepExecutionsTable<
       sleepCount: integer("sleep_count").notNull().default(0),
       wakeAt: time("wake_at"),
       input: json<JsonOf<Json, "StepInput">>("input", jsonLimits.payload),
-      inputFrom: json("input_from", jsonLimits.detail),
+      // the steps whose outputs the input is made of: an id, or the ids of a parallel stage
+      inputFrom: json<string | string[]>("input_from", jsonLimits.payload),
       error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
       durationMs: integer("duration_ms"),
       createdAt: time("created_at")

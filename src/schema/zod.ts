@@ -74,6 +74,13 @@ const runShape = {
   updatedAt: time,
 };
 
+const inputFromSchema = z.union([idSchema, z.array(idSchema).min(1)]);
+
+/** True for what `input_from` may hold. */
+export function isInputFrom(value: unknown): value is string | string[] {
+  return inputFromSchema.safeParse(value).success;
+}
+
 const stepShape = {
   runId: idSchema,
   stepId: idSchema,
@@ -84,7 +91,7 @@ const stepShape = {
   sleepCount: count,
   wakeAt: time.nullable(),
   input: json,
-  inputFrom: json,
+  inputFrom: inputFromSchema.nullable(),
   error: json,
   durationMs: count.nullable(),
   createdAt: time,

@@ -279,28 +279,132 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.listStepExecutions(second.runId)).toMatchObject([{ status: "FAILED" }]);
   });
 
-  test("an output too large to be the input of the next step fails the step that made it", async () => {
-    const engine = makeEngine(await open());
+  test("what may be stored flows on, through a step that is skipped and a parallel stage", async () => {
+    const store = await open();
+    const MiB = 1024 * 1024;
+    const large = <const Id extends string>(id: Id, size: number) =>
+      defineStep({ id, input: z.unknown(), output: z.string(), run: () => id.repeat(size) });
+    const lengths = z.record(z.string(), z.string()).transform((outputs) => {
+      return Object.entries(outputs).map(([id, { length }]) => `${id} ${length / MiB}`);
+    });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(large("a", 3 * MiB))
+      .stepIf(() => false, large("skipped", 1))
+      .parallel(large("b", 4 * MiB - 2), large("c", MiB), large("d", MiB))
+      .step(
+        defineStep({ id: "e", input: lengths, output: z.array(z.string()), run: (each) => each }),
+      )
+      .build();
+    const engine = makeEngine(store);
+    const run = await engine.run(workflow, "first");
+    expect(run.error).toBeNull();
+    expect(run.output).toEqual([`b ${4 - 2 / MiB}`, "c 1", "d 1"]);
+    const steps = await store.listStepExecutions(run.runId);
+    const inputs = steps.map(({ stepId, input, inputFrom }) => [
+      stepId,
+      inputFrom,
+      typeof input === "string" ? input.length : Object.keys(input as object),
+    ]);
+    expect(inputs).toEqual([
+      ["a", null, 5],
+      ["skipped", "a", 3 * MiB],
+      ["b", "a", 3 * MiB],
+      ["c", "a", 3 * MiB],
+      ["d", "a", 3 * MiB],
+      ["e", ["b", "c", "d"], ["b", "c", "d"]],
+    ]);
+  });
+
+  test("a run whose output is too large fails, and its last step keeps its own", async () => {
+    const store = await open();
     const large = defineStep({
       id: "large",
       input: z.null(),
       output: z.string(),
       run: () => "x".repeat(3 * 1024 * 1024),
     });
-    const length = defineStep({
-      id: "length",
-      input: z.string(),
-      output: z.number(),
-      run: (text) => text.length,
+    const engine = makeEngine(store);
+    const run = await engine.run(defineWorkflow({ id: "w" }).step(large).build(), null);
+    expect(run).toMatchObject({ status: "FAILED", error: { code: "INVALID_VALUE" }, progress: 0 });
+    expect(run.error?.message).toMatch(/^output: is \d+ bytes of JSON/);
+    expect(await store.listStepExecutions(run.runId)).toMatchObject([{ status: "COMPLETED" }]);
+  });
+
+  test("what flows on is what was stored, though the step that made it changes it later", async () => {
+    const store = await open();
+    const shared = { list: [1] };
+    const returned = z.object({ list: z.array(z.number()) });
+    const seen: unknown[] = [];
+    const make = defineStep({ id: "make", input: z.null(), output: returned, run: () => shared });
+    const use = defineStep({
+      id: "use",
+      input: returned,
+      output: z.null(),
+      retry: { maxRetries: 1, delayMs: 0 },
+      run: (input, { attempt }) => {
+        seen.push(structuredClone(input));
+        input.list.push(2);
+        shared.list.push(3);
+        if (attempt === 1) throw new Error("again");
+        return null;
+      },
     });
-    const run = await engine.run(
-      defineWorkflow({ id: "w" }).step(large).step(length).build(),
+    const workflow = defineWorkflow({ id: "w" }).step(make).step(use).build();
+    const { runId } = await makeEngine(store).run(workflow, null);
+    expect(seen).toEqual([{ list: [1] }, { list: [1] }]);
+    expect(await store.loadStepOutput(runId, "make")).toEqual({ list: [1] });
+  });
+
+  test("an output that its schema turns into undefined is null", async () => {
+    const step = defineStep({
+      id: "s",
+      input: z.null(),
+      output: z.number().transform(() => undefined),
+      run: () => 1,
+    });
+    const run = await makeEngine(await open()).run(
+      defineWorkflow({ id: "w" }).step(step).build(),
       null,
     );
-    expect(run).toMatchObject({
-      status: "FAILED",
-      error: { code: "INVALID_VALUE", stepId: "large" },
+    expect(run).toMatchObject({ status: "COMPLETED", output: null });
+  });
+
+  test("a run that has failed is not shown as done", async () => {
+    const store = await open();
+    const fails = numberStep("fails", () => {
+      throw new Error("no");
     });
+    const workflow = defineWorkflow({ id: "w" }).step(increment).parallel(double, fails).build();
+    const run = await makeEngine(store).run(workflow, 1);
+    expect(run).toMatchObject({ status: "FAILED", progress: 2 / 3 });
+  });
+
+  test("any number of steps run side by side without a warning", async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warn);
+    const many = Array.from({ length: 25 }, (__, index) =>
+      defineStep({
+        id: `p${index}`,
+        input: z.number(),
+        output: z.number(),
+        retry: { maxRetries: 1, delayMs: 20 },
+        run: async (value, { attempt }) => {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          if (attempt === 1) throw new Error("again");
+          return value;
+        },
+      }),
+    );
+    const [first, ...rest] = many;
+    const workflow = defineWorkflow({ id: "w" })
+      .parallel(first!, ...rest)
+      .build();
+    const run = await makeEngine(await open()).run(workflow, 1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.off("warning", warn);
+    expect(run.status).toBe("COMPLETED");
+    expect(warnings).toEqual([]);
   });
 
   test("progress is the part of the steps that have ended", async () => {

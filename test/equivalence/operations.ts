@@ -117,7 +117,12 @@ const newStep = record({
   executionIndex: sometimes(fc.integer({ min: 0, max: 2 })),
   status: sometimes(rarely(stepStatus, fc.constant("DONE"))),
   input: sometimes(json),
-  inputFrom: sometimes(json),
+  inputFrom: sometimes(
+    rarely(
+      fc.oneof(fc.constant(null), stepId, fc.array(stepId, { minLength: 1, maxLength: 3 })),
+      fc.constantFrom<unknown>(7, [], [7], ""),
+    ),
+  ),
   attempt: sometimes(fc.integer({ min: 0, max: 3 })),
   attemptOffset: sometimes(fc.integer({ min: 0, max: 3 })),
 });

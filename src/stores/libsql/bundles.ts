@@ -16,6 +16,7 @@ import { rowsInPlace } from "./fragments.ts";
 import { isGuardFailure } from "./driver-symptoms.ts";
 import { filterArguments, filterShape, positionArguments, positionOf } from "./run-filters.ts";
 import type { BoundStatement } from "./statement.ts";
+import { addInputs } from "./step-inputs.ts";
 import { readRows, type StoreContext } from "./store-context.ts";
 
 type Rows = readonly (readonly unknown[])[];
@@ -143,7 +144,11 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       try {
         bundles.push({
           run: codecs.run.decodeCells(codecs.run.properties, row),
-          steps: decodeAll(codecs.step, stepsOf?.get(runId)).toSorted(compareSteps),
+          steps: addInputs(
+            codecs,
+            decodeAll(codecs.step, stepsOf?.get(runId)).toSorted(compareSteps),
+            outputsOf?.get(runId) ?? [],
+          ),
           attempts: decodeAll(codecs.attempt, attemptsOf?.get(runId)),
           outputs: decodeAll(codecs.output, outputsOf?.get(runId)),
           state: decodeAll(codecs.state, stateOf?.get(runId)),

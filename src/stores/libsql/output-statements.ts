@@ -1,8 +1,17 @@
-import { and, eq } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, sql } from "drizzle-orm";
+import { pageBytes } from "../../model/run-queries.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { StepOutput } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { pick, replacement, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import {
+  jsonBytes,
+  listOf,
+  pick,
+  replacement,
+  rowIf,
+  runExists,
+  type FenceArgument,
+} from "./fragments.ts";
 import {
   defineRowStatement,
   defineStatement,
@@ -43,6 +52,40 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
         .select(pick(outputs, properties))
         .from(outputs)
         .where(and(eq(outputs.runId, argument("runId")), eq(outputs.stepId, argument("stepId")))),
+    ),
+
+    /** The outputs of these steps that follow `after`, in order, as many as fit a page; and how many follow in all. */
+    ofSteps: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"runId" | "stepIds" | "after">) => {
+        const bytesBefore = sql<number>`coalesce(sum(${jsonBytes([outputs.output])}) over (order by ${outputs.stepId} rows between unbounded preceding and 1 preceding), 0)`;
+        const page = target
+          .select({
+            stepId: outputs.stepId,
+            bytesBefore: bytesBefore.as("bytes_before"),
+            found: sql<number>`count(*) over ()`.as("found"),
+          })
+          .from(outputs)
+          .where(
+            and(
+              eq(outputs.runId, argument("runId")),
+              inArray(outputs.stepId, listOf(argument("stepIds"))),
+              gt(outputs.stepId, argument("after")),
+            ),
+          )
+          .as("page");
+        return target
+          .select({ ...pick(outputs, properties), found: page.found })
+          .from(page)
+          .innerJoin(outputs, eq(outputs.stepId, page.stepId))
+          .where(
+            and(
+              eq(outputs.runId, argument("runId")),
+              lt(page.bytesBefore, sql.raw(String(pageBytes))),
+            ),
+          )
+          .orderBy(page.stepId);
+      },
     ),
   };
 }

@@ -14,6 +14,7 @@ import type { StepStore } from "../../store/steps.ts";
 import { readChildren } from "./child-statements.ts";
 import { fenceArguments } from "./fragments.ts";
 import { runGuardProperties } from "./run-statements.ts";
+import { readInputs } from "./step-inputs.ts";
 import type { StepProperty } from "./step-statements.ts";
 import {
   carryOut,
@@ -95,11 +96,16 @@ export function createStepOperations(context: StoreContext): StepStore {
   const { connection, codecs, statements, perform } = context;
   const plans = createStepPlans(context);
 
+  async function withInputs(step: StepExecution): Promise<StepExecution> {
+    const [complete = step] = await readInputs(context, [step]);
+    return complete;
+  }
+
   return {
     async createStepExecution(newStep, options) {
       const { signal } = parseOptions(options);
       const plan = plans.createStepExecution(newStep);
-      return perform(signal, () => carryOut(connection, plan, signal));
+      return perform(signal, async () => withInputs(await carryOut(connection, plan, signal)));
     },
 
     async getStepExecution(run, step, options) {
@@ -109,13 +115,15 @@ export function createStepOperations(context: StoreContext): StepStore {
       return perform(signal, async () => {
         const [row] = await readRows(connection, statements.steps.get.bind({ runId, stepId }));
         if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        return codecs.step.decodeCells(codecs.step.properties, row);
+        return withInputs(codecs.step.decodeCells(codecs.step.properties, row));
       });
     },
 
     async updateStepExecution(runId, stepId, changes, options) {
       const plan = plans.updateStepExecution(runId, stepId, changes, options);
-      return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
+      return perform(options?.signal, async () =>
+        withInputs(await carryOut(connection, plan, options?.signal)),
+      );
     },
 
     async listStepExecutions(run, options) {
@@ -123,9 +131,8 @@ export function createStepOperations(context: StoreContext): StepStore {
       const { signal } = parseOptions(options);
       return perform(signal, async () => {
         const rows = await readChildren(connection, statements.children.steps, runId);
-        return rows
-          .map((row) => codecs.step.decodeCells(codecs.step.properties, row))
-          .toSorted(compareSteps);
+        const steps = rows.map((row) => codecs.step.decodeCells(codecs.step.properties, row));
+        return readInputs(context, steps.toSorted(compareSteps));
       });
     },
   };

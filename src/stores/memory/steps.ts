@@ -5,6 +5,8 @@ import { durationBetween, planStepUpdate, type StepExecutionChanges } from "../.
 import { completeNewStep } from "../../model/new-rows.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
 import { checkFence, checkStepUpdate } from "../../model/transitions.ts";
+import { withInput } from "../../model/step-inputs.ts";
+import type { EncodedRow } from "../../schema/row-codec.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
 import type { StepStore } from "../../store/steps.ts";
@@ -27,7 +29,7 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
           throw new StepExecutionAlreadyExistsError({ runId, stepId });
         }
         tables.putChild("steps", runId, stepId, row);
-        return codec.decode(row);
+        return decodeStep(tables, row);
       };
     },
 
@@ -54,15 +56,24 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
           updated.durationMs = durationBetween(startedAt, completedAt);
         }
         tables.putChild("steps", runId, stepId, updated);
-        return codec.decode(updated);
+        return decodeStep(tables, updated);
       };
     },
   };
 }
 
+/** The step with its input, which may follow from outputs. */
+function decodeStep(tables: Tables, row: EncodedRow<StepExecution>): StepExecution {
+  const step = codec.decode(row);
+  return withInput(step, (stepId) => {
+    const output = tables.getChild("outputs", step.runId, stepId);
+    return output === undefined ? null : rowCodecs.output.decode(output).output;
+  });
+}
+
 /** The run's steps in their order. */
 export function stepsOf(tables: Tables, runId: string): StepExecution[] {
-  return Array.from(tables.children("steps", runId), ([, row]) => codec.decode(row)).toSorted(
+  return Array.from(tables.children("steps", runId), ([, row]) => decodeStep(tables, row)).toSorted(
     compareSteps,
   );
 }
@@ -84,7 +95,7 @@ export function createStepOperations(context: StoreContext): StepStore {
       return read(signal, (tables) => {
         const row = tables.getChild("steps", runId, stepId);
         if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        return codec.decode(row);
+        return decodeStep(tables, row);
       });
     },
 

@@ -27,6 +27,44 @@ export function describeSteps(test: StoreTest): void {
       expect(await store.getStepExecution(runId, "a")).toEqual(step);
     });
 
+    test("have an input that is made of stored outputs, where they say so", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const outputs = { a: { n: 1 }, b: "x".repeat(1_500_000), c: "y".repeat(1_500_000) };
+      for (const [stepId, output] of Object.entries(outputs)) {
+        await store.saveStepOutput(runId, stepId, output);
+      }
+      const one = { runId, stepId: "one", inputFrom: "a" };
+      const two = { runId, stepId: "two", executionIndex: 1, inputFrom: ["b", "c", "gone"] };
+      expect(await store.createStepExecution(one)).toMatchObject({ input: { n: 1 } });
+      await store.createStepExecution({ ...two, input: "is not stored" });
+      await store.batch((write) => write.updateStepExecution(runId, "two", { status: "RUNNING" }));
+      const steps = await store.listStepExecutions(runId);
+      expect(steps).toMatchObject([
+        { ...one, input: outputs.a },
+        { ...two, input: { b: outputs.b, c: outputs.c, gone: null }, status: "RUNNING" },
+      ]);
+      expect(await store.getStepExecution(runId, "two")).toEqual(steps[1]);
+      Object.assign(steps[0]?.input as object, { n: 2 });
+      expect(await store.loadStepOutput(runId, "a")).toEqual({ n: 1 });
+
+      const { bundles } = await store.readBundles();
+      expect(bundles[0]?.steps).toEqual(await store.listStepExecutions(runId));
+      await store.deleteRun(runId);
+      await store.writeBundles(bundles, { onConflict: "fail" });
+      expect((await store.readBundles()).bundles).toEqual(bundles);
+
+      const own = await store.updateStepExecution(runId, "one", { input: 3 });
+      expect(own).toMatchObject({ input: 3, inputFrom: null });
+      const derived = await store.updateStepExecution(runId, "one", { inputFrom: ["a"] });
+      expect(derived).toMatchObject({ input: { a: { n: 1 } }, inputFrom: ["a"] });
+      for (const inputFrom of [[], "", ["a", 7]]) {
+        await expectRejection(
+          store.createStepExecution({ ...one, stepId: "bad", inputFrom: inputFrom as string[] }),
+          "INVALID_ARGUMENT",
+        );
+      }
+    });
+
     test("belong to a run, and are not there twice", async ({ store }) => {
       await expectRejection(
         store.createStepExecution({ runId: "nobody", stepId: "a" }),

@@ -21,6 +21,22 @@ export const defects: Readonly<Record<string, Change>> = {
     updateStepExecution: (runId, stepId, changes, options) =>
       store.updateStepExecution(runId, stepId, { attempt: 0, ...changes }, options),
   }),
+  "an input that is made of outputs reads as null": (store) => ({
+    getStepExecution: async (runId, stepId, options) => {
+      const step = await store.getStepExecution(runId, stepId, options);
+      return step.inputFrom === null ? step : { ...step, input: null };
+    },
+  }),
+  "an input that is made of outputs is lost in a bundle": (store) => ({
+    readBundles: async (query) => {
+      const page = await store.readBundles(query);
+      const bundles = page.bundles.map((bundle) => ({
+        ...bundle,
+        steps: bundle.steps.map((step) => ({ ...step, inputFrom: null })),
+      }));
+      return { ...page, bundles };
+    },
+  }),
   "an update of a missing row succeeds": (store) => ({
     updateRun: async (runId, changes, options) => {
       try {
