@@ -63,9 +63,12 @@ export class MirrorState {
   async close(): Promise<void> {
     refuseInsideTransaction(this);
     await this.#gate.close();
-    await this.#follower.finish();
-    await Promise.all([this.#primary.close(), this.#secondary.close()]);
-    this.#gate.open();
+    try {
+      await this.#follower.finish();
+      await Promise.all([this.#primary.close(), this.#secondary.close()]);
+    } finally {
+      this.#gate.open();
+    }
   }
 
   async switchOver(options: ParsedSwitchOverOptions): Promise<SwitchOverReport> {

@@ -44,9 +44,9 @@ export async function* readExport(
   /** The run of the line before, which the next one may continue. At most one. */
   const held: HeldRun[] = [];
   const release = (): ExportedBundle[] =>
-    held.splice(0).map(({ record, ...place }) => {
+    held.splice(0).map(({ record, line, size }) => {
       runs++;
-      return { bundle: decodeBundle(record, place.line), ...place };
+      return { bundle: decodeBundle(record, line), line, size };
     });
   for await (const line of linesOf(chunks)) {
     if (trailer !== null) {
@@ -64,7 +64,7 @@ export async function* readExport(
         throw line.ended ? error : new IncompleteExportError({ line: lastLine });
       }
       const before = held[0];
-      const continued = before && continueRecord(before.record, record as RecordLine);
+      const continued = before && continueRecord(before.record, record);
       if (before && continued) {
         held[0] = { ...before, record: continued, size: before.size + line.text.length };
       } else {

@@ -201,6 +201,36 @@ export function describeBundles(test: StoreTest): void {
       expect((await store.readBundles()).bundles).toEqual(bundles);
     });
 
+    test("replace a newer revision only if the caller does not ask to keep it", async ({
+      store,
+    }) => {
+      const bundles = await givenBundles(store);
+      await store.updateRun("two", { progress: 0.5 });
+      await store.saveState("three", "z", "changed");
+      expect(await store.writeBundles(bundles, { onConflict: "replace", keepNewer: true })).toEqual(
+        { written: 0, skipped: 1, replaced: 2 },
+      );
+      expect(await store.getRun("two")).toMatchObject({ progress: 0.5, revision: 2 });
+      expect(await store.loadState("three", "z")).toBeNull();
+      await store.writeBundles(bundles, { onConflict: "replace", keepNewer: false });
+      expect(await store.getRun("two")).toMatchObject({ progress: 0, revision: 1 });
+    });
+
+    test("replace a run that was created again under its id, whatever its revision", async ({
+      store,
+      clock,
+    }) => {
+      const [bundle] = await givenBundles(store);
+      if (bundle === undefined) throw new TypeError("no bundle");
+      await store.deleteRun("one");
+      clock.advance(1);
+      await givenRun(store, { runId: "one" });
+      await store.updateRun("one", { progress: 0.5 });
+      const options = { onConflict: "replace", keepNewer: true } as const;
+      expect(await store.writeBundles([bundle], options)).toMatchObject({ replaced: 1 });
+      expect(await store.getRun("one")).toEqual(bundle.run);
+    });
+
     test("respect another run's idempotency key", async ({ store }) => {
       const [bundle] = await givenBundles(store);
       if (bundle === undefined) throw new TypeError("no bundle");
@@ -211,7 +241,11 @@ export function describeBundles(test: StoreTest): void {
         state: [],
       };
       for (const onConflict of ["fail", "replace"] as const) {
-        await expectRejection(store.writeBundles([copy], { onConflict }), "RUN_ALREADY_EXISTS");
+        await expectRejection(store.writeBundles([copy], { onConflict }), "RUN_ALREADY_EXISTS", {
+          runId: "copy",
+          heldBy: bundle.run.runId,
+          idempotencyKey: bundle.run.idempotencyKey,
+        });
       }
       expect(await store.writeBundles([copy], { onConflict: "skip" })).toMatchObject({
         skipped: 1,

@@ -1,3 +1,4 @@
+import { RunAlreadyExistsError } from "../../../src/errors.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
@@ -316,6 +317,20 @@ export const defects: Readonly<Record<string, Change>> = {
         ...policy,
         statuses: policy?.statuses ?? ["RUNNING", "COMPLETED", "FAILED"],
       }),
+  }),
+  "a replacement overwrites a newer revision that was to stay": (store) => ({
+    writeBundles: (bundles, options) =>
+      store.writeBundles(bundles, { ...options, keepNewer: undefined }),
+  }),
+  "a refused idempotency key does not say which run holds it": (store) => ({
+    writeBundles: async (bundles, options) => {
+      try {
+        return await store.writeBundles(bundles, options);
+      } catch (error) {
+        if (!(error instanceof RunAlreadyExistsError)) throw error;
+        throw new RunAlreadyExistsError({ runId: error.runId });
+      }
+    },
   }),
   "a closed store goes on": () => ({ close: async () => undefined }),
 };

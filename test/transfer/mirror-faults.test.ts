@@ -1,0 +1,345 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { StoreConnectionError } from "../../src/errors.ts";
+import { untilAborted } from "../../src/model/abort.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { compareStores, copyStore, MirroredStore } from "../../src/transfer/index.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { faultyStore } from "./support/faulty-store.ts";
+import { givenRun, givenRuns } from "./support/given-runs.ts";
+
+let folder: TemporaryFolder;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(() => folder.remove());
+
+let opened = 0;
+const file = () => LibSQLStore.open(folder.database(`${opened++}.db`));
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+const lost = () =>
+  new StoreConnectionError({ reason: "the answer was cut off", outcome: "unknown" });
+
+/** A store whose writes, once begun, take until `release`, and release their callers when they are aborted. */
+function slowStore(store: WorkflowStore) {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow = new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (name === "close") return () => target.close();
+      if (name !== "saveState" || typeof member !== "function") return member;
+      return async (...args: unknown[]) => {
+        const { signal, ...options } = args[3] as { signal?: AbortSignal };
+        const write = async (): Promise<unknown> => {
+          await released;
+          return Reflect.apply(member, target, [...args.slice(0, 3), options]) as unknown;
+        };
+        return untilAborted(signal, write());
+      };
+    },
+  });
+  return { slow, release };
+}
+
+describe("a mirror", () => {
+  test("refuses ids that no run can have, and copies everything else", async () => {
+    const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    for (const bad of ["", "a\0b", "x".repeat(300), 7 as unknown as string]) {
+      const calls = [
+        store.updateRun(bad, { progress: 1 }),
+        store.saveState(bad, "k", 1),
+        store.deleteRun(bad),
+        store.createRun({ runId: bad, workflowId: "w" }),
+        store.batch((write) => write.deleteRun(bad)),
+        store.releaseLease({ runId: bad, workerId: "w", attempt: 1 }),
+      ];
+      for (const outcome of await Promise.allSettled(calls)) {
+        expect(outcome).toMatchObject({ reason: { code: "INVALID_ARGUMENT" } });
+      }
+    }
+    await expect(
+      store.pruneRuns({ olderThan: "yesterday" as unknown as Date }),
+    ).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await givenRuns(store, 3);
+    await store.drain();
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 0 });
+    expect(await compareStores(primary, secondary)).toMatchObject({ equal: true, runs: 3 });
+    await store.switchOver();
+    expect(store.answering).toBe(secondary);
+  });
+
+  test("sets a run aside that a trigger of the secondary refuses, and copies all others", async () => {
+    const [primary, secondary] = [new MemoryStore(), await file()];
+    await secondary.db.run(
+      "create trigger no before insert on workflow_runs when new.run_id = 'run-000003' begin select raise(abort, 'no'); end",
+    );
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    await givenRuns(store, 10);
+    await store.drain();
+    expect(store.divergence()).toMatchObject({
+      pendingChanges: 0,
+      failedRuns: [{ runId: "run-000003" }],
+    });
+    expect((await secondary.stats()).rows.workflowRuns).toBe(9);
+    await secondary.db.run("drop trigger no");
+    expect(await store.resync()).toEqual({ differing: 1 });
+    expect(store.divergence().failedRuns).toEqual([]);
+    await store.close();
+  });
+
+  test("sets a run aside whose deletion the secondary refuses", async () => {
+    const [primary, secondary] = [new MemoryStore(), await file()];
+    await secondary.db.run(
+      "create table invoices(run_id text references workflow_runs(run_id) on delete restrict)",
+    );
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    await givenRuns(store, 4);
+    await store.drain();
+    await secondary.db.run("insert into invoices values ('run-000001')");
+    await store.deleteRun("run-000001");
+    await store.saveState("run-000002", "later", 1);
+    await store.deleteRun("run-000003");
+    await store.drain();
+    expect(store.divergence().failedRuns.map(({ runId }) => runId)).toEqual(["run-000001"]);
+    expect(await secondary.loadState("run-000002", "later")).toBe(1);
+    expect((await secondary.stats()).rows.workflowRuns).toBe(3);
+    await store.close();
+  });
+
+  test("sets a run aside for any error that only this run has", async () => {
+    const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+    const secondary = new Proxy(memory, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name !== "writeBundles") return member;
+        return async (...args: Parameters<WorkflowStore["writeBundles"]>) => {
+          if (args[0].some(({ run }) => run.runId === "poison")) throw new TypeError("not so");
+          return target.writeBundles(...args);
+        };
+      },
+    });
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    await store.createRun({ runId: "poison", workflowId: "w" });
+    await store.drain();
+    expect(store.divergence()).toMatchObject({ failedRuns: [{ runId: "poison" }] });
+    await givenRuns(store, 5);
+    await store.drain();
+    expect(await compareStores(primary, memory)).toMatchObject({ differing: 1, runs: 6 });
+  });
+
+  test("follows an aborted write when it has really ended, and a switch waits for that", async () => {
+    const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
+    await memory.createRun({ runId: "a", workflowId: "w" });
+    const { slow, release } = slowStore(memory);
+    const store = new MirroredStore(slow, secondary, { retryDelayMs: 1 });
+    const abort = new AbortController();
+    const write = store.saveState("a", "k", 1, { signal: abort.signal });
+    await settle();
+    abort.abort(new Error("enough"));
+    await expect(write).rejects.toThrow("enough");
+    const switching = store.switchOver();
+    await settle();
+    expect(store.answering).toBe(slow);
+    release();
+    await switching;
+    expect(store.answering).toBe(secondary);
+    expect(await secondary.loadState("a", "k")).toBe(1);
+  });
+
+  test("closes when the writes under way have ended", async () => {
+    const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
+    await memory.createRun({ runId: "a", workflowId: "w" });
+    const { slow, release } = slowStore(memory);
+    const store = new MirroredStore(slow, secondary);
+    const write = store.saveState("a", "k", 1, {});
+    const closing = store.close();
+    const late = store.countRuns();
+    await settle();
+    release();
+    await Promise.all([write, closing]);
+    await expect(late).rejects.toMatchObject({ code: "STORE_CLOSED" });
+  });
+
+  test("creates one run, when the store repeats a creation whose answer was cut off", async () => {
+    const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
+    const given: (string | undefined)[] = [];
+    const repeating = new Proxy(primary, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name !== "createRun") return member;
+        return async (run: Parameters<WorkflowStore["createRun"]>[0]) => {
+          given.push(run.runId);
+          return target.createRun(run);
+        };
+      },
+    });
+    const store = new MirroredStore(repeating, secondary);
+    const { runId } = await store.createRun({ workflowId: "w" });
+    expect(given).toEqual([undefined]);
+    await store.drain();
+    expect(await secondary.getRun(runId)).toMatchObject({ runId });
+  });
+
+  test("finds the run of a creation, and of a claim, whose answer was lost", async () => {
+    const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
+    const primary = faultyStore(memory);
+    const store = new MirroredStore(primary.store, secondary, { retryDelayMs: 1 });
+    const lose = async () => {
+      if (["createRun", "claimRuns"].includes(primary.calls.at(-1) ?? "")) throw lost();
+    };
+    primary.faultAfter = lose;
+    await expect(store.createRun({ workflowId: "w" })).rejects.toMatchObject({
+      outcome: "unknown",
+    });
+    await store.drain();
+    expect(await compareStores(memory, secondary)).toMatchObject({ equal: true, runs: 1 });
+    await store.claimRuns({ workerId: "x", leaseMs: 1000, limit: 1 }).catch(() => undefined);
+    await store.drain();
+    expect(await compareStores(memory, secondary)).toMatchObject({ equal: true, runs: 1 });
+    // Either may take effect after this: nobody has heard of their end.
+    expect(store.divergence().missedChanges).toBe(2);
+    primary.faultAfter = null;
+    await store.resync();
+    expect(store.divergence().missedChanges).toBe(0);
+  });
+
+  test("deletes from the secondary what a prune deleted, whatever is created meanwhile", async () => {
+    const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+    const secondary = faultyStore(memory);
+    const store = new MirroredStore(primary, secondary.store, { retryDelayMs: 1 });
+    await givenRuns(store, 30);
+    await store.drain();
+    const olderThan = new Date(Date.UTC(2026, 0, 2));
+    await store.pruneRuns({ olderThan, keepLast: 3 });
+    for (let n = 0; n < 5; n++) {
+      await store.createRun({ runId: `new-${n}`, workflowId: "orders", status: "COMPLETED" });
+    }
+    await store.drain();
+    expect(await compareStores(primary, memory)).toMatchObject({ equal: true });
+    expect(secondary.calls).not.toContain("pruneRuns");
+  });
+
+  test("remembers what was missed until a comparison has succeeded", async () => {
+    const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+    const secondary = faultyStore(memory);
+    const store = new MirroredStore(primary, secondary.store, {
+      maxPendingRuns: 2,
+      retryDelayMs: 1,
+    });
+    secondary.fault = async () => {
+      throw new StoreConnectionError({ reason: "gone", retryable: true });
+    };
+    await givenRuns(store, 10);
+    const { missedChanges } = store.divergence();
+    expect(missedChanges).toBeGreaterThan(0);
+    await expect(store.resync()).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    await expect(store.switchOver()).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    expect(store.divergence().missedChanges).toBe(missedChanges);
+    secondary.fault = null;
+    await store.resync();
+    expect(store.divergence()).toMatchObject({ missedChanges: 0, failedRuns: [] });
+  });
+
+  test("copies all others before a resync rejects because of a run that cannot be read", async () => {
+    const [primary, secondary] = [await file(), new MemoryStore()];
+    await givenRuns(primary, 50);
+    await primary.db.run("update workflow_runs set tags = '{' where run_id = 'run-000010'");
+    const store = new MirroredStore(primary, secondary);
+    await expect(store.resync()).rejects.toMatchObject({ code: "UNREADABLE_RUNS" });
+    expect((await secondary.stats()).rows.workflowRuns).toBe(49);
+    await store.close();
+  });
+
+  test("refuses itself to `recordSwitch`, and a signal ends a record that does not end", async () => {
+    const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
+    const store = new MirroredStore(primary, secondary);
+    await expect(
+      store.switchOver({
+        recordSwitch: async () => {
+          await store.createRun({ workflowId: "w" });
+        },
+      }),
+    ).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    const abort = new AbortController();
+    const switching = store.switchOver({
+      signal: abort.signal,
+      recordSwitch: async ({ signal }) => {
+        setTimeout(() => abort.abort(new Error("enough")), 5);
+        await new Promise(() => undefined);
+        signal?.throwIfAborted();
+      },
+    });
+    await expect(switching).rejects.toThrow("enough");
+    expect(store.answering).toBe(primary);
+    expect(await store.createRun({ workflowId: "w" })).toMatchObject({ workflowId: "w" });
+    await expect(store.transaction(() => store.switchOver())).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+    });
+  });
+
+  test("whose stores are one database copies nothing, and loses no write", async () => {
+    const url = folder.database("same.db");
+    const [a, b] = [await LibSQLStore.open(url), await LibSQLStore.open(url)];
+    expect(() => new MirroredStore(a, a)).toThrow(/secondary: is the same database/);
+    const store = new MirroredStore(a, b, { retryDelayMs: 1 });
+    await givenRun(store, 1);
+    for (let n = 0; n < 100; n++) await store.saveState("run-000001", `key-${n}`, n);
+    await expect(store.drain()).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await expect(store.switchOver()).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await expect(copyStore(a, b, { resume: true })).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      argument: "to",
+    });
+    expect(Object.keys(await a.getAllState("run-000001"))).toHaveLength(101);
+    expect((await a.stats()).rows.workflowRuns).toBe(1);
+    await store.close();
+  });
+
+  test("never overwrites a run that the secondary has in a newer revision, and names it", async () => {
+    const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
+    const run = { runId: "a", workflowId: "w", createdAt: new Date(0) };
+    await primary.createRun(run);
+    await secondary.createRun(run);
+    await secondary.updateRun("a", { progress: 0.5 });
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    await store.saveState("a", "k", 1);
+    await givenRuns(store, 3);
+    await store.drain();
+    expect(store.divergence().failedRuns).toMatchObject([
+      { runId: "a", error: { code: "REVISION_CONFLICT", actualRevision: 2 } },
+    ]);
+    await expect(store.switchOver()).rejects.toMatchObject({ code: "SWITCH_OVER" });
+    expect(await secondary.getRun("a")).toMatchObject({ progress: 0.5 });
+    await store.updateRun("a", { progress: 0.2 });
+    await store.updateRun("a", { progress: 0.3 });
+    await store.drain();
+    expect(store.divergence().failedRuns).toEqual([]);
+    expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
+  });
+
+  test("replaces a run that was deleted and created again under its id", async () => {
+    const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+    const run = { runId: "a", workflowId: "w", createdAt: new Date(0) };
+    await memory.createRun(run);
+    for (let n = 1; n < 5; n++) await memory.updateRun("a", { progress: n / 10 });
+    const store = new MirroredStore(primary, memory);
+    await store.createRun({ ...run, createdAt: new Date(5) });
+    await store.drain();
+    expect(await compareStores(primary, memory)).toMatchObject({ equal: true });
+  });
+
+  test("refuses durations that no timer holds", async () => {
+    const [a, b] = [new MemoryStore(), new MemoryStore()];
+    expect(() => new MirroredStore(a, b, { retryDelayMs: 2 ** 31 })).toThrow(/retryDelayMs/);
+    const store = new MirroredStore(a, b);
+    await expect(store.switchOver({ maxPauseMs: 2 ** 31 })).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      argument: "options.maxPauseMs",
+    });
+  });
+});

@@ -1,0 +1,324 @@
+import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseJson } from "../../src/json.ts";
+import type { RunBundle } from "../../src/model/bundles.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { decodeBundle, decodeLine, encodeBundle } from "../../src/transfer/export-format.ts";
+import {
+  compareStores,
+  copyStore,
+  exportFile,
+  exportStore,
+  importFile,
+  importStore,
+} from "../../src/transfer/index.ts";
+import { linesOf } from "../../src/transfer/lines.ts";
+import { readExport } from "../../src/transfer/read-export.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { givenRun, givenRuns } from "./support/given-runs.ts";
+
+let folder: TemporaryFolder;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(() => folder.remove());
+
+let opened = 0;
+const file = () => LibSQLStore.open(folder.database(`${opened++}.db`));
+
+async function exported(store: WorkflowStore): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of exportStore(store)) lines.push(line);
+  return lines;
+}
+
+/** A store whose pages come only when `release` is called. */
+function waitingStore(store: WorkflowStore) {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const waiting = new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (name !== "readBundles") return member;
+      return async (query: Parameters<WorkflowStore["readBundles"]>[0]) => {
+        await released;
+        return target.readBundles(query);
+      };
+    },
+  });
+  return { waiting, release };
+}
+
+test("exports to one file at once each write their own, and the last to end is there", async () => {
+  const [few, many] = [new MemoryStore(), new MemoryStore()];
+  await givenRuns(few, 3);
+  await givenRuns(many, 300);
+  const path = `${folder.path}/both.ndjson`;
+  const { waiting, release } = waitingStore(many);
+  const slow = exportFile(waiting, path);
+  await exportFile(few, path);
+  expect((await readFile(path, "utf8")).split("\n")).toHaveLength(3 + 3);
+  release();
+  await slow;
+  const target = new MemoryStore();
+  expect(await importFile(target, path)).toMatchObject({ written: 300 });
+  const names = await readdir(folder.path);
+  expect(names.filter((name) => name.includes("partial"))).toEqual([]);
+});
+
+test("an export keeps the permissions of the file that it replaces, and a symbolic link", async () => {
+  const store = new MemoryStore();
+  await givenRuns(store, 3);
+  const [path, link] = [`${folder.path}/secret.ndjson`, `${folder.path}/latest.ndjson`];
+  await writeFile(path, "old");
+  await chmod(path, 0o600);
+  await symlink("secret.ndjson", link);
+  await exportFile(store, link);
+  expect((await lstat(link)).isSymbolicLink()).toBe(true);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  expect(await importFile(new MemoryStore(), path)).toMatchObject({ written: 3 });
+  const dangling = `${folder.path}/dangling.ndjson`;
+  await symlink("new.ndjson", dangling);
+  await exportFile(store, dangling);
+  expect((await lstat(`${folder.path}/new.ndjson`)).isFile()).toBe(true);
+  await exportFile(store, "/dev/null");
+});
+
+test("an import of a file with a value that cannot be stored changes nothing", async () => {
+  const store = new MemoryStore();
+  await givenRuns(store, 160);
+  const lines = await exported(store);
+  const deep = `${"[".repeat(1001)}${"]".repeat(1001)}`;
+  for (const value of ["-0", "1e999", deep, "9007199254740993", "-0.0", "1e-400"]) {
+    const bad = (lines[149] ?? "").replace('"n":148', `"n":${value}`);
+    expect(bad).not.toBe(lines[149]);
+    const path = `${folder.path}/bad.ndjson`;
+    await writeFile(path, lines.with(149, bad).join(""));
+    const target = new MemoryStore();
+    await expect(importFile(target, path)).rejects.toMatchObject({
+      code: "INVALID_EXPORT",
+      line: 150,
+    });
+    expect((await target.stats()).rows.workflowRuns).toBe(0);
+  }
+});
+
+test("an import ends when it is aborted while its source is silent", async () => {
+  const abort = new AbortController();
+  async function* silent(): AsyncGenerator<string> {
+    yield "";
+    await new Promise(() => undefined);
+  }
+  const importing = importStore(new MemoryStore(), silent(), { signal: abort.signal });
+  setTimeout(() => abort.abort(new Error("enough")), 5);
+  await expect(importing).rejects.toThrow("enough");
+});
+
+test("times that are not ISO 8601 with a zone are refused by name", async () => {
+  const store = new MemoryStore();
+  await givenRun(store, 0);
+  await store.updateRun("run-000000", { tags: null }).catch(() => undefined);
+  const lines = await exported(store);
+  for (const time of ["5", "2020-01-01 00:00", "2020-01-01", "2020-02-31T00:00:00Z", "1e3"]) {
+    const line = (lines[1] ?? "").replace(/"createdAt":"[^"]*"/, `"createdAt":"${time}"`);
+    const outcome = importStore(new MemoryStore(), lines.with(1, line));
+    await expect(outcome).rejects.toThrow(/line 2 of the export: run.createdAt/);
+  }
+  const line = (lines[1] ?? "").replace(
+    /"createdAt":"[^"]*"/,
+    '"createdAt":"2020-01-01T02:00:00+02:00"',
+  );
+  for await (const { bundle } of readExport([lines[0] ?? "", line])) {
+    expect(bundle.run.createdAt).toEqual(new Date("2020-01-01T00:00:00Z"));
+    break;
+  }
+});
+
+test("the trailer's list of unreadable runs is under the checksum", async () => {
+  const store = await file();
+  await givenRuns(store, 5);
+  await store.db.run("update workflow_runs set input = '{' where run_id = 'run-000002'");
+  const lines: string[] = [];
+  const reading = async () => {
+    for await (const line of exportStore(store)) lines.push(line);
+  };
+  await expect(reading()).rejects.toMatchObject({ code: "UNREADABLE_RUNS" });
+  expect(await importStore(new MemoryStore(), lines)).toMatchObject({ written: 4 });
+  const last = lines.at(-1) ?? "";
+  for (const changed of [
+    last.replace("run-000002", "run-000003"),
+    last.replace(/"corrupt":\[.*?\]/, '"corrupt":[]'),
+  ]) {
+    expect(changed).not.toBe(last);
+    await expect(
+      importStore(new MemoryStore(), [...lines.slice(0, -1), changed]),
+    ).rejects.toMatchObject({ code: "INVALID_EXPORT" });
+  }
+  await store.close();
+});
+
+test("values beyond our limits that SQL has stored are named, and all other runs are transferred", async () => {
+  const store = await file();
+  await givenRuns(store, 50);
+  await store.db.run("update workflow_runs set input = '[1e999]' where run_id = 'run-000003'");
+  await store.db.run("update step_outputs set output = '[-0]' where run_id = 'run-000005'");
+  await store.db.run(
+    "update workflow_state set value = '{\"id\": 9007199254740993}' where run_id = 'run-000006'",
+  );
+  await store.db.run(
+    `update workflow_runs set input = '"${"x".repeat(3 * 1024 * 1024)}"' where run_id = 'run-000008'`,
+  );
+  const lines: string[] = [];
+  const reading = async () => {
+    for await (const line of exportStore(store)) lines.push(line);
+  };
+  const named = ["run-000003", "run-000005", "run-000006", "run-000008"];
+  const error: unknown = await reading().catch((failure: unknown) => failure);
+  expect(error).toMatchObject({ code: "UNREADABLE_RUNS" });
+  const { corrupt } = error as { corrupt: { key: { run_id: string } }[] };
+  expect(corrupt.map(({ key }) => key.run_id).toSorted()).toEqual(named);
+  expect(await importStore(new MemoryStore(), lines)).toMatchObject({ written: 46 });
+
+  const target = new MemoryStore();
+  await expect(copyStore(store, target)).rejects.toMatchObject({
+    code: "REFUSED_RUNS",
+    refused: [{ runId: "run-000008", error: { code: "INVALID_VALUE" } }],
+    corrupt: [{}, {}, {}],
+  });
+  expect((await target.stats()).rows.workflowRuns).toBe(46);
+  await store.close();
+});
+
+test("numbers are kept exactly, or refused", () => {
+  for (const text of [
+    "1",
+    "0",
+    "[0.1, 1e3, 0.0]",
+    '{"a":"-0 9007199254740993"}',
+    "9007199254740992",
+  ]) {
+    expect(parseJson(text)).toEqual(JSON.parse(text));
+  }
+  for (const text of ["-0", "[1,-0.0]", '{"a": 1e999}', "[9007199254740993]", "1e-999", "{"]) {
+    expect(parseJson(text)).toBeUndefined();
+  }
+});
+
+test("a run whose text is too long for one line has several, and reads back equal", async () => {
+  const store = new MemoryStore();
+  await givenRun(store, 11);
+  const [bundle] = (await store.readBundles()).bundles as [RunBundle];
+  expect(encodeBundle(bundle)).toHaveLength(1);
+  expect(decodeBundle(decodeLine(encodeBundle(bundle)[0] ?? "", 2) as never, 2)).toEqual(bundle);
+  const lines = encodeBundle(bundle, 300);
+  expect(lines.length).toBeGreaterThan(3);
+  const [header = ""] = await exported(new MemoryStore());
+  const found: unknown[] = [];
+  const reading = async () => {
+    const all = [header, ...lines.map((line) => `${line}\n`), ...lines.map((line) => `${line}\n`)];
+    for await (const { bundle: each, line } of readExport(all)) found.push(each, line);
+  };
+  await expect(reading()).rejects.toMatchObject({ code: "INCOMPLETE_EXPORT" });
+  expect(found).toEqual([bundle, 2, bundle, 2 + lines.length]);
+});
+
+test("a long line in small chunks is read in linear time", async () => {
+  const chunks = Array.from({ length: 40_000 }, () => "x".repeat(1000));
+  const begun = performance.now();
+  let length = 0;
+  for await (const { text } of linesOf(chunks)) length += text.length;
+  expect(length).toBe(40_000_000);
+  expect(performance.now() - begun).toBeLessThan(5000);
+});
+
+test("a copy that is resumed sets aside a run whose idempotency key another one holds", async () => {
+  for (const to of [new MemoryStore(), await file()]) {
+    const from = new MemoryStore();
+    const daily = { workflowId: "w", idempotencyKey: "today" };
+    await from.createRun({ ...daily, runId: "r1" });
+    await copyStore(from, to);
+    await from.deleteRun("r1");
+    await from.createRun({ ...daily, runId: "r2" });
+    await givenRuns(from, 150);
+    for (const resume of [true, "compare"] as const) {
+      await expect(copyStore(from, to, { resume })).rejects.toMatchObject({
+        code: "REFUSED_RUNS",
+        message: expect.stringContaining("run r1 holds its idempotency key today") as string,
+        refused: [{ runId: "r2", error: { code: "RUN_ALREADY_EXISTS", heldBy: "r1" } }],
+      });
+      expect((await to.stats()).rows.workflowRuns).toBe(151);
+    }
+    await to.close();
+  }
+});
+
+test("a copy sets aside runs that a constraint of the target's app refuses", async () => {
+  const [from, to] = [new MemoryStore(), await file()];
+  await givenRuns(from, 120);
+  await to.db.run(
+    "create trigger no before insert on workflow_runs when new.run_id = 'run-000003' begin select raise(abort, 'no'); end",
+  );
+  const lines = await exported(from);
+  await expect(copyStore(from, to)).rejects.toMatchObject({
+    code: "REFUSED_RUNS",
+    refused: [{ runId: "run-000003" }],
+  });
+  expect((await to.stats()).rows.workflowRuns).toBe(119);
+  await to.pruneRuns({
+    olderThan: new Date("2100-01-01"),
+    statuses: ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"],
+  });
+  await expect(importStore(to, lines)).rejects.toMatchObject({
+    code: "REFUSED_RUNS",
+    refused: [{ runId: "run-000003" }],
+  });
+  expect((await to.stats()).rows.workflowRuns).toBe(119);
+  await to.close();
+});
+
+test("a copy and an import keep what the target has in a newer revision", async () => {
+  for (const to of [new MemoryStore(), await file()]) {
+    const from = new MemoryStore();
+    const run = { runId: "a", workflowId: "w", createdAt: new Date(0) };
+    await from.createRun(run);
+    const lines = await exported(from);
+    await copyStore(from, to);
+    await to.updateRun("a", { progress: 0.5 });
+    expect(await copyStore(from, to, { resume: true })).toEqual({ copied: 0, unchanged: 1 });
+    expect(await copyStore(from, to, { resume: "compare" })).toEqual({ copied: 0, unchanged: 1 });
+    const options = { onConflict: "replace", keepNewer: true } as const;
+    expect(await importStore(to, lines, options)).toMatchObject({ skipped: 1 });
+    expect(await to.getRun("a")).toMatchObject({ progress: 0.5 });
+    expect(await importStore(to, lines, { onConflict: "replace" })).toMatchObject({ replaced: 1 });
+    expect(await to.getRun("a")).toMatchObject({ progress: 0 });
+    await to.close();
+  }
+});
+
+test("a comparison finds a run by its id, wherever the order or the filter puts it", async () => {
+  const [a, b] = [new MemoryStore(), new MemoryStore()];
+  await givenRuns(a, 5);
+  await givenRuns(b, 5);
+  await a.createRun({ runId: "moved", workflowId: "w", createdAt: new Date(0) });
+  await b.createRun({ runId: "moved", workflowId: "w", createdAt: new Date(1) });
+  await a.createRun({ runId: "status", workflowId: "w", createdAt: new Date(5) });
+  await b.createRun({ runId: "status", workflowId: "w", createdAt: new Date(5), status: "FAILED" });
+  const kind = "differs";
+  expect(await compareStores(a, b)).toMatchObject({
+    runs: 7,
+    differing: 2,
+    differences: expect.arrayContaining([
+      { runId: "moved", kind, details: [expect.stringContaining("createdAt")] },
+      expect.objectContaining({ runId: "status", kind }),
+    ]) as unknown,
+  });
+  for (const status of ["PENDING", "FAILED"] as const) {
+    const report = await compareStores(a, b, { filter: { workflowId: "w", status } });
+    expect(report.differences.find(({ runId }) => runId === "status")).toMatchObject({ kind });
+    expect(report.differing).toBe(status === "PENDING" ? 2 : 1);
+  }
+});
