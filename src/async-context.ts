@@ -20,18 +20,32 @@ interface OpenTransaction {
  * Present on Node, Bun and Deno, and on edge runtimes with Node's compatibility; elsewhere misuse is not seen.
  * Looked up without an import, so that bundles for the edge have no Node module in them.
  */
-const storage: ContextStorage | null = createStorage();
+const hooks = loadHooks();
+const storage: ContextStorage | null = hooks === null ? null : new hooks.AsyncLocalStorage();
+// It takes no AsyncLocalStorage of ours: one that is in use makes every promise of the process slower.
+const snapshot = hooks?.AsyncLocalStorage.snapshot?.bind(hooks.AsyncLocalStorage) ?? null;
 
-function createStorage(): ContextStorage | null {
+function loadHooks() {
   const process: { getBuiltinModule?: (name: string) => unknown } | undefined = Reflect.get(
     globalThis,
     "process",
   );
-  const hooks = process?.getBuiltinModule?.("node:async_hooks") as
-    | { AsyncLocalStorage: new () => ContextStorage }
+  const module = process?.getBuiltinModule?.("node:async_hooks") as
+    | { AsyncLocalStorage: (new () => ContextStorage) & { snapshot?: () => Flow } }
     | undefined;
-  return hooks === undefined ? null : new hooks.AsyncLocalStorage();
+  return module ?? null;
 }
+
+/** Calls work in a certain asynchronous flow: with what the app's own AsyncLocalStorage has there. */
+export type Flow = <T>(work: () => T) => T;
+
+/** The present flow. */
+export function captureFlow(): Flow {
+  return snapshot === null ? (work) => work() : snapshot();
+}
+
+/** The flow in which this module was loaded: that of no request. */
+export const outerFlow: Flow = captureFlow();
 
 /** Runs `work` in a flow in which `store` has a transaction open, or waits for `work` for another reason. */
 export async function withOpenTransaction<T>(

@@ -1,3 +1,4 @@
+import { outerFlow } from "../async-context.ts";
 import type { Clock } from "../store/clock.ts";
 import { callAfter } from "./pauses.ts";
 
@@ -33,7 +34,9 @@ export class Alarm {
   #arm(next: number): void {
     this.#cancel();
     this.#next = next;
-    this.#cancel = callAfter(Math.max(0, next - this.#clock().getTime()), () => this.#fire());
+    const ms = Math.max(0, next - this.#clock().getTime());
+    // A time that is days away must not keep the flow of the request that set it.
+    this.#cancel = outerFlow(() => callAfter(ms, () => this.#fire()));
   }
 
   #fire(): void {

@@ -5,7 +5,7 @@ import { maxTimerMs } from "../model/times.ts";
 import { idSchema } from "../schema/zod.ts";
 import type { StepContext } from "./step-context.ts";
 import type { StepTransaction } from "./step-transaction.ts";
-import { parseStepValue } from "./step-validation.ts";
+import { parseStepValue, parseValue } from "./step-validation.ts";
 
 declare const stepTypes: unique symbol;
 
@@ -119,8 +119,15 @@ export function defineStep<
     timeoutMs: timeoutMs ?? null,
     continueOnError: continueOnError ?? false,
     inputSchema,
-    invoke: async (input: unknown, ctx: StepContext) =>
-      run(await parseStepValue(inputSchema, input, { stepId: id, root: "input" }), ctx),
+    invoke: async (input: unknown, ctx: StepContext) => {
+      // Nothing is stored as null.
+      const isNothing =
+        input === null &&
+        !(await parseValue(inputSchema, null, "input")).fits &&
+        (await parseValue(inputSchema, undefined, "input")).fits;
+      const given = isNothing ? undefined : input;
+      return run(await parseStepValue(inputSchema, given, { stepId: id, root: "input" }), ctx);
+    },
     parseOutput: async (returned: unknown) => {
       const place = { stepId: id, root: "output" };
       const acceptsNothing =

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { maxTimerMs, timerMsSchema } from "../model/times.ts";
 import { operationShape } from "../model/arguments.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Tags } from "../schema/json-types.ts";
@@ -10,13 +11,18 @@ import { logLevels, type Logger } from "./logger.ts";
 import type { StepFailure } from "./step-errors.ts";
 
 export interface EngineOptions {
-  /** Unique among all that work on the store; a random one when absent. */
+  /** Names the worker in runs and attempts; random if absent. Claims of the same id are told apart. */
   readonly workerId?: string | undefined;
   /**
    * For how long a run is left to a worker that has gone silent: 30,000 ms when absent. Leases are extended four
    * times in that time, so it should be long against the longest stretch of work that blocks the event loop.
    */
   readonly leaseMs?: number | undefined;
+  /**
+   * A run fails with `RunAbandonedError` when so many workers in a row have lost their lease on it without progress, as
+   * when a step ends their process: 5 if absent. A workflow may have its own number.
+   */
+  readonly maxLostLeases?: number | undefined;
   /** The most runs that are under way at once: 10 when absent. */
   readonly concurrency?: number | undefined;
   /** Silent when absent. */
@@ -44,7 +50,7 @@ export interface StartOptions extends OperationOptions {
 }
 
 export interface CloseOptions {
-  /** For how long steps under way may go on, in milliseconds: 10,000 when absent. */
+  /** For how long steps under way may continue, in milliseconds: 10,000 if absent, at most 2^31 - 1. */
   readonly deadlineMs?: number | undefined;
 }
 
@@ -57,6 +63,7 @@ export type FinishedRun<Output> = Omit<WorkflowRun, "status" | "output" | "error
   );
 
 const positive = z.int().min(1);
+export const maxLostLeasesSchema = positive;
 const isLogger = (value: unknown): value is Logger =>
   typeof value === "object" &&
   value !== null &&
@@ -65,7 +72,8 @@ const isFunction = (value: unknown): boolean => typeof value === "function";
 
 export const engineOptionsSchema = z.strictObject({
   workerId: idSchema.optional(),
-  leaseMs: positive.optional(),
+  leaseMs: positive.max(maxTimerMs).optional(),
+  maxLostLeases: maxLostLeasesSchema.optional(),
   concurrency: positive.max(1000).optional(),
   logger: z
     .custom<Logger>(isLogger, `must be a logger with the methods ${logLevels.join(", ")}`)
@@ -87,4 +95,4 @@ export const startOptionsSchema = z.strictObject({
 export const eventTypeSchema = z.enum(engineEventTypes);
 export const listenerSchema = z.custom<() => void>(isFunction, "must be a function");
 
-export const closeOptionsSchema = z.strictObject({ deadlineMs: z.int().min(0).optional() });
+export const closeOptionsSchema = z.strictObject({ deadlineMs: timerMsSchema.optional() });

@@ -1,5 +1,10 @@
 import { v7 as uuidv7 } from "uuid";
-import { EngineClosedError, RunCancelledError, RunTransitionError } from "../errors.ts";
+import {
+  EngineClosedError,
+  InvalidArgumentError,
+  RunCancelledError,
+  RunTransitionError,
+} from "../errors.ts";
 import { parseArgument } from "../arguments.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
@@ -22,10 +27,11 @@ import { EventEmitter } from "./event-emitter.ts";
 import { findTelemetry } from "./find-telemetry.ts";
 import { KnownInputs } from "./known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
-import { Backoff } from "./pauses.ts";
+import { Backoff, retryWhileBusy, Stopper } from "./pauses.ts";
 import { cancelSteps } from "./run-cancellation.ts";
 import { startRun, type RunStarter } from "./run-start.ts";
 import { RunWaits } from "./run-waits.ts";
+import { StartFlows } from "./start-flows.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
 import type { Telemetry } from "./telemetry.ts";
 import { Worker } from "./worker.ts";
@@ -36,6 +42,8 @@ const firstLookMs = 20;
 const longestLookMs = 1000;
 const fullHouseLookMs = 250;
 const defaultDeadlineMs = 10_000;
+/** For how long all places are taken before a wait for a PENDING run is reported. */
+const stuckMs = 5000;
 
 /**
  * Starts workflows on a store, and runs them.
@@ -48,12 +56,15 @@ export class Engine {
   readonly #store: WorkflowStore;
   readonly #logger: BoundLogger;
   readonly #clock: Clock;
+  readonly #leaseMs: number;
   readonly #events: EventEmitter;
   #telemetry: Promise<Telemetry> | null = null;
   readonly #registry = new WorkflowRegistry();
   readonly #starter: RunStarter;
   readonly #worker: Worker;
   readonly #closing = new AbortController();
+  /** The same, for any number of listeners. */
+  readonly #closer = new Stopper();
   #closed: Promise<void> | null = null;
   readonly #waits = new RunWaits();
 
@@ -63,17 +74,21 @@ export class Engine {
     this.#store = store;
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
     this.#clock = parsed.clock ?? systemClock;
+    this.#leaseMs = parsed.leaseMs ?? 30_000;
     const openTelemetry = () => this.#openTelemetry();
     const knownInputs = new KnownInputs();
-    this.#starter = { store, clock: this.#clock, knownInputs, telemetry: openTelemetry };
+    const flows = new StartFlows();
+    this.#starter = { store, clock: this.#clock, knownInputs, flows, telemetry: openTelemetry };
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
     this.#events = new EventEmitter({ workerId, clock: this.#clock, logger: this.#logger });
     this.#worker = new Worker({
       store,
       registry: this.#registry,
       knownInputs,
+      flows,
       workerId,
-      leaseMs: parsed.leaseMs ?? 30_000,
+      leaseMs: this.#leaseMs,
+      maxLostLeases: parsed.maxLostLeases ?? 5,
       concurrency: parsed.concurrency ?? 10,
       logger: this.#logger,
       events: this.#events,
@@ -123,6 +138,8 @@ export class Engine {
    * Registers the workflow, starts a run, works, and resolves with the run when it has ended.
    *
    * @throws what `start` and `wait` throw; the run is there, and others may run it, after an EngineClosedError.
+   * @throws {InvalidArgumentError} if the idempotency key belongs to a run that has not ended, of a version that is not
+   *   registered here: `wait` for its id waits for the worker that knows it.
    */
   async run<Input, Output>(
     workflow: Workflow<Input, Output>,
@@ -130,8 +147,15 @@ export class Engine {
     options: StartOptions = {},
   ): Promise<FinishedRun<Output>> {
     this.register(workflow);
-    const { runId, attempt } = await this.#start(workflow, input, options);
+    const started = await this.#start(workflow, input, options);
+    const { runId, attempt } = started;
     this.#checkOpen();
+    if (!isFinalRunStatus(started.status) && this.#registry.find(started) === null) {
+      throw new InvalidArgumentError({
+        argument: "options.idempotencyKey",
+        reason: `belongs to run ${runId} of version ${started.workflowVersion}, which is not registered here`,
+      });
+    }
     const backoff = new Backoff(firstLookMs, longestLookMs);
     if (attempt === 0) {
       // It has only just been stored: there is nothing to look at before something has happened.
@@ -174,7 +198,7 @@ export class Engine {
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
     try {
-      const run = await this.#store.updateRun(runId, { status: "CANCELLED" });
+      const run = await this.#persist(() => this.#store.updateRun(runId, { status: "CANCELLED" }));
       const { workflowId, workflowVersion, attempt } = run;
       const telemetry = await this.#openTelemetry();
       telemetry.countFinished(workflowId, "CANCELLED");
@@ -185,11 +209,7 @@ export class Engine {
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
     await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
-    try {
-      await cancelSteps(this.#store, runId, this.#clock());
-    } catch (error) {
-      this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
-    }
+    await this.#cancelSteps(runId);
     this.#waits.wake(runId);
   }
 
@@ -265,12 +285,26 @@ export class Engine {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#closing.abort(new EngineClosedError());
+    this.#closer.abort(new EngineClosedError());
     try {
-      await this.#worker.stop(deadlineMs);
+      await this.#worker.close(deadlineMs);
     } catch (error) {
       this.#logger.warn({ err: error }, "the work had ended with an error");
     }
     this.#waits.wakeAll();
+  }
+
+  /** No step of a cancelled run is left open: who cancelled it may have been ended in between. */
+  async #cancelSteps(runId: string): Promise<void> {
+    try {
+      await this.#persist(() => cancelSteps(this.#store, runId, this.#clock()));
+    } catch (error) {
+      this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
+    }
+  }
+
+  #persist<T>(work: () => Promise<T>): Promise<T> {
+    return retryWhileBusy(work, { patienceMs: this.#leaseMs, signal: this.#closer });
   }
 
   #checkOpen(): void {
@@ -290,6 +324,7 @@ export class Engine {
     signal: AbortSignal | undefined,
     backoff: Backoff,
   ): Promise<WorkflowRun> {
+    let hasWarned = false;
     // Just started here, and about to be claimed here: nothing is to be seen yet.
     let isExpected = this.#worker.isWorking && this.#starter.knownInputs.has(runId);
     for (;;) {
@@ -299,9 +334,13 @@ export class Engine {
         while (this.#worker.isActive(runId)) if (await wait.news.wait(longestLookMs)) break;
         if (!isExpected) {
           const run = await this.#store.getRun(runId, { signal });
+          if (run.status === "CANCELLED") await this.#cancelSteps(runId);
           if (isFinalRunStatus(run.status)) return run;
           this.#checkOpen();
-          if (this.#registry.find(run) !== null) this.#workOn();
+          if (this.#registry.find(run) !== null) {
+            this.#workOn();
+            hasWarned ||= this.#warnIfStuck(run);
+          }
         }
         isExpected = false;
         // While there is no room here the run waits for a place, most likely.
@@ -310,6 +349,18 @@ export class Engine {
         wait.end();
       }
     }
+  }
+
+  /** A step that waits for a run holds its own place meanwhile. */
+  #warnIfStuck({ runId, status }: WorkflowRun): boolean {
+    const fullForMs = this.#worker.fullForMs;
+    if (status !== "PENDING" || fullForMs < stuckMs) return false;
+    this.#logger.warn(
+      { runId, fullForMs: Math.round(fullForMs) },
+      "a run that is waited for here is PENDING while all places are taken and none becomes free: " +
+        "do its own steps wait for it? Raise `concurrency`, or let another engine run it",
+    );
+    return true;
   }
 
   /** Looked for when it is needed first: the app has registered its providers by then. */

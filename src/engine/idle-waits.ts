@@ -1,7 +1,7 @@
 interface IdleWait {
   /** The claims up to this one do not count. */
   readonly since: number;
-  readonly resolve: () => void;
+  readonly resolve: (isIdle: boolean) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -9,8 +9,12 @@ interface IdleWait {
 export class IdleWaits {
   readonly #waits = new Set<IdleWait>();
 
-  /** Resolves when a claim after number `since` has left nothing. @throws what `fail` is told. */
-  begin(since: number): Promise<void> {
+  /**
+   * Resolves when a claim after number `since` has left nothing: true. False when there will be no such claim.
+   *
+   * @throws what `fail` is told.
+   */
+  begin(since: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.#waits.add({ since, resolve, reject });
     });
@@ -21,7 +25,7 @@ export class IdleWaits {
     for (const wait of this.#waits) {
       if (wait.since >= claim) continue;
       this.#waits.delete(wait);
-      wait.resolve();
+      wait.resolve(claim !== Infinity);
     }
   }
 

@@ -1,6 +1,7 @@
 import {
   CorruptRowError,
   EngineClosedError,
+  RunAbandonedError,
   RunCancelledError,
   RunNotFoundError,
   RunTimeoutError,
@@ -236,6 +237,10 @@ export class RunExecution {
     }
     if (reason instanceof RunTimeoutError) {
       logger.warn(fields, "run has not ended in time and has failed");
+      return this.#fail(reason);
+    }
+    if (reason instanceof RunAbandonedError) {
+      logger.error(fields, "run has cost too many workers their lease and has failed");
       return this.#fail(reason);
     }
     if (reason instanceof EngineClosedError) {

@@ -1,21 +1,25 @@
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { parseArgument } from "../arguments.ts";
+import { encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
+import { jsonLimits } from "../schema/columns.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
 import type { KnownInputs } from "./known-inputs.ts";
+import type { StartFlows } from "./start-flows.ts";
 import { parseValue } from "./step-validation.ts";
 import type { Telemetry } from "./telemetry.ts";
-import type { Workflow } from "./workflow-builder.ts";
+import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
 
 /** What it takes to start a run. */
 export interface RunStarter {
   readonly store: WorkflowStore;
   readonly clock: Clock;
   readonly knownInputs: KnownInputs;
+  readonly flows: StartFlows;
   readonly telemetry: () => Promise<Telemetry>;
 }
 
@@ -32,16 +36,19 @@ export interface StartedRun {
  * @throws {InvalidArgumentError} that names the field. {InvalidValueError} {UnsupportedError}
  */
 export async function startRun(
-  { store, clock, knownInputs, telemetry }: RunStarter,
+  { store, clock, knownInputs, flows, telemetry }: RunStarter,
   workflow: Workflow,
   input: unknown,
   options: StartOptions,
 ): Promise<StartedRun> {
-  const { tx, signal, startAt, timeoutMs, deadlineAt, ...columns } = parseArgument(
-    startOptionsSchema,
-    options,
-    "options",
-  );
+  checkWorkflow(workflow);
+  const parsed = parseArgument(startOptionsSchema, options, "options");
+  const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
+  // What the caller changes later is another matter: all is copied before anything is waited for.
+  const given = copyOf(input);
+  const startAt = parsed.startAt && new Date(parsed.startAt);
+  const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
+  const columns = { resourceId, idempotencyKey, tags: tags && { ...tags } };
   const now = clock();
   const startsAt = startAt ?? now;
   if (deadlineAt !== undefined && deadlineAt <= startsAt) {
@@ -50,7 +57,7 @@ export async function startRun(
       reason: "must be later than the start of the run",
     });
   }
-  await checkInput(workflow, input);
+  const accepted = await acceptInput(workflow, given);
   const timeout = timeoutMs ?? workflow.timeoutMs;
   const endsBy = earliest([
     deadlineAt ?? null,
@@ -60,7 +67,7 @@ export async function startRun(
   const newRun = {
     workflowId: workflow.id,
     workflowVersion: workflow.version,
-    input,
+    input: accepted ?? null,
     wakeAt: startAt,
     deadlineAt: endsBy,
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
@@ -77,7 +84,10 @@ export async function startRun(
   }
   start.end(run);
   if (startsAt > now) return { run, startsAt };
-  if (tx === undefined && run.attempt === 0) knownInputs.add(run);
+  if (tx === undefined && run.attempt === 0) {
+    knownInputs.add(run);
+    flows.add(run.runId);
+  }
   return { run, startsAt: null };
 }
 
@@ -90,12 +100,41 @@ function within(store: WorkflowStore, tx: unknown): WorkflowStore {
   });
 }
 
-/** @throws {InvalidArgumentError} when the input is not what the first steps accept. */
-async function checkInput(workflow: Workflow, input: unknown): Promise<void> {
+/**
+ * The input as the first step's schema reads it, or as it is given if the schema makes something of it that is not JSON, or
+ * that it would not accept itself: the step reads it by the same schema.
+ *
+ * @throws {InvalidArgumentError} when the input is not what the first steps accept.
+ */
+async function acceptInput(workflow: Workflow, input: unknown): Promise<unknown> {
   const [first] = workflow.plan.stages;
+  let accepted = input;
   for (const { definition } of first?.steps ?? []) {
-    const parsed = await parseValue(definition.inputSchema, input, "input");
-    if (parsed.fits) continue;
-    throw new InvalidArgumentError({ argument: parsed.path, reason: parsed.reason });
+    const parsed = await parseValue(definition.inputSchema, copyOf(input), "input");
+    if (!parsed.fits) {
+      throw new InvalidArgumentError({ argument: parsed.path, reason: parsed.reason });
+    }
+    if (first?.parallel === true || first?.condition !== null) continue;
+    const text = textOf(parsed.value);
+    if (text === null) continue;
+    const again = await parseValue(definition.inputSchema, JSON.parse(text), "input");
+    if (again.fits && textOf(again.value) === text) accepted = JSON.parse(text);
+  }
+  return accepted;
+}
+
+/** A copy of a JSON value; undefined stands for no input. @throws {InvalidValueError} */
+function copyOf(input: unknown): unknown {
+  return input === undefined
+    ? undefined
+    : JSON.parse(encodeJson(input, "input", jsonLimits.payload));
+}
+
+/** Null for what JSON cannot carry. */
+function textOf(value: unknown): string | null {
+  try {
+    return encodeJson(value, "input", jsonLimits.payload);
+  } catch {
+    return null;
   }
 }

@@ -1,6 +1,8 @@
+import { outerFlow } from "../async-context.ts";
 import {
   EngineClosedError,
   LeaseLostError,
+  RunAbandonedError,
   RunNotFoundError,
   StoreClosedError,
 } from "../errors.ts";
@@ -13,8 +15,9 @@ import type { EventEmitter } from "./event-emitter.ts";
 import type { BoundLogger } from "./logger.ts";
 import { Backoff, breathe, WakeUp } from "./pauses.ts";
 import { RunClaims, type ClaimedRun } from "./run-claims.ts";
-import { RunExecution } from "./run-execution.ts";
+import { RunExecution, type RunEnding } from "./run-execution.ts";
 import { RunReports } from "./run-reports.ts";
+import type { StartFlows } from "./start-flows.ts";
 import { noTelemetry, type Telemetry } from "./telemetry.ts";
 import type { WorkflowRegistry } from "./workflow-registry.ts";
 
@@ -22,8 +25,11 @@ export interface WorkerOptions {
   readonly store: WorkflowStore;
   readonly registry: WorkflowRegistry;
   readonly knownInputs: KnownInputs;
+  readonly flows: StartFlows;
   readonly workerId: string;
   readonly leaseMs: number;
+  /** For workflows that have no number of their own. */
+  readonly maxLostLeases: number;
   /** The most runs that are under way here at once. */
   readonly concurrency: number;
   readonly logger: BoundLogger;
@@ -43,7 +49,10 @@ interface ActiveRun {
   ended: Promise<void>;
   /** When its lease was taken or last extended, on the clock of `performance`. */
   leasedAt: number;
-  isBeating: boolean;
+  /** When it ends on the store's clock. */
+  leaseEndsAt: number;
+  /** The extension under way. */
+  extension: Promise<boolean> | null;
 }
 
 const firstPollMs = 50;
@@ -63,7 +72,12 @@ export class Worker {
   readonly #bell = new WakeUp();
   readonly #alarm: Alarm;
   #loop: Promise<void> | null = null;
+  /** The loop that begins when the present one has been stopped. */
+  #next: Promise<void> | null = null;
   #isStopping = false;
+  #isClosed = false;
+  /** Since when all places are taken, on the clock of `performance`; null while one is free. */
+  #fullSince: number | null = null;
   #claimCount = 0;
   #endedCount = 0;
   readonly #idleWaits = new IdleWaits();
@@ -74,17 +88,34 @@ export class Worker {
     this.#alarm = new Alarm(options.clock, () => this.#bell.ring());
   }
 
-  /** Works until `stop`. There is one loop, however often this is called. @throws {StoreClosedError} */
+  /**
+   * Works until `stop`. There is one loop, however often this is called; a call while the loop is being stopped begins
+   * the next one when it has ended.
+   *
+   * @throws {StoreClosedError}
+   */
   work(): Promise<void> {
-    this.#loop ??= this.#work().finally(() => {
+    if (this.#loop !== null) {
+      if (!this.#isStopping || this.#isClosed) return this.#loop;
+      this.#next ??= this.#loop
+        .catch(() => {})
+        .then(async () => {
+          this.#next = null;
+          if (!this.#isClosed) await this.work();
+        });
+      return this.#next;
+    }
+    // Not in the flow of the request that happens to come first.
+    this.#loop = outerFlow(() => this.#work()).finally(() => {
       this.#loop = null;
       this.#isStopping = false;
     });
     return this.#loop;
   }
 
+  /** True while runs are claimed. */
   get isWorking(): boolean {
-    return this.#loop !== null;
+    return this.#loop !== null && !this.#isStopping;
   }
 
   isActive(runId: string): boolean {
@@ -127,6 +158,12 @@ export class Worker {
     }
   }
 
+  /** As `stop`, for good. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosed = true;
+    await this.stop(deadlineMs);
+  }
+
   /**
    * Resolves when nothing is left to claim or under way, or the work ends: how many runs ended here until then.
    *
@@ -134,12 +171,20 @@ export class Worker {
    */
   async untilIdle(): Promise<number> {
     const endedBefore = this.#endedCount;
-    do {
+    let isIdle = false;
+    while (!isIdle && !this.#isClosed) {
+      // A loop that ends with an error says so to those who wait for a claim.
+      if (!this.isWorking) this.work().catch(() => {});
+      if (this.#isStopping) {
+        await this.#loop?.catch(() => {});
+        continue;
+      }
       await this.#allEnded();
+      if (!this.isWorking) continue;
       const idle = this.#idleWaits.begin(this.#claimCount);
       this.#bell.ring();
-      await idle;
-    } while (this.#active.size > 0);
+      isIdle = (await idle) && this.#active.size === 0;
+    }
     return this.#endedCount - endedBefore;
   }
 
@@ -183,6 +228,8 @@ export class Worker {
   async #claim(room: number): Promise<number> {
     if (room <= 0) return 0;
     const claimCount = ++this.#claimCount;
+    // After a pause that was longer than the lease the claim would find the runs that are under way here.
+    if (!(await this.#keepLeases())) return 0;
     const leasedAt = performance.now();
     const claimed = await this.#claims.claim(room);
     if (claimed === null) return 0;
@@ -200,10 +247,9 @@ export class Worker {
     const before = this.#active.get(runId);
     // Our own lease ran out and we were the next to claim it, or the run was reopened.
     before?.execution.stop(new LeaseLostError({ runId, workerId: this.#options.workerId }));
-    const { logger, events } = this.#options;
+    const { logger, events, knownInputs, flows, leaseMs, clock } = this.#options;
     const telemetry = this.#telemetry;
     const reports = new RunReports({ run: claimed.run, logger, events, telemetry });
-    const { knownInputs, leaseMs } = this.#options;
     const execution = new RunExecution({
       ...this.#options,
       ...claimed,
@@ -216,11 +262,17 @@ export class Worker {
       attempt,
       execution,
       leasedAt,
-      isBeating: false,
+      leaseEndsAt: claimed.run.leaseExpiresAt?.getTime() ?? clock().getTime() + leaseMs,
+      extension: null,
       ended: Promise.resolve(),
     };
+    const { lostLeases } = claimed.run;
+    if (lostLeases >= (claimed.workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
+      execution.stop(new RunAbandonedError({ runId, lostLeases }));
+    }
     this.#active.set(runId, active);
-    active.ended = this.#execute(active, reports, before?.ended);
+    if (this.isFull) this.#fullSince ??= performance.now();
+    active.ended = flows.take(runId)(() => this.#execute(active, reports, before?.ended));
   }
 
   async #execute(
@@ -235,40 +287,72 @@ export class Worker {
     reports.ended(ending);
     const wasFull = this.isFull;
     if (this.#active.get(runId) === active) this.#active.delete(runId);
-    if (ending !== "released") this.#endedCount += 1;
+    this.#fullSince = null;
+    if (hasEnded.has(ending)) this.#endedCount += 1;
     if (active.execution.wakesAt !== null) this.#alarm.set(active.execution.wakesAt);
     if (wasFull || this.#claims.hasMore) this.#bell.ring();
     this.#options.onEnded(runId);
+  }
+
+  /** For how long no place has become free; 0 while one is. */
+  get fullForMs(): number {
+    return this.#fullSince === null ? 0 : performance.now() - this.#fullSince;
   }
 
   /** Extends the leases that are not fresh any more. */
   #beat(): void {
     const oldest = performance.now() - this.#options.leaseMs / 4;
     for (const active of this.#active.values()) {
-      if (active.isBeating || active.leasedAt > oldest) continue;
-      active.isBeating = true;
-      void this.#extend(active).finally(() => {
-        active.isBeating = false;
-      });
+      if (active.leasedAt <= oldest) void this.#extend(active);
     }
   }
 
-  async #extend(active: ActiveRun): Promise<void> {
+  /**
+   * Extends the leases that may have run out by now, as after a process was paused: false when one could not be, and
+   * might be claimed.
+   */
+  async #keepLeases(): Promise<boolean> {
+    const { leaseMs, clock } = this.#options;
+    const oldest = performance.now() - leaseMs / 2;
+    // The clock of `performance` stands still while a computer sleeps; the other one may be set.
+    const soon = clock().getTime() + leaseMs / 2;
+    const stale = [...this.#active.values()].filter(
+      ({ leasedAt, leaseEndsAt }) => leasedAt <= oldest || leaseEndsAt <= soon,
+    );
+    if (stale.length === 0) return true;
+    const kept = await Promise.all(stale.map((active) => this.#extend(active)));
+    return kept.every(Boolean);
+  }
+
+  /** Extends the lease; false when nobody knows whether that took place. */
+  #extend(active: ActiveRun): Promise<boolean> {
+    active.extension ??= this.#sendExtension(active).finally(() => {
+      active.extension = null;
+    });
+    return active.extension;
+  }
+
+  async #sendExtension(active: ActiveRun): Promise<boolean> {
     const { store, workerId, leaseMs, logger } = this.#options;
     const { runId, attempt, execution } = active;
     const leasedAt = performance.now();
     try {
-      await store.extendLease({ runId, workerId, attempt, leaseMs });
+      const end = await store.extendLease({ runId, workerId, attempt, leaseMs });
       active.leasedAt = leasedAt;
+      active.leaseEndsAt = end.getTime();
+      return true;
     } catch (error) {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
         await execution.lose(error);
-      } else if (error instanceof StoreClosedError) {
-        execution.stop(error);
-      } else {
-        // The fence holds until somebody else claims the run: it may go on.
-        logger.warn({ runId, err: error }, "lease could not be extended");
+        return true;
       }
+      if (error instanceof StoreClosedError) execution.stop(error);
+      // The fence holds until somebody else claims the run: it may continue.
+      else logger.warn({ runId, err: error }, "lease could not be extended");
+      return false;
     }
   }
 }
+
+/** The endings that `recover` counts. */
+const hasEnded: ReadonlySet<RunEnding> = new Set(["completed", "failed", "cancelled"]);

@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { InvalidArgumentError } from "../errors.ts";
 import { parseArgument } from "../arguments.ts";
-import { idSchema, timeoutSchema } from "../schema/zod.ts";
+import { idSchema, isId, timeoutSchema } from "../schema/zod.ts";
 import type { StepDefinition, StepOutput } from "./define-step.ts";
+import { maxLostLeasesSchema } from "./engine-options.ts";
 import type { Condition, PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
 
 declare const workflowTypes: unique symbol;
@@ -13,6 +14,8 @@ export interface Workflow<Input = never, Output = unknown> {
   readonly version: string;
   /** The most that a run may take; null for no limit. */
   readonly timeoutMs: number | null;
+  /** After how many lost leases in a row a run fails; null for the engine's number. */
+  readonly maxLostLeases: number | null;
   readonly plan: WorkflowPlan;
   /** For the compiler alone: never there at run time. */
   readonly [workflowTypes]?:
@@ -40,6 +43,7 @@ interface Identity {
   readonly id: string;
   readonly version: string;
   readonly timeoutMs: number | null;
+  readonly maxLostLeases: number | null;
 }
 
 /** A stage before it is known where in the workflow its steps stand. */
@@ -59,6 +63,7 @@ const optionsSchema = z.strictObject({
   id: idSchema,
   version: idSchema.optional(),
   timeoutMs: timeoutSchema.optional(),
+  maxLostLeases: maxLostLeasesSchema.optional(),
 });
 
 /**
@@ -75,9 +80,15 @@ export function defineWorkflow(options: {
   readonly version?: string | undefined;
   /** The most that a run may take from its start on, in milliseconds: then it fails with `RunTimeoutError`. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * A run fails with `RunAbandonedError` when so many workers in a row have lost their lease on it without progress. The
+   * engine's number if absent.
+   */
+  readonly maxLostLeases?: number | undefined;
 }): EmptyWorkflow {
-  const { id, version = "1", timeoutMs } = parseArgument(optionsSchema, options, "workflow");
-  return new EmptyWorkflow({ id, version, timeoutMs: timeoutMs ?? null });
+  const parsed = parseArgument(optionsSchema, options, "workflow");
+  const { id, version = "1", timeoutMs = null, maxLostLeases = null } = parsed;
+  return new EmptyWorkflow({ id, version, timeoutMs, maxLostLeases });
 }
 
 /** A workflow without steps: the first one decides what the workflow accepts. */
@@ -102,7 +113,7 @@ export class EmptyWorkflow {
     condition: Condition<NoInfer<Input>>,
     step: StepDefinition<string, Input, Output>,
   ): WorkflowBuilder<Input, Input | Output> {
-    return this.#begin(oneStep(step, condition));
+    return this.#begin(conditionalStep(condition, step));
   }
 
   #begin<Input, Current>(stage: StageDraft): WorkflowBuilder<Input, Current> {
@@ -143,7 +154,7 @@ export class WorkflowBuilder<Input, Current> {
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
   ): WorkflowBuilder<Input, Current | Output> {
-    return this.#add(oneStep(step, condition));
+    return this.#add(conditionalStep(condition, step));
   }
 
   /** @throws {InvalidArgumentError} when two steps have the same id. */
@@ -156,17 +167,62 @@ export class WorkflowBuilder<Input, Current> {
   }
 }
 
-function oneStep<Input>(definition: AnyStep<Input>, condition?: Condition<Input>): StageDraft {
+function oneStep<Input>(
+  definition: AnyStep<Input>,
+  condition: Condition<Input> | null = null,
+): StageDraft {
+  checkStep(definition);
   return {
     parallel: false,
     definitions: [definition],
     // The engine passes it what the steps before returned, which the builder's types say is an `Input`.
-    condition: (condition as Condition<unknown> | undefined) ?? null,
+    condition: condition as Condition<unknown> | null,
   };
 }
 
+function conditionalStep<Input>(
+  condition: Condition<Input>,
+  definition: AnyStep<Input>,
+): StageDraft {
+  if (typeof condition === "function") return oneStep(definition, condition);
+  throw new InvalidArgumentError({ argument: "condition", reason: "must be a function" });
+}
+
 function sideBySide(definitions: readonly StepDefinition[]): StageDraft {
+  for (const definition of definitions) checkStep(definition);
+  if (definitions.length === 0) {
+    throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+  }
   return { parallel: true, definitions, condition: null };
+}
+
+/** @throws {InvalidArgumentError} unless it is a step. */
+function checkStep(definition: unknown): void {
+  const isStep =
+    typeof definition === "object" &&
+    definition !== null &&
+    isId(Reflect.get(definition, "id")) &&
+    typeof Reflect.get(definition, "invoke") === "function";
+  if (isStep) return;
+  throw new InvalidArgumentError({
+    argument: "step",
+    reason: "must be what `defineStep` returns",
+  });
+}
+
+/** @throws {InvalidArgumentError} unless it is a workflow that was built. */
+export function checkWorkflow(workflow: unknown): void {
+  const isBuilt =
+    typeof workflow === "object" &&
+    workflow !== null &&
+    isId(Reflect.get(workflow, "id")) &&
+    isId(Reflect.get(workflow, "version")) &&
+    typeof Reflect.get(workflow, "plan") === "object";
+  if (isBuilt) return;
+  throw new InvalidArgumentError({
+    argument: "workflow",
+    reason: "must be what `build()` of a workflow's builder returns",
+  });
 }
 
 function planStages(list: StageList): WorkflowPlan {

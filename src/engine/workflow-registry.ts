@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "../errors.ts";
 import { versionKey, type WorkflowVersion } from "../model/leases.ts";
-import type { Workflow } from "./workflow-builder.ts";
+import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
 
 /** A claim names at most as many. */
 const maxVersions = 1000;
@@ -10,8 +10,9 @@ export class WorkflowRegistry {
   readonly #workflows = new Map<string, Workflow>();
   #versions: readonly WorkflowVersion[] = [];
 
-  /** @throws {InvalidArgumentError} when another workflow has this id and version. */
+  /** @throws {InvalidArgumentError} when it is not built, or another workflow has this id and version. */
   register(workflow: Workflow): void {
+    checkWorkflow(workflow);
     const { id, version } = workflow;
     const key = versionKey({ workflowId: id, workflowVersion: version });
     const known = this.#workflows.get(key);

@@ -1,5 +1,10 @@
+import * as z from "zod";
+
 /** Timers of more than 31 bits fire at once. */
 export const maxTimerMs = 2 ** 31 - 1;
+
+/** Milliseconds that become a timer. */
+export const timerMsSchema = z.int().min(0).max(maxTimerMs);
 
 /** The first of these times; null where there is none. */
 export function earliest(times: readonly (Date | null)[]): Date | null {
