@@ -1,4 +1,4 @@
-import { cp, mkdir, symlink } from "node:fs/promises";
+import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { eq } from "drizzle-orm";
@@ -75,19 +75,25 @@ test("the app's logger is told of the app's queries, and not of what the store s
   expect(logged).toHaveLength(1);
 });
 
-test("a database of a second drizzle-orm is refused, and the message says what to look for", async () => {
+test("a database of another version of drizzle-orm is refused, and the message says what to look for", async () => {
   const installed = join(import.meta.dirname, "../../node_modules");
   const modules = join(folder.path, "node_modules");
   await mkdir(modules);
   await cp(join(installed, "drizzle-orm"), join(modules, "drizzle-orm"), { recursive: true });
   await symlink(join(installed, "@libsql"), join(modules, "@libsql"));
+  const dialect = join(modules, "drizzle-orm/sqlite-core/dialect.js");
+  const source = await readFile(dialect, "utf8");
+  await writeFile(
+    dialect,
+    source.replace("class SQLiteDialect {", "class SQLiteDialect {\n  later = 1;"),
+  );
   const url = pathToFileURL(join(modules, "drizzle-orm/libsql/index.js")).href;
   const second = (await import(/* @vite-ignore */ url)) as { drizzle: typeof drizzle };
   const db: HostDatabase = second.drizzle({ client });
   expect(() => new LibSQLStore(db)).toThrow(
     expect.objectContaining({
       code: "UNSUPPORTED",
-      message: expect.stringMatching(/another copy of drizzle-orm.*npm ls drizzle-orm/),
+      message: expect.stringMatching(/another version of drizzle-orm.*npm ls drizzle-orm/),
     }),
   );
 });

@@ -44,7 +44,8 @@ export class LibSQLOperations extends OperationsStore {
         return context.perform(signal, () =>
           shared.connection.transaction(
             (connection) => {
-              // Its turn may come after the abort.
+              // Its turn may come after the abort, or after the store was closed.
+              gate.checkOpen();
               signal?.throwIfAborted();
               const tx = new LibSQLOperations({ ...shared, connection }, gate);
               return withOpenTransaction(this, async () => {

@@ -2,11 +2,11 @@ import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
-import { withOpenTransaction } from "../../async-context.ts";
+import { refuseInsideTransaction, withOpenTransaction } from "../../async-context.ts";
 import { isLocalClient } from "../../client/local-client.ts";
-import { StoreClosedError, StoreConnectionError, UnsupportedError } from "../../errors.ts";
+import { StoreClosedError, StoreConnectionError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
-import { assertStructure } from "../../migrations/structure.ts";
+import type { RunQuery } from "../../migrations/structure.ts";
 import { parseArgument } from "../../arguments.ts";
 import { parseOptions } from "../../model/options.ts";
 import { createRowCodecs, rowCodecs } from "../../schema/row-codecs.ts";
@@ -22,14 +22,23 @@ import type { Connection } from "./connection.ts";
 import { driverError, isOverdueTransaction } from "./driver-symptoms.ts";
 import { translateError } from "./error-translation.ts";
 import { ExclusiveConnection } from "./exclusive-connection.ts";
-import { assertHostDatabase, assertHostTransaction } from "./host-checks.ts";
+import {
+  askClient,
+  askTransaction,
+  assertHostDatabase,
+  assertHostTransaction,
+  assertSameDatabase,
+  checkDatabase,
+  checkEncoding,
+  clientOf,
+  primaryOf,
+} from "./host-checks.ts";
 import { HostConnection } from "./host-connection.ts";
 import { LocalConnection } from "./local-connection.ts";
 import { openClient } from "./open-client.ts";
 import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
 import { LibSQLOperations, type Gate } from "./libsql-operations.ts";
 import { RemoteConnection } from "./remote-connection.ts";
-import { resultOf } from "./result-sets.ts";
 import type { Database } from "./statement.ts";
 import { createStatements } from "./statements.ts";
 import type { StoreContext } from "./store-context.ts";
@@ -65,17 +74,22 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   readonly #forget: ForgetCached | null;
 
   /**
-   * The tables and the client's integer mode are checked once, before the first operation.
+   * The tables, the text encoding and the client's integer mode are checked once, before the first operation. Of a
+   * database of `withReplicas` the store uses the primary.
    *
-   * @throws {UnsupportedError} when `db` belongs to another copy of drizzle-orm.
+   * @throws {UnsupportedError} when `db` belongs to another version of drizzle-orm.
    * @throws {InvalidArgumentError} when `db` is not a Drizzle database on a libSQL client.
    */
   constructor(db: Db, options: StoreOptions = {}) {
     const { tables, clock } = parseArgument(storeOptionsSchema, options, "options");
-    const context = contextOf(db, tables ?? schema, clock ?? systemClock);
-    const forget = cacheInvalidation(db, context.tables);
+    const primary = primaryOf(db);
+    const context = contextOf(primary, tables ?? schema, clock ?? systemClock);
+    const forget = cacheInvalidation(primary, context.tables);
     const shared = { ...context, connection: withCache(context.connection, forget) };
-    const gate = new StoreGate(() => checkDatabase(db.$client, tables ?? schema));
+    const isLocal = primary.$client.protocol === "file";
+    const gate = new StoreGate((query = askClient(primary.$client)) =>
+      checkDatabase(query, { tables: context.tables, isLocal }),
+    );
     super(shared, gate);
     this.db = db;
     this.#shared = shared;
@@ -83,7 +97,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     this.#forget = forget;
     this.statements = createBuilders(
       { ...shared, perform: (_signal, operation) => operation() },
-      db,
+      primary,
     );
   }
 
@@ -101,6 +115,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     const parsed = parseOpenOptions(options);
     const { client, connection, isOffline = false } = await openClient(parsed);
     if (connection !== undefined) connections.set(client, connection);
+    if (parsed.readUrl !== undefined || parsed.syncUrl !== undefined) replicas.add(client);
     try {
       const { schema: own, ...config } = parsed.drizzle ?? {};
       const db = drizzle({
@@ -111,6 +126,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
       const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
       store.#gate.owned = client;
       if (parsed.migrate !== false && parsed.tables === undefined && !isOffline) {
+        if (client.protocol === "file") await checkEncoding(askClient(client));
         await migrate(db);
         store.#gate.skipCheck();
       } else {
@@ -131,6 +147,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    */
   async sync(): Promise<void> {
     this.#gate.checkOpen();
+    refuseInsideTransaction(this);
     try {
       await this.db.$client.sync();
     } catch (error) {
@@ -141,7 +158,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   /**
    * The store inside the app's own `db.transaction`: it commits and rolls back with it.
    *
-   * @throws {InvalidArgumentError} when it is given something else, `db` itself for one.
+   * @throws {InvalidArgumentError} when it is given something else, `db` itself for one. Every operation throws it
+   * when the transaction is known to be in another database.
    */
   withTransaction(transaction: Database): WorkflowStore {
     assertHostTransaction(transaction);
@@ -150,8 +168,18 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
         ...this.#shared,
         connection: withCache(new HostConnection(transaction), this.#forget),
       },
-      this.#gate,
+      new HostGate(this.#gate, () => this.#checkTransaction(transaction)),
     );
+  }
+
+  /** What has to be known before the first operation in an app's transaction; null if nothing has to be. */
+  #checkTransaction(transaction: Database): Promise<void> | null {
+    const client = clientOf(transaction);
+    const { $client } = primaryOf(this.db);
+    const isOwn = client === undefined || client === $client || replicas.has($client);
+    // In the transaction, whose client may have one connection only.
+    if (isOwn) return this.#gate.isChecked ? null : this.#gate.check(askTransaction(transaction));
+    return assertSameDatabase(askTransaction(transaction), askClient($client));
   }
 
   async hostTransaction<T>(
@@ -161,11 +189,15 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     const { signal } = parseOptions(options);
     this.#gate.checkOpen();
     signal?.throwIfAborted();
+    refuseInsideTransaction(this);
     if (this.#gate.ready !== null) await this.#gate.ready;
     let failure: { readonly error: unknown } | null = null;
     try {
       return await this.db.transaction(async (transaction) => {
         try {
+          // It may have waited for its turn.
+          this.#gate.checkOpen();
+          signal?.throwIfAborted();
           const tx = this.withTransaction(transaction);
           const result = await withOpenTransaction(this, () => work(transaction, tx));
           signal?.throwIfAborted();
@@ -217,9 +249,9 @@ class StoreGate implements Gate {
   #open = true;
   #checked = false;
   #checking: Promise<void> | null = null;
-  readonly #makeCheck: () => Promise<void>;
+  readonly #makeCheck: (query?: RunQuery) => Promise<void>;
 
-  constructor(makeCheck: () => Promise<void>) {
+  constructor(makeCheck: (query?: RunQuery) => Promise<void>) {
     this.#makeCheck = makeCheck;
   }
 
@@ -231,8 +263,16 @@ class StoreGate implements Gate {
     return this.#checked ? null : this.check();
   }
 
-  /** A failed check is made anew by the next operation: the app may have migrated meanwhile. */
-  check(): Promise<void> {
+  get isChecked(): boolean {
+    return this.#checked;
+  }
+
+  /** A failed check is repeated by the next operation: the app may have migrated meanwhile. */
+  check(transaction?: RunQuery): Promise<void> {
+    if (transaction !== undefined) {
+      // Not shared: a transaction can end, or wait for this one.
+      return this.#makeCheck(transaction).then(() => this.skipCheck());
+    }
     this.#checking ??= this.#makeCheck().then(
       () => this.skipCheck(),
       (error: unknown) => {
@@ -251,6 +291,33 @@ class StoreGate implements Gate {
     if (!this.#open) return;
     this.#open = false;
     this.owned?.close();
+  }
+}
+
+/** The gate of a store inside an app's transaction. */
+class HostGate implements Gate {
+  readonly #gate: StoreGate;
+  readonly #check: () => Promise<void> | null;
+  #ready: Promise<void> | null | undefined;
+
+  constructor(gate: StoreGate, check: () => Promise<void> | null) {
+    this.#gate = gate;
+    this.#check = check;
+  }
+
+  checkOpen(): void {
+    this.#gate.checkOpen();
+  }
+
+  get ready(): Promise<void> | null {
+    if (this.#ready === undefined) {
+      this.#ready = this.#check();
+      this.#ready?.then(
+        () => (this.#ready = null),
+        () => undefined,
+      );
+    }
+    return this.#ready;
   }
 }
 
@@ -273,30 +340,18 @@ function contextOf(
 /** Connections of the clients that were opened here: they know more than a client does. */
 const connections = new WeakMap<Client, Connection>();
 
+/** Clients whose reads may reach a copy: it is another file than its server's. */
+const replicas = new WeakSet<Client>();
+
 function connect(client: Client): Connection {
   const opened = connections.get(client);
   if (opened !== undefined) return opened;
-  if (isLocalClient(client)) return new LocalConnection(client);
-  return client.protocol === "file"
-    ? new ExclusiveConnection(client)
-    : new RemoteConnection(client);
-}
-
-/** @throws {UnsupportedError} {SchemaOutOfDateError} */
-async function checkDatabase(client: Client, tables: WorkflowTables): Promise<void> {
-  const query = async (text: string, args: readonly (string | number | null)[]) => {
-    try {
-      return resultOf(await client.execute({ sql: text, args: [...args] })).rows;
-    } catch (error) {
-      throw translateError(error, "read");
-    }
-  };
-  const [row] = await query("select 1", []);
-  if (typeof row?.[0] !== "number") {
-    throw new UnsupportedError({
-      feature: "intMode",
-      reason: "the client must read integers as numbers: create it without `intMode`",
-    });
-  }
-  await assertStructure(query, tables);
+  const connection = isLocalClient(client)
+    ? new LocalConnection(client)
+    : client.protocol === "file"
+      ? new ExclusiveConnection(client)
+      : new RemoteConnection(client);
+  // Two stores on one client share its one queue.
+  connections.set(client, connection);
+  return connection;
 }
