@@ -10,6 +10,7 @@ import {
 import { parseJson } from "../json.ts";
 import { compiledMigrations } from "../migrations/compiled.ts";
 import { parseBundle, type RunBundle } from "../model/bundles.ts";
+import { withoutDerivedInput } from "../model/step-inputs.ts";
 import { bundleParts, rowsOf, type BundlePart, type BundleRow } from "./bundle-parts.ts";
 
 /**
@@ -99,8 +100,10 @@ export function encodeBundle(bundle: RunBundle, maxLength = maxLineLength): stri
     parts = new Map();
     length = 0;
   };
+  // An input that follows from outputs may be larger than what a store takes.
+  const stored = { ...bundle, steps: bundle.steps.map(withoutDerivedInput) };
   for (const part of bundleParts) {
-    for (const row of rowsOf(bundle, part)) {
+    for (const row of rowsOf(stored, part)) {
       const text = encodeRow(row, part, bundle.run.runId);
       if (length > 0 && length + text.length > maxLength) endLine();
       const texts = parts.get(part.name);
