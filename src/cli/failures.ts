@@ -85,6 +85,7 @@ const remedies: Readonly<Record<string, string>> = {
   RUN_NOT_FOUND: "gorkflow runs list shows which there are",
   RUN_ALREADY_EXISTS: "import has --on-conflict skip and replace, copy has --resume",
   UNREADABLE_RUNS: "all others are done; restore those from a backup, or delete them",
+  REFUSED_RUNS: "all others are done; remove what refuses them, and repeat with --resume or skip",
   INVALID_EXPORT: "nothing of this line or after it was stored; export again, or mend it",
 };
 
