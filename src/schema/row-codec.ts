@@ -133,12 +133,12 @@ function presentCellCodec(column: SQLiteColumn): CellCodec {
     }
     case "SQLiteInteger":
       return {
-        encode: (value) => value as number,
+        encode: withoutSign,
         decode: (cell) => (Number.isSafeInteger(cell) ? cell : undefined),
       };
     case "SQLiteReal":
       return {
-        encode: (value) => value as number,
+        encode: withoutSign,
         decode: (cell) => (Number.isFinite(cell) ? cell : undefined),
       };
     case "SQLiteTimestamp":
@@ -151,6 +151,11 @@ function presentCellCodec(column: SQLiteColumn): CellCodec {
     default:
       throw new TypeError(`no codec for ${column.columnType}`);
   }
+}
+
+/** SQLite has no -0. */
+function withoutSign(value: unknown): number {
+  return (value as number) + 0;
 }
 
 function decodeTime(cell: unknown): Date | undefined {

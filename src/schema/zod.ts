@@ -40,7 +40,11 @@ export const tagsSchema = z.custom<Tags>(isTags, "must be an object of strings")
 export const runStatusSchema = z.enum(runStatuses);
 export const stepStatusSchema = z.enum(stepStatuses);
 
-const count = z.int().min(0);
+/** Far below what a number holds exactly: a row that is counted up stays readable. */
+const count = z
+  .int()
+  .min(0)
+  .max(2 ** 52);
 /** A time from which it counts, and the one at which it ends, are times that a `Date` can hold. */
 export const timeoutSchema = z.int().min(1).max(4_320_000_000_000_000);
 const time = z.date();

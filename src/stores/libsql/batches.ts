@@ -36,6 +36,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
         ? []
         : [statements.guards.fenced.bind({ runId: fence.runId, ...fenceArguments(fence) })];
     for (const plan of planned) {
+      if (plan.before !== undefined) group.push(plan.before);
       group.push(plan.write, plan.guard());
     }
     return group;
@@ -56,6 +57,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
         }
         for (const plan of planned) {
           // Each sees what those before it wrote.
+          if (plan.before !== undefined) await tx.write([plan.before]);
           const [written] = await tx.write([plan.write]);
           // Nobody asks what a write in a batch came to: in an app's transaction each question is a round trip.
           if ((written?.changes ?? 0) > 0) continue;

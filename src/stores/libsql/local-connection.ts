@@ -58,7 +58,7 @@ export class LocalConnection implements Connection {
     const connection = new TransactionConnection(transaction);
     try {
       const result = await work(connection);
-      connection.end();
+      await connection.finish();
       await transaction.commit().catch((error: unknown) => {
         throw translateError(error, "write");
       });

@@ -326,7 +326,7 @@ export async function runTransaction<T>(
   const connection = new TransactionConnection(runnerOf(transaction, inTime));
   try {
     const result = await work(connection);
-    connection.end();
+    await connection.finish();
     await inTime(transaction.commit()).catch((error: unknown) => {
       throw translateError(error, "write");
     });

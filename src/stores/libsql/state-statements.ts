@@ -1,8 +1,8 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, exists, gt, sql } from "drizzle-orm";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowState } from "../../schema/rows.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
-import { pick, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { isHeld, pick, rowIf, runExists, type FenceArgument } from "./fragments.ts";
 import { runGuardProperties } from "./run-statements.ts";
 import {
   defineRowStatement,
@@ -41,6 +41,11 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
             revision: sql`${state.revision} + 1`,
             updatedAt: argument("updatedAt"),
           };
+          // A key that was deleted does not start again at a revision that it has had.
+          const lastRevision = target
+            .select({ revision: runs.stateRevision })
+            .from(runs)
+            .where(eq(runs.runId, argument("runId")));
           if (demand === "revision") {
             return target
               .update(state)
@@ -49,7 +54,9 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
           }
           const insert = target.insert(state).select(
             rowIf(
-              properties.map((name) => argument(name)),
+              properties.map((name) =>
+                name === "revision" ? sql`${lastRevision} + ${argument(name)}` : argument(name),
+              ),
               mayWrite,
             ),
           );
@@ -70,6 +77,31 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
 
     get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
       target.select(pick(state, properties)).from(state).where(byKey(argument)),
+    ),
+
+    /** Raises the run's `stateRevision` to that of the key, which is deleted next. */
+    noteDeletion: statementFamily(
+      (shape: { readonly fenced: boolean }) => String(shape.fenced),
+      ({ fenced }) =>
+        defineStatement(
+          db,
+          (target, argument: ArgumentReference<"runId" | "key" | FenceArgument>) => {
+            const deleted = target
+              .select({ revision: state.revision })
+              .from(state)
+              .where(and(byKey(argument), gt(state.revision, runs.stateRevision)));
+            return target
+              .update(runs)
+              .set({ stateRevision: sql`${deleted}` })
+              .where(
+                and(
+                  eq(runs.runId, argument("runId")),
+                  exists(deleted),
+                  fenced ? isHeld(tables, argument) : undefined,
+                ),
+              );
+          },
+        ),
     ),
 
     delete: statementFamily(

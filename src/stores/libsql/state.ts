@@ -58,6 +58,9 @@ export function createStatePlans({ codecs, statements, clock }: StoreContext) {
       const key = parseId(stateKey, "key");
       const { fence } = parseFenceOptions(options);
       return {
+        before: statements.state
+          .noteDeletion({ fenced: fence !== null })
+          .bind({ runId, key, ...fenceArguments(fence) }),
         write: statements.state
           .delete({ fenced: fence !== null })
           .bind({ runId, key, ...fenceArguments(fence) }),

@@ -19,6 +19,8 @@ export interface StoreContext {
 
 /** One write that changes nothing, rather than failing, when a precondition does not hold. */
 export interface PlannedWrite<T> {
+  /** What has to be noted just before the write, under the same preconditions. */
+  readonly before?: BoundStatement;
   readonly write: BoundStatement;
   /** Reads what the write came to, or why it changed nothing. */
   inquire(): readonly BoundStatement[];
@@ -38,11 +40,13 @@ export async function carryOut<T>(
 ): Promise<T> {
   const { repeatable } = plan;
   let sendings = 1;
-  const [written, ...inquiry] = await connection.write([plan.write, ...plan.inquire()], {
+  const before = plan.before === undefined ? [] : [plan.before];
+  const results = await connection.write([...before, plan.write, ...plan.inquire()], {
     repeatable,
     signal,
     onSentAgain: () => (sendings += 1),
   });
+  const [written, ...inquiry] = results.slice(before.length);
   try {
     return plan.conclude(written?.changes ?? 0, inquiry);
   } catch (error) {

@@ -20,6 +20,7 @@ export class TransactionConnection implements Connection {
   readonly #runner: StatementRunner;
   readonly #depth: number;
   #state: "open" | "in savepoint" | "ended" = "open";
+  #nested: TransactionConnection | null = null;
 
   constructor(runner: StatementRunner, depth = 0) {
     this.#runner = runner;
@@ -45,20 +46,24 @@ export class TransactionConnection implements Connection {
     const savepoint = `gorkflow_${this.#depth}`;
     const nested = new TransactionConnection(this.#runner, this.#depth + 1);
     this.#state = "in savepoint";
+    this.#nested = nested;
     try {
       await this.#control(`savepoint ${savepoint}`);
       const result = await work(nested).catch(async (error: unknown) => {
         nested.end();
+        if (this.#state === "ended") throw error;
         // The error of the work is what the caller must see, even where undoing fails as well.
         await this.#control(`rollback to ${savepoint}`).catch(() => undefined);
         await this.#control(`release ${savepoint}`).catch(() => undefined);
         throw error;
       });
+      this.#checkNotEnded();
       nested.end();
       await this.#control(`release ${savepoint}`);
       return result;
     } finally {
       nested.end();
+      this.#nested = null;
       if (this.#state === "in savepoint") this.#state = "open";
     }
   }
@@ -66,6 +71,14 @@ export class TransactionConnection implements Connection {
   /** From now on every use is refused: the transaction was committed or rolled back. */
   end(): void {
     this.#state = "ended";
+    this.#nested?.end();
+  }
+
+  /** As `end`, just before the commit: a savepoint that is still open is undone, and its work is refused. */
+  async finish(): Promise<void> {
+    const isNested = this.#nested !== null;
+    this.end();
+    if (isNested) await this.#control(`rollback to gorkflow_${this.#depth}`);
   }
 
   async #run(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
@@ -85,13 +98,16 @@ export class TransactionConnection implements Connection {
   }
 
   #checkUsable(): void {
+    this.#checkNotEnded();
     if (this.#state === "open") return;
     throw new UnsupportedError({
       feature: "transaction",
-      reason:
-        this.#state === "ended"
-          ? "the transaction has ended"
-          : "a nested transaction is open: use it, or wait for its end",
+      reason: "a nested transaction is open: use it, or wait for its end",
     });
+  }
+
+  #checkNotEnded(): void {
+    if (this.#state !== "ended") return;
+    throw new UnsupportedError({ feature: "transaction", reason: "the transaction has ended" });
   }
 }

@@ -41,7 +41,10 @@ export class MemoryOperations extends OperationsStore {
         this.#checkUsable(signal);
         return untilAborted(
           signal,
-          this.#queue.run(() => operation(tables)),
+          this.#queue.run(() => {
+            this.#checkTurn(signal);
+            return operation(tables);
+          }),
         );
       },
     };
@@ -74,13 +77,14 @@ export class MemoryOperations extends OperationsStore {
     work: (tx: WorkflowStore) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
+    this.#checkTurn(signal);
     const overlay = new Overlay(this.#tables);
-    const tx = new MemoryOperations(overlay, this.#clock, this.#checkOpen, true);
+    const tx = new MemoryOperations(overlay, this.#clock, () => this.#checkTurn(), true);
     if (this.#isTransaction) this.#state = "in savepoint";
     try {
       const result = await withOpenTransaction(this, () => work(tx));
       // The caller has been told that the call was aborted: nothing of it may be committed.
-      signal?.throwIfAborted();
+      this.#checkTurn(signal);
       overlay.commit();
       return result;
     } finally {
@@ -90,17 +94,25 @@ export class MemoryOperations extends OperationsStore {
   }
 
   #checkUsable(signal: AbortSignal | undefined): void {
-    this.#checkOpen();
-    signal?.throwIfAborted();
+    this.#checkTurn(signal);
     if (this.#state !== "open") {
       throw new UnsupportedError({
         feature: "transaction",
-        reason:
-          this.#state === "ended"
-            ? "the transaction has ended"
-            : "a nested transaction is open: use it, or wait for its end",
+        reason: "a nested transaction is open: use it, or wait for its end",
       });
     }
     refuseInsideTransaction(this);
+  }
+
+  /** Passes while a call that has waited for its turn may still take effect. */
+  #checkTurn(signal?: AbortSignal): void {
+    this.#checkOpen();
+    signal?.throwIfAborted();
+    if (this.#state === "ended") {
+      throw new UnsupportedError({
+        feature: "transaction",
+        reason: "the transaction has ended",
+      });
+    }
   }
 }

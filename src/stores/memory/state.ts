@@ -1,5 +1,6 @@
 import { StateNotFoundError } from "../../errors.ts";
 import { parseId } from "../../model/arguments.ts";
+import { compareText } from "../../model/cursors.ts";
 import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../model/options.ts";
 import { checkFence, checkStateRevision } from "../../model/transitions.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
@@ -23,10 +24,12 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
       const { expectedRevision, fence } = parseRevisionOptions(options);
       const row = codec.encode({ runId, key, value, revision: 1, updatedAt: clock() });
       return (tables) => {
-        checkFence(readGuard(requireRun(tables, runId)), fence);
+        const run = requireRun(tables, runId);
+        checkFence(readGuard(run), fence);
         const current = Number(tables.getChild("state", runId, key)?.revision ?? 0);
         checkStateRevision({ runId, key }, current, expectedRevision);
-        const revision = current + 1;
+        // A key that was deleted does not start again at a revision that it has had.
+        const revision = (current === 0 ? Number(run.stateRevision) : current) + 1;
         tables.putChild("state", runId, key, { ...row, revision });
         return { revision };
       };
@@ -38,6 +41,11 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
       const { fence } = parseFenceOptions(options);
       return (tables) => {
         if (fence !== null) checkFence(readGuard(requireRun(tables, runId)), fence);
+        const run = tables.getRun(runId);
+        const row = tables.getChild("state", runId, key);
+        if (run === undefined || row === undefined) return;
+        const stateRevision = Math.max(Number(run.stateRevision), Number(row.revision));
+        tables.putRun({ ...run, stateRevision });
         tables.deleteChild("state", runId, key);
       };
     },
@@ -82,10 +90,9 @@ export function createStateOperations(context: StoreContext): StateStore {
       const { signal } = parseOptions(options);
       return read(signal, (tables) =>
         Object.fromEntries(
-          Array.from(tables.children("state", runId), ([key, row]) => [
-            key,
-            codec.decode(row).value,
-          ]),
+          [...tables.children("state", runId)]
+            .toSorted(([a], [b]) => compareText(a, b))
+            .map(([key, row]) => [key, codec.decode(row).value]),
         ),
       );
     },

@@ -3,6 +3,41 @@ import { expectRejection, givenRun, type StoreTest } from "./environment.ts";
 
 export function describeState(test: StoreTest): void {
   describe("state", () => {
+    test("never gives a key that was deleted a revision that it has had", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      await store.saveState(runId, "k", 1);
+      await store.saveState(runId, "k", 2);
+      await store.saveState(runId, "other", 1);
+      await store.deleteState(runId, "k");
+      await expectRejection(
+        store.saveState(runId, "k", 3, { expectedRevision: 2 }),
+        "REVISION_CONFLICT",
+        { actualRevision: 0 },
+      );
+      expect(await store.saveState(runId, "k", 3, { expectedRevision: 0 })).toEqual({
+        revision: 3,
+      });
+      await store.batch((write) => {
+        write.deleteState(runId, "k");
+        write.saveState(runId, "k", 4);
+      });
+      await expectRejection(
+        store.saveState(runId, "k", 5, { expectedRevision: 3 }),
+        "REVISION_CONFLICT",
+        { actualRevision: 4 },
+      );
+      expect(await store.saveState(runId, "other", 2)).toEqual({ revision: 2 });
+    });
+
+    test("is listed by key, whatever the order of the saves", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      for (const key of ["b", "ä", "a", "Z", "\u{1F600}", "\uFFFD"]) {
+        await store.saveState(runId, key, key);
+      }
+      const keys = ["Z", "a", "b", "ä", "\uFFFD", "\u{1F600}"];
+      expect(Object.keys(await store.getAllState(runId))).toEqual(keys);
+    });
+
     test("is saved, counted in revisions, and loaded", async ({ store, clock }) => {
       const { runId } = await givenRun(store);
       expect(await store.saveState(runId, "k", { a: 1 })).toEqual({ revision: 1 });
@@ -82,16 +117,6 @@ export function describeState(test: StoreTest): void {
       }
       await store.deleteState(runId, "__proto__");
       expect(Object.keys(await store.getAllState(runId))).toHaveLength(keys.length - 1);
-    });
-
-    test("begins anew after it was deleted", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      await store.saveState(runId, "k", 1);
-      await store.saveState(runId, "k", 2);
-      await store.deleteState(runId, "k");
-      expect(await store.saveState(runId, "k", 3, { expectedRevision: 0 })).toEqual({
-        revision: 1,
-      });
     });
 
     test("obeys the fence before the revision", async ({ store }) => {

@@ -179,6 +179,81 @@ function describeSupported(test: StoreTest): void {
     expect(await store.loadState(runId, "k")).toBe(1);
   });
 
+  test("refuse a savepoint that outlives them, and write nothing of it", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const finish = openDoor();
+    const saved = openDoor();
+    let late: Promise<unknown> = Promise.resolve();
+    await store.transaction(async (tx) => {
+      await tx.saveState(runId, "outer", 1);
+      late = tx.transaction(async (inner) => {
+        await inner.saveState(runId, "inner", 1);
+        saved.open();
+        await finish.passed;
+        await inner.saveState(runId, "late", 1);
+      });
+      late.catch(() => undefined);
+      await saved.passed;
+    });
+    finish.open();
+    await expect(late).rejects.toThrow();
+    expect(await store.getAllState(runId)).toEqual({ outer: 1 });
+    await store.saveState(runId, "after", 1);
+  });
+
+  test("do not run when they are aborted while they wait for another", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const [begun, finish] = [openDoor(), openDoor()];
+    const holding = store.transaction(async (tx) => {
+      await tx.saveState(runId, "holding", 1);
+      begun.open();
+      await finish.passed;
+    });
+    await begun.passed;
+    const aborted = new AbortController();
+    const { signal } = aborted;
+    let ran = false;
+    const work = store.transaction(
+      async (tx) => {
+        ran = true;
+        await tx.saveState(runId, "late", 1);
+      },
+      { signal },
+    );
+    work.catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    aborted.abort(new Error("aborted by the caller"));
+    finish.open();
+    await holding;
+    await expect(work).rejects.toThrow("aborted by the caller");
+    await store.saveState(runId, "after", 1);
+    expect(ran).toBe(false);
+    expect(Object.keys(await store.getAllState(runId))).toEqual(["after", "holding"]);
+  });
+
+  test("show others nothing before they commit", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.saveState(runId, "k", "before");
+    const [written, finish] = [openDoor(), openDoor()];
+    const failure = new Error("mine");
+    const work = store.transaction(async (tx) => {
+      await tx.saveState(runId, "k", "inside");
+      await tx.createRun(newRun());
+      await tx.updateRun(runId, { progress: 0.5 });
+      written.open();
+      await finish.passed;
+      throw failure;
+    });
+    work.catch(() => undefined);
+    await written.passed;
+    // A store may make readers wait; none may show what is not committed.
+    const seen = Promise.all([store.loadState(runId, "k"), store.countRuns(), store.getRun(runId)]);
+    await Promise.race([seen, new Promise((resolve) => setTimeout(resolve, 20))]);
+    finish.open();
+    await expect(work).rejects.toBe(failure);
+    expect(await seen).toMatchObject(["before", { PENDING: 1 }, { progress: 0 }]);
+  });
+
   test("cannot be used once they have ended", async ({ store }) => {
     const { runId } = await givenRun(store);
     const tx = await store.transaction(async (inside) => ({ inside }));
@@ -224,4 +299,13 @@ function describeHostTransactions(test: StoreTest): void {
     });
     expect(await store.getAllState(runId)).toEqual({ batched: 1, nested: 1 });
   });
+}
+
+/** Something that others wait for, until it is opened. */
+function openDoor(): { readonly passed: Promise<void>; open(): void } {
+  let open: () => void = () => undefined;
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open: () => open() };
 }
