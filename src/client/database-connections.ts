@@ -49,6 +49,18 @@ export class DatabaseConnections {
     return this.queue.isLeased ? this.queue.solitary(work) : work(this.#writer);
   }
 
+  /** As `read`, but after everything that this client was given before, and with its temporary tables. */
+  readInOrder<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
+    if (this.#writer.isBound) return this.queue.solitary(work);
+    if (!this.queue.isBehind) return this.read(work);
+    return this.queue.commit({
+      statements: 1,
+      bytes: 0,
+      run: work,
+      readElsewhere: () => this.read(work),
+    });
+  }
+
   /** Opened when they are first needed: a process that only writes has none. */
   readonly readers = (): Readers => {
     this.#readers ??= new Readers(this.#settings, this.#file);

@@ -12,13 +12,14 @@ import { DatabaseConnections } from "./database-connections.ts";
 import type { LocalClient, LocalTransaction, Statement, StatementResult } from "./local-client.ts";
 import type { ClientStatement, NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, isReadOnly, transactionClosed } from "./sqlite-errors.ts";
-import { canShareTransaction, kindOf, type StatementKind } from "./statement-kinds.ts";
+import { kindOf, type StatementKind } from "./statement-kinds.ts";
+import { statementsOf } from "./sql-tokens.ts";
 import { bytesOf, normalize, type AnyStatement } from "./statements.ts";
 import { eachInOrder, OpenTransaction } from "./transaction.ts";
 import { Turns } from "./turns.ts";
 
-/** How many statements that begin with a common table expression are remembered to write. */
-const maxKnownWriters = 500;
+/** How many statements are remembered with their kind. */
+const maxKnownKinds = 500;
 
 const noResult: StatementResult = { rows: [], changes: 0 };
 
@@ -27,8 +28,8 @@ export class LocalDatabaseClient implements LocalClient {
   readonly protocol = "file";
   readonly #settings: LocalDatabaseSettings;
   readonly #turns = new Turns();
-  /** Statements that begin with a common table expression, and turned out to write. */
-  readonly #writingExpressions = new Set<string>();
+  /** The kinds of the statements used last; of one that begins with a common table expression, as it turned out. */
+  readonly #kinds = new Map<string, StatementKind>();
   #connections: DatabaseConnections;
   #closed = false;
 
@@ -74,7 +75,7 @@ export class LocalDatabaseClient implements LocalClient {
       connection.execute(normalized, this.#settings.intMode);
     switch (this.#kindOf(normalized)) {
       case "read":
-        return this.#read(run);
+        return this.#readInOrder(run);
       case "with":
         return this.#readUnlessWriting([normalized], run, () => this.#commit([normalized], run));
       case "write":
@@ -95,8 +96,13 @@ export class LocalDatabaseClient implements LocalClient {
     if (kinds.has("control") || kinds.has("solitary")) {
       return this.#solitary((connection) => inTransaction(connection, () => run(connection)));
     }
-    if (mode === "read" || (!kinds.has("write") && !kinds.has("with"))) return this.#read(read);
-    if (kinds.has("write")) return this.#commit(normalized, run);
+    if (kinds.has("state") && mode === "read") {
+      return this.#solitary((connection) => connection.readOnly(() => read(connection)));
+    }
+    if (mode === "read" || (!kinds.has("write") && !kinds.has("with") && !kinds.has("state"))) {
+      return this.#readInOrder((connection) => connection.readOnly(() => read(connection)));
+    }
+    if (kinds.has("write") || kinds.has("state")) return this.#commit(normalized, run);
     return this.#readUnlessWriting(normalized, read, () => this.#commit(normalized, run));
   }
 
@@ -114,20 +120,29 @@ export class LocalDatabaseClient implements LocalClient {
   }
 
   async transaction(mode: TransactionMode = "write"): Promise<LocalTransaction> {
-    if (mode !== "read" || this.#settings.inMemory) return this.begin();
+    if (mode !== "read") return this.begin();
+    if (this.#settings.inMemory) {
+      const { queue: only } = await this.#ready();
+      const lease = await only.lease();
+      lease.connection.refuseWrites();
+      return new OpenTransaction(lease, this.#settings, this.#turns);
+    }
     const { readers } = await this.#ready();
     const lease = await retryWhileBusy(() => readers().begin(), this.#settings.busyTimeoutMs);
     return new OpenTransaction(lease, this.#settings, this.#turns);
   }
 
   async executeMultiple(sql: string): Promise<void> {
+    const statements = statementsOf(sql);
+    let position = 0;
     await this.#solitary((connection) => {
-      if (canShareTransaction(sql)) return runScript(connection, sql);
-      try {
-        connection.exec(sql);
-      } catch (error) {
-        // Some of it may have taken effect: trying again would do that twice.
-        throw isBusy(error) ? busyError(0, error) : error;
+      for (; position < statements.length; position++) {
+        try {
+          connection.runScript(statements[position] ?? "");
+        } catch (error) {
+          // Outside of a transaction a statement that met a lock had no effect: it is tried again from there.
+          throw isBusy(error) && connection.inTransaction ? busyError(0, error) : error;
+        }
       }
     });
   }
@@ -169,18 +184,32 @@ export class LocalDatabaseClient implements LocalClient {
       : connections.read(work);
   }
 
-  async #commit<T>(
+  /** After what was issued before: a read that follows a write of this client sees it. */
+  #readInOrder<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
+    const connections = this.#ready();
+    return connections instanceof Promise
+      ? connections.then((ready) => ready.readInOrder(work))
+      : connections.readInOrder(work);
+  }
+
+  /** Takes its place in the queue before it returns, as every write must. */
+  #commit<T>(
     statements: readonly ClientStatement[],
     run: (connection: NativeConnection) => T,
     count = statements.length,
   ): Promise<T> {
-    const { queue } = await this.#ready();
-    return queue.commit({ statements: count, bytes: bytesOf(statements), run });
+    const group = { statements: count, bytes: bytesOf(statements), run };
+    const connections = this.#ready();
+    return connections instanceof Promise
+      ? connections.then(({ queue }) => queue.commit(group))
+      : connections.queue.commit(group);
   }
 
-  async #solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {
-    const { queue } = await this.#ready();
-    return queue.solitary(run);
+  #solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {
+    const connections = this.#ready();
+    return connections instanceof Promise
+      ? connections.then(({ queue }) => queue.solitary(run))
+      : connections.queue.solitary(run);
   }
 
   /** `read` on a reader, which refuses to write; in that case, from now on, `write`. */
@@ -190,26 +219,33 @@ export class LocalDatabaseClient implements LocalClient {
     write: () => Promise<T>,
   ): Promise<T> {
     try {
-      return await this.#read(read);
+      return await this.#readInOrder((connection) => connection.readOnly(() => read(connection)));
     } catch (error) {
       if (!isReadOnly(error)) throw error;
       for (const { sql } of statements) {
-        if (kindOf(sql) === "with") this.#writingExpressions.add(sql);
-      }
-      const [oldest] = this.#writingExpressions;
-      if (this.#writingExpressions.size > maxKnownWriters && oldest !== undefined) {
-        this.#writingExpressions.delete(oldest);
+        if (kindOf(sql) === "with") this.#remember(sql, "write");
       }
       return write();
     }
   }
 
   #kindOf({ sql }: ClientStatement): StatementKind {
+    const known = this.#kinds.get(sql);
+    if (known !== undefined) {
+      this.#kinds.delete(sql);
+      this.#kinds.set(sql, known);
+      return known;
+    }
     const kind = kindOf(sql);
-    // In memory the one connection writes as well, and would not refuse.
-    return kind === "with" && (this.#settings.inMemory || this.#writingExpressions.has(sql))
-      ? "write"
-      : kind;
+    this.#remember(sql, kind);
+    return kind;
+  }
+
+  #remember(sql: string, kind: StatementKind): void {
+    this.#kinds.delete(sql);
+    this.#kinds.set(sql, kind);
+    const [oldest] = this.#kinds.keys();
+    if (this.#kinds.size > maxKnownKinds && oldest !== undefined) this.#kinds.delete(oldest);
   }
 
   #executeEach(connection: NativeConnection, statements: readonly ClientStatement[]): ResultSet[] {
@@ -223,6 +259,7 @@ export class LocalDatabaseClient implements LocalClient {
 }
 
 function inSnapshot<T>(connection: NativeConnection, work: () => T): T {
+  if (connection.inTransaction) return work();
   connection.exec("begin");
   try {
     return work();
@@ -239,15 +276,5 @@ function inTransaction<T>(connection: NativeConnection, work: () => T): T {
     return result;
   } finally {
     if (connection.inTransaction) connection.exec("rollback");
-  }
-}
-
-/** A script's statements stay up to the one that fails, as if each had been committed by itself. */
-function runScript(connection: NativeConnection, sql: string): void {
-  connection.exec("begin immediate");
-  try {
-    connection.exec(sql);
-  } finally {
-    if (connection.inTransaction) connection.exec("commit");
   }
 }

@@ -7,6 +7,7 @@ import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
 import { resultOfChange, resultOfRows, type NativeCell } from "./result-set.ts";
 import { isBusy, toLibsqlError } from "./sqlite-errors.ts";
+import { bindsConnection } from "./statement-kinds.ts";
 import {
   rowsOf,
   StatementCache,
@@ -36,6 +37,9 @@ export class NativeConnection {
   #schema: SchemaVersion = { version: 0 };
   /** False until the pragmas of the connection are in force: setting them may meet a lock, too. */
   #isConfigured = false;
+  /** A pragma or a script may have changed it. */
+  #isAltered = false;
+  #isBound = false;
   /** A statement met a lock. The binding leaves it in progress, and nothing would be committed beside it. */
   #spoiled = false;
 
@@ -44,9 +48,13 @@ export class NativeConnection {
     this.#settings = settings;
     this.#file = file;
     this.#reads = role === "reads";
-    this.#pragmas = `pragma synchronous = ${settings.durability}; pragma ${
-      this.#reads ? "query_only" : "foreign_keys"
-    } = on`;
+    this.#pragmas = Object.entries({
+      ...connectionState,
+      synchronous: settings.durability,
+      query_only: this.#reads ? "on" : "off",
+    })
+      .map(([name, value]) => `pragma ${name} = ${value};`)
+      .join("");
     ({ database: this.#database, statements: this.#statements } = this.#open());
   }
 
@@ -77,6 +85,54 @@ export class NativeConnection {
     }
   }
 
+  /** Runs a script of the app, which may do anything to the connection. */
+  runScript(sql: string): void {
+    this.#isAltered = true;
+    this.#isBound ||= bindsConnection(sql);
+    this.exec(sql);
+  }
+
+  /** Runs what must not write, on a connection that could. */
+  readOnly<T>(work: () => T): T {
+    if (this.#reads) return work();
+    this.exec("pragma query_only = on");
+    try {
+      return work();
+    } finally {
+      this.exec("pragma query_only = off");
+    }
+  }
+
+  /** From now until `restore` nothing can be written. */
+  refuseWrites(): void {
+    this.#isAltered = true;
+    this.exec("pragma query_only = on");
+  }
+
+  /** Ends an open transaction, and undoes what pragmas did to the connection. If it cannot, it is opened again. */
+  restore(): void {
+    if (!this.#reads) this.#forgetColumns();
+    try {
+      if (this.inTransaction) this.#database.exec("rollback");
+    } catch {
+      // SQLite may have ended the transaction all the same.
+    }
+    try {
+      if (this.#isAltered && this.isOpen) this.#database.exec(this.#pragmas);
+      this.#isAltered = false;
+    } catch {
+      this.#spoiled = true;
+    }
+    if (!this.inTransaction) return;
+    this.#spoiled = true;
+    if (!this.#settings.inMemory) this.close();
+  }
+
+  /** True if it has temporary tables or attached databases, which no other connection sees. */
+  get isBound(): boolean {
+    return this.#isBound;
+  }
+
   /** Rows as arrays, integers as numbers. */
   run({ sql, args, single }: Statement): StatementResult {
     return this.#attempt(single === true ? "rowReads" : "listReads", sql, (statement) => {
@@ -102,6 +158,7 @@ export class NativeConnection {
         const { changes, lastInsertRowid } = this.#change(statement, parameters);
         return resultOfChange(changes, BigInt(lastInsertRowid));
       }
+      if (statement.isPragma) this.#isAltered = true;
       const rows = rowsOf(statement, parameters) as NativeCell[][];
       return resultOfRows(this.#columnsOf(statement), rows, intMode);
     });
@@ -113,7 +170,11 @@ export class NativeConnection {
 
   #change(statement: PreparedStatement, parameters: readonly NativeValue[]): Database.RunResult {
     const result = statement.native.run(parameters);
-    if (statement.changesSchema) this.#forgetColumns();
+    if (statement.changesSchema) {
+      this.#forgetColumns();
+      this.#isBound ||= statement.bindsConnection;
+      this.#isAltered ||= statement.isPragma;
+    }
     return result;
   }
 
@@ -145,7 +206,7 @@ export class NativeConnection {
     const before = this.#schema;
     const version = this.#statements.schemaVersion();
     if (version !== before.version) this.#schema = { version };
-    if (statement.columns === null || statement.schema !== this.#schema) {
+    if (statement.columns === null || statement.schema !== this.#schema || this.#isBound) {
       const columns = statement.native.columns();
       statement.columns = {
         names: columns.map(({ name }) => name),
@@ -205,6 +266,23 @@ export class NativeConnection {
   }
 }
 
+/** What a connection starts with, and gets back after a script or a pragma: one app must not change it for all. */
+const connectionState = {
+  foreign_keys: "on",
+  recursive_triggers: "off",
+  ignore_check_constraints: "off",
+  writable_schema: "off",
+  locking_mode: "normal",
+  busy_timeout: "0",
+  legacy_alter_table: "off",
+  short_column_names: "on",
+  full_column_names: "off",
+  count_changes: "off",
+  case_sensitive_like: "off",
+  reverse_unordered_selects: "off",
+  read_uncommitted: "off",
+} as const;
+
 /** Scripts that change no schema: those of each commit. */
 const transactionControl: ReadonlySet<string> = new Set([
   "begin",
@@ -212,6 +290,8 @@ const transactionControl: ReadonlySet<string> = new Set([
   "commit",
   "savepoint gorkflow_group",
   "release gorkflow_group",
+  "pragma query_only = on",
+  "pragma query_only = off",
 ]);
 
 /** The prepared statements of a connection, by what they are used for. */

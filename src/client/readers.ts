@@ -59,7 +59,8 @@ export class Readers {
       connection,
       release: () => {
         this.#leased.delete(connection);
-        if (this.#idle.length < maxIdle && !this.#closed && isAtRest(connection)) {
+        connection.restore();
+        if (this.#idle.length < maxIdle && !this.#closed && connection.isOpen) {
           this.#idle.push(connection);
         } else {
           connection.close();
@@ -76,15 +77,5 @@ export class Readers {
 
   #open(): NativeConnection {
     return new NativeConnection(this.#settings, this.#file, "reads");
-  }
-}
-
-/** Ends what is open. False for a connection that cannot, and so is of no more use. */
-function isAtRest(connection: NativeConnection): boolean {
-  try {
-    if (connection.inTransaction) connection.exec("rollback");
-    return connection.isOpen;
-  } catch {
-    return false;
   }
 }

@@ -72,3 +72,31 @@ export function parametersOf(sql: string): readonly (string | null)[] {
 }
 
 const maxParameters = 32_766;
+
+/** The statements of a script, without those that are empty. The body of a trigger is part of its statement. */
+export function statementsOf(script: string): string[] {
+  const statements: string[] = [];
+  let start = 0;
+  let words: string[] = [];
+  let previous = "";
+  let beforePrevious = "";
+  for (const { kind, text, start: position } of tokensOf(script)) {
+    if (text === ";" && kind === "symbol") {
+      const isTrigger = createsTrigger.test(words.join(" "));
+      if (!isTrigger || (previous === "end" && beforePrevious === ";")) {
+        if (words.length > 0) statements.push(script.slice(start, position));
+        start = position + 1;
+        words = [];
+      }
+    } else if (words.length < 5) {
+      words.push(text.toLowerCase());
+    }
+    beforePrevious = previous;
+    previous = text.toLowerCase();
+  }
+  if (words.length > 0) statements.push(script.slice(start));
+  return statements;
+}
+
+/** As SQLite's own shell tells the beginning of a trigger. */
+const createsTrigger = /^(?:explain (?:query plan )?)?create (?:temp |temporary )?trigger\b/;

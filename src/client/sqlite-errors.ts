@@ -26,6 +26,10 @@ export function toBatchError(error: unknown, statementIndex: number): unknown {
   );
 }
 
+export function isSqliteError(error: unknown): boolean {
+  return error instanceof LibsqlError;
+}
+
 /** True when another connection held a lock: the statement had no effect. */
 export function isBusy(error: unknown): boolean {
   return error instanceof LibsqlError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);

@@ -1,7 +1,7 @@
 import type Database from "libsql";
 import type { Parameters } from "./bound-values.ts";
 import { parametersOf } from "./sql-tokens.ts";
-import { keywordOf } from "./statement-kinds.ts";
+import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and what is known of it. */
 export interface PreparedStatement {
@@ -12,6 +12,8 @@ export interface PreparedStatement {
   /** The binding does not reset an explanation when its rows are read: it would pin its snapshot. */
   readonly explains: boolean;
   readonly changesSchema: boolean;
+  readonly isPragma: boolean;
+  readonly bindsConnection: boolean;
   columns: Columns | null;
   /** The schema that `columns` are known to be of. */
   schema: SchemaVersion | null;
@@ -67,6 +69,8 @@ export class StatementCache {
       parameters: parametersOf(sql),
       explains: keyword === "explain",
       changesSchema: !/^(?:with|insert|update|delete|replace)$/.test(keyword),
+      isPragma: keyword === "pragma",
+      bindsConnection: bindsConnection(sql),
       columns: null,
       schema: null,
     };

@@ -2,12 +2,13 @@
  * Where a statement may run.
  *
  * - `read`: on a reader.
+ * - `state`: reads what belongs to the connection that writes: its last row id, its changes, its temporary tables.
  * - `with`: begins with a common table expression; only SQLite knows whether it writes.
  * - `write`: inside a transaction of the writer.
  * - `control`: begins or ends a transaction, and so cannot run inside one that is shared.
  * - `solitary`: has to be outside of a transaction, or is not known: PRAGMA, VACUUM, ATTACH and the like.
  */
-export type StatementKind = "read" | "with" | "write" | "control" | "solitary";
+export type StatementKind = "read" | "state" | "with" | "write" | "control" | "solitary";
 
 const kinds: ReadonlyMap<string, StatementKind> = new Map(
   Object.entries({
@@ -21,18 +22,19 @@ const kinds: ReadonlyMap<string, StatementKind> = new Map(
 );
 
 export function kindOf(sql: string): StatementKind {
-  return kinds.get(keywordOf(sql)) ?? "solitary";
+  const kind = kinds.get(keywordOf(sql)) ?? "solitary";
+  return kind === "read" && readsState.test(sql) ? "state" : kind;
+}
+
+const readsState = /\b(?:last_insert_rowid|changes|total_changes|temp|sqlite_temp\w*)\b/i;
+
+/** True for text that gives its connection tables which no other connection has. */
+export function bindsConnection(sql: string): boolean {
+  return /\b(?:temp|temporary|attach)\b/i.test(sql);
 }
 
 /** The first keyword, after comments, blanks and stray semicolons. */
 export function keywordOf(sql: string): string {
   const [, keyword = ""] = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*([a-z]*)/i.exec(sql) ?? [];
   return keyword.toLowerCase();
-}
-
-/** True when a script may be wrapped into one transaction. A trigger's `begin` makes it false, needlessly. */
-export function canShareTransaction(script: string): boolean {
-  return !/\b(begin|commit|end|rollback|savepoint|release|pragma|vacuum|attach|detach)\b/i.test(
-    script,
-  );
 }

@@ -53,7 +53,7 @@ export class OpenTransaction implements LocalTransaction {
   }
 
   async executeMultiple(sql: string): Promise<void> {
-    this.#connection().exec(sql);
+    this.#connection().runScript(sql);
   }
 
   async commit(): Promise<void> {

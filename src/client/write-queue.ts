@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { busyError, pauseBeforeRetry } from "./busy-wait.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
-import { clientClosed, isBusy, isTriggerFailure } from "./sqlite-errors.ts";
+import { clientClosed, isBusy, isSqliteError, isTriggerFailure } from "./sqlite-errors.ts";
 
 /** Statements that take effect together, or not at all; several groups may share a commit. */
 export interface Group<T> {
@@ -11,6 +11,8 @@ export interface Group<T> {
   readonly statements: number;
   readonly bytes: number;
   readonly run: (connection: NativeConnection) => T;
+  /** How a read that only stands in the queue for its order is done while another process holds the lock. */
+  readonly readElsewhere?: () => T | Promise<T>;
 }
 
 /** The right to use the writer, until it is given back. */
@@ -66,6 +68,7 @@ export class WriteQueue {
   #lease: { readonly since: number } | null = null;
   #stallTimer: NodeJS.Timeout | null = null;
   #pumping = false;
+  #isBlocked = false;
   #closed = false;
 
   constructor(connection: NativeConnection, file: DatabaseFile, busyTimeoutMs: number) {
@@ -77,6 +80,11 @@ export class WriteQueue {
   /** True while a transaction owns the writer. */
   get isLeased(): boolean {
     return this.#lease !== null;
+  }
+
+  /** True while writes wait, unless for a transaction or for another process: a read would wait as long. */
+  get isBehind(): boolean {
+    return this.#lease === null && !this.#isBlocked && this.#entries.length > 0;
   }
 
   /** Resolves after the group is committed. */
@@ -142,8 +150,15 @@ export class WriteQueue {
         await nextTurn();
         const [head] = this.#entries;
         if (head === undefined) return;
-        if (head.kind === "solitary") await this.#runSolitary(head);
-        else if ((await this.#begin()) && !this.#useTransaction()) await pauseBeforeRetry(0);
+        try {
+          if (head.kind === "solitary") await this.#runSolitary(head);
+          else if ((await this.#begin()) && !this.#useTransaction()) await pauseBeforeRetry(0);
+        } catch (error) {
+          // Nobody may wait for ever for what the queue itself could not do.
+          if (this.#entries[0] === head) this.#entries.shift();
+          head.reject(error);
+          this.#connection.restore();
+        }
       }
     } finally {
       this.#pumping = false;
@@ -158,9 +173,12 @@ export class WriteQueue {
       try {
         this.#file.check();
         this.#connection.exec("begin immediate");
+        this.#isBlocked = false;
         return true;
       } catch (error) {
-        if (isBusy(error)) {
+        this.#isBlocked = isBusy(error);
+        if (this.#isBlocked) {
+          this.#readElsewhere();
           this.#rejectExpired(busySince, error);
           await pauseBeforeRetry(attempt);
         } else {
@@ -169,6 +187,16 @@ export class WriteQueue {
       }
     }
     return false;
+  }
+
+  /** Reads never wait for a lock: those in the queue see what is committed. */
+  #readElsewhere(): void {
+    for (const entry of [...this.#entries]) {
+      if (entry.kind !== "group" || entry.group.readElsewhere === undefined) continue;
+      this.#entries.splice(this.#entries.indexOf(entry), 1);
+      const { readElsewhere } = entry.group;
+      void (async () => readElsewhere())().then(entry.resolve, entry.reject);
+    }
   }
 
   /** Gives the open transaction to whoever comes first. False when the commit met a lock. */
@@ -185,7 +213,7 @@ export class WriteQueue {
         if (this.#lease !== lease) return;
         this.#lease = null;
         this.#stopWatching();
-        this.#rollback();
+        this.#connection.restore();
         if (this.#entries.length > 0) this.#schedule();
       },
     });
@@ -216,8 +244,9 @@ export class WriteQueue {
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;
         }
-        if (entry.group.statements === 1 && isTriggerFailure(error)) {
-          // RAISE(FAIL) keeps what its statement had changed before.
+        if (entry.group.statements === 1 && (isTriggerFailure(error) || !isSqliteError(error))) {
+          // RAISE(FAIL) keeps what its statement had changed before; and a statement whose answer could not be
+          // read, an integer beyond a number for example, has taken effect.
           this.#rollback();
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;
@@ -225,16 +254,13 @@ export class WriteQueue {
       }
       if (entry.alone) break;
     }
-    if (done.length === 0) {
-      this.#rollback();
-      return true;
-    }
     try {
       this.#connection.exec("commit");
     } catch (error) {
       this.#rollback();
       const [only, ...others] = done;
-      if (others.length === 0 && only !== undefined && !isBusy(error)) only.entry.reject(error);
+      if (only === undefined) return true;
+      if (others.length === 0 && !isBusy(error)) only.entry.reject(error);
       else this.#tryAgainAlone(done.map((each) => each.entry));
       // A lock is met here only where the journal is not a write-ahead log.
       if (!isBusy(error)) return true;
@@ -253,8 +279,13 @@ export class WriteQueue {
       this.#connection.exec("release gorkflow_group");
       return value;
     } catch (error) {
-      if (this.#connection.inTransaction) {
-        this.#connection.exec("rollback to gorkflow_group; release gorkflow_group");
+      try {
+        if (this.#connection.inTransaction) {
+          this.#connection.exec("rollback to gorkflow_group; release gorkflow_group");
+        }
+      } catch {
+        // Half a group must not be committed with others.
+        this.#rollback();
       }
       throw error;
     }
@@ -271,10 +302,12 @@ export class WriteQueue {
       try {
         this.#file.check();
         const value = entry.run(this.#connection);
+        this.#isBlocked = false;
         this.#entries.shift();
         entry.resolve(value);
       } catch (error) {
-        if (isBusy(error)) {
+        this.#isBlocked = isBusy(error);
+        if (this.#isBlocked) {
           this.#rejectExpired(busySince, error);
           await pauseBeforeRetry(attempt);
         } else {
@@ -282,13 +315,13 @@ export class WriteQueue {
           entry.reject(error);
         }
       } finally {
-        this.#rollback();
+        this.#connection.restore();
       }
     }
   }
 
   #rollback(): void {
-    if (this.#connection.inTransaction) this.#connection.exec("rollback");
+    this.#connection.restore();
   }
 
   /** Rejects all that has waited for longer than `busyTimeoutMs` for a lock that is held since then. */
