@@ -191,7 +191,7 @@ export class WriteQueue {
 
   /** Reads never wait for a lock: those in the queue see what is committed. */
   #readElsewhere(): void {
-    for (const entry of [...this.#entries]) {
+    for (const entry of this.#entries.filter(({ kind }) => kind === "group")) {
       if (entry.kind !== "group" || entry.group.readElsewhere === undefined) continue;
       this.#entries.splice(this.#entries.indexOf(entry), 1);
       const { readElsewhere } = entry.group;
