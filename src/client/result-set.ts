@@ -10,11 +10,15 @@ export function resultOfRows(
   rows: readonly (readonly NativeCell[])[],
   intMode: IntMode,
 ): ResultSet {
-  const makeRow = rowMaker(names);
   return makeResultSet({
     columns: [...names],
     columnTypes: [...types],
-    rows: rows.map((cells) => makeRow(cells.map((cell) => cellValue(cell, intMode)))),
+    rows: rows.map((cells) =>
+      makeRow(
+        names,
+        cells.map((cell) => cellValue(cell, intMode)),
+      ),
+    ),
     rowsAffected: 0,
     lastInsertRowid: undefined,
   });
@@ -61,58 +65,27 @@ function cellValue(cell: NativeCell, intMode: IntMode): Value {
   return cell instanceof Uint8Array ? new Uint8Array(cell).buffer : cell;
 }
 
-type MakeRow = (values: readonly Value[]) => Row;
-
 /**
- * Makes rows that are read by position and by name, of which the names are enumerable.
- *
- * Positions are getters on a prototype that all rows of a result share, and names are plain assignments:
- * defining both on each row is most of the cost of a large result.
+ * A row as `@libsql/client` makes it: a plain object that is read by position and by name, of which the names are
+ * enumerable. Of several columns with one name the first has it.
  */
-function rowMaker(columns: readonly string[]): MakeRow {
-  if (!columns.every(isPlainName) || new Set(columns).size < columns.length) {
-    return (values) => defineRow(columns, values);
-  }
-  const prototype: object = Object.create(Object.prototype, {
-    length: { value: columns.length },
-    ...Object.fromEntries(
-      columns.map((column, position) => [
-        position,
-        {
-          get(this: Record<string, Value>) {
-            return this[column];
-          },
-        },
-      ]),
-    ),
-  });
-  return (values) => {
-    const row = Object.create(prototype) as Record<string, Value | undefined>;
-    for (let position = 0; position < columns.length; position++) {
-      row[columns[position] as string] = values[position];
-    }
-    return row as unknown as Row;
-  };
-}
-
-/** False for names that would be taken for a position, or that mean something to every object. */
-function isPlainName(name: string): boolean {
-  return name !== "length" && name !== "__proto__" && !/^\d+$/.test(name);
-}
-
-/** The row of a result in which a position cannot be read through its name. The first of a name has it. */
-function defineRow(columns: readonly string[], values: readonly Value[]): Row {
-  const row: object = Object.create(Object.prototype, { length: { value: columns.length } });
-  for (const [position, value] of values.entries()) {
+function makeRow(columns: readonly string[], values: readonly Value[]): Row {
+  const row: Record<string, Value> = {};
+  Object.defineProperty(row, "length", { value: columns.length });
+  for (let position = 0; position < columns.length; position++) {
+    const value = values[position] as Value;
     Object.defineProperty(row, position, { value });
-    const name = columns[position] ?? "";
+    const name = columns[position] as string;
     if (Object.hasOwn(row, name)) continue;
-    Object.defineProperty(row, name, {
-      value,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+    // An assignment would call the setter of `__proto__`, and costs a tenth otherwise.
+    if (name !== "__proto__") row[name] = value;
+    else
+      Object.defineProperty(row, name, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
   }
-  return row as Row;
+  return row as unknown as Row;
 }

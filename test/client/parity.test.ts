@@ -26,6 +26,14 @@ const alike: Record<string, Use> = {
       { ...row },
       JSON.stringify(row),
     ]),
+  "rows as plain objects": async (db) => {
+    const { rows } = await db.execute("select id, text, 1 as __proto__ from items");
+    return rows.map((row) => {
+      const own = Object.getOwnPropertyDescriptors(row);
+      row["text"] = "changed";
+      return [Object.getPrototypeOf(row) === Object.prototype, own, row[1], structuredClone(row)];
+    });
+  },
   "columns and their types": async (db) => {
     const { columns, columnTypes } = await db.execute("select *, 1 + 1 as sum from items");
     return { columns, columnTypes };
