@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { ConstraintError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
@@ -29,6 +30,12 @@ export interface PruneProgress {
   readonly deletedRuns: number;
 }
 
+/** A run that could not be deleted, and why. */
+export interface RefusedRun {
+  readonly runId: string;
+  readonly error: ConstraintError;
+}
+
 /** What a prune did, or, on a dry run, would do. */
 export interface PruneReport {
   readonly dryRun: boolean;
@@ -39,6 +46,13 @@ export interface PruneReport {
   readonly deletedState: number;
   /** Rows without their run, left by somebody who deleted with foreign keys off. Removed, too. */
   readonly deletedOrphans: number;
+  /**
+   * Runs that the policy names and that stay, because a constraint or a trigger of an app refuses their deletion. A dry
+   * run cannot know of them.
+   */
+  readonly refusedRuns: number;
+  /** The first hundred of them. */
+  readonly refused: readonly RefusedRun[];
   /** Runs that stay. */
   readonly remainingRuns: number;
   /** JSON and text bytes of the deleted rows: what they took, without indexes and page overhead. */

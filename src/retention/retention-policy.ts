@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { callbackSchema, operationShape } from "../model/arguments.ts";
-import type { PruneProgress, PruneReport } from "../model/retention.ts";
+import { parsePrunePolicy, type PruneProgress, type PruneReport } from "../model/retention.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
@@ -39,6 +39,8 @@ export interface RetentionReport {
   /** What became of each rule, in their order. On a dry run a run that several rules name is in each of them. */
   readonly rules: readonly PruneReport[];
   readonly deletedRuns: number;
+  /** Runs that a rule names and that an app's constraint keeps, counted once for each rule; `rules` names them. */
+  readonly refusedRuns: number;
   /** JSON and text bytes of the deleted rows. */
   readonly deletedBytes: number;
   /** Runs that stay. On a dry run of several rules: of the last one. */
@@ -47,8 +49,11 @@ export interface RetentionReport {
   readonly freedBytes: number | null;
 }
 
+/** 136,000 years: a time that is this much earlier than any of today is still a date. */
+const maxAgeMs = 4_320_000_000_000_000;
+
 const ruleSchema = z.strictObject({
-  maxAgeMs: z.int().min(0),
+  maxAgeMs: z.int().min(0).max(maxAgeMs),
   statuses: z.array(runStatusSchema).optional(),
   workflowId: idSchema.optional(),
   keepLast: z.int().min(0).optional(),
@@ -81,20 +86,24 @@ export async function applyRetention(
   const time = (now ?? new Date()).getTime();
   const reports: PruneReport[] = [];
   let deletedBefore = 0;
-  for (const { maxAgeMs, ...rule } of rules) {
-    const report = await store.pruneRuns({
-      ...rule,
-      ...others,
-      batchSize,
-      olderThan: new Date(time - maxAgeMs),
-      onProgress: ({ deletedRuns }) => onProgress?.({ deletedRuns: deletedBefore + deletedRuns }),
-    });
+  const policies = rules.map(({ maxAgeMs: age, ...rule }) => ({
+    ...rule,
+    ...others,
+    batchSize,
+    olderThan: new Date(time - age),
+    onProgress: ({ deletedRuns }: PruneProgress) =>
+      onProgress?.({ deletedRuns: deletedBefore + deletedRuns }),
+  }));
+  for (const each of policies) parsePrunePolicy(each);
+  for (const each of policies) {
+    const report = await store.pruneRuns(each);
     deletedBefore += report.deletedRuns;
     reports.push(report);
   }
   return {
     rules: reports,
     deletedRuns: deletedBefore,
+    refusedRuns: reports.reduce((sum, { refusedRuns }) => sum + refusedRuns, 0),
     deletedBytes: reports.reduce((sum, { deletedBytes }) => sum + deletedBytes, 0),
     remainingRuns: reports.at(-1)?.remainingRuns ?? 0,
     freedBytes: reports.reduce<number | null>(

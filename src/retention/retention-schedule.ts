@@ -13,10 +13,10 @@ import {
 export interface RetentionScheduleOptions {
   /** Time from the end of one application to the next. */
   readonly everyMs: number;
-  /** Told what was deleted, each time. */
-  readonly onReport?: ((report: RetentionReport) => void) | undefined;
-  /** Told of an application that failed; the next takes place all the same. */
-  readonly onError: (error: unknown) => void;
+  /** Told what was deleted, each time. An error that it throws, or rejects with, goes to `onError`. */
+  readonly onReport?: ((report: RetentionReport) => unknown) | undefined;
+  /** Told of an application that failed; the next one takes place anyway. An error of its own is ignored. */
+  readonly onError: (error: unknown) => unknown;
 }
 
 export interface RetentionSchedule {
@@ -27,8 +27,8 @@ export interface RetentionSchedule {
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const optionsSchema = z.strictObject({
   everyMs: z.int().min(1).max(maxTimerMs),
-  onReport: z.custom<(report: RetentionReport) => void>(isFunction).optional(),
-  onError: z.custom<(error: unknown) => void>(isFunction),
+  onReport: z.custom<(report: RetentionReport) => unknown>(isFunction).optional(),
+  onError: z.custom<(error: unknown) => unknown>(isFunction),
 });
 
 /**
@@ -48,13 +48,18 @@ export function scheduleRetention(
   let timer: NodeJS.Timeout;
   let applying: Promise<void> = Promise.resolve();
 
+  // There is nobody left to tell of an error of `onError` itself.
+  const tell = (error: unknown) =>
+    isolated(
+      () => onError(error),
+      () => undefined,
+    );
   const apply = async (): Promise<void> => {
     try {
-      // Not an argument of `onReport?.()`: without a listener it would not be evaluated.
       const report = await applyRetention(store, parsed, { signal: abort.signal });
-      onReport?.(report);
+      await isolated(() => onReport?.(report), tell);
     } catch (error) {
-      if (!abort.signal.aborted) onError(error);
+      if (!abort.signal.aborted) await tell(error);
     }
     if (!abort.signal.aborted) wait();
   };
@@ -74,4 +79,16 @@ export function scheduleRetention(
       await operationsEnded(abort.signal);
     },
   };
+}
+
+/** Runs a callback of the app; an error of it goes to `caught`. */
+async function isolated(
+  callback: () => unknown,
+  caught: (error: unknown) => unknown,
+): Promise<void> {
+  try {
+    await callback();
+  } catch (error) {
+    await caught(error);
+  }
 }

@@ -159,8 +159,9 @@ function withoutSign(value: unknown): number {
 }
 
 function decodeTime(cell: unknown): Date | undefined {
-  if (typeof cell !== "number") return undefined;
-  const time = new Date(cell);
+  // A fraction of a millisecond, which only SQL can have written, would be lost.
+  if (!Number.isInteger(cell)) return undefined;
+  const time = new Date(cell as number);
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 

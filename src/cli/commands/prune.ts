@@ -98,6 +98,9 @@ function describe(report: PruneReport): string {
         ["outputs", formatCount(report.deletedStepOutputs)],
         ["state values", formatCount(report.deletedState)],
         ["rows without a run", formatCount(report.deletedOrphans)],
+        ...(report.refusedRuns === 0
+          ? []
+          : [["runs that another table's constraint keeps", formatCount(report.refusedRuns)]]),
         ["bytes in them", formatBytes(report.deletedBytes)],
         ...(report.dryRun ? [] : [["bytes given back", formatBytes(report.freedBytes)]]),
         ["runs that stay", formatCount(report.remainingRuns)],

@@ -2,7 +2,6 @@ import {
   and,
   asc,
   count,
-  desc,
   eq,
   inArray,
   isNotNull,
@@ -25,16 +24,19 @@ import {
   type Database,
 } from "./statement.ts";
 
-type CandidateArgument =
-  | "statuses"
-  | "workflowId"
-  | "kept"
-  | "olderThan"
-  | "afterTime"
-  | "afterRunId"
-  | "limit";
+type PolicyArgument = "statuses" | "workflowId" | "olderThan";
+type CandidateArgument = PolicyArgument | "afterTime" | "afterRunId" | "limit";
+type BatchArgument = PolicyArgument | "runIds" | "beforeOldestKept";
+type OrphanArgument = `after${number}` | "limit";
 
-type OrphanArgument = "afterRunId" | "afterKey" | "limit";
+/** Which conditions a policy has. */
+export interface PruneShape {
+  readonly ofWorkflow: boolean;
+  /** Whether the newest runs of each workflow stay. */
+  readonly keeps: boolean;
+}
+
+const pruneKey = ({ ofWorkflow, keeps }: PruneShape): string => `${ofWorkflow}/${keeps}`;
 
 /** Rows that a walk looks at in one statement, so that none takes long. */
 export const walkedRows = 5000;
@@ -49,23 +51,51 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
   } = tables;
 
   /**
-   * What a run must be to be deleted; checked once more when it is. `kept` maps a workflow to its oldest kept run.
-   *
-   * The unary plus keeps status and workflow from choosing the index: a walk over it would read and sort every
-   * finished run again for each page, where the walk by time reads on.
+   * What a policy says of a run by itself. The unary plus keeps status and workflow from choosing the index: a walk over
+   * it would read and sort every finished run again for each page, where the walk by time reads on.
    */
-  const prunable = (
-    argument: ArgumentReference<"statuses" | "workflowId" | "kept" | "olderThan">,
-    ofWorkflow: boolean,
-  ): SQL | undefined =>
+  const isOld = (argument: ArgumentReference<PolicyArgument>, ofWorkflow: boolean) =>
     and(
       inArray(sql`+${runs.status}`, listOf(argument("statuses"))),
       ofWorkflow ? eq(sql`+${runs.workflowId}`, argument("workflowId")) : undefined,
       lt(sql`coalesce(${runs.completedAt}, ${runs.updatedAt})`, argument("olderThan")),
-      sql`not exists (select 1 from json_each(${argument("kept")}) as kept
-        where kept.key = ${runs.workflowId}
-          and (${runs.createdAt}, ${runs.runId}) >= (kept.value ->> 0, kept.value ->> 1))`,
     );
+
+  /**
+   * The n-th newest run of the workflow of a run, which is the oldest that stays; none if all stay. It is looked up by the
+   * statement that deletes: runs may come and go while others are deleted.
+   */
+  const oldestKept = (target: Database, argument: ArgumentReference<BatchArgument>) => {
+    const newestOf = (status: RunStatus) =>
+      target
+        .select({ createdAt: runs.createdAt, runId: runs.runId })
+        .from(runs)
+        .where(and(sql`${runs.workflowId} = pruned.workflow_id`, eq(runs.status, status)))
+        .getSQL();
+    const newest = sql.join(runStatuses.map(newestOf), sql` union all `);
+    return sql`(${newest} order by 1 desc, 2 desc limit 1 offset ${argument("beforeOldestKept")})`;
+  };
+
+  /** The runs of a batch that go: checked where they are deleted, since they may have changed since they were found. */
+  const goingOf = (
+    target: Database,
+    argument: ArgumentReference<BatchArgument>,
+    { ofWorkflow, keeps }: PruneShape,
+  ): SQL => {
+    const named = inArray(runs.runId, listOf(argument("runIds")));
+    const old = target
+      .select({
+        runId: runs.runId,
+        workflowId: runs.workflowId,
+        createdAt: runs.createdAt,
+      })
+      .from(runs)
+      .where(and(named, isOld(argument, ofWorkflow)));
+    const isBeyond = keeps
+      ? sql` where (pruned.created_at, pruned.run_id) < ${oldestKept(target, argument)}`
+      : sql``;
+    return sql`(select pruned.run_id from ${old} as pruned${isBeyond})`;
+  };
 
   const ownedBy = (target: Database, runId: SQLiteColumn) =>
     target
@@ -74,46 +104,17 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       .where(eq(runs.runId, runId));
 
   const childKeys = [
-    { table: steps, key: steps.stepId, runId: steps.runId },
-    { table: attempts, key: attempts.stepId, runId: attempts.runId },
-    { table: outputs, key: outputs.stepId, runId: outputs.runId },
-    { table: state, key: state.key, runId: state.runId },
-  ] as const satisfies { table: SQLiteTable; key: SQLiteColumn; runId: SQLiteColumn }[];
+    { table: steps, runId: steps.runId, key: [steps.runId, steps.stepId] },
+    {
+      table: attempts,
+      runId: attempts.runId,
+      key: [attempts.runId, attempts.stepId, attempts.attempt],
+    },
+    { table: outputs, runId: outputs.runId, key: [outputs.runId, outputs.stepId] },
+    { table: state, runId: state.runId, key: [state.runId, state.key] },
+  ] as const satisfies { table: SQLiteTable; runId: SQLiteColumn; key: SQLiteColumn[] }[];
 
   return {
-    /** Every workflow, by one look into the index for each: reading all runs would hold up everybody. */
-    workflows: defineStatement(db, (target) =>
-      target.select({ workflowId: sql<string>`workflow_id` }).from(
-        sql`(with recursive names (workflow_id) as (
-            select min(${runs.workflowId}) from ${runs}
-            union all
-            select (select min(${runs.workflowId}) from ${runs} where ${runs.workflowId} > names.workflow_id)
-            from names where names.workflow_id is not null
-          ) select workflow_id from names where workflow_id is not null)`,
-      ),
-    ),
-
-    /** A workflow's oldest run that stays: the n-th newest, found among the n newest of each status. Time and run id. */
-    oldestKept: defineStatement(
-      db,
-      (target, argument: ArgumentReference<"keepLast" | "workflowId">) => {
-        const limit = limitTo(argument("keepLast"));
-        const newestOf = (status: RunStatus) =>
-          sql`select * from ${target
-            .select({ createdAt: runs.createdAt, runId: runs.runId })
-            .from(runs)
-            .where(and(eq(runs.workflowId, argument("workflowId")), eq(runs.status, status)))
-            .orderBy(desc(runs.createdAt), desc(runs.runId))
-            .limit(limit)}`;
-        const newest = sql.join(runStatuses.map(newestOf), sql` union all `);
-        return target
-          .select({ createdAt: sql<number>`created_at`, runId: sql<string>`run_id` })
-          .from(sql`(select * from (${newest}) order by 1 desc, 2 desc limit ${limit})`)
-          .orderBy(sql`1, 2`)
-          .limit(1);
-      },
-    ),
-
     /** Runs to delete that have a `completedAt`, oldest first, after a position: run id and time. */
     completedCandidates: statementFamily(String, (ofWorkflow: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<CandidateArgument>) =>
@@ -125,7 +126,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
               isNotNull(runs.completedAt),
               lt(runs.completedAt, argument("olderThan")),
               sql`(${runs.completedAt}, ${runs.runId}) > (${argument("afterTime")}, ${argument("afterRunId")})`,
-              prunable(argument, ofWorkflow),
+              isOld(argument, ofWorkflow),
             ),
           )
           .orderBy(asc(runs.completedAt), asc(runs.runId))
@@ -140,7 +141,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
           .select({
             runId: runs.runId,
             createdAt: runs.createdAt,
-            goes: sql<number>`${and(isNull(runs.completedAt), prunable(argument, ofWorkflow))}`,
+            goes: sql<number>`${and(isNull(runs.completedAt), isOld(argument, ofWorkflow))}`,
           })
           .from(runs)
           .where(
@@ -154,19 +155,29 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       ),
     ),
 
-    /** What the deletion of these runs takes along: runs, steps, attempts, outputs, state, bytes. */
-    measure: statementFamily(String, (ofWorkflow: boolean) =>
-      defineStatement(db, (target, argument: ArgumentReference<CandidateArgument | "runIds">) => {
+    /** The runs of a batch that go: run id. */
+    going: statementFamily(pruneKey, (shape: PruneShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<BatchArgument>) =>
+        target.select({ runId: sql<string>`run_id` }).from(goingOf(target, argument, shape)),
+      ),
+    ),
+
+    /** What the deletion of a batch takes along: runs, steps, attempts, outputs, state, bytes. */
+    measure: statementFamily(pruneKey, (shape: PruneShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<BatchArgument>) => {
+        // Used more than once, it is evaluated once.
         const going = target
-          .select({ runId: runs.runId })
-          .from(runs)
-          .where(
-            and(inArray(runs.runId, listOf(argument("runIds"))), prunable(argument, ofWorkflow)),
+          .$with("going")
+          .as(
+            target
+              .select({ runId: sql<string>`run_id`.as("run_id") })
+              .from(goingOf(target, argument, shape)),
           );
         const from = (table: SQLiteTable, runId: SQLiteColumn, value: SQL) =>
-          sql<number>`(select coalesce(${value}, 0) from ${table} where ${runId} in ${going})`;
+          sql<number>`(select coalesce(${value}, 0) from ${table} where ${runId} in (select run_id from ${going}))`;
         const rows = sql`count(*)`;
         return target
+          .with(going)
           .select({
             runs: from(runs, runs.runId, rows),
             steps: from(steps, steps.runId, rows),
@@ -174,7 +185,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
             outputs: from(outputs, outputs.runId, rows),
             state: from(state, state.runId, rows),
             bytes: sql<number>`${from(runs, runs.runId, sumOfBytes(runs.input, runs.output, runs.error, runs.context, runs.tags))}
-            + ${from(steps, steps.runId, sumOfBytes(steps.input, steps.error))}
+            + ${from(steps, steps.runId, sumOfBytes(steps.input, steps.inputFrom, steps.error))}
             + ${from(attempts, attempts.runId, sumOfBytes(attempts.error))}
             + ${from(outputs, outputs.runId, sumOfBytes(outputs.output))}
             + ${from(state, state.runId, sumOfBytes(state.value))}`,
@@ -183,35 +194,53 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       }),
     ),
 
-    /** Deletes these runs, as far as they are still to go. */
-    prune: statementFamily(String, (ofWorkflow: boolean) =>
-      defineStatement(db, (target, argument: ArgumentReference<CandidateArgument | "runIds">) =>
-        target
-          .delete(runs)
-          .where(
-            and(inArray(runs.runId, listOf(argument("runIds"))), prunable(argument, ofWorkflow)),
-          ),
+    /** Deletes the runs of a batch that go. */
+    prune: statementFamily(pruneKey, (shape: PruneShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<BatchArgument>) =>
+        target.delete(runs).where(inArray(runs.runId, goingOf(target, argument, shape))),
       ),
     ),
 
-    /** For each child table: the next rows by key, and whether their run is missing (1). */
-    orphans: childKeys.map(({ table, key, runId }) => ({
-      walk: defineStatement(db, (target, argument: ArgumentReference<OrphanArgument>) =>
-        target
-          .select({ runId, key, orphaned: sql<number>`${notExists(ownedBy(target, runId))}` })
-          .from(table)
-          .where(sql`(${runId}, ${key}) > (${argument("afterRunId")}, ${argument("afterKey")})`)
-          .orderBy(asc(runId), asc(key))
-          .limit(limitTo(argument("limit"))),
-      ),
-      delete: defineStatement(db, (target, argument: ArgumentReference<"runIds">) =>
-        target
-          .delete(table)
-          .where(
-            and(inArray(runId, listOf(argument("runIds"))), notExists(ownedBy(target, runId))),
-          ),
-      ),
-    })),
+    /** For each child table: the next rows by key, with whether their run is missing (1), and what deletes those. */
+    orphans: childKeys.map(({ table, runId, key }) => {
+      const after = (argument: ArgumentReference<OrphanArgument>) =>
+        sql`(${sql.join([...key], sql`, `)}) > (${sql.join(
+          key.map((_, index) => argument(`after${index}`)),
+          sql`, `,
+        )})`;
+      return {
+        keyLength: key.length,
+        walk: defineStatement(db, (target, argument: ArgumentReference<OrphanArgument>) =>
+          target
+            .select({
+              ...Object.fromEntries(key.map((column, index) => [`key${index}`, column])),
+              orphaned: sql<number>`${notExists(ownedBy(target, runId))}`,
+            })
+            .from(table)
+            .where(after(argument))
+            .orderBy(...key)
+            .limit(limitTo(argument("limit"))),
+        ),
+        /** Of the rows after a key, to another one. */
+        delete: defineStatement(
+          db,
+          (target, argument: ArgumentReference<OrphanArgument | `last${number}`>) =>
+            target.delete(table).where(
+              and(
+                after(argument),
+                sql`(${sql.join([...key], sql`, `)}) <= (${sql.join(
+                  key.map((_, index) => argument(`last${index}`)),
+                  sql`, `,
+                )})`,
+                notExists(ownedBy(target, runId)),
+              ),
+            ),
+        ),
+      };
+    }),
+
+    /** All runs: SQLite counts the entries of an index without reading them. */
+    countRuns: defineStatement(db, (target) => target.select({ runs: count() }).from(runs)),
 
     /** Rows of each table. */
     countRows: defineStatement(db, (target) =>

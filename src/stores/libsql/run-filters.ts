@@ -122,7 +122,8 @@ export function positionOf(properties: readonly string[], row: readonly unknown[
   return { createdAt: cellOf("createdAt"), runId: cellOf("runId") };
 }
 
-function positionCell(cell: unknown): PositionCell {
+/** A cell of a key, as a statement takes it. */
+export function positionCell(cell: unknown): PositionCell {
   if (typeof cell === "string" || cell instanceof Uint8Array) return cell;
   if (cell instanceof ArrayBuffer) return new Uint8Array(cell);
   if (Number.isFinite(cell)) return cell as number;

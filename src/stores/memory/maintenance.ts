@@ -51,6 +51,8 @@ export function createMaintenanceOperations({ read, write }: StoreContext): Main
       deletedStepOutputs: totals.outputs,
       deletedState: totals.state,
       deletedOrphans: 0,
+      refusedRuns: 0,
+      refused: [],
       remainingRuns: policy.dryRun ? remaining - totals.runs : remaining,
       deletedBytes: totals.bytes,
       freedBytes: null,

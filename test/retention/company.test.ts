@@ -1,0 +1,261 @@
+import { sql } from "drizzle-orm";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import {
+  applyRetention,
+  scheduleRetention,
+  type RetentionReport,
+} from "../../src/retention/index.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import type { MaintenanceStore } from "../../src/store/maintenance.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { bulkBeginning, makeBulkRuns } from "../support/bulk-runs.ts";
+import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { startSqld, type Sqld } from "../support/sqld.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+let folder: TemporaryFolder;
+let server: Sqld;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  server = await startSqld();
+});
+afterAll(async () => {
+  await server.stop();
+  await folder.remove();
+});
+
+async function createOld(store: WorkflowStore, runIds: readonly string[], workflowId = "w") {
+  for (const [n, runId] of runIds.entries()) {
+    const at = new Date(1000 + n);
+    await store.createRun({
+      runId,
+      workflowId,
+      status: "COMPLETED",
+      createdAt: at,
+      completedAt: at,
+      updatedAt: at,
+    });
+  }
+}
+
+const idsOf = (count: number, prefix = "r"): string[] =>
+  Array.from({ length: count }, (_, n) => `${prefix}-${String(n).padStart(4, "0")}`);
+
+const stores: Readonly<Record<string, () => Promise<WorkflowStore>>> = {
+  memory: async () => new MemoryStore(),
+  "a file": () => LibSQLStore.open(folder.database("kept.db")),
+  "a server": () => LibSQLStore.open(server.httpUrl),
+};
+
+test("a prune beside a process that writes all the time deletes, and gives back what it can", async () => {
+  const url = folder.database("busy.db");
+  await makeBulkRuns(url, 3000);
+  const program = await compileProgram(`${import.meta.dirname}/programs/busy-writer.ts`);
+  const writer = startProgram(program, [fileURLToPath(url)]);
+  await writer.message(() => true);
+  const store = await LibSQLStore.open(url);
+  const report = await store.pruneRuns({ olderThan: new Date(bulkBeginning + 1e9) });
+  await writer.kill();
+  expect(report).toMatchObject({ deletedRuns: 2970, refusedRuns: 0 });
+  expect(report.freedBytes).toBeGreaterThan(0);
+  await store.close();
+}, 60_000);
+
+describe.each(Object.entries(stores))("on %s", (_, open) => {
+  test("the newest runs of each workflow stay, also of those that appear during the prune", async () => {
+    const store = await open();
+    await createOld(store, idsOf(30), "old");
+    await createOld(store, idsOf(2, "few"), "few");
+    let appeared = false;
+    await store.pruneRuns({
+      olderThan: new Date(2000),
+      keepLast: 5,
+      batchSize: 1,
+      onProgress: () => {
+        if (appeared) return;
+        appeared = true;
+        void createOld(store, idsOf(12, "new"), "new");
+        // Older than the two that are there: three of them are among the newest five.
+        void createOld(store, idsOf(9, "few-older"), "few");
+        // One of those that were to stay goes by itself.
+        void store.deleteRun("r-0029");
+      },
+    });
+    const counts = await Promise.all(
+      ["old", "new", "few"].map(
+        async (workflowId) => (await store.countRuns({ workflowId })).COMPLETED,
+      ),
+    );
+    expect(counts[0]).toBeGreaterThanOrEqual(4);
+    expect(counts[1]).toBeGreaterThanOrEqual(5);
+    expect(counts[2]).toBeGreaterThanOrEqual(5);
+    await store.pruneRuns({ olderThan: new Date(0), statuses: ["COMPLETED"] });
+    await store.close();
+  });
+});
+
+test("what is kept costs the same for many workflows as for few", async () => {
+  const store = await LibSQLStore.open(folder.database("workflows.db"));
+  const workflows = 5000;
+  await store.db.run(
+    sql.raw(`insert into workflow_runs
+      (run_id, workflow_id, status, created_at, completed_at, updated_at)
+      with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${workflows * 2})
+      select 'r' || i, 'w' || (i / 2), 'COMPLETED', i, i, i from n`),
+  );
+  const began = performance.now();
+  const report = await store.pruneRuns({ olderThan: new Date(1e9), keepLast: 1, batchSize: 1000 });
+  expect(report.deletedRuns).toBe(workflows);
+  // It was quadratic.
+  expect(performance.now() - began).toBeLessThan(30_000);
+  await store.close();
+}, 60_000);
+
+describe("an app's constraint that refuses the deletion of some runs", () => {
+  test.each([
+    ["a file", () => folder.database("restrict.db")],
+    ["a server", () => server.httpUrl],
+  ])("keeps those, and no others, on %s", async (_, url) => {
+    const store = await LibSQLStore.open(url());
+    await store.db.run(sql.raw("delete from workflow_runs"));
+    await store.db.run(
+      sql.raw(
+        "create table invoices (run_id text references workflow_runs (run_id) on delete restrict)",
+      ),
+    );
+    await createOld(store, idsOf(250));
+    await store.db.run(sql.raw("insert into invoices values ('r-0003'), ('r-0140'), ('r-0141')"));
+    const policy = { olderThan: new Date(1_000_000) };
+    expect(await store.pruneRuns({ ...policy, dryRun: true })).toMatchObject({
+      deletedRuns: 250,
+      refusedRuns: 0,
+    });
+    const report = await store.pruneRuns(policy);
+    expect(report).toMatchObject({ deletedRuns: 247, refusedRuns: 3, remainingRuns: 3 });
+    expect(report.refused.map(({ runId, error }) => [runId, error.code, error.kind])).toEqual(
+      ["r-0003", "r-0140", "r-0141"].map((runId) => [runId, "CONSTRAINT", "foreignKey"]),
+    );
+    const applied = await applyRetention(store, { rules: [{ maxAgeMs: 0 }] });
+    expect(applied).toMatchObject({ deletedRuns: 0, refusedRuns: 3 });
+    await store.db.run(sql.raw("drop table invoices"));
+    expect(await store.pruneRuns(policy)).toMatchObject({ deletedRuns: 3, refusedRuns: 0 });
+    await store.close();
+  });
+
+  test("a trigger that ignores the deletion keeps its runs, and they are not counted as deleted", async () => {
+    const store = await LibSQLStore.open(folder.database("ignore.db"));
+    await store.db.run(
+      sql.raw(
+        "create trigger legal_hold before delete on workflow_runs when old.run_id = 'r-0007' begin select raise(ignore); end",
+      ),
+    );
+    await createOld(store, idsOf(20));
+    await store.saveStepOutput("r-0007", "s", "x");
+    const report = await store.pruneRuns({ olderThan: new Date(1_000_000) });
+    expect(report).toMatchObject({
+      deletedRuns: 19,
+      deletedStepOutputs: 0,
+      refusedRuns: 1,
+      refused: [{ runId: "r-0007", error: { code: "CONSTRAINT", kind: "trigger" } }],
+      remainingRuns: 1,
+    });
+    await store.close();
+  });
+});
+
+test("a dry run counts every orphan, and the prune deletes as many", async () => {
+  const url = folder.database("orphans.db");
+  const store = await LibSQLStore.open(url);
+  await store.pruneRuns({ olderThan: new Date(0) });
+  await store.createRun({ runId: "gone", workflowId: "w" });
+  await store.createRun({ runId: "here", workflowId: "w" });
+  for (const runId of ["gone", "here"]) {
+    await store.db.run(
+      sql.raw(`insert into step_attempts (run_id, step_id, attempt, status)
+        with recursive n(i) as (select 1 union all select i + 1 from n where i < 7001)
+        select '${runId}', 's', i, 'FAILED' from n`),
+    );
+  }
+  const client = createClient(url);
+  await client.migrate(["delete from workflow_runs where run_id = 'gone'"]);
+  client.close();
+  const policy = { olderThan: new Date(0) };
+  expect((await store.pruneRuns({ ...policy, dryRun: true })).deletedOrphans).toBe(7001);
+  expect((await store.pruneRuns(policy)).deletedOrphans).toBe(7001);
+  expect((await store.pruneRuns(policy)).deletedOrphans).toBe(0);
+  expect((await store.stats()).rows.stepAttempts).toBe(7001);
+  await store.close();
+});
+
+test("a policy with a rule that cannot be applied deletes nothing", async () => {
+  const store = new MemoryStore();
+  await createOld(store, idsOf(3));
+  for (const maxAgeMs of [Number.MAX_SAFE_INTEGER, 8.64e15]) {
+    await expect(
+      applyRetention(store, { rules: [{ maxAgeMs: 0 }, { maxAgeMs }] }),
+    ).rejects.toMatchObject({ code: "INVALID_ARGUMENT", argument: "policy.rules[1].maxAgeMs" });
+  }
+  const now = new Date(-8.64e15);
+  await expect(
+    applyRetention(store, { rules: [{ maxAgeMs: 0 }, { maxAgeMs: 1 }] }, { now }),
+  ).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  expect((await store.countRuns()).COMPLETED).toBe(3);
+});
+
+describe("a schedule", () => {
+  const policy = { rules: [{ maxAgeMs: 0 }] };
+
+  test.each([
+    [
+      "throw",
+      () => {
+        throw new Error("callback");
+      },
+    ],
+    ["reject", () => Promise.reject(new Error("callback"))],
+  ] as const)("goes on when its callbacks %s", async (_, fail) => {
+    vi.useFakeTimers();
+    const rejections: unknown[] = [];
+    const note = (error: unknown) => rejections.push(error);
+    process.on("unhandledRejection", note);
+    try {
+      const store = new MemoryStore();
+      let applied = 0;
+      const failing: MaintenanceStore = {
+        stats: () => store.stats(),
+        pruneRuns: (each) => {
+          applied += 1;
+          return applied === 2 ? Promise.reject(new Error("gone")) : store.pruneRuns(each);
+        },
+      };
+      const errors: unknown[] = [];
+      const reports: RetentionReport[] = [];
+      const schedule = scheduleRetention(failing, policy, {
+        everyMs: 1000,
+        onReport: (report) => {
+          reports.push(report);
+          return fail();
+        },
+        onError: (error) => {
+          errors.push(error);
+          return fail();
+        },
+      });
+      await vi.advanceTimersByTimeAsync(3500);
+      await schedule.stop();
+      expect([applied, reports.length]).toEqual([3, 2]);
+      expect(errors.map((error) => (error as Error).message)).toEqual([
+        "callback",
+        "gone",
+        "callback",
+      ]);
+      expect(rejections).toEqual([]);
+    } finally {
+      process.off("unhandledRejection", note);
+      vi.useRealTimers();
+    }
+  });
+});
