@@ -57,12 +57,18 @@ export async function startRun(
       reason: "must be later than the start of the run",
     });
   }
-  const accepted = await acceptInput(workflow, given);
   const timeout = timeoutMs ?? workflow.timeoutMs;
   const endsBy = earliest([
     deadlineAt ?? null,
     timeout === null ? null : new Date(startsAt.getTime() + timeout),
   ]);
+  if (Number.isNaN(endsBy?.getTime())) {
+    throw new InvalidArgumentError({
+      argument: "options.timeoutMs",
+      reason: "ends beyond the times that a Date can hold",
+    });
+  }
+  const accepted = await acceptInput(workflow, given);
   const target = tx === undefined ? store : within(store, tx);
   const newRun = {
     workflowId: workflow.id,

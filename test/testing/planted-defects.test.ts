@@ -27,7 +27,7 @@ beforeAll(async () => {
   // It sets the exit code of the process, and here failures are what is wanted.
   process.exitCode = 0;
   failures = counts;
-}, 240_000);
+}, 600_000);
 
 test("the suite passes a store without a fault", () => {
   expect(failures.get("nothing")).toBe(0);
