@@ -33,6 +33,7 @@ export interface EngineEvents {
   readonly "run.finished": RunEvent & { readonly status: "COMPLETED" | "FAILED" | "CANCELLED" };
   /** The run is no longer worked on here, and has not been ended here. */
   readonly "run.left": RunEvent & { readonly reason: LeaveReason };
+  /** An attempt begins. Its row follows within a turn of the event loop, or with the end of the attempt. */
   readonly "step.started": StepEvent;
   /**
    * The step has ended. `durationMs` is of the last attempt; `error`, in FAILED, is what that threw. A step that was

@@ -1,6 +1,7 @@
 import {
   CorruptRowError,
   EngineClosedError,
+  LeaseLostError,
   RunAbandonedError,
   RunCancelledError,
   RunNotFoundError,
@@ -103,17 +104,11 @@ export class RunExecution {
     this.#drainer.abort();
   }
 
-  /** Stops the run because a write of it, or its heartbeat, was refused: for the reason that its row gives. */
-  async lose(error: Error): Promise<void> {
+  /** Stops the run because a write of it, or its heartbeat, was refused: nobody holds a cancelled run. */
+  lose(error: Error): void {
     const { runId } = this.#options.run;
-    let reason = error;
-    try {
-      const { status } = await this.#look();
-      if (status === "CANCELLED") reason = new RunCancelledError({ runId }, { cause: error });
-    } catch {
-      // Then the refusal is all there is to know.
-    }
-    this.stop(reason);
+    const isCancelled = error instanceof LeaseLostError && error.status === "CANCELLED";
+    this.stop(isCancelled ? new RunCancelledError({ runId }, { cause: error }) : error);
   }
 
   /** From what is stored to where this worker leaves it. */
@@ -121,7 +116,7 @@ export class RunExecution {
     const { store, run, workflow, clock, patienceMs } = this.#options;
     const stopper = new Stopper();
     const stop = (): void => stopper.abort(this.#stopper.reason);
-    const lose = (error: Error): Promise<void> => this.lose(error);
+    const lose = (error: Error): void => this.lose(error);
     const journal = new RunJournal({
       store,
       author: { runId: run.runId, totalSteps: workflow.plan.stepIds.size, fence: this.#fence },

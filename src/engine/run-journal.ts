@@ -19,8 +19,8 @@ export interface RunJournalOptions {
   readonly patienceMs: number;
   /** Nothing is written any more once it aborts; aborted with what the store failed with. */
   readonly stopper: Stopper;
-  /** Called when the worker does not hold the run any more; resolves when the run has been stopped. */
-  readonly lose: (error: Error) => Promise<void>;
+  /** Stops the run, as the worker does not hold it any more. */
+  readonly lose: (error: Error) => void;
 }
 
 /**
@@ -98,7 +98,7 @@ export class RunJournal {
       return await retryWhileBusy(write, { patienceMs, signal: stopper });
     } catch (error) {
       if (error instanceof InvalidValueError || stopper.aborted) throw error;
-      if (isLoss(error)) await lose(error);
+      if (isLoss(error)) lose(error);
       stopper.abort(error);
       throw error;
     }

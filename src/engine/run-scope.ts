@@ -24,7 +24,7 @@ export interface RunScope {
   readonly clock: Clock;
   readonly journal: RunJournal;
   /** Stops the run here, as a write of it was refused. */
-  readonly lose: (error: Error) => Promise<void>;
+  readonly lose: (error: Error) => void;
   /** Aborts when the run stops here; the reason says why. */
   readonly signal: StopSignal;
   /** Aborts when no further step should begin here. */

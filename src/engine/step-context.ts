@@ -249,7 +249,7 @@ export class AttemptContext implements StepContext {
     try {
       await write();
     } catch (error) {
-      if (error instanceof LeaseLostError) await this.#scope.lose(error);
+      if (error instanceof LeaseLostError) this.#scope.lose(error);
       throw error;
     }
   }

@@ -343,7 +343,7 @@ export class Worker {
       return true;
     } catch (error) {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
-        await execution.lose(error);
+        execution.lose(error);
         return true;
       }
       if (error instanceof StoreClosedError) execution.stop(error);

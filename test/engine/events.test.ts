@@ -254,3 +254,49 @@ test("an unknown type of event, and what is no listener, are refused", () => {
   expect(() => engine.on("run.done" as "run.finished", () => {})).toThrow(InvalidArgumentError);
   expect(() => engine.on("run.finished", null as never)).toThrow(InvalidArgumentError);
 });
+
+test("a listener that is added during an event hears the next one, and one that is taken away meanwhile does no harm", async () => {
+  const engine = makeEngine(new MemoryStore());
+  let calls = 0;
+  let remove = (): void => {};
+  const again = (): void => {
+    calls += 1;
+    remove();
+    remove = engine.on("run.finished", again);
+  };
+  remove = engine.on("run.finished", again);
+  await engine.run(simple, 1);
+  expect(calls).toBe(1);
+  await engine.run(simple, 1);
+  expect(calls).toBe(2);
+});
+
+test("each listener has the dates of an event for itself, and so have the step and the engine", async () => {
+  const store = new MemoryStore();
+  const engine = makeEngine(store);
+  const seen: unknown[] = [];
+  const wakeAt = new Date(Date.now() + 60_000);
+  const expected = wakeAt.getTime();
+  engine.on("step.sleeping", ({ until, at }) => {
+    until.setTime(0);
+    at.setTime(0);
+  });
+  engine.on("step.sleeping", ({ until, at }) => void seen.push(until.getTime(), at.getTime() > 0));
+  const workflow = defineWorkflow({ id: "w" })
+    .step(
+      numberStep("s", async (value, ctx) => {
+        const sleeping = ctx.sleep(wakeAt);
+        wakeAt.setTime(0);
+        await sleeping;
+        return value;
+      }),
+    )
+    .build();
+  engine.register(workflow);
+  const left = new Promise((resolve) => engine.on("run.left", resolve));
+  const runId = await engine.start(workflow, 1);
+  void engine.work();
+  await left;
+  expect(seen).toEqual([expected, true]);
+  expect((await store.getRun(runId)).wakeAt).toEqual(new Date(expected));
+});

@@ -86,6 +86,17 @@ test("a logger that throws disturbs no run", async () => {
   expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
 });
 
+test("a logger that rejects disturbs no run and no process", async () => {
+  const fail = async (): Promise<void> => {
+    await Promise.resolve();
+    throw new Error("disk full");
+  };
+  const logger: Logger = { debug: fail, info: fail, warn: fail, error: fail };
+  const run = await makeEngine(new MemoryStore(), { logger }).run(greeting, 1);
+  expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
 describe("no value of a query that failed is in a report", () => {
   const queryError = () =>
     new DrizzleQueryError(

@@ -1,4 +1,12 @@
-import { context, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type ContextManager,
+} from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   CompositePropagator,
@@ -161,6 +169,36 @@ describe.each(stores)("on %s", (_, open) => {
       trace.disable();
     }
   });
+
+  test.each(["before", "after"])(
+    "a context manager that throws %s the work disturbs neither a start nor a run",
+    async (when) => {
+      const manager = {
+        active: () => ROOT_CONTEXT,
+        with: (_context: unknown, work: () => unknown) => {
+          if (when === "after") work();
+          throw new Error("no context today");
+        },
+        bind: (_context: unknown, target: unknown) => target,
+        enable: () => manager,
+        disable: () => manager,
+      };
+      context.disable();
+      context.setGlobalContextManager(manager as unknown as ContextManager);
+      let calls = 0;
+      const workflow = defineWorkflow({ id: "w" })
+        .step(
+          numberStep("s", (value) => {
+            calls += 1;
+            return value;
+          }),
+        )
+        .build();
+      const run = await makeEngine(await open()).run(workflow, 1);
+      expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
+      expect(calls).toBe(1);
+    },
+  );
 
   test("without a propagator nothing is stored, and nothing linked", async () => {
     propagation.disable();
