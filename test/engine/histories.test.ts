@@ -1,0 +1,180 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/define-step.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { StoreBusyError, StoreConnectionError } from "../../src/errors.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { makeClock } from "./support/engines.ts";
+import { observe } from "./support/observed-store.ts";
+
+const leaseMs = 60;
+const seconds = Number(process.env.HISTORY_SECONDS ?? 4);
+const seed = Number(process.env.HISTORY_SEED ?? Date.now() % 2 ** 31);
+
+/** What an operation of the store does in place of answering. */
+type Trouble = "busy" | "lost answer" | "failed" | "slow" | "dead";
+/** What an attempt of a step does. */
+type Act = "return" | "throw" | "sleep" | "pause" | "state";
+
+const history = fc.record({
+  troubles: fc.array(
+    fc.record({
+      at: fc.nat(30),
+      trouble: fc.constantFrom<Trouble>("busy", "lost answer", "failed", "slow", "dead"),
+    }),
+    { maxLength: 4 },
+  ),
+  acts: fc.array(fc.constantFrom<Act>("return", "return", "throw", "sleep", "pause", "state"), {
+    minLength: 4,
+    maxLength: 12,
+  }),
+  condition: fc.constantFrom("holds", "does not hold", "reads"),
+  cancelAfter: fc.option(fc.nat(6), { freq: 6 }),
+});
+
+type History = typeof history extends fc.Arbitrary<infer Value> ? Value : never;
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Plays one history to the end of its run, through any number of workers, and checks what holds of each. */
+async function play({ troubles, acts, condition, cancelAfter }: History): Promise<void> {
+  const clock = makeClock();
+  const inner = new MemoryStore({ clock });
+  const ended = new Set<string>();
+  const begun: string[] = [];
+  let calls = 0;
+  const step = <const Id extends string>(id: Id) =>
+    defineStep({
+      id,
+      input: z.unknown(),
+      output: z.unknown(),
+      retry: { maxRetries: 2, delayMs: 0 },
+      run: async (_, ctx) => {
+        expect(ended, `${id} runs again after its end`).not.toContain(id);
+        begun.push(`${id} ${ctx.attempt}`);
+        const act = acts[calls++ % acts.length];
+        if (act === "throw") throw new Error("no");
+        if (act === "sleep") await ctx.sleep(3_600_000);
+        if (act === "pause") await nextTurn();
+        if (act === "state") await ctx.state.set("k", id);
+        return id;
+      },
+    });
+  const workflow = defineWorkflow({ id: "w" })
+    .step(step("a"))
+    .stepIf(async (__, { state }) => {
+      if (condition === "reads") await state.all();
+      return condition !== "does not hold";
+    }, step("b"))
+    .parallel(step("c"), step("d"))
+    .step(step("e"))
+    .build();
+  const { runId } = await inner.createRun({ workflowId: "w", input: 1 });
+
+  let operations = 0;
+  const pending = new Map(troubles.map(({ at, trouble }) => [at, trouble]));
+  /** A worker with a store of its own, which may die: nothing it does then takes place. */
+  const makeStore = (): { readonly store: MemoryStore; readonly isDead: () => boolean } => {
+    let dead = false;
+    const store = observe(inner, async (operation, carryOut) => {
+      if (dead) throw new StoreBusyError("the process is gone");
+      const trouble = operation === "claimRuns" ? undefined : pending.get(operations);
+      if (operation !== "claimRuns") operations += 1;
+      if (trouble === "slow") await nextTurn();
+      if (trouble === "busy") throw new StoreBusyError("busy");
+      if (trouble === "dead") dead = true;
+      if (trouble === "failed") {
+        throw new StoreConnectionError({ reason: "failed", outcome: "none", retryable: false });
+      }
+      const result = await carryOut();
+      for (const { stepId, status } of await inner.listStepExecutions(runId)) {
+        if (status === "COMPLETED" || status === "SKIPPED") ended.add(stepId);
+      }
+      if (trouble === "dead") throw new StoreBusyError("the process is gone");
+      if (trouble === "lost answer") {
+        throw new StoreConnectionError({ reason: "lost", outcome: "unknown", retryable: true });
+      }
+      return result;
+    });
+    return { store, isDead: () => dead };
+  };
+
+  for (let workers = 0; ; workers++) {
+    expect(workers, "the run neither ends nor waits").toBeLessThan(60);
+    const { store, isDead } = makeStore();
+    const engine = new Engine(store, { clock, leaseMs }).register(workflow);
+    let idle = false;
+    void engine
+      .recover()
+      .catch(() => {})
+      .finally(() => (idle = true));
+    for (let turns = 0; !idle && !isDead() && turns < 400; turns++) {
+      if (turns === cancelAfter) await engine.cancel(runId).catch(() => {});
+      await nextTurn();
+      if (turns > 50) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await engine.close({ deadlineMs: 0 });
+    const run = await inner.getRun(runId);
+    if (["COMPLETED", "FAILED", "CANCELLED"].includes(run.status)) break;
+    const waitsUntil = run.status === "RUNNING" ? run.leaseExpiresAt : (run.wakeAt ?? clock());
+    expect(waitsUntil, "a run that has not ended waits for a time that is stored").not.toBeNull();
+    clock.advance(Math.max(1, (waitsUntil?.getTime() ?? 0) - clock().getTime() + 1));
+  }
+
+  const { bundles } = await inner.readBundles();
+  const [bundle] = bundles;
+  if (bundle === undefined) throw new Error("the run is gone");
+  expect(bundle.run.progress === 1).toBe(bundle.run.status === "COMPLETED");
+  for (const { stepId, status } of bundle.run.status === "CANCELLED" ? [] : bundle.steps) {
+    expect(["COMPLETED", "SKIPPED", "FAILED", "CANCELLED"], `${stepId} has ended`).toContain(
+      status,
+    );
+  }
+  for (const { stepId, attempt } of bundle.steps) {
+    const numbers = bundle.attempts.filter((each) => each.stepId === stepId);
+    expect(new Set(numbers.map((each) => each.attempt)).size).toBe(numbers.length);
+    const tried = begun
+      .filter((each) => each.startsWith(`${stepId} `))
+      .map((each) => Number(each.slice(2)));
+    // Numbers rise by one at most, and none is left out.
+    for (const [index, number] of tried.entries()) {
+      expect(
+        number - (tried[index - 1] ?? 0),
+        `attempts of ${stepId}: ${tried.join()}`,
+      ).toBeLessThanOrEqual(1);
+      expect(number).toBeGreaterThanOrEqual(tried[index - 1] ?? 1);
+    }
+    // When a run is cancelled while the store fails, its last attempt may not be recorded.
+    if (bundle.run.status !== "CANCELLED") {
+      expect(Math.max(0, ...tried)).toBeLessThanOrEqual(attempt);
+    }
+  }
+  // A finished run never changes.
+  const late = new Engine(inner, { clock, leaseMs }).register(workflow);
+  await late.recover();
+  await late.close({ deadlineMs: 0 });
+  expect((await inner.readBundles()).bundles).toEqual(bundles);
+}
+
+test(
+  `random histories on a store that fails keep the engine's promises (seed ${seed})`,
+  async () => {
+    let played = 0;
+    await fc.assert(
+      fc.asyncProperty(history, async (one) => {
+        played += 1;
+        await play(one);
+      }),
+      {
+        seed,
+        numRuns: 1_000_000,
+        interruptAfterTimeLimit: seconds * 1000,
+        markInterruptAsFailure: false,
+      },
+    );
+    expect(played).toBeGreaterThan(10);
+  },
+  seconds * 1000 + 60_000,
+);
