@@ -27,7 +27,7 @@ const number = z
 const boolean = z.enum(["true", "false"]).transform((value) => value === "true");
 
 /** What can be written in text: a new option without a variable does not compile. */
-type TextOption = Exclude<keyof OpenOptions, "tables" | "clock" | "drizzle">;
+type TextOption = Exclude<keyof OpenOptions, "tables" | "clock" | "drizzle" | "readOnly">;
 
 /** The variable of each option of `LibSQLStore.open`. */
 export const environmentVariables = {

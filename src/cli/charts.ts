@@ -22,7 +22,8 @@ export function drawThroughput(
   per: keyof typeof bucketMs,
 ): string | null {
   const times = rows.map(({ bucketStart }) => (bucketStart as Date).getTime());
-  const [first, last] = [Math.min(...times), Math.max(...times)];
+  const first = times.reduce((least, time) => Math.min(least, time));
+  const last = times.reduce((greatest, time) => Math.max(greatest, time));
   const all = Math.round((last - first) / bucketMs[per]) + 1;
   if (all === 1) return null;
   const shown = Math.min(all, widest);
@@ -43,6 +44,6 @@ export function drawThroughput(
     format: (value: number) => String(Math.round(value)).padStart(8),
   });
   const legend = series.map(({ column, paint }) => paint(column)).join("  ");
-  const from = new Date(begin).toISOString().slice(0, per === "day" ? 10 : 13);
+  const from = new Date(begin).toISOString().replace(per === "day" ? /T.*/ : /:.*/, "");
   return `${chart}${isColored ? reset : ""}\n${legend}  per ${per}, from ${from}`;
 }

@@ -1,25 +1,33 @@
-import { existsSync } from "node:fs";
-import { Command } from "commander";
+import { statSync } from "node:fs";
+import { Command, type Option } from "commander";
 import { withoutForeignTokens } from "../environment.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
 import { watchForInterruption } from "./interruption.ts";
+import { escaped } from "./output.ts";
+import { repeatableOptions } from "./run-filters.ts";
 import { version } from "./version.ts";
 
 /** Reads the arguments, does what they say, and returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
-  const { signal, endAtOnce } = watchForInterruption();
+  const json = args.includes("--json");
+  const interruption = watchForInterruption((failure) => {
+    reportFailure(failure, { json, goOn: failure.remedy });
+    process.on("exit", () => (process.exitCode ||= failure.exitCode));
+  });
+  const { signal } = interruption;
   let goOn = "run the same command again to go on";
   try {
     // What the environment says already is stronger than the file.
     const inherited = new Set(Object.keys(process.env));
-    if (existsSync(".env")) process.loadEnvFile(".env");
+    // A virtual environment of Python may have that name, and is a folder.
+    const isFolder = statSync(".env", { throwIfNoEntry: false })?.isDirectory();
+    if (isFolder === false) process.loadEnvFile(".env");
     let exitCode: ExitCode = exitCodes.fine;
     const program = await createProgram(
       {
-        signal,
-        endAtOnce,
+        ...interruption,
         // Anybody may have written the file: it must not lead a token of the shell to a server of its own.
         env: withoutForeignTokens(process.env, (name) => inherited.has(name)),
         foundSomething: () => (exitCode = exitCodes.failure),
@@ -35,7 +43,7 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     // What is interrupted may say so with an error of its own.
     const isAborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
-    return reportFailure(cause, { json: args.includes("--json"), goOn });
+    return reportFailure(cause, { json, goOn });
   }
 }
 
@@ -151,13 +159,31 @@ ${exitCodesHelp}`,
   }
   if (needsAll) (await import("./completion.ts")).addCompletion(program);
   else program.command("complete").description("print a completion script for a shell");
-  explainErrors(program, ["gorkflow"]);
+  explainErrors(program, ["gorkflow"], args.includes("--json"));
   return program;
 }
 
-/** A command that is not understood says how to ask; commands that were made elsewhere do not inherit it. */
-function explainErrors(command: Command, path: readonly string[]): void {
+/**
+ * A command that is not understood says how to ask, as JSON if that is what it was asked for; commands that were made
+ * elsewhere do not inherit it.
+ */
+function explainErrors(command: Command, path: readonly string[], json: boolean): void {
   command.exitOverride();
   command.showHelpAfterError(`(${path.join(" ")} --help shows how it is used)`);
-  for (const child of command.commands) explainErrors(child, [...path, child.name()]);
+  command.configureOutput({
+    outputError: (text, write) => write(text.split("\n").map(escaped).join("\n")),
+    ...(json && { writeErr: () => {} }),
+  });
+  for (const option of command.options) refuseTwice(command, option);
+  for (const child of command.commands) explainErrors(child, [...path, child.name()], json);
+}
+
+/** The last of two databases would win, and the second may be an id that looks like an option. */
+function refuseTwice(command: Command, option: Option): void {
+  if (option.isBoolean() || option.variadic || repeatableOptions.includes(option.name())) return;
+  let isGiven = false;
+  command.on(`option:${option.name()}`, () => {
+    if (isGiven) command.error(`error: option '${option.flags}' is given twice`);
+    isGiven = true;
+  });
 }

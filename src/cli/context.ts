@@ -4,6 +4,8 @@ import type { Environment } from "../environment.ts";
 export interface CommandContext {
   /** Aborts when the command is to end before it is done. */
   readonly signal: AbortSignal;
+  /** As `signal`, and when nobody reads the output any more: for a command that does nothing but print. */
+  readonly reading: AbortSignal;
   readonly env: Environment;
   /** The command ends with exit code 1 without having failed: it found what it was asked to look for. */
   foundSomething(): void;

@@ -4,8 +4,11 @@ import { hasCredentials, isServer } from "../stores/libsql/open-options.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
-/** What a command does with a database that is not there. */
-export type MissingFile = "create" | "refuse";
+/**
+ * What a command does to the database. `look` changes nothing in a file, not even its journal mode; only `create`
+ * makes a file that is not there.
+ */
+export type Access = "look" | "change" | "create";
 
 /**
  * The URL of the database that a command works on: a path stands for its file.
@@ -17,7 +20,7 @@ export type MissingFile = "create" | "refuse";
  */
 export function resolveDatabaseUrl(
   given: string | undefined,
-  missing: MissingFile,
+  access: Access,
   source = "the database",
 ): string {
   if (given === undefined || given === "") {
@@ -47,7 +50,7 @@ export function resolveDatabaseUrl(
     });
   }
   refuseCredentials(url);
-  if (url.startsWith("file:")) checkFile(parseConfig(url).path, missing);
+  if (url.startsWith("file:")) checkFile(parseConfig(url).path, access);
   return url;
 }
 
@@ -94,9 +97,9 @@ function isUrl(text: string): boolean {
   return /^[a-z][a-z+]+:/i.test(text) || text.startsWith(":memory:");
 }
 
-function checkFile(path: string, missing: MissingFile): void {
+function checkFile(path: string, access: Access): void {
   if (!existsSync(path)) {
-    if (missing === "create") return;
+    if (access === "create") return;
     throw new CommandError({
       code: "DATABASE_MISSING",
       message: `there is no database file ${path}`,

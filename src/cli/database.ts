@@ -13,17 +13,17 @@ import { LibSQLStore } from "../stores/libsql/libsql-store.ts";
 import { openClient } from "../stores/libsql/open-client.ts";
 import { isServer, parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";
 import type { CommandContext } from "./context.ts";
-import { refuseSameDatabase, resolveDatabaseUrl, type MissingFile } from "./database-url.ts";
+import { refuseSameDatabase, resolveDatabaseUrl, type Access } from "./database-url.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
 
 /** Runs `work` on a client of the database, and closes it. A driver's error never comes out bare. */
 export async function withClient<T>(
   context: CommandContext,
   options: DatabaseOptions,
-  missing: MissingFile,
+  access: Access,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const { client } = await openClient(parseOpenOptions(optionsOf(context, options, missing)));
+  const { client } = await openClient(parseOpenOptions(optionsOf(context, options, access)));
   try {
     return await work(client);
   } catch (error) {
@@ -33,10 +33,10 @@ export async function withClient<T>(
   }
 }
 
-/** How a command takes a store that is not as it has to be. */
+/** How a command uses a store. */
 export interface StoreNeeds {
-  /** A missing file: `refuse` when absent. */
-  readonly missing?: MissingFile;
+  /** `look` if absent. */
+  readonly access?: Access;
   /** Stronger than `GORKFLOW_AUTH_TOKEN`. */
   readonly authToken?: string | undefined;
   /** What has named the database; defaults to the option. */
@@ -53,14 +53,14 @@ export async function withStore<T>(
   context: CommandContext,
   { prefix, ...named }: TableOptions,
   work: (store: LibSQLStore) => Promise<T>,
-  { missing = "refuse", authToken, source }: StoreNeeds = {},
+  { access = "look", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
-  const options = optionsOf(context, named, missing, source);
+  const options = optionsOf(context, named, access, source);
   const store = await LibSQLStore.open({
     ...options,
     authToken: isServer(options.url) ? (authToken ?? options.authToken) : undefined,
     ...(prefix === undefined
-      ? { migrate: missing === "create" && options.migrate !== false }
+      ? { migrate: access === "create" && options.migrate !== false }
       : { migrate: false, tables: createWorkflowTables({ prefix }) }),
   });
   try {
@@ -71,13 +71,14 @@ export async function withStore<T>(
 }
 
 /**
- * Runs `work` on two stores. `GORKFLOW_TO_AUTH_TOKEN` is the token of the second one; otherwise `GORKFLOW_AUTH_TOKEN`
- * is that of either if it is the server in `GORKFLOW_DATABASE_URL`.
+ * Runs `work` on two stores; the first is only looked at, `access` is that of the second. `GORKFLOW_TO_AUTH_TOKEN` is
+ * the token of the second one; otherwise `GORKFLOW_AUTH_TOKEN` is that of either if it is the server in
+ * `GORKFLOW_DATABASE_URL`.
  */
 export function withTwoStores<T>(
   context: CommandContext,
   [first, second]: readonly [string, string],
-  missing: MissingFile,
+  access: Access,
   work: (first: LibSQLStore, second: LibSQLStore) => Promise<T>,
 ): Promise<T> {
   refuseSameDatabase(first, second);
@@ -90,7 +91,7 @@ export function withTwoStores<T>(
     { database: first },
     (from) =>
       withStore(current, { database: second }, (to) => work(from, to), {
-        missing,
+        access,
         authToken,
         source: "the second database",
       }),
@@ -103,18 +104,29 @@ export function withTwoStores<T>(
  * database. The copy of an embedded replica belongs to the process that uses it; a command goes to its primary.
  */
 function optionsOf(
+  context: CommandContext,
+  named: DatabaseOptions,
+  access: Access,
+  source?: string,
+): OpenOptions {
+  const options = placeOptionsOf(context, named, access, source);
+  if (access !== "look" || !options.url.startsWith("file:")) return options;
+  return { ...options, readOnly: true, migrate: false };
+}
+
+function placeOptionsOf(
   { env }: CommandContext,
   { database }: DatabaseOptions,
-  missing: MissingFile,
+  access: Access,
   source = "--database",
 ): OpenOptions {
   if (database !== variableOf(env, environmentVariables.url.name)) {
-    const url = resolveDatabaseUrl(database, missing, source);
+    const url = resolveDatabaseUrl(database, access, source);
     return environmentOptions(environmentFor(env, url), url);
   }
   const primary = variableOf(env, environmentVariables.syncUrl.name);
   return primary === undefined
-    ? environmentOptions(env, resolveDatabaseUrl(database, missing, environmentVariables.url.name))
+    ? environmentOptions(env, resolveDatabaseUrl(database, access, environmentVariables.url.name))
     : environmentOptions(environmentForPrimary(env), primary);
 }
 

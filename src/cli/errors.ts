@@ -32,6 +32,17 @@ export class InterruptedError extends Error {
   }
 }
 
+/** The reason of the signal when the output cannot be written: the disk is full, for one. It has been reported. */
+export class OutputFailedError extends CommandError {
+  constructor(cause: string) {
+    super({
+      code: "OUTPUT_FAILED",
+      message: `the output cannot be written (${cause})`,
+      remedy: "what the command did is done; only its answer is not complete",
+    });
+  }
+}
+
 /** The reason of the signal when nobody reads the output any more, as after `| head`. */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";

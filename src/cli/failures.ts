@@ -1,8 +1,8 @@
 import { CommanderError } from "commander";
 import { GorkflowError, InvalidArgumentError, StoreConnectionError } from "../errors.ts";
-import { CommandError, InterruptedError, OutputClosedError } from "./errors.ts";
+import { CommandError, InterruptedError, OutputClosedError, OutputFailedError } from "./errors.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
-import { note, noteColors } from "./output.ts";
+import { escaped, note, noteColors } from "./output.ts";
 
 /** How a command that did not succeed ends: what is said, and its exit code. */
 interface Ending {
@@ -22,28 +22,34 @@ export function reportFailure(
   error: unknown,
   { json, goOn }: { readonly json: boolean; readonly goOn: string },
 ): ExitCode {
-  const { exitCode, problem } = endingOf(error, goOn);
+  const { exitCode, problem } = endingOf(error, { json, goOn });
   if (problem !== null && json) note(JSON.stringify({ error: problem }));
   else if (problem !== null) {
     const remedy = problem.remedy === null ? "" : ` (${problem.remedy})`;
-    note(`${noteColors.red("gorkflow:")} ${onOneLine(problem.message)}${onOneLine(remedy)}`);
+    note(`${noteColors.red("gorkflow:")} ${escaped(onOneLine(problem.message + remedy))}`);
   }
   return exitCode;
 }
 
-function endingOf(error: unknown, goOn: string): Ending {
+function endingOf(
+  error: unknown,
+  { json, goOn }: { readonly json: boolean; readonly goOn: string },
+): Ending {
   if (error instanceof OutputClosedError) return { exitCode: exitCodes.fine, problem: null };
   if (error instanceof InterruptedError) {
     const message = "interrupted; what was done until then stays done";
     return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy: goOn } };
   }
+  // It was reported when it happened.
+  if (error instanceof OutputFailedError) return { exitCode: error.exitCode, problem: null };
   if (error instanceof CommandError) {
     const { exitCode, code, message, remedy } = error;
     return { exitCode, problem: { code, message, remedy } };
   }
   if (error instanceof CommanderError) {
-    // Commander has said itself what it has not understood.
-    return { exitCode: error.exitCode === 0 ? exitCodes.fine : exitCodes.usage, problem: null };
+    // Help and the version have been printed.
+    if (error.exitCode === 0) return { exitCode: exitCodes.fine, problem: null };
+    return { exitCode: exitCodes.usage, problem: json ? usageProblem(error) : null };
   }
   if (error instanceof InvalidArgumentError) {
     return { exitCode: exitCodes.usage, problem: problemOf(error, goOn) };
@@ -57,6 +63,15 @@ function endingOf(error: unknown, goOn: string): Ending {
   return {
     exitCode: exitCodes.failure,
     problem: { code: "UNEXPECTED", message: `unexpected failure: ${code}`, remedy: null },
+  };
+}
+
+/** In text, commander has said it itself. */
+function usageProblem({ code, message }: CommanderError): Problem {
+  return {
+    code: "USAGE",
+    message: code === "commander.help" ? "no command is named" : message.replace(/^error: /, ""),
+    remedy: "gorkflow --help shows how it is used",
   };
 }
 

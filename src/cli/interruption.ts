@@ -1,32 +1,41 @@
 import { setMaxListeners } from "node:events";
 import type { CommandContext } from "./context.ts";
-import { InterruptedError, OutputClosedError } from "./errors.ts";
-import { exitCodes } from "./exit-codes.ts";
+import { InterruptedError, OutputClosedError, OutputFailedError } from "./errors.ts";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
 
-type Interruption = Pick<CommandContext, "signal" | "endAtOnce">;
+type Interruption = Pick<CommandContext, "signal" | "reading" | "endAtOnce">;
 
 /**
- * A signal that aborts when the command is to end: by Ctrl-C, by SIGTERM, or because nobody reads its output any
- * more. A command finishes the batch it is at, and stops. The second Ctrl-C does not wait for that.
+ * Signals that abort when the command is to end: by Ctrl-C or SIGTERM, and `reading` also because nobody reads its
+ * output any more. A command finishes the batch it is at, and stops. The second Ctrl-C does not wait for that.
  */
-export function watchForInterruption(): Interruption {
-  const controller = new AbortController();
-  // Everything that is under way listens: a hundred waits are no leak.
-  setMaxListeners(0, controller.signal);
+export function watchForInterruption(
+  onOutputFailed: (error: OutputFailedError) => void,
+): Interruption {
+  const interrupted = new AbortController();
+  const output = new AbortController();
   const interrupt = (signal: "SIGINT" | "SIGTERM") => {
     const error = new InterruptedError(signal);
-    if (controller.signal.aborted) process.exit(error.exitCode);
-    controller.abort(error);
+    if (interrupted.signal.aborted) process.exit(error.exitCode);
+    interrupted.abort(error);
   };
   for (const signal of signals) process.on(signal, interrupt);
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") process.exit(exitCodes.failure);
-    controller.abort(new OutputClosedError());
+    if (output.signal.aborted) return;
+    if (error.code === "EPIPE") return output.abort(new OutputClosedError());
+    const failure = new OutputFailedError(error.code ?? error.name);
+    output.abort(failure);
+    onOutputFailed(failure);
   });
+  // Progress that nobody reads is dropped: the work has nothing to do with it.
+  process.stderr.on("error", () => {});
+  const reading = AbortSignal.any([interrupted.signal, output.signal]);
+  // Everything that is under way listens: a hundred waits are no leak.
+  setMaxListeners(0, interrupted.signal, reading);
   return {
-    signal: controller.signal,
+    signal: interrupted.signal,
+    reading,
     endAtOnce() {
       for (const signal of signals) process.off(signal, interrupt);
     },

@@ -1,9 +1,22 @@
-import Table from "cli-table3";
 import picocolors from "picocolors";
+import stringWidth from "string-width";
+
+type Write = NodeJS.WriteStream["write"];
+
+/** Where the answer is written if the standard output is reserved for it. */
+let reserved: Write | null = null;
+
+/** From now on only the functions of this file write to the standard output; what others print is moved to the other. */
+export function reserveOutput(): void {
+  reserved ??= process.stdout.write.bind(process.stdout);
+  process.stdout.write = process.stderr.write.bind(process.stderr) as Write;
+}
 
 /** One document, or a line of text, on the standard output. */
 export function print(text: string): void {
-  process.stdout.write(`${shown(text)}\n`);
+  const line = `${withoutControls(text)}\n`;
+  if (reserved === null) process.stdout.write(line);
+  else reserved(line);
 }
 
 export function printJson(value: unknown): void {
@@ -22,19 +35,48 @@ function withMessages(_: string, value: unknown): unknown {
 
 /** What is said about the work while it is done, and is no part of the answer. */
 export function note(text: string): void {
-  process.stderr.write(`${shown(text)}\n`);
+  process.stderr.write(`${withoutControls(text)}\n`);
 }
 
-/** A colour as `colors` has them; else what a terminal would obey, or what hides the text beside it. */
-const controls = /\p{Cc}\[(?:0|1|2|22|3\d|39)m|[\p{Cc}\p{Bidi_Control}]/gu;
+/** What a terminal would obey, and what hides the text beside it. */
+const controls = /[\p{Cc}\p{Bidi_Control}]/gu;
+/** The same, without line breaks, tabs and the colours of this file. */
+const strayControls = /\p{Cc}\[(?:0|1|2|22|3\d|39)m|[\p{Cc}\p{Bidi_Control}]/gu;
 
-/** Ids and messages are somebody's: what is in them is shown, in the escapes that JSON has, and does nothing. */
-function shown(text: string, allowed: readonly string[] = ["\n", "\t"]): string {
-  return text.replaceAll(controls, (found) =>
-    found.startsWith("\u001B[") || allowed.includes(found)
+/**
+ * `text` with all control characters in the escapes of JSON, on one line. Ids, names and messages are somebody else's
+ * text: they are escaped before they are coloured.
+ */
+export function escaped(text: string): string {
+  return text.replaceAll(controls, escape);
+}
+
+/** A copy in which every text is `escaped`, at any depth. */
+export function escapedIn<T>(value: T): T {
+  if (typeof value === "string") return escaped(value) as T;
+  if (Array.isArray(value)) return value.map(escapedIn) as T;
+  if (value === null || typeof value !== "object" || value instanceof Date) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [escaped(key), escapedIn(each as unknown)]),
+  ) as T;
+}
+
+/** JSON that is shown as text: its line breaks are its own. */
+export function escapedJson(value: unknown): string {
+  return withoutControls(JSON.stringify(value, null, 2));
+}
+
+/** For whatever was not escaped where it was put into the text. */
+function withoutControls(text: string): string {
+  return text.replaceAll(strayControls, (found) =>
+    found.startsWith("\u001B[") || found === "\n" || found === "\t"
       ? found
-      : `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}${found.slice(1)}`,
+      : escape(found) + found.slice(1),
   );
+}
+
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Colours where a terminal shows them: NO_COLOR, FORCE_COLOR and a pipe are honoured for each stream. */
@@ -50,20 +92,18 @@ function colorsOf(stream: NodeJS.WriteStream) {
 
 /** Rows under their headings, aligned, without lines: what a pipe and an eye can both read. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const drawn = new Table({
-    head: headings.map((heading) => colors.bold(shown(heading, []))),
-    chars: emptyFrame,
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
-  });
-  drawn.push(...rows.map((row) => row.map((cell) => shown(cell, []))));
-  return drawn
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const widths = headings.map((heading, column) =>
+    rows.reduce((widest, row) => Math.max(widest, widthOf(row[column] ?? "")), widthOf(heading)),
+  );
+  const draw = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)))
+      .join("  ")
+      .trimEnd();
+  return [draw(headings.map((heading) => colors.bold(heading))), ...rows.map(draw)].join("\n");
 }
 
-const sides = ["top", "bottom", "left", "right"];
-const places = [...sides, ...sides.map((side) => `${side}-mid`), "mid", "mid-mid", "middle"];
-const corners = ["top-left", "top-right", "bottom-left", "bottom-right"];
-const emptyFrame = Object.fromEntries([...places, ...corners].map((place) => [place, ""]));
+/** Columns of a terminal, without colours. Most cells are plain, and need no table of Unicode. */
+function widthOf(cell: string): number {
+  return /^[\x20-\x7E]*$/.test(cell) ? cell.length : stringWidth(cell);
+}

@@ -10,14 +10,14 @@ import { stuckRuns } from "../reports/stuck-runs.ts";
 import { throughput } from "../reports/throughput.ts";
 import type { WorkflowDatabase } from "../stores/libsql/libsql-store.ts";
 import { translateError } from "../stores/libsql/error-translation.ts";
-import { table } from "./output.ts";
+import { escaped, table } from "./output.ts";
 import {
   formatBytes,
   formatCount,
   formatDuration,
   formatShare,
   formatTime,
-  orAbsent,
+  absent,
 } from "./words.ts";
 
 export interface ReportArguments {
@@ -80,7 +80,7 @@ function headingOf(column: string): string {
 
 function describeValue(column: string, value: ReportRow[string]): string {
   if (value instanceof Date) return formatTime(value);
-  if (typeof value !== "number") return orAbsent(value);
+  if (typeof value !== "number") return value === null ? absent : escaped(value);
   if (column.endsWith("Ms")) return formatDuration(value);
   if (column.endsWith("Bytes")) return formatBytes(value);
   return column.endsWith("Rate") ? formatShare(value) : formatCount(value);

@@ -3,6 +3,9 @@ import type { RunFilter } from "../model/run-queries.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { parseTime, timeForms } from "./times.ts";
 
+/** Options that may be given several times. */
+export const repeatableOptions: readonly string[] = ["status", "tag"];
+
 /** Options that choose runs, as `RunFilter` has them. All of them together must hold. */
 export interface FilterOptions {
   readonly workflow?: string;

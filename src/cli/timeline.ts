@@ -1,5 +1,5 @@
 import type { StepExecution } from "../schema/rows.ts";
-import { colors, table } from "./output.ts";
+import { colors, escaped, table } from "./output.ts";
 import { paintStatus } from "./statuses.ts";
 import { formatDuration } from "./words.ts";
 
@@ -15,12 +15,12 @@ type TimelineStep = Pick<
 export function drawTimeline(steps: readonly TimelineStep[], now: Date): string {
   const spans = steps.map((step) => spanOf(step, now.getTime()));
   const begun = spans.filter((span) => span !== null);
-  const from = Math.min(...begun.map(([start]) => start));
-  const to = Math.max(...begun.map(([, end]) => end));
+  const from = begun.reduce((first, [start]) => Math.min(first, start), Infinity);
+  const to = begun.reduce((last, [, end]) => Math.max(last, end), -Infinity);
   return table(
     ["step", "status", "attempt", " ".repeat(width), "took"],
     steps.map((step, index) => [
-      step.stepId,
+      escaped(step.stepId),
       paintStatus(step.status),
       String(step.attempt),
       drawBar(step, spans[index] ?? null, { from, to }),

@@ -1,30 +1,58 @@
 import { InvalidArgumentError as InvalidOption } from "commander";
-import ms, { type StringValue } from "ms";
 
 /** How options that take a time are to be written. */
 export const timeForms = "2026-01-31, 2026-01-31T12:00:00Z, or an age: 90d, 12h, 30m";
 
-/** A time, or how long ago it was. */
+const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+type Unit = keyof typeof unitMs;
+
+/** A time, or how long ago it was. A date without a zone is in UTC. */
 export function parseTime(text: string): Date {
-  const age = parseMilliseconds(text);
-  const time = age === null ? new Date(text) : new Date(Date.now() - age);
-  const isDate = /^\d{4}-\d\d-\d\d/.test(text);
-  if (Number.isNaN(time.getTime()) || (age === null && !isDate)) {
-    throw new InvalidOption(`A time is ${timeForms}.`);
+  if (/^\d{4}-/.test(text)) return parseDate(text);
+  const age = millisecondsOf(text);
+  const time = new Date(Date.now() - (age ?? Number.NaN));
+  if (Number.isNaN(time.getTime()) || time.getUTCFullYear() < 0) {
+    throw new InvalidOption(`A time is ${timeForms}.${hintFor(text)}`);
   }
   return time;
 }
 
 /** A length of time, in milliseconds. */
 export function parseDuration(text: string): number {
-  const duration = parseMilliseconds(text);
-  if (duration === null) throw new InvalidOption("A length of time is 90d, 12h, 30m, 10s.");
+  const duration = millisecondsOf(text);
+  if (duration === null || !Number.isSafeInteger(duration)) {
+    throw new InvalidOption(`A length of time is 2w, 90d, 12h, 30m or 10s.${hintFor(text)}`);
+  }
   return duration;
 }
 
-/** Null when the text is no number with a unit. */
-function parseMilliseconds(text: string): number | null {
-  if (!/^\d+(\.\d+)? ?[a-z]+$/i.test(text)) return null;
-  const duration: number | undefined = ms(text as StringValue);
-  return duration === undefined || Number.isNaN(duration) ? null : duration;
+/** Null when the text is not a number with one of the units. */
+function millisecondsOf(text: string): number | null {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([smhdw])$/.exec(text) ?? [];
+  if (number === undefined) return null;
+  return Math.round(Number(number) * unitMs[unit as Unit]);
+}
+
+/** `6M` would be six minutes to one reader, and six months to another. */
+function hintFor(text: string): string {
+  return /^\d+(\.\d+)?\s*(mo|months?|M|y|years?)$/i.test(text) && !/m$/.test(text)
+    ? " Months and years have no fixed length: give days, 180d."
+    : " Units are s, m (minutes), h, d, w, in lower case.";
+}
+
+const datePattern =
+  /^(\d{4}-\d\d-\d\d)(?:T([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+function parseDate(text: string): Date {
+  const [, day = "", hour, zone] = datePattern.exec(text) ?? [];
+  const midnight = new Date(`${day}T00:00:00Z`);
+  // JavaScript moves 31 February to March, and takes a time without a zone as local.
+  const exists = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
+  const time = new Date(hour === undefined || zone !== undefined ? text : `${text}Z`);
+  if (day === "" || !exists || Number.isNaN(time.getTime())) {
+    throw new InvalidOption(
+      `A time is ${timeForms}. A date must exist; without a zone it is in UTC.`,
+    );
+  }
+  return time;
 }

@@ -1,6 +1,7 @@
 /** Values in the words of the command's text; JSON has them as they are. */
 
-const absent = "-";
+/** What stands for a value that there is not. */
+export const absent = "-";
 
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
@@ -8,34 +9,43 @@ export function formatCount(count: number): string {
 
 export function formatBytes(bytes: number | null): string {
   if (bytes === null) return "unknown";
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 1024 ** power;
-  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  if (bytes < 1024) return `${bytes} B`;
+  let value = bytes / 1024;
+  let unit = 0;
+  // What would be shown as 1024.0 is 1.0 of the next unit.
+  for (; value >= 1023.95 && unit < units.length - 1; unit++) value /= 1024;
+  return `${value.toFixed(1)} ${units[unit]}`;
 }
 
 /** UTC, to the second: what sorts and what can be given to an option again. */
 export function formatTime(time: Date | null): string {
-  return time === null ? absent : `${time.toISOString().slice(0, 19)}Z`;
+  return time === null ? absent : time.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** To a length that one can imagine: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min. */
+/** In two units at most: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min, 90 d 0 h. */
 export function formatDuration(duration: number | null): string {
   if (duration === null) return absent;
-  if (duration < 1000) return `${Math.round(duration)} ms`;
-  const seconds = duration / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
-  return hours === 0
-    ? `${minutes} min ${Math.floor(seconds % 60)} s`
-    : `${hours} h ${minutes % 60} min`;
+  if (duration < 0) return `-${formatDuration(-duration)}`;
+  // Rounded before the unit is chosen: 999.6 ms are 1.0 s, and 59.96 s are a minute.
+  const milliseconds = Math.round(duration);
+  if (milliseconds < 1000) return `${milliseconds} ms`;
+  const tenths = Math.round(milliseconds / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
+  const seconds = Math.floor(milliseconds / 1000 + 0.05);
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48
+    ? `${hours} h ${minutes % 60} min`
+    : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** A part of 1. */
+/** A part of 1. Only nothing is 0 %, and only all of it is 100 %. */
 export function formatShare(share: number): string {
-  return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
-}
-
-export function orAbsent(text: string | null): string {
-  return text ?? absent;
+  const percent = share * 100;
+  if (percent <= 0 || percent >= 100) return `${Math.round(percent)} %`;
+  const shown = percent < 10 || percent > 99 ? percent.toFixed(1) : percent.toFixed(0);
+  if (Number(shown) === 0) return "< 0.1 %";
+  return Number(shown) === 100 ? "> 99.9 %" : `${shown} %`;
 }

@@ -21,6 +21,11 @@ interface LocalOptions {
   readonly journalMode?: JournalMode | undefined;
   /** How long the lock of another process is waited for, in milliseconds. Defaults to 5000. */
   readonly busyTimeoutMs?: number | undefined;
+  /**
+   * True opens an existing file, changes nothing in it, and refuses every write. Otherwise opening sets the journal
+   * mode, and closing moves the write-ahead log into the file.
+   */
+  readonly readOnly?: boolean | undefined;
   /** The name that `@libsql/client` has for `busyTimeoutMs`. */
   readonly timeout?: number | undefined;
 }
@@ -63,6 +68,7 @@ export interface LocalDatabaseSettings {
   /** Null: a new file gets a write-ahead log, an existing one stays as it is. */
   readonly journalMode: JournalMode | null;
   readonly busyTimeoutMs: number;
+  readonly readOnly: boolean;
 }
 
 const milliseconds = z.int().min(0).max(2_147_483_647);
@@ -79,6 +85,7 @@ const configSchema = z.strictObject({
   durability: z.enum(["full", "normal"]).optional(),
   journalMode: z.enum(["wal", "delete", "truncate", "persist"]).optional(),
   busyTimeoutMs: milliseconds.optional(),
+  readOnly: z.boolean().optional(),
   timeout: milliseconds.optional(),
   // A variable that is set to nothing is no token.
   authToken: z.literal("", { error: "has no meaning for a local database" }).optional(),
@@ -110,6 +117,12 @@ export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSe
       reason: "has no meaning for a database in memory, which has no file",
     });
   }
+  if (inMemory && data.readOnly === true) {
+    throw new InvalidArgumentError({
+      argument: "config.readOnly",
+      reason: "is for a file: a new database in memory has nothing to read",
+    });
+  }
   return {
     path,
     inMemory,
@@ -118,6 +131,7 @@ export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSe
     durability: data.durability ?? "full",
     journalMode: data.journalMode ?? null,
     busyTimeoutMs: data.busyTimeoutMs ?? data.timeout ?? 5000,
+    readOnly: data.readOnly ?? false,
   };
 }
 

@@ -73,7 +73,8 @@ export class DatabaseConnections {
     if (!this.#writer.isOpen) return;
     try {
       // Leaves one file that holds everything. Who still reads elsewhere keeps the log, which is as good.
-      if (!this.#writer.inTransaction) this.#writer.exec("pragma wal_checkpoint(truncate)");
+      if (!this.#writer.inTransaction && !this.#settings.readOnly)
+        this.#writer.exec("pragma wal_checkpoint(truncate)");
     } catch {
       // The log holds what was committed, and the next to open the file reads it.
     }
@@ -86,8 +87,8 @@ export class DatabaseConnections {
   }
 
   #setJournalMode(): void {
-    const { inMemory, journalMode } = this.#settings;
-    if (inMemory) return;
+    const { inMemory, readOnly, journalMode } = this.#settings;
+    if (inMemory || readOnly) return;
     try {
       const isNew = this.#writer.pragma("page_count") === 0;
       // Free pages can be given back only if this was set before the first table.

@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import type { InArgs, IntMode, ResultSet } from "@libsql/client";
 import { LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
@@ -242,11 +243,11 @@ export class NativeConnection {
   }
 
   #open(): { database: Database.Database; statements: Statements } {
-    const { path, encryptionKey } = this.#settings;
+    const { path, encryptionKey, readOnly } = this.#settings;
     // Opening a file that was deleted would make a new one.
     this.#file.check();
     try {
-      const database = new Database(path, {
+      const database = new Database(readOnly ? `${pathToFileURL(path).href}?mode=ro` : path, {
         timeout: 0,
         ...(encryptionKey !== null && { encryptionKey }),
       });

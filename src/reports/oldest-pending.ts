@@ -32,7 +32,7 @@ const row = sqliteTable("oldest_pending", {
  * The runs that a worker could claim and none has, in the order in which they are claimed: a row for each PENDING
  * run whose `wakeAt` is not still to come. Ask for a page of them with `limit`.
  *
- * They wait since `createdAt`, or since `wakeAt` where they have one. The window applies to `createdAt`. Ordered
+ * They wait since `createdAt`, or since `wakeAt` where they have one; never for less than 0 ms, whatever the clocks say. The window applies to `createdAt`. Ordered
  * by `pendingSince`, then `createdAt`, then `runId`.
  *
  * @throws {InvalidArgumentError} that names the field.
@@ -53,7 +53,7 @@ export function oldestPending<Mode extends "sync" | "async", RunResult>(
           attempt: runs.attempt,
           createdAt: runs.createdAt,
           pendingSince: since,
-          waitingMs: sql`${now.getTime()} - ${since}`,
+          waitingMs: sql`max(0, ${now.getTime()} - ${since})`,
         }),
       )
       .from(runs)

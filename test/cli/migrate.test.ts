@@ -65,7 +65,9 @@ test("doctor finds what was dropped, names the remedy, and ends with 1", async (
   client.close();
   const text = await command.run(["doctor", "-d", database]);
   expect(text.code).toBe(1);
-  expect(text.stdout).toMatch(/error INDEX_MISSING index workflow_runs_status_idx .*\n {2}run /);
+  expect(text.stdout).toMatch(
+    /error INDEX_MISSING index workflow_runs_status_idx .*\n {2}run: create index /,
+  );
   expect(text.stdout).toMatch(/warning INDEX_EXTRA .*extra_idx/);
   expect(text.stdout).toContain("1 error(s), 1 warning(s)");
   const json = await command.run(["doctor", "-d", database, "--json"]);

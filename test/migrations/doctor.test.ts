@@ -96,6 +96,7 @@ async function inProcess(
   try {
     await doctorCommand({
       signal: new AbortController().signal,
+      reading: new AbortController().signal,
       env: {},
       foundSomething: () => (code = 1),
       onInterruption: () => {},

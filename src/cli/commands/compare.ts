@@ -4,7 +4,7 @@ import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
 import { parseCount } from "../numbers.ts";
 import { jsonOption, type JsonOptions } from "../options.ts";
-import { colors, print, printJson } from "../output.ts";
+import { colors, escaped, escapedIn, print, printJson } from "../output.ts";
 import { countOf, runsProgress, withProgress } from "../progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../words.ts";
@@ -37,7 +37,7 @@ Examples:
     )
     .action(async (first: string, second: string, { max, ...options }: CompareOptions) => {
       const filter = filterOf(options);
-      const report = await withTwoStores(context, [first, second], "refuse", async (a, b) => {
+      const report = await withTwoStores(context, [first, second], "look", async (a, b) => {
         const total = await countOf(a, filter);
         return withProgress(runsProgress(total, { quiet: options.json === true }), (update) =>
           compareStores(a, b, {
@@ -50,9 +50,9 @@ Examples:
       });
       if (!report.equal) context.foundSomething();
       if (options.json) return printJson(report);
-      for (const difference of report.differences) print(describeDifference(difference));
+      for (const difference of report.differences) print(describeDifference(escapedIn(difference)));
       for (const error of [...report.unreadable.first, ...report.unreadable.second]) {
-        print(`not compared: ${error.message}`);
+        print(`not compared: ${escaped(error.message)}`);
       }
       print(
         report.equal

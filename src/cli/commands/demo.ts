@@ -3,9 +3,9 @@ import { Engine } from "../../engine/engine.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parcelOf, sendParcel } from "../demo-workflow.ts";
-import { parseCount } from "../numbers.ts";
+import { parseLimit } from "../numbers.ts";
 import { jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
-import { colors, print, printJson, table } from "../output.ts";
+import { colors, escaped, print, printJson, table } from "../output.ts";
 import { runsProgress, withProgress } from "../progress.ts";
 import { formatCount } from "../words.ts";
 
@@ -16,7 +16,7 @@ interface DemoOptions extends DatabaseOptions, JsonOptions {
 export function demoCommand(context: CommandContext): Command {
   return new Command("demo")
     .option("-d, --database <url>", "where the runs are kept", "file:./gorkflow-demo.db")
-    .option("--runs <number>", "how many", parseCount, 200)
+    .option("--runs <number>", "how many", parseLimit, 200)
     .addOption(jsonOption())
     .addHelpText(
       "after",
@@ -62,7 +62,7 @@ Examples:
           }
           return store.countRuns({ workflowId: sendParcel.id });
         },
-        { missing: "create" },
+        { access: "create" },
       );
       if (options.json) return printJson({ database: options.database, runs: counts });
       print(
@@ -71,7 +71,7 @@ Examples:
           Object.entries(counts).map(([status, count]) => [status, formatCount(count)]),
         ),
       );
-      print(nextCommands(options.database ?? ""));
+      print(nextCommands(escaped(options.database ?? "")));
     });
 }
 

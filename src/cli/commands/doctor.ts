@@ -11,7 +11,7 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { colors, print, printJson } from "../output.ts";
+import { colors, escaped, print, printJson } from "../output.ts";
 
 export function doctorCommand(context: CommandContext): Command {
   return new Command("doctor")
@@ -32,7 +32,7 @@ Examples:
     )
     .action(async ({ prefix, json, ...options }: TableOptions & JsonOptions) => {
       const tables = prefix === undefined ? undefined : createWorkflowTables({ prefix });
-      const { healthy, findings } = await withClient(context, options, "refuse", (client) =>
+      const { healthy, findings } = await withClient(context, options, "look", (client) =>
         doctor(client, { tables }),
       );
       if (!healthy) context.foundSomething();
@@ -44,7 +44,7 @@ Examples:
 
 function describe({ severity, code, message, remedy }: DoctorFinding): string {
   const paint = severity === "error" ? colors.red : colors.yellow;
-  return `${paint(severity)} ${colors.dim(code)} ${message}\n  ${remedy}`;
+  return `${paint(severity)} ${colors.dim(code)} ${escaped(message)}\n  ${escaped(remedy)}`;
 }
 
 function summarize(findings: readonly DoctorFinding[]): string {

@@ -16,7 +16,7 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { print, printJson } from "../output.ts";
+import { escaped, print, printJson } from "../output.ts";
 import { countOf, runsProgress, withProgress } from "../progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../words.ts";
@@ -47,7 +47,7 @@ Examples:
         await withProgress(runsProgress(total, { quiet: options.json === true }), (update) => {
           const exportOptions: ExportOptions = {
             filter,
-            signal: context.signal,
+            signal: toOutput ? context.reading : context.signal,
             onProgress: (report) => {
               last = report;
               update(report.runs);
@@ -60,7 +60,7 @@ Examples:
       });
       if (toOutput) return;
       if (options.json) printJson({ file, ...last });
-      else print(`${formatCount(last.runs)} runs exported to ${file}`);
+      else print(`${formatCount(last.runs)} runs exported to ${escaped(file)}`);
     });
 }
 

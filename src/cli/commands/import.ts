@@ -63,7 +63,7 @@ Examples:
           file === "-"
             ? importInput(store, importOptions, quiet)
             : importContent(store, { file, size }, importOptions, quiet),
-        { missing: "create" },
+        { access: "create" },
       );
       if (report.unreadable.length > 0) context.foundSomething();
       if (options.json) return printJson(report);

@@ -5,7 +5,7 @@ import { migrationScript } from "../../migrations/migration-script.ts";
 import type { CommandContext } from "../context.ts";
 import { withClient } from "../database.ts";
 import { databaseOption, jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
-import { colors, print, printJson } from "../output.ts";
+import { colors, escaped, print, printJson } from "../output.ts";
 
 interface MigrateOptions extends DatabaseOptions, JsonOptions {
   readonly status?: true;
@@ -44,7 +44,7 @@ async function applyAll(context: CommandContext, options: MigrateOptions): Promi
 }
 
 async function showStatus(context: CommandContext, options: MigrateOptions): Promise<void> {
-  const status = await withClient(context, options, "refuse", migrationStatus);
+  const status = await withClient(context, options, "look", migrationStatus);
   if (status.state !== "current") context.foundSomething();
   if (options.json) printJson(status);
   else print(describeStatus(status));
@@ -60,7 +60,7 @@ function describeStatus({ state, applied, pending, unknown }: MigrationStatus): 
     stateSentences[state],
     ...applied.map((tag) => `${colors.green("applied")}  ${tag}`),
     ...pending.map((tag) => `${colors.yellow("pending")}  ${tag}`),
-    ...unknown.map((hash) => `${colors.red("unknown")}  ${hash.slice(0, 16)}…`),
+    ...unknown.map((hash) => `${colors.red("unknown")}  ${escaped(hash.slice(0, 16))}…`),
   ].join("\n");
 }
 

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import type { PruneReport } from "../../model/retention.ts";
 import { finalRunStatuses } from "../../model/transitions.ts";
 import type { RunStatus } from "../../statuses.ts";
+import type { LibSQLStore } from "../../stores/libsql/libsql-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parseCount } from "../numbers.ts";
@@ -67,7 +68,8 @@ Examples:
         batchSize,
         signal: context.signal,
       };
-      const report = await withStore(context, options, async (store) => {
+      const access = options.dryRun ? "look" : "change";
+      const prune = async (store: LibSQLStore) => {
         if (options.dryRun) return store.pruneRuns({ ...policy, dryRun: true });
         // A dry run would know it to the run, and take half as long as the prune.
         const total = await countOf(store, {
@@ -80,7 +82,8 @@ Examples:
           (update) =>
             store.pruneRuns({ ...policy, onProgress: ({ deletedRuns }) => update(deletedRuns) }),
         );
-      });
+      };
+      const report = await withStore(context, options, prune, { access });
       if (options.json) printJson(report);
       else print(describe(report));
     });

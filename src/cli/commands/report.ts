@@ -3,7 +3,7 @@ import { createWorkflowTables } from "../../schema/tables.ts";
 import { drawThroughput } from "../charts.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
-import { parseCount } from "../numbers.ts";
+import { parseLimit } from "../numbers.ts";
 import {
   databaseOption,
   jsonOption,
@@ -39,7 +39,7 @@ export function reportCommand(context: CommandContext): Command {
       new Option("--per <bucket>", "of throughput").choices(["hour", "day"]).default("day"),
     )
     .option("--idle <duration>", "of stuck: how long nothing has happened (15m)", parseDuration)
-    .option("-n, --limit <number>", "rows at most; throughput has all", parseCount, 50)
+    .option("-n, --limit <number>", "rows at most; throughput has all", parseLimit, 50)
     .addOption(jsonOption())
     .addOption(linesOption())
     .addHelpText(
@@ -62,7 +62,10 @@ Examples:
         return runReport(name, db, { options: window, per, idleMs, limit });
       });
       if (options.json) return printJson(rows);
-      if (options.ndjson) return rows.forEach(printLine);
+      if (options.ndjson) {
+        for (const row of rows) printLine(row);
+        return;
+      }
       if (rows.length === 0) return print("nothing to report");
       const chart = name === "throughput" ? drawThroughput(rows, per) : null;
       if (chart !== null) print(`${chart}\n`);

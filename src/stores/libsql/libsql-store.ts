@@ -125,7 +125,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
       }) as unknown as WorkflowDatabase<Schema>;
       const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
       store.#gate.owned = client;
-      if (parsed.migrate !== false && parsed.tables === undefined && !isOffline) {
+      const mayMigrate = parsed.migrate !== false && parsed.readOnly !== true && !isOffline;
+      if (mayMigrate && parsed.tables === undefined) {
         if (client.protocol === "file") await checkEncoding(askClient(client));
         await migrate(db);
         store.#gate.skipCheck();

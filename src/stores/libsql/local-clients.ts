@@ -12,8 +12,8 @@ import { defaultTimeoutMs } from "./timeouts.ts";
 
 /** Our own client, for a file or for memory. */
 export function openLocalClient(options: ParsedOpenOptions): Client {
-  const { url, encryptionKey, durability, busyTimeoutMs } = options;
-  return createClient({ url, encryptionKey, durability, busyTimeoutMs });
+  const { url, encryptionKey, durability, busyTimeoutMs, readOnly } = options;
+  return createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });
 }
 
 /**

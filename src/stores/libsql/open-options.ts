@@ -43,6 +43,8 @@ export interface OpenOptions<
   readonly migrate?: boolean | undefined;
   /** What your own `drizzle({ … })` call has: the store's `db` is made with it, and its transactions are typed by it. */
   readonly drizzle?: DrizzleConfig<Schema> | undefined;
+  /** A local file: opened as it is, without a change to it, and never written to. The tables are only checked. */
+  readonly readOnly?: boolean | undefined;
 }
 
 /** True for `http://user:password@…`: a libSQL server takes a token, and nothing else. */
@@ -147,6 +149,7 @@ export const openOptionsSchema = z
     busyTimeoutMs: z.int().min(0).max(longestMs).optional(),
     migrate: z.boolean().optional(),
     drizzle: drizzleSchema.optional(),
+    readOnly: z.boolean().optional(),
     ...storeOptionsShape,
   })
   .superRefine((options, { addIssue }) => {
@@ -173,6 +176,12 @@ export const openOptionsSchema = z
       refuse("syncIntervalSeconds", "is for an embedded replica: it needs syncUrl");
     if (options.migrate === true && options.tables !== undefined) {
       refuse("migrate", "cannot be true with tables: their migrations are your own");
+    }
+    if (!url.startsWith("file:") || syncUrl !== undefined) {
+      refuse("readOnly", "is for a database in a file");
+    }
+    if (options.readOnly === true && options.migrate === true) {
+      refuse("migrate", "cannot be true with readOnly");
     }
     for (const option of ["url", "readUrl", "syncUrl"] as const) {
       const target = options[option];

@@ -14,6 +14,7 @@ fine; one that has ended otherwise is an error.
 
 Examples:
   gorkflow runs cancel 0198c0de-0000-7000-8000-000000000000
-  gorkflow runs list --status PENDING --all --ndjson | jq -r .runId | xargs gorkflow runs cancel`,
+  gorkflow runs cancel -- --an-id-that-looks-like-an-option
+  gorkflow runs list --status PENDING --all --ndjson | jq -r .runId | gorkflow runs cancel -`,
   });
 }

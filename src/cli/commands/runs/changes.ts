@@ -1,5 +1,15 @@
+import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { Engine } from "../../../engine/engine.ts";
+import {
+  GorkflowError,
+  SchemaOutOfDateError,
+  StoreBusyError,
+  StoreClosedError,
+  StoreConnectionError,
+  UnsupportedError,
+} from "../../../errors.ts";
+import type { LibSQLStore } from "../../../stores/libsql/libsql-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
 import {
@@ -9,9 +19,9 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../../options.ts";
-import { print, printJson } from "../../output.ts";
+import { escaped, note, print, printJson } from "../../output.ts";
 
-/** A command that changes runs one after the other: the first that cannot be changed ends it. */
+/** A command that changes runs one after the other. One that cannot be changed does not keep the others from it. */
 export interface RunChange {
   readonly name: string;
   readonly description: string;
@@ -21,32 +31,84 @@ export interface RunChange {
   change(engine: Engine, runId: string): Promise<void>;
 }
 
+interface FailedChange {
+  readonly runId: string;
+  readonly code: string;
+  readonly message: string;
+}
+
 export function changeCommand(
   context: CommandContext,
   { name, description, help, done, change }: RunChange,
 ): Command {
   return new Command(name)
     .description(description)
-    .argument("<run...>", "ids of the runs")
+    .argument("<run...>", "ids of the runs; - for ids on the standard input, one a line")
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(jsonOption())
     .addHelpText("after", help)
-    .action(async (runIds: readonly string[], options: TableOptions & JsonOptions) => {
+    .action(async (given: readonly string[], { json, ...options }: TableOptions & JsonOptions) => {
       const changed: string[] = [];
-      await withStore(context, options, async (store) => {
+      const failed: FailedChange[] = [];
+      const changeAll = async (store: LibSQLStore) => {
         const engine = new Engine(store);
         try {
-          for (const runId of runIds) {
-            context.signal.throwIfAborted();
-            await change(engine, runId);
-            changed.push(runId);
-            if (!options.json) print(`${done} ${runId}`);
+          for await (const runId of idsOf(given, context.signal)) {
+            try {
+              await change(engine, runId);
+              changed.push(runId);
+              if (!json) print(`${done} ${escaped(runId)}`);
+            } catch (error) {
+              if (!isOfOneRun(error)) throw error;
+              failed.push({ runId, code: error.code, message: error.message });
+              if (!json) note(`not ${done}: ${escaped(error.message)}`);
+            }
           }
         } finally {
+          // However the command ends, what it has changed is changed.
+          if (json) printJson({ [done]: changed, failed });
           await engine.close();
         }
-      });
-      if (options.json) printJson({ [done]: changed });
+      };
+      await withStore(context, options, changeAll, { access: "change" });
+      if (failed.length > 0) context.foundSomething();
     });
+}
+
+/** Each id once: a second change of a run would fail on the first. */
+async function* idsOf(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  for await (const runId of withInput(given, signal)) {
+    signal.throwIfAborted();
+    if (seen.has(runId)) continue;
+    seen.add(runId);
+    yield runId;
+  }
+}
+
+async function* withInput(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
+  for (const runId of given) {
+    if (runId !== "-") yield runId;
+    else {
+      for await (const line of createInterface({ input: process.stdin, signal })) {
+        if (line !== "") yield line;
+      }
+      // An interrupted input ends like one that is complete.
+      signal.throwIfAborted();
+    }
+  }
+}
+
+/** What the next run would meet as well. */
+const ofAllRuns = [
+  StoreBusyError,
+  StoreConnectionError,
+  StoreClosedError,
+  SchemaOutOfDateError,
+  UnsupportedError,
+];
+
+function isOfOneRun(error: unknown): error is GorkflowError {
+  return error instanceof GorkflowError && !ofAllRuns.some((each) => error instanceof each);
 }

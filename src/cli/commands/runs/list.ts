@@ -3,7 +3,7 @@ import type { WorkflowRunSummary } from "../../../schema/rows.ts";
 import type { RunPage } from "../../../store/runs.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import { parseCount } from "../../numbers.ts";
+import { parseLimit } from "../../numbers.ts";
 import {
   databaseOption,
   jsonOption,
@@ -13,7 +13,7 @@ import {
   type LinesOptions,
   type TableOptions,
 } from "../../options.ts";
-import { note, print, printJson, printLine, table } from "../../output.ts";
+import { escapedIn, note, print, printJson, printLine, table } from "../../output.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../../run-filters.ts";
 import { paintStatus } from "../../statuses.ts";
 import { formatDuration, formatShare, formatTime } from "../../words.ts";
@@ -31,7 +31,7 @@ export function listCommand(context: CommandContext): Command {
     .addOption(databaseOption())
     .addOption(prefixOption());
   return addFilterOptions(command)
-    .option("-n, --limit <number>", "how many in a page, up to 1000", parseCount, 20)
+    .option("-n, --limit <number>", "how many in a page, up to 1000", parseLimit, 20)
     .option("--cursor <text>", "go on after the page that ended with this cursor")
     .option("--all", "all pages, one after the other")
     .addOption(jsonOption().conflicts("all"))
@@ -48,12 +48,12 @@ Examples:
       withStore(context, options, async (store) => {
         let cursor = options.cursor ?? null;
         do {
-          context.signal.throwIfAborted();
+          context.reading.throwIfAborted();
           const page = await store.listRuns({
             ...filterOf(options),
             limit: options.limit,
             cursor,
-            signal: context.signal,
+            signal: context.reading,
           });
           show(page, options);
           if (page.corrupt.length > 0) context.foundSomething();
@@ -66,8 +66,8 @@ Examples:
 function show(page: RunPage<WorkflowRunSummary>, options: ListOptions): void {
   if (options.json) return printJson(page);
   if (options.ndjson) for (const run of page.runs) printLine(run);
-  else print(describe(page.runs));
-  for (const { message } of page.corrupt) note(`not shown: ${message}`);
+  else print(describe(escapedIn(page.runs)));
+  for (const { message } of page.corrupt) note(`not shown: ${escapedIn(message)}`);
   if (page.nextCursor !== null && !options.all) note(`more: --cursor ${page.nextCursor}`);
 }
 

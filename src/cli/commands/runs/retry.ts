@@ -14,6 +14,6 @@ completed is not run again. The command does no work itself.
 
 Examples:
   gorkflow runs retry 0198c0de-0000-7000-8000-000000000000
-  gorkflow runs list --status FAILED --after 1h --all --ndjson | jq -r .runId | xargs gorkflow runs retry`,
+  gorkflow runs list --status FAILED --after 1h --all --ndjson | jq -r .runId | gorkflow runs retry -`,
   });
 }

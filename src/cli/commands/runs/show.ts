@@ -10,10 +10,10 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../../options.ts";
-import { colors, print, printJson, table } from "../../output.ts";
+import { colors, escaped, escapedJson, print, printJson, table } from "../../output.ts";
 import { paintStatus } from "../../statuses.ts";
 import { drawTimeline } from "../../timeline.ts";
-import { formatShare, formatTime, orAbsent } from "../../words.ts";
+import { absent, formatDuration, formatShare, formatTime } from "../../words.ts";
 
 interface ShowOptions extends TableOptions, JsonOptions {
   readonly payloads?: true;
@@ -59,37 +59,51 @@ function withoutPayloads({ run, steps, attempts }: RunBundle): object {
 
 function describe({ run, steps, outputs, state }: RunBundle, payloads: boolean): string {
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
+  const now = new Date();
   const facts = [
-    ["workflow", `${run.workflowId} (version ${run.workflowVersion})`],
+    ["workflow", `${escaped(run.workflowId)} (version ${escaped(run.workflowVersion)})`],
     ["status", `${paintStatus(run.status)}, ${formatShare(run.progress)}`],
     ["attempt", String(run.attempt)],
-    ["worker", orAbsent(run.workerId)],
-    ["resource", orAbsent(run.resourceId)],
-    ["tags", tags.join(" ") || orAbsent(null)],
+    ["worker", escaped(run.workerId ?? absent)],
+    ...(run.leaseExpiresAt === null ? [] : [["lease", describeLease(run.leaseExpiresAt, now)]]),
+    ["resource", escaped(run.resourceId ?? absent)],
+    ["tags", escaped(tags.join(" ")) || absent],
     ["created", formatTime(run.createdAt)],
     ["started", formatTime(run.startedAt)],
     ["completed", formatTime(run.completedAt)],
     ...(run.wakeAt === null ? [] : [["sleeps until", formatTime(run.wakeAt)]]),
     ...(run.deadlineAt === null ? [] : [["deadline", formatTime(run.deadlineAt)]]),
   ];
-  const failed = steps.filter(({ error }) => error !== null);
+  // A run fails with the error of a step: it is said once, with the step.
+  const errors = [
+    ...steps.map(({ stepId, error }) => ({ of: `error of ${escaped(stepId)}`, error })),
+    { of: "error", error: run.error },
+  ].map(({ of, error }) => ({ of, text: error === null ? null : escapedJson(error) }));
+  const distinct = errors.filter(
+    ({ text }, index) => text !== null && errors.findIndex((each) => each.text === text) === index,
+  );
   return [
-    table(["run", run.runId], facts),
-    steps.length === 0 ? "no step has begun" : drawTimeline(steps, new Date()),
-    ...(run.error === null ? [] : [`${colors.red("error")} ${asText(run.error)}`]),
-    ...failed.map(({ stepId, error }) => `${colors.red(`error of ${stepId}`)} ${asText(error)}`),
+    table(["run", escaped(run.runId)], facts),
+    steps.length === 0 ? "no step has begun" : drawTimeline(steps, now),
+    ...distinct.map(({ of, text }) => `${colors.red(of)} ${text}`),
     ...(payloads
       ? [
-          `input ${asText(run.input)}`,
-          `output ${asText(run.output)}`,
-          `context ${asText(run.context)}`,
-          ...outputs.map(({ stepId, output }) => `output of ${stepId} ${asText(output)}`),
-          ...state.map(({ key, value }) => `state ${key} ${asText(value)}`),
+          `input ${escapedJson(run.input)}`,
+          `output ${escapedJson(run.output)}`,
+          `context ${escapedJson(run.context)}`,
+          ...outputs.map(
+            ({ stepId, output }) => `output of ${escaped(stepId)} ${escapedJson(output)}`,
+          ),
+          ...state.map(({ key, value }) => `state ${escaped(key)} ${escapedJson(value)}`),
         ]
       : []),
   ].join("\n\n");
 }
 
-function asText(value: unknown): string {
-  return JSON.stringify(value, null, 2);
+function describeLease(expiresAt: Date, now: Date): string {
+  const left = expiresAt.getTime() - now.getTime();
+  const time = formatTime(expiresAt);
+  return left > 0
+    ? `until ${time}, in ${formatDuration(left)}`
+    : `expired at ${time}, ${formatDuration(-left)} ago: the next worker takes the run`;
 }

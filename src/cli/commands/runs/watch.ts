@@ -10,7 +10,7 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../../options.ts";
-import { colors, print, printLine } from "../../output.ts";
+import { colors, escaped, print, printLine } from "../../output.ts";
 import { paintStatus } from "../../statuses.ts";
 import { formatDuration, formatShare } from "../../words.ts";
 
@@ -36,7 +36,7 @@ Examples:
         const engine = new Engine(store);
         try {
           let last: RunProgress | null = null;
-          for await (const progress of engine.watch(runId, { signal: context.signal })) {
+          for await (const progress of engine.watch(runId, { signal: context.reading })) {
             if (options.json) printLine(progress);
             else print(describe(progress));
             if (progress.kind === "run") last = progress;
@@ -50,11 +50,11 @@ Examples:
 }
 
 function describe(progress: RunProgress): string {
-  const time = colors.dim(progress.at.toISOString().slice(11, 23));
+  const time = colors.dim(progress.at.toISOString().replace(/^.*T|Z$/g, ""));
   const attempt = progress.attempt > 1 ? `, attempt ${progress.attempt}` : "";
   if (progress.kind === "run") {
     return `${time} run ${paintStatus(progress.status)} ${formatShare(progress.progress)}${attempt}`;
   }
   const took = progress.durationMs === null ? "" : ` in ${formatDuration(progress.durationMs)}`;
-  return `${time}   ${progress.stepId} ${paintStatus(progress.status)}${took}${attempt}`;
+  return `${time}   ${escaped(progress.stepId)} ${paintStatus(progress.status)}${took}${attempt}`;
 }
