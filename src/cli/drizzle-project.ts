@@ -86,11 +86,25 @@ export async function readDrizzleSchema({
 /** A pattern that fits a folder stands for the files directly in it. */
 async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
   const { globSync } = await import("tinyglobby");
-  const found = globSync([...patterns], { expandDirectories: false, onlyFiles: false });
+  const found = globSync(patterns.map(withPlainParentheses), {
+    expandDirectories: false,
+    onlyFiles: false,
+  });
   const files = found.flatMap((path) =>
     statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path],
   );
   return [...new Set(files)].filter((file) => /\.[cm]?[jt]s$/.test(file)).toSorted();
+}
+
+/** Parentheses are part of a name, as in `src/(db)`, unless one of `?*+@!` makes a group of them. */
+function withPlainParentheses(pattern: string): string {
+  const groups: boolean[] = [];
+  return pattern.replaceAll(/\\.|[?*+@!]?\(|\)/g, (found) => {
+    if (found === ")") return groups.pop() === true ? found : "\\)";
+    if (!found.endsWith("(")) return found;
+    groups.push(found.length === 2);
+    return found.length === 2 ? found : "\\(";
+  });
 }
 
 /** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */

@@ -9,7 +9,7 @@ let reserved: Write | null = null;
 /** From now on only the functions of this file write to the standard output; what others print is moved to the other. */
 export function reserveOutput(): void {
   reserved ??= process.stdout.write.bind(process.stdout);
-  process.stdout.write = process.stderr.write.bind(process.stderr) as Write;
+  process.stdout.write = process.stderr.write.bind(process.stderr);
 }
 
 /** One document, or a line of text, on the standard output. */

@@ -35,7 +35,7 @@ function millisecondsOf(text: string): number | null {
 
 /** `6M` would be six minutes to one reader, and six months to another. */
 function hintFor(text: string): string {
-  return /^\d+(\.\d+)?\s*(mo|months?|M|y|years?)$/i.test(text) && !/m$/.test(text)
+  return /^\d+(\.\d+)?\s*(mo|months?|M|y|years?)$/i.test(text) && !text.endsWith("m")
     ? " Months and years have no fixed length: give days, 180d."
     : " Units are s, m (minutes), h, d, w, in lower case.";
 }

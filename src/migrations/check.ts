@@ -27,5 +27,7 @@ export async function checkMigrations({
   casing,
 }: MigrationCheck): Promise<MigrationProblem[]> {
   const { folder, problems } = await readMigrationFolder(path);
-  return [...problems, ...checkFolder(folder), ...(await findSchemaDrift(schema, folder, casing))];
+  // Without the journal, everything else that could be said would follow from that.
+  if (problems.length > 0) return problems.slice(0, 1);
+  return [...checkFolder(folder), ...(await findSchemaDrift(schema, folder, casing))];
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { hashesFile, hashOf, parseJson, type MigrationFolder } from "./migration-folder.ts";
+import { hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { chunksOf, countStatements } from "./sql-statements.ts";
 
@@ -55,36 +56,65 @@ const snapshotSchema = z.object({ id: z.string(), prevId: z.string() });
 const originId = "00000000-0000-0000-0000-000000000000";
 
 function checkSnapshots({ entries, snapshots }: MigrationFolder): MigrationProblem[] {
-  let previousId = originId;
-  return entries.flatMap(({ tag }): MigrationProblem[] => {
+  /** Null behind a snapshot that is not there: what follows it cannot be judged. */
+  let previousId: string | null = originId;
+  const prevIds = new Set<string>();
+  return entries.flatMap(({ tag }, index): MigrationProblem[] => {
     const name = `${tag.split("_", 1)[0] ?? ""}_snapshot.json`;
     const file = `meta/${name}`;
     const text = snapshots.get(name);
+    const parsed = snapshotSchema.safeParse(parseJson(text ?? null));
+    const expectedId: string | null = previousId;
+    previousId = parsed.success ? parsed.data.id : null;
     if (text === undefined) {
       return [{ code: "SNAPSHOT_MISSING", file, message: `${file} is missing`, remedy: restore }];
     }
-    const parsed = snapshotSchema.safeParse(parseJson(text));
     if (!parsed.success) {
-      const message = `${file} is not what drizzle-kit writes`;
-      return [{ code: "SNAPSHOT_UNREADABLE", file, message, remedy: restore }];
+      const isConflict = hasConflict(text);
+      const what = isConflict
+        ? "has the conflict markers of a merge"
+        : "is not what drizzle-kit writes";
+      const remedy = isConflict
+        ? "keep the side whose migration the journal names; generate what the other side changed again"
+        : restore;
+      return [{ code: "SNAPSHOT_UNREADABLE", file, message: `${file} ${what}`, remedy }];
     }
-    const expectedId = previousId;
-    previousId = parsed.data.id;
-    if (parsed.data.prevId === expectedId) return [];
-    return [
-      {
-        code: "SNAPSHOT_CHAIN_BROKEN",
-        file,
-        message: `${file} does not follow the snapshot before it: two branches generated migrations side by side`,
-        remedy: generateAgain,
-      },
-    ];
+    const { prevId } = parsed.data;
+    const isSibling = prevIds.has(prevId);
+    prevIds.add(prevId);
+    // `drizzle-kit pull` leaves it empty in the snapshot that it begins with.
+    const follows = prevId === expectedId || expectedId === null || (index === 0 && prevId === "");
+    if (follows) return [];
+    const problem = { code: "SNAPSHOT_CHAIN_BROKEN" as const, file };
+    return isSibling
+      ? [
+          {
+            ...problem,
+            message: `${file} does not follow the snapshot before it: two branches generated migrations side by side`,
+            remedy: generateAgain,
+          },
+        ]
+      : [
+          {
+            ...problem,
+            message: `${file} follows a snapshot that is not before it in the journal: one was deleted or replaced`,
+            remedy: "restore meta/ from version control",
+          },
+        ];
   });
 }
 
 function checkHashes({ entries, sql, hashes }: MigrationFolder): MigrationProblem[] {
   const tags = new Set(entries.map(({ tag }) => tag));
   const removed = Object.keys(hashes).filter((tag) => !tags.has(tag));
+  const written = entries.flatMap(({ tag }) => {
+    const text = sql.get(tag);
+    return text === undefined ? [] : [{ tag, hash: hashOf(text) }];
+  });
+  const unrecorded = written.filter(({ tag }) => !Object.hasOwn(hashes, tag));
+  const edited = written.filter(
+    ({ tag, hash }) => Object.hasOwn(hashes, tag) && hashes[tag] !== hash,
+  );
   return [
     ...removed.map((tag) => ({
       code: "MIGRATION_REMOVED" as const,
@@ -92,30 +122,31 @@ function checkHashes({ entries, sql, hashes }: MigrationFolder): MigrationProble
       message: `${tag} was committed, and the journal no longer has it`,
       remedy: restore,
     })),
-    ...entries.flatMap(({ tag }): MigrationProblem[] => {
-      const text = sql.get(tag);
-      if (text === undefined) return [];
-      const hash = hashes[tag];
-      if (hash === undefined) {
-        return [
-          {
-            code: "MIGRATION_NOT_RECORDED",
-            file: `${tag}.sql`,
-            message: `${tag}.sql has no hash in ${hashesFile}, so a later edit would not be noticed`,
-            remedy: "record it when the migration is committed: `gorkflow check --record`",
-          },
-        ];
-      }
-      if (hash === hashOf(text)) return [];
-      return [
-        {
-          code: "MIGRATION_EDITED",
-          file: `${tag}.sql`,
-          message: `${tag}.sql was edited after it was committed: databases that have it will not follow`,
-          remedy: "restore it, and put the change into a new migration",
-        },
-      ];
-    }),
+    ...notRecorded(unrecorded.map(({ tag }) => tag)),
+    ...edited.map(({ tag }) => ({
+      code: "MIGRATION_EDITED" as const,
+      file: `${tag}.sql`,
+      message: `${tag}.sql was edited after it was recorded: databases that have it will not follow`,
+      remedy:
+        "restore it, and put the change into a new migration; if no commit and no database has it yet, " +
+        `\`gorkflow check --record ${tag}\` records it again`,
+    })),
+  ];
+}
+
+/** One problem, however many there are: an app that begins to check has none of its hashes. */
+function notRecorded(tags: readonly string[]): MigrationProblem[] {
+  const [only] = tags;
+  if (only === undefined) return [];
+  const what =
+    tags.length === 1 ? `${only}.sql has no hash` : `${tags.length} migrations have no hash`;
+  return [
+    {
+      code: "MIGRATION_NOT_RECORDED",
+      file: tags.length === 1 ? `${only}.sql` : hashesFile,
+      message: `${what} in ${hashesFile}, so a later edit would not be noticed`,
+      remedy: `run \`gorkflow check --record\` once, and commit ${hashesFile}`,
+    },
   ];
 }
 

@@ -3,7 +3,9 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { InvalidArgumentError } from "../errors.ts";
+import { mergeSteps, hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
+import { statementsOf } from "./sql-statements.ts";
 
 const journalSchema = z.object({
   entries: z.array(z.object({ idx: z.int(), when: z.number(), tag: z.string() })),
@@ -12,6 +14,8 @@ const journalSchema = z.object({
 const hashesSchema = z.record(z.string(), z.string());
 
 type JournalEntry = z.output<typeof journalSchema>["entries"][number];
+
+const journalFile = "meta/_journal.json";
 
 /** Where the hashes of committed migrations are kept, so that an edit is noticed without a database and git. */
 export const hashesFile = "meta/_hashes.json";
@@ -57,40 +61,82 @@ export async function readMigrationFolder(
     if (text === null && whenMissing !== null) return whenMissing;
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
-    problems.push({
-      code: "JOURNAL_UNREADABLE",
-      file,
-      message: text === null ? `${file} is missing` : `${file} is not what drizzle-kit writes`,
-      remedy: "restore it from version control; a merge may have left conflict markers in it",
-    });
+    problems.push(unreadable(file, text, snapshots));
     return null;
   };
-  const journal = await parse("meta/_journal.json", journalSchema, null);
+  const journal = await parse(journalFile, journalSchema, null);
   const hashes = await parse(hashesFile, hashesSchema, {});
   const folder = { path, entries: journal?.entries ?? [], sql, snapshots, hashes: hashes ?? {} };
   return { folder, problems };
 }
 
+function unreadable(
+  file: string,
+  text: string | null,
+  snapshots: ReadonlyMap<string, string>,
+): MigrationProblem {
+  const code = "JOURNAL_UNREADABLE";
+  if (text === null) {
+    const remedy = "restore it from version control";
+    return { code, file, message: `${file} is missing`, remedy };
+  }
+  if (!hasConflict(text)) {
+    const remedy = "restore it from version control";
+    return { code, file, message: `${file} is not what drizzle-kit writes`, remedy };
+  }
+  const message = `${file} has the conflict markers of a merge`;
+  if (file === journalFile) return { code, file, message, remedy: mergeSteps(text, snapshots) };
+  const remedy = "remove the markers, and keep the lines of the migrations that the journal names";
+  return { code, file, message, remedy };
+}
+
+/** Which migrations are recorded although they have a hash already. */
+export interface RecordOptions {
+  /** Tags of migrations that were edited, and that no commit, no colleague and no database has yet. */
+  readonly again?: readonly string[] | undefined;
+}
+
 /**
- * Records the hashes of the journal's migrations that have none yet. Those that are recorded stay as they are:
- * an edited migration remains a problem.
+ * Records the hashes of the journal's migrations that have none yet, apart from those without a statement: the SQL of
+ * `drizzle-kit generate --custom` is still to be written. The others stay as they are: an edited migration remains a
+ * problem, unless it is named in `again`.
  *
  * @returns the tags that were recorded.
+ * @throws {InvalidArgumentError} if the folder cannot be read, or `again` names a migration that it does not have.
  */
-export async function recordMigrationHashes(path: string): Promise<string[]> {
+export async function recordMigrationHashes(
+  path: string,
+  { again = [] }: RecordOptions = {},
+): Promise<string[]> {
   const { folder, problems } = await readMigrationFolder(path);
   const [problem] = problems;
   if (problem !== undefined) {
     throw new InvalidArgumentError({ argument: "folder", reason: problem.message });
   }
-  const added = folder.entries.flatMap(({ tag }) => {
+  const known = new Set(folder.entries.map(({ tag }) => tag));
+  const stranger = again.find((tag) => !known.has(tag));
+  if (stranger !== undefined) {
+    const reason = `names ${stranger}, which the journal does not have`;
+    throw new InvalidArgumentError({ argument: "again", reason });
+  }
+  const recorded = folder.entries.flatMap(({ tag }) => {
     const sql = folder.sql.get(tag);
-    return sql === undefined || tag in folder.hashes ? [] : [[tag, hashOf(sql)] as const];
+    if (sql === undefined || isUnwritten(sql)) return [];
+    const hash = hashOf(sql);
+    const isNew = !Object.hasOwn(folder.hashes, tag);
+    return isNew || (again.includes(tag) && folder.hashes[tag] !== hash)
+      ? [[tag, hash] as const]
+      : [];
   });
-  if (added.length === 0) return [];
-  const hashes = { ...folder.hashes, ...Object.fromEntries(added) };
+  if (recorded.length === 0) return [];
+  const hashes = { ...folder.hashes, ...Object.fromEntries(recorded) };
   await writeFile(join(path, hashesFile), `${JSON.stringify(hashes, null, 2)}\n`);
-  return added.map(([tag]) => tag);
+  return recorded.map(([tag]) => tag);
+}
+
+/** True for the template of `drizzle-kit generate --custom`. */
+export function isUnwritten(sql: string): boolean {
+  return statementsOf(sql).length === 0;
 }
 
 /** SHA-256 of a migration, whatever line ends a checkout gave it. */

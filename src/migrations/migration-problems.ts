@@ -12,7 +12,8 @@ export type MigrationProblemCode =
   | "MIGRATION_NOT_RECORDED"
   | "BREAKPOINT_MISSING"
   | "STATEMENT_EMPTY"
-  | "SCHEMA_AHEAD";
+  | "SCHEMA_AHEAD"
+  | "NAME_TAKEN";
 
 export interface MigrationProblem {
   readonly code: MigrationProblemCode;

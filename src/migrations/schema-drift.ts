@@ -1,6 +1,7 @@
 import { UnsupportedError } from "../errors.ts";
 import { parseJson, type MigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
+import { definitionsIn, findTakenNames } from "./schema-names.ts";
 
 /** How Drizzle derives the names of columns that have none of their own. */
 export type Casing = "snake_case" | "camelCase";
@@ -24,8 +25,15 @@ export async function findSchemaDrift(
   const last = parseJson(snapshots.get(`${prefix}_snapshot.json`) ?? null);
   // A snapshot that is missing or cannot be read is a problem of its own.
   if (entries.length > 0 && last === undefined) return [];
+  const definitions = definitionsIn(schema);
+  const taken = findTakenNames(definitions);
+  if (taken.length > 0) return taken;
   const { generateSQLiteDrizzleJson } = await loadKit();
-  const current: unknown = await generateSQLiteDrizzleJson({ ...schema }, undefined, casing);
+  const current: unknown = await generateSQLiteDrizzleJson(
+    Object.fromEntries(definitions.entries()),
+    undefined,
+    casing,
+  );
   const differences = [
     ...compareSections(nodeOf(last)["tables"], nodeOf(current)["tables"], "table", describeTable),
     ...compareSections(nodeOf(last)["views"], nodeOf(current)["views"], "view", describeField),

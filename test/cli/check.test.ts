@@ -154,3 +154,104 @@ describe("what cannot be read is named, in one line", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 });
+
+describe("git tells a migration that is not committed yet from one that is:", () => {
+  const git = (...args: string[]) =>
+    promisify(execFile)("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", ...args], {
+      cwd: command.folder.path,
+    });
+  const edited = (text: string) => `${text}\n-- edited`;
+
+  test("the one is recorded again when it was edited, the other is not", async () => {
+    await git("init");
+    await command.run(["check", "--record"]);
+    await edit("migrations/0000_first.sql", edited);
+    expect(await check()).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
+    expect(await check("--record")).toEqual({ code: 0, problems: [] });
+    await git("add", "migrations");
+    await git("commit", "-m", "first");
+    await edit("migrations/0000_first.sql", edited);
+    expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
+    expect(await check("--record", "0000_first")).toEqual({ code: 0, problems: [] });
+  });
+
+  test("without git, it has to be named", async () => {
+    await command.run(["check", "--record"]);
+    await edit("migrations/0000_first.sql", edited);
+    expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
+    expect(await check("--record", "0000_first")).toEqual({ code: 0, problems: [] });
+  });
+});
+
+test("the recipe of the docs works for a migration of one's own SQL", async () => {
+  await command.run(["check", "--record"]);
+  const generated = await promisify(execFile)(
+    process.execPath,
+    [join(root, "node_modules/drizzle-kit/bin.cjs"), "generate", "--custom", "--name", "own"],
+    { cwd: command.folder.path },
+  );
+  expect(generated.stdout).toContain("0001_own");
+  const early = await command.run(["check", "--record"]);
+  expect([early.code, early.stdout]).toEqual([
+    0,
+    expect.stringContaining("not recorded 0001_own: write its SQL, and record it then"),
+  ]);
+  expect((await check()).problems).toEqual(["MIGRATION_NOT_RECORDED", "STATEMENT_EMPTY"]);
+  await edit("migrations/0001_own.sql", () => "update users set home_town = 'Dakar';");
+  expect((await command.run(["check", "--record"])).stdout).toContain("recorded 0001_own");
+  expect(await check()).toEqual({ code: 0, problems: [] });
+});
+
+test("a configuration and a schema may print: stdout has the answer alone", async () => {
+  await command.run(["check", "--record"]);
+  const noise = 'console.log("noise"); process.stdout.write("more\\n");';
+  await edit("drizzle.config.ts", (text) => noise + text);
+  await edit("src/db/users.ts", (text) => noise + text + "\nsetInterval(() => {}, 1000);");
+  const { code, stdout, stderr } = await command.run(["check", "--json"]);
+  expect([code, JSON.parse(stdout)]).toEqual([0, { recorded: [], unwritten: [], problems: [] }]);
+  expect(stderr).toBe("noise\nmore\nnoise\nmore\n");
+});
+
+test("a schema that ends the process is named", async () => {
+  await edit("src/db/users.ts", (text) => `${text}\nprocess.exit(0);`);
+  const { code, stdout, stderr } = await command.run(["check", "--json"]);
+  expect([code, stdout, JSON.parse(stderr)]).toEqual([
+    1,
+    "",
+    { error: expect.objectContaining({ code: "MODULE_EXITED" }) },
+  ]);
+});
+
+test("a schema with two views of one name is a problem in JSON", async () => {
+  await edit(
+    "src/db/users.ts",
+    (text) => `${text.replace("sqliteTable,", "sqliteTable, sqliteView,")}
+      export const a = sqliteView("old").as((query) => query.select().from(users));
+      export const b = sqliteView("old").as((query) => query.select().from(users));`,
+  );
+  expect((await check()).problems).toEqual(["MIGRATION_NOT_RECORDED", "NAME_TAKEN"]);
+});
+
+test("annotations for GitHub Actions name the file from the root of the repository", async () => {
+  await command.run(["check", "--record"]);
+  await edit("migrations/0000_first.sql", (text) => `${text}\n-- edited`);
+  const { code, stdout } = await command.run(["check", "--format", "github"]);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(
+    /^::error file=migrations\/0000_first\.sql,title=MIGRATION_EDITED::0000_first\.sql was edited after/,
+  );
+  const env = { GITHUB_WORKSPACE: join(command.folder.path, "..") };
+  const inside = await command.run(["check", "--format", "github"], { env });
+  expect(inside.stdout).toMatch(/^::error file=[^/,]+\/migrations\/0000_first\.sql,/);
+});
+
+test.each(["src/(db)", "src/(db)/*.ts", "./src/(db)/**", "src/@((db)|none)/*.ts"])(
+  "a schema at %s is found, as drizzle-kit does",
+  async (pattern) => {
+    const folder = command.folder.path;
+    await rename(join(folder, "src/db"), join(folder, "src/(db)"));
+    await edit("drizzle.config.ts", (text) => text.replace("./src/db", pattern));
+    await command.run(["check", "--record"]);
+    expect(await check()).toEqual({ code: 0, problems: [] });
+  },
+);
