@@ -117,10 +117,10 @@ export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSe
       reason: "has no meaning for a database in memory, which has no file",
     });
   }
-  if (inMemory && data.readOnly === true) {
+  if (data.readOnly === true && (inMemory || data.journalMode !== undefined)) {
     throw new InvalidArgumentError({
       argument: "config.readOnly",
-      reason: "is for a file: a new database in memory has nothing to read",
+      reason: "is for a file, whose journal mode it leaves as it is",
     });
   }
   return {
