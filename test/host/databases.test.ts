@@ -248,3 +248,27 @@ test("the text of an app's full disk has a code of its own", async () => {
     store.createRun({ workflowId: "w", input: "x".repeat(1_000_000) }),
   ).rejects.toMatchObject({ code: "STORE_FULL", retryable: true });
 });
+
+test("a run that is started by SQL alone is worked on", async () => {
+  const { db, store } = await openHost(createClient(folder.database()));
+  const double = defineStep({
+    id: "double",
+    input: z.object({ n: z.number() }),
+    output: z.number(),
+    run: async ({ n }) => 2 * n,
+  });
+  const workflow = defineWorkflow({ id: "by-sql" }).step(double).build();
+  await db
+    .insert(schema.workflowRuns)
+    .values({ runId: "typed", workflowId: "by-sql", input: { n: 1 } });
+  const now = Date.now();
+  await db.run(
+    sql`insert into workflow_runs (run_id, workflow_id, input, created_at, updated_at)
+        values ('plain', 'by-sql', '{"n":2}', ${now}, ${now})`,
+  );
+  const engine = new Engine(store);
+  cleanups.push(() => engine.close());
+  engine.register(workflow);
+  expect(await engine.wait("typed")).toMatchObject({ status: "COMPLETED", output: 2 });
+  expect(await engine.wait("plain")).toMatchObject({ status: "COMPLETED", output: 4 });
+});

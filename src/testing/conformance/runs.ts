@@ -89,6 +89,20 @@ export function describeRuns(test: StoreTest): void {
       expect(await store.countRuns()).toMatchObject({ PENDING: 2 });
     });
 
+    test("tells workflow id and idempotency key apart", async ({ store }) => {
+      for (const separator of [":", "/", " ", "|", ",", "\u0001", '","', "."]) {
+        const first = await givenRun(store, {
+          workflowId: `a${separator}b`,
+          idempotencyKey: "c",
+        });
+        const second = await givenRun(store, {
+          workflowId: "a",
+          idempotencyKey: `b${separator}c`,
+        });
+        expect(second.runId).not.toBe(first.runId);
+      }
+    });
+
     test("makes one run of many concurrent creations with one idempotency key", async ({
       store,
     }) => {

@@ -231,5 +231,69 @@ export function describeSteps(test: StoreTest): void {
         await store.updateStepExecution(runId, "b", { attempt: 1 }, { workerId: "holder" }),
       ).toMatchObject({ attempt: 1 });
     });
+
+    test("are the caller's own copies, however they were obtained", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const given = { runId, stepId: "a", input: { n: [1] }, createdAt: new Date(5) };
+      const created = await store.createStepExecution(given);
+      given.input.n.push(2);
+      given.createdAt.setTime(6);
+      const stored = await store.getStepExecution(runId, "a");
+      expect(stored).toMatchObject({ input: { n: [1] }, createdAt: new Date(5) });
+      const copies = [
+        created,
+        stored,
+        await store.updateStepExecution(runId, "a", { updatedAt: stored.updatedAt }),
+        ...(await store.listStepExecutions(runId)),
+      ];
+      for (const copy of copies) {
+        copy.attempt = 99;
+        copy.createdAt.setTime(0);
+        Object.assign(copy.input as object, { n: "changed" });
+        const again = await store.getStepExecution(runId, "a");
+        expect(again).toMatchObject({ attempt: 0, input: { n: [1] }, createdAt: new Date(5) });
+        again.attempt = 99;
+      }
+      expect(await store.getStepExecution(runId, "a")).toMatchObject({ attempt: 0 });
+    });
+
+    test("keep what several updates at once have changed", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      await store.createStepExecution({ runId, stepId: "a" });
+      await Promise.all([
+        store.updateStepExecution(runId, "a", { attempt: 3 }),
+        store.updateStepExecution(runId, "a", { error: "no" }),
+        store.updateStepExecution(runId, "a", { sleepCount: 2 }),
+        store.updateStepExecution(runId, "a", { status: "RUNNING" }),
+      ]);
+      expect(await store.getStepExecution(runId, "a")).toMatchObject({
+        attempt: 3,
+        error: "no",
+        sleepCount: 2,
+        status: "RUNNING",
+      });
+    });
+
+    test("are told apart by run id and step id, and so are outputs and state", async ({
+      store,
+    }) => {
+      for (const separator of [":", "/", " ", "|", ",", "\u0001", '","', "."]) {
+        const [left, right] = [`a${separator}b`, `b${separator}c`];
+        await givenRun(store, { runId: left });
+        if (separator === ":") await givenRun(store, { runId: "a" });
+        for (const [runId, id, value] of [
+          [left, "c", 1],
+          ["a", right, 2],
+        ] as const) {
+          await store.createStepExecution({ runId, stepId: id, input: value });
+          await store.saveStepOutput(runId, id, value);
+          await store.saveState(runId, id, value);
+        }
+        expect(await store.getStepExecution(left, "c")).toMatchObject({ input: 1 });
+        expect(await store.loadStepOutput(left, "c")).toBe(1);
+        expect(await store.loadState(left, "c")).toBe(1);
+        expect(await store.getStepExecution("a", right)).toMatchObject({ input: 2 });
+      }
+    });
   });
 }

@@ -334,6 +334,106 @@ export const defects: Readonly<Record<string, Change>> = {
       }
     },
   }),
+  "a transaction is undone by restoring what was there before": (store) => ({
+    transaction: async (work, options) => {
+      options?.signal?.throwIfAborted();
+      const { bundles } = await store.readBundles();
+      try {
+        return await work(store);
+      } catch (error) {
+        for (const { runId } of (await store.listRuns()).runs) await store.deleteRun(runId);
+        await store.writeBundles(bundles, { onConflict: "replace" });
+        throw error;
+      }
+    },
+  }),
+  "a savepoint is acknowledged after its transaction has ended": (store) => ({
+    transaction: (work, options) =>
+      store.transaction((tx) => {
+        const transaction: WorkflowStore["transaction"] = (inner, innerOptions) =>
+          tx.transaction(inner, innerOptions).catch((error: Error) => {
+            if (!error.message.includes("has ended")) throw error;
+            return undefined as never;
+          });
+        const forgiving = new Proxy(tx, {
+          get: (target, name) =>
+            name === "transaction" ? transaction : Reflect.get(target, name, target),
+        });
+        return work(forgiving);
+      }, options),
+  }),
+  "a transaction runs although it was aborted while it waited": (store) => ({
+    transaction: async (work, options) => {
+      options?.signal?.throwIfAborted();
+      return store.transaction(work);
+    },
+  }),
+  "an idempotency key is joined to its workflow id by a colon": (store) => {
+    const known = new Map<string, string>();
+    return {
+      createRun: async (run, options) => {
+        const key = run?.idempotencyKey;
+        const joined = `${run?.workflowId}:${key}`;
+        const runId = known.get(joined);
+        if (typeof key === "string" && runId !== undefined) return store.getRun(runId);
+        const created = await store.createRun(run, options);
+        if (typeof key === "string") known.set(joined, created.runId);
+        return created;
+      },
+    };
+  },
+  "a state key is joined to its run id by a slash": (store) => {
+    const values = new Map<string, unknown>();
+    return {
+      saveState: async (runId, key, value, options) => {
+        const saved = await store.saveState(runId, key, value, options);
+        values.set(`${runId}/${key}`, structuredClone(value));
+        return saved;
+      },
+      loadState: async (runId, key, options) => {
+        const value = await store.loadState(runId, key, options);
+        return structuredClone(values.get(`${runId}/${key}`) ?? value);
+      },
+    };
+  },
+  "rows of steps are shared with the caller": (store) => {
+    const rows = new Map<string, Awaited<ReturnType<WorkflowStore["getStepExecution"]>>>();
+    return {
+      getStepExecution: async (runId, stepId, options) => {
+        const key = JSON.stringify([runId, stepId]);
+        const row = rows.get(key) ?? (await store.getStepExecution(runId, stepId, options));
+        rows.set(key, row);
+        return row;
+      },
+      updateStepExecution: (runId, stepId, changes, options) => {
+        rows.delete(JSON.stringify([runId, stepId]));
+        return store.updateStepExecution(runId, stepId, changes, options);
+      },
+    };
+  },
+  "an update of a step reads, merges and writes": (store) => ({
+    updateStepExecution: async (runId, stepId, changes, options) => {
+      const { attempt, error, sleepCount } = await store.getStepExecution(runId, stepId);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const merged = { attempt, error, sleepCount, ...changes };
+      return store.updateStepExecution(runId, stepId, merged, options);
+    },
+  }),
+  "a state key that was deleted begins at its first revision": (store) => ({
+    deleteState: async (runId, key, options) => {
+      await store.deleteState(runId, key, options);
+      const { bundles } = await store.readBundles({ runIds: [runId] });
+      const reset = bundles.map((bundle) => ({
+        ...bundle,
+        run: { ...bundle.run, stateRevision: 0 },
+      }));
+      await store.writeBundles(reset, { onConflict: "replace" });
+    },
+  }),
+  "state is listed in another order": (store) => ({
+    getAllState: async (runId, options) =>
+      Object.fromEntries(Object.entries(await store.getAllState(runId, options)).toReversed()),
+  }),
   "a closed store goes on": () => ({ close: async () => undefined }),
 };
 
