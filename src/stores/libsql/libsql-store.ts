@@ -1,6 +1,5 @@
 import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/libsql/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async-context.ts";
 import { isLocalClient } from "../../client/local-client.ts";
@@ -113,7 +112,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     options: string | OpenOptions<Schema>,
   ): Promise<LibSQLStore<WorkflowDatabase<Schema>>> {
     const parsed = parseOpenOptions(options);
-    const { client, connection, isOffline = false } = await openClient(parsed);
+    const { client, drizzle, connection, isOffline = false } = await openClient(parsed);
     if (connection !== undefined) connections.set(client, connection);
     if (parsed.readUrl !== undefined || parsed.syncUrl !== undefined) replicas.add(client);
     try {

@@ -1,67 +1,20 @@
-import type { Client } from "@libsql/client";
+import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { createClient } from "../../client/create-client.ts";
-import { LocalCopy } from "../../client/local-copy.ts";
-import { StoreConnectionError } from "../../errors.ts";
-import { createReplicaClient, EmbeddedReplica } from "./embedded-replica.ts";
-import { createHttpClient } from "./http-client.ts";
 import type { OpenedClient } from "./open-client.ts";
-import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
-import { PrimaryPosition } from "./primary-position.ts";
-import { RemoteConnection } from "./remote-connection.ts";
-import { defaultTimeoutMs } from "./timeouts.ts";
+import type { ParsedOpenOptions } from "./open-options.ts";
 
 /** Our own client, for a file or for memory. */
-export function openLocalClient(options: ParsedOpenOptions): Client {
+export function openLocalClient(options: ParsedOpenOptions): OpenedClient {
   const { url, encryptionKey, durability, busyTimeoutMs, readOnly } = options;
-  return createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });
+  const client = createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });
+  return { client, drizzle };
 }
 
-/**
- * A client whose file is a copy of the database at `syncUrl`: brought up to date, or as it was left when the
- * primary cannot be reached.
- */
+/** The client of an embedded replica, which needs the network too. */
 export async function openEmbeddedReplica(
   syncUrl: string,
   options: ParsedOpenOptions,
 ): Promise<OpenedClient> {
-  const { url, authToken, encryptionKey, timeoutMs = defaultTimeoutMs } = options;
-  const { url: primaryUrl, ...token } = separateToken(syncUrl, authToken);
-  const position = new PrimaryPosition();
-  const primary = createHttpClient({ url: primaryUrl, ...token }, timeoutMs, position);
-  const copy = new LocalCopy({
-    url,
-    syncUrl: primaryUrl,
-    ...token,
-    ...(encryptionKey !== undefined && { encryptionKey }),
-  });
-  const replica = new EmbeddedReplica(copy, primary, position);
-  let isOffline = false;
-  try {
-    await replica.sync();
-  } catch (error) {
-    isOffline = error instanceof StoreConnectionError && error.retryable && copy.exists;
-    if (!isOffline) {
-      primary.close();
-      copy.close();
-      throw error;
-    }
-  }
-  const stopSyncing = syncEvery(options.syncIntervalSeconds, replica);
-  const client = createReplicaClient(replica, primary, () => {
-    stopSyncing();
-    primary.close();
-    copy.close();
-  });
-  return { client, connection: new RemoteConnection(primary, { timeoutMs, replica }), isOffline };
-}
-
-/** Returns how to stop. A process that has nothing else to do ends all the same. */
-function syncEvery(seconds: number | undefined, replica: EmbeddedReplica): () => void {
-  if (seconds === undefined) return () => undefined;
-  const timer = setInterval(() => {
-    // Without the primary the copy stays as it is until the next time.
-    void replica.sync().catch(() => undefined);
-  }, seconds * 1000);
-  timer.unref();
-  return () => clearInterval(timer);
+  const replica = await import("./open-embedded-replica.ts");
+  return replica.openEmbeddedReplica(syncUrl, options);
 }

@@ -1,0 +1,77 @@
+import { drizzle } from "drizzle-orm/libsql/web";
+import { isRefusal, isUnexplainedClosing } from "./driver-symptoms.ts";
+import type { Attempt } from "./error-translation.ts";
+import { createHttpClient, type ServerConfig } from "./http-client.ts";
+import type { OpenedClient } from "./open-client.ts";
+import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
+import { PrimaryPosition } from "./primary-position.ts";
+import { ReadReplica } from "./read-replica.ts";
+import { RemoteConnection } from "./remote-connection.ts";
+import { defaultTimeoutMs } from "./timeouts.ts";
+import { WebSocketClient } from "./web-socket-client.ts";
+
+/** A client of a libSQL server, over HTTP or WebSocket as the URL says. */
+export function openServer(options: ParsedOpenOptions): Promise<OpenedClient> {
+  return /^wss?:/.test(options.url) ? openWebSocket(options) : openHttp(options);
+}
+
+async function openHttp(options: ParsedOpenOptions): Promise<OpenedClient> {
+  const { url, authToken, readUrl, timeoutMs = defaultTimeoutMs } = options;
+  const config = separateToken(url, authToken);
+  if (readUrl === undefined) {
+    const client = createHttpClient(config, timeoutMs, null);
+    return { client, drizzle, connection: new RemoteConnection(client, { timeoutMs }) };
+  }
+  const position = new PrimaryPosition();
+  const client = createHttpClient(config, timeoutMs, position);
+  const replica = new ReadReplica(separateToken(readUrl, authToken), position, timeoutMs);
+  try {
+    await replica.open();
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+  return { client, drizzle, connection: new RemoteConnection(client, { timeoutMs, replica }) };
+}
+
+async function openWebSocket({
+  url,
+  authToken,
+  timeoutMs = defaultTimeoutMs,
+}: ParsedOpenOptions): Promise<OpenedClient> {
+  const config = separateToken(url, authToken);
+  const client = new WebSocketClient(config, timeoutMs);
+  const explain = (error: unknown, attempt: Attempt) => explainClosing(error, attempt, config);
+  try {
+    await client.execute("select 1");
+  } catch (error) {
+    client.close();
+    throw await explain(error, "read");
+  }
+  return { client, drizzle, connection: new RemoteConnection(client, { timeoutMs, explain }) };
+}
+
+/**
+ * A server closes a WebSocket without a word when it refuses the token, the database or the permission. Over
+ * HTTP it says which: the same is asked there, with statements that change nothing.
+ */
+async function explainClosing(
+  error: unknown,
+  attempt: Attempt,
+  config: ServerConfig,
+): Promise<unknown> {
+  if (!isUnexplainedClosing(error)) return error;
+  const url = config.url.replace(/^ws/, "http");
+  const client = createHttpClient({ ...config, url }, explanationTimeoutMs, null);
+  try {
+    // SQLite refuses to change its own table; a server that allows no writes refuses before.
+    await client.execute(attempt === "write" ? "delete from sqlite_schema where 0" : "select 1");
+    return error;
+  } catch (refusal) {
+    return isRefusal(refusal) ? refusal : error;
+  } finally {
+    client.close();
+  }
+}
+
+const explanationTimeoutMs = 2000;
