@@ -6,7 +6,7 @@ export default defineConfig({
   // The examples import the package by its name, as users do.
   resolve: {
     alias: [
-      { find: "#local-clients", replacement: entry("stores/libsql/local-clients.ts") },
+      { find: "#clients", replacement: entry("stores/libsql/clients.ts") },
       { find: /^gorkflow$/, replacement: entry("index.ts") },
       { find: /^gorkflow\/(\w+)$/, replacement: entry("$1/index.ts") },
     ],

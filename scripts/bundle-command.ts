@@ -27,7 +27,7 @@ export async function bundleCommand(folder: string): Promise<void> {
     target: "node20",
     external,
     banner: { js: requireInModules },
-    alias: { "#local-clients": join(root, "src/stores/libsql/local-clients.ts") },
+    alias: { "#clients": join(root, "src/stores/libsql/clients.ts") },
     logLevel: "error",
   });
 }

@@ -2,6 +2,8 @@ import { relative } from "node:path";
 import type { Reporter, TestModule } from "vitest/node";
 
 /** Prints the ten test files that took longest, so that a slow one is noticed when it is added. */
+// Vitest takes a reporter's default export.
+// oxlint-disable-next-line import/no-default-export
 export default class SlowestFiles implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     if (modules.length < 2) return;

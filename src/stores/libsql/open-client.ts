@@ -1,3 +1,4 @@
+import { openEmbeddedReplica, openLocalClient, openServer } from "#clients";
 import type { Client } from "@libsql/client";
 import type { drizzle } from "drizzle-orm/libsql/web";
 import type { Connection } from "./connection.ts";
@@ -18,23 +19,13 @@ export interface OpenedClient {
 /**
  * A client for the options: our own for local databases, that of `@libsql/client` for servers and embedded
  * replicas.
- *
- * Each kind is loaded when it is opened, so that a store on a server loads no native module and a store on a file no
- * network client. Bundles for edge runtimes find no-local-clients.ts under `#local-clients`.
  */
 export async function openClient(options: ParsedOpenOptions): Promise<OpenedClient> {
   const { url, syncUrl } = options;
   try {
-    if (syncUrl !== undefined) {
-      const { openEmbeddedReplica } = await import("#local-clients");
-      return await openEmbeddedReplica(syncUrl, options);
-    }
-    if (url === ":memory:" || url.startsWith("file:")) {
-      const { openLocalClient } = await import("#local-clients");
-      return openLocalClient(options);
-    }
-    const { openServer } = await import("./open-server.ts");
-    return await openServer(options);
+    if (syncUrl !== undefined) return await openEmbeddedReplica(syncUrl, options);
+    const isLocal = url === ":memory:" || url.startsWith("file:");
+    return await (isLocal ? openLocalClient(options) : openServer(options));
   } catch (error) {
     throw translateError(error, "read");
   }

@@ -27,7 +27,9 @@ export async function buildWorker(app: ExampleApp): Promise<EdgeBundle> {
   const code = await readFile(join(app.path, "worker.js"));
   return {
     missing: [...new Set(output.imports.map(({ path }) => path))].toSorted(),
-    inputs: Object.keys(output.inputs),
+    inputs: Object.entries(output.inputs).flatMap(([path, { bytesInOutput }]) =>
+      bytesInOutput > 0 ? [path] : [],
+    ),
     minifiedBytes: code.length,
     gzippedBytes: gzipSync(code, { level: 9 }).length,
   };

@@ -9,12 +9,3 @@ export function openLocalClient(options: ParsedOpenOptions): OpenedClient {
   const client = createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });
   return { client, drizzle };
 }
-
-/** The client of an embedded replica, which needs the network too. */
-export async function openEmbeddedReplica(
-  syncUrl: string,
-  options: ParsedOpenOptions,
-): Promise<OpenedClient> {
-  const replica = await import("./open-embedded-replica.ts");
-  return replica.openEmbeddedReplica(syncUrl, options);
-}
