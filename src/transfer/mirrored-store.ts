@@ -62,7 +62,8 @@ export class MirroredStore extends OperationsStore {
    * that failed. Runs that the primary does not have are deleted from the secondary. Calls go on meanwhile.
    *
    * @throws {SwitchOverError} while the stores are compared already.
-   * @throws {UnreadableRunsError} when the primary has runs that cannot be read; all others were brought over.
+   * @throws {UnreadableRunsError} when the primary has runs that cannot be read; all others were copied before.
+   * @throws {InvalidArgumentError} when both stores are the same database.
    * @throws what the secondary throws.
    */
   async resync(options: OperationOptions = {}): Promise<ResyncReport> {
@@ -86,7 +87,7 @@ export class MirroredStore extends OperationsStore {
     return this.#state.switchOver(parseArgument(switchOverOptionsSchema, options, "options"));
   }
 
-  /** Brings over what can still be, once, and closes both stores. */
+  /** Waits for the calls under way, copies what is pending, once, and closes both stores. */
   override async close(): Promise<void> {
     await this.#state.close();
   }
