@@ -91,7 +91,7 @@ async function perform(client: Client, each: Call): Promise<unknown> {
       return outcome(() => client.batch([...each.statements], each.mode));
     case "script":
       return outcome(() => client.executeMultiple(each.sql));
-    case "transaction":
+    default:
       return outcome(async () => {
         const transaction = await client.transaction("write");
         const answers = [];
