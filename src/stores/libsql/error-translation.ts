@@ -9,7 +9,13 @@ import {
   StoreFullError,
   UnsupportedError,
 } from "../../errors.ts";
-import { constraintOf, examine, isMissingDatabase, type Symptoms } from "./driver-symptoms.ts";
+import {
+  constraintOf,
+  examine,
+  guardPath,
+  isMissingDatabase,
+  type Symptoms,
+} from "./driver-symptoms.ts";
 
 /** What a failed statement was doing: a lost connection leaves the outcome of a write unknown. */
 export type Attempt = "read" | "write";
@@ -86,6 +92,7 @@ const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
  * a replica and an embedded replica carry the reason in their message only.
  */
 const causes: readonly Cause[] = [
+  { says: new RegExp(guardPath), make: refused("a precondition of the batch does not hold") },
   {
     codes: /^SQLITE_(BUSY|LOCKED)/,
     says: /database (table )?is locked|SQL statements in progress/,

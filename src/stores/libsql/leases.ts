@@ -17,6 +17,7 @@ import { claimArguments, claimShape } from "./claim-statements.ts";
 import { fenceArguments } from "./fragments.ts";
 import { runGuardProperties, summaryProperties, type RunProperty } from "./run-statements.ts";
 import type { BoundStatement } from "./statement.ts";
+import { sentTwiceError } from "./connection.ts";
 import { withDetails } from "./runs.ts";
 import { firstRow, leftOut, type StoreContext } from "./store-context.ts";
 
@@ -59,17 +60,22 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
     write: BoundStatement,
     signal: AbortSignal | undefined,
   ): Promise<StatementResult["rows"]> {
+    let isSentAgain = false;
     const [written, found] = await connection.write(
       [write, statements.runs.getGuard.bind({ runId })],
-      { repeatable, signal },
+      { repeatable, signal, onSentAgain: () => (isSentAgain = true) },
     );
     if (written !== undefined && (written.changes > 0 || written.rows.length > 0)) {
       return written.rows;
     }
-    const row = firstRow(found);
-    if (row === null) throw new RunNotFoundError({ runId });
-    checkLease(codecs.run.decodeCells(runGuardProperties, row), fence);
-    throw leftOut(codecs.run);
+    try {
+      const row = firstRow(found);
+      if (row === null) throw new RunNotFoundError({ runId });
+      checkLease(codecs.run.decodeCells(runGuardProperties, row), fence);
+      throw leftOut(codecs.run);
+    } catch (error) {
+      throw isSentAgain && !repeatable ? sentTwiceError(error) : error;
+    }
   }
 
   return {

@@ -1,5 +1,6 @@
 import { ConstraintError, StoreConnectionError, type GorkflowError } from "../../errors.ts";
 import { sentTwiceError, type StatementResult, type WriteOptions } from "./connection.ts";
+import { isGuardFailure } from "./driver-symptoms.ts";
 import type { Attempt } from "./error-translation.ts";
 import type { BoundStatement } from "./statement.ts";
 
@@ -77,7 +78,8 @@ export class ServerCall {
   fail(error: unknown): void {
     const isRefusal = error instanceof StoreConnectionError && error.outcome === "none";
     const told = isRefusal ? (this.#undecided ?? error) : error;
-    const isOfSecond = error instanceof ConstraintError && this.#sendings > 1 && !this.repeatable;
+    const isStopped = error instanceof ConstraintError || isGuardFailure(error);
+    const isOfSecond = isStopped && this.#sendings > 1 && !this.repeatable;
     this.#end(() => this.#reject(isOfSecond ? sentTwiceError(error) : told));
   }
 
