@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { SchemaOutOfDateError, SchemaTooNewError } from "../errors.ts";
+import { SchemaOutOfDateError, SchemaTooNewError, UnsupportedError } from "../errors.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 
 /** Where the applied migrations are noted: beside an app's own journal, never in it. */
@@ -14,8 +14,14 @@ export const journalStatements = [
 /** A Drizzle database on a libSQL client, or the client itself. */
 export type MigrationTarget = Client | { readonly $client: Client };
 
+/** @throws {UnsupportedError} for a Drizzle database on another driver. */
 export function clientOf(target: MigrationTarget): Client {
-  return "$client" in target ? target.$client : target;
+  const client = "$client" in target ? target.$client : target;
+  if (typeof (client as Partial<Client> | null)?.migrate === "function") return client;
+  throw new UnsupportedError({
+    feature: "migrations",
+    reason: "they need a Drizzle database on a libSQL client, or the client itself",
+  });
 }
 
 /** One row of the journal. `when` is the migration's own time, not that of its application. */

@@ -1,5 +1,8 @@
 import type { Client } from "@libsql/client";
+import { getTableName, is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
+import { schema } from "../schema/schema.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import {
   checkJournal,
@@ -29,7 +32,7 @@ export interface MigrationReport {
  *   migration that this version does not have; nothing is changed. Also when a migration would leave rows
  *   whose parent is gone: it is undone.
  */
-export function migrate(target: MigrationTarget): Promise<MigrationReport> {
+export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
   return applyMigrations(clientOf(target), compiledMigrations);
 }
 
@@ -59,7 +62,7 @@ async function apply(
   client: Client,
   { tag, hash, when, statements }: CompiledMigration,
 ): Promise<boolean> {
-  const orphans = await countOrphans(client);
+  const isChecked = statements.some((each) => losesParents.test(each));
   try {
     await client.migrate([
       ...journalStatements,
@@ -69,19 +72,17 @@ async function apply(
           `select iif(exists (select 1 from ${migrationsTable} where hash = ?1), null, ?1), ?2`,
         args: [hash, when],
       },
-      ...statements,
-      {
-        // Foreign keys are off meanwhile. A hash of NULL is refused, and undoes it all, when one is broken now.
-        sql:
-          `insert into ${migrationsTable} (hash) ` +
-          "select null where (select count(*) from pragma_foreign_key_check) > ?",
-        args: [orphans],
-      },
+      ...(isChecked ? [`create table ${orphansTable} as select (${countOrphans}) as n`] : []),
+      // Somebody may have dropped the index: the migration wants it gone.
+      ...statements.map((each) =>
+        each.replace(/^drop index (?!if exists)/i, "DROP INDEX IF EXISTS "),
+      ),
+      ...(isChecked ? [refuseMoreOrphans, `drop table ${orphansTable}`] : []),
     ]);
     return true;
   } catch (error) {
     const message = messagesOf(error);
-    if (message.includes(`${migrationsTable}.hash`)) {
+    if (message.includes(`NOT NULL constraint failed: ${migrationsTable}.hash`)) {
       const applied = await readCommitted(client);
       if (applied.some((migration) => migration.hash === hash)) return false;
       throw new SchemaOutOfDateError(
@@ -89,22 +90,75 @@ async function apply(
         { cause: error },
       );
     }
-    if (message.includes("already exists")) {
-      throw new SchemaOutOfDateError(
-        `migration ${tag} would make what is already there: the tables were made by other migrations than ` +
-          "these. Open the store with `migrate: false`, and let the same migrations bring them up to date",
-        { cause: error },
-      );
-    }
-    throw error;
+    const drift = describeDrift(message);
+    if (drift === null) throw error;
+    throw new SchemaOutOfDateError(`migration ${tag} cannot be applied: ${drift}`, {
+      cause: error,
+    });
   }
 }
 
-/** Rows whose parent is gone already: they are no reason to refuse a migration. */
-async function countOrphans(client: Client): Promise<number> {
-  const { rows } = await client.execute("select count(*) from pragma_foreign_key_check");
-  return Number(rows[0]?.[0]);
+/** What can take a row's parent away while foreign keys are off. */
+const losesParents = /^\s*(drop table|delete|insert|update|replace)\b/i;
+
+const orphansTable = "__gorkflow_orphans";
+
+/** In our tables alone: an app's own may refer to what is not there. */
+const countOrphans = `select count(*) from sqlite_schema as t join pragma_foreign_key_check(t.name)
+  where t.type = 'table' and t.name in (${Object.values(schema)
+    .flatMap((table) => (is(table, SQLiteTable) ? [`'${getTableName(table)}'`] : []))
+    .join(", ")})`;
+
+/** A hash of NULL is refused, and undoes it all, if more rows than before have lost their parent. */
+const refuseMoreOrphans =
+  `insert into ${migrationsTable} (hash) ` +
+  `select null where (${countOrphans}) > (select n from ${orphansTable})`;
+
+/** How the tables differ from what the migrations before have made, and the way out; null for any other failure. */
+function describeDrift(message: string): string | null {
+  const found = drifts.flatMap(([pattern, explain]) => {
+    const match = pattern.exec(message);
+    return match === null ? [] : [explain(match[1] ?? "")];
+  });
+  return found[0] ?? null;
 }
+
+const again = "and run `gorkflow migrate` again";
+
+const drifts: readonly (readonly [RegExp, (name: string) => string])[] = [
+  [
+    new RegExp(`UNIQUE constraint failed: (${migrationsTable}\\.hash)`),
+    () =>
+      `the journal ${migrationsTable} has a migration twice: delete all but one row of each hash, ${again}`,
+  ],
+  [
+    /duplicate column name: ([^\s;]+)/,
+    (name) => `something else has added the column ${name}: rename or drop it, ${again}`,
+  ],
+  [
+    /index ([^\s;]+) already exists/,
+    (name) => `something else has made the index ${name}: drop it, ${again}`,
+  ],
+  [
+    /already exists|already another table or index/,
+    () =>
+      "it would make what is already there: the tables were made by other migrations than these. Open the store " +
+      "with `migrate: false`, and let the same migrations bring them up to date",
+  ],
+  [
+    /no such table: ([^\s;]+)/,
+    (name) =>
+      `the table ${name} is missing: restore a backup, or make it again as \`gorkflow migrate --sql\` has it, ${again}`,
+  ],
+  [
+    /(?:no such column: |has no column named )([^\s;]+)/,
+    (name) => `the column ${name} is missing: rename it back, or restore a backup, ${again}`,
+  ],
+  [
+    /error in (?:view|trigger) ([^\s:;]+)/,
+    (name) => `the view or trigger ${name} names what is not there: drop it, ${again}`,
+  ],
+];
 
 async function readCommitted(client: Client): Promise<AppliedMigration[]> {
   return (await readJournal(client)) ?? [];

@@ -3,7 +3,7 @@ import { drizzle } from "drizzle-orm/libsql";
 import { migrate as drizzleMigrate } from "drizzle-orm/libsql/migrator";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
-import { SchemaOutOfDateError, SchemaTooNewError } from "../../src/errors.ts";
+import { SchemaOutOfDateError, SchemaTooNewError, UnsupportedError } from "../../src/errors.ts";
 import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
 import { migrationStatus, migrationsTable } from "../../src/migrations/journal.ts";
 import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
@@ -31,6 +31,12 @@ const rebuild = [
   "alter table `__new_workflow_runs` rename to workflow_runs",
   "create unique index rebuilt_pk on workflow_runs (run_id)",
 ];
+
+test("a database on another driver is a typed error", async () => {
+  const other = { $client: { prepare: () => {} } } as never;
+  await expect(migrationStatus(other)).rejects.toThrow(UnsupportedError);
+  await expect(migrate(other)).rejects.toThrow(UnsupportedError);
+});
 
 let program: string;
 beforeAll(async () => {
@@ -168,6 +174,34 @@ describe.each([
     expect(await applyMigrations(client, [...compiledMigrations, next(1, ["select 1"])])).toEqual({
       applied: ["9991_next"],
     });
+  });
+
+  test("tables of the app whose foreign keys fit nothing do not matter, whatever a migration does", async () => {
+    await client.executeMultiple(
+      "create table a (x); create table b (y references a (x)); create table c (z references gone (id))",
+    );
+    await applyMigrations(client, [...compiledMigrations, next(1, rebuild)]);
+  });
+
+  test("drift before an upgrade is named, with the way out, or does not matter", async () => {
+    const old = compiledMigrations.slice(0, 1);
+    await applyMigrations(client, old);
+    await client.execute("drop index workflow_runs_completed_at_idx");
+    await client.execute("alter table workflow_runs add column wake_at text");
+    await expect(migrate(client)).rejects.toThrow(
+      /0001_durable-engine cannot be applied: something else has added the column wake_at: rename or drop it/,
+    );
+    await client.execute("alter table workflow_runs drop column wake_at");
+    expect(await migrate(client)).toEqual({ applied: tags.slice(1) });
+  });
+
+  test("a journal that has a migration twice is named", async () => {
+    await drizzleMigrate(drizzle({ client }), { migrationsFolder, migrationsTable });
+    await client.execute(
+      `insert into ${migrationsTable} (hash, created_at) select hash, created_at from ${migrationsTable} limit 1`,
+    );
+    const migrations = [...compiledMigrations, next(1, ["select 1"])];
+    await expect(applyMigrations(client, migrations)).rejects.toThrow(/has a migration twice/);
   });
 
   test("a database newer than the code is refused, and left as it is", async () => {
