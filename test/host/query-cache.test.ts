@@ -195,3 +195,25 @@ describe.each(Object.entries(clients))("by %s", (_, open) => {
     expect(await read()).toEqual([1, 1]);
   });
 });
+
+test("a claim that finds nothing does not call the cache, and a heartbeat does not wait for it", async () => {
+  let calls = 0;
+  let isStuck = false;
+  class CountingCache extends AppCache {
+    override async onMutate(): Promise<void> {
+      calls += 1;
+      if (isStuck) await new Promise(() => undefined);
+    }
+  }
+  client = createClient(folder.database());
+  await migrate(client);
+  const store = new LibSQLStore(drizzle({ client, cache: new CountingCache("all") }));
+  const claim = { workerId: "w", leaseMs: 1000, limit: 1 };
+  for (let poll = 0; poll < 3; poll++) expect(await store.claimRuns(claim)).toEqual([]);
+  expect(calls).toBe(0);
+  const { runId } = await store.createRun({ workflowId: "w" });
+  expect(await store.claimRuns(claim)).toHaveLength(1);
+  expect(calls).toBe(2);
+  isStuck = true;
+  expect(await store.extendLease({ runId, workerId: "w", leaseMs: 2000 })).toBeInstanceOf(Date);
+});

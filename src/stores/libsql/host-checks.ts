@@ -78,11 +78,6 @@ export function clientOf(database: object): Client | undefined {
  * @throws {InvalidArgumentError}
  */
 export async function assertSameDatabase(transaction: RunQuery, own: RunQuery): Promise<void> {
-  const fileOf = async (query: RunQuery) => {
-    const text = "select file from pragma_database_list where name = 'main'";
-    const rows = await query(text, []).catch(() => []);
-    return rows[0]?.[0];
-  };
   const [file, ownFile] = await Promise.all([fileOf(transaction), fileOf(own)]);
   const areKnown = typeof file === "string" && typeof ownFile === "string";
   // In memory every client has a database of its own, without a name.
@@ -91,6 +86,13 @@ export async function assertSameDatabase(transaction: RunQuery, own: RunQuery): 
     argument: "transaction",
     reason: "is of another database than the store's: nothing was written",
   });
+}
+
+/** The file of the database; undefined if it does not say. */
+async function fileOf(query: RunQuery): Promise<unknown> {
+  const text = "select file from pragma_database_list where name = 'main'";
+  const rows = await query(text, []).catch(() => []);
+  return rows[0]?.[0];
 }
 
 /** @throws {UnsupportedError} {SchemaOutOfDateError} */
@@ -135,12 +137,10 @@ function assertOneVersion(db: object): void {
   if (db instanceof BaseSQLiteDatabase) return;
   const other = classOf(db, BaseSQLiteDatabase.name);
   if (other !== null && sourceOf(other) === sourceOf(BaseSQLiteDatabase)) {
-    const dialectOf = (database: object) =>
-      (database as { readonly dialect?: object }).dialect ?? null;
-    const [dialect, own] = [dialectOf(db), new SQLiteAsyncDialect()];
-    const theirs = dialect && classOf(dialect, "SQLiteDialect");
-    const ours = classOf(own, "SQLiteDialect");
-    if (theirs && ours && sourceOf(theirs) === sourceOf(ours)) return;
+    const { dialect } = db as { readonly dialect?: object };
+    const theirs = dialect === undefined ? null : classOf(dialect, "SQLiteDialect");
+    const ours = classOf(new SQLiteAsyncDialect(), "SQLiteDialect");
+    if (theirs !== null && ours !== null && sourceOf(theirs) === sourceOf(ours)) return;
   }
   throw new UnsupportedError({
     feature: "drizzle-orm",
@@ -167,7 +167,8 @@ function isObject(value: unknown): value is object {
 
 /** The text of a class. A build for `require` differs from one for `import` in how it names what it imports. */
 function sourceOf(constructor: object): string {
-  return String(constructor)
+  return Function.prototype.toString
+    .call(constructor)
     .replaceAll(/\(0, import_[\w$]+\.([\w$]+)\)/g, "$1")
     .replaceAll(/import_[\w$]+\.([\w$]+)/g, "$1")
     .replaceAll(/([\w$]+): \1\b/g, "$1");

@@ -56,14 +56,19 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
 
   /** A write that only the holder of the lease may do. @returns the rows of its RETURNING. */
   async function asHolder(
-    { runId, fence, repeatable }: { runId: string; fence: Fence; repeatable: boolean },
+    { runId, fence, isHeartbeat }: { runId: string; fence: Fence; isHeartbeat: boolean },
     write: BoundStatement,
     signal: AbortSignal | undefined,
   ): Promise<StatementResult["rows"]> {
     let isSentAgain = false;
     const [written, found] = await connection.write(
       [write, statements.runs.getGuard.bind({ runId })],
-      { repeatable, signal, onSentAgain: () => (isSentAgain = true) },
+      {
+        repeatable: isHeartbeat,
+        urgent: isHeartbeat,
+        signal,
+        onSentAgain: () => (isSentAgain = true),
+      },
     );
     if (written !== undefined && (written.changes > 0 || written.rows.length > 0)) {
       return written.rows;
@@ -90,7 +95,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
         const expiry = leaseExpiry(clock(), leaseMs);
         const [row] = await asHolder(
           // The expiry is in the statement: sent twice, the lease ends when the caller is told it does.
-          { runId, fence, repeatable: true },
+          { runId, fence, isHeartbeat: true },
           statements.runs.extendLease.bind({
             runId,
             leaseExpiresAt: expiry.getTime(),
@@ -115,7 +120,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
           revised: false,
         };
         await asHolder(
-          { runId, fence, repeatable: false },
+          { runId, fence, isHeartbeat: false },
           statements.runs.release(shape).bind({
             ...codecs.run.encode(set),
             whereRunId: runId,

@@ -24,12 +24,12 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
       const { expectedRevision, fence } = parseRevisionOptions(options);
       const row = codec.encode({ runId, key, value, revision: 1, updatedAt: clock() });
       return (tables) => {
-        const run = requireRun(tables, runId);
-        checkFence(readGuard(run), fence);
+        const owner = requireRun(tables, runId);
+        checkFence(readGuard(owner), fence);
         const current = Number(tables.getChild("state", runId, key)?.revision ?? 0);
         checkStateRevision({ runId, key }, current, expectedRevision);
         // A key that was deleted does not start again at a revision that it has had.
-        const revision = (current === 0 ? Number(run.stateRevision) : current) + 1;
+        const revision = (current === 0 ? Number(owner.stateRevision) : current) + 1;
         tables.putChild("state", runId, key, { ...row, revision });
         return { revision };
       };
@@ -41,11 +41,11 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
       const { fence } = parseFenceOptions(options);
       return (tables) => {
         if (fence !== null) checkFence(readGuard(requireRun(tables, runId)), fence);
-        const run = tables.getRun(runId);
+        const owner = tables.getRun(runId);
         const row = tables.getChild("state", runId, key);
-        if (run === undefined || row === undefined) return;
-        const stateRevision = Math.max(Number(run.stateRevision), Number(row.revision));
-        tables.putRun({ ...run, stateRevision });
+        if (owner === undefined || row === undefined) return;
+        const stateRevision = Math.max(Number(owner.stateRevision), Number(row.revision));
+        tables.putRun({ ...owner, stateRevision });
         tables.deleteChild("state", runId, key);
       };
     },
