@@ -1,4 +1,4 @@
-import { and, isNull, lte, sql, type SQL } from "drizzle-orm";
+import { and, eq, isNull, lte, sql, type SQL } from "drizzle-orm";
 import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { ofWorkflow, unindexed, within } from "./conditions.ts";
@@ -57,15 +57,22 @@ export function oldestPending<Mode extends "sync" | "async", RunResult>(
         }),
       )
       .from(runs)
-      .where(and(ofWorkflow(runs, filter), ...conditions));
-  // Two walks, each in the order of an index, which SQLite merges: no run is read that is not asked for. The status
-  // is written as in the index of a workflow's PENDING runs; the index by `wakeAt` has those of all workflows.
-  const isPending = sql`${runs.status} = 'PENDING'`;
+      .where(and(...conditions));
+  // Two walks, each in the order of an index, which SQLite merges. The plus signs leave the second one to the index by
+  // `wakeAt`, which has the runs of all workflows.
+  const { workflowId } = filter;
   const report = unionAll(
-    pending(runs.createdAt, isPending, isNull(runs.wakeAt), within(runs.createdAt, filter)),
+    pending(
+      runs.createdAt,
+      ofWorkflow(runs, filter),
+      eq(runs.status, "PENDING"),
+      isNull(runs.wakeAt),
+      within(runs.createdAt, filter),
+    ),
     pending(
       runs.wakeAt,
-      filter.workflowId === undefined ? sql`+${isPending}` : isPending,
+      workflowId === undefined ? undefined : sql`${unindexed(runs.workflowId)} = ${workflowId}`,
+      sql`${unindexed(runs.status)} = 'PENDING'`,
       lte(runs.wakeAt, now),
       within(unindexed(runs.createdAt), filter),
     ),

@@ -116,16 +116,16 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
   oldestPending: {
     all: ["workflow_runs_status_idx (status=?)", "workflow_runs_wake_idx (wake_at<?)"],
     workflow: [
-      "workflow_runs_ready_idx (workflow_id=? AND wake_at=?)",
-      "workflow_runs_ready_idx (workflow_id=? AND wake_at<?)",
+      "workflow_runs_workflow_idx (workflow_id=? AND status=?)",
+      "workflow_runs_wake_idx (wake_at<?)",
     ],
     window: [
       "workflow_runs_status_idx (status=? AND created_at>? AND created_at<?)",
       "workflow_runs_wake_idx (wake_at<?)",
     ],
     both: [
-      "workflow_runs_ready_idx (workflow_id=? AND wake_at=? AND created_at>? AND created_at<?)",
-      "workflow_runs_ready_idx (workflow_id=? AND wake_at<?)",
+      "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>? AND created_at<?)",
+      "workflow_runs_wake_idx (wake_at<?)",
     ],
   },
   storage: {
