@@ -45,6 +45,10 @@ export type Expression = SQL | SQL.Aliased | SQLiteColumn;
 /** Makes what reports select from: queries that belong to no database yet. */
 export const builder = new QueryBuilder();
 
+/** The nearest number that JavaScript has: one row with an extreme value must not cost the others their report. */
+const bounded = (value: SQL): SQL =>
+  sql`max(min(${value}, ${sql.raw(String(Number.MAX_SAFE_INTEGER))}), ${sql.raw(String(Number.MIN_SAFE_INTEGER))})`;
+
 /** An expression for each column of the row, under the name that the column has in SQL. */
 export function rowOf<Row extends SQLiteTable>(
   row: Row,
@@ -55,7 +59,10 @@ export function rowOf<Row extends SQLiteTable>(
   return Object.fromEntries(
     Object.entries(columns).map(([name, column]) => [
       name,
-      sql`${expressions[name]}`.as(column.name),
+      (column.columnType === "SQLiteInteger"
+        ? bounded(sql`${expressions[name]}`)
+        : sql`${expressions[name]}`
+      ).as(column.name),
     ]),
   ) as { [Name in keyof Row["_"]["columns"]]: SQL.Aliased };
 }

@@ -1,4 +1,4 @@
-import { count, inArray, sql, sum } from "drizzle-orm";
+import { count, inArray, sql } from "drizzle-orm";
 import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { finishedSteps } from "./finished.ts";
@@ -53,7 +53,8 @@ export function stepReliability<Mode extends "sync" | "async", RunResult>(
         failed,
         failureRate: sql`1.0 * ${failed} / count(*)`,
         retried: sql`sum(${steps.attempt} > 1)`,
-        retries: sum(sql`max(${steps.attempt} - 1, 0)`),
+        // In floating point, where a sum has no end that is an error.
+        retries: sql`cast(total(max(${steps.attempt} - 1, 0)) as integer)`,
       }),
     )
     .from(outer)

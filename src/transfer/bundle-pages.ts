@@ -61,7 +61,7 @@ export async function bundlesById(
   const corrupt: CorruptRowError[] = [];
   for await (const page of namedPages(store, runIds, scan)) {
     for (const bundle of page.bundles) bundles.set(bundle.run.runId, bundle);
-    corrupt.push(...page.corrupt);
+    for (const error of page.corrupt) corrupt.push(error);
   }
   return { bundles, corrupt };
 }

@@ -154,7 +154,7 @@ async function* bundlesOf(
   unreadable: CorruptRowError[],
 ): AsyncGenerator<RunBundle> {
   for await (const page of bundlePages(store, scan)) {
-    unreadable.push(...page.corrupt);
+    for (const error of page.corrupt) unreadable.push(error);
     yield* page.bundles;
   }
 }

@@ -68,7 +68,9 @@ export async function copyStore(
       totals.unchanged += runs;
       if (runs > 0) tell();
     },
-    unreadable: (errors) => corrupt.push(...errors),
+    unreadable: (errors) => {
+      for (const error of errors) corrupt.push(error);
+    },
   };
   const pages =
     resume === "compare"
@@ -77,7 +79,7 @@ export async function copyStore(
         ? missingPages(from, to, scan, listener)
         : bundlePages(from, scan);
   for await (const page of pages) {
-    corrupt.push(...page.corrupt);
+    for (const error of page.corrupt) corrupt.push(error);
     if (page.bundles.length > 0) {
       const onConflict = resume === false ? "fail" : "replace";
       const stored = await storeBundles(

@@ -55,7 +55,7 @@ export async function* exportStore(
         corrupt.push(error);
       }
     }
-    corrupt.push(...page.corrupt);
+    for (const error of page.corrupt) corrupt.push(error);
     onProgress?.({ runs, unreadable: corrupt.length });
   }
   const named = corrupt.map(({ table, key, column }) => ({ table, key: { ...key }, column }));

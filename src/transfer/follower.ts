@@ -266,7 +266,9 @@ export class Follower implements WriteListener {
       }
     }
     const refused: [string, unknown][] = [];
-    for (const runId of runIds) refused.push(...(await this.#copyEach([runId], deleted)));
+    for (const runId of runIds) {
+      for (const refusal of await this.#copyEach([runId], deleted)) refused.push(refusal);
+    }
     return new Map(refused);
   }
 

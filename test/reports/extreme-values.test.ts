@@ -1,0 +1,46 @@
+import { sql } from "drizzle-orm";
+import { expect, test } from "vitest";
+import {
+  runDurations,
+  slowestSteps,
+  stepDurations,
+  stepReliability,
+} from "../../src/reports/index.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+
+test("rows with extreme durations and attempts leave the reports of others alone", async () => {
+  const store = await LibSQLStore.open(":memory:");
+  for (const workflowId of ["extreme", "usual"]) {
+    const at = { createdAt: new Date(0), startedAt: new Date(0), completedAt: new Date(50) };
+    for (const runId of [`${workflowId}-1`, `${workflowId}-2`]) {
+      await store.createRun({ runId, workflowId, status: "COMPLETED", ...at });
+      const step = { runId, stepId: "s", executionIndex: 0, attempt: 3, durationMs: 50 } as const;
+      await store.createStepExecution({ ...step, status: "COMPLETED", ...at });
+    }
+  }
+  const most = "9223372036854775807";
+  await store.db.run(
+    sql.raw(
+      `update workflow_runs set started_at = -${most}, completed_at = ${most} where workflow_id = 'extreme'`,
+    ),
+  );
+  await store.db.run(
+    sql.raw(
+      `update step_executions set duration_ms = ${most}, attempt = ${most} where run_id like 'extreme%'`,
+    ),
+  );
+  const usual = { workflowId: "usual" };
+  expect(await runDurations(store.db)).toContainEqual(
+    expect.objectContaining({ ...usual, runs: 2, maxMs: 50 }),
+  );
+  expect(await stepDurations(store.db)).toContainEqual(
+    expect.objectContaining({ ...usual, executions: 2, maxMs: 50 }),
+  );
+  expect(await stepReliability(store.db)).toContainEqual(
+    expect.objectContaining({ ...usual, executions: 2, retries: 4 }),
+  );
+  expect(await slowestSteps(store.db)).toContainEqual(
+    expect.objectContaining({ ...usual, runId: "usual-1", durationMs: 50 }),
+  );
+  await store.close();
+});
