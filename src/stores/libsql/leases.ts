@@ -79,7 +79,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
       checkLease(codecs.run.decodeCells(runGuardProperties, row), fence);
       throw leftOut(codecs.run);
     } catch (error) {
-      throw isSentAgain && !repeatable ? sentTwiceError(error) : error;
+      throw isSentAgain && !isHeartbeat ? sentTwiceError(error) : error;
     }
   }
 
