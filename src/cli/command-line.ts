@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { Command, type Option } from "commander";
 import { withoutForeignTokens } from "../environment.ts";
 import type { CommandContext } from "./context.ts";
+import { CommandError } from "./errors.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
 import { watchForInterruption } from "./interruption.ts";
@@ -13,7 +14,7 @@ import { version } from "./version.ts";
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
   const json = args.includes("--json");
   const interruption = watchForInterruption((failure) => {
-    reportFailure(failure, { json, goOn: failure.remedy });
+    reportFailure(new CommandError(failure), { json, goOn: failure.remedy });
     process.on("exit", () => (process.exitCode ||= failure.exitCode));
   });
   const { signal } = interruption;

@@ -1,0 +1,134 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parseDuration, parseTime } from "../../src/cli/times.ts";
+import { formatBytes, formatDuration, formatShare, formatTime } from "../../src/cli/words.ts";
+import { openStore } from "../../src/open-store.ts";
+import { setUpCommand } from "./support.ts";
+
+const command = setUpCommand();
+
+test.each([
+  "6M",
+  "6mo",
+  "6 m",
+  "6D",
+  "1y",
+  "90",
+  "-1d",
+  "",
+  "2026-02-31",
+  "2026-11-20 ",
+  "2026-13-01",
+  "2026-11-20T25:00",
+  "2026-11-20T00:00+99:00",
+])("%j is not a time", (text) => {
+  expect(() => parseTime(text)).toThrow(/A time is/);
+  expect(() => parseDuration(text)).toThrow(/length of time/);
+});
+
+test("a time without a zone is in UTC", () => {
+  expect(parseTime("2026-11-20T00:00").toISOString()).toBe("2026-11-20T00:00:00.000Z");
+  expect(parseTime("2026-11-20").toISOString()).toBe("2026-11-20T00:00:00.000Z");
+  expect(parseTime("2024-02-29T12:00+02:00").toISOString()).toBe("2024-02-29T10:00:00.000Z");
+  expect(parseDuration("30m")).toBe(1_800_000);
+});
+
+test("figures choose their unit after they are rounded", () => {
+  expect([999.6, 59_960, 59_949, 3_599_999, 7_776_000_000].map(formatDuration)).toEqual(
+    ["1.0 s", "1 min 0 s", "59.9 s", "60 min 0 s", "90 d 0 h"].with(3, formatDuration(3_600_000)),
+  );
+  expect([1023, 1024, 1024 * 1024 - 1].map(formatBytes)).toEqual(["1023 B", "1.0 KiB", "1.0 MiB"]);
+  expect([0, 0.0001, 0.996, 0.99999, 1].map(formatShare)).toEqual([
+    "0 %",
+    "< 0.1 %",
+    "99.6 %",
+    "> 99.9 %",
+    "100 %",
+  ]);
+  expect(formatTime(new Date(8.64e15))).toBe("+275760-09-13T00:00:00Z");
+});
+
+async function givenRuns(): Promise<string> {
+  const database = command.folder.database();
+  const store = await openStore(database);
+  const error = { name: "Error", message: "no" };
+  for (const [runId, status] of [
+    ["a", "FAILED"],
+    ["b", "COMPLETED"],
+    ["c", "FAILED"],
+    ["--x", "FAILED"],
+    ["red\u001b[31m\nnew", "FAILED"],
+  ] as const) {
+    await store.createRun({
+      runId,
+      workflowId: "w",
+      status,
+      error: status === "FAILED" ? error : null,
+    });
+  }
+  await store.createStepExecution({ runId: "a", stepId: "s", status: "FAILED", error });
+  await store.close();
+  return database;
+}
+
+test("retry goes through all ids, says what happened to each, and takes them from the input", async () => {
+  const database = await givenRuns();
+  const all = await command.run(["runs", "retry", "a", "b", "c", "none", "--json", "-d", database]);
+  expect([all.code, JSON.parse(all.stdout)]).toEqual([
+    1,
+    {
+      pending: ["a", "c"],
+      failed: [
+        expect.objectContaining({ runId: "b", code: "RUN_TRANSITION" }),
+        expect.objectContaining({ runId: "none", code: "RUN_NOT_FOUND" }),
+      ],
+    },
+  ]);
+  const input = await command.run(["runs", "cancel", "-", "-d", database], {
+    input: "a\n--x\nc\n",
+  });
+  expect([input.code, input.stdout]).toEqual([1, "cancelled a\ncancelled c\n"]);
+  const twice = await command.run(["runs", "cancel", "a", "-d", database, "--database=x.db"]);
+  expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("is given twice")]);
+});
+
+test("ids are escaped before they are coloured", async () => {
+  const database = await givenRuns();
+  for (const env of [{ FORCE_COLOR: "1" }, { NO_COLOR: "1" }]) {
+    const { stdout } = await command.run(["runs", "list", "-d", database], { env });
+    expect(stdout).toContain(String.raw`red\u001b[31m\u000anew`);
+  }
+});
+
+test("an error is shown once, with the step that it is of", async () => {
+  const database = await givenRuns();
+  const { stdout } = await command.run(["runs", "show", "a", "-d", database]);
+  expect(stdout.match(/"message": "no"/g)).toHaveLength(1);
+});
+
+test("a folder .env is ignored, usage errors are JSON, and a full disk is told of", async () => {
+  await mkdir(join(command.folder.path, ".env"));
+  expect((await command.run(["--version"])).code).toBe(0);
+  const usage = await command.run(["report", "runs", "--limit", "0", "--json"]);
+  expect([usage.code, JSON.parse(usage.stderr)]).toEqual([
+    2,
+    { error: expect.objectContaining({ code: "USAGE" }) },
+  ]);
+  const full = await command.shell('"$0" "$1" migrate --sql > /dev/full', [
+    process.execPath,
+    command.program,
+  ]);
+  expect([full.code, full.stderr]).toEqual([
+    1,
+    expect.stringContaining("cannot be written (ENOSPC)"),
+  ]);
+});
+
+test("a copy whose progress nobody reads goes on to its end", async () => {
+  const database = await givenRuns();
+  const script =
+    '"$0" "$1" copy "$2" target.db 2>&1 | true; sleep 3; "$0" "$1" compare "$2" target.db';
+  const { code } = await command.shell(script, [process.execPath, command.program, database]);
+  expect(code).toBe(0);
+});
