@@ -103,6 +103,11 @@ export function isStatementFailure(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));
 }
 
+/** True for an answer that came as an HTTP status, before or in the place of one of the database. */
+export function isHttpAnswer(error: unknown): boolean {
+  return examine(error).status !== null;
+}
+
 /** How long the server asked to wait with the next request; null when it did not say. */
 export function pauseAskedFor(error: unknown): number | null {
   return examine(error).retryAfterMs;

@@ -7,7 +7,7 @@ import {
   type StatementResult,
   type WriteOptions,
 } from "./connection.ts";
-import { isStatementFailure, pauseAskedFor } from "./driver-symptoms.ts";
+import { isHttpAnswer, isStatementFailure, pauseAskedFor } from "./driver-symptoms.ts";
 import { translateError, type Attempt } from "./error-translation.ts";
 import { ProgramOrder, type Place } from "./program-order.ts";
 import type { Replica } from "./read-replica.ts";
@@ -309,6 +309,16 @@ function sizeOf({ statements }: ServerCall): number {
   return bytes;
 }
 
+/** Nobody sends a commit again, so that an answer that is not one of the database leaves its outcome unknown. */
+function translateCommitError(error: unknown): GorkflowError {
+  const translated = translateError(error, "write");
+  if (!isHttpAnswer(error)) return translated;
+  const { message: reason, retryable } = translated;
+  return isUndecided(translated)
+    ? translated
+    : new StoreConnectionError({ reason, retryable, outcome: "unknown" }, { cause: error });
+}
+
 type InTime = <Answer>(request: Promise<Answer>) => Promise<Answer>;
 
 /**
@@ -328,7 +338,7 @@ export async function runTransaction<T>(
     const result = await work(connection);
     await connection.finish();
     await inTime(transaction.commit()).catch((error: unknown) => {
-      throw translateError(error, "write");
+      throw translateCommitError(error);
     });
     return result;
   } catch (error) {

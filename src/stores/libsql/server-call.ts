@@ -79,8 +79,11 @@ export class ServerCall {
     const isRefusal = error instanceof StoreConnectionError && error.outcome === "none";
     const told = isRefusal ? (this.#undecided ?? error) : error;
     const isStopped = error instanceof ConstraintError || isGuardFailure(error);
+    // Without its cause: a failed guard tells the caller to look for the precondition that does not hold.
     const isOfSecond = isStopped && this.#sendings > 1 && !this.repeatable;
-    this.#end(() => this.#reject(isOfSecond ? sentTwiceError(error) : told));
+    this.#end(() =>
+      this.#reject(isOfSecond ? sentTwiceError(isGuardFailure(error) ? undefined : error) : told),
+    );
   }
 
   #expire(timeoutMs: number): void {
