@@ -36,6 +36,7 @@ const backends: Readonly<
     url: () => folder.database("host.db"),
     open: async (url) => {
       const db = drizzle({ client: createClient({ url }) });
+      await db.run("pragma journal_mode = wal");
       await migrate(db);
       return new LibSQLStore(db);
     },
