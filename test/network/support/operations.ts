@@ -2,7 +2,7 @@ import type { StoreOperations } from "../../../src/stores/operations-store.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
 /** The run that operations are about, and a store that sees the database as it is. */
-export interface Given {
+interface Given {
   readonly runId: string;
   readonly direct: WorkflowStore;
 }
