@@ -27,33 +27,70 @@ export function encodeJson(value: unknown, path: string, maxBytes: number): stri
   return text;
 }
 
-/** A number at which a parser may go wrong, or something in a string that looks like one. */
-const suspicious = /(?:^|[\s:,[])(?:-0|-?\d{16}|-?[\d.]+[eE])/;
-const stringsAndNumbers = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*/g;
-
 /**
  * The value of JSON text; undefined for text that is not JSON, and for text with a number that JavaScript would
  * change: -0, one beyond the range of a double, or an integer that is not exact.
  */
 export function parseJson(text: string): unknown {
   try {
-    if (suspicious.test(text) && !keepsNumbers(text)) return undefined;
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    let mayUnderflow: boolean | undefined;
+    // The parsed numbers are looked at first: a search of the text takes longer than to parse it.
+    const isSuspicious = (number: number): boolean =>
+      number === 0
+        ? Object.is(number, -0) || (mayUnderflow ??= tiny.test(text))
+        : Math.abs(number) > Number.MAX_SAFE_INTEGER;
+    return hasNumber(value, isSuspicious) && !keepsNumbers(text) ? undefined : value;
   } catch {
     // The parser's own message quotes the text.
     return undefined;
   }
 }
 
-function keepsNumbers(text: string): boolean {
-  for (const [token] of text.matchAll(stringsAndNumbers)) {
-    if (token.startsWith('"')) continue;
-    const value = Number(token);
-    if (!Number.isFinite(value) || Object.is(value, -0)) return false;
-    if (value === 0 && /^[^eE]*[1-9]/.test(token)) return false;
-    if (/^-?\d+$/.test(token) && BigInt(token) !== BigInt(value)) return false;
+/** What a number that is read as 0, and is not 0, has in its text. */
+const tiny = /[eE]-|0{300}/;
+const numbers = /-?\d[\d.eE+-]*/g;
+
+type Json = Readonly<Record<string, unknown>>;
+
+function hasNumber(value: unknown, test: (number: number) => boolean): boolean {
+  if (typeof value === "number") return test(value);
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) {
+    for (const each of value) if (hasNumber(each, test)) return true;
+  } else {
+    for (const key in value) if (hasNumber((value as Json)[key], test)) return true;
   }
-  return true;
+  return false;
+}
+
+/** `text` is valid JSON. */
+function keepsNumbers(text: string): boolean {
+  for (let start = 0; ;) {
+    const quote = text.indexOf('"', start);
+    const outside = text.slice(start, quote < 0 ? undefined : quote);
+    for (const [token] of outside.matchAll(numbers)) if (!isKept(token)) return false;
+    if (quote < 0) return true;
+    start = endOfString(text, quote);
+  }
+}
+
+/** Where the string that begins at `quote` has ended. A regular expression needs too much stack for long strings. */
+function endOfString(text: string, quote: number): number {
+  for (let end = text.indexOf('"', quote + 1); ; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text[end - 1 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 0) return end + 1;
+  }
+}
+
+function isKept(token: string): boolean {
+  const value = Number(token);
+  // As `JSON.stringify` writes it: 2 ** 60 has fewer digits there than its exact value.
+  if (String(value) === token) return true;
+  if (!Number.isFinite(value) || Object.is(value, -0)) return false;
+  if (value === 0 && /^[^eE]*[1-9]/.test(token)) return false;
+  return !/^-?\d+$/.test(token) || BigInt(token) === BigInt(value);
 }
 
 /** The length of `text` in UTF-8, in bytes. A lone surrogate counts as the three bytes of U+FFFD. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidValueError } from "../src/errors.ts";
-import { encodeJson, utf8ByteLength } from "../src/json.ts";
+import { encodeJson, parseJson, utf8ByteLength } from "../src/json.ts";
 
 const encode = (value: unknown) => encodeJson(value, "input", 1000);
 
@@ -96,4 +96,32 @@ test("measures text as TextEncoder does", () => {
       expect(utf8ByteLength(text)).toBe(new TextEncoder().encode(text).length);
     }),
   );
+});
+
+test("every value that is written reads back, integers beyond 2 ** 53 too", () => {
+  for (const value of [2 ** 53, 2 ** 60, 2 ** 67, 123456789012345680000, 1e21, 5e-324, 1e308]) {
+    expect(parseJson(encode([value, -value]))).toEqual([value, -value]);
+  }
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
+      fc.pre(!Object.is(number, -0));
+      expect(parseJson(encode({ number }))).toEqual({ number });
+    }),
+  );
+});
+
+test("a cut off or very long text with a large number is read in linear time", () => {
+  const begun = performance.now();
+  expect(parseJson(`{"a":1e21,"b":"${"a".repeat(100)}`)).toBeUndefined();
+  const long = JSON.stringify({ a: 1e21, b: '"\\\n'.repeat(1e6), c: 2 ** 60 });
+  expect(parseJson(long)).toEqual(JSON.parse(long));
+  expect(parseJson(long.replace("1e+21", "9007199254740993"))).toBeUndefined();
+  expect(performance.now() - begun).toBeLessThan(10_000);
+});
+
+test("a number that is read as 0, and is not, is refused", () => {
+  for (const text of ["1e-400", "[0, 1E-999]", `0.${"0".repeat(400)}1`]) {
+    expect(parseJson(text)).toBeUndefined();
+  }
+  expect(parseJson('{"a":0,"b":"e-"}')).toEqual({ a: 0, b: "e-" });
 });
