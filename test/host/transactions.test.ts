@@ -14,6 +14,7 @@ import {
   workflowRuns,
   type WorkflowTables,
 } from "../../src/schema/tables.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine } from "../engine/support/engines.ts";
 import {
@@ -88,6 +89,33 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       });
       expect(await orderIds()).toContain("kept");
       expect((await store.getRun("kept")).status).toBe("PENDING");
+    });
+
+    test("read all that a run has", async () => {
+      const runId = "whole";
+      const bundle = async (of: WorkflowStore) =>
+        (await of.readBundles({ runIds: [runId] })).bundles;
+      const inside = await host.db.transaction(async (tx) => {
+        const own = store.withTransaction(tx);
+        await own.createRun({ workflowId: "w", runId, status: "FAILED", tags: { a: "b" } });
+        await own.createStepExecution({ runId, stepId: "s" });
+        await own.saveStepAttempt({ runId, stepId: "s", attempt: 1, status: "FAILED" });
+        await own.saveStepOutput(runId, "s", { n: 1 });
+        await own.saveState(runId, "k", 1);
+        expect(await own.getAllState(runId)).toMatchObject({ k: 1 });
+        expect(await own.listStepExecutions(runId)).toHaveLength(1);
+        expect(await own.listStepAttempts(runId)).toHaveLength(1);
+        expect((await own.listRuns({ status: ["FAILED", "RUNNING"] })).runs).toHaveLength(1);
+        expect(await own.countRuns({ workflowId: "w" })).toMatchObject({ FAILED: 1 });
+        expect((await own.stats()).runs).toMatchObject({ FAILED: 1 });
+        return bundle(own);
+      });
+      expect(inside).toEqual(await bundle(store));
+      const removed = await host.db.transaction((tx) =>
+        store.withTransaction(tx).pruneRuns({ olderThan: new Date(Date.now() + 1000) }),
+      );
+      expect(removed).toMatchObject({ deletedRuns: 1 });
+      await missing(runId);
     });
 
     test("a savepoint of the store is undone alone", async () => {
@@ -298,19 +326,23 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
     await client.execute("create table letters (run_id text references workflow_runs (run_id))");
     await store.createRun({ workflowId: "letters", runId: "named", status: "COMPLETED" });
     await client.execute("insert into letters values ('named')");
-    const olderThan = new Date(Date.now() + 1000);
+    const refusal = {
+      code: "CONSTRAINT",
+      kind: "foreignKey",
+      retryable: false,
+      message: expect.stringMatching(/a foreign key .* `on delete cascade`/),
+    };
     for (const work of [
       () => store.deleteRun("named"),
-      () => store.pruneRuns({ olderThan, workflowId: "letters" }),
       () => host.db.transaction((tx) => store.withTransaction(tx).deleteRun("named")),
     ]) {
-      await expect(work()).rejects.toMatchObject({
-        code: "CONSTRAINT",
-        kind: "foreignKey",
-        retryable: false,
-        message: expect.stringMatching(/a foreign key .* `on delete cascade`/),
-      });
+      await expect(work()).rejects.toMatchObject(refusal);
     }
+    const olderThan = new Date(Date.now() + 1000);
+    expect(await store.pruneRuns({ olderThan, workflowId: "letters" })).toMatchObject({
+      deletedRuns: 0,
+      refused: [{ runId: "named", error: refusal }],
+    });
     await client.execute("delete from letters");
     expect(await store.deleteRun("named")).toBe(true);
   });

@@ -61,9 +61,13 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
     const key: SQLiteColumn[] = Object.values(pick(table, keyProperties));
     const [runId] = key;
     if (runId === undefined) throw new TypeError("a child table has a key");
+    const position = (argument: ArgumentReference<PageArgument>) =>
+      sql.join(
+        key.map((_, index) => argument(`after${index}`)),
+        sql`, `,
+      );
     const pages = statementFamily(String, (continued: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<PageArgument>) => {
-        const position = key.map((_, index) => argument(`after${index}`));
         const page = target
           .select({
             ...Object.fromEntries(key.map((column, index) => [`key${index}`, column])),
@@ -73,9 +77,7 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
           .where(
             and(
               inArray(runId, listOf(argument("runIds"))),
-              continued
-                ? sql`(${sql.join(key, sql`, `)}) > (${sql.join(position, sql`, `)})`
-                : undefined,
+              continued ? sql`(${sql.join(key, sql`, `)}) > (${position(argument)})` : undefined,
             ),
           )
           .orderBy(...key)
