@@ -24,7 +24,7 @@ import {
 } from "./engine-options.ts";
 import type { EngineEventType, EngineListener } from "./engine-events.ts";
 import { EventEmitter } from "./event-emitter.ts";
-import { findTelemetry } from "./find-telemetry.ts";
+import { findTelemetry, hasTelemetry } from "./find-telemetry.ts";
 import { KnownInputs } from "./known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
 import { Backoff, retryWhileBusy, Stopper } from "./pauses.ts";
@@ -33,7 +33,7 @@ import { startRun, type RunStarter } from "./run-start.ts";
 import { RunWaits } from "./run-waits.ts";
 import { StartFlows } from "./start-flows.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
-import type { Telemetry } from "./telemetry.ts";
+import { noTelemetry, type Telemetry } from "./telemetry.ts";
 import { Worker } from "./worker.ts";
 import type { Workflow } from "./workflow-builder.ts";
 import { WorkflowRegistry } from "./workflow-registry.ts";
@@ -363,8 +363,9 @@ export class Engine {
     return true;
   }
 
-  /** Looked for when it is needed first: the app has registered its providers by then. */
-  #openTelemetry(): Promise<Telemetry> {
+  /** Looked for until the app has registered a provider. */
+  async #openTelemetry(): Promise<Telemetry> {
+    if (this.#telemetry === null && !hasTelemetry()) return noTelemetry;
     return (this.#telemetry ??= findTelemetry((error) => {
       this.#logger.warn({ err: error }, "telemetry has failed");
     }));

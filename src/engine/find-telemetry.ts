@@ -3,6 +3,14 @@ import { createOpenTelemetry } from "./open-telemetry.ts";
 import { noTelemetry, type Telemetry } from "./telemetry.ts";
 
 /**
+ * False while the app has no provider of OpenTelemetry. Its API keeps them here, and loading the API takes tens of
+ * milliseconds, in which nothing else runs.
+ */
+export function hasTelemetry(): boolean {
+  return Reflect.has(globalThis, Symbol.for("opentelemetry.js.api.1"));
+}
+
+/**
  * OpenTelemetry, when the app has its API, with the providers that are registered now; nothing otherwise. What it
  * throws is told to `report` alone.
  *

@@ -191,10 +191,10 @@ export class Worker {
   async #work(): Promise<void> {
     const { concurrency, leaseMs } = this.#options;
     const backoff = new Backoff(firstPollMs, longestPollMs);
-    this.#telemetry = await this.#options.openTelemetry();
     const heartbeat = setInterval(() => this.#beat(), leaseMs / 4);
     try {
       while (!this.#isStopping) {
+        this.#telemetry = await this.#options.openTelemetry();
         const begun = await this.#claim(concurrency - this.#active.size);
         if (begun > 0) backoff.reset();
         if (this.#isStopping || (begun > 0 && this.#claims.hasMore && !this.isFull)) continue;
