@@ -10,7 +10,7 @@ import { checkFence, type Fence, type FencedRun } from "./transitions.ts";
 const yearMs = 365 * 24 * 3600 * 1000;
 
 /** A lease that is longer than a year is a mistake, and one beyond the times of a `Date` could never expire. */
-export const leaseMsSchema = z.int().min(1).max(yearMs);
+const leaseMsSchema = z.int().min(1).max(yearMs);
 
 /** What a worker asks for. */
 export interface RunClaim {

@@ -86,14 +86,15 @@ export async function applyRetention(
   const time = (now ?? new Date()).getTime();
   const reports: PruneReport[] = [];
   let deletedBefore = 0;
-  const policies = rules.map(({ maxAgeMs: age, ...rule }) => ({
+  const policyOf = ({ maxAgeMs: age, ...rule }: (typeof rules)[number]) => ({
     ...rule,
     ...others,
     batchSize,
     olderThan: new Date(time - age),
     onProgress: ({ deletedRuns }: PruneProgress) =>
       onProgress?.({ deletedRuns: deletedBefore + deletedRuns }),
-  }));
+  });
+  const policies = rules.map(policyOf);
   for (const each of policies) parsePrunePolicy(each);
   for (const each of policies) {
     const report = await store.pruneRuns(each);

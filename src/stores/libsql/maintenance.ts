@@ -269,7 +269,8 @@ export function createMaintenanceOperations(
    */
   async function giveSpaceBack(signal: AbortSignal | undefined): Promise<void> {
     let pages = await readPages();
-    while (pages?.isIncremental === true && pages.freePages > 0 && signal?.aborted !== true) {
+    while (pages?.isIncremental === true && pages.freePages > 0) {
+      if (signal?.aborted === true) break;
       if (!(await runMaintenance(`pragma incremental_vacuum(${pagesGivenBack})`))) return;
       const before = pages.freePages;
       pages = await readPages();

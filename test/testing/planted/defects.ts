@@ -423,11 +423,10 @@ export const defects: Readonly<Record<string, Change>> = {
     deleteState: async (runId, key, options) => {
       await store.deleteState(runId, key, options);
       const { bundles } = await store.readBundles({ runIds: [runId] });
-      const reset = bundles.map((bundle) => ({
-        ...bundle,
-        run: { ...bundle.run, stateRevision: 0 },
-      }));
-      await store.writeBundles(reset, { onConflict: "replace" });
+      const [bundle] = bundles;
+      if (bundle === undefined) return;
+      const run = { ...bundle.run, stateRevision: 0 };
+      await store.writeBundles([{ ...bundle, run }], { onConflict: "replace" });
     },
   }),
   "state is listed in another order": (store) => ({
