@@ -26,9 +26,15 @@ const storeOperations: fc.Arbitrary<Action> = operations.map((list) => ({
   },
 }));
 
-/** Writes of the store that are issued at once, between two of the app's: they take effect in that order. */
+/**
+ * Writes of the store that are issued at once, between two of the app's: they take effect in that order. A batch whose
+ * precondition does not hold is tried once more behind the others, so there is one and it comes last.
+ */
 const together: fc.Arbitrary<Action> = sequences
-  .map((list) => list.filter(({ words }) => /^(?:create|update|save|delete|batch)/.test(words)))
+  .map((list) => {
+    const writes = list.filter(({ words }) => /^(?:create|update|save|delete)/.test(words));
+    return writes.concat(list.filter(({ words }) => words.startsWith("batch")).slice(0, 1));
+  })
   .map((list) => ({
     words: `together:\n${list.map(({ words }) => words).join("\n")}`,
     run: async (company) => {

@@ -1,5 +1,5 @@
 import type { Client, Transaction } from "@libsql/client";
-import { GorkflowError, StoreConnectionError } from "../../errors.ts";
+import { ConstraintError, GorkflowError, StoreConnectionError } from "../../errors.ts";
 import {
   type Connection,
   type Reader,
@@ -193,6 +193,7 @@ export class RemoteConnection implements Connection {
         // A replica gives its statements' failures and the loss of its primary the same code.
         if (calls.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
           // The batch is undone. One call spoiled it for all: each goes by itself.
+          if (translated instanceof ConstraintError) for (const call of calls) call.noteUndone();
           for (const call of calls) await this.#deliver([call], reconnection);
           return;
         }

@@ -69,6 +69,11 @@ export class ServerCall {
     if (!this.#isOpen) this.#resolveEnded();
   }
 
+  /** The database itself undid the sending that failed last, so the next one is not a repetition. */
+  noteUndone(): void {
+    this.#sendings -= 1;
+  }
+
   succeed(results: readonly StatementResult[]): void {
     this.#isUnderWay = false;
     this.#end(() => this.#resolve(results));
