@@ -45,7 +45,7 @@ export async function startRun(
   const parsed = parseArgument(startOptionsSchema, options, "options");
   const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
   // What the caller changes later is another matter: all is copied before anything is waited for.
-  const given = copyOf(input);
+  const given = input === undefined ? undefined : encodeJson(input, "input", jsonLimits.payload);
   const startAt = parsed.startAt && new Date(parsed.startAt);
   const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
   const columns = { resourceId, idempotencyKey, tags: tags && { ...tags } };
@@ -73,7 +73,7 @@ export async function startRun(
   const newRun = {
     workflowId: workflow.id,
     workflowVersion: workflow.version,
-    input: accepted ?? null,
+    input: accepted,
     wakeAt: startAt,
     deadlineAt: endsBy,
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
@@ -107,33 +107,31 @@ function within(store: WorkflowStore, tx: unknown): WorkflowStore {
 }
 
 /**
- * The input as the first step's schema reads it, or as it is given if the schema makes something of it that is not JSON, or
- * that it would not accept itself: the step reads it by the same schema.
+ * The input, given as JSON text, as the first step's schema reads it; or as it is given if the schema makes something of
+ * it that is not JSON, or that it would not accept itself: the step reads it by the same schema.
  *
  * @throws {InvalidArgumentError} when the input is not what the first steps accept.
  */
-async function acceptInput(workflow: Workflow, input: unknown): Promise<unknown> {
+async function acceptInput(workflow: Workflow, text: string | undefined): Promise<unknown> {
   const [first] = workflow.plan.stages;
-  let accepted = input;
+  let accepted = text;
   for (const { definition } of first?.steps ?? []) {
-    const parsed = await parseValue(definition.inputSchema, copyOf(input), "input");
+    const parsed = await parseValue(definition.inputSchema, valueOf(text), "input");
     if (!parsed.fits) {
       throw new InvalidArgumentError({ argument: parsed.path, reason: parsed.reason });
     }
     if (first?.parallel === true || first?.condition !== null) continue;
-    const text = textOf(parsed.value);
-    if (text === null) continue;
-    const again = await parseValue(definition.inputSchema, JSON.parse(text), "input");
-    if (again.fits && textOf(again.value) === text) accepted = JSON.parse(text);
+    const made = textOf(parsed.value);
+    if (made === null || made === text) continue;
+    const again = await parseValue(definition.inputSchema, valueOf(made), "input");
+    if (again.fits && textOf(again.value) === made) accepted = made;
   }
-  return accepted;
+  return valueOf(accepted) ?? null;
 }
 
-/** A copy of a JSON value; undefined stands for no input. @throws {InvalidValueError} */
-function copyOf(input: unknown): unknown {
-  return input === undefined
-    ? undefined
-    : JSON.parse(encodeJson(input, "input", jsonLimits.payload));
+/** A copy of the value; undefined stands for no input. */
+function valueOf(text: string | undefined): unknown {
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 /** Null for what JSON cannot carry. */

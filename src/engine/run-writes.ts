@@ -21,7 +21,7 @@ export interface RunEvent {
   /** The stage that the run is at; null when none has begun. */
   readonly stage: StageRun | null;
   /** A step of the stage that has ended, or goes on later. */
-  readonly settled?: { readonly step: StepRun; readonly outcome: Outcome };
+  readonly settled?: { readonly step: StepRun; readonly outcome: Outcome } | undefined;
   /** Steps of the stage that have begun, which their rows do not say yet. */
   readonly begun: readonly StepRun[];
   /** Steps of a reopened run, which begin anew. */

@@ -252,21 +252,23 @@ export class StageExecution {
   #eventOf(settled?: NonNullable<RunEvent["settled"]>): StageEvent {
     const stage = this.#stage;
     if (settled) recordOutcome(stage, settled.step, settled.outcome);
-    const event = {
+    const event: StageEvent = {
       stage,
       endedSteps: countEnded(stage),
       passed: [...stage.passed],
       begun: unshownSteps(stage),
-      end: "waiting" as StageEnd,
-      ...(settled && { settled }),
+      settled,
+      end: "waiting",
     };
     if (!settled || isWaiting(settled.outcome) || !hasEnded(stage)) return event;
     const next = findNext(this.#scope.workflow.plan, stage);
-    if ("status" in next) return { ...event, result: next, end: next };
-    if (this.#scope.drainSignal.aborted) {
-      return { ...event, givenBack: { wakeAt: null }, end: "given back" };
-    }
-    return { ...event, next: "steps" in next ? next : null, end: next };
+    event.end = next;
+    if ("status" in next) event.result = next;
+    else if (this.#scope.drainSignal.aborted) {
+      event.givenBack = { wakeAt: null };
+      event.end = "given back";
+    } else if ("steps" in next) event.next = next;
+    return event;
   }
 
   #committed({ passed, begun, settled, next, end }: StageEvent): void {
@@ -279,7 +281,7 @@ export class StageExecution {
 }
 
 /** What an event comes to for the stage. */
-type StageEvent = RunEvent & { readonly end: StageEnd };
+type StageEvent = { -readonly [Name in keyof RunEvent]: RunEvent[Name] } & { end: StageEnd };
 
 function encodeOutput(output: unknown): string {
   return encodeJson(output, "output", jsonLimits.value);

@@ -13,7 +13,6 @@ import {
   newWorkflowRunSchema,
 } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
-import { withoutDerivedInput } from "./step-inputs.ts";
 
 /**
  * The whole row of a new run: what the caller gives, and the defaults for the rest.
@@ -58,7 +57,8 @@ export function completeNewRun(newRun: Readonly<NewWorkflowRun>, now: Date): Wor
  */
 export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date): StepExecution {
   const given = parseArgument(newStepExecutionSchema, newStep, "step");
-  return withoutDerivedInput({
+  const inputFrom = given.inputFrom ?? null;
+  return {
     runId: given.runId,
     stepId: given.stepId,
     executionIndex: given.executionIndex ?? 0,
@@ -67,15 +67,16 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
     attemptOffset: given.attemptOffset ?? 0,
     sleepCount: given.sleepCount ?? 0,
     wakeAt: given.wakeAt ?? null,
-    input: given.input ?? null,
-    inputFrom: given.inputFrom ?? null,
+    // An input is stored in one place.
+    input: inputFrom === null ? (given.input ?? null) : null,
+    inputFrom,
     error: given.error ?? null,
     durationMs: given.durationMs ?? null,
     createdAt: given.createdAt ?? now,
     startedAt: given.startedAt ?? null,
     completedAt: given.completedAt ?? null,
     updatedAt: given.updatedAt ?? now,
-  });
+  };
 }
 
 /**

@@ -78,12 +78,15 @@ const runShape = {
   updatedAt: time,
 };
 
-const inputFromSchema = z.union([idSchema, z.array(idSchema).min(1)]);
-
 /** True for what `input_from` may hold. */
 export function isInputFrom(value: unknown): value is string | string[] {
-  return inputFromSchema.safeParse(value).success;
+  return isId(value) || (Array.isArray(value) && value.length > 0 && value.every(isId));
 }
+
+const inputFromSchema = z.custom<string | string[]>(
+  isInputFrom,
+  "must be the id of a step, or a list of ids",
+);
 
 const stepShape = {
   runId: idSchema,

@@ -48,6 +48,8 @@ const guardProperties = [
   "workerId",
   "attempt",
   "leaseExpiresAt",
+  "progress",
+  "lostLeases",
 ] as const;
 
 export function readGuard(run: RunRow) {
@@ -117,11 +119,9 @@ export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
       const encodedOnce = codec.encode(setOnce);
       return (tables) => {
         const run = requireRun(tables, runId);
-        checkRunUpdate(readGuard(run), set.status, demands);
-        const lostLeases = keptLostLeases(
-          codec.decodeCells(["progress", "lostLeases"], [run.progress, run.lostLeases]),
-          set.progress,
-        );
+        const guard = readGuard(run);
+        checkRunUpdate(guard, set.status, demands);
+        const lostLeases = keptLostLeases(guard, set.progress);
         return readSummary(
           changeRun(tables, run, { lostLeases, ...encoded, ...unset(run, encodedOnce) }),
         );

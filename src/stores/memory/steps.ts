@@ -49,7 +49,7 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
         const row = tables.getChild("steps", runId, stepId);
         if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
         checkFence(readGuard(requireRun(tables, runId)), fence);
-        checkStepUpdate(codec.decode(row), set.status);
+        checkStepUpdate(readStepGuard(row), set.status);
         const updated = { ...row, ...encoded, ...unset(row, encodedOnce) };
         if (computeDuration) {
           const { startedAt, completedAt } = codec.decode(updated);
@@ -60,6 +60,16 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
       };
     },
   };
+}
+
+/** What a change is checked against. */
+const guardProperties = ["runId", "stepId", "status"] as const;
+
+function readStepGuard(step: EncodedRow<StepExecution>) {
+  return codec.decodeCells(
+    guardProperties,
+    guardProperties.map((name) => step[name]),
+  );
 }
 
 /** The step with its input, which may follow from outputs. */

@@ -94,6 +94,15 @@ interface ClaimPlace extends Position {
 const compareClaimPlaces = (a: ClaimPlace, b: ClaimPlace): number =>
   a.at - b.at || comparePlaces(a, b);
 
+/** What decides where claims look for a run. */
+const claimColumns = [
+  "status",
+  "wakeAt",
+  "leaseExpiresAt",
+  "workflowId",
+  "workflowVersion",
+] as const;
+
 /** The runs of a version that a claim could take, now or later. */
 class ClaimQueues {
   /** PENDING without a time to wake at. */
@@ -162,6 +171,7 @@ export class BaseTables implements Tables {
   putRun(run: RunRow): void {
     const runId = textOf(run.runId);
     let entry = this.#entries.get(runId);
+    const before = entry?.run;
     if (entry === undefined) {
       entry = {
         ...positionOf(run),
@@ -177,7 +187,9 @@ export class BaseTables implements Tables {
       this.#noteKey(run);
     }
     entry.run = run;
-    this.#queue(entry);
+    if (before === undefined || claimColumns.some((name) => before[name] !== run[name])) {
+      this.#queue(entry);
+    }
   }
 
   deleteRun(runId: string): void {
