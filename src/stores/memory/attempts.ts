@@ -2,11 +2,10 @@ import { parseId } from "../../model/arguments.ts";
 import { attemptKey, compareAttempts } from "../../model/bundles.ts";
 import { completeNewAttempt } from "../../model/new-rows.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
-import { checkFence } from "../../model/transitions.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { NewStepAttempt, StepAttempt } from "../../schema/rows.ts";
 import type { AttemptStore } from "../../store/attempts.ts";
-import { readGuard, requireRun } from "./runs.ts";
+import { requireHeldRun } from "./runs.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
 import type { Tables } from "./tables.ts";
 
@@ -20,7 +19,7 @@ export function createAttemptPlans() {
       const { fence } = parseFenceOptions(options);
       const row = codec.encode(attempt);
       return (tables) => {
-        checkFence(readGuard(requireRun(tables, attempt.runId)), fence);
+        requireHeldRun(tables, attempt.runId, fence);
         tables.putChild("attempts", attempt.runId, attemptKey(attempt), row);
       };
     },

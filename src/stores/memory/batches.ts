@@ -1,11 +1,10 @@
 import { collectWrites } from "../../model/batch-collection.ts";
 import { parseBatchOptions } from "../../model/options.ts";
-import { checkFence } from "../../model/transitions.ts";
 import type { BatchStore, BatchWriter } from "../../store/batches.ts";
 import { createAttemptPlans } from "./attempts.ts";
 import { createOutputPlans } from "./outputs.ts";
 import { Overlay } from "./overlay.ts";
-import { createRunPlans, readGuard, requireRun } from "./runs.ts";
+import { createRunPlans, requireHeldRun } from "./runs.ts";
 import { createStatePlans } from "./state.ts";
 import { createStepPlans } from "./steps.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
@@ -26,7 +25,7 @@ export function createBatchOperations(context: StoreContext): BatchStore {
       await context.write(signal, (tables) => {
         const overlay = new Overlay(tables);
         if (fence !== undefined) {
-          checkFence(readGuard(requireRun(overlay, fence.runId)), fence);
+          requireHeldRun(overlay, fence.runId, fence);
         }
         for (const write of planned) write(overlay);
         overlay.commit();

@@ -1,10 +1,9 @@
 import { StepOutputNotFoundError } from "../../errors.ts";
 import { parseId } from "../../model/arguments.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
-import { checkFence } from "../../model/transitions.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { OutputStore } from "../../store/outputs.ts";
-import { readGuard, requireRun } from "./runs.ts";
+import { requireHeldRun } from "./runs.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
 
 const codec = rowCodecs.output;
@@ -24,7 +23,7 @@ export function createOutputPlans({ clock }: Pick<StoreContext, "clock">) {
       const now = clock();
       const row = codec.encode({ runId, stepId, output, createdAt: now, updatedAt: now });
       return (tables) => {
-        checkFence(readGuard(requireRun(tables, runId)), fence);
+        requireHeldRun(tables, runId, fence);
         const createdAt = tables.getChild("outputs", runId, stepId)?.createdAt ?? row.createdAt;
         tables.putChild("outputs", runId, stepId, { ...row, createdAt });
       };

@@ -19,7 +19,7 @@ import {
   type ParsedRunFilter,
   type ParsedRunQuery,
 } from "../../model/run-queries.ts";
-import { checkReopen, checkRunUpdate } from "../../model/transitions.ts";
+import { checkFence, checkReopen, checkRunUpdate, type Fence } from "../../model/transitions.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import {
   jsonRunColumns,
@@ -31,7 +31,12 @@ import {
 import type { RunStatus } from "../../statuses.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
 import { comparePlaces, type Position } from "./sorted-index.ts";
-import type { PlannedWrite, StoreContext } from "./store-context.ts";
+import {
+  withResult,
+  type PlannedChange,
+  type PlannedWrite,
+  type StoreContext,
+} from "./store-context.ts";
 import { positionOf, textOf, type RunRow, type ScanOrder, type Tables } from "./tables.ts";
 
 const codec = rowCodecs.run;
@@ -73,6 +78,13 @@ export function requireRun(tables: Tables, runId: string): RunRow {
   return run;
 }
 
+/** The run, which is held by that claim. @throws {RunNotFoundError} {LeaseLostError} */
+export function requireHeldRun(tables: Tables, runId: string, fence: Fence | null): RunRow {
+  const run = requireRun(tables, runId);
+  if (fence !== null) checkFence(readGuard(run), fence);
+  return run;
+}
+
 /** Replaces some columns of a run and bumps its revision; returns the new row. */
 export function changeRun(tables: Tables, run: RunRow, changes: Partial<RunRow>): RunRow {
   const changed = { ...run, ...changes, revision: Number(run.revision) + 1 };
@@ -92,7 +104,7 @@ export function unset<Row extends object>(row: Row, setOnce: Partial<Row>): Part
 /** The writes of this capability, for the operations and for batches. */
 export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
   return {
-    createRun(newRun: Readonly<NewWorkflowRun>): PlannedWrite<WorkflowRun> {
+    createRun(newRun: Readonly<NewWorkflowRun>): PlannedChange<WorkflowRun> {
       const row = codec.encode(completeNewRun(newRun, clock()));
       const runId = textOf(row.runId);
       return (tables) => {
@@ -100,10 +112,10 @@ export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
           row.idempotencyKey === null
             ? undefined
             : tables.findByIdempotencyKey(textOf(row.workflowId), textOf(row.idempotencyKey));
-        if (existing !== undefined) return codec.decode(existing);
+        if (existing !== undefined) return () => codec.decode(existing);
         if (tables.getRun(runId) !== undefined) throw new RunAlreadyExistsError({ runId });
         tables.putRun(row);
-        return codec.decode(row);
+        return () => codec.decode(row);
       };
     },
 
@@ -111,7 +123,7 @@ export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
       id: string,
       changes: RunChanges,
       options?: unknown,
-    ): PlannedWrite<WorkflowRunSummary> {
+    ): PlannedChange<WorkflowRunSummary> {
       const runId = parseId(id, "runId");
       const demands = parseRevisionOptions(options);
       const { set, setOnce } = planRunUpdate(changes, clock());
@@ -122,9 +134,9 @@ export function createRunPlans({ clock }: Pick<StoreContext, "clock">) {
         const guard = readGuard(run);
         checkRunUpdate(guard, set.status, demands);
         const lostLeases = keptLostLeases(guard, set.progress);
-        return readSummary(
-          changeRun(tables, run, { lostLeases, ...encoded, ...unset(run, encodedOnce) }),
-        );
+        const once = unset(run, encodedOnce);
+        const changed = changeRun(tables, run, { lostLeases, ...encoded, ...once });
+        return () => readSummary(changed);
       };
     },
 
@@ -260,7 +272,7 @@ export function createRunOperations(context: StoreContext): RunStore {
   return {
     async createRun(newRun, options) {
       const { signal } = parseOptions(options);
-      return write(signal, plans.createRun(newRun));
+      return write(signal, withResult(plans.createRun(newRun)));
     },
 
     async getRun(id, options) {
@@ -271,7 +283,7 @@ export function createRunOperations(context: StoreContext): RunStore {
 
     async updateRun(runId, changes, options) {
       const plan = plans.updateRun(runId, changes, options);
-      return write(options?.signal, plan);
+      return write(options?.signal, withResult(plan));
     },
 
     async reopenRun(runId, options) {

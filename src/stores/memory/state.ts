@@ -2,10 +2,10 @@ import { StateNotFoundError } from "../../errors.ts";
 import { parseId } from "../../model/arguments.ts";
 import { compareText } from "../../model/cursors.ts";
 import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../model/options.ts";
-import { checkFence, checkStateRevision } from "../../model/transitions.ts";
+import { checkStateRevision } from "../../model/transitions.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { StateEntry, StateStore } from "../../store/state.ts";
-import { readGuard, requireRun } from "./runs.ts";
+import { requireHeldRun } from "./runs.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
 
 const codec = rowCodecs.state;
@@ -24,8 +24,7 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
       const { expectedRevision, fence } = parseRevisionOptions(options);
       const row = codec.encode({ runId, key, value, revision: 1, updatedAt: clock() });
       return (tables) => {
-        const owner = requireRun(tables, runId);
-        checkFence(readGuard(owner), fence);
+        const owner = requireHeldRun(tables, runId, fence);
         const current = Number(tables.getChild("state", runId, key)?.revision ?? 0);
         checkStateRevision({ runId, key }, current, expectedRevision);
         // A key that was deleted does not start again at a revision that it has had.
@@ -40,7 +39,7 @@ export function createStatePlans({ clock }: Pick<StoreContext, "clock">) {
       const key = parseId(stateKey, "key");
       const { fence } = parseFenceOptions(options);
       return (tables) => {
-        if (fence !== null) checkFence(readGuard(requireRun(tables, runId)), fence);
+        if (fence !== null) requireHeldRun(tables, runId, fence);
         const owner = tables.getRun(runId);
         const row = tables.getChild("state", runId, key);
         if (owner === undefined || row === undefined) return;

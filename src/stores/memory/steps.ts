@@ -4,14 +4,14 @@ import { compareSteps } from "../../model/bundles.ts";
 import { durationBetween, planStepUpdate, type StepExecutionChanges } from "../../model/changes.ts";
 import { completeNewStep } from "../../model/new-rows.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
-import { checkFence, checkStepUpdate } from "../../model/transitions.ts";
+import { checkStepUpdate } from "../../model/transitions.ts";
 import { withInput } from "../../model/step-inputs.ts";
 import type { EncodedRow } from "../../schema/row-codec.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
 import type { StepStore } from "../../store/steps.ts";
-import { readGuard, requireRun, unset } from "./runs.ts";
-import type { PlannedWrite, StoreContext } from "./store-context.ts";
+import { requireHeldRun, requireRun, unset } from "./runs.ts";
+import { withResult, type PlannedChange, type StoreContext } from "./store-context.ts";
 import type { Tables } from "./tables.ts";
 
 const codec = rowCodecs.step;
@@ -19,7 +19,7 @@ const codec = rowCodecs.step;
 /** The writes of this capability, for the operations and for batches. */
 export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
   return {
-    createStepExecution(newStep: Readonly<NewStepExecution>): PlannedWrite<StepExecution> {
+    createStepExecution(newStep: Readonly<NewStepExecution>): PlannedChange<StepExecution> {
       const step = completeNewStep(newStep, clock());
       const { runId, stepId } = step;
       const row = codec.encode(step);
@@ -29,7 +29,7 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
           throw new StepExecutionAlreadyExistsError({ runId, stepId });
         }
         tables.putChild("steps", runId, stepId, row);
-        return decodeStep(tables, row);
+        return () => decodeStep(tables, row);
       };
     },
 
@@ -38,7 +38,7 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
       step: string,
       changes: StepExecutionChanges,
       options?: unknown,
-    ): PlannedWrite<StepExecution> {
+    ): PlannedChange<StepExecution> {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
       const { fence } = parseFenceOptions(options);
@@ -48,7 +48,7 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
       return (tables) => {
         const row = tables.getChild("steps", runId, stepId);
         if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        checkFence(readGuard(requireRun(tables, runId)), fence);
+        requireHeldRun(tables, runId, fence);
         checkStepUpdate(readStepGuard(row), set.status);
         const updated = { ...row, ...encoded, ...unset(row, encodedOnce) };
         if (computeDuration) {
@@ -56,7 +56,7 @@ export function createStepPlans({ clock }: Pick<StoreContext, "clock">) {
           updated.durationMs = durationBetween(startedAt, completedAt);
         }
         tables.putChild("steps", runId, stepId, updated);
-        return decodeStep(tables, updated);
+        return () => decodeStep(tables, updated);
       };
     },
   };
@@ -95,7 +95,7 @@ export function createStepOperations(context: StoreContext): StepStore {
   return {
     async createStepExecution(newStep, options) {
       const { signal } = parseOptions(options);
-      return write(signal, plans.createStepExecution(newStep));
+      return write(signal, withResult(plans.createStepExecution(newStep)));
     },
 
     async getStepExecution(run, step, options) {
@@ -111,7 +111,7 @@ export function createStepOperations(context: StoreContext): StepStore {
 
     async updateStepExecution(runId, stepId, changes, options) {
       const plan = plans.updateStepExecution(runId, stepId, changes, options);
-      return write(options?.signal, plan);
+      return write(options?.signal, withResult(plan));
     },
 
     async listStepExecutions(run, options) {

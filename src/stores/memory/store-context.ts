@@ -12,3 +12,10 @@ export interface StoreContext {
 
 /** A write whose arguments are checked and encoded. It changes nothing when it throws. */
 export type PlannedWrite<T> = (tables: Tables) => T;
+
+/** One whose result is made when it is asked for, right after it: batches have no use for results. */
+export type PlannedChange<T> = PlannedWrite<() => T>;
+
+export function withResult<T>(change: PlannedChange<T>): PlannedWrite<T> {
+  return (tables) => change(tables)();
+}
