@@ -123,11 +123,14 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
     clock.advance(Math.max(1, (waitsUntil?.getTime() ?? 0) - clock().getTime() + 1));
   }
 
+  const late = new Engine(inner, { clock, leaseMs }).register(workflow);
+  // The one that cancelled a run may not have come to its steps: waiting for the run repairs that.
+  await late.wait(runId);
   const { bundles } = await inner.readBundles();
   const [bundle] = bundles;
   if (bundle === undefined) throw new Error("the run is gone");
   expect(bundle.run.progress === 1).toBe(bundle.run.status === "COMPLETED");
-  for (const { stepId, status } of bundle.run.status === "CANCELLED" ? [] : bundle.steps) {
+  for (const { stepId, status } of bundle.steps) {
     expect(["COMPLETED", "SKIPPED", "FAILED", "CANCELLED"], `${stepId} has ended`).toContain(
       status,
     );
@@ -146,13 +149,13 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
       ).toBeLessThanOrEqual(1);
       expect(number).toBeGreaterThanOrEqual(tried[index - 1] ?? 1);
     }
-    // When a run is cancelled while the store fails, its last attempt may not be recorded.
-    if (bundle.run.status !== "CANCELLED") {
+    // Of an attempt that has just begun only its worker knows: if that dies, or its store fails while another process
+    // cancels the run, the attempt is not recorded.
+    if (bundle.run.status !== "CANCELLED" || troubles.length === 0) {
       expect(Math.max(0, ...tried)).toBeLessThanOrEqual(attempt);
     }
   }
   // A finished run never changes.
-  const late = new Engine(inner, { clock, leaseMs }).register(workflow);
   await late.recover();
   await late.close({ deadlineMs: 0 });
   expect((await inner.readBundles()).bundles).toEqual(bundles);
