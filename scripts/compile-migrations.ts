@@ -16,7 +16,7 @@ export function compileMigrations(): string {
   const migrations = journal.entries.map(({ tag, when }) => {
     const sql = readFileSync(new URL(`${tag}.sql`, folder), "utf8");
     const hash = createHash("sha256").update(sql).digest("hex");
-    return { tag, when, hash, statements: statementsOf(sql) };
+    return { tag, when, hash, statements: statementsOf(dropIndexesIfTheyExist(sql)) };
   });
   return `// Written by \`npm run db:generate\` from the files in drizzle/. Not to be edited.
 
@@ -30,6 +30,11 @@ export interface CompiledMigration {
 
 export const compiledMigrations: readonly CompiledMigration[] = ${JSON.stringify(migrations, null, 2)};
 `;
+}
+
+/** A database in which somebody dropped the index by hand can still be upgraded. */
+export function dropIndexesIfTheyExist(sql: string): string {
+  return sql.replace(/^DROP INDEX (?!IF EXISTS )/gim, "DROP INDEX IF EXISTS ");
 }
 
 export const compiledModule = new URL("../src/migrations/compiled.ts", import.meta.url);

@@ -3,15 +3,10 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { recordMigrationHashes } from "../src/migrations/migration-folder.ts";
-import { compiledModule, compileMigrations } from "./compile-migrations.ts";
+import { compiledModule, compileMigrations, dropIndexesIfTheyExist } from "./compile-migrations.ts";
 
 const folder = fileURLToPath(new URL("../drizzle", import.meta.url));
 const filesOf = () => readdirSync(folder).filter((name) => name.endsWith(".sql"));
-
-/** A database in which somebody dropped the index by hand can still be upgraded. */
-function dropIndexesIfTheyExist(sql: string): string {
-  return sql.replace(/^DROP INDEX (?!IF EXISTS )/gim, "DROP INDEX IF EXISTS ");
-}
 
 const options = process.argv.slice(2);
 if (!options.some((option) => option.startsWith("--name"))) {

@@ -17,7 +17,7 @@ const json = [
   '""',
   JSON.stringify({ long: "0123456789".repeat(300) }),
 ];
-const jsonColumns = new Set(["input", "input_from", "output", "error", "context", "value"]);
+const jsonColumns = new Set(["input", "output", "error", "context", "value"]);
 
 mkdirSync(folder, { recursive: true });
 for (const [index, { tag }] of compiledMigrations.entries()) {
@@ -81,6 +81,7 @@ function valueOf({ name, type, optional }: Column, number: number, rowsPerRun: n
   // Every column that may be empty is so in some row.
   if (optional && (number + name.length) % 3 === 0) return null;
   if (name === "tags") return JSON.stringify({ customer: `c${run}`, "ü key": "" });
+  if (name === "input_from") return number % 2 === 0 ? '"step_id-0"' : '["step_id-0","step_id-2"]';
   if (jsonColumns.has(name)) return json[number % json.length] ?? "null";
   if (name.endsWith("_at")) return 1_700_000_000_000 + run * 1000 + name.length;
   if (type === "real") return 0.25;

@@ -47,7 +47,7 @@ export const compiledMigrations: readonly CompiledMigration[] = [
     "when": 1795613916477,
     "hash": "36babf9e10fb9a3b368225b19ddecd113e0c68c7ddf41d6485b5482f79b24a47",
     "statements": [
-      "DROP INDEX `workflow_runs_completed_at_idx`;",
+      "DROP INDEX IF EXISTS `workflow_runs_completed_at_idx`;",
       "CREATE INDEX `workflow_runs_completed_at_idx` ON `workflow_runs` (`completed_at`,`workflow_id`,`status`,`started_at`) WHERE completed_at is not null;",
       "CREATE INDEX `step_executions_completed_at_idx` ON `step_executions` (`completed_at`,`step_id`,`status`,`attempt`,`duration_ms`,`run_id`) WHERE completed_at is not null;"
     ]

@@ -73,10 +73,7 @@ async function apply(
         args: [hash, when],
       },
       ...(isChecked ? [`create table ${orphansTable} as select (${countOrphans}) as n`] : []),
-      // Somebody may have dropped the index: the migration wants it gone.
-      ...statements.map((each) =>
-        each.replace(/^drop index (?!if exists)/i, "DROP INDEX IF EXISTS "),
-      ),
+      ...statements,
       ...(isChecked ? [refuseMoreOrphans, `drop table ${orphansTable}`] : []),
     ]);
     return true;
@@ -105,7 +102,7 @@ const orphansTable = "__gorkflow_orphans";
 
 /** In our tables alone: an app's own may refer to what is not there. */
 const countOrphans = `select count(*) from sqlite_schema as t join pragma_foreign_key_check(t.name)
-  where t.type = 'table' and t.name in (${Object.values(schema)
+  where t.type = 'table' and t.name collate nocase in (${Object.values(schema)
     .flatMap((table) => (is(table, SQLiteTable) ? [`'${getTableName(table)}'`] : []))
     .join(", ")})`;
 
