@@ -13,9 +13,11 @@ import {
   type MigrationStatus,
   type MigrationTarget,
 } from "./journal.ts";
-import { readOtherTables, readTables, type LiveTable } from "./live-structure.ts";
+import { readOtherTables, readTables, type LiveColumn, type LiveTable } from "./live-structure.ts";
 import type { RunQuery } from "./structure.ts";
+import { isSameName } from "./structure-differences.ts";
 import { quote } from "./table-definitions.ts";
+import type { TableStructure } from "./table-structure.ts";
 
 export interface DoctorReport {
   /** True when there is no error; there may be warnings. */
@@ -53,15 +55,51 @@ export async function doctor(
   const lineage = lineageOf(journal, isPlain(tables) && live.size === 0);
   const known = [...expected.keys()];
   const others = await readOtherTables(query, namesLikeOurs(tables), [...known, migrationsTable]);
+  const ofTables: DoctorFinding[] = [];
+  for (const [table, structure] of expected) {
+    const found = live.get(table);
+    const harmless = found === undefined ? none : await findHarmlessChecks(query, structure, found);
+    ofTables.push(...findingsOf(table, structure, found, lineage, harmless));
+  }
   const findings = [
-    ...[...expected].flatMap(([table, structure]) =>
-      findingsOf(table, structure, live.get(table), lineage),
-    ),
+    ...ofTables,
     ...others.map((table) => findingOfOtherTable(table, known)),
     ...(journal === null ? [] : findingsOfJournal(journal)),
     ...(await findOrphans(query, tables, live)),
   ];
   return { healthy: findings.every(({ severity }) => severity !== "error"), findings };
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Checks of an app's own columns alone that hold for what the stores leave in them: their defaults. */
+async function findHarmlessChecks(
+  query: RunQuery,
+  expected: TableStructure,
+  live: LiveTable,
+): Promise<Set<string>> {
+  const isOurs = ({ name }: LiveColumn) =>
+    expected.columns.some((column) => isSameName(column.name, name));
+  const others = live.columns.filter((column) => !column.isGenerated && !isOurs(column));
+  const unknown = live.columns
+    .filter((column) => column.isGenerated || isOurs(column))
+    .map(({ name }) => name.toLowerCase());
+  const defaults = others.map((column) => `(${column.default ?? "null"}) as ${quote(column.name)}`);
+  const harmless = new Set<string>();
+  for (const { condition, words, sql } of live.checks) {
+    if (others.length === 0 || unknown.some((name) => words.has(name))) continue;
+    try {
+      const [row] = await query(
+        `select iif(coalesce(${sql}, 1), 1, 0) from (select ${defaults.join(", ")})`,
+        [],
+      );
+      // As in SQLite, a condition that is NULL holds.
+      if (Number(row?.[0]) === 1) harmless.add(condition);
+    } catch {
+      // It cannot be told.
+    }
+  }
+  return harmless;
 }
 
 /** Our migrations make the plain tables only. */
@@ -120,7 +158,7 @@ async function findOrphans(
   const runs = getTableName(tables.workflowRuns);
   const findings: DoctorFinding[] = [];
   const hasRunId = (table: string) =>
-    live.get(table)?.columns.some(({ name }) => name === tables.workflowRuns.runId.name);
+    live.get(table)?.columns.some(({ name }) => isSameName(name, tables.workflowRuns.runId.name));
   for (const table of [
     tables.stepExecutions,
     tables.stepAttempts,

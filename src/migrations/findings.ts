@@ -3,6 +3,8 @@ import {
   breaksWrites,
   changesOf,
   differencesOf,
+  emptyColumns,
+  isSameName,
   refusesRows,
   renamedColumn,
 } from "./structure-differences.ts";
@@ -60,12 +62,13 @@ function remedyFor(lineage: Lineage, otherwise: string): string {
   return lineage === "app" ? byOwnMigration + otherwise : byMigrating[lineage];
 }
 
-/** What is wrong with one table. */
+/** What is wrong with one table. `harmlessChecks` are the conditions that every row of the stores meets. */
 export function findingsOf(
   table: string,
   expected: TableStructure,
   live: LiveTable | undefined,
   lineage: Lineage,
+  harmlessChecks: ReadonlySet<string>,
 ): DoctorFinding[] {
   const found: DoctorFinding[] = [];
   const report =
@@ -89,6 +92,8 @@ export function findingsOf(
   }
   const differences = differencesOf(expected, live);
   const { columns, indexes, foreignKeys, checks } = differences;
+  const empty = emptyColumns(differences);
+  const yours = "keep it if you need it: a migration that rebuilds this table drops it";
 
   const renamed = renamedColumn(differences);
   const nameBack =
@@ -135,10 +140,14 @@ export function findingsOf(
     );
   }
   for (const index of indexes.extra) {
-    if (index.sql === null) {
+    const refuses = refusesRows(index, expected, empty);
+    if (index.sql === null && !refuses) {
+      const message = `${table} has ${describeIndex(index)}, which is not in the schema: it costs every write`;
+      warning("INDEX_EXTRA", message, yours);
+    } else if (index.sql === null) {
       const message = `${table} has ${describeIndex(index)}, which is not in the schema: it refuses rows of the stores`;
       error("INDEX_EXTRA", message, move);
-    } else if (refusesRows(index, expected)) {
+    } else if (refuses) {
       const message = `index ${index.name}, ${describeIndex(index)}, is not in the schema: it refuses rows of the stores`;
       error("INDEX_EXTRA", message, "drop it, and keep the rule in a table of your own");
     } else {
@@ -155,8 +164,11 @@ export function findingsOf(
     error("FOREIGN_KEY_CHANGED", message, move);
   }
   for (const key of foreignKeys.extra) {
-    const message = `${table} has a ${describeForeignKey(key)} that is not in the schema: it refuses rows of the stores`;
-    error("FOREIGN_KEY_EXTRA", message, move);
+    const message = `${table} has a ${describeForeignKey(key)} that is not in the schema`;
+    // A reference that is NULL in one of its columns is not looked up.
+    if (key.from.some((name) => empty.has(name.toLowerCase()))) {
+      warning("FOREIGN_KEY_EXTRA", message, yours);
+    } else error("FOREIGN_KEY_EXTRA", `${message}: it refuses rows of the stores`, move);
   }
 
   for (const { condition } of checks.missing) {
@@ -167,8 +179,9 @@ export function findingsOf(
     error("CHECK_CHANGED", message, move);
   }
   for (const { condition } of checks.extra) {
-    const message = `${table} has a check (${condition}) that is not in the schema: it refuses rows of the stores`;
-    error("CHECK_EXTRA", message, move);
+    const message = `${table} has a check (${condition}) that is not in the schema`;
+    if (harmlessChecks.has(condition)) warning("CHECK_EXTRA", message, yours);
+    else error("CHECK_EXTRA", `${message}: it refuses rows of the stores`, move);
   }
 
   for (const { name } of live.triggers) {
@@ -183,7 +196,7 @@ export function findingsOf(
 
 /** A table that is named as ours are, and is none of this version's. */
 export function findingOfOtherTable(table: string, known: readonly string[]): DoctorFinding {
-  if (known.some((name) => table === `__new_${name}`)) {
+  if (known.some((name) => isSameName(table, `__new_${name}`))) {
     return {
       code: "TABLE_LEFT_OVER",
       severity: "error",

@@ -49,7 +49,7 @@ export async function migrationStatus(target: MigrationTarget): Promise<Migratio
 /** The journal's rows; null when there is no journal. */
 export async function readJournal(client: Client): Promise<AppliedMigration[] | null> {
   const exists = await client.execute({
-    sql: "select 1 from sqlite_schema where type = 'table' and name = ?",
+    sql: "select 1 from sqlite_schema where type = 'table' and name = ? collate nocase",
     args: [migrationsTable],
   });
   if (exists.rows.length === 0) return null;

@@ -1,6 +1,7 @@
 import { checksOfTable, collationsOfTable, conditionOfIndex, normalizeSql } from "./sql-tokens.ts";
 import type { RunQuery } from "./structure.ts";
 import type {
+  CheckStructure,
   ColumnStructure,
   ForeignKeyStructure,
   IndexStructure,
@@ -11,6 +12,7 @@ import type {
 export interface LiveTable extends TableStructure {
   readonly columns: readonly LiveColumn[];
   readonly indexes: readonly LiveIndex[];
+  readonly checks: readonly LiveCheck[];
   readonly triggers: readonly Definition[];
 }
 
@@ -23,28 +25,35 @@ export interface LiveIndex extends IndexStructure {
   readonly sql: string | null;
 }
 
+export interface LiveCheck extends CheckStructure {
+  /** The names in the condition are among these, in lower case. */
+  readonly words: ReadonlySet<string>;
+  /** The condition as it is written, in parentheses. */
+  readonly sql: string;
+}
+
 /** Something of a database, with the SQL that has made it. */
 interface Definition {
   readonly name: string;
   readonly sql: string;
 }
 
-/** Those of `tables` that the database has, by name. */
+/** Those of `tables` that the database has, by the name given here: SQLite compares names without case. */
 export async function readTables(
   query: RunQuery,
   tables: readonly string[],
 ): Promise<Map<string, LiveTable>> {
   const wanted = [JSON.stringify(tables)];
   const from =
-    "from json_each(?) as wanted join sqlite_schema as t on t.type = 'table' and t.name = wanted.value";
-  const definitions = await query(`select t.name, t.sql ${from}`, wanted);
+    "from json_each(?) as wanted join sqlite_schema as t on t.type = 'table' and t.name = wanted.value collate nocase";
+  const definitions = await query(`select wanted.value, t.sql ${from}`, wanted);
   const columns = await query(
-    `select t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden ${from}
+    `select wanted.value, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden ${from}
      join pragma_table_xinfo(t.name) as c`,
     wanted,
   );
   const indexes = await query(
-    `select t.name, i.name, i."unique", s.sql, x.name, x."desc", x.coll ${from}
+    `select wanted.value, i.name, i."unique", s.sql, x.name, x."desc", x.coll ${from}
      join pragma_index_list(t.name) as i join pragma_index_xinfo(i.name) as x on x.key = 1
      left join sqlite_schema as s on s.type = 'index' and s.name = i.name
      where i.origin <> 'pk' order by t.name, i.name, x.seqno`,
@@ -52,13 +61,13 @@ export async function readTables(
   );
   // A reference without a column is one to the primary key.
   const foreignKeys = await query(
-    `select t.name, f.id, f."from", f."table", f.on_delete, f.on_update,
+    `select wanted.value, f.id, f."from", f."table", f.on_delete, f.on_update,
        coalesce(f."to", (select p.name from pragma_table_info(f."table") as p where p.pk = f.seq + 1))
      ${from} join pragma_foreign_key_list(t.name) as f order by t.name, f.id, f.seq`,
     wanted,
   );
   const triggers = await query(
-    `select t.name, s.name, s.sql ${from} join sqlite_schema as s on s.type = 'trigger' and s.tbl_name = t.name`,
+    `select wanted.value, s.name, s.sql ${from} join sqlite_schema as s on s.type = 'trigger' and s.tbl_name = t.name collate nocase`,
     wanted,
   );
   return new Map(
@@ -82,8 +91,8 @@ export async function readOtherTables(
   known: readonly string[],
 ): Promise<string[]> {
   const rows = await query(
-    `select name from sqlite_schema as t where type = 'table' and name not in (select value from json_each(?1))
-       and exists (select 1 from json_each(?2) as b where substr(t.name, 1, length(b.value)) = b.value) order by name`,
+    `select name from sqlite_schema as t where type = 'table' and name collate nocase not in (select value from json_each(?1))
+       and exists (select 1 from json_each(?2) as b where substr(t.name, 1, length(b.value)) = b.value collate nocase) order by name`,
     [JSON.stringify(known), JSON.stringify(beginnings)],
   );
   return rows.map(([name]) => String(name));

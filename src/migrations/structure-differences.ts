@@ -1,4 +1,4 @@
-import type { LiveColumn, LiveIndex, LiveTable } from "./live-structure.ts";
+import type { LiveCheck, LiveColumn, LiveIndex, LiveTable } from "./live-structure.ts";
 import {
   describeForeignKey,
   type CheckStructure,
@@ -24,38 +24,44 @@ export interface TableDifferences {
   readonly columns: Differences<ColumnStructure, LiveColumn>;
   readonly indexes: Differences<IndexStructure, LiveIndex>;
   readonly foreignKeys: Differences<ForeignKeyStructure>;
-  readonly checks: Differences<CheckStructure>;
+  readonly checks: Differences<CheckStructure, LiveCheck>;
+}
+
+/** SQLite compares names without case. */
+export function isSameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
 }
 
 export function differencesOf(expected: TableStructure, live: LiveTable): TableDifferences {
   return {
     columns: compareParts(expected.columns, live.columns, {
       name: ({ name }) => name,
-      same: (a, b) => a.name === b.name && changesOf(a, b).length === 0,
+      same: (a, b) => isSameName(a.name, b.name) && changesOf(a, b).length === 0,
     }),
     indexes: compareParts(expected.indexes, live.indexes, {
       name: ({ name }) => name,
       same: (a, b) =>
-        a.name === b.name &&
+        isSameName(a.name, b.name) &&
         a.unique === b.unique &&
         a.where === b.where &&
-        a.columns.join() === b.columns.join(),
+        isSameName(a.columns.join(), b.columns.join()),
     }),
     foreignKeys: compareParts(expected.foreignKeys, live.foreignKeys, {
       name: ({ from }) => from.join(),
-      same: (a, b) => describeForeignKey(a) === describeForeignKey(b),
+      same: (a, b) => isSameName(describeForeignKey(a), describeForeignKey(b)),
     }),
     // What a check is called makes no difference as long as it says the same.
     checks: compareParts(expected.checks, live.checks, {
-      name: ({ name, condition }) => name?.toLowerCase() ?? condition,
+      name: ({ name, condition }) => name ?? condition,
       same: (a, b) => a.condition === b.condition,
     }),
   };
 }
 
 /** What is another one in a column, in words. */
-export function changesOf(expected: ColumnStructure, live: ColumnStructure): string[] {
+export function changesOf(expected: ColumnStructure, live: LiveColumn): string[] {
   return [
+    ...(live.isGenerated ? ["kind (it is generated, and cannot be written)"] : []),
     ...(expected.type === live.type ? [] : [`type (${live.type}, not ${expected.type})`]),
     ...(expected.notNull === live.notNull
       ? []
@@ -75,10 +81,28 @@ export function breaksWrites({ notNull, default: value, isGenerated }: LiveColum
   return notNull && value === null && !isGenerated;
 }
 
-/** Whether an index refuses rows that the primary key allows. */
-export function refusesRows({ unique, columns }: IndexStructure, expected: TableStructure) {
-  const key = expected.columns.filter(({ primaryKey }) => primaryKey > 0);
-  return unique && !key.every(({ name }) => columns.includes(name));
+/** The columns of an app's own that are NULL in every row of the stores, in lower case. */
+export function emptyColumns({ columns: { extra } }: TableDifferences): ReadonlySet<string> {
+  const empty = extra.filter((each) => !each.isGenerated && !each.notNull && each.default === null);
+  return new Set(empty.map(({ name }) => name.toLowerCase()));
+}
+
+/** Whether an index refuses rows that the schema allows. Rows that are NULL in one of its columns all differ. */
+export function refusesRows(
+  { unique, columns }: IndexStructure,
+  expected: TableStructure,
+  empty: ReadonlySet<string>,
+): boolean {
+  const names = new Set(columns.map((column) => column.replace(/ desc$/, "").toLowerCase()));
+  const hasAll = (some: readonly string[]) => some.every((name) => names.has(name.toLowerCase()));
+  const key = expected.columns.filter(({ primaryKey }) => primaryKey > 0).map(({ name }) => name);
+  if (!unique || hasAll(key) || [...names].some((name) => empty.has(name))) return false;
+  return !expected.indexes.some(
+    (each) =>
+      each.unique &&
+      hasAll(each.columns) &&
+      (each.where === null || each.columns.some((name) => each.where === `${name} is not null`)),
+  );
 }
 
 /**
@@ -111,7 +135,7 @@ function compareParts<Expected, Live extends Expected>(
   const missing: Expected[] = [];
   const changed: Changed<Expected, Live>[] = [];
   for (const part of different) {
-    const found = take((other) => name(part) === name(other));
+    const found = take((other) => isSameName(name(part), name(other)));
     if (found === undefined) missing.push(part);
     else changed.push({ expected: part, live: found });
   }

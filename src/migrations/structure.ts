@@ -20,17 +20,22 @@ export async function assertStructure(
 ): Promise<void> {
   const expected = Object.values(tables).filter(isTable);
   const rows = await query(
-    "select wanted.value, found.name from json_each(?) as wanted join pragma_table_xinfo(wanted.value) as found",
+    "select wanted.value, found.name, found.hidden from json_each(?) as wanted join pragma_table_xinfo(wanted.value) as found",
     [JSON.stringify(expected.map(getTableName))],
   );
-  const present = new Set(rows.map(([table, column]) => `${String(table)}.${String(column)}`));
+  // SQLite compares names without case. Nothing can write a generated column.
+  const present = new Set(
+    rows.flatMap(([table, column, hidden]) =>
+      Number(hidden) < 2 ? [`${String(table)}.${String(column).toLowerCase()}`] : [],
+    ),
+  );
   const presentTables = new Set(rows.map(([table]) => table));
   const missing = expected.flatMap((table) => {
     const name = getTableName(table);
     if (!presentTables.has(name)) return [name];
     return Object.values(getTableColumns(table))
-      .map((column) => `${name}.${column.name}`)
-      .filter((column) => !present.has(column));
+      .filter((column) => !present.has(`${name}.${column.name.toLowerCase()}`))
+      .map((column) => `${name}.${column.name}`);
   });
   if (missing.length === 0) return;
   const isPlain = expected.some((table) => getTableName(table) === getTableName(workflowRuns));

@@ -425,6 +425,100 @@ export const drifts: readonly Drift[] = [
     findings: [],
   },
   {
+    name: "names in another case, in other words",
+    plant: run(
+      `alter table %workflow_state rename to passing; alter table passing rename to %Workflow_STATE;
+       alter table %workflow_runs rename column worker_id to Worker_ID;
+       drop index %workflow_runs_status_idx;
+       create index %WORKFLOW_runs_Status_idx on %Workflow_Runs (STATUS, [Created_At], "RUN_ID")`,
+    ),
+    findings: [],
+  },
+  {
+    name: "conditions with more parentheses, in other words",
+    plant: run(
+      `drop index %workflow_runs_lease_idx; drop index %workflow_runs_ready_idx;
+       create index %workflow_runs_lease_idx on %workflow_runs (workflow_id, workflow_version, lease_expires_at)
+         where ((("%workflow_runs"."lease_expires_at")) notnull);
+       create index %workflow_runs_ready_idx on %workflow_runs (workflow_id, workflow_version, wake_at, created_at, run_id)
+         where (%workflow_runs.status) == ('PENDING')`,
+    ),
+    findings: [],
+  },
+  {
+    name: "a condition that is another one in parentheses",
+    plant: run(
+      `drop index %workflow_runs_ready_idx;
+       create index %workflow_runs_ready_idx on %workflow_runs (workflow_id, workflow_version, wake_at, created_at, run_id)
+         where status in ('PENDING')`,
+    ),
+    findings: [["INDEX_CHANGED", "error", /where status in \( 'PENDING' \), not/, drops]],
+  },
+  {
+    name: "a column that is generated",
+    plant: redefine(
+      "workflow_runs",
+      "`worker_id` text",
+      "`worker_id` text generated always as ('me')",
+    ),
+    findings: [
+      [
+        "COLUMN_CHANGED",
+        "error",
+        /worker_id has another kind \(it is generated, and cannot be written\)$/,
+        moves,
+      ],
+    ],
+  },
+  {
+    name: "unique constraints that repeat what is unique",
+    plant: redefine(
+      "workflow_runs",
+      'CONSTRAINT "%workflow_runs_progress_check"',
+      'UNIQUE(Workflow_Id, idempotency_key), UNIQUE(status, run_id), CONSTRAINT "%workflow_runs_progress_check"',
+    ),
+    findings: [
+      ["INDEX_EXTRA", "warning", /unique on \(workflow_id, idempotency_key\), .* costs/i, /^keep/],
+      ["INDEX_EXTRA", "warning", /unique on \(status, run_id\), .* costs every write$/, /^keep/],
+    ],
+  },
+  {
+    name: "rules for columns of the app's own, which are NULL where the stores write",
+    plant: redefine(
+      "step_outputs",
+      "`output` text",
+      `"order" text UNIQUE CHECK ("order" IS NULL OR "order" > '0') REFERENCES "%workflow_runs" (run_id),
+       region text DEFAULT 'eu' CHECK (region IN ('eu', 'us')), \`output\` text`,
+    ),
+    findings: [
+      ["COLUMN_EXTRA", "warning", /order is not/, /your own/],
+      ["COLUMN_EXTRA", "warning", /region is not/, /your own/],
+      ["INDEX_EXTRA", "warning", /has unique on \(order\), .* costs every write$/, /^keep it if/],
+      ["FOREIGN_KEY_EXTRA", "warning", /foreign key \(order\) .* is not in the schema$/, /^keep/],
+      ["CHECK_EXTRA", "warning", /check \(order is null or order > '0'\)/, /^keep it if/],
+      ["CHECK_EXTRA", "warning", /check \(region in \( 'eu' , 'us' \)\)/, /^keep it if/],
+    ],
+  },
+  {
+    name: "rules for columns of the app's own, which refuse what the stores write",
+    plant: redefine(
+      "workflow_state",
+      "`value` text",
+      `tenant text CHECK (tenant IS NOT NULL OR 0), region text DEFAULT 'eu' UNIQUE CHECK (region <> 'eu'),
+       size integer CHECK (size > 0 AND revision < 9), \`value\` text`,
+      { tenant: "rowid", region: "rowid" },
+    ),
+    findings: [
+      ["COLUMN_EXTRA", "warning", /tenant is not/, /your own/],
+      ["COLUMN_EXTRA", "warning", /region is not/, /your own/],
+      ["COLUMN_EXTRA", "warning", /size is not/, /your own/],
+      ["INDEX_EXTRA", "error", /has unique on \(region\), .* refuses rows/, moves],
+      ["CHECK_EXTRA", "error", /check \(tenant is not null or 0\) .* refuses rows/, moves],
+      ["CHECK_EXTRA", "error", /check \(region <> 'eu'\) .* refuses rows/, moves],
+      ["CHECK_EXTRA", "error", /check \(size > 0 and revision < 9\) .* refuses rows/, moves],
+    ],
+  },
+  {
     name: "a foreign key that was dropped",
     plant: redefine("step_attempts", `,\n\t${reference}`, ""),
     findings: [
@@ -479,9 +573,9 @@ export const drifts: readonly Drift[] = [
       ["COLUMN_EXTRA", "warning", /step_outputs\.step is not in the schema$/, /table of your own/],
       [
         "FOREIGN_KEY_EXTRA",
-        "error",
+        "warning",
         /has a foreign key \(step\) references \w*step_executions\(status\)/,
-        moves,
+        /^keep it if/,
       ],
     ],
   },
@@ -493,7 +587,7 @@ export const drifts: readonly Drift[] = [
   {
     name: "a trigger",
     plant: run(
-      "create table log (a); create trigger audit after update on %workflow_runs begin insert into log values (new.run_id); end",
+      "create table log (a); create trigger audit after update on %WORKFLOW_RUNS begin insert into log values (new.run_id); end",
     ),
     findings: [
       [
