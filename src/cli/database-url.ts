@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { parseConfig } from "../client/config.ts";
 import { hasCredentials, isServer } from "../stores/libsql/open-options.ts";
 import { CommandError } from "./errors.ts";
@@ -95,6 +95,29 @@ function urlOf(given: string): string {
 /** One letter and a colon is a drive of Windows. */
 function isUrl(text: string): boolean {
   return /^[a-z][a-z+]+:/i.test(text) || text.startsWith(":memory:");
+}
+
+/** The error for a file without tables; null unless it looks like a copy without its log. */
+export function incompleteCopyAt(url: string): CommandError | null {
+  if (!url.startsWith("file:")) return null;
+  const { path } = parseConfig(url);
+  // A reader makes an empty log.
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  if (!isInWalMode(path) || (log !== undefined && log.size > 0)) return null;
+  return new CommandError({
+    code: "DATABASE_INCOMPLETE",
+    message: `${path} has no tables, and no ${path}-wal with newer commits is beside it`,
+    remedy:
+      "if it is a copy, copy it again with its -wal, or by VACUUM INTO; if nothing has made the tables yet, run gorkflow migrate",
+  });
+}
+
+function isInWalMode(path: string): boolean {
+  const header = Buffer.alloc(20);
+  const file = openSync(path, "r");
+  readSync(file, header, 0, header.length, 0);
+  closeSync(file);
+  return header[18] === 2;
 }
 
 function checkFile(path: string, access: Access): void {

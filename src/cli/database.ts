@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { GorkflowError } from "../errors.ts";
+import { GorkflowError, SchemaOutOfDateError } from "../errors.ts";
 import {
   environmentFor,
   environmentForPrimary,
@@ -13,7 +13,13 @@ import { LibSQLStore } from "../stores/libsql/libsql-store.ts";
 import { openClient } from "../stores/libsql/open-client.ts";
 import { isServer, parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";
 import type { CommandContext } from "./context.ts";
-import { refuseSameDatabase, resolveDatabaseUrl, type Access } from "./database-url.ts";
+import {
+  incompleteCopyAt,
+  refuseSameDatabase,
+  resolveDatabaseUrl,
+  type Access,
+} from "./database-url.ts";
+import { CommandError } from "./errors.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
 
 /** Runs `work` on a client of the database, and closes it. A driver's error never comes out bare. */
@@ -23,14 +29,24 @@ export async function withClient<T>(
   access: Access,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const { client } = await openClient(parseOpenOptions(optionsOf(context, options, access)));
+  const open = optionsOf(context, options, access);
+  const { client } = await openClient(parseOpenOptions(open));
   try {
+    if (access !== "create") await refuseIncompleteCopy(client, open.url);
     return await work(client);
   } catch (error) {
     throw isOfDriver(error) ? translateError(error, "read") : error;
   } finally {
     client.close();
   }
+}
+
+/** @throws {CommandError} for a file that has no table at all, if it looks like a copy without its log. */
+async function refuseIncompleteCopy(client: Client, url: string): Promise<void> {
+  const incomplete = incompleteCopyAt(url);
+  if (incomplete === null) return;
+  const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
+  if (rows.length === 0) throw incomplete;
 }
 
 /** How a command uses a store. */
@@ -56,12 +72,18 @@ export async function withStore<T>(
   { access = "look", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
   const options = optionsOf(context, named, access, source);
-  const store = await LibSQLStore.open({
+  const opening = LibSQLStore.open({
     ...options,
     authToken: isServer(options.url) ? (authToken ?? options.authToken) : undefined,
     ...(prefix === undefined
       ? { migrate: access === "create" && options.migrate !== false }
       : { migrate: false, tables: createWorkflowTables({ prefix }) }),
+  });
+  const store = await opening.catch(async (error: unknown) => {
+    if (error instanceof SchemaOutOfDateError && access !== "create") {
+      await withClient(context, named, access, async () => {});
+    }
+    throw error;
   });
   try {
     return await work(store);
@@ -132,7 +154,7 @@ function placeOptionsOf(
 
 /** Errors of this program are its own to report; those of drivers, and of the system below them, have a code. */
 function isOfDriver(error: unknown): boolean {
-  if (error instanceof GorkflowError) return false;
+  if (error instanceof GorkflowError || error instanceof CommandError) return false;
   for (let link = error; link instanceof Error; link = link.cause) {
     if ("code" in link && typeof link.code === "string") return true;
     // What fetch says of a server that it does not reach, or that does not answer, has no code of its own.
