@@ -14,7 +14,7 @@ import {
 const optionsSchema = z.strictObject(reportShape);
 
 const errorColumns = () => ({
-  /** `code` of the error, as text; null when it has none. */
+  /** `code` of the error: a string as it is, anything else as JSON; null when it has none. */
   code: text("code"),
   /** `name` of the error; null when it is no object with a name. */
   name: text("name"),
@@ -134,8 +134,15 @@ export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
   return selectReport(db, finished.tables, stepRow, report, ...order);
 }
 
-/** A property of an error as text. One that cannot be read is no reason for the others to be missing. */
+/**
+ * A property of an error as text, another one for each value: a string that reads as JSON is in quotes, so that "1" is
+ * not 1. An error that cannot be read is no reason for the others to be missing.
+ */
 function textIn(error: SQLiteColumn, property: string): SQL<string | null> {
   const path = sql.raw(`'$.${property}'`);
-  return sql`case when json_valid(${error}) then cast(${error} ->> ${path} as text) end`;
+  const [plain, json] = [sql`${error} ->> ${path}`, sql`${error} -> ${path}`];
+  return sql`case when json_valid(${error}) then
+    case json_type(${error}, ${path}) when 'null' then null
+      when 'text' then iif(json_valid(${plain}), ${json}, ${plain}) else ${json} end
+  end`;
 }

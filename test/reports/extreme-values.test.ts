@@ -1,9 +1,11 @@
 import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
 import {
+  errorCodes,
   runDurations,
   slowestSteps,
   stepDurations,
+  stepErrorCodes,
   stepReliability,
 } from "../../src/reports/index.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -42,5 +44,28 @@ test("rows with extreme durations and attempts leave the reports of others alone
   expect(await slowestSteps(store.db)).toContainEqual(
     expect.objectContaining({ ...usual, runId: "usual-1", durationMs: 50 }),
   );
+  await store.close();
+});
+
+test("error codes that differ are counted apart, and none is rounded", async () => {
+  const store = await LibSQLStore.open(":memory:");
+  const codes = ["1", '"1"', '"\\"1\\""', "true", '"true"', "12345678901234567890", "1.5", "null"];
+  for (const [index, code] of codes.entries()) {
+    const run = { runId: `r${index}`, workflowId: "w", status: "FAILED" } as const;
+    await store.createRun({ ...run, completedAt: new Date(0), error: {} });
+    const step = { runId: run.runId, stepId: "s", status: "FAILED" } as const;
+    await store.createStepExecution({ ...step, completedAt: new Date(0), error: {} });
+    for (const table of ["workflow_runs", "step_executions"]) {
+      await store.db.run(
+        sql`update ${sql.raw(table)} set error = ${`{"code":${code}}`} where run_id = ${run.runId}`,
+      );
+    }
+  }
+  const expected = [null, '"1"', '"\\"1\\""', '"true"', "1", "1.5", "12345678901234567890", "true"];
+  const runs = await errorCodes(store.db);
+  const ones = new Map(expected.map((code) => [code, 1]));
+  expect(new Map(runs.map(({ code, runs: count }) => [code, count]))).toEqual(ones);
+  const steps = await stepErrorCodes(store.db);
+  expect(new Map(steps.map(({ code, executions }) => [code, executions]))).toEqual(ones);
   await store.close();
 });

@@ -194,7 +194,18 @@ export function stepReliability(data: Rows, filter: Filter) {
 
 function textIn(error: unknown, property: "code" | "name"): string | null {
   if (typeof error !== "object" || error === null || !(property in error)) return null;
-  return String((error as Record<string, unknown>)[property]);
+  const value = (error as Record<string, unknown>)[property];
+  if (value === null) return null;
+  return typeof value === "string" && !isJson(value) ? value : JSON.stringify(value);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 interface Failure {
@@ -307,7 +318,7 @@ export function oldestPending({ runs }: Rows, filter: Filter, now: Date) {
     )
     .map(({ runId, workflowId, resourceId, attempt, createdAt, wakeAt }) => {
       const pendingSince = wakeAt ?? createdAt;
-      const waitingMs = now.getTime() - pendingSince.getTime();
+      const waitingMs = Math.max(0, now.getTime() - pendingSince.getTime());
       return { runId, workflowId, resourceId, attempt, createdAt, pendingSince, waitingMs };
     });
   return sortBy(

@@ -24,6 +24,12 @@ const errors = fc.constantFrom<unknown>(
   { code: "E_A", name: "Error", message: "m" },
   { code: "E_B", name: "Error" },
   { code: 42, name: "TypeError" },
+  { code: "42", name: "TypeError" },
+  { code: true, name: null },
+  { code: 1, name: "" },
+  { code: "1", name: "null" },
+  { code: '"1"', name: { a: [1] } },
+  { code: null, name: "true" },
   { name: "Error", message: "m" },
   { message: "ü" },
 );
