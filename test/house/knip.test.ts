@@ -25,7 +25,9 @@ test("what nobody uses is found: a file, an export, a dependency", async () => {
     );
     const manifest = join(folder.path, "package.json");
     const text = await readFile(manifest, "utf8");
-    await writeFile(manifest, text.replace('"ms": ', '"planted-dependency": "1.0.0",\n    "ms": '));
+    const planted = text.replace('"dependencies": {', '$&\n    "planted-dependency": "1.0.0",');
+    expect(planted).not.toBe(text);
+    await writeFile(manifest, planted);
 
     const knip = join(root, "node_modules/.bin/knip");
     const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {

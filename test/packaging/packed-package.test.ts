@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -23,16 +24,25 @@ async function filesUnder(folder: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
 }
 
-test("holds what was built, the migrations, and nothing of the tests or of the sources", async () => {
+test("holds what was built, the migrations and the documentation, and nothing of the tests or of the sources", async () => {
   const files = await filesUnder(project.installed);
   const [built, others] = [
     files.filter((name) => name.startsWith("dist/")),
     files.filter((name) => !name.startsWith("dist/")),
   ];
-  const migrations = (await filesUnder(join(root, "drizzle"))).map((name) => `drizzle/${name}`);
-  expect(others.toSorted()).toEqual(
-    ["LICENSE", "README.md", "package.json", ...migrations].toSorted(),
+  const folders = ["docs", "drizzle", "examples"].map(async (folder) =>
+    (await filesUnder(join(root, folder)))
+      .map((name) => `${folder}/${name}`)
+      .filter((name) => !name.includes("node_modules")),
   );
+  const pages = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"];
+  expect(others.toSorted()).toEqual(
+    ["package.json", ...pages, ...(await Promise.all(folders)).flat()].toSorted(),
+  );
+  const readme = await readFile(join(project.installed, "README.md"), "utf8");
+  const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = ""]) => link);
+  expect(links.length).toBeGreaterThan(5);
+  expect(links.filter((link) => !existsSync(join(project.installed, link)))).toEqual([]);
   const sources = (await filesUnder(join(root, "src")))
     .filter((name) => name.endsWith(".ts"))
     .map((name) => name.slice(0, -".ts".length));
