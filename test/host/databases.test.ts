@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { createClient as createDriverClient, type Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
+import { drizzle as d1 } from "drizzle-orm/d1";
 import { drizzle } from "drizzle-orm/libsql";
 import { withReplicas } from "drizzle-orm/sqlite-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -271,4 +272,14 @@ test("a run that is started by SQL alone is worked on", async () => {
   engine.register(workflow);
   expect(await engine.wait("typed")).toMatchObject({ status: "COMPLETED", output: 2 });
   expect(await engine.wait("plain")).toMatchObject({ status: "COMPLETED", output: 4 });
+});
+
+test("a database on another driver is refused by name, also one with a batch of its own", () => {
+  const binding = { batch: () => {}, prepare: () => {} };
+  expect(() => new LibSQLStore(d1(binding as never) as never)).toThrow(
+    expect.objectContaining({
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining("must be a Drizzle database on a libSQL client"),
+    }),
+  );
 });

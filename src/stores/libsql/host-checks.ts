@@ -42,8 +42,10 @@ export function primaryOf<Db extends object>(db: Db): Db {
 
 /** @throws {InvalidArgumentError} {UnsupportedError} */
 export function assertHostDatabase(db: { readonly $client?: unknown } | null | undefined): void {
-  const client = db?.$client as { readonly batch?: unknown } | undefined;
-  if (!is(db, BaseSQLiteDatabase) || typeof client?.batch !== "function") {
+  const client = db?.$client as Partial<Client> | undefined;
+  // The binding of D1 has a batch, too.
+  const isLibSQL = typeof client?.batch === "function" && typeof client.execute === "function";
+  if (!is(db, BaseSQLiteDatabase) || !isLibSQL) {
     throw new InvalidArgumentError({
       argument: "db",
       reason: "must be a Drizzle database on a libSQL client",

@@ -71,6 +71,7 @@ async function link(built: string, modules: string): Promise<void> {
     await chmod(join(built, path), 0o755);
     await symlink(join(built, path), join(commands, command));
   }
+  await symlink(join(root, "node_modules/.bin/drizzle-kit"), join(commands, "drizzle-kit"));
   const sqlite3 = join(import.meta.dirname, "sqlite3.mjs");
   await chmod(sqlite3, 0o755);
   await symlink(sqlite3, join(commands, "sqlite3"));
