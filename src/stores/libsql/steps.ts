@@ -11,16 +11,16 @@ import { parseFenceOptions, parseOptions } from "../../model/options.ts";
 import { checkFence, checkStepUpdate } from "../../model/transitions.ts";
 import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
 import type { StepStore } from "../../store/steps.ts";
-import { readChildren } from "./child-statements.ts";
+import { readEveryPage, wholePage } from "./child-statements.ts";
+import type { Reader, StatementResult } from "./connection.ts";
 import { fenceArguments } from "./fragments.ts";
 import { runGuardProperties } from "./run-statements.ts";
-import { readInputs } from "./step-inputs.ts";
+import { readInputs, readSteps, type StepQuery } from "./step-inputs.ts";
 import type { StepProperty } from "./step-statements.ts";
 import {
   carryOut,
   firstRow,
   leftOut,
-  readRows,
   type PlannedWrite,
   type StoreContext,
 } from "./store-context.ts";
@@ -96,8 +96,14 @@ export function createStepOperations(context: StoreContext): StepStore {
   const { connection, codecs, statements, perform } = context;
   const plans = createStepPlans(context);
 
+  const decode = (row: readonly unknown[]): StepExecution =>
+    codecs.step.decodeCells(codecs.step.properties, row);
+
+  const inOrder = (rows: readonly (readonly unknown[])[]): StepExecution[] =>
+    rows.map(decode).toSorted(compareSteps);
+
   async function withInputs(step: StepExecution): Promise<StepExecution> {
-    const [complete = step] = await readInputs(context, [step]);
+    const [complete = step] = await readInputs({ ...context, reader: connection }, [step]);
     return complete;
   }
 
@@ -112,10 +118,20 @@ export function createStepOperations(context: StoreContext): StepStore {
       const runId = parseId(run, "runId");
       const stepId = parseId(step, "stepId");
       const { signal } = parseOptions(options);
+      const statement = statements.steps.get.bind({ runId, stepId });
+      const stepsOf = (found: StatementResult | undefined): StepExecution[] => {
+        const row = firstRow(found);
+        if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
+        return [decode(row)];
+      };
+      const readAll = async (reader: Reader): Promise<StepExecution[]> => {
+        const [found] = await reader.read([statement]);
+        return stepsOf(found);
+      };
       return perform(signal, async () => {
-        const [row] = await readRows(connection, statements.steps.get.bind({ runId, stepId }));
-        if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        return withInputs(codecs.step.decodeCells(codecs.step.properties, row));
+        const [found] = await readSteps(context, { runId, statement, stepsOf, readAll });
+        if (found === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
+        return found;
       });
     },
 
@@ -129,11 +145,17 @@ export function createStepOperations(context: StoreContext): StepStore {
     async listStepExecutions(run, options) {
       const runId = parseId(run, "runId");
       const { signal } = parseOptions(options);
-      return perform(signal, async () => {
-        const rows = await readChildren(connection, statements.children.steps, runId);
-        const steps = rows.map((row) => codecs.step.decodeCells(codecs.step.properties, row));
-        return readInputs(context, steps.toSorted(compareSteps));
-      });
+      const { steps: children } = statements.children;
+      const query: StepQuery = {
+        runId,
+        statement: children.page([runId]),
+        stepsOf(found) {
+          const rows = wholePage(found);
+          return rows && inOrder(rows);
+        },
+        readAll: async (reader) => inOrder(await readEveryPage(reader, children, [runId])),
+      };
+      return perform(signal, () => readSteps(context, query));
     },
   };
 }

@@ -2,7 +2,12 @@ import { ConstraintError } from "../../errors.ts";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
-import { sentTwiceError, type Connection, type StatementResult } from "./connection.ts";
+import {
+  sentTwiceError,
+  type Connection,
+  type Reader,
+  type StatementResult,
+} from "./connection.ts";
 import type { BoundStatement } from "./statement.ts";
 import type { Statements } from "./statements.ts";
 
@@ -66,9 +71,9 @@ export function firstRow(result: StatementResult | undefined): readonly unknown[
 
 /** Runs one statement and gives its rows. */
 export async function readRows(
-  connection: Connection,
+  reader: Reader,
   statement: BoundStatement,
 ): Promise<StatementResult["rows"]> {
-  const [result] = await connection.read([statement]);
+  const [result] = await reader.read([statement]);
   return result?.rows ?? [];
 }

@@ -82,3 +82,37 @@ test.each(Object.entries(backends))(
   },
   30_000,
 );
+
+test.each(["a file", "a server over HTTP"])(
+  "a step and the output that its input is made of are one moment on %s",
+  async (backend) => {
+    const { url, open } = backends[backend] ?? expect.unreachable();
+    const [store, writer] = [await open(url()), await open(url())];
+    await store.createRun({ runId: "t", workflowId: "w" });
+    await store.saveStepOutput("t", "a", 0);
+    await store.createStepExecution({ runId: "t", stepId: "b", inputFrom: "a" });
+    let isDone = false;
+    const look = async () => {
+      const torn: unknown[] = [];
+      while (!isDone) {
+        const step = await store.getStepExecution("t", "b");
+        const [listed] = await store.listStepExecutions("t");
+        for (const one of [step, listed]) {
+          if (one?.attempt !== one?.input) torn.push([one?.attempt, one?.input]);
+        }
+      }
+      return torn;
+    };
+    const looking = look();
+    for (let n = 1; n < 200; n++) {
+      await writer.batch((write) => {
+        write.saveStepOutput("t", "a", n);
+        write.updateStepExecution("t", "b", { attempt: n });
+      });
+    }
+    isDone = true;
+    expect(await looking).toEqual([]);
+    await store.close();
+    await writer.close();
+  },
+);
