@@ -1,11 +1,12 @@
 import { pathToFileURL } from "node:url";
-import type { InArgs, IntMode, ResultSet } from "@libsql/client";
+import type { InArgs, IntMode, ResultSet, Value } from "@libsql/client";
 import { LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
 import { bind, toNativeArguments, type NativeValue } from "./bound-values.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
+import { mayMakeText } from "./packed-text.ts";
 import { resultOfChange, resultOfRows, type NativeCell } from "./result-set.ts";
 import { isBusy, toLibsqlError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
@@ -90,6 +91,7 @@ export class NativeConnection {
   runScript(sql: string): void {
     this.#isAltered = true;
     this.#isBound ||= bindsConnection(sql);
+    if (mayMakeText(sql)) this.#file.distrustText();
     this.exec(sql);
   }
 
@@ -136,17 +138,21 @@ export class NativeConnection {
 
   /** Rows as arrays, integers as numbers. */
   run({ sql, args, single }: Statement): StatementResult {
-    return this.#attempt(single === true ? "rowReads" : "listReads", sql, (statement) => {
+    const kind = single === true ? "rowReads" : "listReads";
+    return this.#attempt(this.#file.isTextTrusted ? kind : packed[kind], sql, (statement) => {
       const parameters = bind(args, statement.parameters);
       if (!statement.givesRows) {
         return { rows: [], changes: this.#change(statement, parameters).changes };
       }
       if (single === true) {
         const row = statement.native.get(parameters) as StatementResult["rows"][number] | undefined;
-        return { rows: row === undefined ? [] : [row], changes: 0 };
+        return { rows: row === undefined ? [] : [unpacked(statement, row)], changes: 0 };
       }
       const rows = rowsOf(statement, parameters) as StatementResult["rows"];
-      return { rows, changes: rows.length };
+      return {
+        rows: statement.unpack === null ? rows : rows.map((row) => unpacked(statement, row)),
+        changes: rows.length,
+      };
     });
   }
 
@@ -154,6 +160,7 @@ export class NativeConnection {
   execute({ sql, args }: ClientStatement, intMode: IntMode): ResultSet {
     const values = toNativeArguments(args, intMode);
     return this.#attempt("bigintReads", sql, (statement) => {
+      if (statement.makesText) this.#file.distrustText();
       const parameters = bind(values, statement.parameters);
       if (!statement.givesRows) {
         const { changes, lastInsertRowid } = this.#change(statement, parameters);
@@ -180,7 +187,7 @@ export class NativeConnection {
   }
 
   #attempt<T>(
-    kind: "rowReads" | "listReads" | "bigintReads",
+    kind: Exclude<keyof Statements, "schemaVersion">,
     sql: string,
     use: (statement: PreparedStatement) => T,
   ): T {
@@ -267,6 +274,16 @@ export class NativeConnection {
   }
 }
 
+/** What is used once text that is not UTF-8 may be stored. */
+const packed = { rowReads: "packedRowReads", listReads: "packedListReads" } as const;
+
+function unpacked(
+  { unpack }: PreparedStatement,
+  row: StatementResult["rows"][number],
+): StatementResult["rows"][number] {
+  return unpack === null ? row : (unpack(row) as Value[]);
+}
+
 /** What a connection starts with, and gets back after a script or a pragma: one app must not change it for all. */
 const connectionState = {
   foreign_keys: "on",
@@ -299,6 +316,8 @@ const transactionControl: ReadonlySet<string> = new Set([
 class Statements {
   readonly rowReads: StatementCache;
   readonly listReads: StatementCache;
+  readonly packedRowReads: StatementCache;
+  readonly packedListReads: StatementCache;
   readonly bigintReads: StatementCache;
   readonly #prepare: (sql: string) => Database.Statement;
   #schemaVersion: Database.Statement | null = null;
@@ -307,6 +326,8 @@ class Statements {
     const prepare = (sql: string) => database.prepare(sql);
     this.rowReads = new StatementCache(prepare);
     this.listReads = new StatementCache(prepare);
+    this.packedRowReads = new StatementCache(prepare, { packs: true });
+    this.packedListReads = new StatementCache(prepare, { packs: true });
     this.bigintReads = new StatementCache((sql) => prepare(sql).safeIntegers(true));
     this.#prepare = prepare;
   }

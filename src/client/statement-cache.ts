@@ -1,11 +1,14 @@
 import type Database from "libsql";
 import type { Parameters } from "./bound-values.ts";
+import { mayMakeText, packText, type PackedQuery } from "./packed-text.ts";
 import { parametersOf } from "./sql-tokens.ts";
 import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and what is known of it. */
 export interface PreparedStatement {
   readonly native: Database.Statement;
+  /** Gives the row that was asked for, if its text is packed. */
+  readonly unpack: PackedQuery["unpack"] | null;
   /** False for a statement that reports a change instead. */
   readonly givesRows: boolean;
   readonly parameters: Parameters;
@@ -13,6 +16,8 @@ export interface PreparedStatement {
   readonly explains: boolean;
   readonly changesSchema: boolean;
   readonly isPragma: boolean;
+  /** True for a write that may store text which is not UTF-8. */
+  readonly makesText: boolean;
   readonly bindsConnection: boolean;
   columns: Columns | null;
   /** The schema that `columns` are known to be of. */
@@ -49,9 +54,14 @@ const maxStatements = 500;
 export class StatementCache {
   readonly #statements = new Map<string, PreparedStatement>();
   readonly #prepare: (sql: string) => Database.Statement;
+  readonly #packs: boolean;
 
-  constructor(prepare: (sql: string) => Database.Statement) {
+  constructor(
+    prepare: (sql: string) => Database.Statement,
+    { packs = false }: { readonly packs?: boolean } = {},
+  ) {
     this.#prepare = prepare;
+    this.#packs = packs;
   }
 
   get(sql: string): PreparedStatement {
@@ -61,15 +71,21 @@ export class StatementCache {
       this.#statements.set(sql, known);
       return known;
     }
-    const native = this.#prepare(sql);
     const keyword = keywordOf(sql);
+    const packed =
+      this.#packs && (keyword === "select" || keyword === "with")
+        ? packText(this.#prepare, sql)
+        : null;
+    const native = packed?.native ?? this.#prepare(sql);
     const statement: PreparedStatement = {
       native,
+      unpack: packed?.unpack ?? null,
       givesRows: native.reader,
       parameters: parametersOf(sql),
       explains: keyword === "explain",
       changesSchema: !/^(?:with|insert|update|delete|replace)$/.test(keyword),
       isPragma: keyword === "pragma",
+      makesText: keyword !== "select" && mayMakeText(sql),
       bindsConnection: bindsConnection(sql),
       columns: null,
       schema: null,
