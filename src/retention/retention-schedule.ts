@@ -57,9 +57,10 @@ export function scheduleRetention(
   const apply = async (): Promise<void> => {
     try {
       const report = await applyRetention(store, parsed, { signal: abort.signal });
-      await isolated(() => onReport?.(report), tell);
+      // A callback is not waited for: it may call `stop`, and one that never ends must not end the schedule.
+      void isolated(() => onReport?.(report), tell);
     } catch (error) {
-      if (!abort.signal.aborted) await tell(error);
+      if (!abort.signal.aborted) void tell(error);
     }
     if (!abort.signal.aborted) wait();
   };

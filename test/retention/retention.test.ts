@@ -177,6 +177,32 @@ test("a schedule that is stopped during a deletion waits until the deletion has 
   await stopping;
 });
 
+test("a callback may stop the schedule, and one that never ends does not end it", async () => {
+  vi.useFakeTimers({ now });
+  try {
+    let reports = 0;
+    let stopped = false;
+    const schedule = scheduleRetention(
+      new MemoryStore(),
+      { rules: [{ maxAgeMs: 1 }] },
+      {
+        everyMs: 1000,
+        async onReport() {
+          reports++;
+          if (reports === 1) await new Promise(() => undefined);
+          await schedule.stop();
+          stopped = true;
+        },
+        onError: () => undefined,
+      },
+    );
+    await vi.advanceTimersByTimeAsync(5000);
+    expect([reports, stopped]).toEqual([2, true]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 describe("a prune", () => {
   const cutoff = new Date(bulkBeginning + 1800 * 1000);
 
