@@ -175,6 +175,15 @@ describe("git tells a migration that is not committed yet from one that is:", ()
     expect(await check("--record", "0000_first")).toEqual({ code: 0, problems: [] });
   });
 
+  test("a migration that is committed without its hash is not recorded again", async () => {
+    await git("init");
+    await git("add", "migrations");
+    await git("commit", "-m", "first");
+    await command.run(["check", "--record"]);
+    await edit("migrations/0000_first.sql", edited);
+    expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
+  });
+
   test("without git, it has to be named", async () => {
     await command.run(["check", "--record"]);
     await edit("migrations/0000_first.sql", edited);

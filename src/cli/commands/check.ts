@@ -4,9 +4,7 @@ import { promisify } from "node:util";
 import { Command, Option } from "commander";
 import { checkMigrations } from "../../migrations/check.ts";
 import {
-  hashesFile,
   isUnwritten,
-  parseJson,
   readMigrationFolder,
   recordMigrationHashes,
 } from "../../migrations/migration-folder.ts";
@@ -117,7 +115,7 @@ function guardAgainstExit(json: boolean): () => void {
   return () => process.off("exit", report);
 }
 
-/** Recorded migrations that HEAD does not have; none where git does not know the folder. */
+/** Migrations whose SQL HEAD does not have; none where git does not know the folder. */
 async function uncommittedIn(path: string): Promise<string[]> {
   const git = (...args: string[]) => promisify(execFile)("git", args, { cwd: path });
   try {
@@ -125,13 +123,13 @@ async function uncommittedIn(path: string): Promise<string[]> {
   } catch {
     return [];
   }
-  const committed = await git("show", `HEAD:./${hashesFile}`).then(
-    ({ stdout }) => parseJson(stdout),
-    () => ({}),
+  // There is no HEAD before the first commit.
+  const committed = await git("ls-tree", "-z", "--name-only", "HEAD", "./").then(
+    ({ stdout }) => new Set(stdout.split("\0")),
+    () => new Set(),
   );
   const { folder } = await readMigrationFolder(path);
-  const recorded = folder.entries.map(({ tag }) => tag);
-  return recorded.filter((tag) => !Object.hasOwn(Object(committed), tag));
+  return folder.entries.map(({ tag }) => tag).filter((tag) => !committed.has(`${tag}.sql`));
 }
 
 async function unwrittenIn(path: string): Promise<string[]> {
