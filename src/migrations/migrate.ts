@@ -163,14 +163,14 @@ async function readCommitted(client: Client): Promise<AppliedMigration[]> {
 
 /** Runs `step` again while another connection holds the lock. */
 async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + busyTimeoutMs;
+  const deadline = performance.now() + busyTimeoutMs;
   for (;;) {
     try {
       // Each try follows the failure of the one before.
       return await step();
     } catch (error) {
       if (error instanceof GorkflowError || !isBusy(error)) throw error;
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new StoreBusyError("the database stayed locked while it was to be migrated", {
           cause: error,
         });
