@@ -1,4 +1,9 @@
-import { createClient as createOther, type Client, type InValue } from "@libsql/client";
+import {
+  createClient as createOther,
+  type Client,
+  type InValue,
+  type Transaction,
+} from "@libsql/client";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
@@ -37,24 +42,50 @@ const sql = fc.constantFrom(
   "select 1 as a; select 2 as b",
   "",
 );
+/** What only one connection has. */
+const ownTables = [
+  "create temp table if not exists own (x)",
+  "insert into own values (?)",
+  "select x from own",
+  "drop table if exists own",
+  "select name from sqlite_temp_master",
+  "attach ':memory:' as side",
+  "create table if not exists side.s (x)",
+  "insert into side.s values (?)",
+  "select x from side.s",
+  "select x from s",
+  "detach side",
+];
 const args = fc.oneof(
   fc.array(value, { maxLength: 4 }),
   fc.record({ a: value, "@b": value, $c: value }, { requiredKeys: [] }),
 );
 const statement = fc
-  .record({ sql, args })
+  .record({ sql: fc.oneof({ weight: 3, arbitrary: sql }, fc.constantFrom(...ownTables)), args })
   // Values by name for a parameter without one end the process on @libsql/client.
   .map(({ sql: text, args: given }) =>
     !Array.isArray(given) && text.includes("?")
       ? { sql: text, args: [] }
       : { sql: text, args: given },
   );
+const reading = statement.filter(({ sql: text }) => /^(?:select|values)/.test(text));
+const executed = fc.record({ kind: fc.constant("execute" as const), statement });
 const call = fc.oneof(
-  fc.record({ kind: fc.constant("execute" as const), statement }),
+  executed,
   fc.record({
     kind: fc.constant("batch" as const),
     statements: fc.array(statement, { maxLength: 4 }),
     mode: fc.constantFrom("write" as const, "deferred" as const),
+  }),
+  fc.record({
+    kind: fc.constant("batch" as const),
+    statements: fc.array(reading, { maxLength: 4 }),
+    mode: fc.constant("read" as const),
+  }),
+  // Statements that are issued at once take effect in that order.
+  fc.record({
+    kind: fc.constant("together" as const),
+    calls: fc.array(executed, { maxLength: 4 }),
   }),
   fc.record({
     kind: fc.constant("transaction" as const),
@@ -71,7 +102,11 @@ const call = fc.oneof(
     ),
   }),
 );
-type Call = typeof call extends fc.Arbitrary<infer T> ? T : never;
+type Call =
+  | (typeof executed extends fc.Arbitrary<infer T> ? T : never)
+  | (typeof call extends fc.Arbitrary<infer T> ? T : never);
+
+const seed = Number(process.env["DIFFERENTIAL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 async function outcome(work: () => Promise<unknown>): Promise<unknown> {
   try {
@@ -89,6 +124,8 @@ async function perform(client: Client, each: Call): Promise<unknown> {
       return outcome(() => client.execute(each.statement));
     case "batch":
       return outcome(() => client.batch([...each.statements], each.mode));
+    case "together":
+      return Promise.all(each.calls.map((one) => perform(client, one)));
     case "script":
       return outcome(() => client.executeMultiple(each.sql));
     default:
@@ -103,8 +140,80 @@ async function perform(client: Client, each: Call): Promise<unknown> {
   }
 }
 
+/** Calls that stand between others: of the client, of a transaction that writes, and of one that reads. */
+const interleaved = fc.array(
+  fc.record({
+    by: fc.constantFrom("client", "writer", "reader"),
+    does: fc.constantFrom("select", "insert", "batch", "end", "rollback", "close the client"),
+  }),
+  { minLength: 2, maxLength: 14 },
+);
+
+/** Plays them; what would wait for another of them is left out. */
+async function interleave(client: Client, calls: readonly Interleaved[]): Promise<unknown[]> {
+  const open: Partial<Record<Interleaved["by"], Transaction>> = {};
+  const answers: unknown[] = [];
+  const count = "select count(*) as n, max(id) as m from t";
+  const insert = "insert into t (a) values (1)";
+  for (const { by, does } of calls) {
+    if (by === "client") {
+      if (does === "close the client") client.close();
+      else if (does === "batch")
+        answers.push(await outcome(() => client.batch([count, count], "read")));
+      else if (does === "insert" && open.writer === undefined)
+        answers.push(await outcome(() => client.execute(insert)));
+      else answers.push(await outcome(() => client.execute(count)));
+      continue;
+    }
+    const transaction = open[by];
+    if (transaction === undefined) {
+      const mode = by === "writer" ? "write" : "read";
+      answers.push(await outcome(async () => void (open[by] = await client.transaction(mode))));
+      continue;
+    }
+    const writes = by === "writer" && does !== "select";
+    if (does === "end") answers.push(await outcome(() => transaction.commit()));
+    else if (does === "rollback") answers.push(await outcome(() => transaction.rollback()));
+    else if (does === "batch")
+      answers.push(await outcome(() => transaction.batch([writes ? insert : count, count])));
+    else answers.push(await outcome(() => transaction.execute(writes ? insert : count)));
+    answers.push(transaction.closed);
+    if (transaction.closed) delete open[by];
+  }
+  for (const transaction of Object.values(open)) transaction.close();
+  answers.push(client.closed);
+  return answers;
+}
+type Interleaved = typeof interleaved extends fc.Arbitrary<(infer T)[]> ? T : never;
+
+test("interleaved transactions are answered as @libsql/client answers them", async () => {
+  const folder = await temporaryFolder();
+  let number = 0;
+  try {
+    await fc.assert(
+      fc.asyncProperty(interleaved, async (calls) => {
+        number += 1;
+        const setup =
+          "pragma journal_mode = wal; create table t (id integer primary key, a); insert into t (a) values (1)";
+        const [ours, theirs] = await Promise.all(
+          [createClient, createOther].map(async (create, index) => {
+            const client = create({ url: folder.database(`${index}-${number}.db`) });
+            await client.executeMultiple(setup);
+            const answers = await interleave(client, calls);
+            client.close();
+            return answers;
+          }),
+        );
+        expect(ours).toEqual(theirs);
+      }),
+      { seed, numRuns: Number(process.env["DIFFERENTIAL_RUNS"] ?? 50) },
+    );
+  } finally {
+    await folder.remove();
+  }
+}, 600_000);
+
 test("random calls are answered as @libsql/client answers them", async () => {
-  const seed = Number(process.env["DIFFERENTIAL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   const folder = await temporaryFolder();
   let number = 0;
   try {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Value } from "@libsql/client";
 import { isLocalClient } from "../../src/client/local-client.ts";
 import { workflowRuns } from "../../src/schema/tables.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { attempt, sequences, type Memory, type Operation } from "../equivalence/operations.ts";
 import { orders } from "./app.ts";
 import { check, codeOf, insertedRun, same, type Action, type Company } from "./company.ts";
@@ -286,6 +287,24 @@ const harmless: Readonly<Record<string, (company: Company) => Promise<unknown>>>
       })
       .catch(() => {});
   },
+  "a trigger that writes to our tables": ({ client }) =>
+    client.execute(
+      "create trigger if not exists app_touch after insert on step_outputs begin update workflow_runs set resource_id = resource_id where run_id <> new.run_id; end",
+    ),
+  "a view that is built again": async ({ client }) => {
+    for (const columns of ["run_id, status", "status", "status as run_id, workflow_id as status"]) {
+      const view = [
+        "drop view if exists app_view",
+        `create view app_view as select ${columns} from workflow_runs`,
+      ];
+      await client.batch(view, "write");
+      const { columns: found } = await client.execute("select * from app_view");
+      check(
+        found.join() === columns.replaceAll(/\w+ as /g, "").replaceAll(", ", ","),
+        `columns of the view: ${found.join()}`,
+      );
+    }
+  },
   "an aggregate over our tables": ({ db }) =>
     db.run(sql`select count(*), max(updated_at) from ${workflowRuns}`),
 };
@@ -382,6 +401,127 @@ const hostTransaction = fc
     },
   }));
 
+/** A worker that claims, is late, and comes again under its own id: only the last claim may write. */
+const claims = fc
+  .tuple(fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.boolean())
+  .map(([limit, expires, batches]): Action => ({
+    words: `claims of ${limit}, ${expires ? "expired" : "live"}, then writes ${batches ? "in batches" : "alone"}`,
+    run: async (company) => {
+      if (company.refusing.size > 0 || company.pins.size > 0) return;
+      const claim: Operation = {
+        words: "claimRuns",
+        advanceMs: expires ? 2000 : 1,
+        run: (store) => store.claimRuns({ workerId: "a", leaseMs: 1000, limit }),
+      };
+      await company.both(claim);
+      await company.both(claim);
+      for (const id of await company.runIds()) {
+        const { attempt: last } = await company.memory.getRun(id);
+        for (const claimed of [last - 1, last]) {
+          if (claimed < 0) continue;
+          const fence = { workerId: "a", attempt: claimed };
+          await company.both({
+            words: `a write of ${id} by attempt ${claimed} of ${last}`,
+            advanceMs: 1,
+            run: (store) =>
+              batches
+                ? store.batch((writer) => writer.saveState(id, "k1", claimed), {
+                    fence: { runId: id, ...fence },
+                  })
+                : store.saveState(id, "k1", claimed, fence),
+          });
+          const lease = { runId: id, ...fence };
+          await company.both({
+            words: `extendLease of ${id} by attempt ${claimed} of ${last}`,
+            advanceMs: 1,
+            run: (store) => store.extendLease({ ...lease, leaseMs: 500 }),
+          });
+        }
+      }
+    },
+  }));
+
+/** Builders of the store in the app's own batch, each with its guard: all of it takes place, or nothing. */
+const builders = fc
+  .tuple(runId, fc.constantFrom("run", "step", "state", "progress", "output"), fc.boolean())
+  .map(([id, what, isGuarded]): Action => ({
+    words: `db.batch with the store's ${what} of ${id}${isGuarded ? "" : ", unguarded"}`,
+    run: async (company) => {
+      if (company.refusing.size > 0 || company.pins.size > 0) return;
+      const { db, client, store, memory, clock } = company;
+      const at = clock.now();
+      const run = { runId: id, workflowId: "w1", createdAt: at, updatedAt: at };
+      const { statements } = store;
+      const [builder, operation] = {
+        run: () => [statements.createRun(run), () => memory.createRun(run)] as const,
+        step: () =>
+          [
+            statements.createStepExecution({ runId: id, stepId: "s2" }),
+            () => memory.createStepExecution({ runId: id, stepId: "s2" }),
+          ] as const,
+        state: () =>
+          [
+            statements.saveState(id, "k2", { by: "batch" }),
+            () => memory.saveState(id, "k2", { by: "batch" }),
+          ] as const,
+        progress: () =>
+          [
+            statements.updateRun(id, { progress: 0.5 }),
+            () => memory.updateRun(id, { progress: 0.5 }),
+          ] as const,
+        output: () =>
+          [
+            statements.saveStepOutput(id, "s1", [id]),
+            () => memory.saveStepOutput(id, "s1", [id]),
+          ] as const,
+      }[what]();
+      const audited = db.run(sql`insert into audit(what) values ('batch')`);
+      const count = async () =>
+        Number((await client.execute("select count(*) from audit")).rows[0]?.[0]);
+      const before = await count();
+      const onStore = await attempt(() =>
+        isGuarded
+          ? db.batch([audited, builder, statements.guard()] as never)
+          : db.batch([audited, builder] as never),
+      );
+      const onMemory = await attempt(operation);
+      const isRefused = isGuarded && (onMemory as { error?: unknown }).error !== undefined;
+      const failed = (onStore as { error?: unknown }).error !== undefined;
+      check(failed === isRefused, `the batch: ${JSON.stringify([onStore, onMemory])}`);
+      // The progress of another update may be audited by a trigger.
+      check(failed ? (await count()) === before : (await count()) > before, "the app's own row");
+    },
+  }));
+
+/** The app waits for reads of its own store while its transaction is open. */
+const readsBesideTransaction = fc.tuple(runId, fc.boolean()).map(([id, commits]): Action => ({
+  words: `reads of ${id} while a transaction is open that ${commits ? "commits" : "ends"}`,
+  run: async (company) => {
+    const { client, store, memory, refusing, pins, clock, url } = company;
+    // A database in memory has one connection, and so has a file of @libsql/client.
+    if (url === null || (client.protocol === "file" && !isLocalClient(client))) return;
+    if (refusing.size > 0 || pins.size > 0) return;
+    const present = await company.hasRun(id);
+    const at = clock.now();
+    const transaction = await client.transaction("write");
+    try {
+      if (!present) {
+        await transaction.execute({
+          sql: "insert into workflow_runs (run_id, workflow_id, input, created_at, updated_at) values (?, 'w1', ?, ?, ?)",
+          args: [id, JSON.stringify({ by: "sql" }), at.getTime(), at.getTime()],
+        });
+      }
+      const read = (of: WorkflowStore) => attempt(() => of.getRun(id));
+      same(await read(store), await read(memory), "a read beside an open transaction");
+      same(await store.listRuns(), await memory.listRuns(), "a list beside an open transaction");
+      if (commits) await transaction.commit();
+    } finally {
+      transaction.close();
+    }
+    if (commits && !present) await memory.createRun(insertedRun(id, at));
+  },
+}));
+
 const neighbours = fc
   .tuple(runId, fc.constantFrom("insert", "delete", "tags", "order", "index"))
   .map(([id, what]): Action => ({
@@ -444,6 +584,9 @@ const action = fc.oneof(
   { weight: 1, arbitrary: openTransaction },
   { weight: 1, arbitrary: hostTransaction },
   { weight: 1, arbitrary: neighbours },
+  { weight: 2, arbitrary: claims },
+  { weight: 2, arbitrary: builders },
+  { weight: 1, arbitrary: readsBesideTransaction },
 );
 
 const first: Action = {

@@ -21,6 +21,6 @@ export const appDefinitions: readonly string[] = [
   "create table audit (entry integer primary key autoincrement, what text not null)",
 ];
 
-/** The indexes and triggers that a sequence adds have names that begin with `app_`. */
+/** The indexes, triggers and views that a sequence adds have names that begin with `app_`. */
 export const appObjects =
-  "select type, name from sqlite_schema where name glob 'app_*' and type in ('index', 'trigger')";
+  "select type, name from sqlite_schema where name glob 'app_*' and type in ('index', 'trigger', 'view')";

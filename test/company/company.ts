@@ -34,6 +34,8 @@ export class Company {
   readonly client: Client;
   readonly db;
   readonly store: LibSQLStore<ReturnType<typeof openDrizzle>>;
+  /** Another store of the same app, on the same client. */
+  readonly other: LibSQLStore<ReturnType<typeof openDrizzle>>;
   readonly url: string | null;
   readonly neighbour: Neighbour | null;
   /** The store's half of the model. */
@@ -47,6 +49,7 @@ export class Company {
   /** The SQL texts that the store has sent, with their last arguments. */
   readonly texts = new Map<string, readonly Value[]>();
   #orderId = 0;
+  #operations = 0;
   #cursors: [Memory, Memory] = [
     { cursor: null, bundleCursor: null },
     { cursor: null, bundleCursor: null },
@@ -59,6 +62,7 @@ export class Company {
     recordTexts(this.client, this.texts);
     this.db = openDrizzle(this.client);
     this.store = new LibSQLStore(this.db, { clock: this.clock.now });
+    this.other = new LibSQLStore(this.db, { clock: this.clock.now });
     this.memory = new MemoryStore({ clock: this.clock.now });
   }
 
@@ -84,8 +88,11 @@ export class Company {
     await this.onModel(operation, await this.onStore(operation));
   }
 
+  /** By one store or the other, in turns. */
   onStore(operation: Operation): Promise<unknown> {
-    return attempt(() => operation.run(this.store, this.#cursors[0]));
+    this.#operations += 1;
+    const store = this.#operations % 2 === 0 ? this.store : this.other;
+    return attempt(() => operation.run(store, this.#cursors[0]));
   }
 
   /** Does on the model what the store has done, unless the app refused it. */

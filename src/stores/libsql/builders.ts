@@ -19,7 +19,11 @@ export interface StatementBuilders {
   updateRun(
     runId: string,
     changes: RunChanges,
-    options?: { readonly expectedRevision?: number; readonly workerId?: string },
+    options?: {
+      readonly expectedRevision?: number;
+      readonly workerId?: string;
+      readonly attempt?: number;
+    },
   ): Builder;
   deleteRun(runId: string): Builder;
   createStepExecution(step: Readonly<NewStepExecution>): Builder;
@@ -27,25 +31,34 @@ export interface StatementBuilders {
     runId: string,
     stepId: string,
     changes: StepExecutionChanges,
-    options?: { readonly workerId?: string },
+    options?: { readonly workerId?: string; readonly attempt?: number },
   ): Builder;
   saveStepAttempt(
     attempt: Readonly<NewStepAttempt>,
-    options?: { readonly workerId?: string },
+    options?: { readonly workerId?: string; readonly attempt?: number },
   ): Builder;
   saveStepOutput(
     runId: string,
     stepId: string,
     output: unknown,
-    options?: { readonly workerId?: string },
+    options?: { readonly workerId?: string; readonly attempt?: number },
   ): Builder;
   saveState(
     runId: string,
     key: string,
     value: unknown,
-    options?: { readonly expectedRevision?: number; readonly workerId?: string },
+    options?: {
+      readonly expectedRevision?: number;
+      readonly workerId?: string;
+      readonly attempt?: number;
+    },
   ): Builder;
-  deleteState(runId: string, key: string, options?: { readonly workerId?: string }): Builder;
+  /** A key that is saved again after it begins at revision 1, unlike one that `store.deleteState` has deleted. */
+  deleteState(
+    runId: string,
+    key: string,
+    options?: { readonly workerId?: string; readonly attempt?: number },
+  ): Builder;
   /** Fails when the statement before it changed nothing. */
   guard(): Builder;
 }
