@@ -89,7 +89,8 @@ export function parsePrunePolicy(policy: unknown): ParsedPrunePolicy {
   const parsed = parseArgument(policySchema, policy, "policy");
   return {
     olderThan: parsed.olderThan,
-    statuses: parsed.statuses ?? finalRunStatuses,
+    // A status that is named twice would be counted twice.
+    statuses: [...new Set(parsed.statuses ?? finalRunStatuses)],
     workflowId: parsed.workflowId ?? null,
     keepLast: parsed.keepLast ?? 0,
     batchSize: parsed.batchSize ?? 100,

@@ -84,9 +84,10 @@ export function describeMaintenance(test: StoreTest): void {
 
     test("keep to the statuses and the workflow that are named", async ({ store }) => {
       await givenHistory(store);
-      expect(await store.pruneRuns({ olderThan: cutoff, statuses: ["FAILED"] })).toMatchObject({
-        deletedRuns: 1,
-      });
+      const failed = { olderThan: cutoff, statuses: ["FAILED", "FAILED"] } as const;
+      for (const dryRun of [true, false]) {
+        expect(await store.pruneRuns({ ...failed, dryRun })).toMatchObject({ deletedRuns: 1 });
+      }
       expect(await store.pruneRuns({ olderThan: cutoff, workflowId: "odd" })).toMatchObject({
         deletedRuns: 3,
       });
