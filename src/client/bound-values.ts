@@ -11,10 +11,11 @@ export type Parameters = readonly (string | null)[];
 export type NativeArguments = readonly NativeValue[] | ReadonlyMap<string, NativeValue>;
 
 export function toNativeArguments(
-  args: InArgs | readonly NativeValue[] | null | undefined,
+  args: InArgs | NativeArguments | null | undefined,
   intMode: IntMode,
 ): NativeArguments {
   if (args === undefined || args === null) return [];
+  if (args instanceof Map) return args;
   if (Array.isArray(args)) {
     return (args as readonly InValue[]).map((value) => toNativeValue(value, intMode));
   }

@@ -6,12 +6,13 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
+import { toNativeArguments } from "./bound-values.ts";
 import { busyError, retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import { DatabaseConnections } from "./database-connections.ts";
 import type { LocalClient, LocalTransaction, Statement, StatementResult } from "./local-client.ts";
 import type { ClientStatement, NativeConnection } from "./native-connection.ts";
-import { clientClosed, isBusy, isReadOnly, transactionClosed } from "./sqlite-errors.ts";
+import { clientClosed, isBusy, transactionClosed } from "./sqlite-errors.ts";
 import { kindOf, type StatementKind } from "./statement-kinds.ts";
 import { statementsOf } from "./sql-tokens.ts";
 import { bytesOf, normalize, type AnyStatement } from "./statements.ts";
@@ -28,7 +29,7 @@ export class LocalDatabaseClient implements LocalClient {
   readonly protocol = "file";
   readonly #settings: LocalDatabaseSettings;
   readonly #turns = new Turns();
-  /** The kinds of the statements used last; of one that begins with a common table expression, as it turned out. */
+  /** The kinds of the statements used last. */
   readonly #kinds = new Map<string, StatementKind>();
   #connections: DatabaseConnections;
   #closed = false;
@@ -70,14 +71,15 @@ export class LocalDatabaseClient implements LocalClient {
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
-    const normalized = normalize(statement, args);
-    const run = (connection: NativeConnection) =>
-      connection.execute(normalized, this.#settings.intMode);
+    if (this.#closed) throw clientClosed();
+    const { intMode } = this.#settings;
+    const { sql, args: given } = normalize(statement, args);
+    // At once: a wrong value is not to undo those that share its commit, and the caller may change it later.
+    const normalized = { sql, args: toNativeArguments(given, intMode) };
+    const run = (connection: NativeConnection) => connection.execute(normalized, intMode);
     switch (this.#kindOf(normalized)) {
       case "read":
         return this.#readInOrder(run);
-      case "with":
-        return this.#readUnlessWriting([normalized], run, () => this.#commit([normalized], run));
       case "write":
         return this.#commit([normalized], run);
       default:
@@ -99,11 +101,10 @@ export class LocalDatabaseClient implements LocalClient {
     if (kinds.has("state") && mode === "read") {
       return this.#solitary((connection) => connection.readOnly(() => read(connection)));
     }
-    if (mode === "read" || (!kinds.has("write") && !kinds.has("with") && !kinds.has("state"))) {
+    if (mode === "read" || (!kinds.has("write") && !kinds.has("state"))) {
       return this.#readInOrder((connection) => connection.readOnly(() => read(connection)));
     }
-    if (kinds.has("write") || kinds.has("state")) return this.#commit(normalized, run);
-    return this.#readUnlessWriting(normalized, read, () => this.#commit(normalized, run));
+    return this.#commit(normalized, run);
   }
 
   async migrate(statements: InStatement[]): Promise<ResultSet[]> {
@@ -212,23 +213,6 @@ export class LocalDatabaseClient implements LocalClient {
       : connections.queue.solitary(run);
   }
 
-  /** `read` on a reader, which refuses to write; in that case, from now on, `write`. */
-  async #readUnlessWriting<T>(
-    statements: readonly ClientStatement[],
-    read: (connection: NativeConnection) => T,
-    write: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await this.#readInOrder((connection) => connection.readOnly(() => read(connection)));
-    } catch (error) {
-      if (!isReadOnly(error)) throw error;
-      for (const { sql } of statements) {
-        if (kindOf(sql) === "with") this.#remember(sql, "write");
-      }
-      return write();
-    }
-  }
-
   #kindOf({ sql }: ClientStatement): StatementKind {
     const known = this.#kinds.get(sql);
     if (known !== undefined) {
@@ -237,15 +221,10 @@ export class LocalDatabaseClient implements LocalClient {
       return known;
     }
     const kind = kindOf(sql);
-    this.#remember(sql, kind);
-    return kind;
-  }
-
-  #remember(sql: string, kind: StatementKind): void {
-    this.#kinds.delete(sql);
     this.#kinds.set(sql, kind);
     const [oldest] = this.#kinds.keys();
     if (this.#kinds.size > maxKnownKinds && oldest !== undefined) this.#kinds.delete(oldest);
+    return kind;
   }
 
   #executeEach(connection: NativeConnection, statements: readonly ClientStatement[]): ResultSet[] {

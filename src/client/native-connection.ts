@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import type { InArgs, IntMode, ResultSet, Value } from "@libsql/client";
 import { LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
-import { bind, toNativeArguments, type NativeValue } from "./bound-values.ts";
+import { bind, toNativeArguments, type NativeArguments, type NativeValue } from "./bound-values.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
@@ -21,7 +21,7 @@ import {
 /** One statement for the `Client` interface: values by position or by name. */
 export interface ClientStatement {
   readonly sql: string;
-  readonly args?: InArgs | readonly NativeValue[] | undefined;
+  readonly args?: InArgs | NativeArguments | undefined;
 }
 
 /**

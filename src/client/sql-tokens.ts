@@ -17,7 +17,7 @@ const tokenPattern = new RegExp(
   "y",
 );
 
-function* tokensOf(sql: string): Generator<SqlToken> {
+export function* tokensOf(sql: string): Generator<SqlToken> {
   const pattern = new RegExp(tokenPattern);
   for (let match = pattern.exec(sql); match !== null; match = pattern.exec(sql)) {
     const { blank, string, quoted, parameter, word } = match.groups ?? {};

@@ -15,7 +15,8 @@ export function normalize(statement: AnyStatement, args?: InArgs): ClientStateme
 export function bytesOf(statements: readonly ClientStatement[]): number {
   let bytes = 0;
   for (const { args } of statements) {
-    const values = Array.isArray(args) ? (args as readonly InValue[]) : Object.values(args ?? {});
+    const values: Iterable<InValue> =
+      args instanceof Map || Array.isArray(args) ? args.values() : Object.values(args ?? {});
     for (const value of values) bytes += sizeOf(value);
   }
   return bytes;

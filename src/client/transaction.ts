@@ -1,4 +1,5 @@
 import type { InArgs, InStatement, IntMode, ResultSet } from "@libsql/client";
+import { toNativeArguments } from "./bound-values.ts";
 import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { LocalTransaction, Statement, StatementResult } from "./local-client.ts";
@@ -18,6 +19,8 @@ export class OpenTransaction implements LocalTransaction {
   readonly #intMode: IntMode;
   readonly #busyTimeoutMs: number;
   readonly #turns: Turns;
+  /** The last call that waits for a turn of the event loop; null if none does. */
+  #lastInTurn: Promise<void> | null = null;
   #settled = false;
 
   constructor(
@@ -36,43 +39,61 @@ export class OpenTransaction implements LocalTransaction {
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
-    await this.#turns.due();
-    return this.#connection().execute(normalize(statement, args), this.#intMode);
+    const { sql, args: given } = normalize(statement, args);
+    const bound = { sql, args: toNativeArguments(given, this.#intMode) };
+    return this.#inOrder(() => this.#connection().execute(bound, this.#intMode));
   }
 
   async batch(statements: InStatement[]): Promise<ResultSet[]> {
-    await this.#turns.due();
-    return eachInOrder(statements, (statement) =>
-      this.#connection().execute(normalize(statement), this.#intMode),
+    return this.#inOrder(() =>
+      eachInOrder(statements, (statement) =>
+        this.#connection().execute(normalize(statement), this.#intMode),
+      ),
     );
   }
 
   async run(statements: readonly Statement[]): Promise<StatementResult[]> {
-    await this.#turns.due();
-    return eachInOrder(statements, (statement) => this.#connection().run(statement));
+    return this.#inOrder(() =>
+      eachInOrder(statements, (statement) => this.#connection().run(statement)),
+    );
   }
 
   async executeMultiple(sql: string): Promise<void> {
-    this.#connection().runScript(sql);
+    return this.#inOrder(() => this.#connection().runScript(sql));
   }
 
   async commit(): Promise<void> {
-    try {
-      // A reader delays it, unless the journal is a write-ahead log.
-      await retryWhileBusy(() => this.#connection().exec("commit"), this.#busyTimeoutMs);
-    } finally {
-      this.close();
-    }
+    return this.#inOrder(async () => {
+      try {
+        // A reader delays it, unless the journal is a write-ahead log.
+        await retryWhileBusy(() => this.#connection().exec("commit"), this.#busyTimeoutMs);
+      } finally {
+        this.close();
+      }
+    });
   }
 
   async rollback(): Promise<void> {
-    this.close();
+    return this.#inOrder(() => this.close());
   }
 
   close(): void {
     if (this.#settled) return;
     this.#settled = true;
     this.#lease.release();
+  }
+
+  /** Runs `work` behind what was issued before: at once, unless that or the event loop has to have a turn. */
+  #inOrder<T>(work: () => T | Promise<T>): T | Promise<T> {
+    const turn = this.#lastInTurn ?? this.#turns.due();
+    if (turn === null) return work();
+    const result = turn.then(work);
+    const leave = () => {
+      if (this.#lastInTurn === last) this.#lastInTurn = null;
+    };
+    const last = result.then(leave, leave);
+    this.#lastInTurn = last;
+    return result;
   }
 
   #connection(): NativeConnection {

@@ -10,15 +10,19 @@ const maxHoldMs = 8;
  */
 export class Turns {
   #lastAt = performance.now();
+  /** The turn that is taken now: what comes meanwhile waits for it too, so that nothing passes what came before. */
+  #taken: Promise<void> | null = null;
 
   /** A promise to wait for, when it is time for a turn. */
   due(): Promise<void> | null {
+    if (this.#taken !== null) return this.#taken;
     if (performance.now() - this.#lastAt < maxHoldMs) return null;
-    return this.#take();
+    return (this.#taken = this.#take());
   }
 
   async #take(): Promise<void> {
     await nextTurn();
     this.#lastAt = performance.now();
+    this.#taken = null;
   }
 }

@@ -56,6 +56,49 @@ describe.each(["file", "memory"])("on %s", (kind) => {
     expect(await number(client)).toBe(11);
   });
 
+  test.each([0, 20])("calls that nobody awaits take effect in order, %s ms later", async (ms) => {
+    const transaction = await client.transaction();
+    const until = performance.now() + ms;
+    // Longer than the event loop may be held: the next call has to wait for a turn.
+    while (performance.now() < until);
+    const args = [1];
+    const calls = [
+      transaction.execute({ sql: "update counter set n = n + ?", args }),
+      transaction.executeMultiple("update counter set n = n * 3"),
+      transaction.batch(["update counter set n = n + 1"]),
+      transaction.commit(),
+    ];
+    args[0] = 100;
+    await Promise.all(calls);
+    expect(await number(client)).toBe(4);
+    await expect(transaction.execute("select 1")).rejects.toMatchObject({
+      code: "TRANSACTION_CLOSED",
+    });
+  });
+
+  test("a call does not pass one that waits for a turn of the event loop", async () => {
+    const until = performance.now() + 20;
+    while (performance.now() < until);
+    const first = client.execute("select 1");
+    const second = client.execute("update counter set n = n + 1");
+    const third = first.then(() => client.execute("update counter set n = n * 10"));
+    await Promise.all([second, third]);
+    expect(await number(client)).toBe(10);
+  });
+
+  test("a value is taken when the call is made, and a wrong one disturbs no other", async () => {
+    const args = [1];
+    const calls = [
+      client.execute({ sql: "update counter set n = n + ?", args }),
+      client.execute({ sql: "update counter set n = ?", args: [Number.NaN] }),
+    ];
+    args[0] = 100;
+    const [added, refused] = await Promise.allSettled(calls);
+    expect(added?.status).toBe("fulfilled");
+    expect(refused).toMatchObject({ reason: expect.any(RangeError) });
+    expect(await number(client)).toBe(1);
+  });
+
   test("closing the client ends it, and rejects what waits", async () => {
     const transaction = await client.transaction();
     await transaction.execute("update counter set n = 5");

@@ -96,11 +96,7 @@ export function isReadRequest(body: string): boolean {
 
 function isRead(sql: string): boolean {
   const kind = kindOf(sql);
-  return (
-    kind === "read" ||
-    kind === "control" ||
-    (kind === "with" && !/\b(insert|update|delete|replace)\b/i.test(sql))
-  );
+  return kind === "read" || kind === "control";
 }
 
 /** The index that an answer bears, null when it bears none, and the answer to go on with. */
