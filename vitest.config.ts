@@ -1,6 +1,24 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 const entry = (name: string) => `${import.meta.dirname}/src/${name}`;
+
+/** What kills, floods, installs, or starts hundreds of processes. */
+const long = "test/**/*.long.test.ts";
+
+/** Random sequences: a smoke test in `npm test`, their full number in `npm run test:long`. */
+const sized = [
+  "test/company.test.ts",
+  "test/equivalence.test.ts",
+  "test/state-machine.test.ts",
+  "test/**/histories.test.ts",
+];
+const smokeSizes = {
+  COMPANY_SCALE: "0.05",
+  EQUIVALENCE_RUNS: "100",
+  STATE_MACHINE_RUNS: "40",
+  HISTORY_SECONDS: "2",
+  TRANSFER_SECONDS: "2",
+};
 
 export default defineConfig({
   // The examples import the package by its name, as users do.
@@ -12,12 +30,24 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    reporters: ["default", "./scripts/slowest-files.ts"],
     // Most tests wait for a process, a server or the disk: on two cores, two files at once take half the time.
     maxWorkers: 2,
-    // Real processes and servers on two cores: what takes long is not wrong.
+    // Real processes and servers on two cores may take long without being wrong.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "short",
+          include: ["test/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, long],
+          env: { ...smokeSizes, ...sizesOf(process.env) },
+        },
+      },
+      { extends: true, test: { name: "long", include: [long, ...sized] } },
+    ],
     coverage: {
       include: ["src/**/*.ts"],
       exclude: ["src/**/index.ts", "src/migrations/compiled.ts"],
@@ -27,3 +57,13 @@ export default defineConfig({
     },
   },
 });
+
+/** A size that the caller has set is stronger. */
+function sizesOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(smokeSizes).flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}

@@ -1,7 +1,8 @@
+// Adds up what vitest's JSON reporter says of the runs, and fails if a test file was in none of them.
 import { readdirSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
 import { z } from "zod";
 
-/** What vitest's JSON reporter says of a run. */
 const resultsSchema = z.object({
   numPassedTests: z.number(),
   numFailedTests: z.number(),
@@ -10,22 +11,31 @@ const resultsSchema = z.object({
   testResults: z.array(z.object({ name: z.string(), status: z.string(), message: z.string() })),
 });
 
-const [file] = process.argv.slice(2);
-if (file === undefined) throw new Error("usage: count-results RESULTS.json");
-const results = resultsSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+const files = process.argv.slice(2);
+if (files.length === 0) throw new Error("usage: count-results RESULTS.json …");
+const runs = files.map((file) => resultsSchema.parse(JSON.parse(readFileSync(file, "utf8"))));
 
-const expected = readdirSync("test", { recursive: true, encoding: "utf8" }).filter((name) =>
-  name.endsWith(".test.ts"),
-).length;
-const executed = results.testResults.length;
-const brokenSuites = results.testResults.filter(
-  ({ status, message }) => status === "failed" && message !== "",
-).length;
-const failed = Math.max(results.numFailedTests, brokenSuites) + (expected - executed);
-const skipped = results.numPendingTests + results.numTodoTests;
-
-if (executed !== expected) console.error(`${expected - executed} test file(s) did not run`);
-console.log(
-  `${results.numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
+const executed = new Set(
+  runs.flatMap(({ testResults }) => testResults.map(({ name }) => relative("test", name))),
 );
-if (failed > 0 || results.numPassedTests === 0) process.exitCode = 1;
+const missing = readdirSync("test", { recursive: true, encoding: "utf8" }).filter(
+  (name) => name.endsWith(".test.ts") && !executed.has(name),
+);
+for (const name of missing) console.error(`test/${name} did not run`);
+
+const sum = (count: (run: z.output<typeof resultsSchema>) => number) =>
+  runs.map(count).reduce((total, each) => total + each, 0);
+const passed = sum((run) => run.numPassedTests);
+// A file that cannot be loaded, or whose set-up fails, counts no failed test.
+const failed =
+  missing.length +
+  sum(({ numFailedTests, testResults }) => {
+    const broken = testResults.filter(
+      ({ status, message }) => status === "failed" && message !== "",
+    );
+    return Math.max(numFailedTests, broken.length);
+  });
+const skipped = sum((run) => run.numPendingTests + run.numTodoTests);
+
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+if (failed > 0 || passed === 0) process.exitCode = 1;
