@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { workflowRuns } from "../src/schema/tables.ts";
 import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
+import type { OpenOptions } from "../src/stores/libsql/open-options.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
 import { TestClock } from "../src/testing/test-clock.ts";
 import { attempt, sequences, type Memory, type Operation } from "./equivalence/operations.ts";
@@ -41,7 +42,6 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
     folder = await temporaryFolder();
     libsql = await LibSQLStore.open({
       ...(await locate()),
-      durability: "normal",
       clock: clock.now,
     });
   });
@@ -51,9 +51,9 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
     await folder.remove();
   });
 
-  async function locate(): Promise<{ url: string; syncUrl?: string }> {
+  async function locate(): Promise<OpenOptions> {
     if (kind === "in memory") return { url: ":memory:" };
-    if (kind === "on a file") return { url: folder.database() };
+    if (kind === "on a file") return { url: folder.database(), durability: "normal" };
     server = await startSqld();
     if (kind === "over HTTP") return { url: server.httpUrl };
     if (kind === "over WebSocket") return { url: server.webSocketUrl };

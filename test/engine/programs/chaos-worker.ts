@@ -11,7 +11,8 @@ const [url = "", workerId = "", leaseMs, concurrency, stepMs] = process.argv.sli
 async function open(): Promise<LibSQLStore> {
   for (;;) {
     try {
-      return await LibSQLStore.open({ url, durability: "normal", migrate: false });
+      const durability = url.startsWith("file:") ? "normal" : undefined;
+      return await LibSQLStore.open({ url, durability, migrate: false });
     } catch (error) {
       if (!(error instanceof StoreConnectionError)) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
