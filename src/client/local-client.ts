@@ -35,6 +35,7 @@ export interface LocalClient extends Client {
    */
   write(statements: readonly Statement[]): Promise<StatementResult[]>;
 
+  /** A transaction of the app: `begin`, or for the mode `read` one snapshot on a connection that only reads. */
   transaction(mode?: TransactionMode): Promise<LocalTransaction>;
 
   /** A transaction that owns the writer (`BEGIN IMMEDIATE`) until it is committed, rolled back or closed. */
