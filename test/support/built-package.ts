@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir } from "node:fs/promises";
+import { cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { bundleCommand } from "../../scripts/bundle-command.ts";
@@ -9,7 +9,11 @@ const root = join(import.meta.dirname, "../..");
 /** Builds what `npm publish` would send into a folder of its own: nobody who works in `dist` is disturbed. */
 export async function buildPackage(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const name of ["package.json", "README.md", "LICENSE", "drizzle"]) {
+  const { files } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    readonly files: readonly string[];
+  };
+  const sources = files.filter((name) => name !== "dist");
+  for (const name of ["package.json", "README.md", "LICENSE", ...sources]) {
     await cp(join(root, name), join(folder, name), { recursive: true });
   }
   const tsc = join(root, "node_modules/typescript/bin/tsc");

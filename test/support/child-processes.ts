@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from "node:child_process";
+import { fork, type ChildProcess, type ForkOptions } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -53,7 +53,7 @@ export interface Program<Message> {
 export function startProgram<Message>(
   path: string,
   args: readonly string[],
-  options: { readonly uid?: number; readonly execArgv?: string[] } = {},
+  options: Pick<ForkOptions, "uid" | "execArgv" | "env" | "silent"> = {},
 ): Program<Message> {
   const child = fork(path, args, { serialization: "advanced", ...options });
   const messages: Message[] = [];
