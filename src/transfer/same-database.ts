@@ -2,14 +2,15 @@ import { v7 as uuidv7 } from "uuid";
 import { InvalidArgumentError } from "../errors.ts";
 import { completeNewRun } from "../model/new-rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { isOutage } from "./refusals.ts";
+import { isOutage, isRefusal } from "./refusals.ts";
 
 /**
- * Passes when two stores are not the same database: a run that is written to `target` for a moment must not appear
- * in `source`. A stored identity would not do: a restored backup has the same one.
+ * Passes when two stores are not the same database: `target` lacks the newest run of `source`, or a run that is
+ * written to `target` for a moment does not appear in `source`. A stored identity would not do: a restored backup has
+ * the same one.
  *
- * The run is finished and from 1970, so that no worker claims it and retention removes it if this process dies. A
- * target that refuses it is not examined.
+ * The run is finished and from 1970, so that no worker claims it and retention removes it if this process dies, or if
+ * a constraint of the app keeps it. A target that refuses it is not examined.
  */
 export class DatabaseCheck {
   readonly #source: WorkflowStore;
@@ -27,8 +28,16 @@ export class DatabaseCheck {
 
   /** @throws {InvalidArgumentError} when both are the same database. */
   async pass(signal?: AbortSignal): Promise<void> {
-    this.#isSame ??= await this.#probe(signal);
+    this.#isSame ??= !(await this.#lacksNewest(signal)) && (await this.#probe(signal));
     if (this.#isSame) throw this.#refusal();
+  }
+
+  /** True only for different databases: `source` has the run before and after `target` has not. */
+  async #lacksNewest(signal: AbortSignal | undefined): Promise<boolean> {
+    const [newest] = (await this.#source.listRuns({ limit: 1, signal })).runs;
+    if (newest === undefined) return false;
+    const { runId } = newest;
+    return !(await has(this.#target, runId, signal)) && (await has(this.#source, runId, signal));
   }
 
   async #probe(signal: AbortSignal | undefined): Promise<boolean> {
@@ -51,10 +60,11 @@ export class DatabaseCheck {
       return false;
     }
     try {
-      const { bundles } = await this.#source.readBundles({ runIds: [this.#runId], signal });
-      return bundles.length > 0;
+      return await has(this.#source, this.#runId, signal);
     } finally {
-      await this.#target.deleteRun(this.#runId);
+      await this.#target.deleteRun(this.#runId).catch((error: unknown) => {
+        if (!isRefusal(error)) throw error;
+      });
     }
   }
 
@@ -64,4 +74,13 @@ export class DatabaseCheck {
       reason: "is the same database as the other store",
     });
   }
+}
+
+async function has(
+  store: WorkflowStore,
+  runId: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { bundles, corrupt } = await store.readBundles({ runIds: [runId], signal });
+  return bundles.length + corrupt.length > 0;
 }

@@ -302,7 +302,7 @@ test("a copy and an import keep what the target has in a newer revision", async 
 test("a comparison finds a run by its id, wherever the order or the filter puts it", async () => {
   const [a, b] = [new MemoryStore(), new MemoryStore()];
   await givenRuns(a, 5);
-  await givenRuns(b, 5);
+  await copyStore(a, b);
   await a.createRun({ runId: "moved", workflowId: "w", createdAt: new Date(0) });
   await b.createRun({ runId: "moved", workflowId: "w", createdAt: new Date(1) });
   await a.createRun({ runId: "status", workflowId: "w", createdAt: new Date(5) });
@@ -321,4 +321,19 @@ test("a comparison finds a run by its id, wherever the order or the filter puts 
     expect(report.differences.find(({ runId }) => runId === "status")).toMatchObject({ kind });
     expect(report.differing).toBe(status === "PENDING" ? 2 : 1);
   }
+});
+
+test("a target whose tables let no run be deleted is copied to", async () => {
+  const target = await file();
+  await target.db.$client.executeMultiple(`
+    create table audit (run_id text references workflow_runs (run_id));
+    create trigger audit_runs after insert on workflow_runs
+      begin insert into audit values (new.run_id); end;`);
+  const store = new MemoryStore();
+  await givenRuns(store, 3);
+  expect(await copyStore(store, target, { resume: true })).toEqual({ copied: 3, unchanged: 0 });
+  expect((await target.stats()).rows.workflowRuns).toBe(3);
+  const again = await copyStore(store, target, { resume: "compare" });
+  expect(again).toEqual({ copied: 0, unchanged: 3 });
+  await target.close();
 });
