@@ -49,7 +49,7 @@ export function isReadOnly(error: unknown): boolean {
 export function hasNoSharedMemory(error: unknown): boolean {
   return (
     error instanceof LibsqlError &&
-    /^SQLITE_(IOERR_SHM|IOERR_LOCK|PROTOCOL)/.test(error.extendedCode ?? error.code)
+    /^SQLITE_(IOERR_SHM(?!SIZE)|IOERR_LOCK|PROTOCOL)/.test(error.extendedCode ?? error.code)
   );
 }
 

@@ -204,7 +204,8 @@ const causes: readonly Cause[] = [
   { codes: /^SQLITE_READONLY/, make: refused("the database is read-only") },
   { codes: /^SQLITE_CANTOPEN/, make: refused("the database file cannot be opened") },
   {
-    codes: /^SQLITE_IOERR_SHM/,
+    // The size of the shared memory is what a full disk refuses.
+    codes: /^SQLITE_IOERR_SHM(?!SIZE)/,
     make: refused(
       "the database cannot have a write-ahead log where its file is, a network file system for example: open it " +
         'with journalMode "delete" and from one machine',
