@@ -31,9 +31,14 @@ export interface LocalClient extends Client {
    * Groups that are issued while a commit is under way commit together with the next one, in order; a group
    * that fails is undone alone. The error of a failed statement is a `LibsqlBatchError` with `statementIndex`.
    *
+   * A group that waits when the signal aborts is never run; it rejects with the signal's reason.
+   *
    * @throws {StoreBusyError} when another process holds the lock for longer than `busyTimeoutMs`.
    */
-  write(statements: readonly Statement[]): Promise<StatementResult[]>;
+  write(
+    statements: readonly Statement[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<StatementResult[]>;
 
   /** A transaction of the app: `begin`, or for the mode `read` one snapshot on a connection that only reads. */
   transaction(mode?: TransactionMode): Promise<LocalTransaction>;

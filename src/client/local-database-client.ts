@@ -52,8 +52,12 @@ export class LocalDatabaseClient implements LocalClient {
     );
   }
 
-  async write(statements: readonly Statement[]): Promise<StatementResult[]> {
+  async write(
+    statements: readonly Statement[],
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<StatementResult[]> {
     const run = (connection: NativeConnection) => {
+      signal?.throwIfAborted();
       let written = noResult;
       return eachInOrder(statements, (statement) => {
         if (statement.unlessChanged !== true) return (written = connection.run(statement));

@@ -1,5 +1,5 @@
 import type { LocalClient } from "../../client/local-client.ts";
-import type { Connection, Reader, StatementResult } from "./connection.ts";
+import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
 import { translateError } from "./error-translation.ts";
 import type { BoundStatement } from "./statement.ts";
 import { TransactionConnection } from "./transaction-connection.ts";
@@ -31,16 +31,24 @@ export class LocalConnection implements Connection {
     }
   }
 
-  async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+  async write(
+    statements: readonly BoundStatement[],
+    { signal }: SignalOptions = {},
+  ): Promise<readonly StatementResult[]> {
     try {
-      return await this.#client.write(statements);
+      return await this.#client.write(statements, { signal });
     } catch (error) {
-      throw translateError(error, "write");
+      throw signal?.aborted === true && error === signal.reason
+        ? error
+        : translateError(error, "write");
     }
   }
 
-  writeGuarded(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
-    return this.write(statements);
+  writeGuarded(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    return this.write(statements, options);
   }
 
   async runScript(sql: string): Promise<void> {
