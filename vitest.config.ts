@@ -10,6 +10,7 @@ const sized = [
   "test/company.test.ts",
   "test/equivalence.test.ts",
   "test/state-machine.test.ts",
+  "test/reports/figures.test.ts",
   "test/**/histories.test.ts",
 ];
 const smokeSizes = {
@@ -17,6 +18,7 @@ const smokeSizes = {
   EQUIVALENCE_RUNS: "100",
   STATE_MACHINE_RUNS: "40",
   HISTORY_SECONDS: "2",
+  REPORT_ROUNDS: "30",
   TRANSFER_SECONDS: "2",
 };
 

@@ -43,17 +43,20 @@ const runWrites = [
 function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
   /** Runs `work` in a transaction of the memory, which is undone when the journal cannot be written. */
   const commit = <T>(work: (tx: WorkflowStore) => Promise<T>, signal?: AbortSignal): Promise<T> =>
-    memory.transaction(async (tx) => {
-      const touched = new Set<string>();
-      const result = await work(noteRuns(tx, touched));
-      signal?.throwIfAborted();
-      const changes = await readChanges(tx, touched);
-      if (changes.length > 0) {
-        await journal.appendFile(`${encodeCommit(changes)}\n`);
-        await journal.sync();
-      }
-      return result;
-    });
+    memory.transaction(
+      async (tx) => {
+        const touched = new Set<string>();
+        const result = await work(noteRuns(tx, touched));
+        signal?.throwIfAborted();
+        const changes = await readChanges(tx, touched);
+        if (changes.length > 0) {
+          await journal.appendFile(`${encodeCommit(changes)}\n`);
+          await journal.sync();
+        }
+        return result;
+      },
+      { signal },
+    );
 
   /** The same for operations of many parts: those before the one that fails stay. */
   const commitAll = async <T>(work: (tx: WorkflowStore) => Promise<T>): Promise<T> => {

@@ -117,7 +117,9 @@ export async function runSuite(block: CodeBlock, folder: PageFolder): Promise<st
   await writeBlock(block, folder);
   const vitest = await startVitest("test", [], {
     root: folder.path,
-    config: join(root, "vitest.config.ts"),
+    // The published package, as the page has it: nothing of the configuration of this project.
+    config: false,
+    testTimeout: 60_000,
     include: [block.file],
     watch: false,
     reporters: [{}],
