@@ -25,7 +25,8 @@ export function makeWorkflow({ workerId, stepMs }: { workerId: string; stepMs: n
         });
       },
     });
-  return defineWorkflow({ id: "chaos" })
+  // Its workers are killed more often than a run may lose its lease by default.
+  return defineWorkflow({ id: "chaos", maxLostLeases: 1000 })
     .step(effectStep("first", z.number(), (value) => value + 1))
     .step(effectStep("second", z.number(), (value) => value + 1))
     .parallel(

@@ -30,7 +30,8 @@ const effectStep = <const Id extends string>(id: Id, input: z.ZodType) =>
 const anything = z.unknown();
 
 /** Every step inserts an effect as its last act, and has the effect's token for its output. */
-export const effectWorkflow = defineWorkflow({ id: "effects" })
+// Its processes are killed more often than a run may lose its lease by default.
+export const effectWorkflow = defineWorkflow({ id: "effects", maxLostLeases: 1000 })
   .step(effectStep("first", anything))
   .step(effectStep("second", anything))
   .parallel(effectStep("left", anything), effectStep("right", anything))
