@@ -29,8 +29,10 @@ const effectStep = <const Id extends string>(id: Id, input: z.ZodType) =>
 
 const anything = z.unknown();
 
-/** Every step inserts an effect as its last act, and has the effect's token for its output. */
-// Its processes are killed more often than a run may lose its lease by default.
+/**
+ * Every step inserts an effect as its last act, and has the effect's token for its output. Its processes are killed
+ * more often than a run may lose its lease by default.
+ */
 export const effectWorkflow = defineWorkflow({ id: "effects", maxLostLeases: 1000 })
   .step(effectStep("first", anything))
   .step(effectStep("second", anything))
