@@ -10,15 +10,13 @@ const sized = [
   "test/company.test.ts",
   "test/equivalence.test.ts",
   "test/state-machine.test.ts",
-  "test/reports/figures.test.ts",
   "test/**/histories.test.ts",
 ];
 const smokeSizes = {
   COMPANY_SCALE: "0.05",
-  EQUIVALENCE_RUNS: "100",
+  EQUIVALENCE_RUNS: "400",
   STATE_MACHINE_RUNS: "40",
   HISTORY_SECONDS: "2",
-  REPORT_ROUNDS: "30",
   TRANSFER_SECONDS: "2",
 };
 
