@@ -247,10 +247,14 @@ export class Follower implements WriteListener {
     for (const runId of runIds) if (!refused.has(runId)) this.#failed.delete(runId);
     for (const [runId, error] of refused) this.#fail(runId, error);
     if (deleted.size === 0) return;
+    // In the place of this attempt: who waits for it waits for what it has set free.
+    const place = this.#oldest();
+    const free = new Map<Task, number>();
     for (const [runId, error] of this.#failed) {
       const isHeldUp = error instanceof RunAlreadyExistsError && deleted.has(error.heldBy ?? "");
-      if (isHeldUp && !refused.has(runId)) this.touch(runId);
+      if (isHeldUp && !refused.has(runId)) free.set(runId, place);
     }
+    this.#putBack(free);
   }
 
   /** Copies runs together and, when any of them is refused, one by one. Returns those that were refused. */

@@ -18,6 +18,8 @@ export class DatabaseCheck {
   readonly #argument: string;
   readonly #runId = uuidv7();
   #isSame: boolean | null = null;
+  /** An attempt that failed may have left its run in the target. */
+  #isLeft = false;
 
   constructor(source: WorkflowStore, target: WorkflowStore, argument: string) {
     this.#source = source;
@@ -28,6 +30,7 @@ export class DatabaseCheck {
 
   /** @throws {InvalidArgumentError} when both are the same database. */
   async pass(signal?: AbortSignal): Promise<void> {
+    if (this.#isLeft) await this.#remove();
     this.#isSame ??= !(await this.#lacksNewest(signal)) && (await this.#probe(signal));
     if (this.#isSame) throw this.#refusal();
   }
@@ -53,19 +56,26 @@ export class DatabaseCheck {
       beginning,
     );
     const marker = { run, steps: [], attempts: [], outputs: [], state: [] };
+    this.#isLeft = true;
     try {
       await this.#target.writeBundles([marker], { onConflict: "replace", signal });
     } catch (error) {
       if (isOutage(error) || signal?.aborted === true) throw error;
+      this.#isLeft = false;
       return false;
     }
     try {
       return await has(this.#source, this.#runId, signal);
     } finally {
-      await this.#target.deleteRun(this.#runId).catch((error: unknown) => {
-        if (!isRefusal(error)) throw error;
-      });
+      await this.#remove();
     }
+  }
+
+  async #remove(): Promise<void> {
+    await this.#target.deleteRun(this.#runId).catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+    });
+    this.#isLeft = false;
   }
 
   #refusal(): InvalidArgumentError {

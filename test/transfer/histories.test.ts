@@ -31,15 +31,58 @@ function randomNumbers(seed: number): Random {
   };
 }
 
+/** Calls whose effect comes after their callers were told that they failed. */
+class LateCalls {
+  readonly #calls = new Map<Promise<unknown>, () => boolean>();
+  readonly #watched = new Set<Promise<unknown>>();
+
+  /** Starts one. `isHeard` tells whether a mirror that is alive will hear of its end. */
+  start(work: () => Promise<unknown>, isHeard: () => boolean): Promise<unknown> {
+    const call = setImmediate().then(work);
+    const ended = call
+      .catch(() => undefined)
+      .finally(() => {
+        this.#calls.delete(ended);
+      });
+    this.#calls.set(ended, isHeard);
+    return call;
+  }
+
+  get some(): boolean {
+    return this.#calls.size > 0;
+  }
+
+  get someUnheard(): boolean {
+    return [...this.#calls.values()].some((isHeard) => !isHeard());
+  }
+
+  /** Any other call may outlast its caller, too, for as long as it takes: a prune pauses between two batches. */
+  watch(call: Promise<unknown>): void {
+    const ended = call
+      .catch(() => undefined)
+      .finally(() => {
+        this.#watched.delete(ended);
+      });
+    this.#watched.add(ended);
+  }
+
+  /** Resolves when nothing is under way. */
+  async end(): Promise<void> {
+    while (this.some || this.#watched.size > 0) {
+      await Promise.all([...this.#calls.keys(), ...this.#watched]);
+    }
+  }
+}
+
 /** What a process sees of a store: calls that fail in every way, until the process is dead. */
 class Process {
   readonly #random: Random;
-  readonly #late: Promise<unknown>[];
+  readonly #late: LateCalls;
   readonly #rate: number;
   isDead = false;
   isCalm = false;
 
-  constructor(random: Random, late: Promise<unknown>[], rate: number) {
+  constructor(random: Random, late: LateCalls, rate: number) {
     this.#random = random;
     this.#late = late;
     this.#rate = rate;
@@ -50,12 +93,15 @@ class Process {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name);
         if (typeof member !== "function") return member;
-        return async (...args: unknown[]) =>
-          this.#call(
+        return async (...args: unknown[]) => {
+          const call = this.#call(
             String(name),
             () => Reflect.apply(member, target, args) as Promise<unknown>,
             args,
           );
+          this.#late.watch(call);
+          return call;
+        };
       },
     });
   }
@@ -64,22 +110,25 @@ class Process {
     if (this.isDead) throw new StoreConnectionError({ reason: "the process is dead" });
     const fault = this.isCalm || name === "close" ? this.#rate : this.#random(this.#rate);
     if (fault === 0) throw new StoreBusyError("busy");
-    if (fault === 1) for (let turn = this.#random(5); turn > 0; turn--) await setImmediate();
+    if (fault === 1) {
+      for (let turn = this.#random(5); turn > 0; turn--) await setImmediate();
+      // What a process had not sent when it died nobody sends any more.
+      if (this.isDead) throw new StoreConnectionError({ reason: "the process is dead" });
+    }
     const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
     if (fault === 2 && (name === "saveState" || name === "createRun")) {
       // A server that applies a write long after its client has given up.
-      this.#late.push(
-        setImmediate()
-          .then(work)
-          .catch(() => undefined),
-      );
+      this.#late.start(work, () => false).catch(() => undefined);
       throw lost();
     }
     if (fault === 3 && signal !== undefined) {
       // The caller is released by its signal; the write continues, and nobody else hears of its end.
       const { signal: _, ...options } = args.at(-1) as { signal: AbortSignal };
       args[args.length - 1] = options;
-      return untilAborted(signal, setImmediate().then(work));
+      return untilAborted(
+        signal,
+        this.#late.start(work, () => !this.isDead),
+      );
     }
     const result = await work();
     if (fault === 4) throw lost();
@@ -105,7 +154,7 @@ async function playHistory(seed: number): Promise<void> {
   const clock = () => new Date(time);
   const stores = [new MemoryStore({ clock }), new MemoryStore({ clock })] as const;
   const copy = new MemoryStore({ clock });
-  const late: Promise<unknown>[] = [];
+  const late = new LateCalls();
   const facts = new Map<string, Fact>();
   const rate = 8 + random(60);
   let answering: 0 | 1 = 0;
@@ -150,6 +199,8 @@ async function playHistory(seed: number): Promise<void> {
     const status = random(2) === 0 ? "COMPLETED" : "PENDING";
     const idempotencyKey = random(3) === 0 ? `key-${random(3)}` : null;
     facts.set(runId, { present: null, values: new Set(), isSaved: false });
+    // A run that is found by its key may be one that is being deleted.
+    const isCertain = !late.some;
     const isNamed = random(4) > 0;
     const run = { workflowId, status, idempotencyKey, ...(isNamed && { runId }) } as const;
     let found: string | null = null;
@@ -158,8 +209,8 @@ async function playHistory(seed: number): Promise<void> {
     });
     if (found !== runId) facts.delete(runId);
     if (isDone && found !== null) {
-      facts.set(found, facts.get(found) ?? { present: true, values: new Set(), isSaved: false });
-      (facts.get(found) as Fact).present = true;
+      facts.set(found, facts.get(found) ?? { present: null, values: new Set(), isSaved: false });
+      if (isCertain || found === runId) (facts.get(found) as Fact).present = true;
     }
   }
 
@@ -169,9 +220,10 @@ async function playHistory(seed: number): Promise<void> {
     if (runId === undefined || fact === undefined) return;
     const value = random(1_000_000);
     fact.values.add(value);
+    const isLast = !late.some;
     if (await acknowledged((signal) => mirror.saveState(runId, "n", value, { signal }))) {
       // A write that came too late may still overwrite it: only those that nobody waits for any more are out.
-      if (late.length === 0) fact.values = new Set([value]);
+      if (isLast) fact.values = new Set([value]);
       else fact.values.add(value);
       fact.present = true;
       fact.isSaved = true;
@@ -197,7 +249,7 @@ async function playHistory(seed: number): Promise<void> {
   async function prune(): Promise<void> {
     // A deletion whose caller was released by a signal may still be under way.
     for (let turn = 0; turn < 20; turn++) await setImmediate();
-    await Promise.all(late);
+    await late.end();
     const policy = { olderThan: new Date(time - random(50_000)), keepLast: random(4) };
     const parsed = parsePrunePolicy(policy);
     const { runs } = await stores[answering].listRuns({ limit: 1000 });
@@ -210,6 +262,7 @@ async function playHistory(seed: number): Promise<void> {
     );
     await acknowledged((signal) => mirror.pruneRuns({ ...policy, signal }));
     for (let turn = 0; turn < 5; turn++) await setImmediate();
+    await late.end();
     const left = new Set(
       (await stores[answering].listRuns({ limit: 1000 })).runs.map(({ runId }) => runId),
     );
@@ -217,8 +270,19 @@ async function playHistory(seed: number): Promise<void> {
     for (const run of runs) if (!left.has(run.runId)) facts.delete(run.runId);
   }
 
+  // A comparison settles what is missed, and so a lost write that takes effect only after it.
+  async function resync(): Promise<void> {
+    const isLast = !late.someUnheard;
+    isComplete &&= isLast;
+    await mirror.resync().then(
+      () => (isComplete = isLast),
+      () => undefined,
+    );
+  }
+
   async function switchOver(): Promise<void> {
     const before = answering;
+    isComplete &&= !late.someUnheard;
     const isDone = await mirror
       .switchOver({
         maxPauseMs: 1000,
@@ -247,11 +311,7 @@ async function playHistory(seed: number): Promise<void> {
     switchOver,
     die,
     () => mirror.drain().catch(() => undefined),
-    () =>
-      mirror.resync().then(
-        () => (isComplete = true),
-        () => undefined,
-      ),
+    resync,
     () =>
       acknowledged((signal) =>
         copyStore(process.view(stores[answering]), process.view(copy), { resume: true, signal }),
@@ -264,12 +324,10 @@ async function playHistory(seed: number): Promise<void> {
   for (let step = 10 + random(40); step > 0; step--) await actions[random(actions.length)]?.();
 
   // Everything works from now on.
-  for (let waited = -1; waited < late.length;) {
-    waited = late.length;
-    await Promise.all(late);
-  }
+  await late.end();
   process!.isCalm = true;
   for (let turn = 0; turn < 20; turn++) await setImmediate();
+  await late.end();
   while (mirror!.divergence().pendingChanges > 0) await mirror!.drain().catch(() => undefined);
   const { missedChanges, failedRuns } = mirror!.divergence();
   if (isComplete && missedChanges === 0 && failedRuns.length === 0) {

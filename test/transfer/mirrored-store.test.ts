@@ -220,6 +220,34 @@ describe("a secondary that", () => {
     expect(await areEqual(primary, memory)).toBe(true);
   });
 
+  test("lets go of an idempotency key gets the run that needs it before `drain` resolves", async () => {
+    const { store, primary, memory } = mirror();
+    await memory.createRun({ runId: "holder", workflowId: "w", idempotencyKey: "key" });
+    await store.createRun({ runId: "a", workflowId: "w", idempotencyKey: "key" });
+    await store.drain();
+    expect(store.divergence().failedRuns).toMatchObject([{ runId: "a" }]);
+    await store.deleteRun("holder");
+    await store.drain();
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, failedRuns: [] });
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+
+  test("loses its answer keeps no run by which it was told from the primary", async () => {
+    const { store, secondary, primary, memory } = mirror();
+    const run = { runId: "a", workflowId: "w", createdAt: new Date(0) };
+    for (const each of [primary, memory]) await each.createRun(run);
+    secondary.faultAfter = async () => {
+      if (secondary.calls.at(-1) === "writeBundles") await gone();
+    };
+    await store.saveState("a", "k", 1);
+    await expect(store.drain()).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    secondary.faultAfter = null;
+    // The next attempt need not write one: the secondary lacks the newest run.
+    await store.createRun({ runId: "b", workflowId: "w" });
+    await store.drain();
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+
   test("is far behind has its changes counted, not kept", async () => {
     const { store, secondary, primary, memory } = mirror({ maxPendingRuns: 10 });
     secondary.fault = gone;
