@@ -184,8 +184,8 @@ export class StageExecution {
   }
 
   /**
-   * Stores that attempts have begun, unless they have ended when the event loop comes to it: of a step that takes no
-   * time that would be a commit for nothing.
+   * Stores that attempts have begun, unless they end before: of a short step that would be a commit for nothing. It
+   * also keeps out of the way of what a step does first: an app's own client may not wait for the lock of a file.
    */
   #showSoon(): void {
     if (this.#isShowDue) return;
@@ -195,7 +195,7 @@ export class StageExecution {
       this.#show().catch(() => {
         // The journal has stopped the run.
       });
-    }, 0);
+    }, showAfterMs);
   }
 
   #show(): Promise<void> {
@@ -296,3 +296,6 @@ function isWorthRetrying(error: unknown): boolean {
     error instanceof UnsupportedError
   );
 }
+
+/** How long an attempt may take without a row of its step. */
+const showAfterMs = 15;

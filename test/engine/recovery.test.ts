@@ -67,6 +67,10 @@ describe.each(stores)("on %s", (_, open) => {
     );
     void silent.work();
     await reached.promise;
+    // What it has begun is stored.
+    await vi.waitFor(async () => {
+      expect(await store.getStepExecution(runId, "second")).toMatchObject({ attempt: 2 });
+    });
 
     const rescuer = makeEngine(store, { leaseMs, clock, workerId: "rescuer" });
     rescuer.register(make(async () => {}));
