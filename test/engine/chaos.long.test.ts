@@ -9,7 +9,7 @@ import { countAudit, createAudit, findFaults, readAudit, type AuditRow } from ".
 import { makeWorkflow, outputOf, stepIds } from "./chaos/workflow.ts";
 
 const runCount = Number(process.env["CHAOS_RUNS"] ?? 40);
-const killingMs = Number(process.env["CHAOS_SECONDS"] ?? 5) * 1000;
+const killingMs = Number(process.env["CHAOS_SECONDS"] ?? 10) * 1000;
 const workerCount = 4;
 const concurrency = 10;
 /** As long as it takes that the work lasts for most of the killing. */

@@ -61,11 +61,11 @@ test.each(databases)(
     const store = await openStore(url);
     const runs = [];
     for (let n = 0; n < 3; n++) runs.push(await store.createRun({ workflowId: "w" }));
-    const worker = startProgram<Said>(paused, [url, "only", "600"]);
+    const worker = startProgram<Said>(paused, [url, "only", "2000"]);
     onTestFinished(() => worker.kill());
     await expect.poll(() => worker.messages.filter(isBegin).length, patience).toBe(3);
     worker.process.kill("SIGSTOP");
-    await sleep(1500);
+    await sleep(4000);
     worker.process.kill("SIGCONT");
     await expect.poll(() => worker.messages.filter(isEnd).length, patience).toBe(3);
     for (const { runId } of runs) {
