@@ -46,7 +46,15 @@ export default defineConfig({
           env: { ...smokeSizes, ...sizesOf(process.env) },
         },
       },
-      { extends: true, test: { name: "long", include: [long, ...sized] } },
+      {
+        extends: true,
+        test: {
+          name: "long",
+          include: [long, ...sized],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
     ],
     coverage: {
       include: ["src/**/*.ts"],

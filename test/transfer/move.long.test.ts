@@ -69,7 +69,7 @@ describe("a move from a file to a server, as docs/moving.md has it", () => {
     // The server is down for a while: nobody but the mirror notices.
     const before = acknowledged.length;
     await server.restart();
-    expect(acknowledged.length).toBeGreaterThan(before);
+    await expect.poll(() => acknowledged.length, { timeout: 10_000 }).toBeGreaterThan(before);
     const { pausedMs } = await store.switchOver({ maxPauseMs: 30_000 });
     await sleep(100);
     moving = false;
