@@ -1,4 +1,5 @@
-import { and, eq, ne, notExists, notInArray, sql } from "drizzle-orm";
+import { and, eq, ne, notExists, notInArray, sql, type SQL } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { RowCodecs } from "../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { AttemptProperty } from "./attempt-statements.ts";
@@ -99,14 +100,7 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
     /** Each deletes the run's rows whose key is not in `keys`. */
     deleteOthers: {
       steps: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target
-          .delete(steps)
-          .where(
-            and(
-              eq(steps.runId, argument("runId")),
-              notInArray(steps.stepId, listOf(argument("keys"))),
-            ),
-          ),
+        target.delete(steps).where(isOther(steps.runId, steps.stepId, argument)),
       ),
       attempts: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
         target
@@ -119,25 +113,20 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
           ),
       ),
       outputs: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target
-          .delete(outputs)
-          .where(
-            and(
-              eq(outputs.runId, argument("runId")),
-              notInArray(outputs.stepId, listOf(argument("keys"))),
-            ),
-          ),
+        target.delete(outputs).where(isOther(outputs.runId, outputs.stepId, argument)),
       ),
       state: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target
-          .delete(state)
-          .where(
-            and(
-              eq(state.runId, argument("runId")),
-              notInArray(state.key, listOf(argument("keys"))),
-            ),
-          ),
+        target.delete(state).where(isOther(state.runId, state.key, argument)),
       ),
     },
   };
+}
+
+/** The rows of the run whose key is not in `keys`. */
+function isOther(
+  runId: SQLiteColumn,
+  key: SQLiteColumn,
+  argument: ArgumentReference<"runId" | "keys">,
+): SQL | undefined {
+  return and(eq(runId, argument("runId")), notInArray(key, listOf(argument("keys"))));
 }
