@@ -13,7 +13,7 @@ export type Access = "look" | "change" | "create";
 /**
  * The URL of the database that a command works on: a path stands for its file.
  *
- * `source` says in errors what has named it.
+ * `source` is the option or variable that named it, for errors.
  *
  * @throws {CommandError} when none is named, when it is in memory, or when a file is missing that must be there:
  *   nobody who reads makes a file.

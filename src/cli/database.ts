@@ -55,7 +55,7 @@ export interface StoreNeeds {
   readonly access?: Access;
   /** Stronger than `GORKFLOW_AUTH_TOKEN`. */
   readonly authToken?: string | undefined;
-  /** What has named the database; defaults to the option. */
+  /** The option or variable that named the database. Defaults to the option. */
   readonly source?: string;
 }
 

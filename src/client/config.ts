@@ -65,7 +65,7 @@ export interface LocalDatabaseSettings {
   readonly encryptionKey: string | null;
   readonly intMode: IntMode;
   readonly durability: Durability;
-  /** Null: a new file gets a write-ahead log, an existing one stays as it is. */
+  /** If null, a new file gets a write-ahead log and an existing one keeps its journal. */
   readonly journalMode: JournalMode | null;
   readonly busyTimeoutMs: number;
   readonly readOnly: boolean;

@@ -189,7 +189,7 @@ export class LocalDatabaseClient implements LocalClient {
       : connections.read(work);
   }
 
-  /** After what was issued before: a read that follows a write of this client sees it. */
+  /** Runs after earlier calls: a read that follows a write of this client sees the write. */
   #readInOrder<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
     const connections = this.#ready();
     return connections instanceof Promise

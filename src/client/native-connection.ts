@@ -118,7 +118,7 @@ export class NativeConnection {
     try {
       if (this.inTransaction) this.#database.exec("rollback");
     } catch {
-      // SQLite may have ended the transaction all the same.
+      // SQLite may have ended the transaction anyway.
     }
     try {
       if (this.#isAltered && this.isOpen) this.#database.exec(this.#pragmas);
@@ -274,7 +274,7 @@ export class NativeConnection {
   }
 }
 
-/** What is used once text that is not UTF-8 may be stored. */
+/** The caches to use once text that is not UTF-8 may be stored. */
 const packed = { rowReads: "packedRowReads", listReads: "packedListReads" } as const;
 
 function unpacked(

@@ -58,7 +58,7 @@ export function packText(
 /** As many bits as a number in JavaScript shifts. */
 const maxPacked = 30;
 
-/** Where each column of the query is: `text` and `bit` in the packed text, `cell` among the other cells. */
+/** Where a column of the query is: `bit` in the packed text, `cell` among the other cells; -1 if it is not there. */
 interface Source {
   readonly cell: number;
   readonly bit: number;

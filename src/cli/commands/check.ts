@@ -98,7 +98,7 @@ async function check(
   return { folder, recorded, unwritten, problems };
 }
 
-/** How long what was printed has to arrive. */
+/** How long to wait until the output has arrived. */
 const lingeringMs = 250;
 
 /** Says so when a module of the project ends the process. */
