@@ -9,7 +9,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { reportNames, runReport, type ReportName } from "../src/cli/reports.ts";
+import { reportNames, runReport, type ReportName } from "../src/cli/output/reports.ts";
 import { LibSQLStore, type RunQuery } from "../src/index.ts";
 import { buildPackage } from "../test/support/built-package.ts";
 import { bulkBeginning, makeBulkRuns } from "../test/support/bulk-runs.ts";

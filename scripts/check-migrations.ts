@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { checkMigrations } from "../src/migrations/check.ts";
+import { checkMigrations } from "../src/migrations/check/check.ts";
 import { migrationsFolder } from "../src/migrations/migrations-folder.ts";
 import * as schema from "../src/schema/index.ts";
 import { compiledModule, compileMigrations } from "./compile-migrations.ts";

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { recordMigrationHashes } from "../src/migrations/migration-folder.ts";
+import { recordMigrationHashes } from "../src/migrations/check/migration-folder.ts";
 import { compiledModule, compileMigrations, dropIndexesIfTheyExist } from "./compile-migrations.ts";
 
 const folder = fileURLToPath(new URL("../drizzle", import.meta.url));

@@ -6,7 +6,7 @@ export type { EnvironmentOptions } from "./open-store.ts";
 export type { HostDatabase, WorkflowDatabase } from "./stores/libsql/libsql-store.ts";
 export { LibSQLStore } from "./stores/libsql/libsql-store.ts";
 export type { OpenOptions } from "./stores/libsql/open-options.ts";
-export type { StatementBuilders } from "./stores/libsql/builders.ts";
+export type { StatementBuilders } from "./stores/sqlite/host/builders.ts";
 export { MemoryStore } from "./stores/memory/memory-store.ts";
 export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 
@@ -47,8 +47,8 @@ export { hasHostTransactions } from "./store/transactions.ts";
 export type { HostTransactions, TransactionStore } from "./store/transactions.ts";
 export type { WorkflowStore } from "./store/workflow-store.ts";
 
-export { defineStep } from "./engine/define-step.ts";
-export type { StepDefinition, StepOptions, StepOutput } from "./engine/define-step.ts";
+export { defineStep } from "./engine/definition/define-step.ts";
+export type { StepDefinition, StepOptions, StepOutput } from "./engine/definition/define-step.ts";
 export { Engine } from "./engine/engine.ts";
 export type {
   CloseOptions,
@@ -61,19 +61,19 @@ export type {
   EngineEventType,
   EngineListener,
   LeaveReason,
-} from "./engine/engine-events.ts";
-export { silentLogger } from "./engine/logger.ts";
-export type { BoundLogger, Logger } from "./engine/logger.ts";
+} from "./engine/observe/engine-events.ts";
+export { silentLogger } from "./engine/observe/logger.ts";
+export type { BoundLogger, Logger } from "./engine/observe/logger.ts";
 export type { RunProgress } from "./engine/run-watch.ts";
-export type { StepContext } from "./engine/step-context.ts";
-export type { StepFailure, StoredError } from "./engine/step-errors.ts";
-export type { StepState } from "./engine/step-state.ts";
-export type { DrizzleTransaction, StepTransaction } from "./engine/step-transaction.ts";
-export { defineWorkflow } from "./engine/workflow-builder.ts";
+export type { StepContext } from "./engine/run/step-context.ts";
+export type { StepFailure, StoredError } from "./engine/run/step-errors.ts";
+export type { StepState } from "./engine/run/step-state.ts";
+export type { DrizzleTransaction, StepTransaction } from "./engine/run/step-transaction.ts";
+export { defineWorkflow } from "./engine/definition/workflow-builder.ts";
 export type {
   EmptyWorkflow,
   OutputsById,
   Workflow,
   WorkflowBuilder,
-} from "./engine/workflow-builder.ts";
-export type { Condition, ConditionContext } from "./engine/workflow-plan.ts";
+} from "./engine/definition/workflow-builder.ts";
+export type { Condition, ConditionContext } from "./engine/definition/workflow-plan.ts";

@@ -6,7 +6,7 @@ import { CommandError } from "./errors.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
 import { watchForInterruption } from "./interruption.ts";
-import { escaped } from "./output.ts";
+import { escaped } from "./output/output.ts";
 import { repeatableOptions } from "./run-filters.ts";
 import { version } from "./version.ts";
 

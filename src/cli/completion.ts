@@ -1,6 +1,6 @@
 import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
-import { print } from "./output.ts";
+import { print } from "./output/output.ts";
 
 /**
  * What the script for bash takes from the package bash-completion, which need not be there: of its function as much as

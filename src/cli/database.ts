@@ -8,7 +8,7 @@ import {
   variableOf,
 } from "../environment.ts";
 import { createWorkflowTables } from "../schema/tables.ts";
-import { translateError } from "../stores/libsql/error-translation.ts";
+import { translateError } from "../stores/sqlite/errors/translate.ts";
 import { LibSQLStore } from "../stores/libsql/libsql-store.ts";
 import { openClient } from "../stores/libsql/open-client.ts";
 import { isServer, parseOpenOptions, type OpenOptions } from "../stores/libsql/open-options.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
-import { defineStep } from "../engine/define-step.ts";
-import { defineWorkflow } from "../engine/workflow-builder.ts";
+import { defineStep } from "../engine/definition/define-step.ts";
+import { defineWorkflow } from "../engine/definition/workflow-builder.ts";
 
 /** A parcel that is sent: what `gorkflow demo` runs. Some go wrong, so that there is something to look at. */
 const parcel = z.object({ number: z.int(), country: z.string(), grams: z.number() });

@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import { GorkflowError, InvalidArgumentError, StoreConnectionError } from "../errors.ts";
 import { CommandError, InterruptedError, OutputClosedError, OutputFailedError } from "./errors.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
-import { escaped, note, noteColors } from "./output.ts";
+import { escaped, note, noteColors } from "./output/output.ts";
 
 /** How a command that did not succeed ends: what is said, and its exit code. */
 interface Ending {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError as InvalidOption, Option, type Command } from "commander";
 import type { RunFilter } from "../model/run-queries.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
-import { parseTime, timeForms } from "./times.ts";
+import { parseTime, timeForms } from "./output/times.ts";
 
 /** Options that may be given several times. */
 export const repeatableOptions: readonly string[] = ["status", "tag"];

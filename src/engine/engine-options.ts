@@ -6,9 +6,9 @@ import type { Tags } from "../schema/json-types.ts";
 import { idSchema, tagsSchema, timeoutSchema } from "../schema/zod.ts";
 import type { Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
-import { engineEventTypes } from "./engine-events.ts";
-import { logLevels, type Logger } from "./logger.ts";
-import type { StepFailure } from "./step-errors.ts";
+import { engineEventTypes } from "./observe/engine-events.ts";
+import { logLevels, type Logger } from "./observe/logger.ts";
+import type { StepFailure } from "./run/step-errors.ts";
 
 export interface EngineOptions {
   /** Names the worker in runs and attempts; random if absent. Claims of the same id are told apart. */

@@ -22,21 +22,21 @@ import {
   type FinishedRun,
   type StartOptions,
 } from "./engine-options.ts";
-import type { EngineEventType, EngineListener } from "./engine-events.ts";
-import { EventEmitter } from "./event-emitter.ts";
-import { findTelemetry, hasTelemetry } from "./find-telemetry.ts";
-import { KnownInputs } from "./known-inputs.ts";
-import { bindLogger, silentLogger, type BoundLogger } from "./logger.ts";
+import type { EngineEventType, EngineListener } from "./observe/engine-events.ts";
+import { EventEmitter } from "./observe/event-emitter.ts";
+import { findTelemetry, hasTelemetry } from "./observe/find-telemetry.ts";
+import { KnownInputs } from "./run/known-inputs.ts";
+import { bindLogger, silentLogger, type BoundLogger } from "./observe/logger.ts";
 import { Backoff, retryWhileBusy, Stopper } from "./pauses.ts";
-import { cancelSteps } from "./run-cancellation.ts";
+import { cancelSteps } from "./run/run-cancellation.ts";
 import { startRun, type RunStarter } from "./run-start.ts";
-import { RunWaits } from "./run-waits.ts";
+import { RunWaits } from "./worker/run-waits.ts";
 import { StartFlows } from "./start-flows.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
-import { noTelemetry, type Telemetry } from "./telemetry.ts";
-import { Worker } from "./worker.ts";
-import type { Workflow } from "./workflow-builder.ts";
-import { WorkflowRegistry } from "./workflow-registry.ts";
+import { noTelemetry, type Telemetry } from "./observe/telemetry.ts";
+import { Worker } from "./worker/worker.ts";
+import type { Workflow } from "./definition/workflow-builder.ts";
+import { WorkflowRegistry } from "./definition/workflow-registry.ts";
 
 const firstLookMs = 20;
 const longestLookMs = 1000;

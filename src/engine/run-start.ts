@@ -8,11 +8,11 @@ import type { Clock } from "../store/clock.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
-import type { KnownInputs } from "./known-inputs.ts";
+import type { KnownInputs } from "./run/known-inputs.ts";
 import type { StartFlows } from "./start-flows.ts";
-import { parseValue } from "./step-validation.ts";
-import type { Telemetry } from "./telemetry.ts";
-import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
+import { parseValue } from "./definition/step-validation.ts";
+import type { Telemetry } from "./observe/telemetry.ts";
+import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 
 /** What it takes to start a run. */
 export interface RunStarter {

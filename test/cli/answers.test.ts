@@ -1,8 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseDuration, parseTime } from "../../src/cli/times.ts";
-import { formatBytes, formatDuration, formatShare, formatTime } from "../../src/cli/words.ts";
+import { parseDuration, parseTime } from "../../src/cli/output/times.ts";
+import {
+  formatBytes,
+  formatDuration,
+  formatShare,
+  formatTime,
+} from "../../src/cli/output/words.ts";
 import { openStore } from "../../src/open-store.ts";
 import { setUpCommand } from "./support.ts";
 

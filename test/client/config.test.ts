@@ -10,7 +10,7 @@ import { fileUrl, pathOfUrl } from "../../src/client/file-path.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
 import { hasNoSharedMemory, noWriteAheadLog } from "../../src/client/sqlite-errors.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
-import { translateError } from "../../src/stores/libsql/error-translation.ts";
+import { translateError } from "../../src/stores/sqlite/errors/translate.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 let folder: TemporaryFolder;

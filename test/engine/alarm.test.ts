@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Alarm } from "../../src/engine/alarm.ts";
+import { Alarm } from "../../src/engine/worker/alarm.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -1,8 +1,11 @@
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow, type WorkflowBuilder } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import {
+  defineWorkflow,
+  type WorkflowBuilder,
+} from "../../src/engine/definition/workflow-builder.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { record } from "./support/observed-store.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 

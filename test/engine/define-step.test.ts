@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
 
 const fine = { id: "s", input: z.number(), output: z.number(), run: (value: number) => value };

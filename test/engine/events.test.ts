@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import {
   engineEventTypes,
   type EngineEvents,
   type EngineEventType,
-} from "../../src/engine/engine-events.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+} from "../../src/engine/observe/engine-events.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";

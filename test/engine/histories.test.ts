@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { StoreBusyError, StoreConnectionError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeClock } from "./support/engines.ts";

@@ -4,13 +4,14 @@ import {
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
 import { expect, test, vi } from "vitest";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeEngine, numberStep } from "./support/engines.ts";
 
 const { findTelemetry } = vi.hoisted(() => ({ findTelemetry: vi.fn() }));
-vi.mock("../../src/engine/find-telemetry.ts", async (importOriginal) => {
-  const original = await importOriginal<typeof import("../../src/engine/find-telemetry.ts")>();
+vi.mock("../../src/engine/observe/find-telemetry.ts", async (importOriginal) => {
+  const original =
+    await importOriginal<typeof import("../../src/engine/observe/find-telemetry.ts")>();
   findTelemetry.mockImplementation(original.findTelemetry);
   return { ...original, findTelemetry };
 });

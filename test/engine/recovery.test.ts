@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { LeaseLostError, StepOutputNotFoundError } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";

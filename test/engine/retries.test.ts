@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { StepTimeoutError } from "../../src/errors.ts";
 import type { Backoff } from "../../src/model/backoff.ts";
 import { makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";

@@ -7,8 +7,8 @@ import {
   defineWorkflow,
   type Workflow,
   type WorkflowBuilder,
-} from "../../src/engine/workflow-builder.ts";
-import { defineStep } from "../../src/engine/define-step.ts";
+} from "../../src/engine/definition/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";

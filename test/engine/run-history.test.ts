@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { findInputStage, findResumption, type StepRows } from "../../src/engine/run-history.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { findInputStage, findResumption, type StepRows } from "../../src/engine/run/run-history.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import type { StepStatus } from "../../src/statuses.ts";
 
 const anything = z.unknown();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { InvalidArgumentError, InvalidValueError, RunNotFoundError } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";

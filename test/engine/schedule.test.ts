@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { makeClock, makeEngine, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import type { StepContext } from "../../src/engine/step-context.ts";
-import { defineWorkflow, type Workflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import type { StepContext } from "../../src/engine/run/step-context.ts";
+import { defineWorkflow, type Workflow } from "../../src/engine/definition/workflow-builder.ts";
 import { StepSleepingError } from "../../src/errors.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";

@@ -20,7 +20,7 @@ import {
   type ReadableSpan,
 } from "@opentelemetry/sdk-trace-base";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { makeEngine, makeLogger, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 

@@ -4,7 +4,7 @@ import {
   kindOf,
   readable,
   withoutBoundValues,
-} from "../../src/engine/step-errors.ts";
+} from "../../src/engine/run/step-errors.ts";
 import { encodeJson } from "../../src/json.ts";
 import { jsonLimits } from "../../src/schema/columns.ts";
 

@@ -15,10 +15,10 @@ import {
 } from "@opentelemetry/sdk-trace-base";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { findTelemetry } from "../../src/engine/find-telemetry.ts";
-import { noTelemetry } from "../../src/engine/telemetry.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { findTelemetry } from "../../src/engine/observe/find-telemetry.ts";
+import { noTelemetry } from "../../src/engine/observe/telemetry.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { databases, openStore, stores } from "./support/stores.ts";

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { CorruptRowError, StoreBusyError, StoreConnectionError } from "../../src/errors.ts";
 import { retryDelayMs } from "../../src/model/backoff.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";

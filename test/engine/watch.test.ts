@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { RunProgress } from "../../src/engine/run-watch.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { EngineClosedError, RunNotFoundError } from "../../src/errors.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";

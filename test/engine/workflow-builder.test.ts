@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
 
 const numberStep = <const Id extends string>(id: Id) =>

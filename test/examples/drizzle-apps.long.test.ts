@@ -1,7 +1,7 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { recordMigrationHashes } from "../../src/migrations/migration-folder.ts";
+import { recordMigrationHashes } from "../../src/migrations/check/migration-folder.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
 import { makePackedProject, type PackedProject } from "../packaging/support/packed-project.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";

@@ -1,8 +1,8 @@
 import { eq } from "drizzle-orm";
 import { z } from "zod";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { defineStep } from "../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import {
   InvalidArgumentError,
   RunNotFoundError,

@@ -12,8 +12,8 @@ import {
 import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { InvalidArgumentError } from "../../src/errors.ts";
-import { checkMigrations } from "../../src/migrations/check.ts";
-import { recordMigrationHashes } from "../../src/migrations/migration-folder.ts";
+import { checkMigrations } from "../../src/migrations/check/check.ts";
+import { recordMigrationHashes } from "../../src/migrations/check/migration-folder.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
 import * as ownSchema from "../../src/schema/index.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";

@@ -6,7 +6,7 @@ import { drizzle } from "drizzle-orm/libsql";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { doctorCommand } from "../../src/cli/commands/doctor.ts";
 import { createClient } from "../../src/client/create-client.ts";
-import { doctor } from "../../src/migrations/doctor.ts";
+import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import { schema } from "../../src/schema/schema.ts";

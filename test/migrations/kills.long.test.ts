@@ -3,7 +3,7 @@ import { createClient as createRemoteClient, type Client } from "@libsql/client"
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
-import { doctor } from "../../src/migrations/doctor.ts";
+import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
 import { compiledMigrations } from "../../src/migrations/compiled.ts";
-import { doctor } from "../../src/migrations/doctor.ts";
+import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { migrationStatus } from "../../src/migrations/journal.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";

@@ -5,7 +5,7 @@ import type { RunBundle } from "../../src/model/bundles.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
-import { decodeBundle, decodeLine, encodeBundle } from "../../src/transfer/export-format.ts";
+import { decodeBundle, decodeLine, encodeBundle } from "../../src/transfer/export/export-format.ts";
 import {
   compareStores,
   copyStore,
@@ -14,8 +14,8 @@ import {
   importFile,
   importStore,
 } from "../../src/transfer/index.ts";
-import { linesOf } from "../../src/transfer/lines.ts";
-import { readExport } from "../../src/transfer/read-export.ts";
+import { linesOf } from "../../src/transfer/export/lines.ts";
+import { readExport } from "../../src/transfer/export/read-export.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 

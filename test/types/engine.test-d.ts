@@ -2,14 +2,18 @@ import { eq } from "drizzle-orm";
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { expectTypeOf } from "vitest";
 import { z } from "zod";
-import { defineStep, type StepDefinition, type StepOutput } from "../../src/engine/define-step.ts";
+import {
+  defineStep,
+  type StepDefinition,
+  type StepOutput,
+} from "../../src/engine/definition/define-step.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { StepFailure } from "../../src/engine/step-errors.ts";
+import type { StepFailure } from "../../src/engine/run/step-errors.ts";
 import {
   defineWorkflow,
   type Workflow,
   type WorkflowBuilder,
-} from "../../src/engine/workflow-builder.ts";
+} from "../../src/engine/definition/workflow-builder.ts";
 
 const add = defineStep({
   id: "add",

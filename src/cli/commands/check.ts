@@ -2,19 +2,19 @@ import { execFile } from "node:child_process";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { Command, Option } from "commander";
-import { checkMigrations } from "../../migrations/check.ts";
+import { checkMigrations } from "../../migrations/check/check.ts";
 import {
   isUnwritten,
   readMigrationFolder,
   recordMigrationHashes,
-} from "../../migrations/migration-folder.ts";
-import type { MigrationProblem } from "../../migrations/migration-problems.ts";
+} from "../../migrations/check/migration-folder.ts";
+import type { MigrationProblem } from "../../migrations/check/migration-problems.ts";
 import type { CommandContext } from "../context.ts";
 import { readDrizzleConfig, readDrizzleSchema } from "../drizzle-project.ts";
 import { CommandError } from "../errors.ts";
 import { reportFailure } from "../failures.ts";
 import { jsonOption, type JsonOptions } from "../options.ts";
-import { colors, escaped, print, printJson, reserveOutput } from "../output.ts";
+import { colors, escaped, print, printJson, reserveOutput } from "../output/output.ts";
 
 interface CheckOptions extends JsonOptions {
   readonly config?: string;

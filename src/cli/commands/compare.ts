@@ -2,12 +2,12 @@ import { Command } from "commander";
 import { compareStores, describeDifference } from "../../transfer/compare-stores.ts";
 import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
-import { parseCount } from "../numbers.ts";
+import { parseCount } from "../output/numbers.ts";
 import { jsonOption, type JsonOptions } from "../options.ts";
-import { colors, escaped, escapedIn, print, printJson } from "../output.ts";
-import { countOf, runsProgress, withProgress } from "../progress.ts";
+import { colors, escaped, escapedIn, print, printJson } from "../output/output.ts";
+import { countOf, runsProgress, withProgress } from "../output/progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
-import { formatCount } from "../words.ts";
+import { formatCount } from "../output/words.ts";
 
 interface CompareOptions extends FilterOptions, JsonOptions {
   readonly max: number;

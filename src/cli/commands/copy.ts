@@ -3,10 +3,10 @@ import { copyStore } from "../../transfer/copy-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
 import { jsonOption, type JsonOptions } from "../options.ts";
-import { print, printJson } from "../output.ts";
-import { countOf, runsProgress, withProgress } from "../progress.ts";
+import { print, printJson } from "../output/output.ts";
+import { countOf, runsProgress, withProgress } from "../output/progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
-import { formatCount } from "../words.ts";
+import { formatCount } from "../output/words.ts";
 
 interface CopyOptions extends FilterOptions, JsonOptions {
   readonly resume?: true;

@@ -3,11 +3,11 @@ import { Engine } from "../../engine/engine.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parcelOf, sendParcel } from "../demo-workflow.ts";
-import { parseLimit } from "../numbers.ts";
+import { parseLimit } from "../output/numbers.ts";
 import { jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
-import { colors, escaped, print, printJson, table } from "../output.ts";
-import { runsProgress, withProgress } from "../progress.ts";
-import { formatCount } from "../words.ts";
+import { colors, escaped, print, printJson, table } from "../output/output.ts";
+import { runsProgress, withProgress } from "../output/progress.ts";
+import { formatCount } from "../output/words.ts";
 
 interface DemoOptions extends DatabaseOptions, JsonOptions {
   readonly runs: number;

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { doctor } from "../../migrations/doctor.ts";
-import type { DoctorFinding } from "../../migrations/findings.ts";
+import { doctor } from "../../migrations/doctor/doctor.ts";
+import type { DoctorFinding } from "../../migrations/doctor/findings.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
 import type { CommandContext } from "../context.ts";
 import { withClient } from "../database.ts";
@@ -11,7 +11,7 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { colors, escaped, print, printJson } from "../output.ts";
+import { colors, escaped, print, printJson } from "../output/output.ts";
 
 export function doctorCommand(context: CommandContext): Command {
   return new Command("doctor")

@@ -1,11 +1,11 @@
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
-import { exportFile } from "../../transfer/export-file.ts";
+import { exportFile } from "../../transfer/export/export-file.ts";
 import {
   exportStore,
   type ExportOptions,
   type ExportProgress,
-} from "../../transfer/export-store.ts";
+} from "../../transfer/export/export-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { CommandError, OutputClosedError } from "../errors.ts";
@@ -16,10 +16,10 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { escaped, print, printJson } from "../output.ts";
-import { countOf, runsProgress, withProgress } from "../progress.ts";
+import { escaped, print, printJson } from "../output/output.ts";
+import { countOf, runsProgress, withProgress } from "../output/progress.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
-import { formatCount } from "../words.ts";
+import { formatCount } from "../output/words.ts";
 
 export function exportCommand(context: CommandContext): Command {
   const command = new Command("export")

@@ -3,13 +3,13 @@ import { addAbortSignal } from "node:stream";
 import { Command, Option } from "commander";
 import type { WriteBundlesOptions } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { checkFile, storeFile } from "../../transfer/export-file.ts";
+import { checkFile, storeFile } from "../../transfer/export/export-file.ts";
 import {
   importStore,
   type ImportOptions,
   type ImportProgress,
   type ImportReport,
-} from "../../transfer/import-store.ts";
+} from "../../transfer/export/import-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import {
@@ -19,9 +19,9 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { print, printJson } from "../output.ts";
-import { isOnTerminal, runsProgress, withProgress } from "../progress.ts";
-import { formatCount } from "../words.ts";
+import { print, printJson } from "../output/output.ts";
+import { isOnTerminal, runsProgress, withProgress } from "../output/progress.ts";
+import { formatCount } from "../output/words.ts";
 
 interface ImportCommandOptions extends TableOptions, JsonOptions {
   readonly onConflict: WriteBundlesOptions["onConflict"];

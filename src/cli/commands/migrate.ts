@@ -5,7 +5,7 @@ import { migrationScript } from "../../migrations/migration-script.ts";
 import type { CommandContext } from "../context.ts";
 import { withClient } from "../database.ts";
 import { databaseOption, jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
-import { colors, escaped, print, printJson } from "../output.ts";
+import { colors, escaped, print, printJson } from "../output/output.ts";
 
 interface MigrateOptions extends DatabaseOptions, JsonOptions {
   readonly status?: true;

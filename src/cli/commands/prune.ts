@@ -5,7 +5,7 @@ import type { RunStatus } from "../../statuses.ts";
 import type { LibSQLStore } from "../../stores/libsql/libsql-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
-import { parseCount } from "../numbers.ts";
+import { parseCount } from "../output/numbers.ts";
 import {
   databaseOption,
   jsonOption,
@@ -13,11 +13,11 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { print, printJson, table } from "../output.ts";
-import { countOf, runsProgress, withProgress } from "../progress.ts";
+import { print, printJson, table } from "../output/output.ts";
+import { countOf, runsProgress, withProgress } from "../output/progress.ts";
 import { statusOption, workflowOption } from "../run-filters.ts";
-import { parseTime, timeForms } from "../times.ts";
-import { formatBytes, formatCount } from "../words.ts";
+import { parseTime, timeForms } from "../output/times.ts";
+import { formatBytes, formatCount } from "../output/words.ts";
 
 interface PruneOptions extends TableOptions, JsonOptions {
   readonly olderThan: Date;

@@ -1,9 +1,9 @@
 import { Argument, Command, Option } from "commander";
 import { createWorkflowTables } from "../../schema/tables.ts";
-import { drawThroughput } from "../charts.ts";
+import { drawThroughput } from "../output/charts.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
-import { parseLimit } from "../numbers.ts";
+import { parseLimit } from "../output/numbers.ts";
 import {
   databaseOption,
   jsonOption,
@@ -13,10 +13,10 @@ import {
   type LinesOptions,
   type TableOptions,
 } from "../options.ts";
-import { print, printJson, printLine } from "../output.ts";
-import { drawReport, runReport, reportNames, type ReportName } from "../reports.ts";
+import { print, printJson, printLine } from "../output/output.ts";
+import { drawReport, runReport, reportNames, type ReportName } from "../output/reports.ts";
 import { workflowOption } from "../run-filters.ts";
-import { parseDuration, parseTime, timeForms } from "../times.ts";
+import { parseDuration, parseTime, timeForms } from "../output/times.ts";
 
 interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {
   readonly workflow?: string;

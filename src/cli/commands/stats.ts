@@ -9,8 +9,8 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../options.ts";
-import { print, printJson, table } from "../output.ts";
-import { formatBytes, formatCount, formatTime } from "../words.ts";
+import { print, printJson, table } from "../output/output.ts";
+import { formatBytes, formatCount, formatTime } from "../output/words.ts";
 
 export function statsCommand(context: CommandContext): Command {
   return new Command("stats")

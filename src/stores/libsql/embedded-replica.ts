@@ -1,12 +1,12 @@
 import type { Client, InStatement, ResultSet } from "@libsql/client";
 import type { LocalCopy } from "../../client/local-copy.ts";
 import { kindOf } from "../../client/statement-kinds.ts";
-import type { StatementResult } from "./connection.ts";
-import { translateError } from "./error-translation.ts";
+import type { StatementResult } from "../sqlite/connections/connection.ts";
+import { translateError } from "../sqlite/errors/translate.ts";
 import type { PrimaryPosition } from "./primary-position.ts";
-import type { Replica } from "./read-replica.ts";
-import { resultOf } from "./result-sets.ts";
-import type { BoundStatement } from "./statement.ts";
+import type { Replica } from "../sqlite/connections/connection.ts";
+import { resultOf } from "../sqlite/connections/result-sets.ts";
+import type { BoundStatement } from "../sqlite/statements/statement.ts";
 
 /**
  * A copy of a server's database in a local file.

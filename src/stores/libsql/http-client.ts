@@ -1,6 +1,6 @@
 import { createClient, type Client } from "@libsql/client/web";
 import { isReadRequest, readIndex, type PrimaryPosition } from "./primary-position.ts";
-import { askWithin } from "./timeouts.ts";
+import { askWithin } from "../sqlite/connections/timeouts.ts";
 
 /** Where a server is, and what it is shown. */
 export interface ServerConfig {

@@ -15,12 +15,16 @@ import { systemClock, type Clock } from "../../store/clock.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { createBuilders, type StatementBuilders } from "./builders.ts";
-import { cacheInvalidation, withCache, type ForgetCached } from "./cache-invalidation.ts";
-import type { Connection } from "./connection.ts";
-import { driverError, isOverdueTransaction } from "./driver-symptoms.ts";
-import { translateError } from "./error-translation.ts";
-import { ExclusiveConnection } from "./exclusive-connection.ts";
+import { createBuilders, type StatementBuilders } from "../sqlite/host/builders.ts";
+import {
+  cacheInvalidation,
+  withCache,
+  type ForgetCached,
+} from "../sqlite/host/cache-invalidation.ts";
+import type { Connection } from "../sqlite/connections/connection.ts";
+import { driverError, isOverdueTransaction } from "../sqlite/errors/symptoms.ts";
+import { translateError } from "../sqlite/errors/translate.ts";
+import { ExclusiveConnection } from "../sqlite/connections/exclusive.ts";
 import {
   askClient,
   askTransaction,
@@ -31,16 +35,16 @@ import {
   checkEncoding,
   clientOf,
   primaryOf,
-} from "./host-checks.ts";
-import { HostConnection } from "./host-connection.ts";
-import { LocalConnection } from "./local-connection.ts";
+} from "../sqlite/host/checks.ts";
+import { HostConnection } from "../sqlite/connections/host.ts";
+import { LocalConnection } from "../sqlite/connections/local.ts";
 import { openClient } from "./open-client.ts";
 import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
-import { LibSQLOperations, type Gate } from "./libsql-operations.ts";
-import { RemoteConnection } from "./remote-connection.ts";
-import type { Database } from "./statement.ts";
-import { createStatements } from "./statements.ts";
-import type { StoreContext } from "./store-context.ts";
+import { SQLiteOperations, type Gate } from "../sqlite/operations/sqlite-operations.ts";
+import { RemoteConnection } from "../sqlite/connections/remote.ts";
+import type { Database } from "../sqlite/statements/statement.ts";
+import { createStatements } from "../sqlite/statements/all.ts";
+import type { StoreContext } from "../sqlite/operations/context.ts";
 import { storeOptionsSchema, type StoreOptions } from "./store-options.ts";
 
 /** A Drizzle database on a libSQL client. */
@@ -61,7 +65,7 @@ type DatabaseSchema<Schema extends Record<string, unknown>> = string extends key
  * own Drizzle database: it is never migrated and never closed by the store.
  */
 export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
-  extends LibSQLOperations
+  extends SQLiteOperations
   implements HostTransactions<Database>
 {
   /** The Drizzle database that the store works in. */
@@ -163,7 +167,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    */
   withTransaction(transaction: Database): WorkflowStore {
     assertHostTransaction(transaction);
-    return new LibSQLOperations(
+    return new SQLiteOperations(
       {
         ...this.#shared,
         connection: withCache(new HostConnection(transaction), this.#forget),

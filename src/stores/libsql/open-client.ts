@@ -1,8 +1,8 @@
 import { openEmbeddedReplica, openLocalClient, openServer } from "#clients";
 import type { Client } from "@libsql/client";
 import type { drizzle } from "drizzle-orm/libsql/web";
-import type { Connection } from "./connection.ts";
-import { translateError } from "./error-translation.ts";
+import type { Connection } from "../sqlite/connections/connection.ts";
+import { translateError } from "../sqlite/errors/translate.ts";
 import type { ParsedOpenOptions } from "./open-options.ts";
 
 /** A client, and what the store knows of it beyond what a client tells. */

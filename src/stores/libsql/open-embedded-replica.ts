@@ -6,8 +6,8 @@ import { createHttpClient } from "./http-client.ts";
 import type { OpenedClient } from "./open-client.ts";
 import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
 import { PrimaryPosition } from "./primary-position.ts";
-import { RemoteConnection } from "./remote-connection.ts";
-import { defaultTimeoutMs } from "./timeouts.ts";
+import { RemoteConnection } from "../sqlite/connections/remote.ts";
+import { defaultTimeoutMs } from "../sqlite/connections/timeouts.ts";
 
 /**
  * A client whose file is a copy of the database at `syncUrl`: brought up to date, or as it was left when the

@@ -1,13 +1,13 @@
 import { drizzle } from "drizzle-orm/libsql/web";
-import { isRefusal, isUnexplainedClosing } from "./driver-symptoms.ts";
-import type { Attempt } from "./error-translation.ts";
+import { isRefusal, isUnexplainedClosing } from "../sqlite/errors/symptoms.ts";
+import type { Attempt } from "../sqlite/errors/translate.ts";
 import { createHttpClient, type ServerConfig } from "./http-client.ts";
 import type { OpenedClient } from "./open-client.ts";
 import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
 import { PrimaryPosition } from "./primary-position.ts";
 import { ReadReplica } from "./read-replica.ts";
-import { RemoteConnection } from "./remote-connection.ts";
-import { defaultTimeoutMs } from "./timeouts.ts";
+import { RemoteConnection } from "../sqlite/connections/remote.ts";
+import { defaultTimeoutMs } from "../sqlite/connections/timeouts.ts";
 import { WebSocketClient } from "./web-socket-client.ts";
 
 /** A client of a libSQL server, over HTTP or WebSocket as the URL says. */

@@ -1,19 +1,13 @@
 import { createClient } from "@libsql/client/web";
 import { StoreConnectionError } from "../../errors.ts";
-import type { StatementResult } from "./connection.ts";
-import { isRefusal } from "./driver-symptoms.ts";
-import { translateError } from "./error-translation.ts";
+import type { Replica, StatementResult } from "../sqlite/connections/connection.ts";
+import { isRefusal } from "../sqlite/errors/symptoms.ts";
+import { translateError } from "../sqlite/errors/translate.ts";
 import type { ServerConfig } from "./http-client.ts";
 import { demandIndex, readIndex, type PrimaryPosition } from "./primary-position.ts";
-import { resultOf } from "./result-sets.ts";
-import type { BoundStatement } from "./statement.ts";
-import { askWithin, type Fetch } from "./timeouts.ts";
-
-/** Somewhere nearer than the primary, where reads can go. */
-export interface Replica {
-  /** Null when it cannot answer, or lacks something that this process has seen: the primary is asked then. */
-  read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null>;
-}
+import { resultOf } from "../sqlite/connections/result-sets.ts";
+import type { BoundStatement } from "../sqlite/statements/statement.ts";
+import { askWithin, type Fetch } from "../sqlite/connections/timeouts.ts";
 
 /** A replica that takes longer is not worth waiting for: the primary has all that it has. */
 const patienceMs = 5_000;

@@ -1,7 +1,7 @@
 import { createClient, LibsqlError, type Client } from "@libsql/client/web";
 import type { InArgs, InStatement, ResultSet, Transaction, TransactionMode } from "@libsql/client";
 import type { ServerConfig } from "./http-client.ts";
-import { ServerTimeoutError, within } from "./timeouts.ts";
+import { ServerTimeoutError, within } from "../sqlite/connections/timeouts.ts";
 
 /**
  * A client over a WebSocket that does not wait for ever. A socket that has not answered in time is given up, with all

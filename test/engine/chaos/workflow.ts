@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { defineStep } from "../../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../../src/engine/definition/workflow-builder.ts";
 import { writeEffect } from "./audit.ts";
 
 export const stepIds = ["first", "second", "left", "right", "join", "last"] as const;

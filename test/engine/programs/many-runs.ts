@@ -1,9 +1,9 @@
 // Starts many runs on a file, runs them all, and says how large the heap was at most, after a collection of garbage.
 // Arguments: URL, number of runs. It is started with a limit of the heap, which ends it when it does not suffice.
 import { z } from "zod";
-import { defineStep } from "../../../src/engine/define-step.ts";
+import { defineStep } from "../../../src/engine/definition/define-step.ts";
 import { Engine } from "../../../src/engine/engine.ts";
-import { defineWorkflow } from "../../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../../src/engine/definition/workflow-builder.ts";
 import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
 
 const [url = "", count = "0"] = process.argv.slice(2);

@@ -1,10 +1,10 @@
 import { onTestFinished } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../../src/engine/define-step.ts";
+import { defineStep } from "../../../src/engine/definition/define-step.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import type { EngineOptions } from "../../../src/engine/engine-options.ts";
-import type { Logger } from "../../../src/engine/logger.ts";
-import type { StepContext } from "../../../src/engine/step-context.ts";
+import type { Logger } from "../../../src/engine/observe/logger.ts";
+import type { StepContext } from "../../../src/engine/run/step-context.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
 /** An engine that is closed when the test has ended, without waiting for steps that hang. */

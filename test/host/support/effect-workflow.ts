@@ -1,7 +1,7 @@
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
-import { defineStep } from "../../../src/engine/define-step.ts";
-import { defineWorkflow } from "../../../src/engine/workflow-builder.ts";
+import { defineStep } from "../../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../../src/engine/definition/workflow-builder.ts";
 
 /** What steps have done to the app's database. Nothing in it keeps an effect from being there twice. */
 export const effects = sqliteTable("effects", {

@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import type { DoctorCode, DoctorFinding } from "../../../src/migrations/findings.ts";
+import type { DoctorCode, DoctorFinding } from "../../../src/migrations/doctor/findings.ts";
 
 type Expected = readonly [DoctorCode, DoctorFinding["severity"], message: RegExp, remedy: RegExp];
 

@@ -1,9 +1,9 @@
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { defineStep } from "../../../src/engine/define-step.ts";
+import { defineStep } from "../../../src/engine/definition/define-step.ts";
 import { Engine } from "../../../src/engine/engine.ts";
-import { defineWorkflow } from "../../../src/engine/workflow-builder.ts";
+import { defineWorkflow } from "../../../src/engine/definition/workflow-builder.ts";
 import { StoreConnectionError } from "../../../src/errors.ts";
 import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
 import { startSqld, type Sqld } from "../../support/sqld.ts";

@@ -19,7 +19,7 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../../options.ts";
-import { escaped, note, print, printJson } from "../../output.ts";
+import { escaped, note, print, printJson } from "../../output/output.ts";
 
 /** A command that changes runs one after the other. One that cannot be changed does not keep the others from it. */
 export interface RunChange {

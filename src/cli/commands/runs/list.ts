@@ -3,7 +3,7 @@ import type { WorkflowRunSummary } from "../../../schema/rows.ts";
 import type { RunPage } from "../../../store/runs.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import { parseLimit } from "../../numbers.ts";
+import { parseLimit } from "../../output/numbers.ts";
 import {
   databaseOption,
   jsonOption,
@@ -13,10 +13,10 @@ import {
   type LinesOptions,
   type TableOptions,
 } from "../../options.ts";
-import { escapedIn, note, print, printJson, printLine, table } from "../../output.ts";
+import { escapedIn, note, print, printJson, printLine, table } from "../../output/output.ts";
 import { addFilterOptions, filterOf, type FilterOptions } from "../../run-filters.ts";
-import { paintStatus } from "../../statuses.ts";
-import { formatDuration, formatShare, formatTime } from "../../words.ts";
+import { paintStatus } from "../../output/statuses.ts";
+import { formatDuration, formatShare, formatTime } from "../../output/words.ts";
 
 interface ListOptions extends TableOptions, FilterOptions, JsonOptions, LinesOptions {
   readonly limit: number;

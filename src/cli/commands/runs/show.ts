@@ -10,10 +10,10 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../../options.ts";
-import { colors, escaped, escapedJson, print, printJson, table } from "../../output.ts";
-import { paintStatus } from "../../statuses.ts";
-import { drawTimeline } from "../../timeline.ts";
-import { absent, formatDuration, formatShare, formatTime } from "../../words.ts";
+import { colors, escaped, escapedJson, print, printJson, table } from "../../output/output.ts";
+import { paintStatus } from "../../output/statuses.ts";
+import { drawTimeline } from "../../output/timeline.ts";
+import { absent, formatDuration, formatShare, formatTime } from "../../output/words.ts";
 
 interface ShowOptions extends TableOptions, JsonOptions {
   readonly payloads?: true;

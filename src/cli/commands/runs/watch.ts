@@ -10,9 +10,9 @@ import {
   type JsonOptions,
   type TableOptions,
 } from "../../options.ts";
-import { colors, escaped, print, printLine } from "../../output.ts";
-import { paintStatus } from "../../statuses.ts";
-import { formatDuration, formatShare } from "../../words.ts";
+import { colors, escaped, print, printLine } from "../../output/output.ts";
+import { paintStatus } from "../../output/statuses.ts";
+import { formatDuration, formatShare } from "../../output/words.ts";
 
 export function watchCommand(context: CommandContext): Command {
   return new Command("watch")

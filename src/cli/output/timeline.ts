@@ -1,0 +1,52 @@
+import type { StepExecution } from "../../schema/rows.ts";
+import { colors, escaped, table } from "./output.ts";
+import { paintStatus } from "./statuses.ts";
+import { formatDuration } from "./words.ts";
+
+/** Characters from the first beginning to the last end. */
+const width = 40;
+
+type TimelineStep = Pick<
+  StepExecution,
+  "stepId" | "status" | "attempt" | "startedAt" | "completedAt" | "durationMs"
+>;
+
+/** A line for each step, with a bar from its beginning to its end; one that has not ended goes on until `now`. */
+export function drawTimeline(steps: readonly TimelineStep[], now: Date): string {
+  const spans = steps.map((step) => spanOf(step, now.getTime()));
+  const begun = spans.filter((span) => span !== null);
+  const from = begun.reduce((first, [start]) => Math.min(first, start), Infinity);
+  const to = begun.reduce((last, [, end]) => Math.max(last, end), -Infinity);
+  return table(
+    ["step", "status", "attempt", " ".repeat(width), "took"],
+    steps.map((step, index) => [
+      escaped(step.stepId),
+      paintStatus(step.status),
+      String(step.attempt),
+      drawBar(step, spans[index] ?? null, { from, to }),
+      formatDuration(step.durationMs),
+    ]),
+  );
+}
+
+type Span = readonly [start: number, end: number];
+
+function spanOf({ startedAt, completedAt }: TimelineStep, now: number): Span | null {
+  if (startedAt === null) return null;
+  const start = startedAt.getTime();
+  return [start, Math.max(start, completedAt?.getTime() ?? now)];
+}
+
+function drawBar(
+  { status }: TimelineStep,
+  span: Span | null,
+  { from, to }: { readonly from: number; readonly to: number },
+): string {
+  if (span === null) return colors.dim("·".repeat(width));
+  // However short it was, it is seen; and it ends where all end.
+  const column = (time: number) => (to === from ? 0 : ((time - from) / (to - from)) * width);
+  const start = Math.min(width - 1, Math.floor(column(span[0])));
+  const length = Math.max(1, Math.round(column(span[1])) - start);
+  const bar = paintStatus(status, "━".repeat(length));
+  return colors.dim("·".repeat(start)) + bar + colors.dim("·".repeat(width - start - length));
+}

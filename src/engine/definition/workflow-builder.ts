@@ -1,0 +1,250 @@
+import * as z from "zod";
+import { InvalidArgumentError } from "../../errors.ts";
+import { parseArgument } from "../../arguments.ts";
+import { idSchema, isId, timeoutSchema } from "../../schema/zod.ts";
+import type { StepDefinition, StepOutput } from "./define-step.ts";
+import { maxLostLeasesSchema } from "../engine-options.ts";
+import type { Condition, PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
+
+declare const workflowTypes: unique symbol;
+
+/** A workflow: its steps in their order, ready for `engine.register`. */
+export interface Workflow<Input = never, Output = unknown> {
+  readonly id: string;
+  readonly version: string;
+  /** The most that a run may take; null for no limit. */
+  readonly timeoutMs: number | null;
+  /** After how many lost leases in a row a run fails; null for the engine's number. */
+  readonly maxLostLeases: number | null;
+  readonly plan: WorkflowPlan;
+  /** For the compiler alone: never there at run time. */
+  readonly [workflowTypes]?:
+    | { readonly accepts: (input: Input) => void; readonly output: Output }
+    | undefined;
+}
+
+type AnyStep<Input> = StepDefinition<string, Input>;
+
+/** The outputs of steps that ran side by side, by step id. */
+export type OutputsById<Steps extends readonly AnyStep<never>[]> = {
+  [Step in Steps[number] as Step["id"]]: StepOutput<Step>;
+};
+
+/** What all of the steps accept. */
+type CommonInput<Steps extends readonly AnyStep<never>[]> = {
+  [Index in keyof Steps]: Steps[Index] extends StepDefinition<string, infer Input>
+    ? (input: Input) => void
+    : never;
+}[number] extends (input: infer Input) => void
+  ? Input
+  : never;
+
+interface Identity {
+  readonly id: string;
+  readonly version: string;
+  readonly timeoutMs: number | null;
+  readonly maxLostLeases: number | null;
+}
+
+/** A stage before it is known where in the workflow its steps stand. */
+interface StageDraft {
+  readonly parallel: boolean;
+  readonly definitions: readonly StepDefinition[];
+  readonly condition: Condition<unknown> | null;
+}
+
+/** The stages so far, the last one first: adding one costs the same however many there are. */
+interface StageList {
+  readonly last: StageDraft;
+  readonly before: StageList | null;
+}
+
+const optionsSchema = z.strictObject({
+  id: idSchema,
+  version: idSchema.optional(),
+  timeoutMs: timeoutSchema.optional(),
+  maxLostLeases: maxLostLeasesSchema.optional(),
+});
+
+/**
+ * Begins a workflow.
+ *
+ * A worker runs only runs of the versions that are registered with it: change the version whenever the steps,
+ * their order or their meaning change.
+ *
+ * @throws {InvalidArgumentError} that names the option.
+ */
+export function defineWorkflow(options: {
+  readonly id: string;
+  /** "1" when absent. */
+  readonly version?: string | undefined;
+  /** The most that a run may take from its start on, in milliseconds: then it fails with `RunTimeoutError`. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * A run fails with `RunAbandonedError` when so many workers in a row have lost their lease on it without progress. The
+   * engine's number if absent.
+   */
+  readonly maxLostLeases?: number | undefined;
+}): EmptyWorkflow {
+  const parsed = parseArgument(optionsSchema, options, "workflow");
+  const { id, version = "1", timeoutMs = null, maxLostLeases = null } = parsed;
+  return new EmptyWorkflow({ id, version, timeoutMs, maxLostLeases });
+}
+
+/** A workflow without steps: the first one decides what the workflow accepts. */
+export class EmptyWorkflow {
+  readonly #identity: Identity;
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  step<Input, Output>(step: StepDefinition<string, Input, Output>): WorkflowBuilder<Input, Output> {
+    return this.#begin(oneStep(step));
+  }
+
+  parallel<const Steps extends readonly [AnyStep<never>, ...AnyStep<never>[]]>(
+    ...steps: Steps
+  ): WorkflowBuilder<CommonInput<Steps>, OutputsById<Steps>> {
+    return this.#begin(sideBySide(steps));
+  }
+
+  stepIf<Input, Output>(
+    condition: Condition<NoInfer<Input>>,
+    step: StepDefinition<string, Input, Output>,
+  ): WorkflowBuilder<Input, Input | Output> {
+    return this.#begin(conditionalStep(condition, step));
+  }
+
+  #begin<Input, Current>(stage: StageDraft): WorkflowBuilder<Input, Current> {
+    return new WorkflowBuilder(this.#identity, { last: stage, before: null });
+  }
+}
+
+/**
+ * A workflow under construction: it accepts `Input`, and hands `Current` to the next step. Each method returns
+ * a new builder and leaves this one as it was.
+ */
+export class WorkflowBuilder<Input, Current> {
+  readonly #identity: Identity;
+  readonly #stages: StageList;
+
+  constructor(identity: Identity, stages: StageList) {
+    this.#identity = identity;
+    this.#stages = stages;
+  }
+
+  /** Adds a step that gets the output of what is before it. */
+  step<Output>(step: StepDefinition<string, Current, Output>): WorkflowBuilder<Input, Output> {
+    return this.#add(oneStep(step));
+  }
+
+  /**
+   * Adds steps that run side by side on the same input. The next step gets `{ [stepId]: output }`. When one
+   * fails for good, the others are still brought to their end before the run fails.
+   */
+  parallel<const Steps extends readonly [AnyStep<Current>, ...AnyStep<Current>[]]>(
+    ...steps: Steps
+  ): WorkflowBuilder<Input, OutputsById<Steps>> {
+    return this.#add(sideBySide(steps));
+  }
+
+  /** Adds a step that runs when the condition holds, and otherwise is SKIPPED and passes its input on. */
+  stepIf<Output>(
+    condition: Condition<Current>,
+    step: StepDefinition<string, Current, Output>,
+  ): WorkflowBuilder<Input, Current | Output> {
+    return this.#add(conditionalStep(condition, step));
+  }
+
+  /** @throws {InvalidArgumentError} when two steps have the same id. */
+  build(): Workflow<Input, Current> {
+    return Object.freeze({ ...this.#identity, plan: planStages(this.#stages) });
+  }
+
+  #add<Next>(stage: StageDraft): WorkflowBuilder<Input, Next> {
+    return new WorkflowBuilder(this.#identity, { last: stage, before: this.#stages });
+  }
+}
+
+function oneStep<Input>(
+  definition: AnyStep<Input>,
+  condition: Condition<Input> | null = null,
+): StageDraft {
+  checkStep(definition);
+  return {
+    parallel: false,
+    definitions: [definition],
+    // The engine passes it what the steps before returned, which the builder's types say is an `Input`.
+    condition: condition as Condition<unknown> | null,
+  };
+}
+
+function conditionalStep<Input>(
+  condition: Condition<Input>,
+  definition: AnyStep<Input>,
+): StageDraft {
+  if (typeof condition === "function") return oneStep(definition, condition);
+  throw new InvalidArgumentError({ argument: "condition", reason: "must be a function" });
+}
+
+function sideBySide(definitions: readonly StepDefinition[]): StageDraft {
+  for (const definition of definitions) checkStep(definition);
+  if (definitions.length === 0) {
+    throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+  }
+  return { parallel: true, definitions, condition: null };
+}
+
+/** @throws {InvalidArgumentError} unless it is a step. */
+function checkStep(definition: unknown): void {
+  const isStep =
+    typeof definition === "object" &&
+    definition !== null &&
+    isId(Reflect.get(definition, "id")) &&
+    typeof Reflect.get(definition, "invoke") === "function";
+  if (isStep) return;
+  throw new InvalidArgumentError({
+    argument: "step",
+    reason: "must be what `defineStep` returns",
+  });
+}
+
+/** @throws {InvalidArgumentError} unless it is a workflow that was built. */
+export function checkWorkflow(workflow: unknown): void {
+  const isBuilt =
+    typeof workflow === "object" &&
+    workflow !== null &&
+    isId(Reflect.get(workflow, "id")) &&
+    isId(Reflect.get(workflow, "version")) &&
+    typeof Reflect.get(workflow, "plan") === "object";
+  if (isBuilt) return;
+  throw new InvalidArgumentError({
+    argument: "workflow",
+    reason: "must be what `build()` of a workflow's builder returns",
+  });
+}
+
+function planStages(list: StageList): WorkflowPlan {
+  const drafts: StageDraft[] = [];
+  for (let stages: StageList | null = list; stages !== null; stages = stages.before) {
+    drafts.push(stages.last);
+  }
+  const stepIds = new Set<string>();
+  const place = (definition: StepDefinition): PlannedStep => {
+    if (stepIds.has(definition.id)) {
+      throw new InvalidArgumentError({
+        argument: "workflow",
+        reason: `has two steps with the id ${definition.id}`,
+      });
+    }
+    stepIds.add(definition.id);
+    return { index: stepIds.size - 1, definition };
+  };
+  const stages = drafts.toReversed().map(({ parallel, definitions, condition }): Stage => ({
+    parallel,
+    condition,
+    steps: definitions.map(place),
+  }));
+  return { stages, stepIds };
+}

@@ -1,0 +1,43 @@
+import { InvalidArgumentError } from "../../errors.ts";
+import { versionKey, type WorkflowVersion } from "../../model/leases.ts";
+import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
+
+/** A claim names at most as many. */
+const maxVersions = 1000;
+
+/** The versions of workflows that an engine can run. */
+export class WorkflowRegistry {
+  readonly #workflows = new Map<string, Workflow>();
+  #versions: readonly WorkflowVersion[] = [];
+
+  /** @throws {InvalidArgumentError} when it is not built, or another workflow has this id and version. */
+  register(workflow: Workflow): void {
+    checkWorkflow(workflow);
+    const { id, version } = workflow;
+    const key = versionKey({ workflowId: id, workflowVersion: version });
+    const known = this.#workflows.get(key);
+    if (known === workflow) return;
+    if (known !== undefined) {
+      throw new InvalidArgumentError({
+        argument: "workflow",
+        reason: `another workflow ${id} of version ${version} is registered`,
+      });
+    }
+    if (this.#versions.length === maxVersions) {
+      throw new InvalidArgumentError({
+        argument: "workflow",
+        reason: `an engine runs at most ${maxVersions} versions of workflows`,
+      });
+    }
+    this.#workflows.set(key, workflow);
+    this.#versions = [...this.#versions, { workflowId: id, workflowVersion: version }];
+  }
+
+  find(version: WorkflowVersion): Workflow | null {
+    return this.#workflows.get(versionKey(version)) ?? null;
+  }
+
+  get versions(): readonly WorkflowVersion[] {
+    return this.#versions;
+  }
+}

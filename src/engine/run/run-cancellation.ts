@@ -1,0 +1,83 @@
+import { isFinalStepStatus } from "../../model/transitions.ts";
+import type { StepExecution } from "../../schema/rows.ts";
+import type { BatchWriter } from "../../store/batches.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
+import { inputColumns } from "./run-writes.ts";
+import { unshownSteps, type StageRun, type StepRun } from "./stage-run.ts";
+
+/**
+ * Marks the steps of a cancelled run that have not ended as CANCELLED: no row is left saying RUNNING. A run that was
+ * reopened meanwhile is left alone. `stage` is what the worker knows of the steps under way.
+ */
+export async function cancelSteps(
+  store: WorkflowStore,
+  runId: string,
+  now: Date,
+  stage: StageRun | null = null,
+): Promise<void> {
+  const steps = await store.listStepExecutions(runId);
+  if (stage === null && steps.every(({ status }) => isFinalStepStatus(status))) return;
+  await store.transaction(async (tx) => {
+    if ((await tx.getRun(runId)).status !== "CANCELLED") return;
+    const rows = await tx.listStepExecutions(runId);
+    await tx.batch((write) => writeCancelled(write, { runId, rows, stage, now }));
+  });
+}
+
+/** Writes that the steps of a run end with it, with the attempts that were under way. */
+export function writeCancelled(
+  write: BatchWriter,
+  {
+    runId,
+    rows,
+    stage,
+    now,
+  }: {
+    readonly runId: string;
+    readonly rows: readonly StepExecution[];
+    readonly stage: StageRun | null;
+    readonly now: Date;
+  },
+): void {
+  const begun = new Map<string, StepRun>();
+  for (const step of stage === null ? [] : unshownSteps(stage)) {
+    if (step.attemptStartedAt !== null) begun.set(step.planned.definition.id, step);
+  }
+  const writeAttempt = (stepId: string, attempt: number, startedAt: Date | null): void =>
+    write.saveStepAttempt({
+      runId,
+      stepId,
+      attempt,
+      status: "CANCELLED",
+      startedAt,
+      completedAt: now,
+    });
+  for (const { stepId, status, attempt, attemptOffset, startedAt } of rows) {
+    const step = begun.get(stepId);
+    begun.delete(stepId);
+    const last = Math.max(attempt, step?.attempt ?? 0);
+    // Who cancelled the run may have marked the step without knowing of its last attempt.
+    if (isFinalStepStatus(status) && !(status === "CANCELLED" && last > attempt)) continue;
+    write.updateStepExecution(runId, stepId, { status: "CANCELLED", wakeAt: null, attempt: last });
+    if (last > attempt) writeAttempt(stepId, last, step?.attemptStartedAt ?? null);
+    // Of any other the last attempt has ended already.
+    else if (status === "RUNNING") {
+      writeAttempt(stepId, last, last === attemptOffset + 1 ? startedAt : null);
+    }
+  }
+  if (stage === null) return;
+  for (const [stepId, { planned, attempt, startedAt, attemptStartedAt }] of begun) {
+    write.createStepExecution({
+      runId,
+      stepId,
+      executionIndex: planned.index,
+      ...inputColumns(stage.input),
+      status: "CANCELLED",
+      attempt,
+      createdAt: startedAt ?? now,
+      startedAt,
+      completedAt: now,
+    });
+    writeAttempt(stepId, attempt, attemptStartedAt);
+  }
+}

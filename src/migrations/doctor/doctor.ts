@@ -1,0 +1,185 @@
+import type { Client } from "@libsql/client";
+import { getTableName, is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { schema } from "../../schema/schema.ts";
+import { workflowRuns, type WorkflowTables } from "../../schema/tables.ts";
+import { structureOf } from "./expected-structure.ts";
+import { findingOfOtherTable, findingsOf, type DoctorFinding, type Lineage } from "./findings.ts";
+import {
+  clientOf,
+  compare,
+  migrationsTable,
+  readJournal,
+  type MigrationStatus,
+  type MigrationTarget,
+} from "../journal.ts";
+import { readOtherTables, readTables, type LiveColumn, type LiveTable } from "./live-structure.ts";
+import type { RunQuery } from "../structure.ts";
+import { isSameName } from "./structure-differences.ts";
+import { quote } from "./table-definitions.ts";
+import type { TableStructure } from "./table-structure.ts";
+
+export interface DoctorReport {
+  /** True when there is no error; there may be warnings. */
+  readonly healthy: boolean;
+  readonly findings: readonly DoctorFinding[];
+}
+
+export interface DoctorOptions {
+  /** An app's own tables: `createWorkflowTables({ prefix })`. */
+  readonly tables?: WorkflowTables | undefined;
+}
+
+/**
+ * Compares the live database with the schema, and says what to do about each difference. It changes nothing.
+ *
+ * It looks at the tables of the schema, with all that belongs to them, and at tables that are named like them:
+ * `workflow_*` and `step_*` behind the prefix, and `__gorkflow_*`. No other table of an app is looked at.
+ */
+export async function doctor(
+  target: MigrationTarget,
+  { tables = schema }: DoctorOptions = {},
+): Promise<DoctorReport> {
+  const client = clientOf(target);
+  const query: RunQuery = async (sql, args) => {
+    const { rows } = await client.execute({ sql, args: [...args] });
+    return rows.map((row) => Array.from(row));
+  };
+  const expected = new Map(
+    Object.values(tables).flatMap((table) =>
+      is(table, SQLiteTable) ? [[getTableName(table), structureOf(table)] as const] : [],
+    ),
+  );
+  const live = await readTables(query, [...expected.keys()]);
+  const journal = await readPlainJournal(client, tables);
+  const lineage = lineageOf(journal, isPlain(tables) && live.size === 0);
+  const known = [...expected.keys()];
+  const others = await readOtherTables(query, namesLikeOurs(tables), [...known, migrationsTable]);
+  const ofTables: DoctorFinding[] = [];
+  for (const [table, structure] of expected) {
+    const found = live.get(table);
+    const harmless = found === undefined ? none : await findHarmlessChecks(query, structure, found);
+    ofTables.push(...findingsOf(table, structure, found, lineage, harmless));
+  }
+  const findings = [
+    ...ofTables,
+    ...others.map((table) => findingOfOtherTable(table, known)),
+    ...(journal === null ? [] : findingsOfJournal(journal)),
+    ...(await findOrphans(query, tables, live)),
+  ];
+  return { healthy: findings.every(({ severity }) => severity !== "error"), findings };
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Checks of an app's own columns alone that hold for what the stores leave in them: their defaults. */
+async function findHarmlessChecks(
+  query: RunQuery,
+  expected: TableStructure,
+  live: LiveTable,
+): Promise<Set<string>> {
+  const isOurs = ({ name }: LiveColumn) =>
+    expected.columns.some((column) => isSameName(column.name, name));
+  const others = live.columns.filter((column) => !column.isGenerated && !isOurs(column));
+  const unknown = live.columns
+    .filter((column) => column.isGenerated || isOurs(column))
+    .map(({ name }) => name.toLowerCase());
+  const defaults = others.map((column) => `(${column.default ?? "null"}) as ${quote(column.name)}`);
+  const harmless = new Set<string>();
+  for (const { condition, words, sql } of live.checks) {
+    if (others.length === 0 || unknown.some((name) => words.has(name))) continue;
+    try {
+      const [row] = await query(
+        `select iif(coalesce(${sql}, 1), 1, 0) from (select ${defaults.join(", ")})`,
+        [],
+      );
+      // As in SQLite, a condition that is NULL holds.
+      if (Number(row?.[0]) === 1) harmless.add(condition);
+    } catch {
+      // It cannot be told.
+    }
+  }
+  return harmless;
+}
+
+/** Our migrations make the plain tables only. */
+async function readPlainJournal(
+  client: Client,
+  tables: WorkflowTables,
+): Promise<MigrationStatus | null> {
+  if (!isPlain(tables)) return null;
+  const applied = (await readJournal(client)) ?? [];
+  // An empty journal is what a refused migration leaves: it does not say who made the tables.
+  return applied.length === 0 ? null : compare(applied);
+}
+
+function isPlain({ workflowRuns: runs }: WorkflowTables): boolean {
+  return getTableName(runs) === getTableName(workflowRuns);
+}
+
+function lineageOf(journal: MigrationStatus | null, isNew: boolean): Lineage {
+  if (journal === null) return isNew ? "nobody" : "app";
+  if (journal.unknown.length > 0) return "ahead";
+  return journal.pending.length > 0 ? "behind" : "current";
+}
+
+/** How names of ours begin, and those of tables that a rebuild of ours has left. */
+function namesLikeOurs(tables: WorkflowTables): string[] {
+  const plain = getTableName(workflowRuns);
+  const prefix = getTableName(tables.workflowRuns).slice(0, -plain.length);
+  return ["", "__new_"]
+    .flatMap((rebuilt) => [`${rebuilt}${prefix}workflow_`, `${rebuilt}${prefix}step_`])
+    .concat("__gorkflow_");
+}
+
+function findingsOfJournal({ pending, unknown }: MigrationStatus): DoctorFinding[] {
+  const findings: DoctorFinding[] = [];
+  const [severity, table] = ["error", migrationsTable] as const;
+  const another = "use the version of the package that applied them, or a later one";
+  if (pending.length > 0) {
+    const message = `not applied yet: ${pending.join(", ")}`;
+    // `migrate` refuses while there is one that it does not know.
+    const remedy = unknown.length > 0 ? another : "run `gorkflow migrate`";
+    findings.push({ code: "MIGRATIONS_PENDING", severity, table, message, remedy });
+  }
+  if (unknown.length > 0) {
+    const message = `${unknown.length} applied migration(s) are not of this version`;
+    findings.push({ code: "MIGRATIONS_UNKNOWN", severity, table, message, remedy: another });
+  }
+  return findings;
+}
+
+/** Rows whose run is gone: somebody deleted it where foreign keys were off. */
+async function findOrphans(
+  query: RunQuery,
+  tables: WorkflowTables,
+  live: ReadonlyMap<string, LiveTable>,
+): Promise<DoctorFinding[]> {
+  const runs = getTableName(tables.workflowRuns);
+  const findings: DoctorFinding[] = [];
+  const hasRunId = (table: string) =>
+    live.get(table)?.columns.some(({ name }) => isSameName(name, tables.workflowRuns.runId.name));
+  for (const table of [
+    tables.stepExecutions,
+    tables.stepAttempts,
+    tables.stepOutputs,
+    tables.workflowState,
+  ]) {
+    const name = getTableName(table);
+    if (!hasRunId(name) || !hasRunId(runs)) continue;
+    const [row] = await query(
+      `select count(*) from ${quote(name)} where run_id not in (select run_id from ${quote(runs)})`,
+      [],
+    );
+    const count = Number(row?.[0]);
+    if (count === 0) continue;
+    findings.push({
+      code: "ORPHANED_ROWS",
+      severity: "warning",
+      table: name,
+      message: `${count} row(s) of ${name} belong to runs that are gone`,
+      remedy: "`pruneRuns` removes them; switch foreign keys on where you delete runs",
+    });
+  }
+  return findings;
+}

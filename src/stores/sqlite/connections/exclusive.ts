@@ -1,0 +1,129 @@
+import type { Client, Transaction } from "@libsql/client";
+import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
+import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
+import { isUnfinishedStatement } from "../errors/symptoms.ts";
+import { translateError } from "../errors/translate.ts";
+import { runSnapshot, runTransaction } from "./remote.ts";
+import { resultOf } from "./result-sets.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+
+/** How long a lock held elsewhere is waited for. */
+const busyTimeoutMs = 5000;
+
+/**
+ * A connection on a local client of `@libsql/client`: an app's own database, or an embedded replica.
+ *
+ * Its pool knows neither queueing nor waiting, and a statement that met SQLITE_BUSY spoils its connection: later
+ * writes outside a transaction are acknowledged and never committed. So one operation runs at a time, every
+ * write takes the lock by `BEGIN IMMEDIATE` on the path that leaves no statement behind, and a lock met all
+ * the same ends the use of the client.
+ */
+export class ExclusiveConnection implements Connection {
+  readonly #client: Client;
+  #tail: Promise<unknown> = Promise.resolve();
+  #spoiled = false;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.#exclusively(async () => {
+      try {
+        const results = await this.#client.batch(
+          statements.map(({ sql, args }) => ({ sql, args })),
+          "deferred",
+        );
+        return results.map(resultOf);
+      } catch (error) {
+        const translated = translateError(error, "read");
+        if (translated instanceof StoreBusyError) this.#spoiled = true;
+        throw translated;
+      }
+    });
+  }
+
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return this.#exclusively(async () => {
+      try {
+        return await runSnapshot(() => this.#client.transaction("deferred"), work);
+      } catch (error) {
+        if (error instanceof StoreBusyError) this.#spoiled = true;
+        throw error;
+      }
+    });
+  }
+
+  write(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    return this.transaction((tx) => tx.write(statements), options);
+  }
+
+  writeGuarded(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    return this.write(statements, options);
+  }
+
+  transaction<T>(work: (tx: Connection) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
+    return this.#exclusively(async () => {
+      signal?.throwIfAborted();
+      let begun = false;
+      try {
+        return await runTransaction(async () => {
+          const transaction = await this.#begin();
+          begun = true;
+          return transaction;
+        }, work);
+      } catch (error) {
+        if (begun && error instanceof StoreBusyError) this.#spoiled = true;
+        throw error;
+      }
+    });
+  }
+
+  #exclusively<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(() => {
+      if (this.#spoiled) throw spoiledError();
+      return operation();
+    });
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  /** A transaction that holds the write lock. `exec` finalizes a BEGIN that met a lock; nothing else does. */
+  async #begin(): Promise<Transaction> {
+    const deadline = performance.now() + busyTimeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      // Each try follows the failure of the one before.
+      const transaction = await this.#client.transaction("deferred");
+      try {
+        await transaction.executeMultiple("commit; begin immediate");
+        return transaction;
+      } catch (error) {
+        transaction.close();
+        if (isUnfinishedStatement(error)) {
+          // A statement of the app met a lock: waiting does not help.
+          this.#spoiled = true;
+          throw spoiledError();
+        }
+        const translated = translateError(error, "write");
+        if (!(translated instanceof StoreBusyError) || performance.now() > deadline)
+          throw translated;
+        const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+}
+
+function spoiledError(): StoreConnectionError {
+  return new StoreConnectionError({
+    reason:
+      "this client met a locked database and may acknowledge writes that it never commits: close it and open " +
+      "another, or use createClient of gorkflow/client, which is safe",
+  });
+}

@@ -1,0 +1,80 @@
+import { UnsupportedError } from "../../../errors.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
+import { translateError } from "../errors/translate.ts";
+import { resultOf } from "./result-sets.ts";
+import type { BoundStatement, Database } from "../statements/statement.ts";
+
+const noResult: StatementResult = { rows: [], changes: 0 };
+
+/** A connection inside an app's transaction: statements are built anew on it, and it is never ended by us. */
+export class HostConnection implements Connection {
+  readonly #transaction: Database;
+  #nested = false;
+
+  constructor(transaction: Database) {
+    this.#transaction = transaction;
+  }
+
+  async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.#run(statements);
+  }
+
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return work(this);
+  }
+
+  async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    return this.#run(statements);
+  }
+
+  async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+    this.#checkUsable();
+    this.#nested = true;
+    let failure: { readonly error: unknown } | null = null;
+    try {
+      return await this.#transaction.transaction(async (nested) => {
+        try {
+          return await work(new HostConnection(nested));
+        } catch (error) {
+          failure = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      // Drizzle lets the error of a failing rollback hide the one that led to it.
+      throw failure === null
+        ? translateError(error, "read")
+        : (failure as { error: unknown }).error;
+    } finally {
+      this.#nested = false;
+    }
+  }
+
+  async #run(statements: readonly BoundStatement[]): Promise<StatementResult[]> {
+    this.#checkUsable();
+    const results: StatementResult[] = [];
+    let before = noResult;
+    try {
+      for (const statement of statements) {
+        const isNeeded = !statement.unlessChanged || before.changes === 0;
+        // One after the other: a later statement asks what an earlier one changed.
+        const result = isNeeded
+          ? resultOf(await this.#transaction.run(statement.build(this.#transaction)))
+          : noResult;
+        results.push(result);
+        if (!statement.unlessChanged) before = result;
+      }
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+    return results;
+  }
+
+  #checkUsable(): void {
+    if (!this.#nested) return;
+    throw new UnsupportedError({
+      feature: "transaction",
+      reason: "a nested transaction is open: use it, or wait for its end",
+    });
+  }
+}

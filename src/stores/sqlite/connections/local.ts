@@ -1,0 +1,80 @@
+import type { LocalClient } from "../../../client/local-client.ts";
+import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
+import { translateError } from "../errors/translate.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+import { TransactionConnection } from "./transaction.ts";
+
+/** A connection on our own local client, which groups commits and never blocks. */
+export class LocalConnection implements Connection {
+  readonly #client: LocalClient;
+
+  constructor(client: LocalClient) {
+    this.#client = client;
+  }
+
+  async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    try {
+      return await this.#client.read(statements);
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  }
+
+  async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    const transaction = await this.#client.transaction("read").catch((error: unknown) => {
+      throw translateError(error, "read");
+    });
+    try {
+      return await work(new TransactionConnection(transaction));
+    } finally {
+      transaction.close();
+    }
+  }
+
+  async write(
+    statements: readonly BoundStatement[],
+    { signal }: SignalOptions = {},
+  ): Promise<readonly StatementResult[]> {
+    try {
+      return await this.#client.write(statements, { signal });
+    } catch (error) {
+      throw signal?.aborted === true && error === signal.reason
+        ? error
+        : translateError(error, "write");
+    }
+  }
+
+  writeGuarded(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    return this.write(statements, options);
+  }
+
+  async runScript(sql: string): Promise<void> {
+    try {
+      await this.#client.executeMultiple(sql);
+    } catch (error) {
+      throw translateError(error, "write");
+    }
+  }
+
+  async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+    const transaction = await this.#client.begin().catch((error: unknown) => {
+      throw translateError(error, "write");
+    });
+    const connection = new TransactionConnection(transaction);
+    try {
+      const result = await work(connection);
+      await connection.finish();
+      await transaction.commit().catch((error: unknown) => {
+        throw translateError(error, "write");
+      });
+      return result;
+    } finally {
+      connection.end();
+      // Rolls back what was not committed; nothing to do otherwise.
+      transaction.close();
+    }
+  }
+}

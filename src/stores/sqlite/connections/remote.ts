@@ -1,0 +1,385 @@
+import type { Client, Transaction } from "@libsql/client";
+import { ConstraintError, GorkflowError, StoreConnectionError } from "../../../errors.ts";
+import {
+  type Connection,
+  type Reader,
+  type Replica,
+  type SignalOptions,
+  type StatementResult,
+  type WriteOptions,
+} from "./connection.ts";
+import { isHttpAnswer, isStatementFailure, pauseAskedFor } from "../errors/symptoms.ts";
+import { translateError, type Attempt } from "../errors/translate.ts";
+import { ProgramOrder, type Place } from "./program-order.ts";
+import { Reconnection } from "./reconnection.ts";
+import { resultOf } from "./result-sets.ts";
+import { isUndecided, ServerCall } from "./server-call.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+import { defaultTimeoutMs, within } from "./timeouts.ts";
+import { TransactionConnection, type StatementRunner } from "./transaction.ts";
+
+/** How a server is reached, beyond its client. */
+export interface RemoteOptions {
+  /** How long a call may take; defaults to 30000. */
+  readonly timeoutMs?: number | undefined;
+  /** Where reads go first. */
+  readonly replica?: Replica | undefined;
+  /** Finds out why a connection was closed without a reason: another error, or the same. */
+  readonly explain?: ((error: unknown, attempt: Attempt) => Promise<unknown>) | undefined;
+}
+
+/** A server runs a batch within seconds or not at all; what is more waits for the next one. */
+const maxStatementsPerBatch = 1000;
+const maxBytesPerBatch = 4 * 1024 * 1024;
+
+/**
+ * A connection to a libSQL server, over HTTP or WebSocket.
+ *
+ * Writes that are issued while a batch is under way travel together in the next one, in order: one round trip
+ * for any number of callers. Guarded batches travel alone, beside the queue, but never past an earlier write about a
+ * run of theirs.
+ *
+ * A lost connection is tried again for a few seconds. Reads always are. Writes are when nothing of them can have
+ * been written: the connection was never made, or the server says so. When they may have been, only those that
+ * are repeatable are sent again; the others fail with `outcome: "unknown"`. Transactions of the caller are never
+ * sent again. Whatever the server does, a call ends within `timeoutMs`.
+ */
+export class RemoteConnection implements Connection {
+  readonly #client: Client;
+  readonly #options: RemoteOptions;
+  readonly #timeoutMs: number;
+  readonly #order = new ProgramOrder();
+  readonly #queue: ServerCall[] = [];
+  #isDraining = false;
+  /** Until when the server has asked to be left alone. */
+  #quietUntil = 0;
+  #reconnectedAt = 0;
+
+  constructor(client: Client, options: RemoteOptions = {}) {
+    this.#client = client;
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+  }
+
+  async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    const { replica } = this.#options;
+    const call = new ServerCall(statements, "read", this.#timeoutMs);
+    if (replica === undefined) {
+      void this.#deliver([call]);
+    } else {
+      replica.read(statements).then(
+        (results) => (results === null ? this.#deliver([call]) : call.succeed(results)),
+        (error: unknown) => call.fail(error),
+      );
+    }
+    return call.answer;
+  }
+
+  async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + this.#timeoutMs;
+    const reconnection = new Reconnection();
+    for (;;) {
+      try {
+        await this.#untilQuiet(deadline);
+        return await runSnapshot(
+          () => this.#client.transaction("read"),
+          work,
+          (request) => this.#inTime(request),
+        );
+      } catch (error) {
+        if (!(error instanceof GorkflowError)) throw error;
+        await pauseUntil(this.#nextTry(error, reconnection, deadline));
+      }
+    }
+  }
+
+  write(
+    statements: readonly BoundStatement[],
+    options?: WriteOptions,
+  ): Promise<readonly StatementResult[]> {
+    const call = new ServerCall(statements, "write", this.#timeoutMs, options);
+    const place = this.#order.enterQueued(runIdsOf(statements));
+    const enter = () => {
+      this.#queue.push(call);
+      place.enterQueue();
+      if (!this.#isDraining) void this.#drain();
+    };
+    if (place.turn === null) enter();
+    else void place.turn.then(enter);
+    return answerOf(call, place);
+  }
+
+  writeGuarded(
+    statements: readonly BoundStatement[],
+    options?: SignalOptions,
+  ): Promise<readonly StatementResult[]> {
+    const call = new ServerCall(statements, "write", this.#timeoutMs, options);
+    const place = this.#order.enterAlone(runIdsOf(statements));
+    if (place.turn === null) void this.#deliver([call]);
+    else void place.turn.then(() => this.#deliver([call]));
+    return answerOf(call, place);
+  }
+
+  async transaction<T>(
+    work: (tx: Connection) => Promise<T>,
+    { signal }: SignalOptions = {},
+  ): Promise<T> {
+    const deadline = performance.now() + this.#timeoutMs;
+    const place = this.#order.enterTransaction();
+    try {
+      if (place.turn !== null) {
+        await within(this.#timeoutMs, place.turn, () => undefined).catch((error: unknown) => {
+          throw translateError(error, "read");
+        });
+      }
+      await this.#untilQuiet(deadline);
+      signal?.throwIfAborted();
+      return await runTransaction(
+        () => this.#client.transaction("write"),
+        work,
+        (request) => this.#inTime(request),
+      );
+    } finally {
+      place.leave();
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#isDraining = true;
+    // Calls of the same turn of the event loop are one batch from the first.
+    await Promise.resolve();
+    // One batch at a time keeps the order.
+    while (this.#queue.length > 0) await this.#deliver(this.#nextCalls());
+    this.#isDraining = false;
+  }
+
+  #nextCalls(): ServerCall[] {
+    let statements = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const call of this.#queue) {
+      statements += call.statements.length;
+      bytes += sizeOf(call);
+      if (count > 0 && (statements > maxStatementsPerBatch || bytes > maxBytesPerBatch)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Sends the calls as one batch until each has an answer. Never rejects. */
+  async #deliver(given: readonly ServerCall[], reconnection = new Reconnection()): Promise<void> {
+    let calls = given;
+    for (;;) {
+      calls = await this.#untilSent(calls);
+      const [first] = calls;
+      if (first === undefined) return;
+      const { attempt } = first;
+      for (const call of calls) call.noteSending();
+      try {
+        const results = await this.#send(
+          calls.flatMap((call) => call.statements),
+          attempt,
+        );
+        let start = 0;
+        for (const call of calls) {
+          const end = start + call.statements.length;
+          call.succeed(results.slice(start, end));
+          start = end;
+        }
+        return;
+      } catch (error) {
+        const translated = translateError(error, attempt);
+        for (const call of calls) call.noteFailure(translated);
+        // A replica gives its statements' failures and the loss of its primary the same code.
+        if (calls.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
+          // The batch is undone. One call spoiled it for all: each goes by itself.
+          if (translated instanceof ConstraintError) for (const call of calls) call.noteUndone();
+          for (const call of calls) await this.#deliver([call], reconnection);
+          return;
+        }
+        calls = await this.#untilNextTry(calls, translated, reconnection);
+      }
+    }
+  }
+
+  /** Those of the calls that may be sent again, when it is time to. The others have failed. */
+  async #untilNextTry(
+    calls: readonly ServerCall[],
+    error: GorkflowError,
+    reconnection: Reconnection,
+  ): Promise<readonly ServerCall[]> {
+    const again = isUndecided(error) ? calls.filter((call) => call.repeatable) : calls;
+    for (const call of calls) if (!again.includes(call)) call.fail(error);
+    if (again.length === 0) return again;
+    try {
+      const latest = Math.max(...again.map(({ deadline }) => deadline));
+      await pauseUntil(this.#nextTry(error, reconnection, latest));
+    } catch (final) {
+      for (const call of again) call.fail(final);
+    }
+    return again;
+  }
+
+  #nextTry(error: GorkflowError, reconnection: Reconnection, deadline: number): number {
+    const at = reconnection.nextTry(error, deadline);
+    if (pauseAskedFor(error.cause) !== null) this.#quietUntil = Math.max(this.#quietUntil, at);
+    return at;
+  }
+
+  async #untilQuiet(deadline: number): Promise<void> {
+    if (this.#quietUntil >= deadline) throw quietError();
+    if (this.#quietUntil > performance.now()) await pauseUntil(this.#quietUntil);
+  }
+
+  /** Those of the calls that still wait for an answer when the server may be asked. */
+  async #untilSent(calls: readonly ServerCall[]): Promise<readonly ServerCall[]> {
+    for (;;) {
+      const open = calls.filter(({ isOpen }) => isOpen);
+      const quietUntil = this.#quietUntil;
+      if (open.length === 0 || performance.now() >= quietUntil) return open;
+      for (const call of open) if (call.deadline <= quietUntil) call.fail(quietError());
+      await pauseUntil(Math.min(quietUntil, ...open.map(({ deadline }) => deadline)));
+    }
+  }
+
+  async #send(
+    statements: readonly BoundStatement[],
+    attempt: Attempt,
+  ): Promise<readonly StatementResult[]> {
+    const { explain } = this.#options;
+    const [only, ...others] = statements;
+    try {
+      // A single read needs no transaction around it.
+      const results = await this.#inTime(
+        attempt === "read" && only !== undefined && others.length === 0
+          ? this.#client.execute({ sql: only.sql, args: only.args }).then((result) => [result])
+          : this.#client.batch(
+              statements.map(({ sql, args }) => ({ sql, args })),
+              attempt,
+            ),
+      );
+      return results.map(resultOf);
+    } catch (error) {
+      throw explain === undefined ? error : await explain(error, attempt);
+    }
+  }
+
+  #inTime<T>(request: Promise<T>): Promise<T> {
+    const sentAt = performance.now();
+    return within(this.#timeoutMs, request, () => this.#abandon(sentAt));
+  }
+
+  /** A socket that does not answer never will. Over HTTP each request has a connection that ends with it. */
+  #abandon(sentAt: number): void {
+    if (this.#client.protocol !== "ws" || sentAt < this.#reconnectedAt) return;
+    this.#reconnectedAt = performance.now();
+    // It fails when the server is still away; the next call connects anew.
+    void Promise.resolve(this.#client.reconnect()).catch(() => undefined);
+  }
+}
+
+function quietError(): StoreConnectionError {
+  const reason =
+    "the server has too many requests, and asks for a longer pause than the call has time for";
+  return new StoreConnectionError({ reason, retryable: true });
+}
+
+function pauseUntil(time: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, Math.max(0, time - performance.now()));
+  });
+}
+
+function answerOf(call: ServerCall, place: Place): Promise<readonly StatementResult[]> {
+  void call.ended.then(place.leave);
+  return call.answer;
+}
+
+function runIdsOf(statements: readonly BoundStatement[]): ReadonlySet<string> {
+  const runIds = new Set<string>();
+  for (const { runId } of statements) if (runId !== null) runIds.add(runId);
+  return runIds;
+}
+
+function sizeOf({ statements }: ServerCall): number {
+  let bytes = 0;
+  for (const { sql, args } of statements) {
+    bytes += sql.length;
+    for (const argument of args) bytes += typeof argument === "string" ? argument.length : 8;
+  }
+  return bytes;
+}
+
+/** Nobody sends a commit again, so that an answer that is not one of the database leaves its outcome unknown. */
+function translateCommitError(error: unknown): GorkflowError {
+  const translated = translateError(error, "write");
+  if (!isHttpAnswer(error)) return translated;
+  const { message: reason, retryable } = translated;
+  return isUndecided(translated)
+    ? translated
+    : new StoreConnectionError({ reason, retryable, outcome: "unknown" }, { cause: error });
+}
+
+type InTime = <Answer>(request: Promise<Answer>) => Promise<Answer>;
+
+/**
+ * Runs `work` in a transaction of `@libsql/client`; commits when it returns, rolls back when it throws. `inTime` bounds
+ * each request.
+ */
+export async function runTransaction<T>(
+  begin: () => Promise<Transaction>,
+  work: (tx: Connection) => Promise<T>,
+  inTime: InTime = (request) => request,
+): Promise<T> {
+  const transaction = await inTime(begin()).catch((error: unknown) => {
+    throw translateError(error, "write");
+  });
+  const connection = new TransactionConnection(runnerOf(transaction, inTime));
+  try {
+    const result = await work(connection);
+    await connection.finish();
+    await inTime(transaction.commit()).catch((error: unknown) => {
+      throw translateCommitError(error);
+    });
+    return result;
+  } catch (error) {
+    connection.end();
+    // The error of the work is what the caller must see, even where undoing fails as well.
+    await inTime(transaction.rollback()).catch(() => undefined);
+    throw error;
+  } finally {
+    transaction.close();
+  }
+}
+
+/** Runs `work` in a reading transaction of `@libsql/client`, whose end nobody waits for. */
+export async function runSnapshot<T>(
+  begin: () => Promise<Transaction>,
+  work: (reader: Reader) => Promise<T>,
+  inTime: InTime = (request) => request,
+): Promise<T> {
+  const transaction = await inTime(begin()).catch((error: unknown) => {
+    throw translateError(error, "read");
+  });
+  try {
+    return await work(new TransactionConnection(runnerOf(transaction, inTime)));
+  } finally {
+    transaction.close();
+  }
+}
+
+function runnerOf(transaction: Transaction, inTime: InTime): StatementRunner {
+  return {
+    run: async (statements) => {
+      const [only, ...others] = statements;
+      if (only !== undefined && others.length === 0) {
+        const request = transaction.execute({ sql: only.sql, args: [...only.args] });
+        return [resultOf(await inTime(request))];
+      }
+      const results = await inTime(
+        transaction.batch(statements.map(({ sql, args }) => ({ sql, args: [...args] }))),
+      );
+      return results.map(resultOf);
+    },
+  };
+}

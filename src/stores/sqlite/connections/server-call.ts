@@ -1,0 +1,115 @@
+import { ConstraintError, StoreConnectionError, type GorkflowError } from "../../../errors.ts";
+import { sentTwiceError, type StatementResult, type WriteOptions } from "./connection.ts";
+import { isGuardFailure } from "../errors/symptoms.ts";
+import type { Attempt } from "../errors/translate.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+
+/**
+ * One caller's statements on their way to the server, until the caller has an answer: the server's, an error, or the
+ * end of the time that the call has.
+ */
+export class ServerCall {
+  readonly statements: readonly BoundStatement[];
+  readonly attempt: Attempt;
+  /** As `WriteOptions` has it. */
+  readonly repeatable: boolean;
+  readonly answer: Promise<readonly StatementResult[]>;
+  /** Resolves when the caller has an answer and no sending is under way: nothing of it can be written later. */
+  readonly ended: Promise<void>;
+  /** On the clock of `performance.now()`. */
+  readonly deadline: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onSentAgain: (() => void) | undefined;
+  #resolve!: (results: readonly StatementResult[]) => void;
+  #reject!: (error: unknown) => void;
+  #resolveEnded!: () => void;
+  #isOpen = true;
+  #sendings = 0;
+  #isUnderWay = false;
+  /** Why nobody knows whether an earlier sending was written. */
+  #undecided: GorkflowError | null = null;
+
+  constructor(
+    statements: readonly BoundStatement[],
+    attempt: Attempt,
+    timeoutMs: number,
+    { repeatable = false, signal, onSentAgain }: WriteOptions = {},
+  ) {
+    this.statements = statements;
+    this.attempt = attempt;
+    this.repeatable = repeatable;
+    this.#signal = signal;
+    this.#onSentAgain = onSentAgain;
+    this.deadline = performance.now() + timeoutMs;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    const timer = setTimeout(() => this.#expire(timeoutMs), timeoutMs);
+    void this.ended.then(() => clearTimeout(timer));
+  }
+
+  /** False when the caller has an answer, or has aborted: nothing is to be sent for it any more. */
+  get isOpen(): boolean {
+    if (this.#signal?.aborted) this.fail(this.#signal.reason);
+    return this.#isOpen;
+  }
+
+  noteSending(): void {
+    this.#sendings += 1;
+    this.#isUnderWay = true;
+    if (this.#sendings > 1) this.#onSentAgain?.();
+  }
+
+  /** The sending under way has failed; what that means to the caller is another question. */
+  noteFailure(error: GorkflowError): void {
+    if (isUndecided(error)) this.#undecided = error;
+    this.#isUnderWay = false;
+    if (!this.#isOpen) this.#resolveEnded();
+  }
+
+  /** The database itself undid the sending that failed last, so the next one is not a repetition. */
+  noteUndone(): void {
+    this.#sendings -= 1;
+  }
+
+  succeed(results: readonly StatementResult[]): void {
+    this.#isUnderWay = false;
+    this.#end(() => this.#resolve(results));
+  }
+
+  /** An earlier sending may have been written: that a later one was refused does not undo it. */
+  fail(error: unknown): void {
+    const isRefusal = error instanceof StoreConnectionError && error.outcome === "none";
+    const told = isRefusal ? (this.#undecided ?? error) : error;
+    const isStopped = error instanceof ConstraintError || isGuardFailure(error);
+    // Without its cause: a failed guard tells the caller to look for the precondition that does not hold.
+    const isOfSecond = isStopped && this.#sendings > 1 && !this.repeatable;
+    this.#end(() =>
+      this.#reject(isOfSecond ? sentTwiceError(isGuardFailure(error) ? undefined : error) : told),
+    );
+  }
+
+  #expire(timeoutMs: number): void {
+    const isUnknown = this.attempt === "write" && (this.#isUnderWay || this.#undecided !== null);
+    this.fail(
+      new StoreConnectionError({
+        reason: `the server did not answer within ${timeoutMs} ms`,
+        outcome: isUnknown ? "unknown" : "none",
+        retryable: true,
+      }),
+    );
+  }
+
+  #end(settle: () => void): void {
+    if (this.#isOpen) settle();
+    this.#isOpen = false;
+    if (!this.#isUnderWay) this.#resolveEnded();
+  }
+}
+
+/** True when nobody knows whether what was sent was written. */
+export function isUndecided(error: GorkflowError): boolean {
+  return error instanceof StoreConnectionError && error.outcome === "unknown";
+}

@@ -1,0 +1,113 @@
+import { UnsupportedError } from "../../../errors.ts";
+import type { Statement } from "../../../client/local-client.ts";
+import type { Connection, Reader, StatementResult } from "./connection.ts";
+import { translateError } from "../errors/translate.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+
+/** Where a transaction's statements go: in order, each by itself. */
+export interface StatementRunner {
+  run(
+    statements: readonly (Statement & Partial<BoundStatement>)[],
+  ): Promise<readonly StatementResult[]>;
+}
+
+/**
+ * A connection inside a transaction, or inside a savepoint of one.
+ *
+ * While a savepoint is open, only it may be used: what its parent wrote meanwhile would be undone with it.
+ */
+export class TransactionConnection implements Connection {
+  readonly #runner: StatementRunner;
+  readonly #depth: number;
+  #state: "open" | "in savepoint" | "ended" = "open";
+  #nested: TransactionConnection | null = null;
+
+  constructor(runner: StatementRunner, depth = 0) {
+    this.#runner = runner;
+    this.#depth = depth;
+  }
+
+  async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    this.#checkUsable();
+    return this.#run(statements);
+  }
+
+  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return work(this);
+  }
+
+  async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    this.#checkUsable();
+    return this.#run(statements);
+  }
+
+  async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+    this.#checkUsable();
+    const savepoint = `gorkflow_${this.#depth}`;
+    const nested = new TransactionConnection(this.#runner, this.#depth + 1);
+    this.#state = "in savepoint";
+    this.#nested = nested;
+    try {
+      await this.#control(`savepoint ${savepoint}`);
+      const result = await work(nested).catch(async (error: unknown) => {
+        nested.end();
+        if (this.#state === "ended") throw error;
+        // The error of the work is what the caller must see, even where undoing fails as well.
+        await this.#control(`rollback to ${savepoint}`).catch(() => undefined);
+        await this.#control(`release ${savepoint}`).catch(() => undefined);
+        throw error;
+      });
+      this.#checkNotEnded();
+      nested.end();
+      await this.#control(`release ${savepoint}`);
+      return result;
+    } finally {
+      nested.end();
+      this.#nested = null;
+      if (this.#state === "in savepoint") this.#state = "open";
+    }
+  }
+
+  /** From now on every use is refused: the transaction was committed or rolled back. */
+  end(): void {
+    this.#state = "ended";
+    this.#nested?.end();
+  }
+
+  /** As `end`, just before the commit: a savepoint that is still open is undone, and its work is refused. */
+  async finish(): Promise<void> {
+    const isNested = this.#nested !== null;
+    this.end();
+    if (isNested) await this.#control(`rollback to gorkflow_${this.#depth}`);
+  }
+
+  async #run(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
+    try {
+      return await this.#runner.run(statements);
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  }
+
+  async #control(sql: string): Promise<void> {
+    try {
+      await this.#runner.run([{ sql, args: [] }]);
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  }
+
+  #checkUsable(): void {
+    this.#checkNotEnded();
+    if (this.#state === "open") return;
+    throw new UnsupportedError({
+      feature: "transaction",
+      reason: "a nested transaction is open: use it, or wait for its end",
+    });
+  }
+
+  #checkNotEnded(): void {
+    if (this.#state !== "ended") return;
+    throw new UnsupportedError({ feature: "transaction", reason: "the transaction has ended" });
+  }
+}

@@ -1,0 +1,241 @@
+import {
+  ConstraintError,
+  GorkflowError,
+  InvalidArgumentError,
+  SchemaOutOfDateError,
+  StoreBusyError,
+  StoreClosedError,
+  StoreConnectionError,
+  StoreFullError,
+  UnsupportedError,
+} from "../../../errors.ts";
+import { constraintOf, examine, guardPath, isMissingDatabase, type Symptoms } from "./symptoms.ts";
+
+/** What a failed statement was doing: a lost connection leaves the outcome of a write unknown. */
+export type Attempt = "read" | "write";
+
+/**
+ * The error of this package that stands for a driver's error: the same class, with the same `outcome` and
+ * `retryable`, for the same cause, whichever backend and protocol it came through.
+ *
+ * A write has the outcome `none` only for a cause that is known to be a refusal: of the database, of a server that did
+ * not look at the statements, or of a connection that was never made.
+ */
+export function translateError(error: unknown, attempt: Attempt): GorkflowError {
+  if (error instanceof GorkflowError) return error;
+  const symptoms = examine(error);
+  if (isOfGateway(symptoms)) {
+    return lost("the connection to the server failed")({ cause: symptoms.origin }, attempt);
+  }
+  const constraint = constraintOf(symptoms);
+  if (constraint !== null) return new ConstraintError(constraint, { cause: symptoms.origin });
+  const cause = causes.find((candidate) => fits(candidate, symptoms));
+  if (cause !== undefined) return cause.make({ cause: symptoms.origin }, attempt);
+  const code = symptoms.codes.find((each) => databaseCode.test(each));
+  const options = { cause: symptoms.origin };
+  return code === undefined
+    ? lost("no answer came that is one of a database")(options, attempt)
+    : refused(`the database refused a statement (${code})`)(options);
+}
+
+/** Codes that only a database gives, after it has looked at the statements and undone them. */
+const databaseCode = /^(SQLITE_|SQL_|ARGS_|BATCH_)/;
+
+/** True for an answer that a gateway may have given, whose words then say nothing of the database. */
+function isOfGateway({ status }: Symptoms): boolean {
+  return status !== null && status >= 500;
+}
+
+/** One cause of failure, and how it shows. Any of the symptoms is enough. */
+interface Cause {
+  readonly codes?: RegExp;
+  readonly says?: RegExp;
+  readonly status?: (status: number) => boolean;
+  readonly make: (options: ErrorOptions, attempt: Attempt) => GorkflowError;
+}
+
+function fits({ codes, says, status }: Cause, symptoms: Symptoms): boolean {
+  return (
+    (codes !== undefined && symptoms.codes.some((code) => codes.test(code))) ||
+    (says?.test(symptoms.messages) ?? false) ||
+    (symptoms.status !== null && (status?.(symptoms.status) ?? false))
+  );
+}
+
+/** Nothing was written, and trying again changes nothing. */
+const refused = (reason: string) => (options: ErrorOptions) =>
+  new StoreConnectionError({ reason }, options);
+
+/** Nothing was written; the same call may succeed later. */
+const notYet = (reason: string) => (options: ErrorOptions) =>
+  new StoreConnectionError({ reason, retryable: true }, options);
+
+/** It was refused, and maybe not by the database. Trying again changes nothing. */
+const doubtful = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
+  new StoreConnectionError({ reason, outcome: attempt === "write" ? "unknown" : "none" }, options);
+
+/** It was sent, and no answer came. */
+const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
+  new StoreConnectionError(
+    { reason, outcome: attempt === "write" ? "unknown" : "none", retryable: true },
+    options,
+  );
+
+/**
+ * In order: the first that fits. Codes are those of SQLite and the Hrana protocol, of Node's sockets and fetch;
+ * a replica and an embedded replica carry the reason in their message only.
+ */
+const causes: readonly Cause[] = [
+  { says: new RegExp(guardPath), make: refused("a precondition of the batch does not hold") },
+  {
+    codes: /^SQLITE_(BUSY|LOCKED)/,
+    says: /database (table )?is locked|SQL statements in progress/,
+    make: (options) => new StoreBusyError("the database is locked by another connection", options),
+  },
+  {
+    codes: /^CLIENT_CLOSED$/,
+    // A WebSocket that the server closed says so, too, with the code of its reason.
+    says: /The client is closed|Client is closed: ClientError|database connection is not open/,
+    make: (options) => new StoreClosedError(options),
+  },
+  {
+    says: /Client was (manually )?closed/,
+    make: (options, attempt) =>
+      attempt === "read"
+        ? new StoreClosedError(options)
+        : lost("the store was closed before the server answered")(options, attempt),
+  },
+  {
+    // Without the cause: it may quote the URL, and a URL may carry a token.
+    codes: /^(URL_\w+|ERR_INVALID_URL)$/,
+    make: () =>
+      new InvalidArgumentError({ argument: "url", reason: "is not the URL of a database" }),
+  },
+  {
+    codes: /^SYNC_NOT_SUPPORTED$/,
+    make: (options) =>
+      new UnsupportedError(
+        { feature: "sync", reason: "the store has no copy of a server: open it with syncUrl" },
+        options,
+      ),
+  },
+  {
+    codes: /^AUTH_/,
+    says: /status: Unauthenticated/,
+    status: (status) => status === 401,
+    make: refused("the server refused the auth token: it is missing, wrong or expired"),
+  },
+  {
+    says: /status: PermissionDenied|Authorization forbidden|Write permission/,
+    status: (status) => status === 403,
+    make: refused("the auth token does not allow this: it only reads, or is for another database"),
+  },
+  {
+    codes: /^BLOCKED$/,
+    make: refused("the server blocks this operation: a limit of the plan is reached"),
+  },
+  { says: isMissingDatabase, make: refused("the server has no such database") },
+  {
+    says: /Cannot find (?:module|package) '(?:@libsql\/(?:linux|darwin|win32)|libsql')/,
+    make: (options) =>
+      new UnsupportedError(
+        {
+          feature: "local databases",
+          reason:
+            "the native package of libsql for this platform (@libsql/linux-x64-gnu, @libsql/darwin-arm64, …) is not " +
+            "installed: install with optional dependencies; a bundler must leave libsql external, and node_modules " +
+            "with libsql and its native package must be shipped beside the bundle",
+        },
+        options,
+      ),
+  },
+  {
+    // Turso, when the server that had the stream is gone.
+    says: /stream not found/i,
+    make: notYet("the server has ended the stream of this call"),
+  },
+  {
+    status: (status) => status === 404 || status === 405 || status === 410,
+    make: doubtful("the server has no such database, or is not a libSQL server"),
+  },
+  {
+    says: /no such (table|column)|has no column named|ON CONFLICT clause does not match/,
+    make: (options) =>
+      new SchemaOutOfDateError(
+        "the database lacks tables or columns of this version: run `gorkflow migrate`, or apply the new migrations",
+        options,
+      ),
+  },
+  {
+    codes: /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED|TRANSACTION_BUSY)$/,
+    says: /no transaction is active|Transaction timed-?out|invalid baton/i,
+    make: notYet(
+      "the transaction is over: it was ended before this, or by the server, where it has 5 seconds",
+    ),
+  },
+  {
+    codes: /^(RESPONSE_TOO_LARGE|SQLITE_TOOBIG)$/,
+    says: /string or blob too big|response is too large/i,
+    status: (status) => status === 413,
+    make: refused("a row or an answer is larger than the server allows"),
+  },
+  {
+    codes: /^SQLITE_NOTADB/,
+    make: refused("the file is not a database, or its encryption key is another"),
+  },
+  { codes: /^SQLITE_CORRUPT/, make: refused("the database file is corrupt") },
+  {
+    codes: /^SQLITE_FULL/,
+    says: /database or disk is full/,
+    make: (options) => new StoreFullError(options),
+  },
+  {
+    codes: /^SQLITE_READONLY_DBMOVED/,
+    make: refused(
+      "the database file was deleted, moved or replaced while it was open: close the store and open it again",
+    ),
+  },
+  { codes: /^SQLITE_READONLY/, make: refused("the database is read-only") },
+  { codes: /^SQLITE_CANTOPEN/, make: refused("the database file cannot be opened") },
+  {
+    // The size of the shared memory is what a full disk refuses.
+    codes: /^SQLITE_IOERR_SHM(?!SIZE)/,
+    make: refused(
+      "the database cannot have a write-ahead log where its file is, a network file system for example: open it " +
+        'with journalMode "delete" and from one machine',
+    ),
+  },
+  { codes: /^SQLITE_IOERR/, make: refused("the database file cannot be read or written") },
+  {
+    codes: /^ENOTFOUND$/,
+    says: /getaddrinfo ENOTFOUND|dns error/,
+    make: refused("the server's host is not known"),
+  },
+  {
+    codes: /^(ERR_SSL_|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO$)/,
+    says: /SSL routines|certificate|InvalidContentType/,
+    make: refused(
+      "no secure connection to the server: it speaks no TLS, or its certificate is not valid",
+    ),
+  },
+  {
+    codes: /^(ECONNREFUSED|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/,
+    says: /connect ECONNREFUSED|getaddrinfo EAI_AGAIN|error trying to connect|PrimaryHandshakeTimeout/,
+    make: notYet("the server cannot be reached"),
+  },
+  { status: (status) => status === 429, make: notYet("the server has too many requests") },
+  {
+    codes: /^(TimeoutError|AbortError|UND_ERR_(HEADERS|BODY)_TIMEOUT)$/,
+    status: (status) => status === 408,
+    make: lost("the server did not answer in time"),
+  },
+  {
+    codes: /^(E[A-Z]+|UND_ERR_\w+|HRANA_(WEBSOCKET|CLOSED|PROTO)_ERROR)$/,
+    says: /fetch failed|network connection lost|transport error|connection (closed|reset)|broken pipe|h2 protocol error|status: (Unavailable|Unknown|Internal)/i,
+    make: lost("the connection to the server failed"),
+  },
+  {
+    status: (status) => status >= 400,
+    make: doubtful("the server, or something in front of it, refused the request"),
+  },
+];

@@ -1,0 +1,177 @@
+import type { Client } from "@libsql/client";
+import { is, sql } from "drizzle-orm";
+import { BaseSQLiteDatabase, SQLiteAsyncDialect, SQLiteTransaction } from "drizzle-orm/sqlite-core";
+import { InvalidArgumentError, UnsupportedError } from "../../../errors.ts";
+import { assertStructure, type RunQuery } from "../../../migrations/structure.ts";
+import type { WorkflowTables } from "../../../schema/tables.ts";
+import { translateError } from "../errors/translate.ts";
+import { resultOf } from "../connections/result-sets.ts";
+import type { Database } from "../statements/statement.ts";
+
+/** Asks a database and gives the rows. Past Drizzle's session: an app's logger hears of its own queries only. */
+export const askClient =
+  (client: Client): RunQuery =>
+  async (text, args) => {
+    try {
+      return resultOf(await client.execute({ sql: text, args: [...args] })).rows;
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  };
+
+/** The same inside an app's transaction. */
+export const askTransaction =
+  (transaction: Database): RunQuery =>
+  async (text, args) => {
+    const parts = text.split("?").map((part, index) => {
+      const before = index === 0 ? sql`` : sql`${args[index - 1]}`;
+      return sql`${before}${sql.raw(part)}`;
+    });
+    try {
+      return resultOf(await transaction.run(sql.join(parts))).rows;
+    } catch (error) {
+      throw translateError(error, "read");
+    }
+  };
+
+/** The database that writes: what `withReplicas` returns has it beside its replicas. */
+export function primaryOf<Db extends object>(db: Db): Db {
+  const { $primary } = (db ?? {}) as { readonly $primary?: Db };
+  return $primary !== undefined && is($primary, BaseSQLiteDatabase) ? $primary : db;
+}
+
+/** @throws {InvalidArgumentError} {UnsupportedError} */
+export function assertHostDatabase(db: { readonly $client?: unknown } | null | undefined): void {
+  const client = db?.$client as Partial<Client> | undefined;
+  // The binding of D1 has a batch, too.
+  const isLibSQL = typeof client?.batch === "function" && typeof client.execute === "function";
+  if (!is(db, BaseSQLiteDatabase) || !isLibSQL) {
+    throw new InvalidArgumentError({
+      argument: "db",
+      reason: "must be a Drizzle database on a libSQL client",
+    });
+  }
+  assertOneVersion(db);
+}
+
+/** A database would be taken as well, and every statement would be committed by itself. */
+export function assertHostTransaction(transaction: unknown): void {
+  if (!is(transaction, SQLiteTransaction)) {
+    throw new InvalidArgumentError({
+      argument: "transaction",
+      reason: is(transaction, BaseSQLiteDatabase)
+        ? "is the database itself: give it what `db.transaction` calls your function with"
+        : "must be what `db.transaction` of your Drizzle database calls your function with",
+    });
+  }
+  assertOneVersion(transaction);
+}
+
+/** The client under a Drizzle database or transaction; undefined if Drizzle keeps it elsewhere. */
+export function clientOf(database: object): Client | undefined {
+  const { session } = database as { readonly session?: { readonly client?: Client } };
+  return session?.client;
+}
+
+/**
+ * Passes unless the transaction is known to be in another database. Two clients of one file are the same database; a
+ * server that does not name its file is not known.
+ *
+ * @throws {InvalidArgumentError}
+ */
+export async function assertSameDatabase(transaction: RunQuery, own: RunQuery): Promise<void> {
+  const [file, ownFile] = await Promise.all([fileOf(transaction), fileOf(own)]);
+  const areKnown = typeof file === "string" && typeof ownFile === "string";
+  // In memory every client has a database of its own, without a name.
+  if (!areKnown || (file === ownFile && file !== "")) return;
+  throw new InvalidArgumentError({
+    argument: "transaction",
+    reason: "is of another database than the store's: nothing was written",
+  });
+}
+
+/** The file of the database; undefined if it does not say. */
+async function fileOf(query: RunQuery): Promise<unknown> {
+  const text = "select file from pragma_database_list where name = 'main'";
+  const rows = await query(text, []).catch(() => []);
+  return rows[0]?.[0];
+}
+
+/** @throws {UnsupportedError} {SchemaOutOfDateError} */
+export async function checkDatabase(
+  query: RunQuery,
+  { tables, isLocal }: { readonly tables: WorkflowTables; readonly isLocal: boolean },
+): Promise<void> {
+  const [row] = await query("select 1", []);
+  if (typeof row?.[0] !== "number") {
+    throw new UnsupportedError({
+      feature: "intMode",
+      reason: "the client must read integers as numbers: create it without `intMode`",
+    });
+  }
+  if (isLocal) await checkEncoding(query);
+  await assertStructure(query, tables);
+}
+
+/**
+ * Passes when text is compared by its UTF-8 bytes, as the order of runs and their cursors has it.
+ *
+ * @throws {UnsupportedError}
+ */
+export async function checkEncoding(query: RunQuery): Promise<void> {
+  const [row] = await query("select encoding from pragma_encoding", []);
+  if (row === undefined || row[0] === "UTF-8") return;
+  throw new UnsupportedError({
+    feature: "encoding",
+    reason:
+      `the database stores text as ${String(row[0])}, which sorts ids in another order: make a new file with ` +
+      "`pragma encoding = 'UTF-8'` and copy its content there",
+  });
+}
+
+/**
+ * Two copies of one version work as one: an app that calls `require` and this package load two builds of one
+ * package. Another version builds other SQL.
+ *
+ * @throws {UnsupportedError}
+ */
+function assertOneVersion(db: object): void {
+  if (db instanceof BaseSQLiteDatabase) return;
+  const other = classOf(db, BaseSQLiteDatabase.name);
+  if (other !== null && sourceOf(other) === sourceOf(BaseSQLiteDatabase)) {
+    const { dialect } = db as { readonly dialect?: object };
+    const theirs = dialect === undefined ? null : classOf(dialect, "SQLiteDialect");
+    const ours = classOf(new SQLiteAsyncDialect(), "SQLiteDialect");
+    if (theirs !== null && ours !== null && sourceOf(theirs) === sourceOf(ours)) return;
+  }
+  throw new UnsupportedError({
+    feature: "drizzle-orm",
+    reason:
+      "the database was made by another version of drizzle-orm than the one that this package finds: " +
+      "`npm ls drizzle-orm` shows both; one must go",
+  });
+}
+
+/** The class of this name among those of the object. */
+function classOf(object: object, name: string): object | null {
+  for (let each: unknown = Object.getPrototypeOf(object); isObject(each);) {
+    if (typeof each.constructor === "function" && each.constructor.name === name) {
+      return each.constructor;
+    }
+    each = Object.getPrototypeOf(each);
+  }
+  return null;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/** The text of a class. A build for `require` differs from one for `import` in how it names what it imports. */
+function sourceOf(constructor: object): string {
+  return Function.prototype.toString
+    .call(constructor)
+    .replaceAll(/\(0, import_[\w$]+\.([\w$]+)\)/g, "$1")
+    .replaceAll(/import_[\w$]+\.([\w$]+)/g, "$1")
+    .replaceAll(/([\w$]+): \1\b/g, "$1");
+}
