@@ -143,10 +143,10 @@ describe("a transaction of another database", () => {
     const engine = new Engine(store);
     cleanups.push(() => engine.close());
     for (const work of [
-      other.db.transaction((tx) => store.withTransaction(tx).createRun({ workflowId: "w" })),
-      other.db.transaction((tx) => engine.start(workflow, 1, { tx })),
+      () => other.db.transaction((tx) => store.withTransaction(tx).createRun({ workflowId: "w" })),
+      () => other.db.transaction((tx) => engine.start(workflow, 1, { tx })),
     ]) {
-      await expect(work).rejects.toMatchObject({
+      await expect(work()).rejects.toMatchObject({
         code: "INVALID_ARGUMENT",
         argument: "transaction",
       });
