@@ -1,16 +1,10 @@
 import { readdir, stat } from "node:fs/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { environmentOptions, environmentVariables } from "../src/environment.ts";
 import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
 import { openStoreFromEnv } from "../src/open-store.ts";
-import { temporaryFolder, type TemporaryFolder } from "./support/temporary.ts";
-
-let folder: TemporaryFolder;
-beforeEach(async () => {
-  folder = await temporaryFolder();
-});
-afterEach(() => folder.remove());
+import { test } from "./support/fixtures.ts";
 
 describe("the store", () => {
   async function opened(env: Record<string, string>) {
@@ -30,7 +24,7 @@ describe("the store", () => {
     }
   });
 
-  test.each(["production", "staging"])("is a file when NODE_ENV is %s", async (mode) => {
+  test.for(["production", "staging"])("is a file when NODE_ENV is %s", async (mode, { folder }) => {
     const here = process.cwd();
     process.chdir(folder.path);
     try {
@@ -45,7 +39,7 @@ describe("the store", () => {
     }
   });
 
-  test("is the one of the URL, of which nothing is said but its kind", async () => {
+  test("is the one of the URL, of which nothing is said but its kind", async ({ folder }) => {
     const { store, said } = await opened({
       GORKFLOW_DATABASE_URL: folder.database("secret.db"),
       NODE_ENV: "test",
@@ -56,7 +50,7 @@ describe("the store", () => {
     expect(said).toBe("workflows are kept in a local file, as GORKFLOW_DATABASE_URL says");
   });
 
-  test("is checked, not migrated, with GORKFLOW_MIGRATE=false", async () => {
+  test("is checked, not migrated, with GORKFLOW_MIGRATE=false", async ({ folder }) => {
     const env = { GORKFLOW_DATABASE_URL: folder.database(), GORKFLOW_MIGRATE: "false" };
     await expect(openStoreFromEnv(env, { log: () => undefined })).rejects.toMatchObject({
       code: "SCHEMA_OUT_OF_DATE",
@@ -65,7 +59,7 @@ describe("the store", () => {
     await opened(env);
   });
 
-  test("is not opened, and nothing is made, when a variable cannot be", async () => {
+  test("is not opened, and nothing is made, when a variable cannot be", async ({ folder }) => {
     const url = folder.database("never.db");
     const env = { GORKFLOW_DATABASE_URL: url, GORKFLOW_TIMEOUT_MS: "soon" };
     await expect(openStoreFromEnv(env)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
@@ -110,7 +104,7 @@ test("an empty variable is an absent one", () => {
 });
 
 describe("a value that cannot be is refused by the variable's name, and not shown:", () => {
-  test.each([
+  test.for([
     ["GORKFLOW_DATABASE_URL", "postgres://SECRET", /must be :memory: or begin with/],
     ["GORKFLOW_DATABASE_URL", "http://user:SECRET@localhost", /must have no user and no password/],
     ["GORKFLOW_READ_URL", "ws://SECRET", /must begin with libsql:, http: or https:/],
@@ -125,7 +119,7 @@ describe("a value that cannot be is refused by the variable's name, and not show
     ["GORKFLOW_BUSY_TIMEOUT_MS", "1.5", /int/],
     ["GORKFLOW_BUSY_TIMEOUT_MS", "-1", /must be a number/],
     ["GORKFLOW_MIGRATE", "SECRET", /"true"\|"false"/],
-  ])("%s=%s", async (name, value, reason) => {
+  ] as const)("%s=%s", async ([name, value, reason], { folder }) => {
     const env = { GORKFLOW_DATABASE_URL: folder.database(), [name]: value };
     const error = await openStoreFromEnv(env, { log: () => undefined }).catch(
       (failure: unknown) => failure,
