@@ -1,17 +1,17 @@
 import type { RunStatus, StepStatus } from "./statuses.ts";
 
 /**
- * The base of every error that this package throws.
+ * The base class of every error that this package throws.
  *
- * `code` is stable and machine-readable; match on it, not on the message. Messages name ids, fields and
- * statuses, never payloads, bound values or auth tokens. `retryable` is true when the same call may succeed
- * later without any change by the caller.
+ * `code` is stable: match on it, not on the message. A message contains ids, field names and statuses, and never
+ * payloads, bound values or auth tokens. `retryable` is true if the same call may succeed later, unchanged.
  */
 export abstract class GorkflowError extends Error {
   abstract readonly code: string;
   readonly retryable: boolean = false;
 }
 
+/** The run does not exist. */
 export class RunNotFoundError extends GorkflowError {
   override readonly name = "RunNotFoundError";
   readonly code = "RUN_NOT_FOUND";
@@ -22,11 +22,12 @@ export class RunNotFoundError extends GorkflowError {
   }
 }
 
+/** A run with this id exists, or another run of the workflow has its idempotency key. */
 export class RunAlreadyExistsError extends GorkflowError {
   override readonly name = "RunAlreadyExistsError";
   readonly code = "RUN_ALREADY_EXISTS";
   readonly runId: string;
-  /** The run that holds the idempotency key of this one; null when the run itself exists. */
+  /** The run that has the same idempotency key; null if the run itself exists. */
   readonly heldBy: string | null;
   readonly idempotencyKey: string | null;
   constructor(
@@ -40,7 +41,7 @@ export class RunAlreadyExistsError extends GorkflowError {
     super(
       heldBy === null
         ? `run ${runId} already exists`
-        : `run ${runId} cannot be stored: run ${heldBy} holds its idempotency key ${idempotencyKey}`,
+        : `run ${runId} cannot be stored: run ${heldBy} has the same idempotency key, ${idempotencyKey}`,
       options,
     );
     this.runId = runId;
@@ -49,12 +50,13 @@ export class RunAlreadyExistsError extends GorkflowError {
   }
 }
 
+/** The run has ended, or it cannot change from its status to the requested one. */
 export class RunTransitionError extends GorkflowError {
   override readonly name = "RunTransitionError";
   readonly code = "RUN_TRANSITION";
   readonly runId: string;
   readonly from: RunStatus;
-  /** The status asked for; null when the change named none. */
+  /** The requested status; null if the change does not include a status. */
   readonly to: RunStatus | null;
   constructor(
     { runId, from, to }: { runId: string; from: RunStatus; to: RunStatus | null },
@@ -62,7 +64,7 @@ export class RunTransitionError extends GorkflowError {
   ) {
     super(
       to === null
-        ? `run ${runId} is ${from} and changes no more`
+        ? `run ${runId} is ${from} and can no longer change`
         : `run ${runId} is ${from} and cannot become ${to}`,
       options,
     );
@@ -72,6 +74,7 @@ export class RunTransitionError extends GorkflowError {
   }
 }
 
+/** The run has no execution of this step. */
 export class StepExecutionNotFoundError extends GorkflowError {
   override readonly name = "StepExecutionNotFoundError";
   readonly code = "STEP_EXECUTION_NOT_FOUND";
@@ -84,6 +87,7 @@ export class StepExecutionNotFoundError extends GorkflowError {
   }
 }
 
+/** The run already has an execution of this step. */
 export class StepExecutionAlreadyExistsError extends GorkflowError {
   override readonly name = "StepExecutionAlreadyExistsError";
   readonly code = "STEP_EXECUTION_ALREADY_EXISTS";
@@ -96,13 +100,14 @@ export class StepExecutionAlreadyExistsError extends GorkflowError {
   }
 }
 
+/** The step is COMPLETED or SKIPPED and can no longer change. */
 export class StepTransitionError extends GorkflowError {
   override readonly name = "StepTransitionError";
   readonly code = "STEP_TRANSITION";
   readonly runId: string;
   readonly stepId: string;
   readonly from: StepStatus;
-  /** The status asked for; null when the change named none. */
+  /** The requested status; null if the change does not include a status. */
   readonly to: StepStatus | null;
   constructor(
     {
@@ -115,7 +120,7 @@ export class StepTransitionError extends GorkflowError {
   ) {
     super(
       to === null
-        ? `step ${stepId} of run ${runId} is ${from} and changes no more`
+        ? `step ${stepId} of run ${runId} is ${from} and can no longer change`
         : `step ${stepId} of run ${runId} is ${from} and cannot become ${to}`,
       options,
     );
@@ -126,6 +131,7 @@ export class StepTransitionError extends GorkflowError {
   }
 }
 
+/** The step has no stored output. */
 export class StepOutputNotFoundError extends GorkflowError {
   override readonly name = "StepOutputNotFoundError";
   readonly code = "STEP_OUTPUT_NOT_FOUND";
@@ -138,6 +144,7 @@ export class StepOutputNotFoundError extends GorkflowError {
   }
 }
 
+/** The run has no state value with this key. */
 export class StateNotFoundError extends GorkflowError {
   override readonly name = "StateNotFoundError";
   readonly code = "STATE_NOT_FOUND";
@@ -150,15 +157,15 @@ export class StateNotFoundError extends GorkflowError {
   }
 }
 
-/** The row was changed by somebody else since the caller read it. Read again and decide anew. */
+/** The run or the state value has changed since the caller read it. Read it again and decide again. */
 export class RevisionConflictError extends GorkflowError {
   override readonly name = "RevisionConflictError";
   readonly code = "REVISION_CONFLICT";
   readonly runId: string;
-  /** The state key, where the conflict is on a state value; null where it is on the run. */
+  /** The key of the state value; null if the conflict is on the run. */
   readonly key: string | null;
   readonly expectedRevision: number;
-  /** The revision found; 0 when the state key does not exist. */
+  /** The stored revision; 0 if the state key does not exist. */
   readonly actualRevision: number;
   constructor(
     {
@@ -181,13 +188,13 @@ export class RevisionConflictError extends GorkflowError {
   }
 }
 
-/** The worker does not hold the run (any more); nothing that it asked for was written. */
+/** The worker does not hold the run, or no longer holds it. Nothing was written. */
 export class LeaseLostError extends GorkflowError {
   override readonly name = "LeaseLostError";
   readonly code = "LEASE_LOST";
   readonly runId: string;
   readonly workerId: string;
-  /** The status of the run when the write was refused; null if it is not known. */
+  /** The status of the run when the write was rejected; null if it is unknown. */
   readonly status: RunStatus | null;
   constructor(
     {
@@ -204,7 +211,7 @@ export class LeaseLostError extends GorkflowError {
   }
 }
 
-/** A value that JSON cannot carry unchanged, or one that is too large. `path` says where: `input.items[2]`. */
+/** A value cannot be stored as JSON without change, or is too large. `path` locates it: `input.items[2]`. */
 export class InvalidValueError extends GorkflowError {
   override readonly name = "InvalidValueError";
   readonly code = "INVALID_VALUE";
@@ -215,7 +222,7 @@ export class InvalidValueError extends GorkflowError {
   }
 }
 
-/** An argument that no call could accept: a wrong type, an unknown option, a number out of range. */
+/** An argument is never valid: it has the wrong type, is out of range, or is an unknown option. */
 export class InvalidArgumentError extends GorkflowError {
   override readonly name = "InvalidArgumentError";
   readonly code = "INVALID_ARGUMENT";
@@ -226,7 +233,7 @@ export class InvalidArgumentError extends GorkflowError {
   }
 }
 
-/** What was asked for is not possible on this store, in this place. */
+/** The store cannot do this, or cannot do it here, for example inside a transaction. */
 export class UnsupportedError extends GorkflowError {
   override readonly name = "UnsupportedError";
   readonly code = "UNSUPPORTED";
@@ -237,7 +244,7 @@ export class UnsupportedError extends GorkflowError {
   }
 }
 
-/** The database stayed locked for longer than `busyTimeoutMs`. Nothing was written. */
+/** The database was locked for longer than `busyTimeoutMs`. Nothing was written. */
 export class StoreBusyError extends GorkflowError {
   override readonly name = "StoreBusyError";
   readonly code = "STORE_BUSY";
@@ -245,10 +252,10 @@ export class StoreBusyError extends GorkflowError {
 }
 
 /**
- * The database could not be reached, refused the credentials, or failed.
+ * The database could not be reached, rejected the credentials, or failed.
  *
- * `outcome` is `none` when nothing was written, and `unknown` when the connection was lost after a write was
- * sent: it may be durable.
+ * `outcome` is `none` if nothing was written. It is `unknown` if the connection broke after a write was sent: the
+ * write may have taken effect.
  */
 export class StoreConnectionError extends GorkflowError {
   override readonly name = "StoreConnectionError";
@@ -263,13 +270,13 @@ export class StoreConnectionError extends GorkflowError {
     }: { reason: string; outcome?: "none" | "unknown"; retryable?: boolean },
     options?: ErrorOptions,
   ) {
-    super(outcome === "unknown" ? `${reason} (the write may have happened)` : reason, options);
+    super(outcome === "unknown" ? `${reason} (the write may have taken effect)` : reason, options);
     this.outcome = outcome;
     this.retryable = retryable;
   }
 }
 
-/** The disk that holds the database is full. Nothing was written; the same call succeeds once there is room. */
+/** The disk of the database is full. Nothing was written; the same call succeeds when there is space. */
 export class StoreFullError extends GorkflowError {
   override readonly name = "StoreFullError";
   readonly code = "STORE_FULL";
@@ -289,19 +296,19 @@ export interface ConstraintRefusal {
 }
 
 /**
- * A constraint, an index or a trigger that the app added to the database refused the write. Nothing was written,
- * and the same call fails again until the data or the constraint changes.
+ * A constraint, an index or a trigger that the app added to the database rejected the write. Nothing was written.
+ * The same call fails again until the data or the constraint changes.
  */
 export class ConstraintError extends GorkflowError {
   override readonly name = "ConstraintError";
   readonly code = "CONSTRAINT";
   readonly outcome = "none";
   readonly kind: ConstraintKind;
-  /** The table that the database names; null if it names none. */
+  /** The table; null if the database does not name it. */
   readonly table: string | null;
-  /** The columns of a unique or NOT NULL constraint; empty if the database names none. */
+  /** The columns of a unique or NOT NULL constraint; empty if the database does not name them. */
   readonly columns: readonly string[];
-  /** The name of a check, or of a unique index on an expression; null if the database names none. */
+  /** The name of a check, or of a unique index on an expression; null if the database does not name it. */
   readonly constraint: string | null;
   constructor(refusal: ConstraintRefusal, options?: ErrorOptions) {
     const { kind, table = null, columns = [], constraint = null } = refusal;
@@ -324,23 +331,25 @@ function constraintMessage({
   const named = constraint === null ? "" : ` ${constraint}`;
   switch (kind) {
     case "unique":
-      return `the unique constraint${named}${on} refused the write`;
+      return `the unique constraint${named}${on} rejected the write`;
     case "notNull":
-      return `the NOT NULL constraint${on} refused the write`;
+      return `the NOT NULL constraint${on} rejected the write`;
     case "check":
-      return `the check${named}${on} refused the write`;
+      return `the check${named}${on} rejected the write`;
     case "foreignKey":
       return (
-        `a foreign key${on} refused the write: it refers to a row that is missing or was to be deleted. If it refers ` +
-        "to a run that is deleted, give it `on delete cascade` or `on delete set null`, or delete its row first"
+        `a foreign key${on} rejected the write: it references a row that is missing or would be deleted. If it ` +
+        "references a run that is being deleted, declare it `on delete cascade` or `on delete set null`, or delete " +
+        "the referencing row first"
       );
     case "trigger":
-      return `a trigger${on} refused the write`;
+      return `a trigger${on} rejected the write`;
     default:
-      return `a constraint${named}${on} refused the write`;
+      return `a constraint${named}${on} rejected the write`;
   }
 }
 
+/** `close()` was called on the store. */
 export class StoreClosedError extends GorkflowError {
   override readonly name = "StoreClosedError";
   readonly code = "STORE_CLOSED";
@@ -349,7 +358,7 @@ export class StoreClosedError extends GorkflowError {
   }
 }
 
-/** A cell that cannot be read as what its column holds. `key` is the row's primary key. */
+/** A cell does not contain a valid value of its column. `key` is the primary key of the row. */
 export class CorruptRowError extends GorkflowError {
   override readonly name = "CorruptRowError";
   readonly code = "CORRUPT_ROW";
@@ -365,14 +374,14 @@ export class CorruptRowError extends GorkflowError {
     options?: ErrorOptions,
   ) {
     const names = Object.entries(key).map(([name, value]) => `${name} ${value}`);
-    super(`${table} (${names.join(", ")}) has a corrupt ${column}`, options);
+    super(`${table} (${names.join(", ")}) has an invalid value in column ${column}`, options);
     this.table = table;
     this.key = key;
     this.column = column;
   }
 }
 
-/** The database lacks tables, columns or migrations that this version needs. The message says what to run. */
+/** The database lacks tables, columns or migrations of this version. The message says what to run. */
 export class SchemaOutOfDateError extends GorkflowError {
   override readonly name = "SchemaOutOfDateError";
   readonly code = "SCHEMA_OUT_OF_DATE";
@@ -384,7 +393,7 @@ export class SchemaTooNewError extends GorkflowError {
   readonly code = "SCHEMA_TOO_NEW";
 }
 
-/** An attempt of a step took longer than its `timeoutMs`. */
+/** An attempt took longer than the `timeoutMs` of its step. */
 export class StepTimeoutError extends GorkflowError {
   override readonly name = "StepTimeoutError";
   readonly code = "STEP_TIMEOUT";
@@ -400,7 +409,7 @@ export class StepTimeoutError extends GorkflowError {
   }
 }
 
-/** The step sleeps: the reason of its `ctx.signal`, and of the `ctx.sleep` that it called. It is begun anew then. */
+/** The step sleeps. `ctx.sleep` rejects with this error, and `ctx.signal` aborts with it. The step restarts later. */
 export class StepSleepingError extends GorkflowError {
   override readonly name = "StepSleepingError";
   readonly code = "STEP_SLEEPING";
@@ -413,20 +422,20 @@ export class StepSleepingError extends GorkflowError {
   }
 }
 
-/** The run had not ended at its deadline: why it has failed, and the reason of the `ctx.signal` of its steps. */
+/** The run failed because it had not ended at its deadline. The `ctx.signal` of its steps aborts with this error. */
 export class RunTimeoutError extends GorkflowError {
   override readonly name = "RunTimeoutError";
   readonly code = "RUN_TIMEOUT";
   readonly runId: string;
   readonly deadlineAt: Date;
   constructor({ runId, deadlineAt }: { runId: string; deadlineAt: Date }, options?: ErrorOptions) {
-    super(`run ${runId} had not ended by ${deadlineAt.toISOString()}`, options);
+    super(`run ${runId} did not end before its deadline, ${deadlineAt.toISOString()}`, options);
     this.runId = runId;
     this.deadlineAt = deadlineAt;
   }
 }
 
-/** Too many workers in a row lost their lease on the run without progress: why it has failed. */
+/** The run failed because too many workers in a row lost their lease on it without progress. */
 export class RunAbandonedError extends GorkflowError {
   override readonly name = "RunAbandonedError";
   readonly code = "RUN_ABANDONED";
@@ -436,18 +445,21 @@ export class RunAbandonedError extends GorkflowError {
     { runId, lostLeases }: { runId: string; lostLeases: number },
     options?: ErrorOptions,
   ) {
-    super(`run ${runId} was left by ${lostLeases} workers in a row, whose leases ran out`, options);
+    super(
+      `run ${runId} was abandoned: the leases of ${lostLeases} workers in a row expired`,
+      options,
+    );
     this.runId = runId;
     this.lostLeases = lostLeases;
   }
 }
 
-/** What a step was given, or what it returned, does not fit its schema. Trying again would not help. */
+/** The input or the output of a step does not match its schema. The step is not retried. */
 export class StepValidationError extends GorkflowError {
   override readonly name = "StepValidationError";
   readonly code = "STEP_VALIDATION";
   readonly stepId: string;
-  /** Where, beginning with `input` or `output`: `output.items[2].price`. */
+  /** Locates the value. Begins with `input` or `output`: `output.items[2].price`. */
   readonly path: string;
   constructor(
     { stepId, path, reason }: { stepId: string; path: string; reason: string },
@@ -459,7 +471,7 @@ export class StepValidationError extends GorkflowError {
   }
 }
 
-/** The run was cancelled while one of its steps was at work: the reason of that step's `ctx.signal`. */
+/** The run was cancelled. The `ctx.signal` of its running steps aborts with this error. */
 export class RunCancelledError extends GorkflowError {
   override readonly name = "RunCancelledError";
   readonly code = "RUN_CANCELLED";
@@ -470,7 +482,7 @@ export class RunCancelledError extends GorkflowError {
   }
 }
 
-/** The engine is closed, or it closed before what was asked for had happened. The runs stay in the store. */
+/** The engine is closed, or closed before the call was done. The runs stay in the store. */
 export class EngineClosedError extends GorkflowError {
   override readonly name = "EngineClosedError";
   readonly code = "ENGINE_CLOSED";
@@ -479,7 +491,7 @@ export class EngineClosedError extends GorkflowError {
   }
 }
 
-/** The text is no export, or not any more. `line` is the offending one, counted from 1. */
+/** The text is not a valid export. `line` is the first invalid line, counted from 1. */
 export class InvalidExportError extends GorkflowError {
   override readonly name = "InvalidExportError";
   readonly code = "INVALID_EXPORT";
@@ -490,30 +502,27 @@ export class InvalidExportError extends GorkflowError {
   }
 }
 
-/** The export ends before its last line: whoever wrote it was stopped. `line` is the last one that is there. */
+/** The export is cut off. `line` is the last line that it contains. */
 export class IncompleteExportError extends GorkflowError {
   override readonly name = "IncompleteExportError";
   readonly code = "INCOMPLETE_EXPORT";
   readonly line: number;
   constructor({ line }: { line: number }, options?: ErrorOptions) {
-    super(`the export is not complete: it breaks off after line ${line}. Export again`, options);
+    super(`the export is incomplete: it ends after line ${line}. Export again`, options);
     this.line = line;
   }
 }
 
-/** The export was written by a newer version of this package, which knows things that this one does not. */
+/** A newer version of this package wrote the export. */
 export class ExportTooNewError extends GorkflowError {
   override readonly name = "ExportTooNewError";
   readonly code = "EXPORT_TOO_NEW";
   constructor({ reason }: { reason: string }, options?: ErrorOptions) {
-    super(
-      `the export was written by a newer version: ${reason}. Import it with that version`,
-      options,
-    );
+    super(`a newer version wrote the export: ${reason}. Import it with that version`, options);
   }
 }
 
-/** The file of an export cannot be read or written; `cause` is the system's own error. */
+/** The file of an export cannot be read or written. `cause` is the error of the operating system. */
 export class ExportFileError extends GorkflowError {
   override readonly name = "ExportFileError";
   readonly code = "EXPORT_FILE";
@@ -524,17 +533,17 @@ export class ExportFileError extends GorkflowError {
   }
 }
 
-/** Everything else was exported, copied or compared; these runs could not be read. */
+/** These runs could not be read. All others were exported, copied or compared. */
 export class UnreadableRunsError extends GorkflowError {
   override readonly name = "UnreadableRunsError";
   readonly code = "UNREADABLE_RUNS";
-  /** The first unreadable cell of each run that was left out. */
+  /** The first unreadable cell of each skipped run. */
   readonly corrupt: readonly CorruptRowError[];
   constructor({ corrupt }: { corrupt: readonly CorruptRowError[] }, options?: ErrorOptions) {
     const [first] = corrupt;
     const others = corrupt.length > 1 ? `, and ${corrupt.length - 1} more` : "";
     super(
-      `${corrupt.length === 1 ? "a run" : `${corrupt.length} runs`} could not be read and was left out: ` +
+      `${corrupt.length === 1 ? "a run was" : `${corrupt.length} runs were`} unreadable and skipped: ` +
         `${first?.message ?? "unknown"}${others}`,
       options,
     );
@@ -542,13 +551,13 @@ export class UnreadableRunsError extends GorkflowError {
   }
 }
 
-/** Everything else was copied or imported; the target refused these runs. */
+/** The target rejected these runs. All others were copied or imported. */
 export class RefusedRunsError extends GorkflowError {
   override readonly name = "RefusedRunsError";
   readonly code = "REFUSED_RUNS";
-  /** The runs that were left out, each with the error of the target. */
+  /** The skipped runs, each with the error of the target. */
   readonly refused: readonly { readonly runId: string; readonly error: unknown }[];
-  /** The first unreadable cell of each run that could not be read. */
+  /** The first unreadable cell of each run that could not be read from the source. */
   readonly corrupt: readonly CorruptRowError[];
   constructor(
     {
@@ -565,7 +574,7 @@ export class RefusedRunsError extends GorkflowError {
     const others = refused.length > 1 ? `, and ${refused.length - 1} more` : "";
     const unread = corrupt.length > 0 ? `; ${corrupt.length} more could not be read` : "";
     super(
-      `${refused.length === 1 ? "a run was" : `${refused.length} runs were`} refused and left out: ` +
+      `the target rejected ${refused.length === 1 ? "a run" : `${refused.length} runs`}: ` +
         `run ${first?.runId}: ${reason}${others}${unread}`,
       options,
     );
@@ -574,12 +583,12 @@ export class RefusedRunsError extends GorkflowError {
   }
 }
 
-/** The stores do not hold the same, or not yet: nothing was switched. */
+/** The stores are not equal, or could not be made equal in time. The primary has not changed. */
 export class SwitchOverError extends GorkflowError {
   override readonly name = "SwitchOverError";
   readonly code = "SWITCH_OVER";
   override readonly retryable = true;
   constructor({ reason }: { reason: string }, options?: ErrorOptions) {
-    super(`the stores were not switched: ${reason}`, options);
+    super(`the switch did not take place: ${reason}`, options);
   }
 }

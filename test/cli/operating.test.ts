@@ -100,7 +100,7 @@ describe("an export", () => {
   });
 
   test.each([
-    ["is half-written", (text: string) => text.slice(0, text.length / 2), /breaks off after line/],
+    ["is half-written", (text: string) => text.slice(0, text.length / 2), /ends after line/],
     [
       "is of a newer format",
       (text: string) => text.replace(/"version":\d+/, '"version":99'),

@@ -247,7 +247,7 @@ test("a copy that is resumed sets aside a run whose idempotency key another one 
     for (const resume of [true, "compare"] as const) {
       await expect(copyStore(from, to, { resume })).rejects.toMatchObject({
         code: "REFUSED_RUNS",
-        message: expect.stringContaining("run r1 holds its idempotency key today") as string,
+        message: expect.stringContaining("run r1 has the same idempotency key, today") as string,
         refused: [{ runId: "r2", error: { code: "RUN_ALREADY_EXISTS", heldBy: "r1" } }],
       });
       expect((await to.stats()).rows.workflowRuns).toBe(151);
