@@ -5,7 +5,6 @@ import {
   install,
   runBlock,
   runSuite,
-  typecheck,
   writeBlock,
   type Installation,
   type PageFolder,
@@ -89,6 +88,10 @@ describe.each(executed)("$file", (page) => {
     expect(outcomes.length).toBeGreaterThan(100);
     expect(new Set(outcomes)).toEqual(new Set(["passed"]));
   });
+
+  test("its programs leave nothing open: their process ends on its own, without an error", async () => {
+    expect(await folder.end()).toBe(0);
+  });
 });
 
 /** A page that nobody wrote, in a folder of its own. */
@@ -105,8 +108,23 @@ async function withPage<Result>(
   }
 }
 
-test("every block of TypeScript compiles", async () => {
-  expect(await typecheck(pages)).toEqual([]);
+describe("the compiler", () => {
+  let complaints: readonly string[];
+  beforeAll(async () => {
+    const text = "Words.\n\n```ts run\nexport const n: number = 'planted';\n```\n";
+    const planted = { file: "planted.md", blocks: readBlocks("planted.md", text) };
+    complaints = await installation.typecheck([...pages, planted]);
+  });
+
+  test("finds no fault in any block of TypeScript", () => {
+    expect(complaints.filter((line) => !line.includes("planted.md"))).toEqual([]);
+  });
+
+  test("finds the fault of a block that has one", () => {
+    expect(complaints).toContainEqual(
+      expect.stringMatching(/planted\.md\/line-3\.ts\(1,14\): error TS2322/),
+    );
+  });
 });
 
 test("the quickstart prints what it has calculated", async () => {
@@ -116,28 +134,44 @@ test("the quickstart prints what it has calculated", async () => {
   expect(stdout).toContain("step: 'announce'");
 });
 
-describe("it would be seen when a block", () => {
+describe("a program is seen to fail that", () => {
   test.each([
-    ["throws", "```ts run\nthrow new Error('planted');\n```\n"],
-    [
-      "imports what there is not",
-      '```ts run\nimport { absent } from "gorkflow";\nabsent();\n```\n',
-    ],
-    ["has a command that fails before its last one", "```sh run\nfalse\ntrue\n```\n"],
-    ["has a pipe that fails", "```sh run\nfalse | true\n```\n"],
-    ["has a command that is not there", "```sh run\ngorkflow-absent --help\n```\n"],
-  ])("%s", async (_, text) => {
-    await withPage(text, async ([block], folder) => {
-      await expect(runBlock(block as CodeBlock, folder)).rejects.toThrow(/Command failed/);
+    ["throws", "throw new Error('planted');", /Error: planted/],
+    ["imports what does not exist", 'import { absent } from "gorkflow"; absent();', /absent/],
+    ["prints a warning", "console.warn('planted');", /planted/],
+  ])("%s", async (_, code, complaint) => {
+    await withPage(`\`\`\`ts run\n${code}\n\`\`\`\n`, async ([block], folder) => {
+      expect((await runBlock(block as CodeBlock, folder)).stderr).toMatch(complaint);
     });
   });
 
-  test("does not compile", async () => {
-    const text = "Words.\n\n```ts run\nexport const n: number = 'planted';\n```\n";
-    const complaints = await typecheck([{ file: "planted.md", blocks: readBlocks("", text) }]);
-    expect(complaints).toEqual([
-      expect.stringMatching(/planted\.md\/line-3\.ts\(1,14\): error TS2322/),
-    ]);
+  test("ends the process", async () => {
+    await withPage("```ts run\nprocess.exit(0);\n```\n", async ([block], folder) => {
+      await expect(runBlock(block as CodeBlock, folder)).rejects.toThrow(/ended with 0/);
+    });
+  });
+
+  test.each([
+    ["fails after its end", "setTimeout(() => { throw new Error('planted'); });", /Error: planted/],
+    ["asks for another exit code", "process.exitCode = 3;", null],
+  ])("%s", async (_, code, complaint) => {
+    await withPage(`\`\`\`ts run\n${code}\n\`\`\`\n`, async ([block], folder) => {
+      await runBlock(block as CodeBlock, folder);
+      if (complaint === null) expect(await folder.end()).toBe(3);
+      else await expect(folder.end()).rejects.toThrow(complaint);
+    });
+  });
+});
+
+describe("commands are seen to fail when", () => {
+  test.each([
+    ["one before the last fails", "false\ntrue"],
+    ["one in a pipe fails", "false | true"],
+    ["one does not exist", "gorkflow-absent --help"],
+  ])("%s", async (_, code) => {
+    await withPage(`\`\`\`sh run\n${code}\n\`\`\`\n`, async ([block], folder) => {
+      await expect(runBlock(block as CodeBlock, folder)).rejects.toThrow(/Command failed/);
+    });
   });
 });
 

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
@@ -9,7 +10,6 @@ import { startSqld } from "../../support/sqld.ts";
 import { root, type CodeBlock, type Page } from "./code-blocks.ts";
 
 const execute = promisify(execFile);
-const tsconfig = join(root, "tsconfig.json");
 
 /** The address that pages give a server: a real one runs in its place. */
 const serverAddress = /libsql:\/\/[\w-]+\.turso\.io/g;
@@ -17,17 +17,33 @@ const serverAddress = /libsql:\/\/[\w-]+\.turso\.io/g;
 /** Inside the project, so that its packages are found. */
 const parent = join(root, "test/docs/.blocks");
 
+/** What a block prints. */
+interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Where the blocks of one page run, one after the other: each finds the files that the ones before it left. */
 export interface PageFolder {
   readonly path: string;
-  /** The block as it runs here. */
+  /** The code as it runs here. */
   prepare(code: string): string;
+  /**
+   * Runs a compiled program in the process of the page, and resolves with what it has printed.
+   *
+   * @throws when the process ends before the program does.
+   */
+  runProgram(path: string): Promise<Output>;
+  /** Resolves with the exit code of the process once it has ended, which it must do on its own within 10 seconds. */
+  end(): Promise<number | null>;
   remove(): Promise<void>;
 }
 
 /** The package as it is published, for the folders of pages. */
 export interface Installation {
   makePageFolder(page: Page): Promise<PageFolder>;
+  /** What the compiler says of the pages' TypeScript, a line each. */
+  typecheck(pages: readonly Page[]): Promise<readonly string[]>;
   remove(): Promise<void>;
 }
 
@@ -35,24 +51,58 @@ export async function install(): Promise<Installation> {
   await mkdir(parent, { recursive: true });
   const folder = await mkdtemp(join(parent, "package-"));
   const built = join(folder, "gorkflow");
-  await buildPackage(built);
+  const pageProgram = join(folder, "page.mjs");
+  await Promise.all([
+    buildPackage(built),
+    bundle(join(import.meta.dirname, "../programs/page.ts"), pageProgram),
+  ]);
+
+  async function makeProject(prefix: string): Promise<string> {
+    const path = await mkdtemp(join(folder, prefix));
+    // A package of its own: inside ours, its name would stand for the sources.
+    await writeFile(join(path, "package.json"), `{ "name": "app", "type": "module" }\n`);
+    await link(built, join(path, "node_modules"));
+    return path;
+  }
+
   return {
-    makePageFolder: async ({ blocks }) => {
-      const path = await mkdtemp(join(folder, "page-"));
-      // A package of its own: inside ours, its name would stand for the sources.
-      await writeFile(join(path, "package.json"), `{ "name": "app", "type": "module" }\n`);
-      await link(built, join(path, "node_modules"));
+    async makePageFolder({ blocks }) {
+      const path = await makeProject("page-");
       const named = blocks.some(({ code }) => code.search(serverAddress) !== -1);
       const server = named ? await startSqld() : null;
+      let started: PageProcess | null = null;
       return {
         path,
         prepare: (code) =>
           server === null ? code : code.replaceAll(serverAddress, server.httpUrl),
+        runProgram: (program) => (started ??= startPage(pageProgram, path)).run(program),
+        end: async () => (started === null ? 0 : started.end()),
         async remove() {
+          started?.kill();
           await server?.stop();
           await rm(path, { recursive: true, force: true });
         },
       };
+    },
+    async typecheck(pages) {
+      const path = await makeProject("types-");
+      const files = await Promise.all(pages.map((page) => writeTypeScript(page, path)));
+      const project = join(path, "tsconfig.json");
+      await writeFile(
+        project,
+        JSON.stringify({
+          extends: join(root, "tsconfig.json"),
+          files: files.flat(),
+          include: [],
+          // The package's own types, not its sources.
+          compilerOptions: { types: ["node"], paths: {} },
+        }),
+      );
+      const tsc = join(root, "node_modules/.bin/tsc");
+      return execute(tsc, ["-p", project, "--pretty", "false"]).then(
+        () => [],
+        ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
+      );
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
@@ -75,17 +125,73 @@ async function link(built: string, modules: string): Promise<void> {
   const sqlite3 = join(import.meta.dirname, "sqlite3.mjs");
   await chmod(sqlite3, 0o755);
   await symlink(sqlite3, join(commands, "sqlite3"));
+  // The real one takes most of a second to find an installed command.
+  await writeFile(join(commands, "npx"), 'exec "$@"\n', { mode: 0o755 });
+}
+
+interface PageProcess {
+  run(program: string): Promise<Output>;
+  end(): Promise<number | null>;
+  kill(): void;
+}
+
+/** Starts the process in which the programs of a page run, so that the package is loaded once for the page. */
+function startPage(pageProgram: string, cwd: string): PageProcess {
+  const child = spawn(process.execPath, [pageProgram], { cwd });
+  // Programs print this to neither stream; `programs/page.ts` prints it after each of them.
+  const endOfBlock = "\0";
+  const ended = once(child, "close").then(([code]) => code as number | null);
+  const readBlock = (stream: NodeJS.ReadableStream) => {
+    let text = "";
+    let finish: ((text: string) => void) | null = null;
+    const look = () => {
+      const end = text.indexOf(endOfBlock);
+      if (end === -1 || finish === null) return;
+      finish(text.slice(0, end));
+      finish = null;
+      text = text.slice(end + 1);
+    };
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      look();
+    });
+    return {
+      next: () =>
+        new Promise<string>((resolve) => {
+          finish = resolve;
+          look();
+        }),
+      rest: () => text,
+    };
+  };
+  const [stdout, stderr] = [readBlock(child.stdout), readBlock(child.stderr)];
+  return {
+    async run(program) {
+      child.stdin.write(`${program}\n`);
+      const died = ended.then((code) => {
+        throw new Error(`the process of the page ended with ${code}: ${stderr.rest()}`);
+      });
+      const printed = Promise.all([stdout.next(), stderr.next()]);
+      const [out, err] = await Promise.race([printed, died]);
+      return { stdout: out, stderr: err };
+    },
+    async end() {
+      child.stdin.end();
+      const limit = setTimeout(() => child.kill("SIGKILL"), 10_000);
+      const code = await ended;
+      clearTimeout(limit);
+      return stderr.rest() === "" ? code : Promise.reject(new Error(stderr.rest()));
+    },
+    kill: () => void child.kill("SIGKILL"),
+  };
 }
 
 /**
- * What the program or the commands of a block print.
+ * Runs the program or the commands of a block.
  *
- * @throws when it ends with another code than 0, and commands as soon as one of them does.
+ * @throws when a program fails or ends its process, or when one of the commands fails.
  */
-export async function runBlock(
-  block: CodeBlock,
-  folder: PageFolder,
-): Promise<{ readonly stdout: string; readonly stderr: string }> {
+export async function runBlock(block: CodeBlock, folder: PageFolder): Promise<Output> {
   if (block.language === "sh") {
     const PATH = [join(folder.path, "node_modules/.bin"), process.env["PATH"]].join(delimiter);
     return execute("bash", ["-euo", "pipefail", "-c", folder.prepare(block.code)], {
@@ -93,11 +199,10 @@ export async function runBlock(
       env: { ...process.env, PATH },
     });
   }
-  const program = await compile(await writeBlock(block, folder));
-  return execute(process.execPath, [program], { cwd: folder.path });
+  return folder.runProgram(await compile(await writeBlock(block, folder)));
 }
 
-/** One file of JavaScript, with the modules of the page in it: Node starts it at once. */
+/** One file of JavaScript, with the modules of the page in it. */
 async function compile(path: string): Promise<string> {
   const outfile = path.replace(/\.ts$/, ".mjs");
   // Not the project's configuration, which finds the package in its sources.
@@ -129,32 +234,6 @@ export async function runSuite(block: CodeBlock, folder: PageFolder): Promise<st
     .flatMap((module) => [...module.children.allTests()].map((each) => each.result().state));
   await vitest.close();
   return outcomes;
-}
-
-/** What the compiler says of the pages' TypeScript: nothing when all is well. */
-export async function typecheck(pages: readonly Page[]): Promise<readonly string[]> {
-  await mkdir(parent, { recursive: true });
-  const folder = await mkdtemp(join(parent, "types-"));
-  try {
-    const files = await Promise.all(pages.map((page) => writeTypeScript(page, folder)));
-    const project = join(folder, "tsconfig.json");
-    await writeFile(
-      project,
-      JSON.stringify({
-        extends: tsconfig,
-        files: files.flat(),
-        include: [],
-        compilerOptions: { types: ["node"] },
-      }),
-    );
-    const tsc = join(root, "node_modules/.bin/tsc");
-    return await execute(tsc, ["-p", project, "--pretty", "false"]).then(
-      () => [],
-      ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
-    );
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 /** The paths of the page's modules, in a folder of their own. */
