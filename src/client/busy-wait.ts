@@ -1,14 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { Backoff, retry, retryFor } from "../async/retry.ts";
 import { StoreBusyError } from "../errors.ts";
 import { isBusy } from "./sqlite-errors.ts";
 
-/** The longest pause between two tries; locks are held for a commit, which takes a few milliseconds. */
-const longestPauseMs = 20;
-
-/** Lets the event loop go on until it is worth trying again. Jitter keeps two waiters from colliding for ever. */
-export async function pauseBeforeRetry(attempt: number): Promise<void> {
-  await sleep(1 + Math.random() * Math.min(2 ** attempt, longestPauseMs));
-}
+/** The waits between two tries. Locks are held for a commit, which takes a few milliseconds. */
+export const busyBackoff = (): Backoff => new Backoff(2, 20);
 
 export function busyError(busyTimeoutMs: number, cause: unknown): StoreBusyError {
   return new StoreBusyError(
@@ -19,19 +14,14 @@ export function busyError(busyTimeoutMs: number, cause: unknown): StoreBusyError
 }
 
 /**
- * What `work` gives; tried again, without blocking the event loop, for as long as it meets a lock.
+ * The result of `work`, which is called again while it meets a lock. The event loop is not blocked meanwhile.
  *
- * @throws {StoreBusyError} when it still does after `busyTimeoutMs`.
+ * @throws {StoreBusyError} if the lock is still held after `busyTimeoutMs`.
  */
 export async function retryWhileBusy<T>(work: () => T, busyTimeoutMs: number): Promise<T> {
-  const deadline = performance.now() + busyTimeoutMs;
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return work();
-    } catch (error) {
-      if (!isBusy(error)) throw error;
-      if (performance.now() >= deadline) throw busyError(busyTimeoutMs, error);
-      await pauseBeforeRetry(attempt);
-    }
+  try {
+    return await retry(work, retryFor(busyTimeoutMs, isBusy, busyBackoff()));
+  } catch (error) {
+    throw isBusy(error) ? busyError(busyTimeoutMs, error) : error;
   }
 }

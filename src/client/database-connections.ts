@@ -90,7 +90,8 @@ export class DatabaseConnections {
     const { inMemory, readOnly, journalMode } = this.#settings;
     if (inMemory || readOnly) return;
     try {
-      const isNew = this.#writer.pragma("page_count") === 0;
+      // No table was ever created. The file may have a page already, of a process that is opening it now.
+      const isNew = this.#writer.pragma("schema_version") === 0;
       // Free pages can be given back only if this was set before the first table.
       if (isNew) this.#writer.exec("pragma auto_vacuum = incremental");
       const wanted = journalMode ?? (isNew ? "wal" : null);

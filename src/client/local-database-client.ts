@@ -6,6 +6,7 @@ import {
   type ResultSet,
   type TransactionMode,
 } from "@libsql/client/sqlite3";
+import { dueTurn } from "../async/pause.ts";
 import { toNativeArguments } from "./bound-values.ts";
 import { busyError, retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
@@ -17,7 +18,6 @@ import { kindOf, type StatementKind } from "./statement-kinds.ts";
 import { statementsOf } from "./sql-tokens.ts";
 import { bytesOf, normalize, type AnyStatement } from "./statements.ts";
 import { eachInOrder, OpenTransaction } from "./transaction.ts";
-import { Turns } from "./turns.ts";
 
 /** How many statements are remembered with their kind. */
 const maxKnownKinds = 500;
@@ -28,7 +28,6 @@ const noResult: StatementResult = { rows: [], changes: 0 };
 export class LocalDatabaseClient implements LocalClient {
   readonly protocol = "file";
   readonly #settings: LocalDatabaseSettings;
-  readonly #turns = new Turns();
   /** The kinds of the statements used last. */
   readonly #kinds = new Map<string, StatementKind>();
   #connections: DatabaseConnections;
@@ -71,7 +70,7 @@ export class LocalDatabaseClient implements LocalClient {
 
   async begin(): Promise<LocalTransaction> {
     const { queue } = await this.#ready();
-    return new OpenTransaction(await queue.lease(), this.#settings, this.#turns);
+    return new OpenTransaction(await queue.lease(), this.#settings);
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
@@ -130,11 +129,11 @@ export class LocalDatabaseClient implements LocalClient {
       const { queue: only } = await this.#ready();
       const lease = await only.lease();
       lease.connection.refuseWrites();
-      return new OpenTransaction(lease, this.#settings, this.#turns);
+      return new OpenTransaction(lease, this.#settings);
     }
     const { readers } = await this.#ready();
     const lease = await retryWhileBusy(() => readers().begin(), this.#settings.busyTimeoutMs);
-    return new OpenTransaction(lease, this.#settings, this.#turns);
+    return new OpenTransaction(lease, this.#settings);
   }
 
   async executeMultiple(sql: string): Promise<void> {
@@ -171,7 +170,7 @@ export class LocalDatabaseClient implements LocalClient {
   #ready(): DatabaseConnections | Promise<DatabaseConnections> {
     if (this.#closed) throw clientClosed();
     const { opening } = this.#connections;
-    const turn = this.#turns.due();
+    const turn = dueTurn();
     return opening === null && turn === null ? this.#connections : this.#readyAfter(opening, turn);
   }
 

@@ -1,4 +1,6 @@
 import type { InArgs, InStatement, IntMode, ResultSet } from "@libsql/client";
+import { Mutex } from "../async/mutex.ts";
+import { dueTurn } from "../async/pause.ts";
 import { toNativeArguments } from "./bound-values.ts";
 import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
@@ -6,7 +8,6 @@ import type { LocalTransaction, Statement, StatementResult } from "./local-clien
 import type { NativeConnection } from "./native-connection.ts";
 import { toBatchError, transactionClosed } from "./sqlite-errors.ts";
 import { normalize } from "./statements.ts";
-import type { Turns } from "./turns.ts";
 
 /** A connection inside a transaction, on loan until `release`, which rolls back what was not committed. */
 export interface TransactionLease {
@@ -18,20 +19,16 @@ export class OpenTransaction implements LocalTransaction {
   readonly #lease: TransactionLease;
   readonly #intMode: IntMode;
   readonly #busyTimeoutMs: number;
-  readonly #turns: Turns;
-  /** The last call that waits for a turn of the event loop; null if none does. */
-  #lastInTurn: Promise<void> | null = null;
+  readonly #mutex = new Mutex();
   #settled = false;
 
   constructor(
     lease: TransactionLease,
     { intMode, busyTimeoutMs }: Pick<LocalDatabaseSettings, "intMode" | "busyTimeoutMs">,
-    turns: Turns,
   ) {
     this.#lease = lease;
     this.#intMode = intMode;
     this.#busyTimeoutMs = busyTimeoutMs;
-    this.#turns = turns;
   }
 
   get closed(): boolean {
@@ -83,17 +80,12 @@ export class OpenTransaction implements LocalTransaction {
     this.#lease.release();
   }
 
-  /** Runs `work` behind what was issued before: at once, unless that or the event loop has to have a turn. */
-  #inOrder<T>(work: () => T | Promise<T>): T | Promise<T> {
-    const turn = this.#lastInTurn ?? this.#turns.due();
-    if (turn === null) return work();
-    const result = turn.then(work);
-    const leave = () => {
-      if (this.#lastInTurn === last) this.#lastInTurn = null;
-    };
-    const last = result.then(leave, leave);
-    this.#lastInTurn = last;
-    return result;
+  /** Runs `work` after all earlier calls. The event loop gets a turn first if one is due. */
+  #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.#mutex.run(() => {
+      const turn = dueTurn();
+      return turn === null ? work() : turn.then(work);
+    });
   }
 
   #connection(): NativeConnection {

@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { busyError, pauseBeforeRetry } from "./busy-wait.ts";
+import { nextTurn, pause } from "../async/pause.ts";
+import { busyBackoff, busyError } from "./busy-wait.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, isSqliteError, isTriggerFailure } from "./sqlite-errors.ts";
@@ -152,7 +152,7 @@ export class WriteQueue {
         if (head === undefined) return;
         try {
           if (head.kind === "solitary") await this.#runSolitary(head);
-          else if ((await this.#begin()) && !this.#useTransaction()) await pauseBeforeRetry(0);
+          else if ((await this.#begin()) && !this.#useTransaction()) await pause(1);
         } catch (error) {
           // Nobody may wait for ever for what the queue itself could not do.
           if (this.#entries[0] === head) this.#entries.shift();
@@ -169,7 +169,8 @@ export class WriteQueue {
   /** Takes the lock of the database. False when nothing waits for it any more. */
   async #begin(): Promise<boolean> {
     const busySince = performance.now();
-    for (let attempt = 0; this.#entries.length > 0; attempt++) {
+    const backoff = busyBackoff();
+    while (this.#entries.length > 0) {
       try {
         this.#file.check();
         this.#connection.exec("begin immediate");
@@ -180,7 +181,7 @@ export class WriteQueue {
         if (this.#isBlocked) {
           this.#readElsewhere();
           this.#rejectExpired(busySince, error);
-          await pauseBeforeRetry(attempt);
+          await pause(backoff.next());
         } else {
           this.#entries.shift()?.reject(error);
         }
@@ -298,7 +299,8 @@ export class WriteQueue {
 
   async #runSolitary(entry: SolitaryEntry): Promise<void> {
     const busySince = performance.now();
-    for (let attempt = 0; this.#entries[0] === entry; attempt++) {
+    const backoff = busyBackoff();
+    while (this.#entries[0] === entry) {
       try {
         this.#file.check();
         const value = entry.run(this.#connection);
@@ -309,7 +311,7 @@ export class WriteQueue {
         this.#isBlocked = isBusy(error);
         if (this.#isBlocked) {
           this.#rejectExpired(busySince, error);
-          await pauseBeforeRetry(attempt);
+          await pause(backoff.next());
         } else {
           this.#entries.shift();
           entry.reject(error);

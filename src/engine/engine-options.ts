@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { maxTimerMs, timerMsSchema } from "../model/times.ts";
+import { maxTimerMs } from "../async/pause.ts";
+import { timerMsSchema } from "../model/times.ts";
 import { operationShape } from "../model/arguments.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Tags } from "../schema/json-types.ts";

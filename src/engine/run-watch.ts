@@ -6,7 +6,9 @@ import type { RunStatus, StepStatus } from "../statuses.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { EventEmitter } from "./observe/event-emitter.ts";
-import { Backoff, pause, WakeUp } from "./pauses.ts";
+import { pause } from "../async/pause.ts";
+import { Backoff } from "../async/retry.ts";
+import { WakeUp } from "./pauses.ts";
 
 /** How far a run is, or one of its steps: as it was when the watch looked. There is never a payload in it. */
 export type RunProgress =

@@ -1,4 +1,4 @@
-import { captureFlow, outerFlow, type Flow } from "../async-context.ts";
+import { captureFlow, outerFlow, type Flow } from "../async/flow.ts";
 
 const maxEntries = 1000;
 const longestStayMs = 60_000;

@@ -1,6 +1,7 @@
 import type { Client } from "@libsql/client";
 import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { Backoff, retry, retryFor } from "../async/retry.ts";
 import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
 import { schema } from "../schema/schema.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
@@ -163,26 +164,24 @@ async function readCommitted(client: Client): Promise<AppliedMigration[]> {
 
 /** Runs `step` again while another connection holds the lock. */
 async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + busyTimeoutMs;
-  for (;;) {
-    try {
-      // Each try follows the failure of the one before.
-      return await step();
-    } catch (error) {
-      if (error instanceof GorkflowError || !isBusy(error)) throw error;
-      if (performance.now() > deadline) {
-        throw new StoreBusyError("the database stayed locked while it was to be migrated", {
-          cause: error,
-        });
-      }
-      // A statement of @libsql/client that met a lock would spoil what follows on its connection.
-      client.reconnect();
-      await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
-    }
+  const policy = retryFor(busyTimeoutMs, isBusy, new Backoff(10, 25));
+  try {
+    return await retry(step, (error) => {
+      const ms = policy(error);
+      // A statement of @libsql/client that met a lock spoils its connection.
+      if (ms !== null) client.reconnect();
+      return ms;
+    });
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+    throw new StoreBusyError("the database stayed locked while it was to be migrated", {
+      cause: error,
+    });
   }
 }
 
 function isBusy(error: unknown): boolean {
+  if (error instanceof GorkflowError) return false;
   return /SQLITE_BUSY|database is locked|statements in progress/.test(messagesOf(error));
 }
 

@@ -1,7 +1,5 @@
 import * as z from "zod";
-
-/** Timers of more than 31 bits fire at once. */
-export const maxTimerMs = 2 ** 31 - 1;
+import { maxTimerMs } from "../async/pause.ts";
 
 /** Milliseconds that become a timer. */
 export const timerMsSchema = z.int().min(0).max(maxTimerMs);

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
-import { operationsEnded } from "../model/abort.ts";
-import { maxTimerMs } from "../model/times.ts";
+import { operationsEnded } from "../async/abort.ts";
+import { maxTimerMs } from "../async/pause.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
   applyRetention,

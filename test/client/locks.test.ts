@@ -1,3 +1,4 @@
+import Database from "libsql";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import type { LocalClientConfig } from "../../src/client/config.ts";
@@ -155,6 +156,22 @@ test("a lock met while the file is opened is waited for", async () => {
   expect(await count(client)).toBe(2);
   client.close();
   await holder.ended;
+});
+
+test("a file that another process is opening for the first time gets a write-ahead log", async () => {
+  const url = folder.database("half-open.db");
+  // The other process has set auto_vacuum, which writes the first page, and not the journal mode yet.
+  const other = new Database(url.slice("file:".length));
+  other.exec("pragma auto_vacuum = incremental");
+  other.exec("begin immediate");
+  const client = createClient(url);
+  const created = client.execute("create table t (a)");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  other.exec("commit");
+  other.close();
+  await created;
+  expect((await client.execute("pragma journal_mode")).rows).toEqual([{ journal_mode: "wal" }]);
+  client.close();
 });
 
 test("four processes that open one new file at once all succeed", async () => {

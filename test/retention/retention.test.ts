@@ -2,7 +2,7 @@ import { createClient } from "../../src/client/create-client.ts";
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { untilAborted } from "../../src/model/abort.ts";
+import { untilAborted } from "../../src/async/abort.ts";
 import type { PrunePolicy } from "../../src/model/retention.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";

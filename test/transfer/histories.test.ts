@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { StoreBusyError, StoreConnectionError, UnreadableRunsError } from "../../src/errors.ts";
-import { untilAborted } from "../../src/model/abort.ts";
+import { untilAborted } from "../../src/async/abort.ts";
 import { isPrunable, parsePrunePolicy } from "../../src/model/retention.ts";
 import { isFinalRunStatus } from "../../src/model/transitions.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";

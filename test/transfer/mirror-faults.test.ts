@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StoreConnectionError } from "../../src/errors.ts";
-import { untilAborted } from "../../src/model/abort.ts";
+import { untilAborted } from "../../src/async/abort.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";

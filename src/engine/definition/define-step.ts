@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
 import type { RetryPolicy } from "../../model/backoff.ts";
-import { maxTimerMs } from "../../model/times.ts";
+import { maxTimerMs } from "../../async/pause.ts";
 import { idSchema } from "../../schema/zod.ts";
 import type { StepContext } from "../run/step-context.ts";
 import type { StepTransaction } from "../run/step-transaction.ts";

@@ -8,7 +8,9 @@ import type { BatchWriter } from "../../store/batches.ts";
 import type { Clock } from "../../store/clock.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { retryWhileBusy, type Stopper } from "../pauses.ts";
+import type { Stopper } from "../../async/abort.ts";
+import { Mutex } from "../../async/mutex.ts";
+import { retryWhileBusy } from "../pauses.ts";
 import { writeEvent, type Author, type RunEvent } from "./run-writes.ts";
 
 export interface RunJournalOptions {
@@ -29,7 +31,7 @@ export interface RunJournalOptions {
  */
 export class RunJournal {
   readonly #options: RunJournalOptions;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
 
   constructor(options: RunJournalOptions) {
     this.#options = options;
@@ -37,17 +39,15 @@ export class RunJournal {
 
   /** Runs `work` when all that was asked for before is done: what it decides, it decides on what is stored. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(() => {
+    return this.#mutex.run(() => {
       this.#options.stopper.throwIfAborted();
       return work();
     });
-    this.#tail = turn.catch(() => {});
-    return turn;
   }
 
   /** Resolves when nothing that was asked for is under way any more. */
   async settled(): Promise<void> {
-    await this.#tail;
+    await this.#mutex.run(() => {});
   }
 
   /** @throws {InvalidValueError} when a value cannot be stored; every other failure stops the run. */

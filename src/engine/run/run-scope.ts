@@ -5,7 +5,7 @@ import type { Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import type { StepDefinition } from "../definition/define-step.ts";
 import type { BoundLogger } from "../observe/logger.ts";
-import type { StopSignal } from "../pauses.ts";
+import type { StopSignal } from "../../async/abort.ts";
 import type { RunJournal } from "./run-journal.ts";
 import type { RunReports } from "../observe/run-observer.ts";
 import { createStateReader } from "./step-state.ts";

@@ -1,4 +1,5 @@
-import { isTransient, unlessAborted, type StopSignal } from "../pauses.ts";
+import { untilAborted, type StopSignal } from "../../async/abort.ts";
+import { isTransient } from "../pauses.ts";
 import {
   beginStage,
   complete,
@@ -55,8 +56,9 @@ export async function enterStage(
     const { id, continueOnError } = planned.definition;
     const step = { planned, input: value, stored: id === failedStepId };
     try {
-      const asking = stage.condition(JSON.parse(value.text), contextOf(id));
-      if (await unlessAborted(asking, signal)) return begin();
+      const { condition } = stage;
+      const asking = (async () => condition(JSON.parse(value.text), contextOf(id)))();
+      if (await untilAborted(signal, asking)) return begin();
       passed.push({ ...step, status: "SKIPPED", error: null });
     } catch (caught) {
       signal.throwIfAborted();

@@ -9,7 +9,8 @@ import { retryDelayMs } from "../../model/backoff.ts";
 import { earliest } from "../../model/times.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
-import { breathe, pause, Stopper } from "../pauses.ts";
+import { Stopper } from "../../async/abort.ts";
+import { dueTurn, pause } from "../../async/pause.ts";
 import type { AttemptReport } from "../observe/run-observer.ts";
 import type { RunScope } from "./run-scope.ts";
 import type { RunEvent } from "./run-writes.ts";
@@ -154,7 +155,7 @@ export class StageExecution {
   ): Promise<{ readonly error: unknown } | RequestedSleep | null> {
     const { signal, clock } = this.#scope;
     const { definition } = step.planned;
-    await breathe();
+    await dueTurn();
     signal.throwIfAborted();
     step.startedAt ??= clock();
     step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : clock();

@@ -1,6 +1,6 @@
-import { outerFlow } from "../../async-context.ts";
+import { outerFlow } from "../../async/flow.ts";
 import type { Clock } from "../../store/clock.ts";
-import { callAfter } from "../pauses.ts";
+import { callAfter } from "../../async/pause.ts";
 
 /** What is beyond is found by polling. */
 const maxTimes = 1000;

@@ -1,4 +1,4 @@
-import { outerFlow } from "../../async-context.ts";
+import { outerFlow } from "../../async/flow.ts";
 import {
   EngineClosedError,
   LeaseLostError,
@@ -13,7 +13,9 @@ import { IdleWaits } from "./idle-waits.ts";
 import type { KnownInputs } from "../run/known-inputs.ts";
 import type { EventEmitter } from "../observe/event-emitter.ts";
 import type { BoundLogger } from "../observe/logger.ts";
-import { Backoff, breathe, WakeUp } from "../pauses.ts";
+import { dueTurn } from "../../async/pause.ts";
+import { Backoff } from "../../async/retry.ts";
+import { WakeUp } from "../pauses.ts";
 import { RunClaims, type ClaimedRun } from "./run-claims.ts";
 import { RunExecution, type RunEnding } from "../run/run-execution.ts";
 import { RunReports } from "../observe/run-observer.ts";
@@ -199,7 +201,7 @@ export class Worker {
         if (begun > 0) backoff.reset();
         if (this.#isStopping || (begun > 0 && this.#claims.hasMore && !this.isFull)) continue;
         if (await this.#bell.wait(this.isFull ? null : backoff.next())) backoff.reset();
-        await breathe();
+        await dueTurn();
       }
     } catch (error) {
       // The store is closed: nothing can be stored of what is under way.

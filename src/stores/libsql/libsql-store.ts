@@ -1,7 +1,7 @@
 import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
-import { refuseInsideTransaction, withOpenTransaction } from "../../async-context.ts";
+import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { isLocalClient } from "../../client/local-client.ts";
 import { StoreClosedError, StoreConnectionError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";

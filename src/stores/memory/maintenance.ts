@@ -1,3 +1,4 @@
+import { nextTurn } from "../../async/pause.ts";
 import { parseOptions } from "../../model/options.ts";
 import {
   isPrunable,
@@ -37,7 +38,7 @@ export function createMaintenanceOperations({ read, write }: StoreContext): Main
       });
       policy.onProgress?.({ deletedRuns: totals.runs });
       // Timers and other writers have their turn between two batches.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await nextTurn();
     }
     const remaining = await read(
       policy.signal,

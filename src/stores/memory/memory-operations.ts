@@ -1,6 +1,7 @@
-import { refuseInsideTransaction, withOpenTransaction } from "../../async-context.ts";
+import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { UnsupportedError } from "../../errors.ts";
-import { untilAborted } from "../../model/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
+import { Mutex } from "../../async/mutex.ts";
 import { parseOptions } from "../../model/options.ts";
 import type { Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -17,7 +18,6 @@ import { createStateOperations } from "./state.ts";
 import { createStepOperations } from "./steps.ts";
 import type { StoreContext } from "./store-context.ts";
 import type { Tables } from "./tables.ts";
-import { WriteQueue } from "./write-queue.ts";
 
 /** Every operation of the contract on one set of tables: the committed ones, or an overlay over them. */
 export class MemoryOperations extends OperationsStore {
@@ -25,7 +25,7 @@ export class MemoryOperations extends OperationsStore {
   readonly #tables: Tables;
   /** Refuses the operation when the store is closed. */
   readonly #checkOpen: () => void;
-  readonly #queue = new WriteQueue();
+  readonly #mutex = new Mutex();
   /** Of a transaction's store. */
   #state: "open" | "in savepoint" | "ended" = "open";
   readonly #isTransaction: boolean;
@@ -41,7 +41,7 @@ export class MemoryOperations extends OperationsStore {
         this.#checkUsable(signal);
         return untilAborted(
           signal,
-          this.#queue.run(() => {
+          this.#mutex.run(() => {
             this.#checkTurn(signal);
             return operation(tables);
           }),
@@ -63,7 +63,7 @@ export class MemoryOperations extends OperationsStore {
         this.#checkUsable(signal);
         return untilAborted(
           signal,
-          this.#queue.runAsync(() => this.#transact(work, signal)),
+          this.#mutex.run(() => this.#transact(work, signal)),
         );
       },
     });

@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { ExportFileError, UnreadableRunsError } from "../../errors.ts";
-import { untilAborted } from "../../model/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { checkValues } from "./export-format.ts";
 import { exportStore, type ExportOptions } from "./export-store.ts";

@@ -7,7 +7,7 @@ import {
   RefusedRunsError,
   type CorruptRowError,
 } from "../../errors.ts";
-import { untilAborted } from "../../model/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";

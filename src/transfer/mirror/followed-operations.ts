@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { GorkflowError, InvalidArgumentError, StoreConnectionError } from "../../errors.ts";
-import { untilEnded } from "../../model/abort.ts";
+import { untilEnded } from "../../async/abort.ts";
 import type { BundleInput } from "../../model/bundles.ts";
 import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
-import { untilAborted } from "../../model/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { bundlesById, namedPages } from "../bundle-pages.ts";

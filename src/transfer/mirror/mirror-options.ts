@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { callbackSchema, operationShape } from "../../model/arguments.ts";
-import { maxTimerMs } from "../../model/times.ts";
+import { maxTimerMs } from "../../async/pause.ts";
 import type { OperationOptions } from "../../store/options.ts";
 
 export interface MirrorOptions {

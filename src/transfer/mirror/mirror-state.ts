@@ -1,6 +1,6 @@
-import { refuseInsideTransaction, withOpenTransaction } from "../../async-context.ts";
+import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { SwitchOverError, UnreadableRunsError, type CorruptRowError } from "../../errors.ts";
-import { untilAborted } from "../../model/abort.ts";
+import { untilAborted } from "../../async/abort.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import type { StoreOperations } from "../../stores/operations-store.ts";
 import { bundlesById } from "../bundle-pages.ts";

@@ -1,4 +1,6 @@
 import type { Client, Transaction } from "@libsql/client";
+import { Mutex } from "../../../async/mutex.ts";
+import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
 import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
 import { isUnfinishedStatement } from "../errors/symptoms.ts";
@@ -20,7 +22,7 @@ const busyTimeoutMs = 5000;
  */
 export class ExclusiveConnection implements Connection {
   readonly #client: Client;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #spoiled = false;
 
   constructor(client: Client) {
@@ -86,37 +88,31 @@ export class ExclusiveConnection implements Connection {
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(() => {
+    return this.#mutex.run(() => {
       if (this.#spoiled) throw spoiledError();
       return operation();
     });
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 
   /** A transaction that holds the write lock. `exec` finalizes a BEGIN that met a lock; nothing else does. */
-  async #begin(): Promise<Transaction> {
-    const deadline = performance.now() + busyTimeoutMs;
-    for (let attempt = 0; ; attempt++) {
-      // Each try follows the failure of the one before.
+  #begin(): Promise<Transaction> {
+    const begin = async () => {
       const transaction = await this.#client.transaction("deferred");
       try {
         await transaction.executeMultiple("commit; begin immediate");
         return transaction;
       } catch (error) {
         transaction.close();
-        if (isUnfinishedStatement(error)) {
-          // A statement of the app met a lock: waiting does not help.
-          this.#spoiled = true;
-          throw spoiledError();
-        }
-        const translated = translateError(error, "write");
-        if (!(translated instanceof StoreBusyError) || performance.now() > deadline)
-          throw translated;
-        const waitMs = Math.min(50, 1 + Math.random() * 2 ** Math.min(attempt, 6));
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        if (!isUnfinishedStatement(error)) throw translateError(error, "write");
+        // A statement of the app met a lock: waiting does not help.
+        this.#spoiled = true;
+        throw spoiledError();
       }
-    }
+    };
+    return retry(
+      begin,
+      retryFor(busyTimeoutMs, (error) => error instanceof StoreBusyError, new Backoff(2, 50)),
+    );
   }
 }
 

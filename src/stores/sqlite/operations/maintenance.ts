@@ -1,3 +1,5 @@
+import { nextTurn } from "../../../async/pause.ts";
+import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { ConstraintError, GorkflowError, StoreBusyError } from "../../../errors.ts";
 import type { StoredPosition } from "../../../model/cursors.ts";
 import { parseOptions } from "../../../model/options.ts";
@@ -285,16 +287,15 @@ export function createMaintenanceOperations(
   /** Runs a statement that the prune can do without, when other writers let it; false if they do not. */
   async function runMaintenance(script: string): Promise<boolean> {
     if (connection.runScript === undefined) return false;
-    const deadline = performance.now() + vacuumPatienceMs;
-    for (;;) {
-      try {
-        await connection.runScript(script);
-        return true;
-      } catch (error) {
-        if (!(error instanceof GorkflowError)) throw error;
-        if (!(error instanceof StoreBusyError) || performance.now() > deadline) return false;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4));
+    try {
+      await retry(
+        () => connection.runScript?.(script),
+        retryFor(vacuumPatienceMs, (error) => error instanceof StoreBusyError, new Backoff(5, 5)),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof GorkflowError) return false;
+      throw error;
     }
   }
 
@@ -360,9 +361,4 @@ function timeOf(cell: unknown): Date | null {
 
 function timeArguments({ createdAt, runId }: StoredPosition) {
   return { afterTime: createdAt, afterRunId: runId };
-}
-
-/** Lets timers, sockets and other writers have their turn. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

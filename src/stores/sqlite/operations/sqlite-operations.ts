@@ -1,5 +1,5 @@
-import { refuseInsideTransaction, withOpenTransaction } from "../../../async-context.ts";
-import { untilAborted } from "../../../model/abort.ts";
+import { refuseInsideTransaction, withOpenTransaction } from "../../../async/flow.ts";
+import { untilAborted } from "../../../async/abort.ts";
 import { parseOptions } from "../../../model/options.ts";
 import { OperationsStore } from "../../operations-store.ts";
 import { createBatchOperations } from "./batches.ts";

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
-import { operationsEnded, untilAborted } from "../../src/model/abort.ts";
+import { operationsEnded, untilAborted } from "../../src/async/abort.ts";
 
 function deferred() {
   let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;

@@ -1,4 +1,4 @@
-import { UnsupportedError } from "./errors.ts";
+import { UnsupportedError } from "../errors.ts";
 
 /** What we need of Node's AsyncLocalStorage. */
 interface ContextStorage {

@@ -1,0 +1,99 @@
+/** The parts of an `AbortSignal` that this package uses. */
+export interface StopSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** An abort controller and its signal in one. It takes any number of listeners: Node's own warns beyond ten. */
+export class Stopper implements StopSignal {
+  readonly #listeners = new Set<() => void>();
+  #aborted = false;
+  #reason: unknown = undefined;
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  get reason(): unknown {
+    return this.#reason;
+  }
+
+  /** A second call changes nothing. */
+  abort(reason?: unknown): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#reason = reason;
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
+  }
+
+  throwIfAborted(): void {
+    if (this.#aborted) throw this.#reason;
+  }
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  removeEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners.delete(listener);
+  }
+}
+
+/** The unfinished operations of each signal, with the function that tells each of an abort. */
+const underWay = new WeakMap<StopSignal, Map<object, (reason: unknown) => void>>();
+
+/**
+ * The operation's outcome, or the signal's reason if that comes first. An aborted operation may continue:
+ * `operationsEnded` waits for it. A signal has one listener, however many operations share it.
+ */
+export function untilAborted<T>(signal: StopSignal | undefined, operation: Promise<T>): Promise<T> {
+  if (signal === undefined) return operation;
+  const operations = operationsUnder(signal);
+  return new Promise((resolve, reject) => {
+    operations.set(operation, reject);
+    if (signal.aborted) reject(signal.reason);
+    operation.then(resolve, reject).finally(() => operations.delete(operation));
+  });
+}
+
+/**
+ * Resolves when every operation that was started under the signal has ended, aborted ones included: none of them
+ * writes anything later.
+ */
+export async function operationsEnded(signal: StopSignal): Promise<void> {
+  const operations = underWay.get(signal)?.keys() ?? [];
+  await Promise.allSettled(Array.from(operations, async (operation) => operation));
+}
+
+/**
+ * Runs `work` under its own signal, which aborts when `signal` does. Settles only after every operation that `work`
+ * started under it has ended.
+ */
+export async function untilEnded<T>(
+  signal: StopSignal,
+  work: (own: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  const own = new AbortController();
+  const operations = operationsUnder(signal);
+  operations.set(own, (reason) => own.abort(reason));
+  try {
+    return await work(own.signal);
+  } finally {
+    operations.delete(own);
+    await operationsEnded(own.signal);
+  }
+}
+
+function operationsUnder(signal: StopSignal): Map<object, (reason: unknown) => void> {
+  const known = underWay.get(signal);
+  if (known !== undefined) return known;
+  const operations = new Map<object, (reason: unknown) => void>();
+  underWay.set(signal, operations);
+  signal.addEventListener("abort", () => operations.forEach((tell) => tell(signal.reason)));
+  return operations;
+}

@@ -1,0 +1,60 @@
+import type { StopSignal } from "./abort.ts";
+
+/** The longest delay of one timer. */
+export const maxTimerMs = 2_147_483_647;
+
+/** Calls `work` after `ms`, of any length, unless the returned function is called first. */
+export function callAfter(ms: number, work: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout>;
+  const arm = (left: number): void => {
+    timer = setTimeout(
+      () => (left > maxTimerMs ? arm(left - maxTimerMs) : work()),
+      Math.min(left, maxTimerMs),
+    );
+  };
+  arm(ms);
+  return () => clearTimeout(timer);
+}
+
+/** Resolves after `ms`, or as soon as `signal` aborts. Never rejects. */
+export function pause(ms: number, signal?: StopSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const finish = (): void => {
+      cancel();
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    };
+    const cancel = callAfter(ms, finish);
+    signal?.addEventListener("abort", finish);
+  });
+}
+
+/** Resolves after timers and I/O that are due have been served. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}
+
+/** How long a chain of awaited calls may hold the event loop. */
+const maxHoldMs = 8;
+
+let lastTurnAt = performance.now();
+let turn: Promise<void> | null = null;
+
+/**
+ * A turn of the event loop to wait for, or null if none is due.
+ *
+ * Calls of a local store may resolve without leaving the microtask queue: a loop over them would never let a timer
+ * fire. All callers wait for the same turn, so none of them overtakes another.
+ */
+export function dueTurn(): Promise<void> | null {
+  if (turn !== null) return turn;
+  if (performance.now() - lastTurnAt < maxHoldMs) return null;
+  return (turn = nextTurn().then(() => {
+    lastTurnAt = performance.now();
+    turn = null;
+  }));
+}
