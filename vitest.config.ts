@@ -11,12 +11,16 @@ const sized = [
   "test/equivalence.test.ts",
   "test/state-machine.test.ts",
   "test/**/histories.test.ts",
+  "test/client/differential.test.ts",
+  "test/reports/figures.test.ts",
 ];
 const smokeSizes = {
   COMPANY_SCALE: "0.05",
-  EQUIVALENCE_RUNS: "400",
+  DIFFERENTIAL_RUNS: "20",
+  EQUIVALENCE_RUNS: "150",
   STATE_MACHINE_RUNS: "40",
   HISTORY_SECONDS: "2",
+  REPORT_ROUNDS: "30",
   TRANSFER_SECONDS: "2",
 };
 
@@ -30,6 +34,7 @@ export default defineConfig({
     ],
   },
   test: {
+    globalSetup: "./test/support/compiled-programs.ts",
     reporters: ["default", "./scripts/slowest-files.ts"],
     // Most tests wait for a process, a server or the disk: on two cores, two files at once take half the time.
     maxWorkers: 2,
@@ -43,6 +48,8 @@ export default defineConfig({
           name: "short",
           include: ["test/**/*.test.ts"],
           exclude: [...configDefaults.exclude, long],
+          // Loading the sources, Drizzle and zod for each file would take a fifth of the time.
+          isolate: false,
           env: { ...smokeSizes, ...sizesOf(process.env) },
         },
       },

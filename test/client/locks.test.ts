@@ -178,7 +178,7 @@ test("four processes that open one new file at once all succeed", async () => {
   const opener = await compileProgram(`${import.meta.dirname}/programs/opener.ts`);
   for (let round = 0; round < 4; round++) {
     const url = folder.database(`opened-${round}.db`);
-    const startAt = Date.now() + 1500;
+    const startAt = Date.now() + 1000;
     const openers = Array.from({ length: 4 }, () =>
       startProgram<{ failed: string }>(opener, [url, String(startAt)]),
     );

@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
-import { databases, makeFolder, openStore } from "./support/stores.ts";
+import { test } from "../support/fixtures.ts";
+import { databases, openStore } from "./support/stores.ts";
 
 let program: string;
-beforeAll(async () => {
+test.beforeAll(async () => {
   program = await compileProgram(`${import.meta.dirname}/programs/blocking-worker.ts`);
 });
 
@@ -15,12 +16,11 @@ interface Said {
 
 const patience = { timeout: 30_000 };
 
-test.each(databases)(
+test.for(databases)(
   "on %s, a worker that was blocked for longer than its lease changes nothing of the run, and works on",
-  async (_, makeUrl) => {
+  async ([, makeUrl], { folder }) => {
     const url = await makeUrl();
     const store = await openStore(url);
-    const folder = await makeFolder();
     const start = (workerId: string, path: string) => {
       const worker = startProgram<Said>(program, [url, workerId, "500", path]);
       onTestFinished(() => worker.kill());
@@ -28,7 +28,7 @@ test.each(databases)(
     };
     const statusOf = async (runId: string) => (await store.getRun(runId)).status;
     const { runId } = await store.createRun({ workflowId: "w" });
-    const proceed = `${folder}/proceed`;
+    const proceed = `${folder.path}/proceed`;
     const blocked = start("blocked", proceed);
     await blocked.message(({ began }) => began === runId);
     const heir = start("heir", program);

@@ -1,15 +1,13 @@
-import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import {
   defineWorkflow,
   type WorkflowBuilder,
 } from "../../src/engine/definition/workflow-builder.ts";
-import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { record } from "./support/observed-store.ts";
-import { makeFolder, stores } from "./support/stores.ts";
+import { fileUrl, openStore, stores } from "./support/stores.ts";
 import { countWalCommits } from "../support/wal.ts";
 
 function chain(length: number): WorkflowBuilder<number, number> {
@@ -137,9 +135,9 @@ describe.each(stores)("on %s", (_, open) => {
 test.each([1, 2, 5, 20])(
   "%i steps in a row are that many commits and one in the file",
   async (steps) => {
-    const path = join(await makeFolder(), "workflows.db");
-    const store = await LibSQLStore.open(`file:${path}`);
-    onTestFinished(() => store.close());
+    const url = await fileUrl();
+    const path = url.slice("file:".length);
+    const store = await openStore(url);
     const engine = makeEngine(store);
     const runId = await engine.start(chain(steps).build(), 0);
     const before = await countWalCommits(path);

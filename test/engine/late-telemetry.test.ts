@@ -3,10 +3,7 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
-import { expect, test, vi } from "vitest";
-import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
-import { makeEngine, numberStep } from "./support/engines.ts";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 const { findTelemetry } = vi.hoisted(() => ({ findTelemetry: vi.fn() }));
 vi.mock("../../src/engine/observe/find-telemetry.ts", async (importOriginal) => {
@@ -16,7 +13,18 @@ vi.mock("../../src/engine/observe/find-telemetry.ts", async (importOriginal) => 
   return { ...original, findTelemetry };
 });
 
+// Another test file of the same process may have registered a provider, and has loaded the engine without the mock.
+const forgetTelemetry = () => {
+  Reflect.deleteProperty(globalThis, Symbol.for("opentelemetry.js.api.1"));
+  vi.resetModules();
+};
+beforeEach(forgetTelemetry);
+afterEach(forgetTelemetry);
+
 test("the API of OpenTelemetry is loaded once a provider is registered, and not before", async () => {
+  const { defineWorkflow } = await import("../../src/engine/definition/workflow-builder.ts");
+  const { MemoryStore } = await import("../../src/stores/memory/memory-store.ts");
+  const { makeEngine, numberStep } = await import("./support/engines.ts");
   const engine = makeEngine(new MemoryStore());
   const workflow = defineWorkflow({ id: "w" })
     .step(numberStep("s", (value) => value))

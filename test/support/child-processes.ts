@@ -3,17 +3,25 @@ import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { build, type BuildOptions } from "esbuild";
+import { inject } from "vitest";
 
-export const outputFolder = join(import.meta.dirname, "../../node_modules/.cache/gorkflow-test");
+/** Where this process compiles programs to. */
+export const outputFolder = () => join(inject("compiledPrograms"), String(process.pid));
+
+const compiled = new Map<string, Promise<string>>();
 
 /**
- * Compiles a program of the tests into one file that Node starts at once, and returns its path. Hundreds of
- * processes are started, and compiling in each of them would take most of the time.
+ * Compiles a program of the tests into one file, which Node starts without compiling anything, and returns its path.
+ * A program is compiled once, however often it is asked for.
  */
-export async function compileProgram(path: string): Promise<string> {
-  const outfile = join(outputFolder, `${basename(path, ".ts")}-${process.pid}.mjs`);
-  await bundle(path, outfile);
-  return outfile;
+export function compileProgram(path: string): Promise<string> {
+  let program = compiled.get(path);
+  if (program === undefined) {
+    const outfile = join(outputFolder(), `${compiled.size}-${basename(path, ".ts")}.mjs`);
+    program = bundle(path, outfile).then(() => outfile);
+    compiled.set(path, program);
+  }
+  return program;
 }
 
 /** Compiles a program and what it imports of this project into one file. */

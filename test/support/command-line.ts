@@ -7,9 +7,15 @@ import { outputFolder } from "./child-processes.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** The command `gorkflow`, compiled, as a program that Node starts. */
-export async function compileCommandLine(): Promise<string> {
-  const folder = join(outputFolder, `package-${process.pid}`);
+let compiled: Promise<string> | null = null;
+
+/** Compiles the command `gorkflow`, once for all who ask, and returns the path of the program. */
+export function compileCommandLine(): Promise<string> {
+  return (compiled ??= compile());
+}
+
+async function compile(): Promise<string> {
+  const folder = join(outputFolder(), "package");
   await bundleCommand(join(folder, "dist/cli"));
   await cp(join(root, "package.json"), join(folder, "package.json"));
   return join(folder, "dist/cli/main.js");

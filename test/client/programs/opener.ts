@@ -2,6 +2,7 @@ import { createClient } from "../../../src/client/create-client.ts";
 
 const [url = "", startAt = "0"] = process.argv.slice(2);
 // All processes begin in the same millisecond.
+await new Promise((resolve) => setTimeout(resolve, Number(startAt) - Date.now() - 10));
 while (Date.now() < Number(startAt));
 try {
   const client = createClient({ url });

@@ -1,23 +1,21 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Clock } from "../../../src/store/clock.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
+import { migratedDatabase } from "../../support/databases.ts";
 import { startSqld } from "../../support/sqld.ts";
+import { temporaryFolder, type TemporaryFolder } from "../../support/temporary.ts";
 
-/** A folder of its own, gone when the test has ended. */
-export async function makeFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "gorkflow-engine-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+/** A new folder, which is removed when the test has ended. */
+async function makeFolder(): Promise<TemporaryFolder> {
+  const folder = await temporaryFolder();
+  onTestFinished(() => folder.remove());
   return folder;
 }
 
 /** The URL of a new file. */
-export const fileUrl = async (): Promise<string> =>
-  `file:${join(await makeFolder(), "workflows.db")}`;
+export const fileUrl = async (): Promise<string> => migratedDatabase(await makeFolder());
 
 /** The URL of a new server, which ends when the test has ended. */
 async function serverUrl(): Promise<string> {
