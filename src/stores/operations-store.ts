@@ -3,7 +3,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 /** The operations of every capability, each a function that needs no `this`. */
 export type StoreOperations = Omit<WorkflowStore, "close">;
 
-const names = {
+const operations = {
   createRun: true,
   getRun: true,
   updateRun: true,
@@ -35,13 +35,16 @@ const names = {
   stats: true,
 } satisfies Record<keyof StoreOperations, true>;
 
+/** The name of every operation. */
+export const operationNames = Object.keys(operations) as (keyof StoreOperations)[];
+
 class Operations {
   // Not a private name: a proxy of the store must reach it.
   private readonly operations: StoreOperations;
 
   static {
     // On the prototype, so that a subclass can override an operation and call the one that it replaces.
-    for (const name of Object.keys(names) as (keyof StoreOperations)[]) {
+    for (const name of operationNames) {
       Object.defineProperty(this.prototype, name, {
         configurable: true,
         writable: true,

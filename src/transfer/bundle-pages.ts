@@ -9,17 +9,17 @@ export interface BundleScan {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * All bundles of a store, a page at a time, oldest first. The next page is read while the last one is used; no
- * more than two are held.
- */
+/** Runs that are read, compared or stored together. */
+export const batchRuns = 100;
+
+/** All bundles of a store, oldest first. The next page is read while the caller uses this one. */
 export async function* bundlePages(
   store: WorkflowStore,
   { filter, signal }: BundleScan,
 ): AsyncGenerator<BundlePage> {
   const read = (cursor: string | null): Promise<BundlePage> => {
     const page = store.readBundles({ filter, cursor, signal });
-    // It is awaited below, unless the reader has had enough before: then nobody wants its error.
+    // A caller that stops early never awaits this page.
     page.catch(() => undefined);
     return page;
   };
@@ -35,33 +35,36 @@ export async function* bundlePages(
 export async function* namedPages(
   store: WorkflowStore,
   runIds: readonly string[],
-  { filter, signal }: BundleScan,
+  signal?: AbortSignal,
 ): AsyncGenerator<BundlePage> {
   if (runIds.length === 0) return;
   let cursor: string | null = null;
   do {
-    const page: BundlePage = await store.readBundles({ runIds, filter, cursor, signal });
+    const page: BundlePage = await store.readBundles({ runIds, cursor, signal });
     yield page;
     cursor = page.nextCursor;
   } while (cursor !== null);
 }
 
-/** What a store holds of named runs: the bundles that can be read, and the errors of the others. */
-export interface FoundBundles {
-  readonly bundles: ReadonlyMap<string, RunBundle>;
-  readonly corrupt: readonly CorruptRowError[];
-}
-
+/** The bundles of these runs by id, and the errors of those that cannot be read. */
 export async function bundlesById(
   store: WorkflowStore,
   runIds: readonly string[],
-  scan: BundleScan,
-): Promise<FoundBundles> {
+  signal?: AbortSignal,
+): Promise<{
+  readonly bundles: ReadonlyMap<string, RunBundle>;
+  readonly corrupt: readonly CorruptRowError[];
+}> {
   const bundles = new Map<string, RunBundle>();
   const corrupt: CorruptRowError[] = [];
-  for await (const page of namedPages(store, runIds, scan)) {
+  for await (const page of namedPages(store, runIds, signal)) {
     for (const bundle of page.bundles) bundles.set(bundle.run.runId, bundle);
-    for (const error of page.corrupt) corrupt.push(error);
+    corrupt.push(...page.corrupt);
   }
   return { bundles, corrupt };
+}
+
+/** The run of an unreadable cell. */
+export function runIdOfCell({ key }: CorruptRowError): string {
+  return key["run_id"] ?? "";
 }

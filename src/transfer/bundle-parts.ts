@@ -9,20 +9,11 @@ import {
   workflowState,
 } from "../schema/tables.ts";
 
-/** The table that each part of a bundle comes from. */
-const tables = {
-  run: workflowRuns,
-  steps: stepExecutions,
-  attempts: stepAttempts,
-  outputs: stepOutputs,
-  state: workflowState,
-} as const satisfies Record<keyof RunBundle, SQLiteTable>;
+export type BundleRow = Record<string, unknown>;
 
-type PartName = keyof typeof tables;
-
-/** One part of a bundle as its table describes it: nothing here knows a column by name. */
+/** One part of a bundle, derived from its table: exports and comparisons know no column by name. */
 export interface BundlePart {
-  readonly name: PartName;
+  readonly name: keyof RunBundle;
   /** The name of its table. */
   readonly table: string;
   readonly columns: Readonly<Record<string, SQLiteColumn>>;
@@ -31,38 +22,36 @@ export interface BundlePart {
   readonly times: readonly string[];
   /** Properties whose content is the user's. */
   readonly payloads: ReadonlySet<string>;
-  /** Properties that tell the rows of one run apart; none for the run itself. */
+  /** Properties that identify a row within its run; empty for the run itself. */
   readonly keys: readonly string[];
 }
 
-export const bundleParts: readonly BundlePart[] = (Object.keys(tables) as PartName[]).map(
-  (name) => {
-    const table: SQLiteTable = tables[name];
-    const columns: Record<string, SQLiteColumn> = getTableColumns(table);
-    const entries = Object.entries(columns);
-    const ofType = (type: string) =>
-      entries.flatMap(([property, { columnType }]) => (columnType === type ? [property] : []));
-    const keyColumns = new Set(
-      getTableConfig(table).primaryKeys.flatMap((key) => key.columns.map((column) => column.name)),
-    );
-    return {
-      name,
-      table: getTableName(table),
-      columns,
-      properties: entries.map(([property]) => property),
-      times: ofType("SQLiteTimestamp"),
-      payloads: new Set(ofType("SQLiteCustomColumn")),
-      keys: entries.flatMap(([property, column]) =>
-        keyColumns.has(column.name) && property !== "runId" ? [property] : [],
-      ),
-    };
-  },
-);
+export const bundleParts: readonly BundlePart[] = Object.entries({
+  run: workflowRuns,
+  steps: stepExecutions,
+  attempts: stepAttempts,
+  outputs: stepOutputs,
+  state: workflowState,
+} as const satisfies Record<keyof RunBundle, SQLiteTable>).map(([name, table]) => {
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table as SQLiteTable);
+  const properties = Object.keys(columns);
+  const ofType = (type: string) => properties.filter((each) => columns[each]?.columnType === type);
+  const primary = getTableConfig(table).primaryKeys.flatMap((key) => key.columns);
+  const primaryNames = new Set(primary.map((column) => column.name));
+  return {
+    name: name as keyof RunBundle,
+    table: getTableName(table),
+    columns,
+    properties,
+    times: ofType("SQLiteTimestamp"),
+    payloads: new Set(ofType("SQLiteCustomColumn")),
+    keys: properties.filter(
+      (each) => each !== "runId" && primaryNames.has(columns[each]?.name ?? ""),
+    ),
+  };
+});
 
-export type BundleRow = Record<string, unknown>;
-
-/** The rows of a part: of the run there is one. */
+/** The rows of a part; the run's own row is the only one of `run`. */
 export function rowsOf(bundle: RunBundle, { name }: BundlePart): readonly BundleRow[] {
-  const rows: BundleRow | readonly BundleRow[] = bundle[name];
-  return Array.isArray(rows) ? (rows as readonly BundleRow[]) : [rows as BundleRow];
+  return [bundle[name]].flat() as unknown as readonly BundleRow[];
 }

@@ -2,19 +2,31 @@ import { isDeepStrictEqual } from "node:util";
 import type { RunBundle } from "../model/bundles.ts";
 import { bundleParts, rowsOf, type BundlePart, type BundleRow } from "./bundle-parts.ts";
 
-/** The differences of two bundles of a run, in words without payloads. Empty when they are equal. */
-function compareBundles(a: RunBundle, b: RunBundle): string[] {
-  return bundleParts.flatMap((part) => {
+/** A run that two stores do not hold alike. */
+export interface RunDifference {
+  readonly runId: string;
+  /** `differs` if both have it. */
+  readonly kind: "missing in the first" | "missing in the second" | "differs";
+  /** One sentence per difference, without payloads: `steps[charge].status is RUNNING in the first and …`. */
+  readonly details: readonly string[];
+}
+
+/** Null if the bundles are equal, or if neither exists. */
+export function differenceOf(
+  runId: string,
+  a: RunBundle | undefined,
+  b: RunBundle | undefined,
+): RunDifference | null {
+  if (a === undefined && b === undefined) return null;
+  if (a === undefined) return { runId, kind: "missing in the first", details: [] };
+  if (b === undefined) return { runId, kind: "missing in the second", details: [] };
+  const details = bundleParts.flatMap((part) => {
     const [left, right] = [rowsByKey(a, part), rowsByKey(b, part)];
     return [...new Set([...left.keys(), ...right.keys()])].flatMap((key) =>
-      compareRows(
-        left.get(key),
-        right.get(key),
-        part,
-        part.keys.length === 0 ? "" : `${part.name}[${key}]`,
-      ),
+      compareRows(left.get(key), right.get(key), part, key === "" ? "" : `${part.name}[${key}]`),
     );
   });
+  return details.length === 0 ? null : { runId, kind: "differs", details };
 }
 
 function rowsByKey(bundle: RunBundle, part: BundlePart): Map<string, BundleRow> {
@@ -45,22 +57,8 @@ function textOf(value: unknown): string {
   return value instanceof Date ? value.toISOString() : String(value);
 }
 
-/** A run that the stores do not hold alike. */
-export interface RunDifference {
-  readonly runId: string;
-  /** `differs` when both have it. */
-  readonly kind: "missing in the first" | "missing in the second" | "differs";
-  /** What is not the same, in sentences without payloads: `steps[charge].status is RUNNING in the first and …`. */
-  readonly details: readonly string[];
-}
-
-export function differenceOf(
-  runId: string,
-  a: RunBundle | null,
-  b: RunBundle | null,
-): RunDifference | null {
-  if (a === null) return { runId, kind: "missing in the first", details: [] };
-  if (b === null) return { runId, kind: "missing in the second", details: [] };
-  const details = compareBundles(a, b);
-  return details.length === 0 ? null : { runId, kind: "differs", details };
+/** The difference in words, a line for each detail. */
+export function describeDifference({ runId, kind, details }: RunDifference): string {
+  if (kind !== "differs") return `run ${runId} is ${kind}`;
+  return details.map((detail) => `run ${runId}: ${detail}`).join("\n");
 }

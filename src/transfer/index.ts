@@ -1,4 +1,5 @@
-export { compareStores, describeDifference } from "./compare-stores.ts";
+export { describeDifference } from "./compare-bundles.ts";
+export { compareStores } from "./compare-stores.ts";
 export type { CompareOptions, CompareProgress, CompareReport } from "./compare-stores.ts";
 export type { RunDifference } from "./compare-bundles.ts";
 export { copyStore } from "./copy-store.ts";

@@ -12,7 +12,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { bundlesById } from "./bundle-pages.ts";
 import { differenceOf } from "./compare-bundles.ts";
 
-/** The store takes nothing now: the same call may succeed later. */
+/** True if the store accepts nothing at the moment: the same call may succeed later. */
 export function isOutage(error: unknown): boolean {
   return (
     error instanceof GorkflowError &&
@@ -23,7 +23,7 @@ export function isOutage(error: unknown): boolean {
   );
 }
 
-/** The store refused what it was given, and may take other runs. */
+/** True if the store rejected the run that it was given, and may accept others. */
 export function isRefusal(error: unknown): error is GorkflowError {
   return (
     error instanceof GorkflowError && !isOutage(error) && !(error instanceof StoreConnectionError)
@@ -31,13 +31,12 @@ export function isRefusal(error: unknown): error is GorkflowError {
 }
 
 /**
- * Stores bundles together and, when the store refuses them, one by one. `onRefused` hears of each one that the store
- * does not take; what it throws ends the call.
+ * Stores bundles together and, if the store refuses them, one by one. Calls `onRefused` for each bundle that the store
+ * does not accept; an error that it throws ends the call. An error that does not say whether the run or the store is
+ * at fault counts as a refusal if the store accepts another run.
  *
- * An error that does not say whose fault it is counts as a refusal of one run if the store takes another one.
- *
- * @throws {RunAlreadyExistsError} with `fail` at the first run that is there.
- * @throws what keeps the store from taking any of them.
+ * @throws {RunAlreadyExistsError} with `fail` at the first run that exists.
+ * @throws the store's error if it prevents every run from being stored.
  */
 export async function storeBundles(
   store: WorkflowStore,
@@ -45,14 +44,14 @@ export async function storeBundles(
   options: WriteBundlesOptions,
   onRefused: (bundle: RunBundle, error: unknown) => void,
 ): Promise<WriteBundlesReport> {
-  const mustStop = (error: unknown): boolean =>
+  const endsCall = (error: unknown): boolean =>
     isOutage(error) ||
     options.signal?.aborted === true ||
     (options.onConflict === "fail" && isThere(error));
   try {
     return await store.writeBundles(bundles, options);
   } catch (error) {
-    if (mustStop(error) || (bundles.length < 2 && !isRefusal(error))) throw error;
+    if (endsCall(error) || (bundles.length < 2 && !isRefusal(error))) throw error;
   }
   const report = { written: 0, skipped: 0, replaced: 0 };
   const unclear: [RunBundle, unknown][] = [];
@@ -63,9 +62,9 @@ export async function storeBundles(
       report.skipped += skipped;
       report.replaced += replaced;
     } catch (error) {
-      // The call for all of them may have stored those before the offending one.
+      // The first call may have stored the bundles before the one that was refused.
       if (isThere(error) && (await isStored(store, bundle, options.signal))) report.written++;
-      else if (mustStop(error)) throw error;
+      else if (endsCall(error)) throw error;
       else if (isRefusal(error)) onRefused(bundle, error);
       else unclear.push([bundle, error]);
     }
@@ -76,7 +75,7 @@ export async function storeBundles(
   return report;
 }
 
-/** The run is there, as opposed to another one that holds its idempotency key. */
+/** True if the run itself exists, false if another run holds its idempotency key. */
 function isThere(error: unknown): boolean {
   return error instanceof RunAlreadyExistsError && error.heldBy === null;
 }
@@ -87,6 +86,6 @@ async function isStored(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const { runId } = bundle.run;
-  const { bundles } = await bundlesById(store, [runId], { signal });
-  return differenceOf(runId, bundle, bundles.get(runId) ?? null) === null;
+  const { bundles } = await bundlesById(store, [runId], signal);
+  return differenceOf(runId, bundle, bundles.get(runId)) === null;
 }

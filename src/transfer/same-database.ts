@@ -1,89 +1,74 @@
-import { v7 as uuidv7 } from "uuid";
-import { InvalidArgumentError } from "../errors.ts";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { InvalidArgumentError, StoreBusyError } from "../errors.ts";
 import { completeNewRun } from "../model/new-rows.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import { bundlesById } from "./bundle-pages.ts";
 import { isOutage, isRefusal } from "./refusals.ts";
 
+/** The run that a check writes. Every check uses the same id, so at most one is ever left behind. */
+export const probeRunId = "gorkflow-probe";
+
 /**
- * Passes when two stores are not the same database: `target` lacks the newest run of `source`, or a run that is
- * written to `target` for a moment does not appear in `source`. A stored identity would not do: a restored backup has
- * the same one.
+ * True if a run that is written to `target` appears in `source`. The run is not written if the newest run of
+ * `source` is missing in `target`. A stored identity would not do: a restored backup has the same one.
  *
- * The run is finished and from 1970, so that no worker claims it and retention removes it if this process dies, or if
- * a constraint of the app keeps it. A target that refuses it is not examined.
+ * The run is finished and from 1970: no worker claims it, and retention deletes it if this process dies or a
+ * constraint of the app keeps it. A target that refuses it counts as another database.
  */
-export class DatabaseCheck {
-  readonly #source: WorkflowStore;
-  readonly #target: WorkflowStore;
-  readonly #argument: string;
-  readonly #runId = uuidv7();
-  #isSame: boolean | null = null;
-  /** An attempt that failed may have left its run in the target. */
-  #isLeft = false;
-
-  constructor(source: WorkflowStore, target: WorkflowStore, argument: string) {
-    this.#source = source;
-    this.#target = target;
-    this.#argument = argument;
-    if (source === target) throw this.#refusal();
+export async function isSameDatabase(
+  source: WorkflowStore,
+  target: WorkflowStore,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (source === target) return true;
+  const [newest] = (await source.listRuns({ limit: 1, signal })).runs;
+  if (newest !== undefined && !(await has(target, newest.runId, signal))) {
+    // It may have been deleted since; only a run that `source` still has proves something.
+    if (await has(source, newest.runId, signal)) return false;
   }
-
-  /** @throws {InvalidArgumentError} when both are the same database. */
-  async pass(signal?: AbortSignal): Promise<void> {
-    if (this.#isLeft) await this.#remove();
-    this.#isSame ??= !(await this.#lacksNewest(signal)) && (await this.#probe(signal));
-    if (this.#isSame) throw this.#refusal();
-  }
-
-  /** True only for different databases: `source` has the run before and after `target` has not. */
-  async #lacksNewest(signal: AbortSignal | undefined): Promise<boolean> {
-    const [newest] = (await this.#source.listRuns({ limit: 1, signal })).runs;
-    if (newest === undefined) return false;
-    const { runId } = newest;
-    return !(await has(this.#target, runId, signal)) && (await has(this.#source, runId, signal));
-  }
-
-  async #probe(signal: AbortSignal | undefined): Promise<boolean> {
-    const beginning = new Date(0);
+  const beginning = new Date(0);
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const token = randomUUID();
     const run = completeNewRun(
       {
-        runId: this.#runId,
-        workflowId: "gorkflow-probe",
+        runId: probeRunId,
+        workflowId: probeRunId,
+        workflowVersion: token,
         status: "CANCELLED",
         createdAt: beginning,
         completedAt: beginning,
       },
       beginning,
     );
-    const marker = { run, steps: [], attempts: [], outputs: [], state: [] };
-    this.#isLeft = true;
+    const probe = { run, steps: [], attempts: [], outputs: [], state: [] };
     try {
-      await this.#target.writeBundles([marker], { onConflict: "replace", signal });
+      await target.writeBundles([probe], { onConflict: "replace", signal });
     } catch (error) {
       if (isOutage(error) || signal?.aborted === true) throw error;
-      this.#isLeft = false;
       return false;
     }
     try {
-      return await has(this.#source, this.#runId, signal);
+      if ((await tokenIn(source, signal)) === token) return true;
+      if ((await tokenIn(target, signal)) === token) return false;
     } finally {
-      await this.#remove();
+      await target.deleteRun(probeRunId).catch((error: unknown) => {
+        if (!isRefusal(error)) throw error;
+      });
     }
+    // Another check replaced the run before `source` was read.
+    await sleep(Math.random() * 100, undefined, { signal });
   }
+  throw new StoreBusyError("other processes compare the same databases");
+}
 
-  async #remove(): Promise<void> {
-    await this.#target.deleteRun(this.#runId).catch((error: unknown) => {
-      if (!isRefusal(error)) throw error;
-    });
-    this.#isLeft = false;
-  }
+async function tokenIn(store: WorkflowStore, signal?: AbortSignal): Promise<string | undefined> {
+  const { bundles } = await bundlesById(store, [probeRunId], signal);
+  return bundles.get(probeRunId)?.run.workflowVersion;
+}
 
-  #refusal(): InvalidArgumentError {
-    return new InvalidArgumentError({
-      argument: this.#argument,
-      reason: "is the same database as the other store",
-    });
-  }
+export function sameDatabaseError(argument: string): InvalidArgumentError {
+  return new InvalidArgumentError({ argument, reason: "is the same database as the other store" });
 }
 
 async function has(
@@ -91,6 +76,6 @@ async function has(
   runId: string,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const { bundles, corrupt } = await store.readBundles({ runIds: [runId], signal });
-  return bundles.length + corrupt.length > 0;
+  const { bundles, corrupt } = await bundlesById(store, [runId], signal);
+  return bundles.size + corrupt.length > 0;
 }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { compareStores, describeDifference } from "../../transfer/compare-stores.ts";
+import { describeDifference } from "../../transfer/compare-bundles.ts";
+import { compareStores } from "../../transfer/compare-stores.ts";
 import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
 import { parseCount } from "../output/numbers.ts";

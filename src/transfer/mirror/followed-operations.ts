@@ -5,20 +5,22 @@ import type { BundleInput } from "../../model/bundles.ts";
 import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { OperationsStore, type StoreOperations } from "../../stores/operations-store.ts";
+import {
+  operationNames,
+  OperationsStore,
+  type StoreOperations,
+} from "../../stores/operations-store.ts";
 
-/** Hears what a store's writes may have changed, when they have ended. */
+/** Receives what a store's writes may have changed, when they have ended. */
 export interface WriteListener {
-  /** This run may have changed, begun to exist or ceased to. */
-  touch(runId: string): void;
-  /** Some runs may have changed, been created or deleted: their lists tell which. */
-  touchUnknown(): void;
+  /** The run may have been changed, created or deleted; null: some runs, which the lists tell. */
+  touch(runId: string | null): void;
   /** The answer to a write was lost: it may take effect after this call. */
   lose(): void;
 }
 
-/** Operations that change nothing. */
-const reads = [
+/** Operations that change nothing. All others are writes. */
+const reads: ReadonlySet<string> = new Set<keyof StoreOperations>([
   "getRun",
   "listRuns",
   "countRuns",
@@ -31,118 +33,93 @@ const reads = [
   "getAllState",
   "readBundles",
   "stats",
-] as const satisfies (keyof StoreOperations)[];
-
-/** Operations that change one run: the first argument is its id, or has it. */
-const runWrites = [
-  "updateRun",
-  "reopenRun",
-  "deleteRun",
-  "createStepExecution",
-  "updateStepExecution",
-  "saveStepAttempt",
-  "saveStepOutput",
-  "saveState",
-  "deleteState",
-  "extendLease",
-  "releaseLease",
-] as const satisfies (keyof StoreOperations)[];
+]);
 
 /**
- * The operations of `store`. `listener` hears of each write when it has really ended, even if it failed or its
- * caller was released by a signal before; of a transaction's writes, when the transaction has.
+ * The operations of `store`. `listener` is told of each write when it has really ended, even if it failed or a signal
+ * released its caller earlier; of a transaction's writes, when the transaction has ended.
  */
 export function followOperations(store: WorkflowStore, listener: WriteListener): StoreOperations {
-  const touch = (runId: unknown): void => {
-    // An id that no run can have is refused by the store.
-    if (isId(runId)) listener.touch(runId);
-  };
-
-  /** Calls the operation, and then `tell` with its result, or null if it failed. */
+  /** Calls the operation, then reports the runs that `changedBy` names. */
   async function follow<Name extends keyof StoreOperations>(
     name: Name,
     args: readonly unknown[],
-    tell: (result: Awaited<ReturnType<StoreOperations[Name]>> | null, error: unknown) => void,
+    changedBy: (
+      result: Awaited<ReturnType<StoreOperations[Name]>> | null,
+      error: unknown,
+    ) => readonly unknown[],
   ) {
+    const report = (runIds: readonly unknown[]) => {
+      // The store refuses an id that no run can have.
+      for (const runId of runIds) if (runId === null || isId(runId)) listener.touch(runId);
+    };
     const signal = signalOf(args);
-    const call = (own?: AbortSignal) =>
-      Reflect.apply(
-        store[name],
-        store,
-        own === undefined
-          ? args
-          : [...args.slice(0, -1), { ...(args.at(-1) as object), signal: own }],
-      ) as ReturnType<StoreOperations[Name]>;
+    const call = (own?: AbortSignal) => {
+      const given = own
+        ? [...args.slice(0, -1), { ...(args.at(-1) as object), signal: own }]
+        : args;
+      return Reflect.apply(store[name], store, given) as ReturnType<StoreOperations[Name]>;
+    };
     try {
       const result = await (signal === undefined ? call() : untilEnded(signal, call));
-      tell(result as Awaited<ReturnType<StoreOperations[Name]>>, null);
+      report(changedBy(result as Awaited<ReturnType<StoreOperations[Name]>>, null));
       return result;
     } catch (error) {
-      if (error instanceof StoreConnectionError && error.outcome === "unknown") listener.lose();
-      tell(null, error);
+      if (isAnswerLost(error)) listener.lose();
+      report(changedBy(null, error));
       throw error;
     }
   }
 
-  const operations = {
-    ...Object.fromEntries(
-      reads.map((name) => [
-        name,
-        async (...args: unknown[]) => Reflect.apply(store[name], store, args) as unknown,
-      ]),
-    ),
-    ...Object.fromEntries(
-      runWrites.map((name) => [
-        name,
-        async (...args: unknown[]) => follow(name, args, () => touch(runIdOf(args[0]))),
-      ]),
-    ),
-
+  const operations = Object.fromEntries(
+    operationNames.map((name) => [
+      name,
+      reads.has(name)
+        ? async (...args: unknown[]) => Reflect.apply(store[name], store, args) as unknown
+        : async (...args: unknown[]) => follow(name, args, () => [runIdOf(args[0])]),
+    ]),
+  );
+  return Object.assign(operations, {
     createRun: async (...args: unknown[]) =>
       follow("createRun", args, (run, error) => {
         const runId = run?.runId ?? runIdOf(args[0]);
-        if (isId(runId)) listener.touch(runId);
-        else if (mayHaveWritten(error)) listener.touchUnknown();
+        return isId(runId) ? [runId] : unknownAfter(error);
       }),
 
     claimRuns: async (...args: unknown[]) =>
-      follow("claimRuns", args, (runs, error) => {
-        for (const { runId } of runs ?? []) touch(runId);
-        if (mayHaveWritten(error)) listener.touchUnknown();
-      }),
+      follow("claimRuns", args, (runs, error) =>
+        runs === null ? unknownAfter(error) : runs.map(({ runId }) => runId),
+      ),
 
     async batch(collect: (write: BatchWriter) => void, ...options: unknown[]) {
-      const touched: unknown[] = [];
-      const noted = (write: BatchWriter) => collect(noteRuns(write, touched));
-      return follow("batch", [noted, ...options], () => touched.forEach(touch));
+      const written: unknown[] = [];
+      const noted = (write: BatchWriter) => collect(noteRuns(write, written));
+      return follow("batch", [noted, ...options], () => written);
     },
 
     async transaction(work: (tx: WorkflowStore) => Promise<unknown>, ...options: unknown[]) {
-      const later: (() => void)[] = [];
-      const delayed: WriteListener = {
-        touch: (runId) => later.push(() => listener.touch(runId)),
-        touchUnknown: () => later.push(() => listener.touchUnknown()),
-        lose: () => later.push(() => listener.lose()),
-      };
+      const written: (string | null)[] = [];
+      let lost = 0;
+      const inside: WriteListener = { touch: (runId) => written.push(runId), lose: () => lost++ };
       const followed = (tx: WorkflowStore) =>
-        work(new OperationsStore(followOperations(tx, delayed)));
-      return follow("transaction", [followed, ...options], () => later.forEach((tell) => tell()));
+        work(new OperationsStore(followOperations(tx, inside)));
+      return follow("transaction", [followed, ...options], () => {
+        for (; lost > 0; lost--) listener.lose();
+        return written;
+      });
     },
 
     writeBundles: async (bundles: readonly BundleInput[], ...options: unknown[]) =>
-      follow("writeBundles", [bundles, ...options], () => {
-        if (Array.isArray(bundles)) for (const bundle of bundles) touch(runIdOf(bundle?.run));
-      }),
+      follow("writeBundles", [bundles, ...options], () =>
+        Array.isArray(bundles) ? bundles.map((bundle) => runIdOf(bundle?.run)) : [],
+      ),
 
     pruneRuns: async (...args: unknown[]) =>
-      follow("pruneRuns", args, (report, error) => {
-        // A prune that failed may have deleted some batches before.
-        if (report?.dryRun !== true && !(error instanceof InvalidArgumentError)) {
-          listener.touchUnknown();
-        }
-      }),
-  };
-  return operations as unknown as StoreOperations;
+      // A prune that failed may have deleted some batches before.
+      follow("pruneRuns", args, (report, error) =>
+        report?.dryRun === true || error instanceof InvalidArgumentError ? [] : [null],
+      ),
+  }) as unknown as StoreOperations;
 }
 
 /** The signal of a call: an option of its last argument. */
@@ -159,30 +136,30 @@ function runIdOf(argument: unknown): unknown {
     : argument;
 }
 
-/** Errors of a store say that nothing was written, unless the answer was lost. */
-function mayHaveWritten(error: unknown): boolean {
-  if (error === null) return false;
-  return (
-    !(error instanceof GorkflowError) ||
-    (error instanceof StoreConnectionError && error.outcome === "unknown")
-  );
+function isAnswerLost(error: unknown): boolean {
+  return error instanceof StoreConnectionError && error.outcome === "unknown";
+}
+
+/** Some run may have changed, unless the error is one of a store that says that nothing was written. */
+function unknownAfter(error: unknown): [] | [null] {
+  return error instanceof GorkflowError && !isAnswerLost(error) ? [] : [null];
 }
 
 /** The batch's writer, which notes the run of each write. */
-function noteRuns(write: BatchWriter, touched: unknown[]): BatchWriter {
+function noteRuns(write: BatchWriter, written: unknown[]): BatchWriter {
   return new Proxy(write, {
     get:
       (target, name: keyof BatchWriter) =>
       (first: unknown, ...others: unknown[]) => {
         const named = name === "createRun" ? withRunId(first) : first;
-        touched.push(runIdOf(named));
+        written.push(runIdOf(named));
         return Reflect.apply(target[name], target, [named, ...others]);
       },
   });
 }
 
 /** A batch returns no ids, so a run that it creates gets its id here. */
-function withRunId<Run>(run: Run): Run {
+function withRunId(run: unknown): unknown {
   if (typeof run !== "object" || run === null) return run;
   return "runId" in run && run.runId !== undefined ? run : { ...run, runId: uuidv7() };
 }

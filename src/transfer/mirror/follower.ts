@@ -1,13 +1,12 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
-import type { RunBundle } from "../../model/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { bundlesById, namedPages } from "../bundle-pages.ts";
+import { batchRuns, bundlesById, namedPages } from "../bundle-pages.ts";
+import { isOutage, isRefusal } from "../refusals.ts";
+import { createUnreadable, isSameRevision, listPairs } from "../run-pairs.ts";
+import { isSameDatabase, sameDatabaseError } from "../same-database.ts";
 import type { WriteListener } from "./followed-operations.ts";
-import { isOutage, isRefusal, storeBundles } from "../refusals.ts";
-import { isSameRevision, mergeLists } from "../run-lists.ts";
-import { DatabaseCheck } from "../same-database.ts";
 
 export interface FollowerOptions {
   readonly maxPendingRuns: number;
@@ -22,54 +21,51 @@ export interface KnownDivergence {
   readonly failed: ReadonlyMap<string, unknown>;
 }
 
-/** Runs that are copied together. */
-const batchRuns = 100;
-/** Failed runs that are remembered with their errors; more are counted as missed. */
+/** Failed runs that are kept with their errors; more count as missed. */
 const maxFailedRuns = 1000;
 const maxRetryDelayMs = 5000;
 
-/** The task that looks for changed runs in the lists of both stores; all other tasks are run ids. */
-const allLists = null;
-type Task = string | typeof allLists;
+/** A run to copy; null: look for changed runs in the lists of both stores. */
+type Task = string | null;
 
 interface Waiting {
-  isReached(): boolean;
-  resolve(): void;
-  reject(error: unknown): void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
  * Makes one store hold what another does, run by run, in the order in which the runs changed.
  *
- * It copies the current state of a run and does not repeat writes: an attempt that failed, or whose outcome is not
+ * It copies the current state of a run and does not repeat writes. So an attempt that failed, or whose outcome is not
  * known, is repeated without harm, and a run that changes faster than the store follows is copied less often.
  */
 export class Follower implements WriteListener {
   readonly #from: WorkflowStore;
   readonly #to: WorkflowStore;
   readonly #options: FollowerOptions;
-  readonly #check: DatabaseCheck;
-  /** By task its place in the order; a run that is touched again keeps its place. */
-  readonly #tasks = new Map<Task, number>();
-  readonly #failed = new Map<string, unknown>();
-  readonly #waiting = new Set<Waiting>();
-  #missed = 0;
-  #lastError: unknown = null;
-  #working = false;
-  /** The tasks of the attempt under way. */
+  /** The position of each task; a run that is touched again keeps its position. */
+  #tasks = new Map<Task, number>();
+  /** The tasks of the current attempt. */
   #current: ReadonlyMap<Task, number> = new Map();
   #sequence = 0;
-  #finishing = false;
+  readonly #failed = new Map<string, unknown>();
+  #missed = 0;
+  #lastError: unknown = null;
+  /** Callers that wait for the end of the current or next attempt. */
+  readonly #waiting: Waiting[] = [];
+  #isSame: boolean | null = null;
+  #isWorking = false;
+  #isFinishing = false;
   #wake = new AbortController();
 
   constructor(from: WorkflowStore, to: WorkflowStore, options: FollowerOptions) {
+    if (from === to) throw sameDatabaseError("secondary");
     this.#from = from;
     this.#to = to;
     this.#options = options;
-    this.#check = new DatabaseCheck(from, to, "secondary");
   }
 
-  /** Changes that have not been copied yet, those of the attempt under way included. */
+  /** Changes that have not been copied yet, including those of the current attempt. */
   get pendingChanges(): number {
     return this.#tasks.size + this.#current.size;
   }
@@ -79,7 +75,7 @@ export class Follower implements WriteListener {
     return this.#failed;
   }
 
-  /** Changes that nobody knows any more: the queue was full, or the answer to a write was lost. */
+  /** Changes whose runs are not known: the queue was full, or the answer to a write was lost. */
   get missedChanges(): number {
     return this.#missed;
   }
@@ -89,13 +85,12 @@ export class Follower implements WriteListener {
     return this.#lastError;
   }
 
-  touch(runId: string): void {
-    if (!this.#tasks.has(runId) && this.#tasks.size >= this.#options.maxPendingRuns) this.lose();
-    else this.#add(runId);
-  }
-
-  touchUnknown(): void {
-    this.#add(allLists);
+  touch(task: Task): void {
+    if (!this.#tasks.has(task)) {
+      if (task !== null && this.#tasks.size >= this.#options.maxPendingRuns) return this.lose();
+      this.#tasks.set(task, ++this.#sequence);
+    }
+    if (!this.#isWorking) void this.#work();
   }
 
   lose(): void {
@@ -103,12 +98,12 @@ export class Follower implements WriteListener {
     this.#options.onDivergence();
   }
 
-  /** What a comparison that begins now will settle, if it succeeds. */
+  /** What a comparison that begins now settles if it succeeds. */
   known(): KnownDivergence {
     return { missed: this.#missed, failed: new Map(this.#failed) };
   }
 
-  /** Every run was compared since: only what went wrong after that still counts. */
+  /** Forgets what was known when a comparison of every run began. */
   settle({ missed, failed }: KnownDivergence): void {
     this.#missed -= missed;
     for (const [runId, error] of failed) {
@@ -117,204 +112,161 @@ export class Follower implements WriteListener {
   }
 
   /**
-   * Resolves when everything that was touched until now has been copied, or has failed by itself. Rejects with the
-   * error of an attempt that fails before.
+   * Resolves when everything that was touched until now has been copied or set aside. Rejects with the error of an
+   * attempt that fails before that.
    */
   async drain(signal?: AbortSignal): Promise<void> {
     const until = this.#sequence;
-    await this.#when(() => this.#oldest() > until, signal);
+    await this.#until(() => this.#firstPosition() > until, signal);
   }
 
   /** Resolves when at most `changes` are pending; rejects as `drain`. */
   async drainTo(changes: number, signal?: AbortSignal): Promise<void> {
-    await this.#when(() => this.pendingChanges <= changes, signal);
+    await this.#until(() => this.pendingChanges <= changes, signal);
   }
 
-  /** Copies what is pending, and gives up at the first failure. Nothing may be touched afterwards. */
+  /** Copies what is pending and gives up at the first failure. Nothing may be touched afterwards. */
   async finish(): Promise<void> {
-    this.#finishing = true;
+    this.#isFinishing = true;
     await this.drain().catch(() => undefined);
   }
 
-  #add(task: Task): void {
-    if (!this.#tasks.has(task)) this.#tasks.set(task, ++this.#sequence);
-    if (!this.#working) void this.#work();
-  }
-
-  async #when(isReached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+  async #until(isReached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
-    if (isReached()) return;
     this.#wake.abort();
-    const reached = new Promise<void>((resolve, reject) => {
-      this.#waiting.add({ isReached, resolve, reject });
-    });
-    await untilAborted(signal, reached);
+    while (!isReached()) {
+      const attempt = new Promise<void>((resolve, reject) => {
+        this.#waiting.push({ resolve, reject });
+      });
+      await untilAborted(signal, attempt);
+    }
   }
 
-  /** The place of the first task that is still to be done. */
-  #oldest(): number {
-    for (const tasks of [this.#current, this.#tasks]) {
-      for (const sequence of tasks.values()) return sequence;
-    }
-    return Number.POSITIVE_INFINITY;
+  /** The position of the first task that is not done. */
+  #firstPosition(): number {
+    const [first] = this.#current.size > 0 ? this.#current.values() : this.#tasks.values();
+    return first ?? Number.POSITIVE_INFINITY;
   }
 
   async #work(): Promise<void> {
-    this.#working = true;
+    this.#isWorking = true;
     let delayMs = this.#options.retryDelayMs;
-    // The caller continues first, and what it touches in the same turn is copied together.
+    // The caller continues first: everything that it touches in the same turn is copied together.
     await setImmediate();
     while (this.#tasks.size > 0) {
-      const taken = this.#take();
-      this.#current = taken;
+      this.#current = this.#take();
       try {
-        await this.#carryOut([...taken.keys()]);
+        await this.#attempt([...this.#current.keys()]);
         this.#lastError = null;
         delayMs = this.#options.retryDelayMs;
-        this.#current = new Map();
-        this.#tellReached();
+        this.#endAttempt(({ resolve }) => resolve());
       } catch (error) {
-        this.#putBack(taken);
-        this.#current = new Map();
+        this.#putFirst(this.#current);
         const isNew = this.#lastError === null;
         this.#lastError = error;
+        this.#endAttempt(({ reject }) => reject(error));
         if (isNew) this.#options.onDivergence();
-        for (const waiting of this.#waiting) waiting.reject(error);
-        this.#waiting.clear();
-        if (this.#finishing) break;
+        if (this.#isFinishing) break;
         await this.#pause(delayMs);
         delayMs = Math.min(2 * delayMs, maxRetryDelayMs);
       }
     }
-    this.#working = false;
+    this.#isWorking = false;
   }
 
-  #tellReached(): void {
-    for (const waiting of this.#waiting) {
-      if (!waiting.isReached()) continue;
-      this.#waiting.delete(waiting);
-      waiting.resolve();
-    }
+  #endAttempt(tell: (waiting: Waiting) => void): void {
+    this.#current = new Map();
+    for (const waiting of this.#waiting.splice(0)) tell(waiting);
   }
 
-  /** Waits before the next attempt; a `drain` cuts it short. */
+  /** Waits before the next attempt; a `drain` ends the wait. */
   async #pause(delayMs: number): Promise<void> {
     this.#wake = new AbortController();
-    await sleep(delayMs, undefined, { signal: this.#wake.signal, ref: false }).catch(
-      () => undefined,
-    );
+    const { signal } = this.#wake;
+    await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined);
   }
 
-  /** The next runs, or the lists alone. */
+  /** Removes the first runs from the queue, or the task that reads the lists. */
   #take(): Map<Task, number> {
     const taken = new Map<Task, number>();
-    for (const [task, sequence] of this.#tasks) {
-      if (taken.size === batchRuns || (taken.size > 0 && task === allLists)) break;
-      taken.set(task, sequence);
+    for (const [task, position] of this.#tasks) {
+      if (taken.size === batchRuns || (taken.size > 0 && task === null)) break;
+      taken.set(task, position);
       this.#tasks.delete(task);
-      if (task === allLists) break;
+      if (task === null) break;
     }
     return taken;
   }
 
-  /** In front, in their places; what was touched since comes after. */
-  #putBack(taken: ReadonlyMap<Task, number>): void {
-    const later = [...this.#tasks].filter(([task]) => !taken.has(task));
-    this.#tasks.clear();
-    for (const [task, sequence] of [...taken, ...later]) this.#tasks.set(task, sequence);
+  #putFirst(tasks: ReadonlyMap<Task, number>): void {
+    const later = [...this.#tasks].filter(([task]) => !tasks.has(task));
+    this.#tasks = new Map([...tasks, ...later]);
   }
 
-  async #carryOut(tasks: readonly Task[]): Promise<void> {
-    await this.#check.pass();
-    const runIds = tasks.filter((task) => task !== allLists);
+  async #attempt(tasks: readonly Task[]): Promise<void> {
+    this.#isSame ??= await isSameDatabase(this.#from, this.#to);
+    if (this.#isSame) throw sameDatabaseError("secondary");
+    let runIds = tasks.filter((task) => task !== null);
     if (runIds.length > 0) return this.#copy(runIds);
-    for await (const { a, b } of mergeLists(this.#from, this.#to, {})) {
-      if (a !== null && b !== null && isSameRevision(a, b)) continue;
-      runIds.push((a ?? b)?.runId ?? "");
-      if (runIds.length === batchRuns) await this.#copy(runIds.splice(0));
+    for await (const pair of listPairs(this.#from, this.#to, {}, createUnreadable())) {
+      const { runId, first, second } = pair;
+      if (first !== null && second !== null && isSameRevision(first, second)) continue;
+      runIds.push(runId);
+      if (runIds.length < batchRuns) continue;
+      await this.#copy(runIds);
+      runIds = [];
     }
-    if (runIds.length > 0) await this.#copy(runIds);
+    await this.#copy(runIds);
   }
 
-  /** Makes the other store hold these runs as this one does, or not at all. */
+  /** Copies runs together and, if any of them is refused, one by one. */
   async #copy(runIds: readonly string[]): Promise<void> {
     const deleted = new Set<string>();
-    let refused = await this.#copyEach(runIds, deleted);
-    // A run that was deleted may have held the idempotency key of one that was refused.
-    if (refused.size > 0 && deleted.size > 0) {
-      refused = await this.#copyEach([...refused.keys()], deleted);
-    }
-    for (const runId of runIds) if (!refused.has(runId)) this.#failed.delete(runId);
-    for (const [runId, error] of refused) this.#fail(runId, error);
-    if (deleted.size === 0) return;
-    // In the place of this attempt: who waits for it waits for what it has set free.
-    const place = this.#oldest();
-    const free = new Map<Task, number>();
-    for (const [runId, error] of this.#failed) {
-      const isHeldUp = error instanceof RunAlreadyExistsError && deleted.has(error.heldBy ?? "");
-      if (isHeldUp && !refused.has(runId)) free.set(runId, place);
-    }
-    this.#putBack(free);
-  }
-
-  /** Copies runs together and, when any of them is refused, one by one. Returns those that were refused. */
-  async #copyEach(runIds: readonly string[], deleted: Set<string>): Promise<Map<string, unknown>> {
+    const copied = new Set<string>();
     try {
-      return await this.#copyTogether(runIds, deleted);
+      await this.#copyTogether(runIds, deleted);
+      for (const runId of runIds) copied.add(runId);
     } catch (error) {
       if (isOutage(error)) throw error;
-      const [only = "", ...others] = runIds;
-      if (others.length === 0) {
-        if (!isRefusal(error) && !(await this.#bothAnswer())) throw error;
-        return new Map([[only, error]]);
+      for (const runId of runIds) {
+        try {
+          await this.#copyTogether([runId], deleted);
+          copied.add(runId);
+        } catch (cause) {
+          if (isOutage(cause) || !(isRefusal(cause) || (await this.#bothAnswer()))) throw cause;
+          this.#fail(runId, cause);
+        }
       }
     }
-    const refused: [string, unknown][] = [];
-    for (const runId of runIds) {
-      for (const refusal of await this.#copyEach([runId], deleted)) refused.push(refusal);
-    }
-    return new Map(refused);
-  }
-
-  async #copyTogether(
-    runIds: readonly string[],
-    deleted: Set<string>,
-  ): Promise<Map<string, unknown>> {
-    const gone = new Set(runIds);
-    const refused = new Map<string, unknown>();
-    for await (const page of namedPages(this.#from, runIds, {})) {
-      for (const error of page.corrupt) {
-        const runId = error.key["run_id"] ?? "";
-        gone.delete(runId);
-        refused.set(runId, error);
-      }
-      for (const { run } of page.bundles) gone.delete(run.runId);
-      await this.#store(page.bundles, refused);
-    }
-    for (const runId of gone) {
-      if (await this.#to.deleteRun(runId)) deleted.add(runId);
-    }
-    return refused;
-  }
-
-  async #store(bundles: readonly RunBundle[], refused: Map<string, unknown>): Promise<void> {
-    if (bundles.length === 0) return;
-    const report = await storeBundles(
-      this.#to,
-      bundles,
-      { onConflict: "replace", keepNewer: true },
-      ({ run }, error) => refused.set(run.runId, error),
+    for (const runId of copied) this.#failed.delete(runId);
+    // A run that was deleted may have held the idempotency key of one that was refused. The retry takes the position
+    // of this attempt, so that `drain` waits for it.
+    const position = this.#firstPosition();
+    const released = [...this.#failed].filter(
+      ([, error]) => error instanceof RunAlreadyExistsError && deleted.has(error.heldBy ?? ""),
     );
-    if (report.skipped === 0) return;
-    const ids = bundles.map(({ run }) => run.runId);
-    const { bundles: copies } = await bundlesById(this.#to, ids, {});
-    for (const { run } of bundles) {
-      const actualRevision = copies.get(run.runId)?.run.revision ?? 0;
+    this.#putFirst(new Map(released.map(([runId]) => [runId, position])));
+  }
+
+  /** Makes the other store hold these runs as this one does, or not at all. @throws if it refuses any of them. */
+  async #copyTogether(runIds: readonly string[], deleted: Set<string>): Promise<void> {
+    const gone = new Set(runIds);
+    for await (const { bundles, corrupt } of namedPages(this.#from, runIds)) {
+      for (const error of corrupt) throw error;
+      for (const { run } of bundles) gone.delete(run.runId);
+      const options = { onConflict: "replace", keepNewer: true } as const;
+      const { skipped } = await this.#to.writeBundles(bundles, options);
+      const [first, second] = bundles;
+      if (skipped === 0 || first === undefined) continue;
+      if (second !== undefined) throw new Error("some runs are newer: copied one by one");
+      const { runId, revision: expectedRevision } = first.run;
+      const { bundles: copies } = await bundlesById(this.#to, [runId]);
+      const actualRevision = copies.get(runId)?.run.revision ?? 0;
       // A run that has changed since is copied again.
-      if (actualRevision <= run.revision || this.#tasks.has(run.runId)) continue;
-      const { runId, revision: expectedRevision } = run;
-      refused.set(runId, new RevisionConflictError({ runId, expectedRevision, actualRevision }));
+      if (this.#tasks.has(runId) || actualRevision < expectedRevision) continue;
+      throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
     }
+    for (const runId of gone) if (await this.#to.deleteRun(runId)) deleted.add(runId);
   }
 
   /** True if both stores work, so that an error is the fault of the run that was copied. */

@@ -4,41 +4,42 @@ import { maxTimerMs } from "../../async/pause.ts";
 import type { OperationOptions } from "../../store/options.ts";
 
 export interface MirrorOptions {
-  /** Changed runs that wait for the secondary; beyond, changes are missed, and counted. 10,000 when absent. */
+  /** The most changed runs that wait for the secondary; further changes are missed and counted. Defaults to 10,000. */
   readonly maxPendingRuns?: number | undefined;
-  /** Time before a failed attempt is made again, doubled up to 5 s; 100 ms when absent. */
+  /** Milliseconds before a failed attempt is repeated, doubled up to 5 s. Defaults to 100. */
   readonly retryDelayMs?: number | undefined;
   /**
-   * Told when the secondary begins to fail, when it refuses a run, and when a change is missed. An error that it
-   * throws fails nobody, and is lost.
+   * Called when the secondary begins to fail, when it refuses a run, and when a change is missed. An error that it
+   * throws is ignored.
    */
   readonly onDivergence?: ((report: DivergenceReport) => void) | undefined;
 }
 
-/** How far the store that follows is from the one that answers, as far as this mirror knows. */
+/** How far the secondary is behind the primary, as far as this mirror knows. */
 export interface DivergenceReport {
-  /** Changes that are still to be brought over. */
+  /** Changes that have not been copied yet. */
   readonly pendingChanges: number;
   /**
-   * Runs that were not copied, and will not be until they change again, each with its error: the secondary refuses
-   * them or holds a newer revision, or they cannot be read.
+   * Runs that were not copied, each with its error, and will not be until they change again: the secondary refuses
+   * them or has a newer revision, or they cannot be read. To copy the primary's run over a newer one, delete that one
+   * from the secondary and call `resync`.
    */
   readonly failedRuns: readonly { readonly runId: string; readonly error: unknown }[];
-  /** Changes that nobody knows any more: the queue was full, or the answer to a write was lost. */
+  /** Changes whose runs are not known: the queue was full, or the answer to a write was lost. */
   readonly missedChanges: number;
-  /** What keeps the follower from going on; null when its last attempt went well. */
+  /** Why the last attempt to copy failed; null if it succeeded. */
   readonly lastError: unknown;
 }
 
 export interface SwitchOverOptions extends OperationOptions {
-  /** The longest that calls may wait while the last differences are settled; 5000 ms when absent. */
+  /** The longest time in milliseconds that calls may wait while the last differences are copied. Defaults to 5000. */
   readonly maxPauseMs?: number | undefined;
   /**
-   * Called when both stores hold the same and calls wait, before the secondary answers the first of them: the place
-   * to record, where a restart finds it, which store answers from now on. A process that was killed after a switch
-   * and begins with the store of before would lose what was written since. When it rejects, nothing is switched, and
-   * its error is that of `switchOver`. `maxPauseMs` does not end it; the signal does, and the primary then answers:
-   * a record that is written after that is wrong. Calls of the mirrored store from here are refused.
+   * Called when both stores hold the same, before the secondary answers any call: the place to record which store a
+   * restarted process uses as its primary. A process that restarts with the old primary loses what was written since.
+   * If the callback rejects, nothing is switched and `switchOver` rejects with its error. `maxPauseMs` does not end
+   * it. The signal does, and then the primary stays: a record that is written later is wrong. Calls of the mirrored
+   * store inside the callback are refused.
    */
   readonly recordSwitch?: ((options: OperationOptions) => void | Promise<void>) | undefined;
 }
@@ -46,13 +47,12 @@ export interface SwitchOverOptions extends OperationOptions {
 export interface SwitchOverReport {
   /** How often the stores were compared. */
   readonly comparisons: number;
-  /** How long calls waited. */
+  /** How long calls waited, in milliseconds. */
   readonly pausedMs: number;
 }
 
-/** What a mirror found when it compared its stores. */
 export interface ResyncReport {
-  /** Runs that differed, and were brought over. */
+  /** Runs that differed and were copied. */
   readonly differing: number;
 }
 
@@ -61,6 +61,8 @@ export const mirrorOptionsSchema = z.strictObject({
   retryDelayMs: z.int().min(1).max(maxTimerMs).default(100),
   onDivergence: callbackSchema<DivergenceReport>(),
 });
+export type ParsedMirrorOptions = z.output<typeof mirrorOptionsSchema>;
+
 export const switchOverOptionsSchema = z.strictObject({
   maxPauseMs: z.int().min(1).max(maxTimerMs).default(5000),
   recordSwitch: z
@@ -68,6 +70,4 @@ export const switchOverOptionsSchema = z.strictObject({
     .optional(),
   ...operationShape,
 });
-
-export type ParsedMirrorOptions = z.output<typeof mirrorOptionsSchema>;
 export type ParsedSwitchOverOptions = z.output<typeof switchOverOptionsSchema>;

@@ -1,94 +1,304 @@
+import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { parseArgument } from "../../arguments.ts";
+import { SwitchOverError, UnreadableRunsError } from "../../errors.ts";
+import { untilAborted } from "../../async/abort.ts";
 import { operationOptionsSchema } from "../../model/arguments.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { OperationsStore } from "../../stores/operations-store.ts";
+import {
+  operationNames,
+  OperationsStore,
+  type StoreOperations,
+} from "../../stores/operations-store.ts";
+import { batchRuns, bundlesById } from "../bundle-pages.ts";
+import { differenceOf } from "../compare-bundles.ts";
+import { compareRuns, createUnreadable } from "../run-pairs.ts";
+import { followOperations, signalOf } from "./followed-operations.ts";
+import { Follower } from "./follower.ts";
 import {
   mirrorOptionsSchema,
   switchOverOptionsSchema,
   type DivergenceReport,
   type MirrorOptions,
+  type ParsedMirrorOptions,
+  type ParsedSwitchOverOptions,
   type ResyncReport,
   type SwitchOverOptions,
   type SwitchOverReport,
 } from "./mirror-options.ts";
-import { MirrorState } from "./mirror-state.ts";
+
+/** The most differing runs that are compared again while calls wait. */
+const fewRuns = 1000;
+const maxComparisons = 10;
 
 /**
- * A store that answers from one and keeps another up to date: for a move without downtime.
+ * A store that answers from a primary and keeps a secondary up to date, for a move without downtime.
  *
- * The primary answers everything. What a write has changed is brought over to the secondary afterwards, in the
- * order of the changes; no call waits for that or fails by it, however slow the secondary is, or gone. What could
- * not be brought over is in `divergence()`. `switchOver` makes the secondary the one that answers.
+ * The primary answers every call. The runs that a write has changed are copied to the secondary afterwards, in the
+ * order of the changes. No call waits for that or fails because of it. `divergence()` tells what could not be copied.
+ * `switchOver` makes the secondary the store that answers.
  *
- * It knows the changes that are made through it: all writers of the primary must use it, and so must be in one
- * process. It takes no part in an app's own transactions (`HostTransactions`).
+ * The mirror knows only the changes that are made through it: all writers of the primary must use it, and so must be
+ * in one process. It does not take part in an app's own transactions (`HostTransactions`).
  */
 export class MirroredStore extends OperationsStore {
-  readonly #state: MirrorState;
+  readonly #options: ParsedMirrorOptions;
+  #primary: WorkflowStore;
+  #secondary: WorkflowStore;
+  #follower: Follower;
+  #followed: StoreOperations;
+  /** Calls that have not ended. */
+  readonly #calls = new Set<Promise<unknown>>();
+  /** Resolves when calls may continue; null if none has to wait. */
+  #paused: Promise<void> | null = null;
+  #resume: () => void = () => undefined;
+  #isComparing = false;
 
   constructor(primary: WorkflowStore, secondary: WorkflowStore, options: MirrorOptions = {}) {
-    const state = new MirrorState(
-      primary,
-      secondary,
-      parseArgument(mirrorOptionsSchema, options, "options"),
-    );
-    super(state.operations);
-    this.#state = state;
+    const operations = {} as StoreOperations;
+    super(operations);
+    this.#options = parseArgument(mirrorOptionsSchema, options, "options");
+    this.#primary = primary;
+    this.#secondary = secondary;
+    this.#follower = this.#createFollower();
+    this.#followed = followOperations(primary, this.#follower);
+    Object.assign(operations, this.#createOperations());
   }
 
   /** The store that answers now. */
   get answering(): WorkflowStore {
-    return this.#state.answering;
+    return this.#primary;
   }
 
   divergence(): DivergenceReport {
-    return this.#state.divergence();
+    const { pendingChanges, failedRuns, missedChanges, lastError } = this.#follower;
+    return {
+      pendingChanges,
+      failedRuns: [...failedRuns].map(([runId, error]) => ({ runId, error })),
+      missedChanges,
+      lastError,
+    };
   }
 
   /**
-   * Resolves when everything that was changed until now has been brought over, or has failed for itself.
+   * Resolves when every change made until now has been copied, or is in `failedRuns`.
    *
-   * @throws the error of an attempt that fails meanwhile; it will be made again.
+   * @throws the error of an attempt that fails before that; the mirror repeats it.
    */
   async drain(options: OperationOptions = {}): Promise<void> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
-    await this.#state.drain(signal);
+    await this.#follower.drain(signal);
   }
 
   /**
-   * Compares both stores, run by run, and brings over what differs: after a restart, since what a process that was
-   * killed had not brought over yet nobody knows any more, and when `divergence()` tells of missed changes or of runs
-   * that failed. Runs that the primary does not have are deleted from the secondary. Calls go on meanwhile.
+   * Compares both stores run by run and copies what differs. Runs that the primary does not have are deleted from the
+   * secondary. Calls continue in the meantime. Use it after a restart, because the changes that a killed process had
+   * not copied are not known any more, and when `divergence()` reports missed changes or failed runs.
    *
-   * @throws {SwitchOverError} while the stores are compared already.
-   * @throws {UnreadableRunsError} when the primary has runs that cannot be read; all others were copied before.
-   * @throws {InvalidArgumentError} when both stores are the same database.
-   * @throws what the secondary throws.
+   * @throws {SwitchOverError} if the stores are already being compared.
+   * @throws {UnreadableRunsError} if the primary has runs that cannot be read; all others were copied.
+   * @throws {InvalidArgumentError} if both stores are the same database.
+   * @throws the secondary's error.
    */
   async resync(options: OperationOptions = {}): Promise<ResyncReport> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
-    return this.#state.resync(signal);
+    const { differing } = await this.#alone(() => this.#copyDifferences(signal));
+    return { differing };
   }
 
   /**
-   * Makes the secondary the store that answers, when it holds what the primary does; the primary then follows, so
+   * Makes the secondary the store that answers, once it holds what the primary does. The old primary then follows, so
    * that switching back is possible.
    *
-   * Compares both stores, run by run, while calls go on; brings over what differs, and begins again until there is
-   * little. For the rest calls wait, none fails: those under way end, the last changes are brought over, and what
-   * had differed is compared once more.
+   * Compares both stores and copies what differs while calls continue, and repeats this until little is left. Then
+   * calls wait, and none fails: calls under way end, the last changes are copied, and the runs that had differed are
+   * compared again.
    *
-   * @throws {SwitchOverError} when it did not come to that: the primary goes on answering.
-   * @throws {UnreadableRunsError} when the primary has runs that cannot be read, and so cannot be moved.
-   * @throws what the secondary throws.
+   * @throws {SwitchOverError} if it cannot switch; the primary continues to answer.
+   * @throws {UnreadableRunsError} if the primary has runs that cannot be read, and so cannot be moved.
+   * @throws the secondary's error.
    */
   async switchOver(options: SwitchOverOptions = {}): Promise<SwitchOverReport> {
-    return this.#state.switchOver(parseArgument(switchOverOptionsSchema, options, "options"));
+    const parsed = parseArgument(switchOverOptionsSchema, options, "options");
+    refuseInsideTransaction(this);
+    return this.#alone(async () => {
+      for (let comparisons = 1; comparisons <= maxComparisons; comparisons++) {
+        const { differing, runIds } = await this.#copyDifferences(parsed.signal);
+        if (differing > fewRuns || !this.#followsAll()) continue;
+        const pausedMs = await this.#switchWhilePaused(runIds, parsed);
+        if (pausedMs !== null) return { comparisons, pausedMs };
+      }
+      throw new SwitchOverError({
+        reason: `they still differ after ${maxComparisons} comparisons: see divergence()`,
+      });
+    });
   }
 
-  /** Waits for the calls under way, copies what is pending, once, and closes both stores. */
+  /** Waits for calls under way, tries once to copy what is pending, and closes both stores. */
   override async close(): Promise<void> {
-    await this.#state.close();
+    refuseInsideTransaction(this);
+    await this.#pauseCalls();
+    try {
+      await this.#follower.finish();
+      await Promise.all([this.#primary.close(), this.#secondary.close()]);
+    } finally {
+      this.#resumeCalls();
+    }
+  }
+
+  #createFollower(): Follower {
+    return new Follower(this.#primary, this.#secondary, {
+      ...this.#options,
+      onDivergence: () => {
+        try {
+          this.#options.onDivergence?.(this.divergence());
+        } catch {
+          // It is called in the middle of a write, whose caller could do nothing about this error.
+        }
+      },
+    });
+  }
+
+  /** Each operation of the store that answers at the time of the call. */
+  #createOperations(): StoreOperations {
+    const operations = Object.fromEntries(
+      operationNames.map((name) => [
+        name,
+        async (...args: unknown[]) => {
+          // Inside its own transaction, a call would wait for a switch-over that waits for the transaction.
+          refuseInsideTransaction(this);
+          const signal = signalOf(args);
+          const call = async () => {
+            signal?.throwIfAborted();
+            return Reflect.apply(this.#followed[name], undefined, args) as Promise<unknown>;
+          };
+          return untilAborted(signal, this.#callWhenOpen(call));
+        },
+      ]),
+    ) as unknown as StoreOperations;
+    const { transaction } = operations;
+    return {
+      ...operations,
+      transaction: (work, options) =>
+        transaction((tx) => withOpenTransaction(this, () => work(tx)), options),
+    };
+  }
+
+  async #callWhenOpen(work: () => Promise<unknown>): Promise<unknown> {
+    while (this.#paused !== null) await this.#paused;
+    const call = work();
+    this.#calls.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#calls.delete(call);
+    }
+  }
+
+  /** Makes later calls wait. Resolves when those under way have ended. */
+  async #pauseCalls(): Promise<void> {
+    this.#paused ??= new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+    await Promise.allSettled(this.#calls);
+  }
+
+  #resumeCalls(): void {
+    this.#paused = null;
+    this.#resume();
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isComparing) {
+      throw new SwitchOverError({ reason: "the stores are already being compared" });
+    }
+    this.#isComparing = true;
+    try {
+      return await work();
+    } finally {
+      this.#isComparing = false;
+    }
+  }
+
+  /** Compares all runs and copies those that differ. Returns their number, and the ids of the first ones. */
+  async #copyDifferences(signal: AbortSignal | undefined) {
+    const known = this.#follower.known();
+    const runIds: string[] = [];
+    let differing = 0;
+    const unreadable = createUnreadable();
+    const pages = compareRuns(this.#primary, this.#secondary, { signal }, unreadable);
+    for await (const page of pages) {
+      for (const { runId, difference, isReadable } of page) {
+        if (difference === null && isReadable) continue;
+        if (differing++ < fewRuns) runIds.push(runId);
+        this.#follower.touch(runId);
+        await this.#follower.drainTo(Math.floor(this.#options.maxPendingRuns / 2), signal);
+      }
+    }
+    await this.#follower.drain(signal);
+    const corrupt = [...unreadable.first.values()];
+    if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
+    this.#follower.settle(known);
+    return { differing, runIds };
+  }
+
+  #followsAll(): boolean {
+    return this.#follower.failedRuns.size === 0 && this.#follower.missedChanges === 0;
+  }
+
+  /** Switches if both stores hold the same. Returns how long calls waited, or null if the stores differ. */
+  async #switchWhilePaused(
+    differing: readonly string[],
+    { maxPauseMs, recordSwitch, signal }: ParsedSwitchOverOptions,
+  ): Promise<number | null> {
+    const begun = performance.now();
+    try {
+      if (!(await this.#settle(differing, maxPauseMs, signal))) return null;
+      if (recordSwitch !== undefined) {
+        const reason = "the store was used by `recordSwitch`, which it waits for";
+        const record = async () => recordSwitch({ signal });
+        await untilAborted(signal, withOpenTransaction(this, record, reason));
+      }
+      [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
+      this.#follower = this.#createFollower();
+      this.#followed = followOperations(this.#primary, this.#follower);
+      return performance.now() - begun;
+    } finally {
+      this.#resumeCalls();
+    }
+  }
+
+  /** Makes calls wait, and returns whether both stores then hold the same. */
+  async #settle(
+    differing: readonly string[],
+    maxPauseMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const timeout = AbortSignal.timeout(maxPauseMs);
+    const limit = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+    try {
+      await untilAborted(limit, this.#pauseCalls());
+      await this.#follower.drain(limit);
+      return this.#followsAll() && !(await this.#differ(differing, limit));
+    } catch (error) {
+      if (!timeout.aborted) throw error;
+      throw new SwitchOverError(
+        { reason: `it would have kept calls waiting for more than ${maxPauseMs} ms` },
+        { cause: error },
+      );
+    }
+  }
+
+  async #differ(runIds: readonly string[], signal: AbortSignal): Promise<boolean> {
+    for (let start = 0; start < runIds.length; start += batchRuns) {
+      const some = runIds.slice(start, start + batchRuns);
+      const [ours, theirs] = await Promise.all(
+        [this.#primary, this.#secondary].map((store) => bundlesById(store, some, signal)),
+      );
+      const differs = (runId: string) =>
+        differenceOf(runId, ours?.bundles.get(runId), theirs?.bundles.get(runId)) !== null;
+      if (some.some(differs)) return true;
+    }
+    return false;
   }
 }

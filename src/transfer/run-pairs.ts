@@ -1,0 +1,156 @@
+import type { CorruptRowError } from "../errors.ts";
+import type { RunBundle } from "../model/bundles.ts";
+import { comparePositions } from "../model/cursors.ts";
+import { matchesFilter, parseCountFilter } from "../model/run-queries.ts";
+import type { WorkflowRunSummary } from "../schema/rows.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import {
+  batchRuns,
+  bundlesById,
+  namedPages,
+  runIdOfCell,
+  type BundleScan,
+} from "./bundle-pages.ts";
+import { differenceOf, type RunDifference } from "./compare-bundles.ts";
+import { probeRunId } from "./same-database.ts";
+
+/** A run that one store or both list. */
+export interface ListedPair {
+  readonly runId: string;
+  readonly first: WorkflowRunSummary | null;
+  readonly second: WorkflowRunSummary | null;
+}
+
+/** By run id, why runs of each store could not be read. */
+export interface UnreadableRuns {
+  readonly first: Map<string, CorruptRowError>;
+  readonly second: Map<string, CorruptRowError>;
+}
+
+export function createUnreadable(): UnreadableRuns {
+  return { first: new Map(), second: new Map() };
+}
+
+/**
+ * The runs of two stores, newest first, paired by their position in the lists. A run with another `createdAt` in the
+ * second store comes twice, each time alone. Lists are much smaller than bundles.
+ */
+export async function* listPairs(
+  first: WorkflowStore,
+  second: WorkflowStore,
+  scan: BundleScan,
+  unreadable: UnreadableRuns,
+): AsyncGenerator<ListedPair> {
+  const [left, right] = [
+    summariesOf(first, scan, unreadable.first),
+    summariesOf(second, scan, unreadable.second),
+  ];
+  try {
+    let [a, b] = await Promise.all([take(left), take(right)]);
+    while (a !== null || b !== null) {
+      const order = a === null ? 1 : b === null ? -1 : comparePositions(b, a);
+      const [ours, theirs] = [order <= 0 ? a : null, order >= 0 ? b : null];
+      const runId = (ours ?? theirs)?.runId ?? "";
+      if (runId !== probeRunId) yield { runId, first: ours, second: theirs };
+      [a, b] = await Promise.all([order <= 0 ? take(left) : a, order >= 0 ? take(right) : b]);
+    }
+  } finally {
+    await Promise.all([left.return(undefined), right.return(undefined)]);
+  }
+}
+
+async function take<T>(items: AsyncIterator<T>): Promise<T | null> {
+  const next = await items.next();
+  return next.done === true ? null : next.value;
+}
+
+async function* summariesOf(
+  store: WorkflowStore,
+  { filter, signal }: BundleScan,
+  unreadable: Map<string, CorruptRowError>,
+): AsyncGenerator<WorkflowRunSummary> {
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<WorkflowStore["listRuns"]>> = await store.listRuns({
+      ...filter,
+      limit: 1000,
+      cursor,
+      signal,
+    });
+    note(page.corrupt, unreadable);
+    yield* page.runs;
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+}
+
+function note(errors: readonly CorruptRowError[], unreadable: Map<string, CorruptRowError>): void {
+  for (const error of errors) unreadable.set(runIdOfCell(error), error);
+}
+
+/** True if the run's row has not changed. Steps, outputs and state change without it. */
+export function isSameRevision(a: WorkflowRunSummary, b: WorkflowRunSummary): boolean {
+  return (
+    a.status === b.status &&
+    a.revision === b.revision &&
+    a.updatedAt.getTime() === b.updatedAt.getTime()
+  );
+}
+
+export interface ComparedRun {
+  readonly runId: string;
+  /** The run in the first store; null if it is not there. */
+  readonly bundle: RunBundle | null;
+  /** Null if both stores hold the run alike. */
+  readonly difference: RunDifference | null;
+  /** False if the second store has the run and cannot read it: it counts as missing there. */
+  readonly isReadable: boolean;
+}
+
+/**
+ * Compares the runs that two stores list, a page at a time, except pairs that `skip` accepts. Adds unreadable runs to
+ * `unreadable`; those of the first store are not compared.
+ */
+export async function* compareRuns(
+  first: WorkflowStore,
+  second: WorkflowStore,
+  scan: BundleScan,
+  unreadable: UnreadableRuns,
+  skip: (pair: ListedPair) => boolean = () => false,
+): AsyncGenerator<readonly ComparedRun[]> {
+  const filter = parseCountFilter(scan.filter ?? {});
+  let pairs = new Map<string, ListedPair>();
+  for await (const pair of listPairs(first, second, scan, unreadable)) {
+    if (skip(pair)) continue;
+    // Of a run that comes twice, the pair with the first store's row counts.
+    if (pairs.get(pair.runId)?.first == null) pairs.set(pair.runId, pair);
+    if (pairs.size < batchRuns) continue;
+    yield* compare(pairs);
+    pairs = new Map();
+  }
+  yield* compare(pairs);
+
+  async function* compare(listed: ReadonlyMap<string, ListedPair>) {
+    const missing = new Set(listed.keys());
+    for await (const page of namedPages(first, [...listed.keys()], scan.signal)) {
+      note(page.corrupt, unreadable.first);
+      for (const error of page.corrupt) missing.delete(runIdOfCell(error));
+      const ids = page.bundles.map(({ run }) => run.runId);
+      const copies = await bundlesById(second, ids, scan.signal);
+      note(copies.corrupt, unreadable.second);
+      yield page.bundles.flatMap((bundle): ComparedRun[] => {
+        const { runId } = bundle.run;
+        missing.delete(runId);
+        // The first store lists it in another place, with another pair.
+        if (listed.get(runId)?.first === null && matchesFilter(bundle.run, filter)) return [];
+        const difference = differenceOf(runId, bundle, copies.bundles.get(runId));
+        return [{ runId, bundle, difference, isReadable: !unreadable.second.has(runId) }];
+      });
+    }
+    yield [...missing].flatMap((runId): ComparedRun[] => {
+      // A run that only the first store listed has been deleted in the meantime.
+      if (listed.get(runId)?.second === null) return [];
+      const difference: RunDifference = { runId, kind: "missing in the first", details: [] };
+      return [{ runId, bundle: null, difference, isReadable: true }];
+    });
+  }
+}
