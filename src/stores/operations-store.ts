@@ -4,39 +4,44 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 export type StoreOperations = Omit<WorkflowStore, "close">;
 
 const operations = {
-  createRun: true,
-  getRun: true,
-  updateRun: true,
-  reopenRun: true,
-  listRuns: true,
-  countRuns: true,
-  deleteRun: true,
-  createStepExecution: true,
-  getStepExecution: true,
-  updateStepExecution: true,
-  listStepExecutions: true,
-  saveStepAttempt: true,
-  listStepAttempts: true,
-  saveStepOutput: true,
-  loadStepOutput: true,
-  saveState: true,
-  loadState: true,
-  loadStateEntry: true,
-  deleteState: true,
-  getAllState: true,
-  claimRuns: true,
-  extendLease: true,
-  releaseLease: true,
-  batch: true,
-  transaction: true,
-  readBundles: true,
-  writeBundles: true,
-  pruneRuns: true,
-  stats: true,
-} satisfies Record<keyof StoreOperations, true>;
+  createRun: "write",
+  getRun: "read",
+  updateRun: "write",
+  reopenRun: "write",
+  listRuns: "read",
+  countRuns: "read",
+  deleteRun: "write",
+  createStepExecution: "write",
+  getStepExecution: "read",
+  updateStepExecution: "write",
+  listStepExecutions: "read",
+  saveStepAttempt: "write",
+  listStepAttempts: "read",
+  saveStepOutput: "write",
+  loadStepOutput: "read",
+  saveState: "write",
+  loadState: "read",
+  loadStateEntry: "read",
+  deleteState: "write",
+  getAllState: "read",
+  claimRuns: "write",
+  extendLease: "write",
+  releaseLease: "write",
+  batch: "write",
+  transaction: "write",
+  readBundles: "read",
+  writeBundles: "write",
+  pruneRuns: "write",
+  stats: "read",
+} satisfies Record<keyof StoreOperations, "read" | "write">;
 
 /** The name of every operation. */
 export const operationNames = Object.keys(operations) as (keyof StoreOperations)[];
+
+/** True for an operation that changes nothing. */
+export function isRead(name: keyof StoreOperations): boolean {
+  return operations[name] === "read";
+}
 
 class Operations {
   // Not a private name: a proxy of the store must reach it.

@@ -53,5 +53,5 @@ export const bundleParts: readonly BundlePart[] = Object.entries({
 
 /** The rows of a part; the run's own row is the only one of `run`. */
 export function rowsOf(bundle: RunBundle, { name }: BundlePart): readonly BundleRow[] {
-  return [bundle[name]].flat() as unknown as readonly BundleRow[];
+  return [bundle[name]].flat() as readonly BundleRow[];
 }

@@ -57,8 +57,8 @@ export async function compareStores(
   const differences: RunDifference[] = [];
   const totals = { runs: 0, differing: 0 };
   for await (const compared of compareRuns(first, second, scan, unreadable)) {
-    for (const { difference, isReadable } of compared) {
-      if (!isReadable) continue;
+    for (const { runId, difference } of compared) {
+      if (unreadable.second.has(runId)) continue;
       totals.runs++;
       if (difference === null) continue;
       totals.differing++;

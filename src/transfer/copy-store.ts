@@ -91,7 +91,7 @@ export async function copyStore(
       return isCopied || pair.first === null;
     };
     for await (const page of compareRuns(from, to, scan, unreadable, skip)) {
-      const differing = page.filter((run) => run.difference !== null || !run.isReadable);
+      const differing = page.filter(({ difference }) => difference !== null);
       totals.unchanged += page.length - differing.length;
       await store(differing.flatMap(({ bundle }) => bundle ?? []));
     }

@@ -9,7 +9,7 @@ export { exportStore } from "./export/export-store.ts";
 export type { ExportOptions, ExportProgress } from "./export/export-store.ts";
 export { importStore } from "./export/import-store.ts";
 export type { ImportOptions, ImportProgress, ImportReport } from "./export/import-store.ts";
-export type { TextChunks } from "./export/lines.ts";
+export type { TextChunks } from "./export/read-export.ts";
 export { MirroredStore } from "./mirror/mirrored-store.ts";
 export type {
   DivergenceReport,

@@ -100,10 +100,8 @@ export interface ComparedRun {
   readonly runId: string;
   /** The run in the first store; null if it is not there. */
   readonly bundle: RunBundle | null;
-  /** Null if both stores hold the run alike. */
+  /** Null if both stores hold the run alike. A run that the second store cannot read counts as missing there. */
   readonly difference: RunDifference | null;
-  /** False if the second store has the run and cannot read it: it counts as missing there. */
-  readonly isReadable: boolean;
 }
 
 /**
@@ -142,15 +140,15 @@ export async function* compareRuns(
         missing.delete(runId);
         // The first store lists it in another place, with another pair.
         if (listed.get(runId)?.first === null && matchesFilter(bundle.run, filter)) return [];
-        const difference = differenceOf(runId, bundle, copies.bundles.get(runId));
-        return [{ runId, bundle, difference, isReadable: !unreadable.second.has(runId) }];
+        const copy = copies.bundles.get(runId);
+        return [{ runId, bundle, difference: differenceOf(runId, bundle, copy) }];
       });
     }
     yield [...missing].flatMap((runId): ComparedRun[] => {
       // A run that only the first store listed has been deleted in the meantime.
       if (listed.get(runId)?.second === null) return [];
       const difference: RunDifference = { runId, kind: "missing in the first", details: [] };
-      return [{ runId, bundle: null, difference, isReadable: true }];
+      return [{ runId, bundle: null, difference }];
     });
   }
 }

@@ -1,11 +1,21 @@
-import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseJson } from "../../src/json.ts";
 import type { RunBundle } from "../../src/model/bundles.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
-import { decodeBundle, decodeLine, encodeBundle } from "../../src/transfer/export/export-format.ts";
+import { decodeBundle, encodeBundle, parseLine } from "../../src/transfer/export/export-format.ts";
 import {
   compareStores,
   copyStore,
@@ -14,8 +24,7 @@ import {
   importFile,
   importStore,
 } from "../../src/transfer/index.ts";
-import { linesOf } from "../../src/transfer/export/lines.ts";
-import { readExport } from "../../src/transfer/export/read-export.ts";
+import { linesOf, readExport } from "../../src/transfer/export/read-export.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
@@ -68,6 +77,25 @@ test("exports to one file at once each write their own, and the last to end is t
   expect(await importFile(target, path)).toMatchObject({ written: 300 });
   const names = await readdir(folder.path);
   expect(names.filter((name) => name.includes("partial"))).toEqual([]);
+});
+
+test("an export removes the partial files of killed exports to the same file, and no others", async () => {
+  const names = {
+    abandoned: "nightly.ndjson.0198c0de-0000-7000-8000-000000000000.partial",
+    active: "nightly.ndjson.0198c0de-0000-7000-8000-000000000001.partial",
+    other: "other.ndjson.0198c0de-0000-7000-8000-000000000000.partial",
+    mine: "nightly.ndjson.mine.partial",
+  };
+  for (const name of Object.values(names)) {
+    const path = `${folder.path}/${name}`;
+    await writeFile(path, "cut off");
+    const written = new Date(Date.now() - (name === names.active ? 60_000 : 2 * 3_600_000));
+    await utimes(path, written, written);
+  }
+  await exportFile(new MemoryStore(), `${folder.path}/nightly.ndjson`);
+  const left = (await readdir(folder.path)).filter((name) => name.endsWith(".partial"));
+  expect(left.toSorted()).toEqual([names.active, names.mine, names.other].toSorted());
+  for (const name of left) await rm(`${folder.path}/${name}`);
 });
 
 test("an export keeps the permissions of the file that it replaces, and a symbolic link", async () => {
@@ -213,7 +241,7 @@ test("a run whose text is too long for one line has several, and reads back equa
   await givenRun(store, 11);
   const [bundle] = (await store.readBundles()).bundles as [RunBundle];
   expect(encodeBundle(bundle)).toHaveLength(1);
-  expect(decodeBundle(decodeLine(encodeBundle(bundle)[0] ?? "", 2) as never, 2)).toEqual(bundle);
+  expect(decodeBundle(parseLine(encodeBundle(bundle)[0] ?? "", 2), 2)).toEqual(bundle);
   const lines = encodeBundle(bundle, 300);
   expect(lines.length).toBeGreaterThan(3);
   const [header = ""] = await exported(new MemoryStore());
@@ -323,7 +351,7 @@ test("a comparison finds a run by its id, wherever the order or the filter puts 
   }
 });
 
-test("a target whose tables let no run be deleted is copied to", async () => {
+test("a check of the databases leaves at most one run where no run can be deleted", async () => {
   const target = await file();
   await target.db.$client.executeMultiple(`
     create table audit (run_id text references workflow_runs (run_id));
@@ -333,7 +361,11 @@ test("a target whose tables let no run be deleted is copied to", async () => {
   await givenRuns(store, 3);
   expect(await copyStore(store, target, { resume: true })).toEqual({ copied: 3, unchanged: 0 });
   expect((await target.stats()).rows.workflowRuns).toBe(3);
-  const again = await copyStore(store, target, { resume: "compare" });
-  expect(again).toEqual({ copied: 0, unchanged: 3 });
+  for (let time = 0; time < 3; time++) {
+    const again = await copyStore(store, target, { resume: "compare" });
+    expect(again).toEqual({ copied: 0, unchanged: 3 });
+  }
+  expect((await target.stats()).rows.workflowRuns).toBe(4);
+  expect(await compareStores(store, target)).toMatchObject({ equal: true, runs: 3 });
   await target.close();
 });

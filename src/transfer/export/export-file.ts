@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
-import { chmod, readlink, rename, rm, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { chmod, readdir, readlink, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { ExportFileError, UnreadableRunsError } from "../../errors.ts";
@@ -14,30 +14,45 @@ import { readExport } from "./read-export.ts";
 
 const isCompressed = (path: string): boolean => path.endsWith(".gz");
 
+/** A partial file that has not been written to for this long belongs to a process that was killed. */
+const abandonedMs = 3_600_000;
+
 /**
- * Writes an export to a file, compressed when its name ends with `.gz`. The file has its name only when it is
- * complete, and replaces one of that name then, whose permissions it keeps; until then it is beside it, under a
- * name of its own that ends with `.partial`, and it is removed when the export fails. Of several exports to one
- * name, the last to end is there, whole. A symbolic link stays, and its target is replaced.
+ * Writes an export to a file, compressed if its name ends with `.gz`. The export is written to
+ * `<path>.<id>.partial` and renamed when it is complete, so a file of that name is replaced by a whole export or stays.
+ * The new file has the permissions of the one that it replaces; a symbolic link stays, and its target is replaced. If
+ * several processes export to one path, the last one to finish wins.
  *
- * @throws {UnreadableRunsError} when runs had to be left out; the file is there, with all others, and names them.
- * @throws {ExportFileError} and what `exportStore` throws.
+ * An export that fails removes its partial file. A killed process leaves it behind; the next export to the same path
+ * removes partial files that have not been written to for an hour.
+ *
+ * @throws {UnreadableRunsError} if runs were left out; the file contains all others, and names these.
+ * @throws {ExportFileError} if the file cannot be written.
+ * @throws the errors of `exportStore`.
  */
 export async function exportFile(
   store: WorkflowStore,
   path: string,
   options: ExportOptions = {},
 ): Promise<void> {
-  const leftOut: UnreadableRunsError[] = [];
-  const lines = untilUnreadable(exportStore(store, options), leftOut);
+  let leftOut: UnreadableRunsError | null = null;
+  /** All lines. The error that follows the last one must not keep the file from being renamed. */
+  async function* lines() {
+    try {
+      yield* exportStore(store, options);
+    } catch (error) {
+      if (!(error instanceof UnreadableRunsError)) throw error;
+      leftOut = error;
+    }
+  }
   const write = async (file: WriteStream) => {
     try {
       const written = isCompressed(path)
-        ? pipeline(lines, createGzip(), file)
-        : pipeline(lines, file);
+        ? pipeline(lines(), createGzip(), file)
+        : pipeline(lines(), file);
       await untilAborted(options.signal, written);
     } finally {
-      // A file that is still being opened would be made after it was removed.
+      // A file that is still being opened would be created after its removal.
       file.destroy();
       await finished(file).catch(() => undefined);
     }
@@ -48,6 +63,7 @@ export async function exportFile(
     if (existing !== null && !existing.isFile() && !existing.isDirectory()) {
       await write(createWriteStream(target));
     } else {
+      await removeAbandoned(target);
       const partial = `${target}.${randomUUID()}.partial`;
       try {
         await write(createWriteStream(partial, { flush: true, flags: "wx", mode: existing?.mode }));
@@ -61,103 +77,98 @@ export async function exportFile(
   } catch (error) {
     throw fileError(path, error);
   }
-  for (const error of leftOut) throw error;
+  if (leftOut !== null) throw leftOut;
 }
 
-/** Where a path leads, through symbolic links; the end of them need not exist. */
+/** The file that a path leads to through symbolic links. It need not exist. */
 async function targetOf(path: string, links = 0): Promise<string> {
   const link = await readlink(path).catch(() => null);
   if (link === null || links === 40) return path;
   return targetOf(resolve(dirname(path), link), links + 1);
 }
 
+/** Removes partial files of killed exports. It is not needed for this export, so its errors are ignored. */
+async function removeAbandoned(target: string): Promise<void> {
+  const [folder, prefix] = [dirname(target), `${basename(target)}.`];
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    if (!name.startsWith(prefix) || !/^[-\da-f]{36}\.partial$/.test(name.slice(prefix.length))) {
+      continue;
+    }
+    const partial = join(folder, name);
+    const written = await stat(partial).catch(() => null);
+    if (written === null || Date.now() - written.mtimeMs < abandonedMs) continue;
+    await rm(partial, { force: true }).catch(() => undefined);
+  }
+}
+
 /**
- * Stores the runs of a file, decompressed when its name ends with `.gz`. The whole file is checked before any run
- * is stored: one that is cut off, was changed or has an invalid line changes nothing.
+ * Stores the runs of a file, decompressed if its name ends with `.gz`. The whole file is checked first: one that is cut
+ * off, was changed or has an invalid line changes nothing.
  *
- * @throws {ExportFileError} and what `importStore` throws.
+ * @throws {ExportFileError} if the file cannot be read.
+ * @throws the errors of `importStore`.
  */
 export async function importFile(
   store: WorkflowStore,
   path: string,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
-  await checkFile(path, options);
+  await checkFile(path, options.signal);
   return storeFile(store, path, options);
 }
 
-export interface FileReadOptions {
-  /** Told how many bytes of the file have been read, as they are on the disk. */
-  readonly onRead?: ((bytes: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
- * Reads a whole export and stores nothing.
+ * Reads a whole export and stores nothing. Returns the number of its runs.
  *
- * @throws {ExportFileError} and what `importStore` throws of an export that is not as it should be.
+ * @throws {ExportFileError} if the file cannot be read.
+ * @throws the errors of `importStore` for an invalid export.
  */
-export async function checkFile(
-  path: string,
-  { onRead, signal }: FileReadOptions = {},
-): Promise<void> {
-  try {
-    for await (const { bundle, line } of readExport(readFile(path, onRead, signal))) {
+export async function checkFile(path: string, signal?: AbortSignal): Promise<number> {
+  let runs = 0;
+  await reading(path, signal, async (chunks) => {
+    for await (const { bundle, line } of readExport(chunks)) {
       signal?.throwIfAborted();
       checkValues(bundle, line);
+      runs++;
     }
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw fileError(path, error);
-  }
+  });
+  return runs;
 }
 
-/** As `importFile`, without a look at the whole file first. */
+/** Does what `importFile` does without checking the whole file first. */
 export async function storeFile(
   store: WorkflowStore,
   path: string,
   options: ImportOptions,
-  onRead?: FileReadOptions["onRead"],
 ): Promise<ImportReport> {
-  try {
-    return await importStore(store, readFile(path, onRead, options.signal), options);
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw fileError(path, error);
-  }
+  return reading(path, options.signal, (chunks) => importStore(store, chunks, options));
 }
 
-/** All lines; the error that comes after the last one is kept for later. */
-async function* untilUnreadable(
-  lines: AsyncGenerator<string>,
-  leftOut: UnreadableRunsError[],
-): AsyncGenerator<string> {
-  try {
-    yield* lines;
-  } catch (error) {
-    if (!(error instanceof UnreadableRunsError)) throw error;
-    leftOut.push(error);
-  }
-}
-
-async function* readFile(
+/** Runs `work` on the content of a file. @throws {ExportFileError} if the file cannot be read. */
+async function reading<T>(
   path: string,
-  onRead: FileReadOptions["onRead"],
   signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  const file = createReadStream(path, { signal });
-  const content = isCompressed(path) ? file.pipe(createGunzip()) : file;
-  file.once("error", (error) => content.destroy(error));
-  try {
-    for await (const chunk of content) {
-      onRead?.(file.bytesRead);
-      yield chunk as Uint8Array;
+  work: (chunks: AsyncGenerator<Uint8Array>) => Promise<T>,
+): Promise<T> {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    const file = createReadStream(path, { signal });
+    const content = isCompressed(path) ? file.pipe(createGunzip()) : file;
+    file.once("error", (error) => content.destroy(error));
+    try {
+      yield* content;
+    } catch (error) {
+      // A compressed file that is cut off ends like text that is cut off: `readExport` knows after which line.
+      if (codeOf(error) !== "Z_BUF_ERROR") throw error;
+    } finally {
+      file.destroy();
     }
+  }
+  try {
+    return await work(chunks());
   } catch (error) {
-    // A compressed file that breaks off is text that breaks off: its reader knows after which line.
-    if (codeOf(error) !== "Z_BUF_ERROR") throw error;
-  } finally {
-    file.destroy();
+    signal?.throwIfAborted();
+    throw fileError(path, error);
   }
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import * as z from "zod";
 import {
   CorruptRowError,
@@ -14,16 +14,16 @@ import { withoutDerivedInput } from "../../model/step-inputs.ts";
 import { bundleParts, rowsOf, type BundlePart, type BundleRow } from "../bundle-parts.ts";
 
 /**
- * The lines of an export: a header, a bundle a line, oldest first, and a trailer.
+ * An export has a header, a line for each bundle, oldest first, and a trailer.
  *
- * Raised when an older reader could not make sense of the lines. A new table or column is none of these: the
- * header lists what there is, so that a reader refuses what it does not know; a bundle may lack what was not there
- * yet.
+ * The version is raised when an older reader would misunderstand the lines. A new table or column does not raise it:
+ * the header lists the columns, so that a reader refuses those that it does not know, and a bundle may lack what its
+ * writer did not know.
  */
 const formatVersion = 1;
 const formatName = "gorkflow-export";
 
-/** What the columns of an export belong to: the last migration that made them. */
+/** The last migration: it made the columns of an export. */
 const schemaVersion = compiledMigrations.at(-1)?.tag ?? "";
 
 const headerSchema = z.object({
@@ -33,37 +33,28 @@ const headerSchema = z.object({
   exportedAt: z.iso.datetime(),
   columns: z.record(z.string(), z.array(z.string())),
 });
-type ExportHeader = z.output<typeof headerSchema>;
 
-const corruptSchema = z.strictObject({
-  table: z.string(),
-  key: z.record(z.string(), z.string()),
-  column: z.string(),
-});
 const trailerSchema = z.strictObject({
   format: z.literal(`${formatName}-end`),
   runs: z.int().min(0),
   /** Runs that could not be read when the export was written. */
-  corrupt: z.array(corruptSchema),
+  corrupt: z.array(
+    z.strictObject({
+      table: z.string(),
+      key: z.record(z.string(), z.string()),
+      column: z.string(),
+    }),
+  ),
   /** Of all lines before this one, each with its line feed, and of `corrupt` as JSON unless it is empty. */
   sha256: z.hash("sha256"),
 });
 export type ExportTrailer = z.output<typeof trailerSchema>;
 
-/** The checksum of the lines so far. */
-export class LineChecksum {
-  readonly #hash = createHash("sha256");
-
-  add(line: string): void {
-    this.#hash.update(line).update("\n");
-  }
-
-  /** With what the trailer itself names. */
-  digest(corrupt: ExportTrailer["corrupt"] = []): string {
-    const hash = this.#hash.copy();
-    if (corrupt.length > 0) hash.update(JSON.stringify(corrupt));
-    return hash.digest("hex");
-  }
+/** `lines` is the hash of all lines so far. */
+export function checksumOf(lines: Hash, corrupt: ExportTrailer["corrupt"] = []): string {
+  const hash = lines.copy();
+  if (corrupt.length > 0) hash.update(JSON.stringify(corrupt));
+  return hash.digest("hex");
 }
 
 export function encodeHeader(exportedAt: Date): string {
@@ -73,42 +64,44 @@ export function encodeHeader(exportedAt: Date): string {
     schemaVersion,
     exportedAt: exportedAt.toISOString(),
     columns: Object.fromEntries(bundleParts.map(({ name, properties }) => [name, [...properties]])),
-  } satisfies ExportHeader);
+  } satisfies z.output<typeof headerSchema>);
 }
 
-/** A run whose text is longer gets several lines: a string cannot be longer than 512 MiB. */
+export function encodeTrailer(trailer: Omit<ExportTrailer, "format">): string {
+  return JSON.stringify({ format: `${formatName}-end`, ...trailer } satisfies ExportTrailer);
+}
+
+/** A longer run gets several lines, because a string cannot be longer than 512 MiB. */
 const maxLineLength = 64 * 1024 * 1024;
 
 /**
- * The lines of a bundle: one, but for the largest runs. Times are ISO 8601; everything else is JSON unchanged.
+ * The lines of a bundle: one, except for the largest runs. Times are ISO 8601; everything else is JSON unchanged.
  *
  * @throws {CorruptRowError} for a value that an import would refuse.
  */
 export function encodeBundle(bundle: RunBundle, maxLength = maxLineLength): string[] {
+  const { runId } = bundle.run;
   const lines: string[] = [];
-  let parts = new Map<string, string[]>();
+  let rows: Record<string, string[]> = {};
   let length = 0;
   const endLine = () => {
-    const [head, ...children] = bundleParts.map(({ name }) => {
-      const rows = parts.get(name) ?? [];
-      if (name !== "run") return `"${name}":[${rows.join(",")}]`;
-      return rows.length === 1
-        ? `"run":${rows[0]}`
-        : `"continues":${JSON.stringify(bundle.run.runId)}`;
-    });
+    const head = rows["run"]
+      ? `"run":${rows["run"].join("")}`
+      : `"continues":${JSON.stringify(runId)}`;
+    const children = bundleParts
+      .slice(1)
+      .map(({ name }) => `"${name}":[${(rows[name] ?? []).join(",")}]`);
     lines.push(`{${[head, ...children].join(",")}}`);
-    parts = new Map();
+    rows = {};
     length = 0;
   };
-  // An input that follows from outputs may be larger than what a store takes.
+  // An input that is derived from outputs may be larger than what a store accepts.
   const stored = { ...bundle, steps: bundle.steps.map(withoutDerivedInput) };
   for (const part of bundleParts) {
     for (const row of rowsOf(stored, part)) {
-      const text = encodeRow(row, part, bundle.run.runId);
+      const text = encodeRow(row, part, runId);
       if (length > 0 && length + text.length > maxLength) endLine();
-      const texts = parts.get(part.name);
-      if (texts === undefined) parts.set(part.name, [text]);
-      else texts.push(text);
+      (rows[part.name] ??= []).push(text);
       length += text.length;
     }
   }
@@ -136,11 +129,12 @@ function encodeRow(row: BundleRow, part: BundlePart, runId: string): string {
   return `{${cells.join(",")}}`;
 }
 
-export function encodeTrailer(trailer: Omit<ExportTrailer, "format">): string {
-  return JSON.stringify({ format: `${formatName}-end`, ...trailer } satisfies ExportTrailer);
-}
-
-/** Passes when the line is the header of an export that this version can read. @throws {InvalidExportError} {ExportTooNewError} */
+/**
+ * Passes if the line is the header of an export that this version can read.
+ *
+ * @throws {InvalidExportError} if it is not a header.
+ * @throws {ExportTooNewError} if a later version wrote it.
+ */
 export function checkHeader(text: string): void {
   const header = headerSchema.safeParse(parseLine(text, 1));
   if (!header.success) {
@@ -163,87 +157,11 @@ export function checkHeader(text: string): void {
   }
 }
 
-/** A line that is neither header nor trailer: a run, or more rows of the run before. */
+/** The content of a line between header and trailer: a run, or more rows of the run before. */
 export type RecordLine = Readonly<Record<string, unknown>>;
 
-/**
- * The content of a line.
- *
- * @throws {InvalidExportError} that names the line.
- */
-export function decodeLine(text: string, line: number): RecordLine | ExportTrailer {
-  const record = parseLine(text, line);
-  if (!isTrailer(record)) return record;
-  const trailer = trailerSchema.safeParse(record);
-  if (trailer.success) return trailer.data;
-  throw new InvalidExportError({ line, reason: "is a trailer that cannot be read" });
-}
-
-/** The run of a line with the rows of a line that continues it; null if it does not. */
-export function continueRecord(record: RecordLine, next: RecordLine): RecordLine | null {
-  const { continues, ...rows } = next;
-  const { run } = record;
-  const isSame =
-    typeof run === "object" && run !== null && "runId" in run && run.runId === continues;
-  if (continues === undefined || !isSame) return null;
-  const both = { ...record };
-  for (const [name, more] of Object.entries(rows)) {
-    const before = both[name];
-    if (!Array.isArray(before) || !Array.isArray(more)) return null;
-    both[name] = before.concat(more);
-  }
-  return both;
-}
-
-/**
- * The bundle of a record.
- *
- * @throws {InvalidExportError} that names the line and the field, never its value.
- */
-export function decodeBundle(record: RecordLine, line: number): RunBundle {
-  const bundle = Object.fromEntries(
-    Object.entries(record).map(([name, rows]) => {
-      const times = bundleParts.find((part) => part.name === name)?.times ?? [];
-      return [
-        name,
-        Array.isArray(rows) ? rows.map((row) => withTimes(row, times)) : withTimes(rows, times),
-      ];
-    }),
-  );
-  try {
-    return parseBundle(bundle, "bundle");
-  } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error;
-    throw new InvalidExportError({ line, reason: error.message.replace(/^bundle\.?/, "") });
-  }
-}
-
-/**
- * Passes when every value of the bundle can be stored.
- *
- * @throws {InvalidExportError} that names the line and the field.
- */
-export function checkValues(bundle: RunBundle, line: number): void {
-  for (const part of bundleParts) {
-    for (const [index, row] of rowsOf(bundle, part).entries()) {
-      try {
-        encodeRow(row, part, bundle.run.runId);
-      } catch (error) {
-        if (!(error instanceof CorruptRowError)) throw error;
-        const place = part.name === "run" ? "run" : `${part.name}[${index}]`;
-        const reason = error.cause instanceof Error ? error.cause.message : error.message;
-        throw new InvalidExportError({ line, reason: `${place}.${reason}` }, { cause: error });
-      }
-    }
-  }
-}
-
-/** True for the last line of an export. */
-export function isTrailer(record: object): record is ExportTrailer {
-  return "format" in record;
-}
-
-function parseLine(text: string, line: number): RecordLine {
+/** @throws {InvalidExportError} if the line is not a JSON object. */
+export function parseLine(text: string, line: number): RecordLine {
   const value = parseJson(text);
   if (typeof value === "object" && value !== null) return value as RecordLine;
   const reason =
@@ -253,7 +171,56 @@ function parseLine(text: string, line: number): RecordLine {
   throw new InvalidExportError({ line, reason });
 }
 
-/** The row with its times as `Date`. Everything else is left for the schema to refuse. */
+/** The trailer; null if the line is a run. @throws {InvalidExportError} if the trailer is damaged. */
+export function parseTrailer(record: RecordLine, line: number): ExportTrailer | null {
+  if (!("format" in record)) return null;
+  const { data } = trailerSchema.safeParse(record);
+  if (data !== undefined) return data;
+  throw new InvalidExportError({ line, reason: "is a trailer that cannot be read" });
+}
+
+/** The run of a line with the rows of a line that continues it; null if it does not. */
+export function continueRecord(record: RecordLine, next: RecordLine): RecordLine | null {
+  const { continues, ...rows } = next;
+  const run = record["run"] as { readonly runId?: unknown } | null | undefined;
+  if (continues === undefined || run?.runId !== continues) return null;
+  const both = { ...record };
+  for (const [name, more] of Object.entries(rows)) {
+    const before = both[name];
+    if (!Array.isArray(before) || !Array.isArray(more)) return null;
+    both[name] = before.concat(more);
+  }
+  return both;
+}
+
+/** @throws {InvalidExportError} that names the line and the field, never its value. */
+export function decodeBundle(record: RecordLine, line: number): RunBundle {
+  const bundle: Record<string, unknown> = { ...record };
+  for (const { name, times } of bundleParts) {
+    const rows = bundle[name];
+    if (Array.isArray(rows)) bundle[name] = rows.map((row) => withTimes(row, times));
+    else if (rows !== undefined) bundle[name] = withTimes(rows, times);
+  }
+  try {
+    return parseBundle(bundle, "bundle");
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new InvalidExportError({ line, reason: error.message.replace(/^bundle\.?/, "") });
+  }
+}
+
+/** Passes if every value can be stored. @throws {InvalidExportError} that names the line and the field. */
+export function checkValues(bundle: RunBundle, line: number): void {
+  try {
+    encodeBundle(bundle);
+  } catch (error) {
+    if (!(error instanceof CorruptRowError)) throw error;
+    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    throw new InvalidExportError({ line, reason: `${error.table}: ${reason}` }, { cause: error });
+  }
+}
+
+/** The row with its times as `Date`. The schema refuses everything else that is wrong. */
 function withTimes(row: unknown, times: readonly string[]): unknown {
   if (typeof row !== "object" || row === null || Array.isArray(row)) return row;
   const complete: BundleRow = { ...row };
@@ -264,13 +231,13 @@ function withTimes(row: unknown, times: readonly string[]): unknown {
   return complete;
 }
 
-/** Making it takes two hundred times as long as using it. */
+/** Kept, because creating it takes two hundred times as long as using it. */
 const timeSchema = z.iso.datetime({ offset: true });
 
 /** True for ISO 8601 with a zone: anything else would be guessed, or read in the local zone. */
 function isTime(text: string): boolean {
   if (timeSchema.safeParse(text).success) return true;
-  // Years beyond 9999, as they are written by `toISOString`.
+  // `toISOString` writes years beyond 9999 in a form that the schema does not know.
   const date = new Date(text);
   return !Number.isNaN(date.getTime()) && date.toISOString() === text;
 }

@@ -1,11 +1,12 @@
+import { createHash } from "node:crypto";
 import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
 import { CorruptRowError, UnreadableRunsError } from "../../errors.ts";
 import type { RunFilter } from "../../model/run-queries.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { bundlePages } from "../bundle-pages.ts";
-import { encodeBundle, encodeHeader, encodeTrailer, LineChecksum } from "./export-format.ts";
 import { transferShape } from "../transfer-options.ts";
+import { checksumOf, encodeBundle, encodeHeader, encodeTrailer } from "./export-format.ts";
 
 export interface ExportProgress {
   readonly runs: number;
@@ -22,13 +23,14 @@ export interface ExportOptions {
 const optionsSchema = z.strictObject(transferShape<ExportProgress>());
 
 /**
- * The runs of a store, each with all that belongs to it, as lines of JSON: a header, a run a line, oldest first
- * (a run beyond 64 MiB has several), and a trailer with their number and checksum. Each line ends with its line feed, so that they can be piped.
+ * The runs of a store with their steps, attempts, outputs and state, as lines of JSON: a header, a line for each run,
+ * oldest first (a run beyond 64 MiB has several), and a trailer with the number of runs and a checksum. Each line ends
+ * with a line feed.
  *
- * Reads a page at a time, however large the store is. Runs that begin meanwhile come at the end; a run that
- * changes meanwhile is whole, as it was at some time of the export. What `importStore` makes of it is equal.
+ * Reads a page at a time. Runs that are created in the meantime come at the end. Each run is exported as it was at one
+ * moment. `importStore` restores exactly these runs.
  *
- * @throws {UnreadableRunsError} after the trailer, when runs had to be left out; the trailer names them too.
+ * @throws {UnreadableRunsError} after the trailer if runs were left out; the trailer names them too.
  * @throws {InvalidArgumentError} for an unknown option.
  */
 export async function* exportStore(
@@ -36,29 +38,29 @@ export async function* exportStore(
   options: ExportOptions = {},
 ): AsyncGenerator<string, void, undefined> {
   const { filter, onProgress, signal } = parseArgument(optionsSchema, options, "options");
-  const checksum = new LineChecksum();
+  const hash = createHash("sha256");
   const corrupt: CorruptRowError[] = [];
   let runs = 0;
-  const add = (line: string): string => {
-    checksum.add(line);
+  const hashed = (line: string): string => {
+    hash.update(line).update("\n");
     return `${line}\n`;
   };
 
-  yield add(encodeHeader(new Date()));
+  yield hashed(encodeHeader(new Date()));
   for await (const page of bundlePages(store, { filter, signal })) {
     for (const bundle of page.bundles) {
       try {
-        for (const line of encodeBundle(bundle)) yield add(line);
+        for (const line of encodeBundle(bundle)) yield hashed(line);
         runs++;
       } catch (error) {
         if (!(error instanceof CorruptRowError)) throw error;
         corrupt.push(error);
       }
     }
-    for (const error of page.corrupt) corrupt.push(error);
+    corrupt.push(...page.corrupt);
     onProgress?.({ runs, unreadable: corrupt.length });
   }
-  const named = corrupt.map(({ table, key, column }) => ({ table, key: { ...key }, column }));
-  yield `${encodeTrailer({ runs, corrupt: named, sha256: checksum.digest(named) })}\n`;
+  const cells = corrupt.map(({ table, key, column }) => ({ table, key: { ...key }, column }));
+  yield `${encodeTrailer({ runs, corrupt: cells, sha256: checksumOf(hash, cells) })}\n`;
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
 }

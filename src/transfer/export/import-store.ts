@@ -11,18 +11,18 @@ import { untilAborted } from "../../async/abort.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import type { TextChunks } from "./lines.ts";
-import { readExport, type ExportedBundle } from "./read-export.ts";
+import { batchRuns } from "../bundle-pages.ts";
 import { storeBundles } from "../refusals.ts";
 import { transferShape } from "../transfer-options.ts";
+import { readExport, type ExportedBundle, type TextChunks } from "./read-export.ts";
 
 export interface ImportOptions {
-  /** What happens to a run that is already there; `fail` when absent. */
+  /** What happens to a run that exists already. Defaults to `fail`. */
   readonly onConflict?: WriteBundlesOptions["onConflict"] | undefined;
-  /** With `replace`, a run that is there in a later revision stays, and counts as skipped. False when absent. */
+  /** With `replace`, a run that exists in a newer revision stays and counts as skipped. Defaults to false. */
   readonly keepNewer?: boolean | undefined;
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
-  /** What was stored before the abort stays; with `skip` the import can be done again. */
+  /** Runs that were stored before the abort stay; the import can be repeated with `skip`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface ImportProgress {
 }
 
 export interface ImportReport extends ImportProgress {
-  /** Runs that could not be read when the export was written, and are not in it. */
+  /** Cells that could not be read when the export was written; it does not contain their runs. */
   readonly unreadable: readonly CorruptRowError[];
 }
 
@@ -46,20 +46,19 @@ const optionsSchema = z.strictObject({
   signal,
 });
 
-/** Runs that are stored together. */
-const batchRuns = 100;
-
 /**
- * Stores the runs of an export: text or its UTF-8, cut anywhere, as `exportStore` gives them and a file is read.
- * Nothing is decompressed: `importFile` does that, by the name of the file.
+ * Stores the runs of an export. `records` is the text that `exportStore` returns, or its UTF-8, cut anywhere; it is not
+ * decompressed.
  *
- * Each run is stored entirely or not at all, and in order: when it fails, the runs of the lines before the
- * offending one are stored. Whether the export is complete is known at its end only; `importFile` looks first.
+ * Each run is stored entirely or not at all, and in order: if a line is wrong, the runs of the lines before it are
+ * stored. Only the end of an export shows whether it is complete; `importFile` checks that first.
  *
- * @throws {RunAlreadyExistsError} with `fail` at the first run that is there.
- * @throws {RefusedRunsError} at the end, after all others were stored: of runs that the store refuses for a reason of
- *   its own, such as a constraint of the app, or an idempotency key that another run holds.
- * @throws {InvalidExportError} that names the line. {IncompleteExportError} {ExportTooNewError}
+ * @throws {RunAlreadyExistsError} with `fail` at the first run that exists.
+ * @throws {RefusedRunsError} at the end if the store refused runs, because of a constraint of the app or an idempotency
+ *   key that another run holds. All others were stored.
+ * @throws {InvalidExportError} at the first line that is wrong; it names the line.
+ * @throws {IncompleteExportError} if the export is cut off.
+ * @throws {ExportTooNewError} if a later version wrote it.
  * @throws {InvalidArgumentError} for an unknown option.
  */
 export async function importStore(
@@ -68,17 +67,17 @@ export async function importStore(
   options: ImportOptions = {},
 ): Promise<ImportReport> {
   const parsed = parseArgument(optionsSchema, options, "options");
+  const { onConflict, keepNewer } = parsed;
   const totals = { written: 0, skipped: 0, replaced: 0 };
+  const refused: { runId: string; error: unknown }[] = [];
   let batch: ExportedBundle[] = [];
   let size = 0;
-  const refused: { runId: string; error: unknown }[] = [];
   const flush = async () => {
     parsed.signal?.throwIfAborted();
-    const full = batch;
+    if (batch.length === 0) return;
+    const lines = new Map(batch.map(({ bundle, line }) => [bundle, line]));
     batch = [];
     size = 0;
-    const lines = new Map(full.map(({ bundle, line }) => [bundle, line]));
-    const { onConflict, keepNewer } = parsed;
     const stored = await storeBundles(
       store,
       [...lines.keys()],
@@ -98,28 +97,26 @@ export async function importStore(
   };
 
   const bundles = readExport(records);
+  /** The next run. An error waits until the runs before it are stored. */
+  const take = () => bundles.next().catch((error: unknown) => ({ error }));
   try {
     for (;;) {
-      const next = await untilAborted(parsed.signal, nextOf(bundles));
-      if ("failed" in next || next.done === true) {
-        if (batch.length > 0) await flush();
-        if ("failed" in next) throw next.failed;
-        if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt: next.value });
-        return { ...totals, unreadable: next.value };
+      const next = await untilAborted(parsed.signal, take());
+      if (!("error" in next) && next.done !== true) {
+        batch.push(next.value);
+        size += next.value.size;
+        if (batch.length >= batchRuns || size >= pageBytes) await flush();
+        continue;
       }
-      batch.push(next.value);
-      size += next.value.size;
-      if (batch.length >= batchRuns || size >= pageBytes) await flush();
+      await flush();
+      if ("error" in next) throw next.error;
+      if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt: next.value });
+      return { ...totals, unreadable: next.value };
     }
   } finally {
-    // The source of the lines is closed. One that is silent would not be closed before it says something.
+    // A source that is silent closes only after its next chunk.
     const closed = bundles.return([]);
     if (parsed.signal?.aborted === true) closed.catch(() => undefined);
     else await closed;
   }
-}
-
-/** The outcome of asking for the next one, an error among them: what was taken before is stored first. */
-function nextOf<T, Return>(generator: AsyncGenerator<T, Return, undefined>) {
-  return generator.next().catch((error: unknown) => ({ failed: error }));
 }

@@ -1,104 +1,150 @@
+import { createHash } from "node:crypto";
 import { CorruptRowError, IncompleteExportError, InvalidExportError } from "../../errors.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import {
   checkHeader,
+  checksumOf,
   continueRecord,
   decodeBundle,
-  decodeLine,
-  isTrailer,
-  LineChecksum,
+  parseLine,
+  parseTrailer,
   type ExportTrailer,
   type RecordLine,
 } from "./export-format.ts";
-import { linesOf, type TextChunks } from "./lines.ts";
 
-/** A run of an export, and the line that it came from. */
+/** Text or its UTF-8, cut anywhere. */
+export type TextChunks = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>;
+
+/** A run of an export. */
 export interface ExportedBundle {
   readonly bundle: RunBundle;
+  /** The line on which it begins. */
   readonly line: number;
-  /** Length of the line, in UTF-16 units: near enough to bound what is held at once. */
-  readonly size: number;
-}
-
-interface HeldRun {
-  readonly record: RecordLine;
-  readonly line: number;
+  /** The length of its lines in UTF-16 units, to bound what is held at once. */
   readonly size: number;
 }
 
 /**
- * The runs of an export. When the last one has been taken, the whole of it was there and unchanged.
+ * The runs of an export. Ends only if the whole export was read and is unchanged; then it returns the cells that could
+ * not be read when the export was written.
  *
- * Returns the runs that the export itself says are not in it.
- *
- * @throws {InvalidExportError} at the first line that is not what it should be.
- * @throws {IncompleteExportError} {ExportTooNewError}
+ * @throws {InvalidExportError} at the first line that is wrong.
+ * @throws {IncompleteExportError} if the export is cut off.
+ * @throws {ExportTooNewError} if a later version wrote it.
  */
 export async function* readExport(
   chunks: TextChunks,
 ): AsyncGenerator<ExportedBundle, readonly CorruptRowError[], undefined> {
-  const checksum = new LineChecksum();
+  const hash = createHash("sha256");
   let trailer: ExportTrailer | null = null;
   let runs = 0;
   let lastLine = 0;
-  /** The run of the line before, which the next one may continue. At most one. */
-  const held: HeldRun[] = [];
-  const release = (): ExportedBundle[] =>
-    held.splice(0).map(({ record, line, size }) => {
-      runs++;
-      return { bundle: decodeBundle(record, line), line, size };
-    });
-  for await (const line of linesOf(chunks)) {
-    if (trailer !== null) {
-      throw new InvalidExportError({ line: line.number, reason: "comes after the end" });
-    }
+  /** The run of the line before, which the next line may continue. */
+  let held: { record: RecordLine; line: number; size: number } | null = null;
+  const release = (): ExportedBundle[] => {
+    if (held === null) return [];
+    const { record, line, size } = held;
+    held = null;
+    runs++;
+    return [{ bundle: decodeBundle(record, line), line, size }];
+  };
+  for await (const { text, number: line, isEnded } of linesOf(chunks)) {
+    if (trailer !== null) throw new InvalidExportError({ line, reason: "comes after the end" });
     if (lastLine === 0) {
-      checkHeader(line.text);
+      checkHeader(text);
     } else {
-      let record: RecordLine | ExportTrailer;
+      let record: RecordLine;
       try {
-        record = decodeLine(line.text, line.number);
+        record = parseLine(text, line);
       } catch (error) {
         yield* release();
         // A last line without its line feed was cut off.
-        throw line.ended ? error : new IncompleteExportError({ line: lastLine });
+        throw isEnded ? error : new IncompleteExportError({ line: lastLine });
       }
-      const before = held[0];
-      const continued = before && continueRecord(before.record, record);
-      if (before && continued) {
-        held[0] = { ...before, record: continued, size: before.size + line.text.length };
+      const continued: RecordLine | null = held && continueRecord(held.record, record);
+      if (held !== null && continued !== null) {
+        held = { record: continued, line: held.line, size: held.size + text.length };
       } else {
         yield* release();
-        if (isTrailer(record)) trailer = checkTrailer(record, line.number, { runs, checksum });
-        else held.push({ record, line: line.number, size: line.text.length });
+        trailer = parseTrailer(record, line);
+        if (trailer === null) held = { record, line, size: text.length };
+        else {
+          const reason = complaintOf(trailer, runs, [
+            checksumOf(hash, trailer.corrupt),
+            // Older exports do not have the unreadable runs under the checksum.
+            checksumOf(hash),
+          ]);
+          if (reason !== null) throw new InvalidExportError({ line, reason });
+        }
       }
     }
-    checksum.add(line.text);
-    lastLine = line.number;
+    hash.update(text).update("\n");
+    lastLine = line;
   }
   yield* release();
   if (trailer === null) throw new IncompleteExportError({ line: lastLine });
   return trailer.corrupt.map((cell) => new CorruptRowError(cell));
 }
 
-function checkTrailer(
+/** Why the trailer does not belong to the lines before it; null if it does. */
+function complaintOf(
   trailer: ExportTrailer,
-  line: number,
-  found: { readonly runs: number; readonly checksum: LineChecksum },
-): ExportTrailer {
-  if (trailer.runs !== found.runs) {
-    throw new InvalidExportError({
-      line,
-      reason: `says that the export has ${trailer.runs} runs, and there are ${found.runs}`,
-    });
+  runs: number,
+  checksums: readonly string[],
+): string | null {
+  if (trailer.runs !== runs) {
+    return `says that the export has ${trailer.runs} runs, and there are ${runs}`;
   }
-  // Older exports do not have the list of unreadable runs under the checksum.
-  const sums = [found.checksum.digest(trailer.corrupt), found.checksum.digest()];
-  if (!sums.includes(trailer.sha256)) {
-    throw new InvalidExportError({
-      line,
-      reason: "has another checksum than the lines before it: one of them was changed",
-    });
+  if (checksums.includes(trailer.sha256)) return null;
+  return "has another checksum than the lines before it: one of them was changed";
+}
+
+/** Exports have no longer lines: a run that does not fit has several. */
+const maxLineLength = 256 * 1024 * 1024;
+
+interface Line {
+  readonly text: string;
+  /** Counted from 1. */
+  readonly number: number;
+  /** False for a last line that has no line feed: its writer was stopped. */
+  readonly isEnded: boolean;
+}
+
+/** The lines of a text that are not blank, without their line feeds. Holds one line and one chunk at a time. */
+export async function* linesOf(chunks: TextChunks): AsyncGenerator<Line> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let number = 1;
+  /** The beginning of a line. The chunks are joined once, when the line ends. */
+  let parts: string[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    const [first = "", ...others] = decode(decoder, chunk, number).split("\n");
+    parts.push(first);
+    length += first.length;
+    for (const next of others) {
+      const text = parts.join("").replace(/\r$/, "");
+      if (text !== "") yield { text, number, isEnded: true };
+      number++;
+      parts = [next];
+      length = next.length;
+    }
+    if (length > maxLineLength) {
+      throw new InvalidExportError({ line: number, reason: "is too long" });
+    }
   }
-  return trailer;
+  const text = parts.join("");
+  if (text !== "") yield { text, number, isEnded: false };
+}
+
+function decode(decoder: TextDecoder, chunk: string | Uint8Array, line: number): string {
+  if (typeof chunk === "string") return chunk;
+  if (line === 1 && chunk[0] === 0x1f && chunk[1] === 0x8b) {
+    throw new InvalidExportError({ line, reason: "is compressed with gzip: decompress it first" });
+  }
+  try {
+    return decoder.decode(chunk, { stream: true });
+  } catch {
+    // The decoder's error does not help the reader.
+    throw new InvalidExportError({ line, reason: "is not UTF-8" });
+  }
 }

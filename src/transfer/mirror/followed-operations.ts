@@ -6,6 +6,7 @@ import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
+  isRead,
   operationNames,
   OperationsStore,
   type StoreOperations,
@@ -19,27 +20,16 @@ export interface WriteListener {
   lose(): void;
 }
 
-/** Operations that change nothing. All others are writes. */
-const reads: ReadonlySet<string> = new Set<keyof StoreOperations>([
-  "getRun",
-  "listRuns",
-  "countRuns",
-  "getStepExecution",
-  "listStepExecutions",
-  "listStepAttempts",
-  "loadStepOutput",
-  "loadState",
-  "loadStateEntry",
-  "getAllState",
-  "readBundles",
-  "stats",
-]);
-
 /**
  * The operations of `store`. `listener` is told of each write when it has really ended, even if it failed or a signal
  * released its caller earlier; of a transaction's writes, when the transaction has ended.
  */
 export function followOperations(store: WorkflowStore, listener: WriteListener): StoreOperations {
+  const report = (runIds: readonly unknown[]): void => {
+    // The store refuses an id that no run can have.
+    for (const runId of runIds) if (runId === null || isId(runId)) listener.touch(runId);
+  };
+
   /** Calls the operation, then reports the runs that `changedBy` names. */
   async function follow<Name extends keyof StoreOperations>(
     name: Name,
@@ -49,10 +39,6 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
       error: unknown,
     ) => readonly unknown[],
   ) {
-    const report = (runIds: readonly unknown[]) => {
-      // The store refuses an id that no run can have.
-      for (const runId of runIds) if (runId === null || isId(runId)) listener.touch(runId);
-    };
     const signal = signalOf(args);
     const call = (own?: AbortSignal) => {
       const given = own
@@ -74,7 +60,7 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
   const operations = Object.fromEntries(
     operationNames.map((name) => [
       name,
-      reads.has(name)
+      isRead(name)
         ? async (...args: unknown[]) => Reflect.apply(store[name], store, args) as unknown
         : async (...args: unknown[]) => follow(name, args, () => [runIdOf(args[0])]),
     ]),
@@ -116,8 +102,8 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
 
     pruneRuns: async (...args: unknown[]) =>
       // A prune that failed may have deleted some batches before.
-      follow("pruneRuns", args, (report, error) =>
-        report?.dryRun === true || error instanceof InvalidArgumentError ? [] : [null],
+      follow("pruneRuns", args, (pruned, error) =>
+        pruned?.dryRun === true || error instanceof InvalidArgumentError ? [] : [null],
       ),
   }) as unknown as StoreOperations;
 }

@@ -228,8 +228,8 @@ export class MirroredStore extends OperationsStore {
     const unreadable = createUnreadable();
     const pages = compareRuns(this.#primary, this.#secondary, { signal }, unreadable);
     for await (const page of pages) {
-      for (const { runId, difference, isReadable } of page) {
-        if (difference === null && isReadable) continue;
+      for (const { runId, difference } of page) {
+        if (difference === null) continue;
         if (differing++ < fewRuns) runIds.push(runId);
         this.#follower.touch(runId);
         await this.#follower.drainTo(Math.floor(this.#options.maxPendingRuns / 2), signal);
