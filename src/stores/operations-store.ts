@@ -3,7 +3,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 /** The operations of every capability, each a function that needs no `this`. */
 export type StoreOperations = Omit<WorkflowStore, "close">;
 
-const operations = {
+const kinds = {
   createRun: "write",
   getRun: "read",
   updateRun: "write",
@@ -36,11 +36,11 @@ const operations = {
 } satisfies Record<keyof StoreOperations, "read" | "write">;
 
 /** The name of every operation. */
-export const operationNames = Object.keys(operations) as (keyof StoreOperations)[];
+export const operationNames = Object.keys(kinds) as (keyof StoreOperations)[];
 
 /** True for an operation that changes nothing. */
 export function isRead(name: keyof StoreOperations): boolean {
-  return operations[name] === "read";
+  return kinds[name] === "read";
 }
 
 class Operations {
