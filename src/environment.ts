@@ -8,14 +8,14 @@ import {
   type OpenOptions,
 } from "./stores/libsql/open-options.ts";
 
-/** The variables of a process: `process.env`. An empty one is an absent one: shells and deployments unset them so. */
+/** The variables of a process: `process.env`. Empty variables count as unset, as in shells. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 interface EnvironmentVariable {
   readonly name: `GORKFLOW_${string}`;
-  /** What its text stands for; what may be, the option of that name decides. */
+  /** Converts the text. The option of that name validates the result. */
   readonly reads: z.ZodType<unknown, string>;
-  /** For the table of the README. */
+  /** The text in the table of the README. */
   readonly meaning: string;
 }
 
@@ -26,7 +26,7 @@ const number = z
   .transform(Number);
 const boolean = z.enum(["true", "false"]).transform((value) => value === "true");
 
-/** What can be written in text: a new option without a variable does not compile. */
+/** The options that text can express. A new option without a variable does not compile. */
 type TextOption = Exclude<keyof OpenOptions, "tables" | "clock" | "drizzle" | "readOnly">;
 
 /** The variable of each option of `LibSQLStore.open`. */
@@ -35,32 +35,32 @@ export const environmentVariables = {
     name: "GORKFLOW_DATABASE_URL",
     reads: text,
     meaning:
-      "`memory:`, `file:…`, `libsql://…`, `http(s)://…` or `ws(s)://…`; without it `NODE_ENV` decides: `production` and `staging` open `file:./workflows.db`, everything else is in memory",
+      "`memory:`, `file:…`, `libsql://…`, `http(s)://…` or `ws(s)://…`. If unset, `NODE_ENV` decides: `production` and `staging` open `file:./workflows.db`, anything else opens memory",
   },
   authToken: {
     name: "GORKFLOW_AUTH_TOKEN",
     reads: text,
-    meaning: "token of the server; never sent over a plain connection to another machine",
+    meaning: "token of the server; never sent over an unencrypted connection to another machine",
   },
   readUrl: {
     name: "GORKFLOW_READ_URL",
     reads: text,
-    meaning: "a read replica of the server, for reads",
+    meaning: "read replica of the server, used for reads",
   },
   syncUrl: {
     name: "GORKFLOW_SYNC_URL",
     reads: text,
-    meaning: "the primary of an embedded replica, whose copy is the file of the URL",
+    meaning: "primary of an embedded replica; the URL is then the file of the local copy",
   },
   syncIntervalSeconds: {
     name: "GORKFLOW_SYNC_INTERVAL_SECONDS",
     reads: number,
-    meaning: "how often the copy fetches what others have written; never when absent",
+    meaning: "seconds between two syncs of the local copy; no periodic sync if unset",
   },
   encryptionKey: {
     name: "GORKFLOW_ENCRYPTION_KEY",
     reads: text,
-    meaning: "key of a local file",
+    meaning: "encryption key of a local file",
   },
   durability: {
     name: "GORKFLOW_DURABILITY",
@@ -70,28 +70,28 @@ export const environmentVariables = {
   timeoutMs: {
     name: "GORKFLOW_TIMEOUT_MS",
     reads: number,
-    meaning: "how long a call may take on a server, in milliseconds; 30000",
+    meaning: "time limit of a call on a server, in milliseconds; defaults to 30000",
   },
   busyTimeoutMs: {
     name: "GORKFLOW_BUSY_TIMEOUT_MS",
     reads: number,
-    meaning: "how long the lock of another process is waited for; 5000",
+    meaning: "how long to wait for a lock of another process, in milliseconds; defaults to 5000",
   },
   migrate: {
     name: "GORKFLOW_MIGRATE",
     reads: boolean,
-    meaning: "`false` checks the tables at opening, and leaves migrating to you",
+    meaning: "`false` checks the tables when opening, instead of migrating them",
   },
 } as const satisfies Record<TextOption, EnvironmentVariable>;
 
-/** Options whose values are those of one database, and of no other one. */
+/** Options that belong to one database. */
 const placeOptions = ["readUrl", "syncUrl", "syncIntervalSeconds"] as const;
 
-/** Options that a server has no use for. */
+/** Options that have no effect on a server. */
 const localOptions = ["encryptionKey", "durability", "busyTimeoutMs"] as const;
 
 /**
- * The options that the environment has for the store at `url`. `memory:` is checked as a local database is.
+ * The options for the store at `url`. `memory:` is validated like a local database.
  *
  * @throws {InvalidArgumentError} that names the variable, never its value.
  */
@@ -115,8 +115,8 @@ export function environmentOptions(env: Environment, url: string): Omit<OpenOpti
 }
 
 /**
- * `env` for another database than that of `GORKFLOW_DATABASE_URL`: without the options that belong to that one, and
- * without those that have no effect on this one. The token stays when both are on one server.
+ * `env` for a database other than that of `GORKFLOW_DATABASE_URL`: without the options that belong to that database or
+ * have no effect on this one. The token stays if both databases are on the same server.
  */
 export function environmentFor(env: Environment, url: string): Environment {
   const configured = variableOf(env, environmentVariables.url.name);
@@ -128,14 +128,14 @@ export function environmentFor(env: Environment, url: string): Environment {
   ]);
 }
 
-/** `env` for the primary of the embedded replica that it names. */
+/** `env` for the primary of its embedded replica. */
 export function environmentForPrimary(env: Environment): Environment {
   return without(env, [...placeOptions, ...localOptions]);
 }
 
 /**
- * `env` without what would send a token to a URL that it was not configured with: `isOwn` tells the variables that
- * the process was started with from those of a file.
+ * `env` without the variables that would send a token to a URL that it was not configured with. `isOwn` is true for
+ * variables of the process, and false for those of a `.env` file.
  */
 export function withoutForeignTokens(
   env: Environment,
@@ -154,7 +154,7 @@ function without(env: Environment, options: readonly TextOption[]): Environment 
   return { ...env, ...(Object.fromEntries(names) as Record<string, undefined>) };
 }
 
-/** The text of a variable; undefined when it is empty or absent. */
+/** The text of a variable; undefined if it is unset or empty. */
 export function variableOf(env: Environment, name: string): string | undefined {
   return isSet(env[name]) ? env[name] : undefined;
 }
