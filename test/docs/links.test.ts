@@ -3,11 +3,32 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { readPages, root } from "./support/code-blocks.ts";
 
-/** Where the relative links of a page lead, without their anchors. */
-async function targetsOf(file: string): Promise<string[]> {
+interface Link {
+  readonly file: string;
+  readonly target: string;
+  readonly anchor: string;
+}
+
+/** The relative links of a page. */
+async function linksOf(file: string): Promise<Link[]> {
   const text = await readFile(join(root, file), "utf8");
-  return [...text.matchAll(/\]\(([^):#]+)(?:#[^)]*)?\)/g)].map(([, target = ""]) =>
-    join(dirname(file), target),
+  return [...text.matchAll(/\]\(([^):#]*)(?:#([^)]*))?\)/g)].map(
+    ([, target = "", anchor = ""]) => ({
+      file,
+      target: target === "" ? file : join(dirname(file), target),
+      anchor,
+    }),
+  );
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+async function anchorsOf(file: string): Promise<string[]> {
+  const text = await readFile(join(root, file), "utf8");
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
   );
 }
 
@@ -17,20 +38,23 @@ const exists = (path: string) =>
     () => false,
   );
 
-test("every link of a page leads somewhere", async () => {
+async function isBroken({ target, anchor }: Link): Promise<boolean> {
+  if (!(await exists(target))) return true;
+  return anchor !== "" && !(await anchorsOf(target)).includes(anchor);
+}
+
+test("every link of a page leads to a file, and to a heading of it", async () => {
   const files = (await readPages()).map(({ file }) => file);
-  const links = await Promise.all(
-    files.map(async (file) => (await targetsOf(file)).map((target) => ({ file, target }))),
+  const links = (await Promise.all(files.map(linksOf))).flat();
+  expect(links.length).toBeGreaterThan(10);
+  const broken = await Promise.all(
+    links.map(async (link) => ((await isBroken(link)) ? [link] : [])),
   );
-  expect(links.flat().length).toBeGreaterThan(10);
-  const found = await Promise.all(
-    links.flat().map(async (link) => ((await exists(link.target)) ? [] : [link])),
-  );
-  expect(found.flat()).toEqual([]);
+  expect(broken.flat()).toEqual([]);
 });
 
 test("the table of contents names every page, and the reference of every entry", async () => {
-  const listed = await targetsOf("docs/README.md");
+  const listed = (await linksOf("docs/README.md")).map(({ target }) => target);
   const pages = (await readPages()).map(({ file }) => file);
   const reference = (await readdir(join(root, "docs/api"))).map((name) => `docs/api/${name}`);
   const missing = [...pages, ...reference].filter((page) => !listed.includes(page));
