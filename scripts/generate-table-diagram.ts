@@ -17,15 +17,13 @@ export function withTableDiagram(text: string): string {
 function tableDiagram(): string {
   const tables = Object.values(createWorkflowTables({ prefix: "" })).map(getTableConfig);
   const entities = tables.flatMap(({ name, columns, primaryKeys, foreignKeys }) => {
-    const primary = [
+    const primary = new Set([
       ...columns.filter((column) => column.primary),
       ...primaryKeys.flatMap((key) => key.columns),
-    ];
-    const foreign = foreignKeys.flatMap((key) => key.reference().columns);
+    ]);
+    const foreign = new Set(foreignKeys.flatMap((key) => key.reference().columns));
     const keysOf = (column: SQLiteColumn): string =>
-      [primary.includes(column) ? "PK" : "", foreign.includes(column) ? "FK" : ""]
-        .filter(Boolean)
-        .join(", ");
+      [primary.has(column) && "PK", foreign.has(column) && "FK"].filter(Boolean).join(", ");
     const lines = columns.map((column) =>
       `    ${column.getSQLType()} ${column.name} ${keysOf(column)}`.trimEnd(),
     );
