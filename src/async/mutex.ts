@@ -1,12 +1,16 @@
-/** Runs one piece of work at a time, in the order in which the work was given. */
+/** Runs one piece of work at a time, or `width` pieces, started in the order in which they were given. */
 export class Mutex {
-  #busy = false;
+  #free: number;
   readonly #waiting: (() => void)[] = [];
 
-  /** Runs `work` in its turn: in this call if nothing else runs, otherwise when all earlier work has ended. */
+  constructor(width = 1) {
+    this.#free = width;
+  }
+
+  /** Runs `work` in its turn: in this call if there is room, otherwise when earlier work has ended. */
   async run<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.#busy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#busy = true;
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       const result = work();
       // Awaiting a plain value would cost a turn of the microtask queue.
@@ -14,7 +18,7 @@ export class Mutex {
     } finally {
       // The turn is handed over directly: work that is given now cannot overtake work that waits.
       const next = this.#waiting.shift();
-      if (next === undefined) this.#busy = false;
+      if (next === undefined) this.#free += 1;
       else next();
     }
   }

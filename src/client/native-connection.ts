@@ -1,14 +1,13 @@
 import { pathToFileURL } from "node:url";
 import type { InArgs, IntMode, ResultSet, Value } from "@libsql/client";
-import { LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
 import { bind, toNativeArguments, type NativeArguments, type NativeValue } from "./bound-values.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
 import { mayMakeText } from "./packed-text.ts";
-import { resultOfChange, resultOfRows, type NativeCell } from "./result-set.ts";
-import { isBusy, toLibsqlError } from "./sqlite-errors.ts";
+import { resultOfChange, resultOfRows, rowOf, type NativeCell } from "./result-set.ts";
+import { isBusy, toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
 import {
   rowsOf,
@@ -168,7 +167,11 @@ export class NativeConnection {
       }
       if (statement.isPragma) this.#isAltered = true;
       const rows = rowsOf(statement, parameters) as NativeCell[][];
-      return resultOfRows(this.#columnsOf(statement), rows, intMode);
+      const columns = this.#columnsOf(statement);
+      return resultOfRows(
+        columns,
+        rows.map((cells) => rowOf(columns.names, cells, intMode)),
+      );
     });
   }
 
@@ -260,16 +263,7 @@ export class NativeConnection {
       });
       return { database, statements: new Statements(database) };
     } catch (error) {
-      const failure = toLibsqlError(error);
-      if (failure instanceof LibsqlError || !(failure instanceof Error)) throw failure;
-      // The binding has no code for a folder that is not there.
-      throw new LibsqlError(
-        "The database file cannot be opened",
-        "SQLITE_CANTOPEN",
-        undefined,
-        14,
-        failure,
-      );
+      throw toOpeningError(error);
     }
   }
 }

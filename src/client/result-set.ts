@@ -5,23 +5,26 @@ import type { Columns } from "./statement-cache.ts";
 export type NativeCell = null | string | number | bigint | Uint8Array;
 
 /** The answer to a statement that gives rows. */
-export function resultOfRows(
-  { names, types }: Columns,
-  rows: readonly (readonly NativeCell[])[],
-  intMode: IntMode,
-): ResultSet {
+export function resultOfRows({ names, types }: Columns, rows: Row[]): ResultSet {
   return makeResultSet({
     columns: [...names],
     columnTypes: [...types],
-    rows: rows.map((cells) =>
-      makeRow(
-        names,
-        cells.map((cell) => cellValue(cell, intMode)),
-      ),
-    ),
+    rows,
     rowsAffected: 0,
     lastInsertRowid: undefined,
   });
+}
+
+/** @throws {RangeError} in mode `number` for an integer that a number cannot hold. */
+export function rowOf(
+  names: readonly string[],
+  cells: readonly NativeCell[],
+  intMode: IntMode,
+): Row {
+  return makeRow(
+    names,
+    cells.map((cell) => cellValue(cell, intMode)),
+  );
 }
 
 /** The answer to a statement that gives none. */
@@ -50,7 +53,6 @@ function jsonValue(value: Value): unknown {
   return value instanceof ArrayBuffer ? Buffer.from(value).toString("base64") : value;
 }
 
-/** @throws {RangeError} in mode `number` for an integer that a number cannot hold. */
 function cellValue(cell: NativeCell, intMode: IntMode): Value {
   if (typeof cell === "bigint") {
     if (intMode === "bigint") return cell;

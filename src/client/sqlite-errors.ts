@@ -13,6 +13,14 @@ export function toLibsqlError(error: unknown): unknown {
   );
 }
 
+/** An error of opening a file. The binding has no code for a folder or a file that does not exist. */
+export function toOpeningError(error: unknown): unknown {
+  const failure = toLibsqlError(error);
+  if (failure instanceof LibsqlError || !(failure instanceof Error)) return failure;
+  const message = "The database file cannot be opened";
+  return new LibsqlError(message, "SQLITE_CANTOPEN", undefined, 14, failure);
+}
+
 /** The error of one statement among several. */
 export function toBatchError(error: unknown, statementIndex: number): unknown {
   if (error instanceof LibsqlBatchError || !(error instanceof LibsqlError)) return error;

@@ -1,0 +1,469 @@
+import { availableParallelism } from "node:os";
+import { pathToFileURL } from "node:url";
+import {
+  LibsqlError,
+  type Client,
+  type InArgs,
+  type InStatement,
+  type IntMode,
+  type ResultSet,
+  type Row,
+  type Transaction,
+  type TransactionMode,
+} from "@libsql/client/sqlite3";
+import AsyncDatabase from "libsql/promise";
+import * as z from "zod";
+import { parseArgument } from "../arguments.ts";
+import { Stopper, untilAborted, untilEnded, type StopSignal } from "../async/abort.ts";
+import { Mutex } from "../async/mutex.ts";
+import { dueTurn } from "../async/pause.ts";
+import { retry, retryFor } from "../async/retry.ts";
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { bind, toNativeArguments } from "./bound-values.ts";
+import { busyBackoff, busyError } from "./busy-wait.ts";
+import { parseConfig, type LocalDatabaseSettings } from "./config.ts";
+import { DatabaseFile } from "./database-file.ts";
+import { resultOfRows, rowOf, type NativeCell } from "./result-set.ts";
+import { parametersOf, statementsOf } from "./sql-tokens.ts";
+import {
+  clientClosed,
+  isBusy,
+  toBatchError,
+  toLibsqlError,
+  toOpeningError,
+  transactionClosed,
+} from "./sqlite-errors.ts";
+import { keywordOf } from "./statement-kinds.ts";
+import { normalize, type AnyStatement } from "./statements.ts";
+
+/** When the statements of a reader end before they have their rows. */
+export interface ReaderLimits {
+  /** Interrupts the statements that run when it aborts. They reject with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Interrupts each statement after this many milliseconds. Defaults to no limit. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The file that a reader reads, and its limits. */
+export type ReaderConfig = ReaderLimits & {
+  readonly encryptionKey?: string | undefined;
+  /** How result sets give integers. Defaults to `number`, which throws if one would lose precision. */
+  readonly intMode?: IntMode | undefined;
+  /** How long a reader waits for the lock of another connection, in milliseconds. Defaults to 5000. */
+  readonly busyTimeoutMs?: number | undefined;
+} & (
+    | { readonly url: string; readonly path?: undefined }
+    | { readonly path: string; readonly url?: undefined }
+  );
+
+/** A `Client` that only reads. */
+export interface Reader extends Client {
+  /** This reader with other limits. Both share their connections, and closing one closes the other. */
+  with(limits: ReaderLimits): Reader;
+}
+
+const limitsShape = {
+  signal: z.instanceof(AbortSignal).optional(),
+  timeoutMs: z.int().min(1).max(2_147_483_647).optional(),
+};
+
+/**
+ * A client that reads a database file on threads of the binding: the event loop continues while a query runs.
+ *
+ * Abort signals and timeouts interrupt the query itself. Each statement, batch and transaction sees one snapshot, and
+ * never waits for a writer if the file has a write-ahead log. Everything but a query is refused with
+ * `SQLITE_READONLY`. Queries beyond the number of processors, less one, wait for each other.
+ *
+ * @throws {InvalidArgumentError} that names the field.
+ * @throws {UnsupportedError} for `:memory:`, which no second connection can see.
+ */
+export function createReader(config: string | ReaderConfig): Reader {
+  const { signal, timeoutMs, ...place } = typeof config === "string" ? { url: config } : config;
+  const limits = parseArgument(z.strictObject(limitsShape), { signal, timeoutMs }, "config");
+  const settings = parseConfig(place);
+  if (settings.inMemory) {
+    throw new UnsupportedError({
+      feature: "createReader",
+      reason:
+        "a database in memory has one connection, which a reader on another thread cannot share",
+    });
+  }
+  for (const name of Object.keys(place)) {
+    if (name in readerOptions) continue;
+    throw new InvalidArgumentError({
+      argument: `config.${name}`,
+      reason: "has no meaning for a reader",
+    });
+  }
+  return new FileReader(new ReadConnections({ ...settings, readOnly: true }), limits);
+}
+
+const readerOptions = {
+  url: true,
+  path: true,
+  encryptionKey: true,
+  intMode: true,
+  busyTimeoutMs: true,
+};
+
+/** The thread pool of the binding has one thread for each processor. One stays free for other work. */
+const threads = new Mutex(Math.max(1, availableParallelism() - 1));
+
+/** How often a query is interrupted until it has ended: an interruption before its first step has no effect. */
+const interruptEveryMs = 5;
+
+/** The parts of the binding's asynchronous interface that are used here. Its own types have none. */
+interface NativeDatabase {
+  prepare(sql: string): Promise<NativeStatement>;
+  exec(sql: string): Promise<void>;
+  interrupt(): void;
+  close(): void;
+}
+
+interface NativeStatement {
+  readonly reader: boolean;
+  raw(isRaw: boolean): this;
+  safeIntegers(isSafe: boolean): this;
+  columns(): readonly { readonly name: string; readonly type: string | null }[];
+  iterate(values: readonly unknown[]): Promise<Iterable<NativeCell[]>>;
+}
+
+/** One connection. It runs one statement at a time: a second one would block the event loop. */
+class ReadConnection {
+  readonly #database: NativeDatabase;
+  readonly #intMode: IntMode;
+
+  constructor({ path, encryptionKey, intMode }: LocalDatabaseSettings) {
+    this.#intMode = intMode;
+    try {
+      this.#database = new AsyncDatabase(`${pathToFileURL(path).href}?mode=ro`, {
+        ...(encryptionKey !== null && { encryptionKey }),
+      });
+    } catch (error) {
+      throw toOpeningError(error);
+    }
+  }
+
+  async exec(sql: string): Promise<void> {
+    try {
+      await this.#database.exec(sql);
+    } catch (error) {
+      throw toLibsqlError(error);
+    }
+  }
+
+  async execute(statement: AnyStatement, signal: StopSignal): Promise<ResultSet> {
+    const { sql: text, args } = normalize(statement);
+    const values = toNativeArguments(args, this.#intMode);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const interrupt = () => {
+      this.#database.interrupt();
+      timer = setTimeout(interrupt, interruptEveryMs);
+    };
+    signal.addEventListener("abort", interrupt);
+    try {
+      const [sql = text] = statementsOf(text);
+      const asked = await this.#database.prepare(sql);
+      if (!asked.reader) throw readOnlyError();
+      const columns = asked.columns();
+      const names = columns.map(({ name }) => name);
+      const query = await this.#whole(sql, columns.length, asked);
+      const rows: Row[] = [];
+      for (const cells of await query.iterate(bind(values, parametersOf(sql)))) {
+        rows.push(rowOf(names, cells, this.#intMode));
+        const turn = dueTurn();
+        if (turn === null) continue;
+        await turn;
+        // The next step fails then, which ends the statement.
+        if (signal.aborted) this.#database.interrupt();
+      }
+      signal.throwIfAborted();
+      const types = columns.map(({ type }) => type ?? "");
+      return resultOfRows({ names, types }, rows);
+    } catch (error) {
+      throw signal.aborted ? signal.reason : toLibsqlError(error);
+    } finally {
+      signal.removeEventListener("abort", interrupt);
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * The query in a form that computes all rows in its first step. The binding runs only this step on another thread,
+   * and the others in the thread that asks for the rows.
+   */
+  async #whole(sql: string, width: number, asked: NativeStatement): Promise<NativeStatement> {
+    const isQuery = /^(?:select|with|values)$/.test(keywordOf(sql));
+    const names = Array.from({ length: width }, (_, index) => `c${index}`);
+    const whole = `with gorkflow_rows(${names.join()}) as materialized (${sql}\n) select * from gorkflow_rows`;
+    const statement = isQuery ? await this.#database.prepare(whole) : asked;
+    return statement.raw(true).safeIntegers(true);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+/** The connections of a reader: an idle one for the next query, and one for each that runs. */
+class ReadConnections {
+  readonly settings: LocalDatabaseSettings;
+  readonly #file: DatabaseFile;
+  readonly #running = new Set<Stopper>();
+  readonly transactions = new Set<ReaderTransaction>();
+  #idle: ReadConnection[] = [];
+  #closed = false;
+
+  constructor(settings: LocalDatabaseSettings) {
+    this.settings = settings;
+    this.#file = new DatabaseFile(settings.path);
+    // Opening it shows now what is wrong with the file.
+    this.#idle.push(new ReadConnection(settings));
+    this.#file.remember();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  take(): ReadConnection {
+    if (this.#closed) throw clientClosed();
+    this.#file.check();
+    return this.#idle.pop() ?? new ReadConnection(this.settings);
+  }
+
+  giveBack(connection: ReadConnection): void {
+    if (this.#closed || this.#idle.length > 0) connection.close();
+    else this.#idle.push(connection);
+  }
+
+  /** Runs `work` on a thread of the binding, for as long as the limits and the reader allow. */
+  async run<T>(
+    { signal, timeoutMs }: ReaderLimits,
+    work: (stopper: StopSignal) => Promise<T>,
+  ): Promise<T> {
+    if (this.#closed) throw clientClosed();
+    const stopper = new Stopper();
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => stopper.abort(timeoutError(timeoutMs)), timeoutMs);
+    this.#running.add(stopper);
+    const limited = () =>
+      untilAborted(
+        stopper,
+        threads.run(() => {
+          stopper.throwIfAborted();
+          return work(stopper);
+        }),
+      );
+    try {
+      if (signal === undefined) return await limited();
+      return await untilEnded(signal, (own) => {
+        own.addEventListener("abort", () => stopper.abort(own.reason));
+        return limited();
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#running.delete(stopper);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const stopper of this.#running) stopper.abort(clientClosed());
+    for (const connection of this.#idle.splice(0)) connection.close();
+    for (const transaction of this.transactions) transaction.close();
+  }
+
+  reopen(): void {
+    this.close();
+    this.#closed = false;
+    this.#file.remember();
+  }
+}
+
+class FileReader implements Reader {
+  readonly protocol = "file";
+  readonly #connections: ReadConnections;
+  readonly #limits: ReaderLimits;
+
+  constructor(connections: ReadConnections, limits: ReaderLimits) {
+    this.#connections = connections;
+    this.#limits = limits;
+  }
+
+  get closed(): boolean {
+    return this.#connections.closed;
+  }
+
+  with(limits: ReaderLimits): Reader {
+    const parsed = parseArgument(z.strictObject(limitsShape), limits, "limits");
+    return new FileReader(this.#connections, { ...this.#limits, ...parsed });
+  }
+
+  async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
+    const asked = normalize(statement, args);
+    return this.#onConnection((connection, stopper) =>
+      connection.execute(asked as InStatement, stopper),
+    );
+  }
+
+  async batch(statements: (InStatement | [string, InArgs?])[]): Promise<ResultSet[]> {
+    return this.#onConnection(async (connection, stopper) => {
+      await connection.exec("begin");
+      try {
+        return await executeEach(connection, statements, stopper);
+      } finally {
+        await connection.exec("rollback");
+      }
+    });
+  }
+
+  async transaction(_mode?: TransactionMode): Promise<Transaction> {
+    const connection = this.#connections.take();
+    const transaction = new ReaderTransaction(this.#connections, connection, this.#limits);
+    try {
+      await connection.exec("begin");
+    } catch (error) {
+      transaction.close();
+      throw error;
+    }
+    return transaction;
+  }
+
+  async migrate(): Promise<ResultSet[]> {
+    throw readOnlyError();
+  }
+
+  async executeMultiple(): Promise<void> {
+    throw readOnlyError();
+  }
+
+  async sync(): Promise<undefined> {
+    throw new LibsqlError("This database is not an embedded replica", "SYNC_NOT_SUPPORTED");
+  }
+
+  reconnect(): void {
+    this.#connections.reopen();
+  }
+
+  close(): void {
+    this.#connections.close();
+  }
+
+  /** Runs `work` on a connection; again, on another one, while it meets a lock. */
+  #onConnection<T>(
+    work: (connection: ReadConnection, stopper: StopSignal) => Promise<T>,
+  ): Promise<T> {
+    const { busyTimeoutMs } = this.#connections.settings;
+    return this.#connections.run(this.#limits, async (stopper) => {
+      const attempt = async () => {
+        const connection = this.#connections.take();
+        try {
+          const result = await work(connection, stopper);
+          this.#connections.giveBack(connection);
+          return result;
+        } catch (error) {
+          connection.close();
+          throw error;
+        }
+      };
+      try {
+        return await retry(attempt, retryFor(busyTimeoutMs, isBusy, busyBackoff()), stopper);
+      } catch (error) {
+        throw isBusy(error) ? busyError(busyTimeoutMs, error) : error;
+      }
+    });
+  }
+}
+
+/** A transaction on one snapshot, which its first statement takes. */
+class ReaderTransaction implements Transaction {
+  readonly #connections: ReadConnections;
+  readonly #limits: ReaderLimits;
+  readonly #mutex = new Mutex();
+  readonly #connection: ReadConnection;
+  #closed = false;
+
+  constructor(connections: ReadConnections, connection: ReadConnection, limits: ReaderLimits) {
+    this.#connections = connections;
+    this.#connection = connection;
+    this.#limits = limits;
+    connections.transactions.add(this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
+    const asked = normalize(statement, args) as InStatement;
+    return this.#run((connection, stopper) => connection.execute(asked, stopper));
+  }
+
+  batch(statements: InStatement[]): Promise<ResultSet[]> {
+    return this.#run((connection, stopper) => executeEach(connection, statements, stopper));
+  }
+
+  async executeMultiple(): Promise<void> {
+    throw readOnlyError();
+  }
+
+  async commit(): Promise<void> {
+    await this.#mutex.run(() => {
+      if (this.closed) throw transactionClosed();
+      this.close();
+    });
+  }
+
+  async rollback(): Promise<void> {
+    await this.#mutex.run(() => this.close());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connections.transactions.delete(this);
+    // After the statement that runs now.
+    void this.#mutex.run(() => this.#connection.close());
+  }
+
+  #run<T>(work: (connection: ReadConnection, stopper: StopSignal) => Promise<T>): Promise<T> {
+    return this.#mutex.run(() =>
+      this.#connections.run(this.#limits, async (stopper) => {
+        if (this.#closed) throw transactionClosed();
+        return work(this.#connection, stopper);
+      }),
+    );
+  }
+}
+
+async function executeEach(
+  connection: ReadConnection,
+  statements: readonly AnyStatement[],
+  stopper: StopSignal,
+): Promise<ResultSet[]> {
+  const results: ResultSet[] = [];
+  for (const [index, statement] of statements.entries()) {
+    try {
+      results.push(await connection.execute(statement, stopper));
+    } catch (error) {
+      throw toBatchError(error, index);
+    }
+  }
+  return results;
+}
+
+function readOnlyError(): LibsqlError {
+  return new LibsqlError("a reader cannot write", "SQLITE_READONLY", undefined, 8);
+}
+
+function timeoutError(timeoutMs: number): LibsqlError {
+  return new LibsqlError(
+    `the query was interrupted after ${timeoutMs} ms, its time limit`,
+    "SQLITE_INTERRUPT",
+    undefined,
+    9,
+  );
+}
