@@ -58,6 +58,7 @@ export default defineConfig({
         test: {
           name: "long",
           include: [long, ...sized],
+          maxConcurrency: 10,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },
