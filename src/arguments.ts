@@ -2,9 +2,9 @@ import * as z from "zod";
 import { InvalidArgumentError } from "./errors.ts";
 
 /**
- * `value` as `schema` reads it. `argument` names it in errors.
+ * Returns `value` parsed by `schema`. `argument` is its name in errors.
  *
- * @throws {InvalidArgumentError} that names the field and the rule it breaks, never its value.
+ * @throws {InvalidArgumentError} if it is invalid. The message names the field and the rule, never the value.
  */
 export function parseArgument<Schema extends z.ZodType>(
   schema: Schema,

@@ -10,7 +10,7 @@ export type { StatementBuilders } from "./stores/sqlite/host/builders.ts";
 export { MemoryStore } from "./stores/memory/memory-store.ts";
 export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 
-// The contract, for those who write a store of their own.
+// The contract, for custom stores.
 export type { BundleInput, RunBundle } from "./model/bundles.ts";
 export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";
 export type { LeaseExtension, LeaseHolder, RunClaim, WorkflowVersion } from "./model/leases.ts";

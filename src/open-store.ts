@@ -12,12 +12,13 @@ import type { OpenOptions } from "./stores/libsql/open-options.ts";
 import { MemoryStore } from "./stores/memory/memory-store.ts";
 
 /**
- * Opens the store that the URL names, migrated and ready: `memory:` in this process, `file:…` a local file,
- * `libsql://…`, `http(s)://…` or `ws(s)://…` a libSQL server or Turso.
+ * Opens the store at a URL and migrates it: `memory:`, `file:…` for a local file, or `libsql://…`, `http(s)://…` or
+ * `ws(s)://…` for a libSQL server or Turso.
  *
- * A URL may carry its token, `libsql://my-db.turso.io?authToken=…`; it is never shown.
+ * The URL may contain the token (`libsql://my-db.turso.io?authToken=…`), which no error shows. Also throws the errors
+ * of `LibSQLStore.open`.
  *
- * @throws {InvalidArgumentError} that names the option, and whatever `LibSQLStore.open` throws.
+ * @throws {InvalidArgumentError} if the URL is invalid.
  */
 export async function openStore(
   options: string | OpenOptions<Record<string, unknown>>,
@@ -32,20 +33,20 @@ const memoryOptionsSchema = z.strictObject({
   clock: z.custom<OpenOptions["clock"]>((value) => typeof value === "function").optional(),
 });
 
-/** What `openStoreFromEnv` reads, and says. */
+/** Options of `openStoreFromEnv`. */
 export interface EnvironmentOptions {
-  /** Told which store was chosen, in a sentence without secrets; `console.info` when absent. */
+  /** Receives a sentence that names the store, without secrets. Defaults to `console.info`. */
   readonly log?: ((sentence: string) => void) | undefined;
 }
 
 /**
- * Opens the store that the environment names: `GORKFLOW_DATABASE_URL`, with a variable for each other option of
- * `LibSQLStore.open` beside it, as the README lists them.
+ * Opens the store at `GORKFLOW_DATABASE_URL`. Other variables set the options of `LibSQLStore.open`; the README lists
+ * them.
  *
- * Without a URL `NODE_ENV` decides: `production` and `staging` open `file:./workflows.db`, everything else is in
+ * If the URL is unset, `NODE_ENV` decides: `production` and `staging` open `file:./workflows.db`, anything else opens
  * memory. The choice is logged.
  *
- * @throws {InvalidArgumentError} that names the variable, never its value.
+ * @throws {InvalidArgumentError} if a variable is invalid. The message names it, never its value.
  */
 export async function openStoreFromEnv(
   env: Environment,
@@ -65,7 +66,7 @@ export async function openStoreFromEnv(
   return openStore(url === "memory:" ? url : options);
 }
 
-/** Where a URL leads, in words that carry neither a token nor a password. */
+/** Describes a URL without its token and password. */
 function placeOf(url: string): string {
   if (url === "memory:" || url === ":memory:") return "in memory";
   return url.startsWith("file:") ? "in a local file" : "on a libSQL server";

@@ -1,7 +1,7 @@
-/** Every status a run can have. The order is the order of a run's life. */
+/** The statuses of a run, in the order in which it has them. */
 export const runStatuses = ["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"] as const;
 
-/** Every status a step execution can have. */
+/** The statuses of a step execution. */
 export const stepStatuses = [
   "PENDING",
   "RUNNING",

@@ -1,6 +1,6 @@
 // npm run migrate && npm start
 //
-// Runs a workflow on prefixed tables, and reports on it with the types that the app gave its JSON.
+// Runs a workflow on prefixed tables, and queries it with typed JSON columns.
 import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { createClient } from "@libsql/client";

@@ -1,13 +1,13 @@
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { createWorkflowRelations, createWorkflowTables } from "gorkflow/schema";
 
-/** A table of this app that has had the name for years. */
+/** A table of the app whose name is already taken. */
 export const ciRuns = sqliteTable("workflow_runs", {
   commit: text("commit").primaryKey(),
   runId: text("run_id").notNull(),
 });
 
-/** What the app's runs carry, so that queries are typed with it. */
+/** The JSON types of the app's runs. */
 interface Json {
   Tags: Record<"branch", string>;
   Output: { readonly passed: boolean };

@@ -5,7 +5,7 @@ export default defineConfig({
   schema: "./schema.ts",
   out: "./drizzle",
   dbCredentials: { url: process.env["DATABASE_URL"] ?? "file:./invoices.db" },
-  // `generate` and `migrate` do not look at this line. `push` would rebuild the workflow tables, statement by
-  // statement, and may lose what belongs to a run; with it, `push` refuses where they are.
+  // Only `push` uses this filter. Without it, `push` would rebuild the workflow tables statement by statement, which
+  // can delete the steps of runs. With it, `push` fails.
   tablesFilter: ["!workflow_*", "!step_*"],
 });

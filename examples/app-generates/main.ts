@@ -1,6 +1,6 @@
 // npm run migrate && npm start
 //
-// Writes an invoice and the run that collects it in one batch, and reads both through relations.
+// Writes an invoice and the run that collects it in one batch, and reads both with a relational query.
 import { drizzle } from "drizzle-orm/libsql";
 import { createClient } from "@libsql/client";
 import { Engine, LibSQLStore } from "gorkflow";

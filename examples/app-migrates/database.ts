@@ -3,7 +3,7 @@ import { createClient } from "@libsql/client";
 import { createClient as createLocalClient } from "gorkflow/client";
 import * as schema from "./schema.ts";
 
-/** The app's database: on a server, or in a file by way of the client that is safe there. */
+/** The app's database, on a server or in a file. */
 export function openDatabase(url = process.env["DATABASE_URL"] ?? "file:./members.db") {
   const client = url.startsWith("file:") ? createLocalClient(url) : createClient({ url });
   return drizzle({ client, schema });

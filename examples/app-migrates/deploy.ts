@@ -1,7 +1,7 @@
 // npm run deploy
 //
-// Brings the database to the schema of this release: the app's tables by the app's folder, the store's by the one
-// that the package ships. Each has a journal of its own, so neither stands in the way of the other.
+// Migrates the database: the app's tables from the app's folder, and the workflow tables from the package. Each has its
+// own journal.
 import { migrate as migrateApp } from "drizzle-orm/libsql/migrator";
 import { migrate as migrateStore } from "gorkflow/migrations";
 import { openDatabase } from "./database.ts";

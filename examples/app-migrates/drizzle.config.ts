@@ -5,7 +5,6 @@ export default defineConfig({
   schema: "./schema.ts",
   out: "./drizzle",
   dbCredentials: { url: process.env["DATABASE_URL"] ?? "file:./members.db" },
-  // The package generates the migrations of its tables: this app generates none for them, and
-  // without this line `push` drops them.
+  // The package has the migrations of the workflow tables. Without this line, `push` drops the tables.
   tablesFilter: ["!workflow_*", "!step_*", "!__gorkflow_*"],
 });

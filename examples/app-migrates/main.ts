@@ -1,6 +1,6 @@
 // npm run deploy && npm start
 //
-// Welcomes a member, on a database that somebody else has migrated.
+// Welcomes a member, on a database that `npm run deploy` has migrated.
 import { eq } from "drizzle-orm";
 import { Engine, LibSQLStore, SchemaOutOfDateError } from "gorkflow";
 import { openDatabase } from "./database.ts";
@@ -20,7 +20,7 @@ try {
   console.log(JSON.stringify({ status: run.status, received }));
 } catch (error) {
   if (!(error instanceof SchemaOutOfDateError)) throw error;
-  // The store never migrates a database that is the app's: it says what to run.
+  // The store never migrates the app's database. The message says what to run.
   console.error(error.message);
   process.exitCode = 1;
 } finally {

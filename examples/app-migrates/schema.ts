@@ -5,7 +5,7 @@ export const members = sqliteTable("members", {
   name: text("name").notNull(),
 });
 
-/** Letters that were sent. Nothing but the workflow keeps a member from getting one twice. */
+/** Sent letters. Only the workflow prevents a second letter to the same member. */
 export const letters = sqliteTable("letters", {
   email: text("email")
     .notNull()

@@ -8,7 +8,7 @@ const enrol = defineStep({
   id: "enrol",
   input: member,
   output: member,
-  // The app's row, this output and the step's completion are one commit, whatever is killed and when.
+  // The app's row, this output and the completion of the step are one commit.
   run: (newMember, ctx) =>
     ctx.transaction(async (tx) => {
       await tx.insert(members).values(newMember).onConflictDoNothing();

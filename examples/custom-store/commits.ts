@@ -8,10 +8,10 @@ import {
 } from "gorkflow/schema";
 import { z } from "zod";
 
-/** The runs that a commit has changed, as they are after it; null for one that is gone. */
+/** The runs that a commit changed, in their new state; null for a deleted run. */
 export type Commit = readonly (readonly [runId: string, bundle: RunBundle | null])[];
 
-/** One line of JSON. Times are numbers of milliseconds. */
+/** One line of JSON. Times are milliseconds. */
 export function encodeCommit(commit: Commit): string {
   return JSON.stringify(
     commit.map(([runId, bundle]) => [
@@ -27,7 +27,7 @@ export function encodeCommit(commit: Commit): string {
   );
 }
 
-/** @throws {ZodError} for a line that this store has not written. */
+/** @throws {ZodError} if this store did not write the line. */
 export function decodeCommit(line: string): Commit {
   return commitSchema.parse(JSON.parse(line));
 }
@@ -42,7 +42,7 @@ const bundleSchema = z.object({
 });
 const commitSchema = z.array(z.tuple([z.string(), bundleSchema.nullable()]));
 
-/** Every column of a row whose name says that it is a time. */
+/** True for the columns of times, by their names. */
 const isTime = (column: string): boolean => column.endsWith("At");
 
 function encodeTimes(row: object): object {

@@ -10,10 +10,10 @@ import { v7 as uuidv7 } from "uuid";
 import { decodeCommit, encodeCommit, type Commit } from "./commits.ts";
 
 /**
- * A store of one's own: everything in memory, and every commit a line of JSON in a file.
+ * A custom store: it keeps everything in memory and appends each commit to a file as a line of JSON.
  *
- * A write is acknowledged after its line is on the disk. A line that a crash cut off is left out when the file is
- * opened again, and so is nothing else. One process may have the file open at a time.
+ * A write is acknowledged after its line is on disk. When the file is opened again, only a last line that a crash cut
+ * off is ignored. One process at a time may open the file.
  */
 export async function openJournalStore(
   path: string,
@@ -25,7 +25,7 @@ export async function openJournalStore(
   return makeStore(memory, journal);
 }
 
-/** Writes of one run: the first argument is its id, or has it. */
+/** Writes of one run. The first argument is its id or contains it. */
 const runWrites = [
   "updateRun",
   "reopenRun",
@@ -41,7 +41,7 @@ const runWrites = [
 ] as const satisfies readonly (keyof WorkflowStore)[];
 
 function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
-  /** Runs `work` in a transaction of the memory, which is undone when the journal cannot be written. */
+  /** Runs `work` in a transaction of the `MemoryStore`. It rolls back if the file cannot be written. */
   const commit = <T>(work: (tx: WorkflowStore) => Promise<T>, signal?: AbortSignal): Promise<T> =>
     memory.transaction(
       async (tx) => {
@@ -58,7 +58,7 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
       { signal },
     );
 
-  /** The same for operations of many parts: those before the one that fails stay. */
+  /** For operations in several parts: if one fails, the parts before it are kept. */
   const commitAll = async <T>(work: (tx: WorkflowStore) => Promise<T>): Promise<T> => {
     const [outcome] = await commit((tx) => Promise.allSettled([work(tx)]));
     if (outcome.status === "rejected") throw outcome.reason;
@@ -86,7 +86,7 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
   return overlay(memory, writes);
 }
 
-/** `store`, with some of its methods replaced. */
+/** Replaces some methods of a store. */
 function overlay(store: WorkflowStore, replaced: Partial<WorkflowStore>): WorkflowStore {
   return new Proxy(store, {
     get(target, name) {
@@ -96,7 +96,7 @@ function overlay(store: WorkflowStore, replaced: Partial<WorkflowStore>): Workfl
   });
 }
 
-/** `tx`, which notes in `touched` the runs that it may have changed. */
+/** Wraps `tx` so that it adds the runs it may change to `touched`. */
 function noteRuns(tx: WorkflowStore, touched: Set<string>): WorkflowStore {
   const note = (argument: unknown): void => {
     const id =
@@ -150,7 +150,7 @@ function noteWrites(writer: BatchWriter, note: (argument: unknown) => void): Bat
     get:
       (target, method: keyof BatchWriter) =>
       (first: never, ...rest: never[]) => {
-        // A run without an id would get one that nobody hears of.
+        // Without an id here, the generated one would be unknown.
         const named =
           method === "createRun" ? Object.assign({ runId: uuidv7() }, definedOf(first)) : first;
         note(named);
@@ -177,7 +177,7 @@ async function listRunIds(store: WorkflowStore): Promise<string[]> {
   return ids;
 }
 
-/** What the runs are like now; null for one that is gone. */
+/** The current state of the runs; null for a deleted run. */
 async function readChanges(tx: WorkflowStore, touched: ReadonlySet<string>): Promise<Commit> {
   const changes: [string, RunBundle | null][] = [];
   for (const runId of touched) changes.push([runId, await readBundle(tx, runId)]);
@@ -187,7 +187,7 @@ async function readChanges(tx: WorkflowStore, touched: ReadonlySet<string>): Pro
 async function readBundle(tx: WorkflowStore, runId: string): Promise<RunBundle | null> {
   const run = await tx.getRun(runId).catch(() => null);
   if (run === null) return null;
-  // Bundles are read by time: this is the millisecond in which the run was created.
+  // Bundles are selected by time: read the millisecond in which the run was created.
   const filter = {
     workflowId: run.workflowId,
     createdAfter: run.createdAt,
@@ -206,10 +206,10 @@ async function readBundle(tx: WorkflowStore, runId: string): Promise<RunBundle |
   return null;
 }
 
-/** Fills the memory with what the file holds, and writes the file anew with nothing in it that is out of date. */
+/** Loads the file into memory, and rewrites it with only the current state of each run. */
 async function replay(path: string, memory: MemoryStore): Promise<void> {
   const lines = (await readFile(path, "utf8").catch(() => "")).split("\n");
-  // Whatever follows the last line end was cut off by a crash, and never acknowledged.
+  // A crash cut off the text after the last line end. It was never acknowledged.
   lines.pop();
   const bundles = new Map<string, RunBundle>();
   for (const line of lines) {

@@ -1,6 +1,6 @@
 // npm run deploy
 //
-// Brings the database to the schema of this release, before a worker of it takes requests.
+// Migrates the database before a worker of this release takes requests.
 import { LibSQLStore } from "gorkflow";
 
 const store = await LibSQLStore.open({

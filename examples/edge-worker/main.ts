@@ -1,6 +1,6 @@
 // npm run deploy && npm run build && npm start
 //
-// A worker that runs workflows where there is neither a file system nor Node, on a libSQL server.
+// Runs workflows on a libSQL server, in a runtime without Node and without a file system.
 import { Engine, GorkflowError, LibSQLStore } from "gorkflow";
 import { throughput } from "gorkflow/reports";
 import { signUp } from "./workflow.ts";
@@ -12,13 +12,13 @@ interface Env {
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
-    // One store for each request: what a request has opened is of no use to another in this runtime.
+    // One store per request: in this runtime, a request cannot use a connection of another one.
     let store: LibSQLStore | null = null;
     try {
       store = await LibSQLStore.open({
         url: env.DATABASE_URL,
         authToken: env.AUTH_TOKEN ?? undefined,
-        // `deploy.ts` has migrated.
+        // `deploy.ts` migrates.
         migrate: false,
       });
       return await answer(request, store);
@@ -35,17 +35,17 @@ export default {
 async function answer(request: Request, store: LibSQLStore): Promise<Response> {
   const { pathname } = new URL(request.url);
   switch (`${request.method} ${pathname}`) {
-    // Stored, and left to a worker of longer life.
+    // Only store the run. A worker elsewhere executes it.
     case "POST /queue": {
       const input = await request.json();
       const { runId } = await store.createRun({ workflowId: "import", input });
       return Response.json({ runId }, { status: 202 });
     }
-    // Run within the request.
+    // Execute the run within the request.
     case "POST /sign-ups": {
       const engine = new Engine(store);
       try {
-        // The engine checks the input, before anything is stored.
+        // The engine validates the input before it stores anything.
         const { runId, status, output } = await engine.run(signUp, await request.json());
         return Response.json({ runId, status, output });
       } finally {

@@ -1,7 +1,7 @@
 // npm run demo [-- DATABASE_URL [ORDERS_FILE]]
 //
-// Runs a workflow for each order of a file, keeps everything in a libSQL database, and reads it back as typed SQL.
-// Run it again: nothing is done twice.
+// Runs a workflow for each order of a file, stores the runs in a libSQL database, and queries them with typed SQL.
+// A second call does nothing twice.
 import { fileURLToPath } from "node:url";
 import { Engine, LibSQLStore } from "gorkflow";
 import { stepExecutions, workflowRuns } from "gorkflow/schema";
@@ -17,7 +17,7 @@ const [
 
 const { orders, unreadableLines } = await readOrders(file);
 console.log(
-  `${orders.length} orders; lines that are no JSON object: ${unreadableLines.join(", ") || "none"}`,
+  `${orders.length} orders; lines without a JSON object: ${unreadableLines.join(", ") || "none"}`,
 );
 
 const store = await LibSQLStore.open(url);
@@ -27,7 +27,7 @@ engine.register(fulfilOrder);
 const before = await finishedRuns();
 const runIds = await Promise.all(
   orders.map((order) =>
-    // The key makes a second start of an order find the run of the first.
+    // With this key, a second start of the same order returns its first run.
     engine.start(fulfilOrder, order, {
       idempotencyKey: String(order["orderId"]),
       tags: { country: String(order["country"]) },

@@ -1,7 +1,7 @@
-// Writes orders.jsonl: the same orders every time, some of them bad. `npx tsx examples/orders/make-orders.ts`
+// Writes orders.jsonl: always the same orders, some of them invalid. `npx tsx examples/orders/make-orders.ts`
 import { writeFileSync } from "node:fs";
 
-/** A small generator of numbers from 0 to 1 that always gives the same ones (mulberry32). */
+/** A seeded random number generator (mulberry32). */
 function makeRandom(seed: number): () => number {
   let state = seed;
   return () => {

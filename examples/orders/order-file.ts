@@ -2,9 +2,9 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 
 export interface OrderFile {
-  /** Each JSON object of the file. */
+  /** The JSON objects of the file. */
   readonly orders: readonly Record<string, unknown>[];
-  /** Numbers of the lines that are none, from 1. */
+  /** The numbers of the other lines, from 1. */
   readonly unreadableLines: readonly number[];
 }
 

@@ -5,7 +5,7 @@ export interface Progress {
   stop(): void;
 }
 
-/** A bar on a terminal; elsewhere a line for every tenth of the work. */
+/** Shows a progress bar on a terminal, and otherwise a line per tenth. */
 export function showProgress(total: number): Progress {
   if (process.stdout.isTTY) {
     const bar = new SingleBar(

@@ -24,7 +24,7 @@ const fraud = z.object({ score: z.number() });
 const checked = z.object({ "reserve-stock": stock, "check-fraud": fraud });
 const payment = z.object({ receipt: z.string() });
 
-/** Any JSON object begins a run: what is wrong with it is the first step's to say, and is stored with the run. */
+/** Accepts any JSON object. The first step validates it, so that the error is stored with the run. */
 const validate = defineStep({
   id: "validate",
   input: z.record(z.string(), z.unknown()),
@@ -57,7 +57,7 @@ const checkFraud = defineStep({
   },
 });
 
-/** Runs for suspicious orders only; all others go past it. */
+/** Runs only for suspicious orders. */
 const review = defineStep({
   id: "review",
   input: checked,
@@ -68,7 +68,7 @@ const review = defineStep({
   },
 });
 
-/** The payment provider for wallets refuses the first two calls. */
+/** The payment provider for wallets rejects the first two calls. */
 const charge = defineStep({
   id: "charge",
   input: checked,
@@ -83,7 +83,7 @@ const charge = defineStep({
   },
 });
 
-/** No carrier goes to Antarctica, however often it is asked. */
+/** No carrier delivers to Antarctica, so every attempt fails. */
 const ship = defineStep({
   id: "ship",
   input: payment,

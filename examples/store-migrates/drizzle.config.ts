@@ -5,6 +5,6 @@ export default defineConfig({
   schema: "./schema.ts",
   out: "./drizzle",
   dbCredentials: { url: process.env["DATABASE_URL"] ?? "file:./shop.db" },
-  // The store's tables are not this app's to change. Without this line, `push` drops them.
+  // The store manages its tables. Without this line, `push` drops them.
   tablesFilter: ["!workflow_*", "!step_*", "!__gorkflow_*"],
 });

@@ -1,6 +1,6 @@
 // npm run migrate && npm start
 //
-// Places an order and starts its workflow in one transaction, runs it, and reports on both in one query.
+// Places an order and starts its workflow in one transaction, runs it, and queries both.
 import { desc, eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { Engine, LibSQLStore } from "gorkflow";
@@ -8,7 +8,7 @@ import { workflowRuns } from "gorkflow/schema";
 import { orders } from "./schema.ts";
 import { fulfilOrder } from "./workflow.ts";
 
-// The store migrates its own tables; `drizzle-kit migrate` has made the app's.
+// The store migrates its own tables; `drizzle-kit migrate` creates the app's.
 const store = await LibSQLStore.open(process.env["DATABASE_URL"] ?? "file:./shop.db");
 const db = drizzle({ client: store.db.$client, schema: { orders } });
 const engine = new Engine(store);

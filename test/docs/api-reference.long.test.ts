@@ -19,7 +19,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => folder.remove());
 
-/** The pages that are not the same in both folders. */
+/** The pages that differ between the folders. */
 async function differences(one: string, other: string): Promise<string[]> {
   const pages = new Set([...(await readdir(one)), ...(await readdir(other))]);
   const read = (path: string) => readFile(path, "utf8").catch(() => null);
@@ -31,11 +31,11 @@ async function differences(one: string, other: string): Promise<string[]> {
   return different.flat().toSorted();
 }
 
-test("docs/api is what the docstrings say; `npm run docs:api` writes it", async () => {
+test("docs/api matches the docstrings; `npm run docs:api` writes it", async () => {
   expect(await differences(generated, committed)).toEqual([]);
 });
 
-test("a page that somebody changed, or one that is missing, would be seen", async () => {
+test("a changed page and a missing one are found", async () => {
   const copy = join(folder.path, "copy");
   await cp(committed, copy, { recursive: true });
   await appendFile(join(copy, "client.md"), "\nplanted\n");
@@ -43,7 +43,7 @@ test("a page that somebody changed, or one that is missing, would be seen", asyn
   expect(await differences(generated, copy)).toEqual(["client.md", "reports.md"]);
 });
 
-test("there is a page for every entry, and what the contract says of its errors is on it", async () => {
+test("every entry has a page, and it has the errors of the contract", async () => {
   const { exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
     exports: Record<string, unknown>;
   };
@@ -60,7 +60,7 @@ test("there is a page for every entry, and what the contract says of its errors 
   );
 });
 
-test("a type that is inferred from a table is written out with its columns", async () => {
+test("a type that is inferred from a table is documented with its columns", async () => {
   const pages = await Promise.all(
     ["README.md", "schema.md"].map((page) => readFile(join(generated, page), "utf8")),
   );

@@ -22,14 +22,14 @@ afterAll(() => installation.remove());
 
 /** Blocks that are not executed here, by their beginning, and the check of each. */
 const elsewhere: Readonly<Record<string, (code: string) => Promise<unknown>>> = {
-  // A clean clone runs the tests; the demo has a test of its own.
+  // CI runs the tests in a clean clone, and the demo has its own test.
   "npm ci": async (code) => {
     const { scripts } = await readPackage(".");
     const named = [...code.matchAll(/npm (?:run )?(\w+)$/gm)].map(([, name = ""]) => name);
     expect(named).toEqual(["demo", "test"]);
     for (const name of named) expect(scripts).toHaveProperty(name);
   },
-  // The packed package is installed by a test, with the same packages.
+  // A packaging test installs the packed package with the same packages.
   "npm install": async (code) => {
     const { name, peerDependencies = {}, peerDependenciesMeta = {} } = await readPackage(".");
     const needed = Object.keys(peerDependencies).filter((peer) => !(peer in peerDependenciesMeta));
@@ -38,9 +38,9 @@ const elsewhere: Readonly<Record<string, (code: string) => Promise<unknown>>> = 
   // diagrams.test.ts compares the diagrams with the schema and the transitions.
   erDiagram: async () => {},
   "stateDiagram-v2": async () => {},
-  // The commands of the workflow are run in an example, by its test.
+  // drizzle-apps.long.test.ts runs the commands in an example.
   "# .github/workflows/migrations.yml": async (code) => expect(code).toContain("gorkflow check"),
-  // The example's own scripts, with which its migrations were made.
+  // The scripts of an example.
   '"scripts": ': async (code) => {
     const { scripts } = JSON.parse(`{${code}}`) as PackageFile;
     expect((await readPackage("examples/app-generates")).scripts).toMatchObject(scripts);
@@ -58,7 +58,7 @@ async function readPackage(folder: string): Promise<PackageFile> {
   return JSON.parse(await readFile(join(root, folder, "package.json"), "utf8")) as PackageFile;
 }
 
-test("every block is executed, or is one of the few that another test holds to the truth", async () => {
+test("every block is executed, or checked by another test", async () => {
   const unknown: string[] = [];
   for (const { name, purpose, code } of blocks) {
     if (["run", "file", "conformance"].includes(purpose)) continue;
@@ -82,7 +82,7 @@ describe.each(executed)("$file", (page) => {
 
   test.each(ofPurpose("run"))("$name runs", async (block) => {
     const { stderr } = await runBlock(block, folder);
-    // Commands show there how far they are.
+    // Commands write progress to stderr.
     if (block.language !== "sh") expect(stderr).toBe("");
   });
 
@@ -92,12 +92,12 @@ describe.each(executed)("$file", (page) => {
     expect(new Set(outcomes)).toEqual(new Set(["passed"]));
   });
 
-  test("its programs leave nothing open: their process ends on its own, without an error", async () => {
+  test("its programs leave nothing open, so that their process ends without an error", async () => {
     expect(await folder.end()).toBe(0);
   });
 });
 
-/** A page that nobody wrote, in a folder of its own. */
+/** Passes the blocks of a planted page and its folder to `use`. */
 async function withPage<Result>(
   text: string,
   use: (blocks: readonly CodeBlock[], folder: PageFolder) => Promise<Result>,
@@ -130,7 +130,7 @@ describe("the compiler", () => {
   });
 });
 
-test("the quickstart prints what it has calculated", async () => {
+test("the quickstart prints its result", async () => {
   const [quickstart] = pages[0]?.blocks.filter(({ purpose }) => purpose === "run") ?? [];
   const { stdout } = await withPage("", (_, folder) => runBlock(quickstart as CodeBlock, folder));
   expect(stdout).toContain("COMPLETED the sum is 3");
@@ -178,7 +178,7 @@ describe("commands are seen to fail when", () => {
   });
 });
 
-test("the blocks of a page find what the ones before them left, and a server where they name one", async () => {
+test("a block finds the files of earlier blocks, and a server at the address of the pages", async () => {
   const text = [
     "```sh run\necho from the first > note.txt\n```\n",
     '```ts run\nimport { readFileSync } from "node:fs";\n',

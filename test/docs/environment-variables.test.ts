@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { environmentVariables } from "../../src/environment.ts";
 
-/** The rows of the README's table of variables: name and meaning. */
+/** The rows of the table of variables: name and meaning. */
 function tableOf(page: string): (readonly [name: string, meaning: string])[] {
   return [...page.matchAll(/^\| `(GORKFLOW_\w+)` +\| (.*?) +\|$/gm)].map(
     ([, name = "", meaning = ""]) => [name, meaning],

@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-test("what was acknowledged is there when the file is opened again", async () => {
+test("acknowledged writes exist when the file is opened again", async () => {
   const store = await openJournalStore(path);
   const { runId } = await store.createRun({ workflowId: "w", input: { a: "ü" } });
   await store.createStepExecution({ runId, stepId: "s" });
@@ -42,7 +42,7 @@ test("what was acknowledged is there when the file is opened again", async () =>
   await again.close();
 });
 
-test("a line that a crash has cut off is left out, and all others are kept", async () => {
+test("a line that a crash cut off is ignored, and all others are kept", async () => {
   const store = await openJournalStore(path);
   await store.createRun({ runId: "kept", workflowId: "w" });
   await store.close();

@@ -22,7 +22,7 @@ beforeAll(async () => {
     await Promise.all(
       names.map(async (name) => {
         const app = await copyExample(project, name);
-        // What a new version of the package has brought since the example's last migration.
+        // Generates what the package has changed since the example's last migration.
         await app.on().script("generate", "--name", "upgrade");
         return [name, app] as const;
       }),
@@ -61,7 +61,7 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
     return (apps[name] as ExampleApp).on(server?.httpUrl);
   }
 
-  test("an app beside a store that migrates itself: no command of its drizzle-kit touches our tables", async () => {
+  test("an app whose store migrates itself: no command of its drizzle-kit touches our tables", async () => {
     const app = await run("store-migrates");
     await app.script("migrate");
     expect(JSON.parse(await app.script("start"))).toMatchObject([{ status: "COMPLETED" }]);
@@ -71,7 +71,7 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
     expect(await diagnose(app)).toEqual(healthy);
   });
 
-  test("an app that migrates the store's tables: refused before, at work after", async () => {
+  test("an app that migrates the store's tables: the store rejects the database before, and works after", async () => {
     const app = await run("app-migrates");
     await expect(app.script("start")).rejects.toThrow(
       /lacks workflow_runs.*run `gorkflow migrate`/,
@@ -111,7 +111,7 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
   });
 });
 
-test("a push that makes the app's own tables anew, and one more, leaves ours as they are", async () => {
+test("a push that creates the app's tables again, and a second push, leave our tables unchanged", async () => {
   const { path, on } = await copyExample(project, "store-migrates", "with-changes");
   const app = on();
   await app.script("migrate");
@@ -154,7 +154,7 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
     expect(commands).toHaveLength(4);
   });
 
-  /** What the first command that fails says, after which command it is; null when none does. */
+  /** The name and the output of the first command that fails; null if none does. */
   async function runWorkflow(app: RunningApp): Promise<string | null> {
     for (const command of commands) {
       try {
@@ -176,7 +176,7 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
     return on();
   }
 
-  test("pass where nothing is wrong", async () => {
+  test("pass if nothing is wrong", async () => {
     expect(await runWorkflow(await copyWith(async () => {}))).toBeNull();
   });
 
@@ -194,7 +194,7 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
       (edit) => edit("schema.ts", (text) => text.replace('integer("cents")', 'integer("amount")')),
     ],
     [
-      "workflow tables that are not in the schema any more",
+      "workflow tables that are no longer in the schema",
       /^gorkflow check .*SCHEMA_AHEAD.*table step_executions was removed/s,
       (edit) => edit("schema.ts", (text) => text.replace("export *", "export { workflowRuns }")),
     ],
@@ -214,7 +214,7 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
       (_, path) => writeFile(join(path, "drizzle/9999_by-hand.sql"), "delete from invoices;"),
     ],
     [
-      "a breakpoint that was lost",
+      "a missing breakpoint",
       /^gorkflow check .*BREAKPOINT_MISSING/s,
       (edit) => edit(migration, (text) => text.replace("--> statement-breakpoint", "")),
     ],

@@ -35,20 +35,20 @@ async function ask(path: string, body?: unknown): Promise<{ status: number; answ
 }
 
 describe("the bundle", () => {
-  test("has no module of Node and no native one in it, and asks for none", () => {
-    // The engine looks for OpenTelemetry when it runs, and does without.
+  test("contains and imports no Node module and no native module", () => {
+    // The engine imports OpenTelemetry at run time if it exists.
     expect(bundle.missing).toEqual(["@opentelemetry/api"]);
     const native =
       /node_modules\/(libsql|@libsql\/linux|@neon-rs)\/|\.node$|dist\/client\/write-queue/;
     expect(bundle.inputs.filter((path) => native.test(path))).toEqual([]);
   });
 
-  test("has of zod what it uses: no language but one", () => {
+  test("contains one locale of zod", () => {
     const locales = bundle.inputs.filter((path) => path.includes("/zod/v4/locales/"));
     expect(locales.map((path) => path.replace(/.*\//, ""))).toEqual(["en.js"]);
   });
 
-  test("is as large as is printed here, and below 150 KB when it is compressed", () => {
+  test("is smaller than 150 KB when compressed", () => {
     const [minified, gzipped] = [bundle.minifiedBytes, bundle.gzippedBytes];
     console.info(`edge bundle: ${minified} bytes minified, ${gzipped} bytes with gzip`);
     expect(gzipped).toBeLessThan(150_000);
@@ -57,7 +57,7 @@ describe("the bundle", () => {
   test.each([
     ['import "node:fs";', "node:fs"],
     ['import { createClient } from "gorkflow/client"; console.log(createClient);', "node:fs"],
-  ])("would be found out with %s", async (planted, found) => {
+  ])("is rejected with %s", async (planted, found) => {
     const spoiled = await copyExample(project, "edge-worker", `spoiled-${planted.length}`);
     await appendFile(join(spoiled.path, "main.ts"), planted);
     expect((await buildWorker(spoiled)).missing).toContain(found);
@@ -94,7 +94,7 @@ describe("in workerd", () => {
     expect(report).toContainEqual(expect.objectContaining({ workflowId: "import", created: 1 }));
   });
 
-  test("twenty requests at a time, each with a store of its own", async () => {
+  test("twenty concurrent requests have a store each", async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, at) =>
         ask("/sign-ups", { email: `${at}@example.com`, plan: "free" }),
@@ -105,7 +105,7 @@ describe("in workerd", () => {
     );
   });
 
-  test("what does not fit the workflow is refused by its name", async () => {
+  test("an input that does not match the workflow is rejected by name", async () => {
     const { status, answer } = await ask("/sign-ups", { email: "nobody", plan: "free" });
     expect(status).toBe(400);
     expect(answer).toMatchObject({ error: "INVALID_ARGUMENT" });
@@ -114,7 +114,7 @@ describe("in workerd", () => {
   test.each([
     [{ DATABASE_URL: "file:./workflows.db" }, "UNSUPPORTED"],
     [{ DATABASE_URL: ":memory:" }, "UNSUPPORTED"],
-  ])("%j, which has no place there, is refused by its name", async (env, code) => {
+  ])("%j is unsupported there and rejected", async (env, code) => {
     const misled = await startWorkerd(join(app.path, "config.capnp"), env);
     try {
       const response = await fetch(`${misled.url}/runs`);
@@ -124,7 +124,7 @@ describe("in workerd", () => {
     }
   });
 
-  test("the runtime had nothing to complain about", () => {
+  test("the runtime reported no problems", () => {
     expect(worker.complaints).toBe("");
   });
 });

@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-/** The demo as a person runs it, but in a folder of its own. */
+/** Runs the demo in the test's folder. */
 const demo = async (...args: string[]) => {
   const tsx = join(root, "node_modules/.bin/tsx");
   const tsconfig = ["--tsconfig", join(root, "tsconfig.json")];
@@ -27,7 +27,7 @@ const demo = async (...args: string[]) => {
   return stdout;
 };
 
-test("the demo runs every order, and adds nothing when it is run again", async () => {
+test("the demo runs every order, and a second demo adds nothing", async () => {
   const first = await demo();
   expect(first).toContain("293 runs were carried out now, 0 had been before.");
   expect(first).toMatch(/COMPLETED.*248/);
@@ -51,10 +51,10 @@ test("the demo runs every order, and adds nothing when it is run again", async (
   await store.close();
 });
 
-test("a file of orders that holds none is no error", async () => {
+test("a file without orders is not an error", async () => {
   const orders = join(folder.path, "orders.jsonl");
   await writeFile(orders, "\nnot JSON\n[1]\n");
   const said = await demo("file:./other.db", orders);
-  expect(said).toContain("0 orders; lines that are no JSON object: 2, 3");
+  expect(said).toContain("0 orders; lines without a JSON object: 2, 3");
   expect(said).toContain("0 runs were carried out now");
 });

@@ -1,5 +1,5 @@
-// Runs the compiled blocks of one page in one process, in order: each line of the standard input is the path of one.
-// After each it ends what the block has printed, on both streams, with `endOfBlock`.
+// Runs the compiled blocks of one page in one process, in order. Each line of stdin is the path of a block. After each
+// block it prints `endOfBlock` to both streams.
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 

@@ -11,38 +11,38 @@ import { root, type CodeBlock, type Page } from "./code-blocks.ts";
 
 const execute = promisify(execFile);
 
-/** The address that pages give a server: a real one runs in its place. */
+/** The address of a server in the pages. A local server replaces it. */
 const serverAddress = /libsql:\/\/[\w-]+\.turso\.io/g;
 
-/** Inside the project, so that its packages are found. */
+/** Inside the project, so that its packages resolve. */
 const parent = join(root, "test/docs/.blocks");
 
-/** What a block prints. */
+/** The output of a block. */
 interface Output {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Where the blocks of one page run, one after the other: each finds the files that the ones before it left. */
+/** The folder in which the blocks of a page run in order. A block finds the files of earlier blocks. */
 export interface PageFolder {
   readonly path: string;
-  /** The code as it runs here. */
+  /** The code with the address of the local server. */
   prepare(code: string): string;
   /**
-   * Runs a compiled program in the process of the page, and resolves with what it has printed.
+   * Runs a compiled program in the process of the page, and resolves with its output.
    *
-   * @throws when the process ends before the program does.
+   * @throws if the process ends before the program does.
    */
   runProgram(path: string): Promise<Output>;
-  /** Resolves with the exit code of the process once it has ended, which it must do on its own within 10 seconds. */
+  /** Resolves with the exit code of the process. It must end without a signal within 10 seconds. */
   end(): Promise<number | null>;
   remove(): Promise<void>;
 }
 
-/** The package as it is published, for the folders of pages. */
+/** The built package, for the folders of pages. */
 export interface Installation {
   makePageFolder(page: Page): Promise<PageFolder>;
-  /** What the compiler says of the pages' TypeScript, a line each. */
+  /** The compiler's errors in the TypeScript of the pages, one per line. */
   typecheck(pages: readonly Page[]): Promise<readonly string[]>;
   remove(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function install(): Promise<Installation> {
 
   async function makeProject(prefix: string): Promise<string> {
     const path = await mkdtemp(join(folder, prefix));
-    // A package of its own: inside ours, its name would stand for the sources.
+    // A separate package: inside ours, the name `gorkflow` would resolve to the sources.
     await writeFile(join(path, "package.json"), `{ "name": "app", "type": "module" }\n`);
     await link(built, join(path, "node_modules"));
     return path;
@@ -94,7 +94,7 @@ export async function install(): Promise<Installation> {
           extends: join(root, "tsconfig.json"),
           files: files.flat(),
           include: [],
-          // The package's own types, not its sources.
+          // The types of the built package, not the sources.
           compilerOptions: { types: ["node"], paths: {} },
         }),
       );
@@ -108,7 +108,7 @@ export async function install(): Promise<Installation> {
   };
 }
 
-/** As `npm install` does it. */
+/** Links the package and its commands as `npm install` does. */
 async function link(built: string, modules: string): Promise<void> {
   const { name, bin } = JSON.parse(await readFile(join(built, "package.json"), "utf8")) as {
     name: string;
@@ -125,7 +125,7 @@ async function link(built: string, modules: string): Promise<void> {
   const sqlite3 = join(import.meta.dirname, "sqlite3.mjs");
   await chmod(sqlite3, 0o755);
   await symlink(sqlite3, join(commands, "sqlite3"));
-  // The real one takes most of a second to find an installed command.
+  // The real `npx` takes most of a second to find an installed command.
   await writeFile(join(commands, "npx"), 'exec "$@"\n', { mode: 0o755 });
 }
 
@@ -135,10 +135,10 @@ interface PageProcess {
   kill(): void;
 }
 
-/** Starts the process in which the programs of a page run, so that the package is loaded once for the page. */
+/** Starts the process that runs the programs of a page, so that it loads the package once. */
 function startPage(pageProgram: string, cwd: string): PageProcess {
   const child = spawn(process.execPath, [pageProgram], { cwd });
-  // Programs print this to neither stream; `programs/page.ts` prints it after each of them.
+  // `programs/page.ts` prints this after each program. Programs never print it.
   const endOfBlock = "\0";
   const ended = once(child, "close").then(([code]) => code as number | null);
   const readBlock = (stream: NodeJS.ReadableStream) => {
@@ -189,7 +189,7 @@ function startPage(pageProgram: string, cwd: string): PageProcess {
 /**
  * Runs the program or the commands of a block.
  *
- * @throws when a program fails or ends its process, or when one of the commands fails.
+ * @throws if a program fails or ends its process, or if a command fails.
  */
 export async function runBlock(block: CodeBlock, folder: PageFolder): Promise<Output> {
   if (block.language === "sh") {
@@ -202,15 +202,15 @@ export async function runBlock(block: CodeBlock, folder: PageFolder): Promise<Ou
   return folder.runProgram(await compile(await writeBlock(block, folder)));
 }
 
-/** One file of JavaScript, with the modules of the page in it. */
+/** Bundles a program with the modules of its page. */
 async function compile(path: string): Promise<string> {
   const outfile = path.replace(/\.ts$/, ".mjs");
-  // Not the project's configuration, which finds the package in its sources.
+  // The configuration of this project would resolve the package to the sources.
   await bundle(path, outfile, { tsconfigRaw: {} });
   return outfile;
 }
 
-/** Puts the block where its page's other blocks find it, and returns its path. */
+/** Writes the block into the folder of its page, and returns its path. */
 export async function writeBlock({ file, code }: CodeBlock, folder: PageFolder): Promise<string> {
   const path = join(folder.path, file);
   await writeFile(path, folder.prepare(code));
@@ -222,7 +222,7 @@ export async function runSuite(block: CodeBlock, folder: PageFolder): Promise<st
   await writeBlock(block, folder);
   const vitest = await startVitest("test", [], {
     root: folder.path,
-    // The published package, as the page has it: nothing of the configuration of this project.
+    // The configuration of this project would resolve the package to the sources.
     config: false,
     testTimeout: 60_000,
     include: [block.file],
@@ -236,7 +236,7 @@ export async function runSuite(block: CodeBlock, folder: PageFolder): Promise<st
   return outcomes;
 }
 
-/** The paths of the page's modules, in a folder of their own. */
+/** Writes the modules of the page into a folder, and returns their paths. */
 async function writeTypeScript({ file, blocks }: Page, folder: string): Promise<string[]> {
   const path = join(folder, file);
   await mkdir(path, { recursive: true });

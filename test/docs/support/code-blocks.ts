@@ -4,15 +4,15 @@ import { join } from "node:path";
 export const root = join(import.meta.dirname, "../../..");
 
 export interface CodeBlock {
-  /** The page and the line on which the block begins. */
+  /** The page, and the line of the block. */
   readonly name: string;
   readonly language: string;
   /**
-   * What the block is, after its language: `run` for a program, `conformance` for a test, `file` for a module that
-   * the blocks after it import; empty for a sample.
+   * The word after the language: `run` for a program, `conformance` for a test file, `file` for a module that later
+   * blocks import; empty for a sample.
    */
   readonly purpose: string;
-  /** What the block is called in the folder of its page. */
+  /** The file name of the block in the folder of its page. */
   readonly file: string;
   readonly code: string;
 }
@@ -22,7 +22,7 @@ export interface Page {
   readonly blocks: readonly CodeBlock[];
 }
 
-/** The pages that people write for users: the README and everything in docs/ but what is generated. */
+/** The README and the pages of docs, without the generated ones. */
 export async function readPages(): Promise<Page[]> {
   const docs = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));
   const files = ["README.md", ...docs.toSorted().map((name) => `docs/${name}`)];

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Stands in for the shell of SQLite, which need not be installed: foreign keys are off until they are asked for, and
-// columns have bars between them.
+// Replaces the SQLite shell, which may not be installed. As in the shell, foreign keys are off by default, and columns
+// are separated by bars.
 import Database from "libsql";
 
 const [path, script] = process.argv.slice(2);

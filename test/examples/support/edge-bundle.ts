@@ -6,17 +6,17 @@ import type { Metafile } from "esbuild";
 import type { ExampleApp } from "./example-app.ts";
 
 export interface EdgeBundle {
-  /** What is not in the bundle, and would have to be there when it runs. */
+  /** Imports that the bundle does not contain. */
   readonly missing: readonly string[];
-  /** The packages and files that the bundle is made of. */
+  /** The packages and files in the bundle. */
   readonly inputs: readonly string[];
   readonly minifiedBytes: number;
   readonly gzippedBytes: number;
 }
 
 /**
- * Builds the worker with its own script. What a bundler would refuse or leave out is left to be found here: a
- * deployment may switch Node's compatibility on, and then nothing refuses `node:` before the worker runs.
+ * Builds the worker with its own script. Missing modules are reported instead of rejected: a deployment may enable
+ * Node's compatibility, and then only the running worker rejects `node:` imports.
  */
 export async function buildWorker(app: ExampleApp): Promise<EdgeBundle> {
   const externals = ["node:*", "*.node", ...builtinModules].map((name) => `--external:${name}`);

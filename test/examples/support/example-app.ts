@@ -6,20 +6,20 @@ import type { Project } from "../../packaging/support/packed-project.ts";
 
 const examples = join(import.meta.dirname, "../../../examples");
 
-/** A copy of an example in a project where its packages are installed. */
+/** A copy of an example in a project that has its packages. */
 export interface ExampleApp {
   readonly path: string;
-  /** The app on a database: a file of the copy, or the server at `url`. */
+  /** The app on a database: a file in the copy, or the server at `url`. */
   on(url?: string): RunningApp;
 }
 
 export interface RunningApp {
   readonly url: string;
-  /** A script of its package.json, with more arguments. */
+  /** Runs a script of its package.json with extra arguments. */
   script(name: string, ...args: readonly string[]): Promise<string>;
-  /** A program of its packages. */
+  /** Runs a command of its packages. */
   command(program: string, ...args: readonly string[]): Promise<string>;
-  /** Its database, seen from outside. */
+  /** Opens its database directly. */
   withDatabase<Result>(use: (client: Client) => Promise<Result>): Promise<Result>;
 }
 
@@ -49,7 +49,7 @@ export async function copyExample(
         async script(script, ...args) {
           const line = scripts[script];
           if (line === undefined) throw new TypeError(`${name} has no script ${script}`);
-          // As npm runs it, without the quarter of a second that npm takes.
+          // npm itself takes a quarter of a second.
           const output = await command("sh", "-c", `${line} "$@"`, "sh", ...args);
           const after = scripts[`post${script}`];
           return after === undefined ? output : output + (await command("sh", "-c", after));

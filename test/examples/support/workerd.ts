@@ -4,18 +4,18 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
-/** The program that the package brings for this platform; its command is a script that starts it as a child. */
+/** The binary for this platform. The package's own command starts it as a child process. */
 const { default: program } = createRequire(import.meta.url)("workerd") as { default: string };
 
-/** A real edge runtime on loopback. */
+/** An edge runtime on loopback. */
 export interface Workerd {
   readonly url: string;
-  /** What the runtime has complained about until now. */
+  /** The messages of the runtime so far. */
   readonly complaints: string;
   stop(): Promise<void>;
 }
 
-/** Serves the socket `http` of the configuration on a free port. Rejects when it does not start. */
+/** Serves the socket `http` of the configuration on a free port. Rejects if it does not start. */
 export async function startWorkerd(
   config: string,
   env: Readonly<Record<string, string>>,
