@@ -17,6 +17,7 @@ import {
 import { parseArgument } from "../arguments.ts";
 import { compareText } from "./cursors.ts";
 import { withoutDerivedInput } from "./step-inputs.ts";
+import { isFrozenStepStatus } from "./transitions.ts";
 
 /** One run with everything that belongs to it: the unit of export, copy and display. */
 export interface RunBundle {
@@ -29,6 +30,33 @@ export interface RunBundle {
   readonly outputs: readonly StepOutput[];
   /** By `key`. */
   readonly state: readonly WorkflowState[];
+}
+
+/**
+ * True if the stored run has a write that the bundle does not have: a later revision or, at the same revision, a later
+ * state value, a step, attempt or output that the bundle lacks, or the end of a step. A run with another `createdAt` was
+ * deleted and created again, and is never newer.
+ */
+export function isNewerBundle(stored: RunBundle, { run, ...bundle }: RunBundle): boolean {
+  if (stored.run.createdAt.getTime() !== run.createdAt.getTime()) return false;
+  if (stored.run.revision !== run.revision) return stored.run.revision > run.revision;
+  const stepIds = new Set(bundle.steps.map(({ stepId }) => stepId));
+  const endedIds = new Set(
+    bundle.steps.filter(({ status }) => isFrozenStepStatus(status)).map(({ stepId }) => stepId),
+  );
+  const attempts = new Set(bundle.attempts.map(attemptKey));
+  const outputs = new Set(bundle.outputs.map(({ stepId }) => stepId));
+  const revisions = new Map(bundle.state.map(({ key, revision }) => [key, revision]));
+  return (
+    stored.run.stateRevision > run.stateRevision ||
+    stored.steps.some(
+      ({ stepId, status }) => !(isFrozenStepStatus(status) ? endedIds : stepIds).has(stepId),
+    ) ||
+    stored.attempts.some((attempt) => !attempts.has(attemptKey(attempt))) ||
+    stored.outputs.some(({ stepId }) => !outputs.has(stepId)) ||
+    // A key that was deleted has left its revision in the run's `stateRevision`.
+    stored.state.some(({ key, revision }) => revision > (revisions.get(key) ?? run.stateRevision))
+  );
 }
 
 /** The order of a run's steps: by `executionIndex`, then the UTF-8 bytes of `stepId`. */

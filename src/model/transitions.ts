@@ -29,7 +29,8 @@ const includes = <T>(list: readonly T[], value: unknown): value is T => list.inc
 export const isFinalRunStatus = (status: RunStatus): boolean => includes(finalRunStatuses, status);
 export const isFinalStepStatus = (status: StepStatus): boolean =>
   includes(finalStepStatuses, status);
-const isFrozenStepStatus = (status: StepStatus): boolean => includes(frozenStepStatuses, status);
+export const isFrozenStepStatus = (status: StepStatus): boolean =>
+  includes(frozenStepStatuses, status);
 export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
 
 /** What decides whether a run may be changed. */

@@ -25,8 +25,10 @@ export interface WriteBundlesOptions extends OperationOptions {
   /** What happens to a run that is already there: an error, nothing, or its replacement. */
   readonly onConflict: "fail" | "skip" | "replace";
   /**
-   * With `replace`, a run that is there with the same `createdAt` and a higher `revision` stays, and counts as
-   * skipped. False when absent.
+   * With `replace`, a run that has a write that the bundle does not have stays, and counts as skipped: the same
+   * `createdAt` and a higher `revision` or, at the same revision, a later state value, a step, attempt or output that
+   * the bundle lacks, or the end of a step. An output that was saved again at the same revision is replaced. Defaults
+   * to false.
    */
   readonly keepNewer?: boolean | undefined;
 }

@@ -322,6 +322,35 @@ describe("a mirror", () => {
     expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
   });
 
+  test("keeps state that was written after a switch from the last write of a killed process", async () => {
+    const [first, second] = [new MemoryStore(), await file()];
+    await first.createRun({ runId: "a", workflowId: "w" });
+    const slow = faultyStore(second);
+    let release: () => void = () => undefined;
+    const sending = new Promise<void>((sent) => {
+      slow.fault = async () => {
+        if (slow.calls.at(-1) !== "writeBundles") return;
+        sent();
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      };
+    });
+    const killed = new MirroredStore(first, slow.store);
+    await killed.saveState("a", "k", "old");
+    await sending;
+    const store = new MirroredStore(first, second);
+    await store.switchOver();
+    await store.saveState("a", "k", "new");
+    await store.saveStepOutput("a", "s", "new");
+    slow.fault = null;
+    release();
+    await killed.drain();
+    expect(await second.loadState("a", "k")).toBe("new");
+    expect(await second.loadStepOutput("a", "s")).toBe("new");
+    await store.close();
+  });
+
   test("replaces a run that was deleted and created again under its id", async () => {
     const [primary, memory] = [new MemoryStore(), new MemoryStore()];
     const run = { runId: "a", workflowId: "w", createdAt: new Date(0) };

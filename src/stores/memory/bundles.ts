@@ -1,5 +1,5 @@
 import { RunAlreadyExistsError } from "../../errors.ts";
-import { attemptKey, parseBundles, type RunBundle } from "../../model/bundles.ts";
+import { attemptKey, isNewerBundle, parseBundles, type RunBundle } from "../../model/bundles.ts";
 import { compareText } from "../../model/cursors.ts";
 import { parseWriteBundlesOptions } from "../../model/options.ts";
 import {
@@ -36,24 +36,31 @@ export function createBundleOperations({ read, write }: StoreContext): BundleSto
 
     async writeBundles(bundles, options) {
       const { onConflict, keepNewer = false, signal } = parseWriteBundlesOptions(options);
-      const encoded = parseBundles(bundles).map(encodeBundle);
+      const given = parseBundles(bundles).map((bundle) => ({ bundle, rows: encodeBundle(bundle) }));
       return write(signal, (tables) => {
         const report = { written: 0, skipped: 0, replaced: 0 };
-        for (const bundle of encoded) {
-          const runId = textOf(bundle.run.runId);
+        for (const { bundle, rows } of given) {
+          const { runId, idempotencyKey } = bundle.run;
           const existing = tables.getRun(runId);
           const isThere = existing !== undefined && onConflict !== "replace";
-          const heldBy = isThere ? null : keyHolder(tables, bundle.run);
+          const heldBy = isThere ? null : keyHolder(tables, rows.run);
           const isTaken = isThere || heldBy !== null;
           if (isTaken && onConflict !== "skip") {
-            const idempotencyKey = heldBy === null ? null : textOf(bundle.run.idempotencyKey);
-            throw new RunAlreadyExistsError({ runId, heldBy, idempotencyKey });
+            throw new RunAlreadyExistsError({
+              runId,
+              heldBy,
+              idempotencyKey: heldBy === null ? null : idempotencyKey,
+            });
           }
-          if (isTaken || (onConflict === "replace" && keepNewer && isNewer(existing, bundle.run))) {
+          const isKept =
+            existing !== undefined &&
+            keepNewer &&
+            isNewerBundle(readBundle(tables, existing), bundle);
+          if (isTaken || isKept) {
             report.skipped++;
             continue;
           }
-          writeBundle(tables, bundle);
+          writeBundle(tables, rows);
           if (existing !== undefined) report.replaced++;
           else report.written++;
         }
@@ -68,15 +75,6 @@ function keyHolder(tables: Tables, run: RunRow): string | null {
   if (run.idempotencyKey === null) return null;
   const holder = tables.findByIdempotencyKey(textOf(run.workflowId), textOf(run.idempotencyKey));
   return holder === undefined || holder.runId === run.runId ? null : textOf(holder.runId);
-}
-
-/** True for a later revision of the same run: one that was deleted and created again begins at the first. */
-function isNewer(existing: RunRow | undefined, run: RunRow): boolean {
-  return (
-    existing !== undefined &&
-    existing.createdAt === run.createdAt &&
-    Number(existing.revision) > Number(run.revision)
-  );
 }
 
 function encodeBundle({ run, steps, attempts, outputs, state }: RunBundle) {

@@ -206,14 +206,41 @@ export function describeBundles(test: StoreTest): void {
     }) => {
       const bundles = await givenBundles(store);
       await store.updateRun("two", { progress: 0.5 });
-      await store.saveState("three", "z", "changed");
       expect(await store.writeBundles(bundles, { onConflict: "replace", keepNewer: true })).toEqual(
         { written: 0, skipped: 1, replaced: 2 },
       );
       expect(await store.getRun("two")).toMatchObject({ progress: 0.5, revision: 2 });
-      expect(await store.loadState("three", "z")).toBeNull();
       await store.writeBundles(bundles, { onConflict: "replace", keepNewer: false });
       expect(await store.getRun("two")).toMatchObject({ progress: 0, revision: 1 });
+    });
+
+    test("keep a run that has a newer step, attempt, output or state value, if the caller asks", async ({
+      store,
+    }) => {
+      await givenRun(store, { runId: "a" });
+      await store.createStepExecution({ runId: "a", stepId: "s", status: "RUNNING" });
+      await store.saveState("a", "k", 1);
+      await store.saveState("a", "gone", 1);
+      const writes = [
+        () => store.createStepExecution({ runId: "a", stepId: "t" }),
+        () => store.updateStepExecution("a", "s", { status: "COMPLETED" }),
+        () => store.saveStepAttempt({ runId: "a", stepId: "s", attempt: 1, status: "FAILED" }),
+        () => store.saveStepOutput("a", "s", 1),
+        () => store.saveState("a", "k", 2),
+        () => store.saveState("a", "new", 1),
+        () => store.deleteState("a", "gone"),
+      ];
+      const options = { onConflict: "replace", keepNewer: true } as const;
+      for (const write of writes) {
+        const { bundles: before } = await store.readBundles();
+        await write();
+        const { bundles: after } = await store.readBundles();
+        expect(await store.writeBundles(before, options)).toMatchObject({ skipped: 1 });
+        expect((await store.readBundles()).bundles).toEqual(after);
+        await store.writeBundles(before, { onConflict: "replace" });
+        expect(await store.writeBundles(after, options)).toMatchObject({ replaced: 1 });
+        expect((await store.readBundles()).bundles).toEqual(after);
+      }
     });
 
     test("replace a run that was created again under its id, whatever its revision", async ({

@@ -40,6 +40,12 @@ interface Waiting {
  * known, is repeated without harm, and a run that changes faster than the store follows is copied less often.
  */
 export class Follower implements WriteListener {
+  /**
+   * True while all runs are compared on request. Then a run that the other store has at the same revision with newer
+   * steps, outputs or state is replaced. Otherwise it is refused: the pending write of a killed process must not replace
+   * what was written after a switch.
+   */
+  isComparing = false;
   readonly #from: WorkflowStore;
   readonly #to: WorkflowStore;
   readonly #options: FollowerOptions;
@@ -264,6 +270,10 @@ export class Follower implements WriteListener {
       const actualRevision = copies.get(runId)?.run.revision ?? 0;
       // A run that has changed since is copied again.
       if (this.#tasks.has(runId) || actualRevision < expectedRevision) continue;
+      if (this.isComparing && actualRevision === expectedRevision) {
+        await this.#to.writeBundles([first], { onConflict: "replace" });
+        continue;
+      }
       throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
     }
     for (const runId of gone) if (await this.#to.deleteRun(runId)) deleted.add(runId);

@@ -21,8 +21,8 @@ export interface DivergenceReport {
   readonly pendingChanges: number;
   /**
    * Runs that were not copied, each with its error, and will not be until they change again: the secondary refuses
-   * them or has a newer revision, or they cannot be read. To copy the primary's run over a newer one, delete that one
-   * from the secondary and call `resync`.
+   * them or has a newer run, or they cannot be read. `resync` copies over newer steps, outputs and state of the same
+   * revision; a run of a later revision must be deleted from the secondary first.
    */
   readonly failedRuns: readonly { readonly runId: string; readonly error: unknown }[];
   /** Changes whose runs are not known: the queue was full, or the answer to a write was lost. */

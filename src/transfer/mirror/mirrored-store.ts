@@ -212,11 +212,11 @@ export class MirroredStore extends OperationsStore {
     if (this.#isComparing) {
       throw new SwitchOverError({ reason: "the stores are already being compared" });
     }
-    this.#isComparing = true;
+    this.#isComparing = this.#follower.isComparing = true;
     try {
       return await work();
     } finally {
-      this.#isComparing = false;
+      this.#isComparing = this.#follower.isComparing = false;
     }
   }
 

@@ -324,6 +324,22 @@ export const defects: Readonly<Record<string, Change>> = {
     writeBundles: (bundles, options) =>
       store.writeBundles(bundles, { ...options, keepNewer: undefined }),
   }),
+  "a replacement overwrites newer state of the same revision that was to stay": (store) => ({
+    writeBundles: async (bundles, options) => {
+      if (options.keepNewer !== true) return store.writeBundles(bundles, options);
+      const [kept, replaced] = [{ ...options }, { ...options, keepNewer: undefined }];
+      const total = { written: 0, skipped: 0, replaced: 0 };
+      for (const bundle of bundles) {
+        const { bundles: found } = await store.readBundles({ runIds: [bundle.run.runId] });
+        const isSame = found[0]?.run.revision === bundle.run.revision;
+        const report = await store.writeBundles([bundle], isSame ? replaced : kept);
+        total.written += report.written;
+        total.skipped += report.skipped;
+        total.replaced += report.replaced;
+      }
+      return total;
+    },
+  }),
   "a refused idempotency key does not say which run holds it": (store) => ({
     writeBundles: async (bundles, options) => {
       try {

@@ -20,6 +20,7 @@ import {
   positionArguments,
   positionOf,
 } from "../statements/run-filters.ts";
+import { newerArguments } from "../statements/bundles.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { addInputs } from "./step-inputs.ts";
 import { readRows, type StoreContext } from "./context.ts";
@@ -177,15 +178,7 @@ export function createBundleOperations(context: StoreContext): BundleStore {
       ...(replace
         ? [
             exists.bind({ runId }),
-            ...(keepNewer
-              ? [
-                  statements.guards.notNewer.bind({
-                    runId,
-                    createdAt: run.createdAt,
-                    revision: run.revision,
-                  }),
-                ]
-              : []),
+            ...(keepNewer ? [statements.guards.notNewer.bind(newerArguments(bundle, run))] : []),
             putRun.bind(run),
             statements.guards.changed.bind({}),
           ]
@@ -230,29 +223,30 @@ export function createBundleOperations(context: StoreContext): BundleStore {
   }
 
   /**
-   * Why a guard stopped a bundle: null if the run is there in a later revision that stays, and undefined if it was
-   * none of the store's own rules.
+   * Why a guard stopped a bundle: null if a newer run stays, undefined if it was none of the store's own rules.
    */
   async function conflictOf(
-    { run }: RunBundle,
+    bundle: RunBundle,
     replace: boolean,
     keepNewer: boolean,
   ): Promise<RunAlreadyExistsError | null | undefined> {
-    const { runId, workflowId, idempotencyKey, createdAt } = codecs.run.encode(run);
+    const run = codecs.run.encode(bundle.run);
+    const { runId, workflowId, idempotencyKey } = run;
+    const newer = statements.bundles.newer.bind(newerArguments(bundle, run));
+    if (keepNewer && (await readRows(connection, newer)).length > 0) return null;
     const rows = await readRows(
       connection,
       statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
     );
     const existing = rows.find(([id]) => id === runId);
     const holder = rows.find(([id]) => id !== runId);
-    const isNewer = existing?.[1] === createdAt && Number(existing?.[2]) > run.revision;
-    if (keepNewer && isNewer) return null;
-    if (existing !== undefined && !replace) return new RunAlreadyExistsError({ runId: run.runId });
+    if (existing !== undefined && !replace)
+      return new RunAlreadyExistsError({ runId: bundle.run.runId });
     if (holder === undefined) return undefined;
     return new RunAlreadyExistsError({
-      runId: run.runId,
+      runId: bundle.run.runId,
       heldBy: textOf(holder[0]),
-      idempotencyKey: run.idempotencyKey,
+      idempotencyKey: bundle.run.idempotencyKey,
     });
   }
 

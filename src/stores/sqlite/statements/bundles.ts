@@ -1,7 +1,22 @@
-import { and, eq, ne, notExists, notInArray, sql, type SQL } from "drizzle-orm";
+import {
+  and,
+  eq,
+  exists,
+  gt,
+  inArray,
+  ne,
+  notExists,
+  notInArray,
+  or,
+  sql,
+  type SQL,
+} from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { RunBundle } from "../../../model/bundles.ts";
+import { frozenStepStatuses, isFrozenStepStatus } from "../../../model/transitions.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
+import type { Cell } from "../../../schema/row-codec.ts";
 import type { AttemptProperty } from "./attempts.ts";
 import { argumentsFor, listOf, replacement, rowIf } from "./fragments.ts";
 import type { OutputProperty } from "./outputs.ts";
@@ -30,6 +45,10 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
         .select({ one: sql`1` })
         .from(runs)
         .where(eq(runs.runId, argument("runId"))),
+    ),
+
+    newer: defineRowStatement(db, (target, argument: ArgumentReference<NewerArgument>) =>
+      newerRun(target, tables, argument),
     ),
 
     /**
@@ -129,4 +148,98 @@ function isOther(
   argument: ArgumentReference<"runId" | "keys">,
 ): SQL | undefined {
   return and(eq(runId, argument("runId")), notInArray(key, listOf(argument("keys"))));
+}
+
+export type NewerArgument =
+  | "runId"
+  | "createdAt"
+  | "revision"
+  | "stateRevision"
+  | "steps"
+  | "endedSteps"
+  | "attempts"
+  | "outputs"
+  | "state";
+
+/** The arguments of `newerRun` for a bundle. `run` is encoded. */
+export function newerArguments(
+  { steps, attempts, outputs, state }: RunBundle,
+  run: Readonly<Record<"runId" | "createdAt" | "revision" | "stateRevision", Cell>>,
+): Record<NewerArgument, Cell> {
+  const { runId, createdAt, revision, stateRevision } = run;
+  const ids = (rows: readonly { readonly stepId: string }[]) =>
+    JSON.stringify(rows.map(({ stepId }) => stepId));
+  return {
+    runId,
+    createdAt,
+    revision,
+    stateRevision,
+    steps: ids(steps),
+    endedSteps: ids(steps.filter(({ status }) => isFrozenStepStatus(status))),
+    attempts: JSON.stringify(attempts.map(({ stepId, attempt }) => [stepId, attempt])),
+    outputs: ids(outputs),
+    state: JSON.stringify(state.map((entry) => [entry.key, entry.revision])),
+  };
+}
+
+/** One row if the run exists and is newer than a bundle: the rule of `isNewerBundle` in SQL. */
+export function newerRun(
+  target: Pick<Database, "select">,
+  {
+    workflowRuns: runs,
+    stepExecutions: steps,
+    stepAttempts: attempts,
+    stepOutputs: outputs,
+    workflowState: state,
+  }: WorkflowTables,
+  argument: ArgumentReference<NewerArgument>,
+) {
+  const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
+  const any = (
+    table: typeof steps | typeof attempts | typeof outputs | typeof state,
+    condition: SQL | undefined,
+  ) =>
+    exists(
+      target
+        .select({ one: sql`1` })
+        .from(table)
+        .where(and(eq(table.runId, argument("runId")), condition)),
+    );
+  const stateBefore = sql`(select value ->> 1 from json_each(${argument("state")}) where value ->> 0 = ${state.key})`;
+  return target
+    .select({ one: sql`1` })
+    .from(runs)
+    .where(
+      and(
+        eq(runs.runId, argument("runId")),
+        eq(runs.createdAt, argument("createdAt")),
+        or(
+          gt(runs.revision, argument("revision")),
+          and(
+            eq(runs.revision, argument("revision")),
+            or(
+              gt(runs.stateRevision, argument("stateRevision")),
+              any(steps, notInArray(steps.stepId, listOf(argument("steps")))),
+              any(
+                steps,
+                and(
+                  inArray(steps.status, frozenStepStatuses),
+                  notInArray(steps.stepId, listOf(argument("endedSteps"))),
+                ),
+              ),
+              any(
+                attempts,
+                sql`(${attempts.stepId}, ${attempts.attempt}) not in ${pairs(argument("attempts"))}`,
+              ),
+              any(outputs, notInArray(outputs.stepId, listOf(argument("outputs")))),
+              any(
+                state,
+                // The first condition finds most rows equal without a search in the list.
+                sql`(${state.key}, ${state.revision}) not in ${pairs(argument("state"))} and ${state.revision} > coalesce(${stateBefore}, ${argument("stateRevision")})`,
+              ),
+            ),
+          ),
+        ),
+      ),
+    );
 }

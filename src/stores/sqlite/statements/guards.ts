@@ -1,6 +1,7 @@
-import { and, count, eq, exists, gt, notExists, sql, type SQL } from "drizzle-orm";
+import { and, count, eq, exists, notExists, sql, type SQL } from "drizzle-orm";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { guardPath } from "../errors/symptoms.ts";
+import { newerRun, type NewerArgument } from "./bundles.ts";
 import { runExists, type FenceArgument } from "./fragments.ts";
 import {
   defineFollowUp,
@@ -70,22 +71,9 @@ export function createGuardStatements(db: Database, tables: WorkflowTables) {
         ),
     ),
 
-    /** Fails when the run is there in a later revision. */
-    notNewer: defineStatement(
-      db,
-      (target, argument: ArgumentReference<"runId" | "createdAt" | "revision">) => {
-        const newer = target
-          .select({ one: sql`1` })
-          .from(runs)
-          .where(
-            and(
-              eq(runs.runId, argument("runId")),
-              eq(runs.createdAt, argument("createdAt")),
-              gt(runs.revision, argument("revision")),
-            ),
-          );
-        return failIf(target, exists(newer));
-      },
+    /** Fails if the run exists and is newer than the bundle. */
+    notNewer: defineStatement(db, (target, argument: ArgumentReference<NewerArgument>) =>
+      failIf(target, exists(newerRun(target, tables, argument))),
     ),
 
     /** Fails when the run has fewer children than were written with it. */

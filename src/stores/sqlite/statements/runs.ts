@@ -76,7 +76,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
       db,
       (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) =>
         target
-          .select({ runId: runs.runId, createdAt: runs.createdAt, revision: runs.revision })
+          .select({ runId: runs.runId })
           .from(runs)
           .where(
             or(
