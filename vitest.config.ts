@@ -1,6 +1,19 @@
-import { configDefaults, defineConfig } from "vitest/config";
+import { configDefaults, defineConfig, type ViteUserConfig } from "vitest/config";
 
 const entry = (name: string) => `${import.meta.dirname}/src/${name}`;
+
+/** `npm run test:drizzle-1` sets it: tests run on the Drizzle of the workspace `test/drizzle-1`. */
+const onDrizzle1 = process.env["DRIZZLE"] === "1";
+const drizzle1: NonNullable<ViteUserConfig["plugins"]>[number] = {
+  name: "drizzle-1",
+  enforce: "pre",
+  resolveId(source) {
+    if (!/^drizzle-(orm|kit)(\/|$)/.test(source)) return null;
+    // A file that exists: Vite resolves from the root otherwise.
+    const importer = `${import.meta.dirname}/test/drizzle-1/register.mjs`;
+    return this.resolve(source, importer, { skipSelf: true });
+  },
+};
 
 /** What kills, floods, installs, or starts hundreds of processes. */
 const long = "test/**/*.long.test.ts";
@@ -25,6 +38,7 @@ const smokeSizes = {
 };
 
 export default defineConfig({
+  plugins: onDrizzle1 ? [drizzle1] : [],
   // The examples import the package by its name, as users do.
   resolve: {
     alias: [

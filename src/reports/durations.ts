@@ -1,5 +1,6 @@
 import { sql, type SQL } from "drizzle-orm";
-import { integer, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { integer } from "../schema/columns.ts";
 import { unindexed } from "./conditions.ts";
 import type { Expression } from "./report-query.ts";
 

@@ -1,6 +1,7 @@
 import { count, desc, eq, max, min, sql, type SQL } from "drizzle-orm";
-import { integer, sqliteTable, text, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { sqliteTable, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { integer, text, time } from "../schema/columns.ts";
 import { finishedRuns, finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -18,22 +19,30 @@ const errorColumns = () => ({
   code: text("code"),
   /** `name` of the error; null when it is no object with a name. */
   name: text("name"),
-  firstAt: integer("first_at", { mode: "timestamp_ms" }).notNull(),
-  lastAt: integer("last_at", { mode: "timestamp_ms" }).notNull(),
+  firstAt: time("first_at").notNull(),
+  lastAt: time("last_at").notNull(),
 });
 
-const runRow = sqliteTable("error_codes", {
+const runColumns = {
   workflowId: text("workflow_id").notNull(),
   runs: integer("runs").notNull(),
   ...errorColumns(),
-});
+};
+const runRow: ReturnType<typeof sqliteTable<"error_codes", typeof runColumns>> = sqliteTable(
+  "error_codes",
+  runColumns,
+);
 
-const stepRow = sqliteTable("step_error_codes", {
+const stepColumns = {
   workflowId: text("workflow_id").notNull(),
   stepId: text("step_id").notNull(),
   executions: integer("executions").notNull(),
   ...errorColumns(),
-});
+};
+const stepRow: ReturnType<typeof sqliteTable<"step_error_codes", typeof stepColumns>> = sqliteTable(
+  "step_error_codes",
+  stepColumns,
+);
 
 /**
  * What the runs of each workflow failed with: a row for each pair of `code` and `name` among the errors of its

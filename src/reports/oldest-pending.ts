@@ -1,6 +1,7 @@
 import { and, eq, isNull, lte, sql, type SQL } from "drizzle-orm";
-import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { integer, text, time } from "../schema/columns.ts";
 import { ofWorkflow, unindexed, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -18,15 +19,19 @@ export interface OldestPendingOptions extends ReportOptions {
 
 const optionsSchema = z.strictObject({ ...reportShape, now: z.date().optional() });
 
-const row = sqliteTable("oldest_pending", {
+const columns = {
   runId: text("run_id").notNull(),
   workflowId: text("workflow_id").notNull(),
   resourceId: text("resource_id"),
   attempt: integer("attempt").notNull(),
-  createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
-  pendingSince: integer("pending_since", { mode: "timestamp_ms" }).notNull(),
+  createdAt: time("created_at").notNull(),
+  pendingSince: time("pending_since").notNull(),
   waitingMs: integer("waiting_ms").notNull(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"oldest_pending", typeof columns>> = sqliteTable(
+  "oldest_pending",
+  columns,
+);
 
 /**
  * The runs that a worker could claim and none has, in the order in which they are claimed: a row for each PENDING

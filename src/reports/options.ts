@@ -1,7 +1,8 @@
 import { is } from "drizzle-orm";
-import { BaseSQLiteDatabase, SQLiteTable } from "drizzle-orm/sqlite-core";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
+import { DatabaseClass } from "../drizzle.ts";
 import {
   stepAttempts,
   stepExecutions,
@@ -32,7 +33,7 @@ const plainTables: WorkflowTables = {
 };
 
 const databaseSchema = z.custom(
-  (value) => is(value, BaseSQLiteDatabase),
+  (value) => is(value, DatabaseClass),
   "must be a Drizzle database on SQLite",
 );
 const tableSchema = z.custom((value) => is(value, SQLiteTable), "must be a table on SQLite");

@@ -6,38 +6,22 @@ import {
   type SQL,
   type SQLWrapper,
 } from "drizzle-orm";
-import {
-  QueryBuilder,
-  type BaseSQLiteDatabase,
-  type SQLiteColumn,
-  type SQLiteSelect,
-  type SQLiteTable,
-} from "drizzle-orm/sqlite-core";
-
+import { QueryBuilder, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { AnyDatabase, Select } from "../drizzle-types.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
 
 /** Any Drizzle database on SQLite, or a transaction of one. */
-export type ReportDatabase<Mode extends "sync" | "async", RunResult> = BaseSQLiteDatabase<
-  Mode,
-  RunResult,
-  Record<string, unknown>
->;
+export type ReportDatabase<Mode extends "sync" | "async", RunResult> = AnyDatabase<Mode, RunResult>;
 
 /**
  * A typed Drizzle query: `await` it, or go on with `where`, `orderBy`, `limit`, `offset`, and with `as(name)` to
  * join it. Its rows are those of `Row`, a table that exists nowhere but in the query.
  */
-export type ReportQuery<
-  Row extends SQLiteTable,
-  Mode extends "sync" | "async",
-  RunResult,
-> = SQLiteSelect<
+export type ReportQuery<Row extends SQLiteTable, Mode extends "sync" | "async", RunResult> = Select<
   Row["_"]["name"],
   Mode,
   RunResult,
-  Row["_"]["columns"],
-  "single",
-  Record<Row["_"]["name"], "not-null">
+  Row["_"]["columns"]
 >;
 
 export type Expression = SQL | SQL.Aliased | SQLiteColumn;

@@ -1,8 +1,9 @@
 import { and, count, isNotNull, sql } from "drizzle-orm";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
+import { integer, text } from "../schema/columns.ts";
 import { listOf } from "./conditions.ts";
 import { durationColumns, percentilesOf, shareUpTo } from "./durations.ts";
 import { finishedRuns } from "./finished.ts";
@@ -25,11 +26,15 @@ const optionsSchema = z.strictObject({
   status: z.union([runStatusSchema, z.array(runStatusSchema).min(1)]).optional(),
 });
 
-const row = sqliteTable("run_durations", {
+const columns = {
   workflowId: text("workflow_id").notNull(),
   runs: integer("runs").notNull(),
   ...durationColumns(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"run_durations", typeof columns>> = sqliteTable(
+  "run_durations",
+  columns,
+);
 
 /**
  * How long the runs of each workflow took, from `startedAt` to `completedAt`: a row for each workflow that has

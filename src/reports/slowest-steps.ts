@@ -1,7 +1,8 @@
 import { desc, isNotNull } from "drizzle-orm";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatuses } from "../statuses.ts";
+import { integer, oneOf, text, time } from "../schema/columns.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -14,15 +15,19 @@ import {
 
 const optionsSchema = z.strictObject(reportShape);
 
-const row = sqliteTable("slowest_steps", {
+const columns = {
   runId: text("run_id").notNull(),
   stepId: text("step_id").notNull(),
   workflowId: text("workflow_id").notNull(),
-  status: text("status", { enum: stepStatuses }).notNull(),
+  status: oneOf("status", stepStatuses).notNull(),
   attempt: integer("attempt").notNull(),
   durationMs: integer("duration_ms").notNull(),
-  completedAt: integer("completed_at", { mode: "timestamp_ms" }).notNull(),
-});
+  completedAt: time("completed_at").notNull(),
+};
+const row: ReturnType<typeof sqliteTable<"slowest_steps", typeof columns>> = sqliteTable(
+  "slowest_steps",
+  columns,
+);
 
 /**
  * The executions of steps that have ended, slowest first: a row for each. Ask for a page of them with `limit`.

@@ -1,8 +1,9 @@
 import { and, count, inArray, isNotNull } from "drizzle-orm";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
+import { integer, text } from "../schema/columns.ts";
 import { listOf } from "./conditions.ts";
 import { durationColumns, percentilesOf, shareUpTo } from "./durations.ts";
 import { finishedSteps } from "./finished.ts";
@@ -25,12 +26,16 @@ const optionsSchema = z.strictObject({
   status: z.union([stepStatusSchema, z.array(stepStatusSchema).min(1)]).optional(),
 });
 
-const row = sqliteTable("step_durations", {
+const columns = {
   workflowId: text("workflow_id").notNull(),
   stepId: text("step_id").notNull(),
   executions: integer("executions").notNull(),
   ...durationColumns(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"step_durations", typeof columns>> = sqliteTable(
+  "step_durations",
+  columns,
+);
 
 /**
  * How long the steps of each workflow took, by their `durationMs`: a row for each step that has such executions.

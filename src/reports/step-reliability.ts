@@ -1,6 +1,7 @@
 import { count, inArray, sql } from "drizzle-orm";
-import { integer, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { integer, real, text } from "../schema/columns.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -13,7 +14,7 @@ import {
 
 const optionsSchema = z.strictObject(reportShape);
 
-const row = sqliteTable("step_reliability", {
+const columns = {
   workflowId: text("workflow_id").notNull(),
   stepId: text("step_id").notNull(),
   executions: integer("executions").notNull(),
@@ -21,7 +22,11 @@ const row = sqliteTable("step_reliability", {
   failureRate: real("failure_rate").notNull(),
   retried: integer("retried").notNull(),
   retries: integer("retries").notNull(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"step_reliability", typeof columns>> = sqliteTable(
+  "step_reliability",
+  columns,
+);
 
 /**
  * How often the steps of each workflow fail, and how often they are tried again: a row for each step of which

@@ -1,13 +1,12 @@
 import { and, count, desc, eq, sql, sum, type SQL } from "drizzle-orm";
 import {
-  integer,
   sqliteTable,
-  text,
   unionAll,
   type SQLiteColumn,
   type SQLiteTable,
 } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { integer, text } from "../schema/columns.ts";
 import { ofWorkflow, unindexed, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -20,7 +19,7 @@ import {
 
 const optionsSchema = z.strictObject(reportShape);
 
-const row = sqliteTable("storage", {
+const columns = {
   workflowId: text("workflow_id").notNull(),
   runs: integer("runs").notNull(),
   steps: integer("steps").notNull(),
@@ -33,7 +32,11 @@ const row = sqliteTable("storage", {
   outputBytes: integer("output_bytes").notNull(),
   stateBytes: integer("state_bytes").notNull(),
   totalBytes: integer("total_bytes").notNull(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"storage", typeof columns>> = sqliteTable(
+  "storage",
+  columns,
+);
 
 type Kind = "run" | "step" | "attempt" | "output" | "state";
 

@@ -1,6 +1,7 @@
 import { and, eq, lte, max, sql } from "drizzle-orm";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { integer, text, time } from "../schema/columns.ts";
 import { ofWorkflow, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -26,17 +27,21 @@ const optionsSchema = z.strictObject({
   now: z.date().optional(),
 });
 
-const row = sqliteTable("stuck_runs", {
+const columns = {
   runId: text("run_id").notNull(),
   workflowId: text("workflow_id").notNull(),
   resourceId: text("resource_id"),
   workerId: text("worker_id"),
   attempt: integer("attempt").notNull(),
-  startedAt: integer("started_at", { mode: "timestamp_ms" }),
-  leaseExpiresAt: integer("lease_expires_at", { mode: "timestamp_ms" }),
-  lastActivityAt: integer("last_activity_at", { mode: "timestamp_ms" }).notNull(),
+  startedAt: time("started_at"),
+  leaseExpiresAt: time("lease_expires_at"),
+  lastActivityAt: time("last_activity_at").notNull(),
   idleMs: integer("idle_ms").notNull(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"stuck_runs", typeof columns>> = sqliteTable(
+  "stuck_runs",
+  columns,
+);
 
 /**
  * RUNNING runs in which nothing has been written for `idleMs`, neither to the run nor to a step: a row for each,

@@ -1,7 +1,8 @@
 import { and, sql, sum, type SQL } from "drizzle-orm";
-import { integer, sqliteTable, text, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import type { RunStatus } from "../statuses.ts";
+import { integer, text, time } from "../schema/columns.ts";
 import { ofWorkflow, within } from "./conditions.ts";
 import { finishedRuns } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
@@ -22,14 +23,18 @@ export interface ThroughputOptions extends ReportOptions {
 
 const optionsSchema = z.strictObject({ ...reportShape, per: z.enum(["hour", "day"]).optional() });
 
-const row = sqliteTable("throughput", {
-  bucketStart: integer("bucket_start", { mode: "timestamp_ms" }).notNull(),
+const columns = {
+  bucketStart: time("bucket_start").notNull(),
   workflowId: text("workflow_id").notNull(),
   created: integer("created").notNull(),
   completed: integer("completed").notNull(),
   failed: integer("failed").notNull(),
   cancelled: integer("cancelled").notNull(),
-});
+};
+const row: ReturnType<typeof sqliteTable<"throughput", typeof columns>> = sqliteTable(
+  "throughput",
+  columns,
+);
 
 const outcomes = {
   completed: "COMPLETED",
@@ -52,10 +57,10 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { tables, per = "day", ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
-  const events = (time: SQLiteColumn, counts: (outcome: keyof typeof outcomes) => SQL, made: SQL) =>
+  const events = (at: SQLiteColumn, counts: (outcome: keyof typeof outcomes) => SQL, made: SQL) =>
     builder
       .select({
-        bucketStart: startOfBucket(time, bucketMs[per]).as("bucket_start"),
+        bucketStart: startOfBucket(at, bucketMs[per]).as("bucket_start"),
         workflowId: runs.workflowId,
         created: made.as("created"),
         completed: counts("completed").as("completed"),
@@ -89,7 +94,7 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
 }
 
 /** Rounded down, before 1970 too. */
-function startOfBucket(time: SQLiteColumn, ms: number): SQL {
+function startOfBucket(at: SQLiteColumn, ms: number): SQL {
   const size = sql.raw(String(ms));
-  return sql`${time} - (${time} % ${size} + ${size}) % ${size}`;
+  return sql`${at} - (${at} % ${size} + ${size}) % ${size}`;
 }

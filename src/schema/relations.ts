@@ -1,24 +1,63 @@
-import { relations } from "drizzle-orm";
-import type { WorkflowJson } from "./json-types.ts";
+import type { Many, One, Relations } from "../drizzle-types.ts";
+import { relations } from "../drizzle.ts";
+import { UnsupportedError } from "../errors.ts";
 import {
-  createWorkflowTables,
   stepAttempts,
   stepExecutions,
   stepOutputs,
   workflowRuns,
   workflowState,
+  type WorkflowTables,
 } from "./tables.ts";
 
-type Tables<Prefix extends string> = ReturnType<typeof createWorkflowTables<WorkflowJson, Prefix>>;
+/** What `createWorkflowRelations` returns. On Drizzle 1.0 there is nothing: see `gorkflow/relations`. */
+export type WorkflowRelations<Prefix extends string> = {
+  workflowRunsRelations: Relations<
+    `${Prefix}workflow_runs`,
+    {
+      steps: Many<`${Prefix}step_executions`>;
+      attempts: Many<`${Prefix}step_attempts`>;
+      outputs: Many<`${Prefix}step_outputs`>;
+      state: Many<`${Prefix}workflow_state`>;
+    }
+  >;
+  stepExecutionsRelations: Relations<
+    `${Prefix}step_executions`,
+    { run: One<`${Prefix}workflow_runs`, true>; attempts: Many<`${Prefix}step_attempts`> }
+  >;
+  stepAttemptsRelations: Relations<
+    `${Prefix}step_attempts`,
+    { run: One<`${Prefix}workflow_runs`, true>; step: One<`${Prefix}step_executions`, true> }
+  >;
+  stepOutputsRelations: Relations<
+    `${Prefix}step_outputs`,
+    { run: One<`${Prefix}workflow_runs`, true> }
+  >;
+  workflowStateRelations: Relations<
+    `${Prefix}workflow_state`,
+    { run: One<`${Prefix}workflow_runs`, true> }
+  >;
+};
 
-/** The relations of tables that `createWorkflowTables` made, for an app's own schema. */
+/**
+ * The relations of tables that `createWorkflowTables` made, for an app's own schema on Drizzle 0.45.
+ *
+ * @throws {UnsupportedError} on Drizzle 1.0, which has relations of another kind: see `gorkflow/relations`.
+ */
 export function createWorkflowRelations<Prefix extends string>({
   workflowRuns: runs,
   stepExecutions: steps,
   stepAttempts: attempts,
   stepOutputs: outputs,
   workflowState: state,
-}: Tables<Prefix>) {
+}: WorkflowTables<Prefix>): WorkflowRelations<Prefix> {
+  if (relations === null) {
+    throw new UnsupportedError({
+      feature: "createWorkflowRelations",
+      reason:
+        "Drizzle 1.0 cannot query them: use createWorkflowRelationsPart of gorkflow/relations",
+    });
+  }
   return {
     workflowRunsRelations: relations(runs, ({ many }) => ({
       steps: many(steps),
@@ -46,16 +85,21 @@ export function createWorkflowRelations<Prefix extends string>({
   };
 }
 
+const plain: Partial<WorkflowRelations<"">> =
+  relations === null
+    ? {}
+    : createWorkflowRelations<"">({
+        workflowRuns,
+        stepExecutions,
+        stepAttempts,
+        stepOutputs,
+        workflowState,
+      });
+
 export const {
   workflowRunsRelations,
   stepExecutionsRelations,
   stepAttemptsRelations,
   stepOutputsRelations,
   workflowStateRelations,
-} = createWorkflowRelations({
-  workflowRuns,
-  stepExecutions,
-  stepAttempts,
-  stepOutputs,
-  workflowState,
-});
+} = plain as WorkflowRelations<"">;

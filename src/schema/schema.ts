@@ -4,6 +4,7 @@ import {
   stepOutputsRelations,
   workflowRunsRelations,
   workflowStateRelations,
+  type WorkflowRelations,
 } from "./relations.ts";
 import {
   stepAttempts,
@@ -11,10 +12,14 @@ import {
   stepOutputs,
   workflowRuns,
   workflowState,
+  type WorkflowTables,
 } from "./tables.ts";
 
-/** All tables and relations, for `drizzle({ client, schema })` or to spread into an app's own schema. */
-export const schema = {
+/**
+ * All tables, and the relations of Drizzle 0.45, for `drizzle({ client, schema })` or to spread into an app's own
+ * schema.
+ */
+export const schema: WorkflowTables<""> & WorkflowRelations<""> = {
   workflowRuns,
   stepExecutions,
   stepAttempts,

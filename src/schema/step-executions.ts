@@ -1,51 +1,58 @@
 import { sql } from "drizzle-orm";
-import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { check, index, primaryKey, sqliteTable } from "drizzle-orm/sqlite-core";
 import { stepStatuses } from "../statuses.ts";
-import { json, jsonLimits, time } from "./columns.ts";
+import { integer, json, jsonLimits, oneOf, text, time } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
+
+function stepColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRunsTable, "runId">) {
+  return {
+    runId: text("run_id")
+      .notNull()
+      .references(() => runs.runId, { onDelete: "cascade" }),
+    stepId: text("step_id").notNull(),
+    executionIndex: integer("execution_index").notNull().default(0),
+    status: oneOf("status", stepStatuses).notNull().default("PENDING"),
+    attempt: integer("attempt").notNull().default(0),
+    attemptOffset: integer("attempt_offset").notNull().default(0),
+    sleepCount: integer("sleep_count").notNull().default(0),
+    wakeAt: time("wake_at"),
+    input: json<JsonOf<Json, "StepInput">>("input", jsonLimits.payload),
+    // the steps whose outputs the input is made of: an id, or the ids of a parallel stage
+    inputFrom: json<string | string[]>("input_from", jsonLimits.payload),
+    error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
+    durationMs: integer("duration_ms"),
+    createdAt: time("created_at")
+      .notNull()
+      .$defaultFn(() => new Date()),
+    startedAt: time("started_at"),
+    completedAt: time("completed_at"),
+    updatedAt: time("updated_at")
+      .notNull()
+      .$defaultFn(() => new Date()),
+  };
+}
+
+export type StepExecutionsTable<
+  Prefix extends string = string,
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+> = ReturnType<
+  typeof sqliteTable<`${Prefix}step_executions`, ReturnType<typeof stepColumns<Json>>>
+>;
 
 /** One row for each step that a run has begun, whatever came of it. */
 export function createStepExecutionsTable<
   Prefix extends string,
   Json extends Partial<WorkflowJson> = WorkflowJson,
->(prefix: Prefix, runs: Pick<WorkflowRunsTable, "runId">) {
+>(prefix: Prefix, runs: Pick<WorkflowRunsTable, "runId">): StepExecutionsTable<Prefix, Json> {
   const name = `${prefix}step_executions` as const;
-  return sqliteTable(
-    name,
-    {
-      runId: text("run_id")
-        .notNull()
-        .references(() => runs.runId, { onDelete: "cascade" }),
-      stepId: text("step_id").notNull(),
-      executionIndex: integer("execution_index").notNull().default(0),
-      status: text("status", { enum: stepStatuses }).notNull().default("PENDING"),
-      attempt: integer("attempt").notNull().default(0),
-      attemptOffset: integer("attempt_offset").notNull().default(0),
-      sleepCount: integer("sleep_count").notNull().default(0),
-      wakeAt: time("wake_at"),
-      input: json<JsonOf<Json, "StepInput">>("input", jsonLimits.payload),
-      // the steps whose outputs the input is made of: an id, or the ids of a parallel stage
-      inputFrom: json<string | string[]>("input_from", jsonLimits.payload),
-      error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
-      durationMs: integer("duration_ms"),
-      createdAt: time("created_at")
-        .notNull()
-        .$defaultFn(() => new Date()),
-      startedAt: time("started_at"),
-      completedAt: time("completed_at"),
-      updatedAt: time("updated_at")
-        .notNull()
-        .$defaultFn(() => new Date()),
-    },
-    (step) => [
-      primaryKey({ name: `${name}_pk`, columns: [step.runId, step.stepId] }),
-      check(`${name}_duration_ms_check`, sql.raw("duration_ms >= 0")),
-      // reports `stepDurations`, `stepReliability`, `slowestSteps` and `stepErrorCodes`, which find all they need in it:
-      // the columns of times lie behind the payloads in a row
-      index(`${name}_completed_at_idx`)
-        .on(step.completedAt, step.stepId, step.status, step.attempt, step.durationMs, step.runId)
-        .where(sql.raw("completed_at is not null")),
-    ],
-  );
+  return sqliteTable(name, stepColumns<Json>(runs), (step) => [
+    primaryKey({ name: `${name}_pk`, columns: [step.runId, step.stepId] }),
+    check(`${name}_duration_ms_check`, sql.raw("duration_ms >= 0")),
+    // reports `stepDurations`, `stepReliability`, `slowestSteps` and `stepErrorCodes`, which find all they need in it:
+    // the columns of times lie behind the payloads in a row
+    index(`${name}_completed_at_idx`)
+      .on(step.completedAt, step.stepId, step.status, step.attempt, step.durationMs, step.runId)
+      .where(sql.raw("completed_at is not null")),
+  ]);
 }

@@ -1,29 +1,36 @@
-import { primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { json, jsonLimits, time } from "./columns.ts";
+import { primaryKey, sqliteTable } from "drizzle-orm/sqlite-core";
+import { json, jsonLimits, text, time } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
+
+function outputColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRunsTable, "runId">) {
+  return {
+    runId: text("run_id")
+      .notNull()
+      .references(() => runs.runId, { onDelete: "cascade" }),
+    stepId: text("step_id").notNull(),
+    output: json<JsonOf<Json, "StepOutput">>("output", jsonLimits.value).notNull(),
+    createdAt: time("created_at")
+      .notNull()
+      .$defaultFn(() => new Date()),
+    updatedAt: time("updated_at")
+      .notNull()
+      .$defaultFn(() => new Date()),
+  };
+}
+
+export type StepOutputsTable<
+  Prefix extends string = string,
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+> = ReturnType<typeof sqliteTable<`${Prefix}step_outputs`, ReturnType<typeof outputColumns<Json>>>>;
 
 /** What a step returned. It may exist without the step's own row. */
 export function createStepOutputsTable<
   Prefix extends string,
   Json extends Partial<WorkflowJson> = WorkflowJson,
->(prefix: Prefix, runs: Pick<WorkflowRunsTable, "runId">) {
+>(prefix: Prefix, runs: Pick<WorkflowRunsTable, "runId">): StepOutputsTable<Prefix, Json> {
   const name = `${prefix}step_outputs` as const;
-  return sqliteTable(
-    name,
-    {
-      runId: text("run_id")
-        .notNull()
-        .references(() => runs.runId, { onDelete: "cascade" }),
-      stepId: text("step_id").notNull(),
-      output: json<JsonOf<Json, "StepOutput">>("output", jsonLimits.value).notNull(),
-      createdAt: time("created_at")
-        .notNull()
-        .$defaultFn(() => new Date()),
-      updatedAt: time("updated_at")
-        .notNull()
-        .$defaultFn(() => new Date()),
-    },
-    (output) => [primaryKey({ name: `${name}_pk`, columns: [output.runId, output.stepId] })],
-  );
+  return sqliteTable(name, outputColumns<Json>(runs), (output) => [
+    primaryKey({ name: `${name}_pk`, columns: [output.runId, output.stepId] }),
+  ]);
 }

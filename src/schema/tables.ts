@@ -1,9 +1,21 @@
 import type { WorkflowJson } from "./json-types.ts";
-import { createStepAttemptsTable } from "./step-attempts.ts";
-import { createStepExecutionsTable } from "./step-executions.ts";
-import { createStepOutputsTable } from "./step-outputs.ts";
-import { createWorkflowRunsTable } from "./workflow-runs.ts";
-import { createWorkflowStateTable } from "./workflow-state.ts";
+import { createStepAttemptsTable, type StepAttemptsTable } from "./step-attempts.ts";
+import { createStepExecutionsTable, type StepExecutionsTable } from "./step-executions.ts";
+import { createStepOutputsTable, type StepOutputsTable } from "./step-outputs.ts";
+import { createWorkflowRunsTable, type WorkflowRunsTable } from "./workflow-runs.ts";
+import { createWorkflowStateTable, type WorkflowStateTable } from "./workflow-state.ts";
+
+/** The tables that a store works on: the plain ones, or those of `createWorkflowTables`. */
+export type WorkflowTables<
+  Prefix extends string = string,
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+> = {
+  workflowRuns: WorkflowRunsTable<Prefix, Json>;
+  stepExecutions: StepExecutionsTable<Prefix, Json>;
+  stepAttempts: StepAttemptsTable<Prefix, Json>;
+  stepOutputs: StepOutputsTable<Prefix, Json>;
+  workflowState: WorkflowStateTable<Prefix, Json>;
+};
 
 /**
  * The five tables under names that begin with `prefix`, for a schema that already uses the plain ones, and with
@@ -12,7 +24,7 @@ import { createWorkflowStateTable } from "./workflow-state.ts";
 export function createWorkflowTables<
   Json extends Partial<WorkflowJson> = WorkflowJson,
   Prefix extends string = "",
->(options: { readonly prefix?: Prefix } = {}) {
+>(options: { readonly prefix?: Prefix } = {}): WorkflowTables<Prefix, Json> {
   const prefix = (options.prefix ?? "") as Prefix;
   const workflowRuns = createWorkflowRunsTable<Prefix, Json>(prefix);
   return {
@@ -24,8 +36,10 @@ export function createWorkflowTables<
   };
 }
 
-export const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } =
-  createWorkflowTables();
+const tables: WorkflowTables<""> = createWorkflowTables();
 
-/** The tables that a store works on: the plain ones, or those of `createWorkflowTables`. */
-export type WorkflowTables = ReturnType<typeof createWorkflowTables<WorkflowJson, string>>;
+export const workflowRuns: WorkflowRunsTable<""> = tables.workflowRuns;
+export const stepExecutions: StepExecutionsTable<""> = tables.stepExecutions;
+export const stepAttempts: StepAttemptsTable<""> = tables.stepAttempts;
+export const stepOutputs: StepOutputsTable<""> = tables.stepOutputs;
+export const workflowState: WorkflowStateTable<""> = tables.workflowState;

@@ -84,6 +84,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "workflowStateRelations",
     "workflowStateSchema",
   ],
+  "./relations": ["createWorkflowRelationsPart", "workflowRelations"],
   "./client": ["createClient", "isLocalClient"],
   "./migrations": [
     "checkMigrations",
@@ -129,7 +130,14 @@ test("every entry of the package is listed here", () => {
   expect(declared.toSorted()).toEqual(Object.keys(entries).toSorted());
 });
 
-test.each(Object.entries(entries))(
+test("./relations says that it is for Drizzle 1.0", async () => {
+  await expect(import("../../src/relations/index.ts")).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    message: expect.stringContaining("it is for Drizzle 1.0"),
+  });
+});
+
+test.each(Object.entries(entries).filter(([entry]) => entry !== "./relations"))(
   "%s exports what it promises, and nothing else",
   async (entry, names) => {
     const target = packageFile.exports[entry];

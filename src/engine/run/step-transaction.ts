@@ -1,9 +1,9 @@
-import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
+import type { LibSQLDatabase } from "../../drizzle-types.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 
 /** What Drizzle's `db.transaction` hands out: the transaction of an app on `LibSQLStore`. */
 export type DrizzleTransaction = Parameters<
-  Parameters<LibSQLDatabase<Record<string, unknown>>["transaction"]>[0]
+  Parameters<LibSQLDatabase<{}, Record<string, unknown>>["transaction"]>[0]
 >[0];
 
 declare const transactionOutput: unique symbol;

@@ -1,5 +1,6 @@
 import { is, SQL } from "drizzle-orm";
-import { getTableConfig, SQLiteSyncDialect, type SQLiteTable } from "drizzle-orm/sqlite-core";
+import { getTableConfig, type SQLiteTable } from "drizzle-orm/sqlite-core";
+import { DialectClass } from "../../drizzle.ts";
 import { normalizeSql } from "../sql-tokens.ts";
 import type { TableStructure } from "./table-structure.ts";
 
@@ -36,7 +37,7 @@ export function structureOf(table: SQLiteTable): TableStructure {
   };
 }
 
-const dialect = new SQLiteSyncDialect();
+const dialect = new DialectClass();
 
 function render(sql: SQL): string {
   return dialect.sqlToQuery(sql.inlineParams()).sql;

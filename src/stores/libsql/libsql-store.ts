@@ -1,14 +1,19 @@
 import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
-import type { LibSQLDatabase } from "drizzle-orm/libsql/driver-core";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { isLocalClient } from "../../client/local-client.ts";
 import { StoreClosedError, StoreConnectionError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
 import type { RunQuery } from "../../migrations/structure.ts";
 import { parseArgument } from "../../arguments.ts";
+import type { LibSQLDatabase } from "../../drizzle-types.ts";
+import { isDrizzle1 } from "../../drizzle.ts";
 import { parseOptions } from "../../model/options.ts";
 import { createRowCodecs, rowCodecs } from "../../schema/row-codecs.ts";
+import {
+  createWorkflowRelationsPart,
+  type WorkflowRelationsPart,
+} from "../../schema/relations-part.ts";
 import { schema } from "../../schema/schema.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";
@@ -50,13 +55,13 @@ import { storeOptionsSchema, type StoreOptions } from "./store-options.ts";
 /** A Drizzle database on a libSQL client. */
 export type HostDatabase = Database & { readonly $client: Client };
 
-/** The database of a store that `LibSQLStore.open` made, with the tables of the app that were given to it. */
-export type WorkflowDatabase<Schema extends Record<string, unknown> = Record<string, never>> =
-  LibSQLDatabase<DatabaseSchema<Schema>> & { readonly $client: Client };
+/** The database of a store that `LibSQLStore.open` made, with the schema (Drizzle 0.45) or relations (1.0) of the app. */
+export type WorkflowDatabase<Own extends Record<string, unknown> = Record<string, never>> =
+  LibSQLDatabase<With<Own, WorkflowRelationsPart>, With<Own, typeof schema>> & {
+    readonly $client: Client;
+  };
 
-type DatabaseSchema<Schema extends Record<string, unknown>> = string extends keyof Schema
-  ? typeof schema
-  : typeof schema & Schema;
+type With<Own extends Record<string, unknown>, Ours> = string extends keyof Own ? Ours : Ours & Own;
 
 /**
  * A `WorkflowStore` on libSQL, made of typed Drizzle queries.
@@ -120,12 +125,11 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     if (connection !== undefined) connections.set(client, connection);
     if (parsed.readUrl !== undefined || parsed.syncUrl !== undefined) replicas.add(client);
     try {
-      const { schema: own, ...config } = parsed.drizzle ?? {};
-      const db = drizzle({
-        ...config,
-        client,
-        schema: { ...schema, ...own },
-      }) as unknown as WorkflowDatabase<Schema>;
+      const { schema: tables, relations, ...config } = parsed.drizzle ?? {};
+      const known: object = isDrizzle1
+        ? { relations: Object.assign({}, createWorkflowRelationsPart(schema), relations) }
+        : { schema: { ...schema, ...tables } };
+      const db = drizzle({ ...config, ...known, client }) as unknown as WorkflowDatabase<Schema>;
       const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
       store.#gate.owned = client;
       const mayMigrate = parsed.migrate !== false && parsed.readOnly !== true && !isOffline;

@@ -1,6 +1,7 @@
-import type { DrizzleConfig } from "drizzle-orm";
 import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
+import type { DrizzleConfig } from "../../drizzle-types.ts";
+import { isDrizzle1 } from "../../drizzle.ts";
 import { storeOptionsShape, type StoreOptions } from "./store-options.ts";
 
 /** How `LibSQLStore.open` reaches its database. An option that would have no effect is refused by name. */
@@ -119,14 +120,21 @@ const httpUrlSchema = withoutCredentials.refine((url) => /^(libsql|https?):/.tes
 /** Timers take no more. */
 const longestMs = 2_147_483_647;
 
+const ownObject = z.custom<object>(isObject, "must be an object").optional();
 const drizzleSchema = z
   .strictObject({
-    schema: z.custom(isObject, "must be an object").optional(),
-    casing: z.enum(["snake_case", "camelCase"]).optional(),
     logger: z.custom((value) => typeof value === "boolean" || isObject(value)).optional(),
     cache: z.custom(isObject, "must be a cache of Drizzle").optional(),
+    ...(isDrizzle1
+      ? {
+          relations: ownObject,
+          codecs: ownObject,
+          jit: z.boolean().optional(),
+          paramsInErrors: z.boolean().optional(),
+        }
+      : { schema: ownObject, casing: z.enum(["snake_case", "camelCase"]).optional() }),
   })
-  .transform((config) => config as DrizzleConfig<Record<string, unknown>>);
+  .transform((config) => config as { readonly schema?: object; readonly relations?: object });
 
 function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null;

@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client";
 import { is, sql } from "drizzle-orm";
-import { BaseSQLiteDatabase, SQLiteAsyncDialect, SQLiteTransaction } from "drizzle-orm/sqlite-core";
+import { DatabaseClass, DialectClass, TransactionClass } from "../../../drizzle.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../../errors.ts";
 import { assertStructure, type RunQuery } from "../../../migrations/structure.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
@@ -37,7 +37,7 @@ export const askTransaction =
 /** The database that writes: what `withReplicas` returns has it beside its replicas. */
 export function primaryOf<Db extends object>(db: Db): Db {
   const { $primary } = (db ?? {}) as { readonly $primary?: Db };
-  return $primary !== undefined && is($primary, BaseSQLiteDatabase) ? $primary : db;
+  return $primary !== undefined && is($primary, DatabaseClass) ? $primary : db;
 }
 
 /** @throws {InvalidArgumentError} {UnsupportedError} */
@@ -45,7 +45,7 @@ export function assertHostDatabase(db: { readonly $client?: unknown } | null | u
   const client = db?.$client as Partial<Client> | undefined;
   // The binding of D1 has a batch, too.
   const isLibSQL = typeof client?.batch === "function" && typeof client.execute === "function";
-  if (!is(db, BaseSQLiteDatabase) || !isLibSQL) {
+  if (!is(db, DatabaseClass) || !isLibSQL) {
     throw new InvalidArgumentError({
       argument: "db",
       reason: "must be a Drizzle database on a libSQL client",
@@ -56,10 +56,10 @@ export function assertHostDatabase(db: { readonly $client?: unknown } | null | u
 
 /** A database would be taken as well, and every statement would be committed by itself. */
 export function assertHostTransaction(transaction: unknown): void {
-  if (!is(transaction, SQLiteTransaction)) {
+  if (!is(transaction, TransactionClass)) {
     throw new InvalidArgumentError({
       argument: "transaction",
-      reason: is(transaction, BaseSQLiteDatabase)
+      reason: is(transaction, DatabaseClass)
         ? "is the database itself: give it what `db.transaction` calls your function with"
         : "must be what `db.transaction` of your Drizzle database calls your function with",
     });
@@ -136,13 +136,13 @@ export async function checkEncoding(query: RunQuery): Promise<void> {
  * @throws {UnsupportedError}
  */
 function assertOneVersion(db: object): void {
-  if (db instanceof BaseSQLiteDatabase) return;
-  const other = classOf(db, BaseSQLiteDatabase.name);
-  if (other !== null && sourceOf(other) === sourceOf(BaseSQLiteDatabase)) {
+  // The classes of 1.0 have an `instanceof` of their own, which any copy passes.
+  if (Function.prototype[Symbol.hasInstance].call(DatabaseClass, db)) return;
+  const other = classOf(db, DatabaseClass.name);
+  if (other !== null && sourceOf(other) === sourceOf(DatabaseClass)) {
     const { dialect } = db as { readonly dialect?: object };
     const theirs = dialect === undefined ? null : classOf(dialect, "SQLiteDialect");
-    const ours = classOf(new SQLiteAsyncDialect(), "SQLiteDialect");
-    if (theirs !== null && ours !== null && sourceOf(theirs) === sourceOf(ours)) return;
+    if (theirs !== null && sourceOf(theirs) === sourceOf(DialectClass)) return;
   }
   throw new UnsupportedError({
     feature: "drizzle-orm",
@@ -171,7 +171,7 @@ function isObject(value: unknown): value is object {
 function sourceOf(constructor: object): string {
   return Function.prototype.toString
     .call(constructor)
-    .replaceAll(/\(0, import_[\w$]+\.([\w$]+)\)/g, "$1")
-    .replaceAll(/import_[\w$]+\.([\w$]+)/g, "$1")
+    .replaceAll(/\(0, (?:import_|require_|__)[\w$]+\.([\w$]+)\)/g, "$1")
+    .replaceAll(/\b(?:import_|require_|__)[\w$]+\.([\w$]+)/g, "$1")
     .replaceAll(/([\w$]+): \1\b/g, "$1");
 }

@@ -1,12 +1,12 @@
 import type { ResultSet } from "@libsql/client";
 import { is, Placeholder, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { RunnableQuery } from "drizzle-orm/runnable-query";
-import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
+import type { AnyDatabase } from "../../../drizzle-types.ts";
 import type { PositionCell } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
 
 /** What a statement is built with: a database of ours, an app's, or an app's transaction. */
-export type Database = BaseSQLiteDatabase<"async", ResultSet, Record<string, unknown>>;
+export type Database = AnyDatabase<"async", ResultSet>;
 
 /** A Drizzle builder: something that is SQL, can be compiled to its text, and run by itself or in a batch. */
 export interface Builder extends SQLWrapper, RunnableQuery<unknown, "sqlite"> {

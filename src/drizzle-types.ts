@@ -1,0 +1,108 @@
+// Types that Drizzle 0.45 and 1.0 name or build differently. They are computed where an app is compiled, against the
+// Drizzle that it has. Of each pair one is an error that `@ts-ignore` hides, in the declarations that we ship too.
+import type * as orm from "drizzle-orm";
+import type * as libsql from "drizzle-orm/libsql/driver-core";
+import type * as core from "drizzle-orm/sqlite-core";
+
+/** The first on Drizzle 1.0, the second on 0.45. */
+type PerVersion<Type1, Type0> = "SQLiteAsyncDatabase" extends keyof typeof core ? Type1 : Type0;
+
+type Texts = [string, ...string[]];
+
+/** @ts-ignore */
+type Text1<Values extends Texts> = core.SQLiteTextBuilder<Values>;
+// oxfmt-ignore
+/** @ts-ignore */
+type Text0<Name extends string, Values extends Texts> = core.SQLiteTextBuilderInitial<Name, Values, number | undefined>;
+export interface TextBuilder<Name extends string, Values extends Texts = Texts> extends PerVersion<
+  Text1<Values>,
+  Text0<Name, Values>
+> {}
+
+/** @ts-ignore */
+type Integer1 = core.SQLiteIntegerBuilder;
+/** @ts-ignore */
+type Integer0<Name extends string> = core.SQLiteIntegerBuilderInitial<Name>;
+export interface IntegerBuilder<Name extends string> extends PerVersion<Integer1, Integer0<Name>> {}
+
+/** @ts-ignore */
+type Real1 = core.SQLiteRealBuilder;
+/** @ts-ignore */
+type Real0<Name extends string> = core.SQLiteRealBuilderInitial<Name>;
+export interface RealBuilder<Name extends string> extends PerVersion<Real1, Real0<Name>> {}
+
+/** @ts-ignore */
+type Time1 = core.SQLiteTimestampBuilder;
+/** @ts-ignore */
+type Time0<Name extends string> = core.SQLiteTimestampBuilderInitial<Name>;
+export interface TimeBuilder<Name extends string> extends PerVersion<Time1, Time0<Name>> {}
+
+interface Json {
+  dataType: "custom";
+  driverParam: string;
+}
+interface NamedJson extends Json {
+  name: string;
+  columnType: "SQLiteCustomColumn";
+  enumValues: undefined;
+}
+/** @ts-ignore */
+type Json1<Data> = core.SQLiteCustomColumnBuilder<Json & { data: Data }>;
+/** @ts-ignore */
+type Json0<Data> = core.SQLiteCustomColumnBuilder<NamedJson & { data: Data }>;
+export interface JsonBuilder<Data> extends PerVersion<Json1<Data>, Json0<Data>> {}
+
+type Mode = "sync" | "async";
+
+// oxfmt-ignore
+/** @ts-ignore */
+type Database1<M extends Mode, Result> = core.SQLiteAsyncDatabase<M, Result, orm.AnyRelations>;
+// oxfmt-ignore
+/** @ts-ignore */
+type Database0<M extends Mode, Result> = core.BaseSQLiteDatabase<M, Result, Record<string, unknown>>;
+/** Any Drizzle database on SQLite, or a transaction of one. */
+export type AnyDatabase<M extends Mode, Result> = PerVersion<
+  Database1<M, Result>,
+  Database0<M, Result>
+>;
+
+type NotNullable<Name extends string> = Record<Name, "not-null">;
+// oxfmt-ignore
+/** @ts-ignore */
+type Select1<Name extends string, M extends Mode, Result, Columns> = core.SQLiteAsyncSelect<Name, M, Result, Columns, "single", NotNullable<Name>>;
+// oxfmt-ignore
+/** @ts-ignore */
+type Select0<Name extends string, M extends Mode, Result, Columns> = core.SQLiteSelect<Name, M, Result, Columns, "single", NotNullable<Name>>;
+/** A query that selects all columns of one table, and that can be refined. */
+export type Select<Name extends string, M extends Mode, Result, Columns> = PerVersion<
+  Select1<Name, M, Result, Columns>,
+  Select0<Name, M, Result, Columns>
+>;
+
+/** @ts-ignore */
+type LibSQL<Known> = libsql.LibSQLDatabase<Known>;
+/** A Drizzle database on libSQL that knows the app's relations (1.0) or its schema (0.45). */
+export type LibSQLDatabase<Known1, Known0> = LibSQL<PerVersion<Known1, Known0>>;
+
+// What an app's `drizzle({ … })` is given apart from the client; `Known` are its relations (1.0) or its schema (0.45).
+/** @ts-ignore */
+export type DrizzleConfig<Known> = orm.DrizzleConfig<Known>;
+
+/** @ts-ignore */
+type Relations0<Table extends string, Config> = orm.Relations<Table, Config>;
+/** `relations(…)` of 0.45. */
+export type Relations<Table extends string, Config> = PerVersion<
+  undefined,
+  Relations0<Table, Config>
+>;
+
+// oxfmt-ignore
+/** @ts-ignore */
+type Part1<Config, Tables> = orm.ExtractTablesWithRelationsParts<Config, Tables>;
+/** `defineRelationsPart(…)` of 1.0. */
+export type RelationsPart<Config, Tables> = PerVersion<Part1<Config, Tables>, never>;
+
+/** @ts-ignore */
+export type One<Table extends string, Optional extends boolean> = orm.One<Table, Optional>;
+/** @ts-ignore */
+export type Many<Table extends string> = orm.Many<Table>;

@@ -1,0 +1,88 @@
+import type { Many, One, RelationsPart } from "../drizzle-types.ts";
+import { defineRelationsPart } from "../drizzle.ts";
+import { UnsupportedError } from "../errors.ts";
+import type { WorkflowJson } from "./json-types.ts";
+import type { WorkflowTables } from "./tables.ts";
+
+/** The relations of Drizzle 1.0 between our tables: a part of an app's own. */
+export type WorkflowRelationsPart<
+  Prefix extends string = "",
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+> = RelationsPart<
+  {
+    workflowRuns: {
+      steps: Many<"stepExecutions">;
+      attempts: Many<"stepAttempts">;
+      outputs: Many<"stepOutputs">;
+      state: Many<"workflowState">;
+    };
+    stepExecutions: { run: One<"workflowRuns", false>; attempts: Many<"stepAttempts"> };
+    stepAttempts: { run: One<"workflowRuns", false>; step: One<"stepExecutions", true> };
+    stepOutputs: { run: One<"workflowRuns", false> };
+    workflowState: { run: One<"workflowRuns", false> };
+  },
+  WorkflowTables<Prefix, Json>
+>;
+
+/** What the callback of `defineRelationsPart` is given, as far as it is used here. */
+interface Helpers {
+  readonly one: Record<keyof WorkflowTables, (config: object) => object>;
+  readonly many: Record<keyof WorkflowTables, (config: object) => object>;
+  readonly workflowRuns: { readonly runId: object };
+  readonly stepExecutions: { readonly runId: object; readonly stepId: object };
+  readonly stepAttempts: { readonly runId: object; readonly stepId: object };
+  readonly stepOutputs: { readonly runId: object };
+  readonly workflowState: { readonly runId: object };
+}
+
+/**
+ * The relations of tables that `createWorkflowTables` made, on Drizzle 1.0: spread them into the `relations` of your
+ * `drizzle({ client, relations })`.
+ *
+ * @throws {UnsupportedError} on Drizzle 0.45: see `createWorkflowRelations` of `gorkflow/schema`.
+ */
+export function createWorkflowRelationsPart<
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+  Prefix extends string = "",
+>({
+  workflowRuns,
+  stepExecutions,
+  stepAttempts,
+  stepOutputs,
+  workflowState,
+}: WorkflowTables<Prefix, Json>): WorkflowRelationsPart<Prefix, Json> {
+  if (defineRelationsPart === null) {
+    throw new UnsupportedError({
+      feature: "gorkflow/relations",
+      reason:
+        "it is for Drizzle 1.0: on 0.45 use `schema` or createWorkflowRelations of gorkflow/schema",
+    });
+  }
+  const tables = { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState };
+  return defineRelationsPart(tables, (r: Helpers) => {
+    const run = (child: Exclude<keyof WorkflowTables, "workflowRuns">) =>
+      r.one.workflowRuns({ from: r[child].runId, to: r.workflowRuns.runId, optional: false });
+    const ofRun = (child: Exclude<keyof WorkflowTables, "workflowRuns">) =>
+      r.many[child]({ from: r.workflowRuns.runId, to: r[child].runId });
+    const step = [r.stepExecutions.runId, r.stepExecutions.stepId];
+    const attempt = [r.stepAttempts.runId, r.stepAttempts.stepId];
+    return {
+      workflowRuns: {
+        steps: ofRun("stepExecutions"),
+        attempts: ofRun("stepAttempts"),
+        outputs: ofRun("stepOutputs"),
+        state: ofRun("workflowState"),
+      },
+      stepExecutions: {
+        run: run("stepExecutions"),
+        attempts: r.many.stepAttempts({ from: step, to: attempt }),
+      },
+      stepAttempts: {
+        run: run("stepAttempts"),
+        step: r.one.stepExecutions({ from: attempt, to: step }),
+      },
+      stepOutputs: { run: run("stepOutputs") },
+      workflowState: { run: run("workflowState") },
+    };
+  }) as WorkflowRelationsPart<Prefix, Json>;
+}
