@@ -1,95 +1,99 @@
-import { existsSync } from "node:fs";
-import { createClient, LibsqlError, type Client } from "@libsql/client/sqlite3";
-import { fileUrl, pathOfUrl } from "./file-path.ts";
-import type { InStatement, ResultSet } from "@libsql/client";
+import { existsSync, statSync } from "node:fs";
+import Database from "libsql";
+import AsyncDatabase from "libsql/promise";
+import { Mutex } from "../async/mutex.ts";
+import { createClient } from "./create-client.ts";
+import { pathOfUrl } from "./file-path.ts";
+import type { LocalClient } from "./local-client.ts";
+import { PrimaryRelay, type PrimaryConfig } from "./primary-relay.ts";
+import { clientClosed } from "./sqlite-errors.ts";
 
-export interface LocalCopyConfig {
+export interface LocalCopyConfig extends PrimaryConfig {
   readonly url: string;
-  readonly syncUrl: string;
-  readonly authToken?: string;
   readonly encryptionKey?: string;
+  /** How long one sync may take, in milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /**
  * The file of an embedded replica.
  *
- * The binding opens one only while its primary answers. Until then the file is opened as a database like any
- * other, for reading only: a row that was written to it would part it from its primary for good.
+ * One connection of the binding syncs it. Reads use connections of our own client, which cannot write: a row that was
+ * written to the file would part it from its primary for good.
  */
 export class LocalCopy {
   readonly #config: LocalCopyConfig;
   readonly #path: string;
-  #client: Client | null = null;
-  #isOnline = false;
+  readonly #mutex = new Mutex();
+  #relay: PrimaryRelay | null = null;
+  #replica: Database.Database | null = null;
+  #client: LocalClient | null = null;
+  #inode = 0n;
   #isClosed = false;
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(config: LocalCopyConfig) {
     this.#path = pathOfUrl(config.url);
-    this.#config = { ...config, url: fileUrl(this.#path) };
+    this.#config = config;
   }
 
-  /** Whether there is a copy from an earlier time. */
+  /** True if an earlier process has synced the file. */
   get exists(): boolean {
     return existsSync(this.#path) && existsSync(`${this.#path}-client_wal_index`);
   }
 
-  /** Whether it is opened as a replica. */
+  /** True if this process has synced the file. */
   get isOnline(): boolean {
-    return this.#isOnline;
+    return this.#replica !== null;
   }
 
-  /**
-   * All of them on one snapshot: nothing but `sync` changes the file. In a batch the binding would send its BEGIN,
-   * and with it every statement, to the primary.
-   */
-  read(statements: InStatement[]): Promise<ResultSet[]> {
-    return this.#inTurn(async () => {
-      const client = (this.#client ??= await this.#openForReading());
-      const results: ResultSet[] = [];
-      for (const statement of statements) results.push(await client.execute(statement));
-      return results;
-    });
+  /** A client that reads the file. */
+  get client(): LocalClient {
+    if (this.#isClosed) throw clientClosed();
+    const { encryptionKey } = this.#config;
+    return (this.#client ??= createClient({ path: this.#path, encryptionKey, readOnly: true }));
   }
 
-  /** Fetches what the primary has more, and returns the replication index that the copy is at. */
+  /** Fetches what the primary has more, and returns the replication index of the file. */
   sync(): Promise<bigint> {
-    return this.#inTurn(async () => {
-      if (this.#client === null || !this.#isOnline) {
-        this.#client?.close();
-        this.#client = null;
-        this.#client = createClient({ ...this.#config });
-        this.#isOnline = true;
-      }
-      const replicated = await this.#client.sync();
-      return BigInt(replicated?.frame_no ?? 0);
-    });
+    return this.#mutex.run(() => this.#sync());
   }
 
   close(): void {
     this.#isClosed = true;
     this.#client?.close();
+    this.#relay?.close();
+    // A sync that runs ends now that its relay is closed.
+    void this.#mutex.run(() => this.#replica?.close());
   }
 
-  /** One after the other: there is one connection, and it may be exchanged. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(() => {
-      if (this.#isClosed) throw new LibsqlError("The client is closed", "CLIENT_CLOSED");
-      return work();
-    });
-    this.#turn = result.catch(() => undefined);
-    return result;
+  async #sync(): Promise<bigint> {
+    if (this.#isClosed) throw clientClosed();
+    const { authToken, encryptionKey, timeoutMs } = this.#config;
+    this.#relay ??= await PrimaryRelay.start(this.#config, timeoutMs);
+    const shut = this.#relay.open(timeoutMs);
+    try {
+      this.#replica ??= new Database(this.#path, {
+        syncUrl: this.#relay.url,
+        ...(authToken !== undefined && { authToken }),
+        ...(encryptionKey !== undefined && { encryptionKey }),
+      } as Database.Options);
+      const replicated = (await AsyncDatabase.prototype.sync.call(this.#replica)) as {
+        readonly frame_no?: number;
+      };
+      return BigInt(replicated.frame_no ?? 0);
+    } finally {
+      shut();
+      this.#followFile();
+    }
   }
 
-  async #openForReading(): Promise<Client> {
-    const { url, encryptionKey } = this.#config;
-    // One connection: the pragma holds for the one that it was sent on.
-    const client = createClient({
-      url,
-      concurrency: 1,
-      ...(encryptionKey !== undefined && { encryptionKey }),
-    });
-    await client.execute("pragma query_only = on");
-    return client;
+  /** A primary that lost its log has the file made again: clients that have the old one open read it no more. */
+  #followFile(): void {
+    const inode = statSync(this.#path, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
+    if (this.#inode !== 0n && inode !== this.#inode) {
+      this.#client?.close();
+      this.#client = null;
+    }
+    this.#inode = inode;
   }
 }

@@ -7,6 +7,7 @@ import type { LocalClient } from "../../src/client/local-client.ts";
 import { createReader, type Reader, type ReaderConfig } from "../../src/client/reader.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../src/errors.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { longestHold } from "../support/event-loop.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 let folder: TemporaryFolder;
@@ -35,22 +36,6 @@ const longQuery = (rows?: number) =>
   `with recursive c(n) as (select 1 union all select n + 1 from c ${
     rows === undefined ? "" : `where n < ${rows}`
   }) select count(*) as n from c`;
-
-/** The longest time in milliseconds for which `work` kept timers from firing. */
-async function longestHold(work: () => Promise<unknown>): Promise<number> {
-  let last = performance.now();
-  let longest = 0;
-  const note = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  };
-  const timer = setInterval(note, 1);
-  await work();
-  note();
-  clearInterval(timer);
-  return longest;
-}
 
 const failureOf = (promise: Promise<unknown>) =>
   promise.then(

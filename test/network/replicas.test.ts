@@ -4,13 +4,18 @@ import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer } from "node:net";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { schema } from "../../src/schema/schema.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import type { OpenOptions } from "../../src/stores/libsql/open-options.ts";
+import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { longestHold } from "../support/event-loop.ts";
 import { startProxy } from "../support/loopback-proxy.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { createTokenIssuer } from "../support/tokens.ts";
+import { startLyingProxy } from "./support/lying-proxy.ts";
 
 const issuer = createTokenIssuer();
 const authToken = issuer.issue({ a: "rw" });
@@ -187,7 +192,6 @@ describe("an embedded replica", () => {
   test("whose primary accepts and never answers ends every call in time", async () => {
     const proxy = await startProxy(primary.port);
     onTestFinished(() => proxy.close());
-    // The binding waits for its primary in this thread, so that a proxy of this process can only stand before requests.
     const url = folder.database("wedged.db");
     const first = await open({ url, syncUrl: primary.httpUrl });
     const { runId } = await first.createRun({ workflowId: "w" });
@@ -201,5 +205,106 @@ describe("an embedded replica", () => {
     expect(await failureOf(store.sync())).toMatchObject({ code: "STORE_CONNECTION" });
     expect(performance.now() - startedAt).toBeLessThan(3_000);
     proxy.cutAll();
+  });
+
+  test.each(["/info", "/wal_log.ReplicationLog/Hello", "/wal_log.ReplicationLog/BatchLogEntries"])(
+    "whose primary stalls in the middle of %s ends every call in time, and holds up nothing",
+    async (stalledPath) => {
+      const proxy = await startLyingProxy(primary.port);
+      onTestFinished(() => proxy.close());
+      const url = folder.database(`stalled-${stalledPath.split("/").at(-1)}.db`);
+      const options = { url, syncUrl: proxy.url, timeoutMs: 2_000 };
+      const first = await open(options);
+      const { runId } = await first.createRun({ workflowId: "w" });
+      await first.getRun(runId);
+      await first.close();
+
+      const timed = async (call: () => Promise<unknown>) => {
+        const startedAt = performance.now();
+        await call();
+        // The time limit, and some for a machine that is busy.
+        expect(performance.now() - startedAt).toBeLessThan(2_500);
+      };
+      proxy.stalledPath = stalledPath;
+      const hold = await longestHold(async () => {
+        let store: LibSQLStore | undefined;
+        await timed(async () => (store = await open(options)));
+        if (store === undefined) return;
+        const opened = store;
+        await timed(() => opened.getRun(runId));
+        await timed(() => opened.saveState(runId, "k", 1));
+        await timed(async () => expect(await opened.loadState(runId, "k")).toBe(1));
+        await timed(async () =>
+          expect(await failureOf(opened.sync())).toMatchObject({
+            code: "STORE_CONNECTION",
+            retryable: true,
+          }),
+        );
+        await timed(async () => expect(await opened.loadState(runId, "k")).toBe(1));
+        const where = eq(schema.workflowState.runId, runId);
+        await timed(async () =>
+          expect(await opened.db.query.workflowState.findFirst({ where })).toMatchObject({
+            key: "k",
+          }),
+        );
+        proxy.stalledPath = null;
+        await expect.poll(() => failureOf(opened.sync()), { timeout: 10_000 }).toBe(null);
+        const answers = proxy.requestedAt.length;
+        expect(await opened.loadState(runId, "k")).toBe(1);
+        expect(proxy.requestedAt.length).toBe(answers);
+      });
+      expect(hold).toBeLessThan(300);
+    },
+    30_000,
+  );
+
+  test("does not keep a process alive while its primary stalls", async () => {
+    const proxy = await startLyingProxy(primary.port);
+    onTestFinished(() => proxy.close());
+    const program = await compileProgram(`${import.meta.dirname}/programs/sync-and-exit.ts`);
+    const url = folder.database("exit.db");
+    for (const [exits, stalledPath] of [
+      ["process.exit", "/wal_log.ReplicationLog/BatchLogEntries"],
+      ["store.close", "/wal_log.ReplicationLog/BatchLogEntries"],
+      ["process.exit", "/info"],
+    ] as const) {
+      proxy.stalledPath = null;
+      const { ended, message } = startProgram<string>(program, [url, proxy.url, authToken, exits]);
+      await message((said) => said === "opened");
+      proxy.stalledPath = stalledPath;
+      const store = await open({ url: primary.httpUrl });
+      await store.createRun({ workflowId: "w" });
+      const startedAt = performance.now();
+      expect((await ended).code).toBe(0);
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
+    }
+  });
+
+  test("answers whole snapshots while frames are fetched", async () => {
+    const store = await open({ url: folder.database("hammer.db"), syncUrl: primary.httpUrl });
+    const other = await open({ url: primary.httpUrl });
+    await other.db.run("create table pairs (id integer primary key, a integer, b integer)");
+    await other.db.run("insert into pairs values (1, 0, 0)");
+    await store.sync();
+    let reads = 0;
+    let isWriting = true;
+    const reader = async () => {
+      for (let last = 0; isWriting; reads++) {
+        const { rows } = await store.db.$client.execute("select a, b from pairs");
+        const [{ a, b } = { a: null, b: undefined }] = rows;
+        expect(a).toBe(b);
+        expect(Number(a)).toBeGreaterThanOrEqual(last);
+        last = Number(a);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    const reading = [reader(), reader()];
+    for (let n = 1; n <= 60; n++) {
+      await other.db.run(`update pairs set a = ${n}, b = ${n}`);
+      await store.sync();
+    }
+    isWriting = false;
+    await Promise.all(reading);
+    expect(reads).toBeGreaterThan(60);
   });
 });

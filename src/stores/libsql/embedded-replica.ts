@@ -1,24 +1,32 @@
-import type { Client, InStatement, ResultSet } from "@libsql/client";
+import type { Client, InStatement } from "@libsql/client";
+import { pause } from "../../async/pause.ts";
+import type { LocalClient } from "../../client/local-client.ts";
 import type { LocalCopy } from "../../client/local-copy.ts";
 import { kindOf } from "../../client/statement-kinds.ts";
-import type { StatementResult } from "../sqlite/connections/connection.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
-import type { PrimaryPosition } from "./primary-position.ts";
-import type { Replica } from "../sqlite/connections/connection.ts";
-import { resultOf } from "../sqlite/connections/result-sets.ts";
+import type { Replica, StatementResult } from "../sqlite/connections/connection.ts";
+import { within } from "../sqlite/connections/timeouts.ts";
 import type { BoundStatement } from "../sqlite/statements/statement.ts";
+import type { PrimaryPosition } from "./primary-position.ts";
+
+/** The longest time that a read waits for a sync. The primary answers it then. */
+const patienceMs = 5_000;
+
+/** How long reads go to the primary without waiting after a sync that failed or was too slow. */
+const absenceMs = 5_000;
 
 /**
  * A copy of a server's database in a local file.
  *
- * Reads are answered by the file, once it has everything that this process has seen; writes and transactions go
- * to the primary, over HTTP, as they would without the copy. Without the primary the copy still answers, unless
- * it lacks something that was written here.
+ * The file answers reads once it has everything that this process has seen. Writes and transactions go to the
+ * primary, over HTTP, as they would without the copy. While the primary is away the copy still answers, unless it
+ * lacks something that was written here.
  */
 export class EmbeddedReplica implements Replica {
   readonly #copy: LocalCopy;
   readonly #primary: Client;
   readonly #position: PrimaryPosition;
+  readonly #timeoutMs: number;
   #index = 0n;
   /** The `restarts` of the log that the copy is from. */
   #log = 0;
@@ -26,43 +34,54 @@ export class EmbeddedReplica implements Replica {
   #doubts = 0;
   #syncing: Promise<void> | null = null;
   #nextSync: Promise<void> | null = null;
+  /** Until when reads do not wait for a sync, on the clock of `performance.now()`. */
+  #leftOutUntil = 0;
 
-  constructor(copy: LocalCopy, primary: Client, position: PrimaryPosition) {
+  constructor(copy: LocalCopy, primary: Client, position: PrimaryPosition, timeoutMs: number) {
     this.#copy = copy;
     this.#primary = primary;
     this.#position = position;
+    this.#timeoutMs = timeoutMs;
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
     try {
-      const results = await this.ask(statements.map(({ sql, args }) => ({ sql, args })));
-      return results?.map(resultOf) ?? null;
+      const client = await this.currentClient();
+      return client === null ? null : await client.read(statements);
     } catch (error) {
       throw translateError(error, "read");
     }
   }
 
-  /** As `read`, with the client's own result sets. */
-  async ask(statements: InStatement[]): Promise<ResultSet[] | null> {
-    try {
-      // A sync that is under way may suffice.
-      if (!this.#isCurrent()) await this.#syncing;
-      if (!this.#isCurrent()) await this.sync();
-    } catch {
-      return null;
+  /** A client of the copy, which has everything that this process has seen; null if it cannot be brought so far. */
+  async currentClient(): Promise<LocalClient | null> {
+    for (const bringUpToDate of [() => this.#syncing ?? Promise.resolve(), () => this.sync()]) {
+      if (this.#isCurrent()) break;
+      if (performance.now() < this.#leftOutUntil) return null;
+      if (!(await this.#waitFor(bringUpToDate()))) return null;
     }
-    return this.#copy.read(statements);
+    return this.#copy.client;
   }
 
   /**
-   * The copy has everything that the primary had when this was called. The primary is asked first: fetching
-   * frames blocks the event loop, so it happens when there are some, and never while nobody answers.
+   * The copy has everything that the primary had when this was called. The primary is asked first, so that frames are
+   * fetched only if there are some.
    *
-   * @throws {StoreConnectionError} when the primary cannot be reached; the copy is as it was.
+   * @throws {StoreConnectionError} if the primary cannot be reached or is too slow; the copy is unchanged.
    */
-  sync(): Promise<void> {
+  async sync(): Promise<void> {
+    try {
+      await within(this.#timeoutMs, this.#syncAfterThis(), () => undefined);
+      this.#leftOutUntil = 0;
+    } catch (error) {
+      this.#leftOutUntil = performance.now() + absenceMs;
+      throw translateError(error, "read");
+    }
+  }
+
+  #syncAfterThis(): Promise<void> {
     if (this.#syncing === null) return this.#startSync();
-    // The one under way may have asked the primary before this call.
+    // The sync that runs may have asked the primary before this call.
     this.#nextSync ??= this.#syncing
       .catch(() => undefined)
       .then(() => {
@@ -81,17 +100,27 @@ export class EmbeddedReplica implements Replica {
   }
 
   async #fetchFrames(): Promise<void> {
-    try {
-      await this.#primary.execute("select 1");
-      const { restarts, doubts } = this.#position;
-      const isKnown = this.#position.isTold && this.#copy.isOnline;
-      if (isKnown && this.#isCurrent()) return;
-      this.#index = await this.#copy.sync();
-      this.#log = restarts;
-      this.#doubts = doubts;
-    } catch (error) {
-      throw translateError(error, "read");
-    }
+    await this.#primary.execute("select 1");
+    const { restarts, doubts } = this.#position;
+    const isKnown = this.#position.isTold && this.#copy.isOnline;
+    if (isKnown && this.#isCurrent()) return;
+    this.#index = await this.#copy.sync();
+    this.#log = restarts;
+    this.#doubts = doubts;
+  }
+
+  /** False if the sync fails, or takes longer than a read can wait. */
+  async #waitFor(syncing: Promise<void>): Promise<boolean> {
+    const waitMs = Math.min(patienceMs, this.#timeoutMs / 2);
+    const outcome = await Promise.race([
+      syncing.then(
+        () => "synced",
+        () => "failed",
+      ),
+      pause(waitMs).then(() => "late"),
+    ]);
+    if (outcome !== "synced") this.#leftOutUntil = performance.now() + absenceMs;
+    return outcome === "synced";
   }
 
   #isCurrent(): boolean {
@@ -114,20 +143,12 @@ export function createReplicaClient(
     async execute(statement: InStatement | string, args?: never) {
       const asked: InStatement =
         typeof statement === "string" && args !== undefined ? { sql: statement, args } : statement;
-      const answer = isRead(asked) ? await replica.ask([asked]) : null;
-      return answer?.[0] ?? primary.execute(asked);
+      const copy = isRead(asked) ? await replica.currentClient() : null;
+      return (copy ?? primary).execute(asked);
     },
     async batch(statements, mode) {
-      const answer = statements.every(isRead)
-        ? await replica.ask(
-            statements.map((statement) =>
-              Array.isArray(statement)
-                ? { sql: statement[0], args: statement[1] ?? [] }
-                : statement,
-            ),
-          )
-        : null;
-      return answer ?? primary.batch(statements, mode);
+      const copy = statements.every(isRead) ? await replica.currentClient() : null;
+      return copy === null ? primary.batch(statements, mode) : copy.batch(statements, "read");
     },
     migrate: (statements) => primary.migrate(statements),
     transaction: (mode?: "write" | "read" | "deferred") => primary.transaction(mode),

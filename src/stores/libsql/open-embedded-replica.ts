@@ -26,8 +26,9 @@ export async function openEmbeddedReplica(
     syncUrl: primaryUrl,
     ...token,
     ...(encryptionKey !== undefined && { encryptionKey }),
+    timeoutMs,
   });
-  const replica = new EmbeddedReplica(copy, primary, position);
+  const replica = new EmbeddedReplica(copy, primary, position, timeoutMs);
   let isOffline = false;
   try {
     await replica.sync();

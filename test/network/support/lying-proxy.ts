@@ -50,6 +50,8 @@ export interface LyingProxy {
   readonly lies: (Lie | null)[];
   /** How all requests are answered when no lie is left; null for the truth. */
   constantLie: Lie | null;
+  /** Answers to requests whose path contains this stop after ten bytes, or never come if they are shorter. */
+  stalledPath: string | null;
   /** When requests came, in milliseconds of `performance.now()`. */
   readonly requestedAt: number[];
   close(): Promise<void>;
@@ -67,6 +69,12 @@ export async function startLyingProxy(port: number): Promise<LyingProxy> {
       truth.on("data", (chunk: Buffer) => chunks.push(chunk));
       truth.on("end", () => {
         const body = Buffer.concat(chunks);
+        if (proxy.stalledPath !== null && path?.includes(proxy.stalledPath)) {
+          const isShort = body.length <= 10;
+          if (!isShort)
+            response.writeHead(truth.statusCode ?? 500, truth.headers).write(body.subarray(0, 10));
+          return;
+        }
         if (lie !== null) return lies[lie](response, body);
         response.writeHead(truth.statusCode ?? 500, truth.headers).end(body);
       });
@@ -80,6 +88,7 @@ export async function startLyingProxy(port: number): Promise<LyingProxy> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     lies: [],
     constantLie: null,
+    stalledPath: null,
     requestedAt: [],
     async close() {
       server.closeAllConnections();

@@ -1,0 +1,105 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+
+/** Where a primary is, and the token that it asks for. */
+export interface PrimaryConfig {
+  readonly syncUrl: string;
+  readonly authToken?: string;
+}
+
+/**
+ * A server on loopback that passes requests on to a primary, from a thread of its own.
+ *
+ * The binding waits for a primary without a time limit: it blocks the event loop when it opens a replica, and cannot
+ * be stopped when it fetches frames. The relay answers the one request of opening at once, from what the primary
+ * answered to `start`, and cuts every other one when it is told to.
+ */
+export class PrimaryRelay {
+  readonly url: string;
+  readonly #worker: Worker;
+
+  private constructor(worker: Worker, port: number) {
+    this.#worker = worker;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  /** @throws the error of `fetch` if the primary does not answer within `timeoutMs`. */
+  static async start(
+    { syncUrl, authToken }: PrimaryConfig,
+    timeoutMs: number,
+  ): Promise<PrimaryRelay> {
+    const url = syncUrl.replace(/^libsql:/, "https:");
+    // As the binding writes it without a token, too.
+    const authorization = `Bearer ${authToken ?? ""}`.trim();
+    const info = await fetch(`${url.replace(/\/$/, "")}/info`, {
+      headers: { authorization },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const workerData = { url, authorization, status: info.status, body: await info.text() };
+    const worker = new Worker(relayProgram, { eval: true, workerData });
+    worker.unref();
+    const [port] = (await once(worker, "message")) as [number];
+    return new PrimaryRelay(worker, port);
+  }
+
+  /** Passes requests on from now, for `timeoutMs` or until the returned function is called. */
+  open(timeoutMs: number): () => void {
+    this.#worker.postMessage(true);
+    const shut = () => {
+      clearTimeout(timer);
+      this.#worker.postMessage(false);
+    };
+    const timer = setTimeout(shut, timeoutMs);
+    return shut;
+  }
+
+  close(): void {
+    void this.#worker.terminate();
+  }
+}
+
+/** Text and not a file, so that it needs no address in a bundled app. */
+const relayProgram = `
+const http = require("node:http");
+const https = require("node:https");
+const { parentPort, workerData: { url, authorization, status, body } } = require("node:worker_threads");
+const target = new URL(url);
+const { request } = target.protocol === "https:" ? https : http;
+const basePath = target.pathname.replace(/\\/$/, "");
+const refusal = { "content-type": "application/grpc-web", "grpc-status": "14" };
+let isOpen = false;
+const underWay = new Set();
+// The binding takes the namespace from the host that it connects to.
+const namespace = Buffer.from(target.hostname.split(".")[0]).toString("base64").replace(/=+$/, "");
+const server = http.createServer((asked, answer) => {
+  // Other programs of this machine can reach the port.
+  const shown = asked.headers["x-authorization"] ?? asked.headers.authorization;
+  if (shown !== authorization) return answer.writeHead(401).end();
+  if (asked.url === "/info") return answer.writeHead(status).end(body);
+  if (!isOpen) return answer.writeHead(200, refusal).end();
+  const passedOn = request({
+    protocol: target.protocol,
+    hostname: target.hostname.replace(/^\\[|\\]$/g, ""),
+    port: target.port,
+    method: asked.method,
+    path: basePath + asked.url,
+    headers: { ...asked.headers, host: target.host, "x-namespace-bin": namespace },
+  }, (given) => {
+    answer.writeHead(given.statusCode, given.headers);
+    given.on("error", () => answer.destroy());
+    given.pipe(answer);
+  });
+  passedOn.on("error", () => answer.destroy());
+  underWay.add(answer);
+  answer.on("close", () => {
+    underWay.delete(answer);
+    passedOn.destroy();
+  });
+  asked.pipe(passedOn);
+});
+parentPort.on("message", (opens) => {
+  isOpen = opens;
+  if (!opens) for (const answer of underWay) answer.destroy();
+});
+server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+`;
