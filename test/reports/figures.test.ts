@@ -96,7 +96,7 @@ const rounds = Number(process.env["REPORT_ROUNDS"] ?? 150);
 
 describe.each([
   ["a file", rounds],
-  ["a server", Math.ceil(rounds / 5)],
+  ["a server", Math.ceil(rounds / 3)],
 ])("on %s, over random data, the figures are those of plain TypeScript:", (kind, numRuns) => {
   let store: LibSQLStore;
   let end: () => Promise<void>;
