@@ -11,12 +11,12 @@ import {
 } from "typedoc";
 
 /**
- * What TypeDoc does not do by itself for the contract:
+ * Changes what TypeDoc writes:
  *
- * - it shows none of the errors in `@throws {RunNotFoundError} {LeaseLostError} when …`
- * - all pages have the title of the package, and not of the entry that they describe
- * - types that are inferred from a table are written out wherever they are used, and not where they are declared
- * - a table's own type, which says nothing without its columns, has an empty list of them
+ * - the errors of a comment are one list, with the classes in `@throws {RunNotFoundError} if …`
+ * - a page has the name of its entry as its title
+ * - types that are inferred from a table are written out where they are declared, and not where they are used
+ * - the type of a table has no empty list of columns
  *
  * @param {import("typedoc").Application} app
  */
@@ -55,10 +55,10 @@ export function load(app) {
       return type;
     };
     const declared = new Set(Array.from(rows.values(), ({ reflection }) => reflection));
-    // Between its creation and here the converter has given it the type as it is spelled.
+    // The converter has replaced the type with the one in the source since the declaration was created.
     for (const { reflection, written } of rows.values()) reflection.type = written;
     for (const reflection of Object.values(project.reflections)) {
-      for (const tag of reflection.comment?.blockTags ?? []) nameErrors(tag);
+      if (reflection.comment !== undefined) listErrors(reflection.comment);
       if (
         "type" in reflection &&
         reflection.type &&
@@ -71,7 +71,7 @@ export function load(app) {
 }
 
 /**
- * The properties of an object type, which tell the rows of one table from those of another.
+ * The properties of an object type. They distinguish the rows of the tables.
  *
  * @param {import("typedoc").SomeType} type
  */
@@ -86,12 +86,27 @@ function shapeOf(type) {
 }
 
 /**
- * Puts the names of all errors in front of what is said of them.
+ * Makes one list of all errors of a comment.
+ *
+ * @param {import("typedoc").Comment} comment
+ */
+function listErrors(comment) {
+  const [list, ...others] = comment.blockTags.filter(({ tag }) => tag === "@throws");
+  if (list === undefined) return;
+  list.content = [list, ...others].flatMap((tag) => [
+    { kind: "text", text: `\n- ${namesIn(tag)}` },
+    ...tag.content,
+  ]);
+  comment.blockTags = comment.blockTags.filter((tag) => !others.includes(tag));
+}
+
+/**
+ * The names in `@throws {RunNotFoundError} {LeaseLostError} …`, which it removes from the text of the tag.
  *
  * @param {import("typedoc").CommentTag} tag
  */
-function nameErrors(tag) {
-  if (tag.tag !== "@throws" || tag.typeAnnotation === undefined) return;
+function namesIn(tag) {
+  if (tag.typeAnnotation === undefined) return "";
   const names = [tag.typeAnnotation];
   const [first] = tag.content;
   if (first?.kind === "text") {
@@ -99,6 +114,5 @@ function nameErrors(tag) {
     names.push(...(others.match(/\{\w+\}/g) ?? []));
     first.text = first.text.slice(others.length);
   }
-  const list = names.map((name) => `\`${name.replaceAll(/[{}]/g, "")}\``).join(", ");
-  tag.content.unshift({ kind: "text", text: `${list} ` });
+  return `${names.map((name) => `\`${name.replaceAll(/[{}]/g, "")}\``).join(", ")} `;
 }

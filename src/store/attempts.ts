@@ -3,16 +3,19 @@ import type { FenceOptions, OperationOptions } from "./options.ts";
 
 export interface AttemptStore {
   /**
-   * Stores how a try of a step ended, in place of an earlier record of the same attempt.
+   * Stores the outcome of an attempt. Replaces an earlier record of the same attempt.
    *
-   * @throws {RunNotFoundError} {LeaseLostError} {InvalidArgumentError} {InvalidValueError}
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {LeaseLostError} if the fence does not hold.
+   * @throws {InvalidArgumentError} if a field is invalid.
+   * @throws {InvalidValueError} if `error` cannot be stored as JSON.
    */
   saveStepAttempt(attempt: Readonly<NewStepAttempt>, options?: FenceOptions): Promise<void>;
 
   /**
-   * The attempts of the run's steps by `stepId` (UTF-8 bytes), then `attempt`; empty for an unknown run.
+   * Returns the stored attempts of the run, by `stepId` (UTF-8 bytes), then `attempt`. Empty for an unknown run.
    *
-   * @throws {CorruptRowError} when one of them cannot be read.
+   * @throws {CorruptRowError} if one of them cannot be read.
    */
   listStepAttempts(runId: string, options?: OperationOptions): Promise<StepAttempt[]>;
 }

@@ -5,7 +5,7 @@ import type { FenceOptions, OperationOptions, RevisionOptions } from "./options.
 type WriteFence = Omit<FenceOptions, "signal">;
 type WriteRevision = Omit<RevisionOptions, "signal">;
 
-/** The writes of one batch. Each is checked as the operation of the same name, after those before it. */
+/** Collects the writes of a batch. Each is checked like the operation of the same name, after the previous ones. */
 export interface BatchWriter {
   createRun(run: Readonly<NewWorkflowRun>): void;
   updateRun(runId: string, changes: RunChanges, options?: WriteRevision): void;
@@ -24,7 +24,10 @@ export interface BatchWriter {
 }
 
 export interface BatchOptions extends OperationOptions {
-  /** The whole batch takes place only while this run is RUNNING and this worker holds it: by this claim, with `attempt`. */
+  /**
+   * The batch takes effect only while this run is RUNNING and this worker holds it. `attempt` restricts that to one
+   * claim of the worker.
+   */
   readonly fence?:
     | {
         readonly runId: string;
@@ -36,12 +39,13 @@ export interface BatchOptions extends OperationOptions {
 
 export interface BatchStore {
   /**
-   * Carries out all writes or none: one commit locally, one round trip remotely.
+   * Executes all writes or none, in one commit or one round trip.
    *
-   * `collect` only notes the writes down and must not be asynchronous. A failed precondition of any of them (a
-   * missing row, a lost lease, a revision, a transition) undoes all of them and is the error thrown.
+   * `collect` only records the writes. It must be synchronous. If a precondition of a write fails (a missing row, a
+   * lost lease, a revision, a transition), nothing is written, and the call rejects with the error of that write.
    *
-   * @throws {LeaseLostError} {RunNotFoundError} for the fence, before anything else.
+   * @throws {RunNotFoundError} if the run of the fence does not exist. Checked first.
+   * @throws {LeaseLostError} if the fence does not hold. Checked first.
    */
   batch(collect: (write: BatchWriter) => void, options?: BatchOptions): Promise<void>;
 }

@@ -5,30 +5,29 @@ import type { OperationOptions } from "./options.ts";
 
 export interface BundleQuery extends OperationOptions {
   readonly filter?: RunFilter | undefined;
-  /** Of these runs, 1 to 1000, those that are there and fit the filter. */
+  /** Only these runs, 1 to 1000 ids. Ids of missing runs are ignored. */
   readonly runIds?: readonly string[] | undefined;
-  /** Bundles in a page: 1 to 1000, 100 when absent. */
+  /** The maximum number of bundles in a page, 1 to 1000. Defaults to 100. */
   readonly limit?: number | undefined;
   readonly cursor?: string | null | undefined;
 }
 
 export interface BundlePage {
-  /** Oldest first, so that runs which appear while one reads come at the end. */
+  /** Oldest first, so that new runs come at the end. */
   readonly bundles: RunBundle[];
-  /** Continues the list; null, and only null, ends it. */
+  /** Continues the list. Null at the end of the list, and only there. */
   readonly nextCursor: string | null;
-  /** The first unreadable cell of each run that was left out because of it. */
+  /** The first unreadable cell of each run that the page lacks. */
   readonly corrupt: CorruptRowError[];
 }
 
 export interface WriteBundlesOptions extends OperationOptions {
-  /** What happens to a run that is already there: an error, nothing, or its replacement. */
+  /** What to do if a run exists: reject, keep it, or replace it. */
   readonly onConflict: "fail" | "skip" | "replace";
   /**
-   * With `replace`, a run that has a write that the bundle does not have stays, and counts as skipped: the same
-   * `createdAt` and a higher `revision` or, at the same revision, a later state value, a step, attempt or output that
-   * the bundle lacks, or the end of a step. An output that was saved again at the same revision is replaced. Defaults
-   * to false.
+   * With `replace`, keeps an existing run that has a write that the bundle lacks, and counts it as skipped: the same
+   * `createdAt` and a higher `revision` or, at the same revision, a later state value, an additional step, attempt or
+   * output, or the end of a step. An output that was saved again at the same revision is replaced. Defaults to false.
    */
   readonly keepNewer?: boolean | undefined;
 }
@@ -41,20 +40,21 @@ export interface WriteBundlesReport {
 
 export interface BundleStore {
   /**
-   * A page of whole runs, bounded in rows and in bytes. Each bundle is one moment of its run: nothing that is written
-   * meanwhile is in a part of it only. A run that is larger than a page comes alone, whole.
+   * Returns a page of complete runs. Rows and bytes of a page are limited; a run that is larger than a page is returned
+   * alone. Each bundle is a consistent snapshot of its run.
    *
-   * @throws {InvalidArgumentError}
+   * @throws {InvalidArgumentError} if the query is invalid, or the cursor belongs to another query.
    */
   readBundles(query?: BundleQuery): Promise<BundlePage>;
 
   /**
-   * Stores whole runs as they are, revisions and times included; each run entirely or not at all, in order.
-   * Bundles that an older version has read may lack what it did not have.
+   * Stores complete runs unchanged, including revisions and times. Each run is stored completely or not at all, in
+   * order. Bundles from an older version may lack newer fields.
    *
-   * @throws {RunAlreadyExistsError} with `fail` at the first run that is there; earlier ones stay written. Also,
-   *   with `heldBy`, if another run holds the same idempotency key and `onConflict` is not `skip`.
-   * @throws {InvalidArgumentError} {InvalidValueError} before anything is written.
+   * @throws {RunAlreadyExistsError} with `fail`, at the first run that exists; the runs before it stay written. Also if
+   *   another run (`heldBy`) has the same idempotency key, unless `onConflict` is `skip`.
+   * @throws {InvalidArgumentError} if a field is invalid. Nothing is written.
+   * @throws {InvalidValueError} if a value cannot be stored as JSON. Nothing is written.
    */
   writeBundles(
     bundles: readonly BundleInput[],

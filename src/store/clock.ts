@@ -1,4 +1,4 @@
-/** The current time. A store takes it once for each operation. */
+/** Returns the current time. A store reads it once per operation. */
 export type Clock = () => Date;
 
 export const systemClock: Clock = () => new Date();

@@ -11,9 +11,9 @@ export interface StoreStats {
     readonly workflowState: number;
   };
   readonly runs: Record<RunStatus, number>;
-  /** Size of the whole database; null where the store cannot know. */
+  /** The size of the database; null if the store cannot know it. */
   readonly bytes: number | null;
-  /** Of `bytes`, what is free for new rows; null where the store cannot know. */
+  /** The part of `bytes` that is free for new rows; null if the store cannot know it. */
   readonly freeBytes: number | null;
   readonly oldestRunAt: Date | null;
   readonly newestRunAt: Date | null;
@@ -21,11 +21,12 @@ export interface StoreStats {
 
 export interface MaintenanceStore {
   /**
-   * Deletes the runs that the policy names, in small batches, and the orphans that somebody left behind.
+   * Deletes the runs that match the policy, in small transactions. Also deletes rows whose run no longer exists.
    *
-   * @throws {InvalidArgumentError} that names the field.
+   * @throws {InvalidArgumentError} if the policy is invalid. Nothing is deleted.
    */
   pruneRuns(policy: PrunePolicy): Promise<PruneReport>;
 
+  /** Counts rows and runs, and measures the database. Reads every run. */
   stats(options?: OperationOptions): Promise<StoreStats>;
 }

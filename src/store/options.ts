@@ -1,20 +1,20 @@
-/** What every operation accepts, in its last (or only) object argument. */
+/** Options of every operation, in its last object argument. */
 export interface OperationOptions {
   /**
-   * Aborting rejects the call with the signal's reason. Before the operation is sent nothing happens; after
-   * that a write may still take place.
+   * Aborting rejects the call with the signal's reason. If the operation was not sent yet, it has no effect. If it was,
+   * a write may still take effect.
    */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The fence of a write: it takes place only while the run is RUNNING and `workerId` holds it. */
+/** A fence: the write takes effect only while the run is RUNNING and `workerId` holds it. */
 export interface FenceOptions extends OperationOptions {
   readonly workerId?: string | undefined;
-  /** The `attempt` of the claim: tells it from others of the same worker id. Needs `workerId`. */
+  /** The `attempt` of the claim, which distinguishes claims of the same worker. Requires `workerId`. */
   readonly attempt?: number | undefined;
 }
 
-/** A fence, and compare-and-set on the row's revision. */
+/** A fence, and the revision that the row must have. */
 export interface RevisionOptions extends FenceOptions {
   readonly expectedRevision?: number | undefined;
 }

@@ -2,9 +2,11 @@ import type { FenceOptions, OperationOptions } from "./options.ts";
 
 export interface OutputStore {
   /**
-   * Stores what the step returned, in place of an earlier output. `null` is a value.
+   * Stores the output of the step. Replaces an earlier output. `null` is a valid output.
    *
-   * @throws {RunNotFoundError} {LeaseLostError} {InvalidValueError}
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {LeaseLostError} if the fence does not hold.
+   * @throws {InvalidValueError} if the output cannot be stored as JSON.
    */
   saveStepOutput(
     runId: string,
@@ -13,6 +15,11 @@ export interface OutputStore {
     options?: FenceOptions,
   ): Promise<void>;
 
-  /** @throws {StepOutputNotFoundError} {CorruptRowError} */
+  /**
+   * Returns the stored output.
+   *
+   * @throws {StepOutputNotFoundError} if the step has no output.
+   * @throws {CorruptRowError} if it cannot be read.
+   */
   loadStepOutput(runId: string, stepId: string, options?: OperationOptions): Promise<unknown>;
 }

@@ -6,11 +6,11 @@ import type { RunStatus } from "../statuses.ts";
 import type { OperationOptions, RevisionOptions } from "./options.ts";
 
 export interface RunPage<Run> {
-  /** Newest first, ties by `runId` descending (UTF-8 bytes). */
+  /** Newest first. Ties are ordered by `runId`, descending (UTF-8 bytes). */
   readonly runs: Run[];
-  /** Continues the list; null, and only null, ends it: a page may be shorter than its limit. */
+  /** Continues the list. Null at the end of the list, and only there: a page may be shorter than its limit. */
   readonly nextCursor: string | null;
-  /** Rows of this page that cannot be read, each named by table, key and column. */
+  /** The rows of this page that cannot be read, by table, key and column. */
   readonly corrupt: CorruptRowError[];
 }
 
@@ -18,26 +18,34 @@ export interface RunStore {
   /**
    * Stores a new run and returns it.
    *
-   * Any insertable column may be given, status and times too; a UUID (version 7), PENDING and the store's
-   * clock fill the rest. With an `idempotencyKey` that the workflow has already used, nothing is written and
-   * the existing run is returned.
+   * You may set any insertable column, including status and times. `runId` defaults to a UUID version 7, `status` to
+   * PENDING, and times to the store's clock. If the workflow has a run with the same `idempotencyKey`, nothing is
+   * written, and that run is returned.
    *
-   * @throws {RunAlreadyExistsError} when the `runId` is taken.
-   * @throws {InvalidArgumentError} {InvalidValueError} that names the field.
+   * @throws {RunAlreadyExistsError} if a run with this `runId` exists.
+   * @throws {InvalidArgumentError} if a field is invalid.
+   * @throws {InvalidValueError} if a value cannot be stored as JSON.
    */
   createRun(run: Readonly<NewWorkflowRun>, options?: OperationOptions): Promise<WorkflowRun>;
 
-  /** @throws {RunNotFoundError} {CorruptRowError} */
+  /**
+   * Returns the run.
+   *
+   * @throws {RunNotFoundError} if it does not exist.
+   * @throws {CorruptRowError} if it cannot be read.
+   */
   getRun(runId: string, options?: OperationOptions): Promise<WorkflowRun>;
 
   /**
-   * Changes the named columns, bumps `revision` and sets `updatedAt`; returns the run without its payloads.
+   * Changes the given columns, increments `revision` and sets `updatedAt`. Returns the run without payloads.
    *
-   * The first RUNNING sets `startedAt`, a final status `completedAt`, unless `changes` gives them. PENDING
-   * gives the lease up, a final status ends it.
+   * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. PENDING and
+   * final statuses clear the lease. Preconditions are checked in the order below.
    *
-   * @throws {RunNotFoundError} {LeaseLostError} {RevisionConflictError} {RunTransitionError} checked in this
-   *   order; a finished run changes no more.
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {LeaseLostError} if the fence does not hold.
+   * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
+   * @throws {RunTransitionError} if the run has ended.
    */
   updateRun(
     runId: string,
@@ -46,19 +54,20 @@ export interface RunStore {
   ): Promise<WorkflowRunSummary>;
 
   /**
-   * Makes a FAILED or CANCELLED run PENDING again: error, completion, lease and `wakeAt` are
-   * cleared, `deadlineAt` becomes `timeoutMs` from now, if the run has one, and the rest stays.
+   * Makes a FAILED or CANCELLED run PENDING again. Clears error, completion, lease and `wakeAt`. If the run has a
+   * `timeoutMs`, sets `deadlineAt` to that time from now. Other columns stay.
    *
-   * @throws {RunNotFoundError} {RunTransitionError}
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {RunTransitionError} if it is not FAILED or CANCELLED.
    */
   reopenRun(runId: string, options?: OperationOptions): Promise<WorkflowRunSummary>;
 
   /**
-   * A page of the runs that fulfil all conditions, newest first.
+   * Returns a page of the runs that match all conditions, newest first.
    *
-   * Pages are bounded in rows and in bytes. The payload columns come only with `payloads: true`.
+   * Rows and bytes of a page are limited. Payload columns are returned only with `payloads: true`.
    *
-   * @throws {InvalidArgumentError} for a cursor of another query, too.
+   * @throws {InvalidArgumentError} if the query is invalid, or the cursor belongs to another query.
    */
   listRuns(
     query: RunQuery & OperationOptions & { readonly payloads: true },
@@ -70,9 +79,9 @@ export interface RunStore {
     query?: RunQuery & OperationOptions & { readonly payloads?: boolean | undefined },
   ): Promise<RunPage<WorkflowRun> | RunPage<WorkflowRunSummary>>;
 
-  /** How many runs have each status, zeros included. */
+  /** Counts the runs of each status, including zeros. */
   countRuns(filter?: RunFilter & OperationOptions): Promise<Record<RunStatus, number>>;
 
-  /** Deletes the run with all that hangs from it; false when it did not exist. */
+  /** Deletes the run with its steps, attempts, outputs and state. False if it did not exist. */
   deleteRun(runId: string, options?: OperationOptions): Promise<boolean>;
 }

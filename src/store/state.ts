@@ -2,19 +2,19 @@ import type { FenceOptions, OperationOptions, RevisionOptions } from "./options.
 
 export interface StateEntry {
   readonly value: unknown;
-  /** 1 for the first value, one more for each save. */
+  /** 1 for the first value; each save increments it. */
   readonly revision: number;
   readonly updatedAt: Date;
 }
 
 export interface StateStore {
   /**
-   * Stores the value under the key and returns its new revision.
+   * Stores the value under the key and returns its new revision. Preconditions are checked in the order below.
    *
-   * With `expectedRevision` only if the key is at that revision; 0 stands for "must not exist yet".
-   *
-   * @throws {RunNotFoundError} {LeaseLostError} {RevisionConflictError} checked in this order.
-   * @throws {InvalidValueError}
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {LeaseLostError} if the fence does not hold.
+   * @throws {RevisionConflictError} if the value is not at `expectedRevision`; 0 requires that the key does not exist.
+   * @throws {InvalidValueError} if the value cannot be stored as JSON.
    */
   saveState(
     runId: string,
@@ -23,19 +23,33 @@ export interface StateStore {
     options?: RevisionOptions,
   ): Promise<{ revision: number }>;
 
-  /** @throws {StateNotFoundError} {CorruptRowError} */
+  /**
+   * Returns the value of the key.
+   *
+   * @throws {StateNotFoundError} if the run has no such key.
+   * @throws {CorruptRowError} if it cannot be read.
+   */
   loadState(runId: string, key: string, options?: OperationOptions): Promise<unknown>;
 
-  /** @throws {StateNotFoundError} {CorruptRowError} */
+  /**
+   * Returns the value of the key with its revision and time.
+   *
+   * @throws {StateNotFoundError} if the run has no such key.
+   * @throws {CorruptRowError} if it cannot be read.
+   */
   loadStateEntry(runId: string, key: string, options?: OperationOptions): Promise<StateEntry>;
 
   /**
-   * Removes the key; what is not there stays away, and that is fine.
+   * Deletes the key. Does nothing if it does not exist.
    *
-   * @throws {LeaseLostError} when `workerId` is given and does not hold the run.
+   * @throws {LeaseLostError} if the fence does not hold.
    */
   deleteState(runId: string, key: string, options?: FenceOptions): Promise<void>;
 
-  /** Every key with its value; an empty object for an unknown run. @throws {CorruptRowError} */
+  /**
+   * Returns all keys with their values. Empty for an unknown run.
+   *
+   * @throws {CorruptRowError} if a value cannot be read.
+   */
   getAllState(runId: string, options?: OperationOptions): Promise<Record<string, unknown>>;
 }

@@ -3,13 +3,25 @@ import type { NewStepExecution, StepExecution } from "../schema/rows.ts";
 import type { FenceOptions, OperationOptions } from "./options.ts";
 
 export interface StepStore {
-  /** @throws {RunNotFoundError} {StepExecutionAlreadyExistsError} {InvalidArgumentError} {InvalidValueError} */
+  /**
+   * Stores a new step execution and returns it.
+   *
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {StepExecutionAlreadyExistsError} if the run has an execution of this step.
+   * @throws {InvalidArgumentError} if a field is invalid.
+   * @throws {InvalidValueError} if a value cannot be stored as JSON.
+   */
   createStepExecution(
     step: Readonly<NewStepExecution>,
     options?: OperationOptions,
   ): Promise<StepExecution>;
 
-  /** @throws {StepExecutionNotFoundError} {CorruptRowError} */
+  /**
+   * Returns the step execution.
+   *
+   * @throws {StepExecutionNotFoundError} if it does not exist.
+   * @throws {CorruptRowError} if it cannot be read.
+   */
   getStepExecution(
     runId: string,
     stepId: string,
@@ -17,13 +29,15 @@ export interface StepStore {
   ): Promise<StepExecution>;
 
   /**
-   * Changes the named columns, keeps all others, sets `updatedAt`, and returns the step.
+   * Changes the given columns, keeps all others, sets `updatedAt`, and returns the step.
    *
-   * The first RUNNING sets `startedAt`, a final status `completedAt`, unless `changes` gives them;
-   * `durationMs` follows as `max(0, completedAt − startedAt)`, null when never started.
+   * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. `durationMs`
+   * is `max(0, completedAt − startedAt)`, or null if the step never started. Preconditions are checked in the order
+   * below.
    *
-   * @throws {StepExecutionNotFoundError} {LeaseLostError} {StepTransitionError} checked in this order;
-   *   COMPLETED and SKIPPED change no more.
+   * @throws {StepExecutionNotFoundError} if the step does not exist.
+   * @throws {LeaseLostError} if the fence does not hold.
+   * @throws {StepTransitionError} if the step is COMPLETED or SKIPPED.
    */
   updateStepExecution(
     runId: string,
@@ -33,9 +47,9 @@ export interface StepStore {
   ): Promise<StepExecution>;
 
   /**
-   * The run's steps by `executionIndex`, then `stepId`; empty for an unknown run.
+   * Returns the steps of the run by `executionIndex`, then `stepId`. Empty for an unknown run.
    *
-   * @throws {CorruptRowError} when one of them cannot be read.
+   * @throws {CorruptRowError} if one of them cannot be read.
    */
   listStepExecutions(runId: string, options?: OperationOptions): Promise<StepExecution[]>;
 }

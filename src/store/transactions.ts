@@ -3,30 +3,30 @@ import type { WorkflowStore } from "./workflow-store.ts";
 
 export interface TransactionStore {
   /**
-   * Runs `work` in a transaction: all that it does through `tx` is committed when it returns, and undone when
-   * it throws; that error is then the one thrown.
+   * Runs `work` in a transaction. Its changes through `tx` commit when it returns. If it throws, they roll back, and the
+   * call rejects with the same error.
    *
-   * Others see nothing of it before the commit. `tx.transaction` is a savepoint; only one may be open at a
-   * time. Using the store itself, instead of `tx`, inside `work` rejects with `UnsupportedError` where the
-   * runtime lets us see it (AsyncLocalStorage). On a libSQL server a transaction has 5 seconds; prefer `batch`.
+   * Other connections see the changes after the commit. `tx.transaction` is a savepoint, and one may be open at a time.
+   * Calls of the store itself inside `work` reject with `UnsupportedError`, if the runtime has AsyncLocalStorage. A
+   * libSQL server ends a transaction after 5 seconds; prefer `batch`.
    */
   transaction<T>(work: (tx: WorkflowStore) => Promise<T>, options?: OperationOptions): Promise<T>;
 }
 
 /**
- * The optional capability of a store whose database the app uses, too.
+ * An optional capability, for a store in a database of the app.
  *
- * `HostTransaction` is the app's own transaction: for `LibSQLStore`, what Drizzle's `db.transaction` hands out.
+ * `HostTransaction` is the app's transaction. For `LibSQLStore` it is the argument of Drizzle's `db.transaction`.
  */
 export interface HostTransactions<HostTransaction = unknown> {
-  /** The store inside the app's transaction: it commits and rolls back with it. */
+  /** Returns a store whose writes are part of the app's transaction. */
   withTransaction(transaction: HostTransaction): WorkflowStore;
 
   /**
-   * Like `transaction`, and hands out the database's own transaction beside the store.
+   * Like `transaction`, and also passes the transaction of the database to `work`.
    *
-   * @throws {StoreConnectionError} that is retryable, in place of what `work` threw, when the transaction was lost
-   * under it; what it threw is the cause.
+   * @throws {StoreConnectionError} if the transaction was lost while `work` ran. It is retryable, and its cause is the
+   *   error that `work` threw.
    */
   hostTransaction<T>(
     work: (transaction: HostTransaction, tx: WorkflowStore) => Promise<T>,
@@ -34,7 +34,7 @@ export interface HostTransactions<HostTransaction = unknown> {
   ): Promise<T>;
 }
 
-/** True when the store can take part in an app's transactions. */
+/** True if the store has the capability `HostTransactions`. */
 export function hasHostTransactions(store: object): store is HostTransactions {
   return "withTransaction" in store && "hostTransaction" in store;
 }

@@ -10,14 +10,14 @@ import type { StepStore } from "./steps.ts";
 import type { TransactionStore } from "./transactions.ts";
 
 /**
- * A store of workflow runs: the contract that every backend fulfils and the conformance suite tests.
+ * A store of workflow runs. Every store implements this contract, and the conformance suite tests it.
  *
- * - Creates and saves under an unknown run throw `RunNotFoundError`; gets, loads and updates of a missing child
- *   its own error; lists are empty.
- * - Every method rejects, none throws synchronously. Any number of calls may be under way at once.
- * - What is returned is the caller's own, mutable copy, and what is passed is never kept.
- * - An option that is undefined is absent; an unknown one is `InvalidArgumentError`.
- * - Times come from the store's clock. Skew between workers below half a lease is the operator's duty.
+ * - To create or save something of an unknown run rejects with `RunNotFoundError`. To get, load or update a missing
+ *   child rejects with the error of that child. Lists of an unknown run are empty.
+ * - Methods reject and never throw synchronously. Any number of calls may run concurrently.
+ * - Results are mutable copies that belong to the caller. Arguments are copied before the call returns.
+ * - An option that is `undefined` counts as absent. An unknown option rejects with `InvalidArgumentError`.
+ * - Times come from the store's clock. The clocks of workers must differ by less than half a lease.
  */
 export interface WorkflowStore
   extends
@@ -31,6 +31,6 @@ export interface WorkflowStore
     TransactionStore,
     BundleStore,
     MaintenanceStore {
-  /** Ends the store; a second call does nothing. Every later call of another method: `StoreClosedError`. */
+  /** Closes the store. A second call does nothing. Later calls of other methods reject with `StoreClosedError`. */
   close(): Promise<void>;
 }

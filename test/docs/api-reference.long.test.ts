@@ -53,7 +53,7 @@ test("every entry has a page, and it has the errors of the contract", async () =
   expect(await readdir(generated)).toEqual(expect.arrayContaining(pages));
   const contract = await readFile(join(generated, "README.md"), "utf8");
   expect(contract).toMatch(
-    /^`RunNotFoundError`, `LeaseLostError`, `RevisionConflictError`, `RunTransitionError` checked/m,
+    /^- `RevisionConflictError` if the run is not at `expectedRevision`\.\n- `RunTransitionError` /m,
   );
   expect(contract).toMatch(
     /\*\*getRun\*\*\(.*\): `Promise`\\<\[`WorkflowRun`\]\(#workflowrun\)\\>/,
