@@ -1,5 +1,5 @@
 import type { Client } from "@libsql/client";
-import { GorkflowError, SchemaOutOfDateError } from "../errors.ts";
+import { GorkflowError } from "../errors.ts";
 import {
   environmentFor,
   environmentForPrimary,
@@ -30,9 +30,9 @@ export async function withClient<T>(
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const open = optionsOf(context, options, access);
+  if (access !== "create") await refuseIncompleteCopy(context, options, open.url);
   const { client } = await openClient(parseOpenOptions(open));
   try {
-    if (access !== "create") await refuseIncompleteCopy(client, open.url);
     return await work(client);
   } catch (error) {
     throw isOfDriver(error) ? translateError(error, "read") : error;
@@ -42,11 +42,20 @@ export async function withClient<T>(
 }
 
 /** @throws {CommandError} for a file that has no table at all, if it looks like a copy without its log. */
-async function refuseIncompleteCopy(client: Client, url: string): Promise<void> {
+async function refuseIncompleteCopy(
+  context: CommandContext,
+  options: DatabaseOptions,
+  url: string,
+): Promise<void> {
   const incomplete = incompleteCopyAt(url);
   if (incomplete === null) return;
-  const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
-  if (rows.length === 0) throw incomplete;
+  const { client } = await openClient(parseOpenOptions(optionsOf(context, options, "look")));
+  try {
+    const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
+    if (rows.length === 0) throw incomplete;
+  } finally {
+    client.close();
+  }
 }
 
 /** How a command uses a store. */
@@ -72,18 +81,14 @@ export async function withStore<T>(
   { access = "look", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
   const options = optionsOf(context, named, access, source);
-  const opening = LibSQLStore.open({
+  // This also keeps a command from opening such a copy for a change, which would separate it from its log for good.
+  if (access !== "create") await refuseIncompleteCopy(context, named, options.url);
+  const store = await LibSQLStore.open({
     ...options,
     authToken: isServer(options.url) ? (authToken ?? options.authToken) : undefined,
     ...(prefix === undefined
       ? { migrate: access === "create" && options.migrate !== false }
       : { migrate: false, tables: createWorkflowTables({ prefix }) }),
-  });
-  const store = await opening.catch(async (error: unknown) => {
-    if (error instanceof SchemaOutOfDateError && access !== "create") {
-      await withClient(context, named, access, async () => {});
-    }
-    throw error;
   });
   try {
     return await work(store);

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { parseDuration, parseTime } from "../../src/cli/output/times.ts";
 import {
   formatBytes,
@@ -9,6 +9,7 @@ import {
   formatTime,
 } from "../../src/cli/output/words.ts";
 import { openStore } from "../../src/open-store.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();

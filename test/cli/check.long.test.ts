@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -30,7 +31,7 @@ const app: Readonly<Record<string, string>> = {
 };
 
 let template: TemporaryFolder;
-beforeAll(async () => {
+test.beforeAll(async () => {
   template = await temporaryFolder();
   await symlink(join(root, "node_modules"), join(template.path, "node_modules"));
   for (const [name, text] of Object.entries(app)) await write(template.path, name, text);
@@ -40,8 +41,8 @@ beforeAll(async () => {
     { cwd: template.path },
   );
 });
-afterAll(() => template.remove());
-beforeEach(() => cp(template.path, command.folder.path, { recursive: true }));
+test.afterAll(() => template.remove());
+test.beforeEach(() => cp(template.path, command.folder.path, { recursive: true }));
 
 async function write(folder: string, name: string, text: string): Promise<void> {
   const path = join(folder, name);
@@ -55,7 +56,7 @@ async function edit(name: string, change: (text: string) => string): Promise<voi
 }
 
 async function check(...options: string[]): Promise<{ code: number | null; problems: string[] }> {
-  const { code, stdout, stderr } = await command.run(["check", "--json", ...options]);
+  const { code, stdout, stderr } = await command.runProcess(["check", "--json", ...options]);
   expect(stderr).toBe("");
   const report = JSON.parse(stdout) as { problems: { code: string }[] };
   return { code, problems: report.problems.map((problem) => problem.code) };
@@ -63,7 +64,7 @@ async function check(...options: string[]): Promise<{ code: number | null; probl
 
 test("gorkflow check passes in a project that needs nothing but drizzle-kit, after its hashes are recorded", async () => {
   expect(await check()).toEqual({ code: 1, problems: ["MIGRATION_NOT_RECORDED"] });
-  const recorded = await command.run(["check", "--record"]);
+  const recorded = await command.runProcess(["check", "--record"]);
   expect(recorded).toEqual({
     code: 0,
     stdout: "recorded 0000_first\n./migrations brings an empty database to exactly the schema\n",
@@ -73,7 +74,7 @@ test("gorkflow check passes in a project that needs nothing but drizzle-kit, aft
 });
 
 describe("exit code 1 for", () => {
-  beforeEach(() => command.run(["check", "--record"]));
+  test.beforeEach(() => command.runProcess(["check", "--record"]));
 
   test.each<[string, string, () => Promise<void>]>([
     [
@@ -148,7 +149,7 @@ describe("what cannot be read is named, in one line", () => {
     ],
   ])("%s", async (_, exitCode, says, plant) => {
     await plant();
-    const { code, stdout, stderr } = await command.run(["check"]);
+    const { code, stdout, stderr } = await command.runProcess(["check"]);
     expect([code, stdout]).toEqual([exitCode, ""]);
     expect(stderr).toMatch(says);
     expect(stderr.trim().split("\n")).toHaveLength(1);
@@ -164,7 +165,7 @@ describe("git tells a migration that is not committed yet from one that is:", ()
 
   test("the one is recorded again when it was edited, the other is not", async () => {
     await git("init");
-    await command.run(["check", "--record"]);
+    await command.runProcess(["check", "--record"]);
     await edit("migrations/0000_first.sql", edited);
     expect(await check()).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
     expect(await check("--record")).toEqual({ code: 0, problems: [] });
@@ -179,13 +180,13 @@ describe("git tells a migration that is not committed yet from one that is:", ()
     await git("init");
     await git("add", "migrations");
     await git("commit", "-m", "first");
-    await command.run(["check", "--record"]);
+    await command.runProcess(["check", "--record"]);
     await edit("migrations/0000_first.sql", edited);
     expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
   });
 
   test("without git, it has to be named", async () => {
-    await command.run(["check", "--record"]);
+    await command.runProcess(["check", "--record"]);
     await edit("migrations/0000_first.sql", edited);
     expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
     expect(await check("--record", "0000_first")).toEqual({ code: 0, problems: [] });
@@ -193,37 +194,37 @@ describe("git tells a migration that is not committed yet from one that is:", ()
 });
 
 test("the recipe of the docs works for a migration of one's own SQL", async () => {
-  await command.run(["check", "--record"]);
+  await command.runProcess(["check", "--record"]);
   const generated = await promisify(execFile)(
     process.execPath,
     [join(root, "node_modules/drizzle-kit/bin.cjs"), "generate", "--custom", "--name", "own"],
     { cwd: command.folder.path },
   );
   expect(generated.stdout).toContain("0001_own");
-  const early = await command.run(["check", "--record"]);
+  const early = await command.runProcess(["check", "--record"]);
   expect([early.code, early.stdout]).toEqual([
     0,
     expect.stringContaining("not recorded 0001_own: write its SQL, and record it then"),
   ]);
   expect((await check()).problems).toEqual(["MIGRATION_NOT_RECORDED", "STATEMENT_EMPTY"]);
   await edit("migrations/0001_own.sql", () => "update users set home_town = 'Dakar';");
-  expect((await command.run(["check", "--record"])).stdout).toContain("recorded 0001_own");
+  expect((await command.runProcess(["check", "--record"])).stdout).toContain("recorded 0001_own");
   expect(await check()).toEqual({ code: 0, problems: [] });
 });
 
 test("a configuration and a schema may print: stdout has the answer alone", async () => {
-  await command.run(["check", "--record"]);
+  await command.runProcess(["check", "--record"]);
   const noise = 'console.log("noise"); process.stdout.write("more\\n");';
   await edit("drizzle.config.ts", (text) => noise + text);
   await edit("src/db/users.ts", (text) => noise + text + "\nsetInterval(() => {}, 1000);");
-  const { code, stdout, stderr } = await command.run(["check", "--json"]);
+  const { code, stdout, stderr } = await command.runProcess(["check", "--json"]);
   expect([code, JSON.parse(stdout)]).toEqual([0, { recorded: [], unwritten: [], problems: [] }]);
   expect(stderr).toBe("noise\nmore\nnoise\nmore\n");
 });
 
 test("a schema that ends the process is named", async () => {
   await edit("src/db/users.ts", (text) => `${text}\nprocess.exit(0);`);
-  const { code, stdout, stderr } = await command.run(["check", "--json"]);
+  const { code, stdout, stderr } = await command.runProcess(["check", "--json"]);
   expect([code, stdout, JSON.parse(stderr)]).toEqual([
     1,
     "",
@@ -242,15 +243,15 @@ test("a schema with two views of one name is a problem in JSON", async () => {
 });
 
 test("annotations for GitHub Actions name the file from the root of the repository", async () => {
-  await command.run(["check", "--record"]);
+  await command.runProcess(["check", "--record"]);
   await edit("migrations/0000_first.sql", (text) => `${text}\n-- edited`);
-  const { code, stdout } = await command.run(["check", "--format", "github"]);
+  const { code, stdout } = await command.runProcess(["check", "--format", "github"]);
   expect(code).toBe(1);
   expect(stdout).toMatch(
     /^::error file=migrations\/0000_first\.sql,title=MIGRATION_EDITED::0000_first\.sql was edited after/,
   );
   const env = { GITHUB_WORKSPACE: join(command.folder.path, "..") };
-  const inside = await command.run(["check", "--format", "github"], { env });
+  const inside = await command.runProcess(["check", "--format", "github"], { env });
   expect(inside.stdout).toMatch(/^::error file=[^/,]+\/migrations\/0000_first\.sql,/);
 });
 
@@ -260,7 +261,7 @@ test.each(["src/(db)", "src/(db)/*.ts", "./src/(db)/**", "src/@((db)|none)/*.ts"
     const folder = command.folder.path;
     await rename(join(folder, "src/db"), join(folder, "src/(db)"));
     await edit("drizzle.config.ts", (text) => text.replace("./src/db", pattern));
-    await command.run(["check", "--record"]);
+    await command.runProcess(["check", "--record"]);
     expect(await check()).toEqual({ code: 0, problems: [] });
   },
 );

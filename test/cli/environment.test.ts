@@ -4,8 +4,9 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand, setUpServer } from "./support.ts";
 
 const command = setUpCommand();

@@ -1,9 +1,10 @@
 import { readdirSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
@@ -11,12 +12,14 @@ const { answer } = command;
 const runs = 1500;
 
 let template: TemporaryFolder;
-beforeAll(async () => {
+test.beforeAll(async () => {
   template = await temporaryFolder();
   await makeBulkRuns(template.database("runs.db"), runs);
 });
-afterAll(() => template.remove());
-beforeEach(() => copyFile(join(template.path, "runs.db"), join(command.folder.path, "runs.db")));
+test.afterAll(() => template.remove());
+test.beforeEach(() =>
+  copyFile(join(template.path, "runs.db"), join(command.folder.path, "runs.db")),
+);
 
 /** Runs the command where no file can become larger: what a full disk is, to whoever writes. */
 async function withLimit(kibibytes: number, args: readonly string[]) {
@@ -39,7 +42,14 @@ async function expectRefusal(
 
 /** The runs that the second does not have; those that it has are as in the first. */
 async function missingRuns(first: string, second: string): Promise<number> {
-  const { stdout } = await command.run(["compare", first, second, "--json", "--max", "1000000"]);
+  const { stdout } = await command.runProcess([
+    "compare",
+    first,
+    second,
+    "--json",
+    "--max",
+    "1000000",
+  ]);
   const { differences } = JSON.parse(stdout) as { differences: readonly { kind: string }[] };
   expect(differences.filter(({ kind }) => kind !== "missing in the second")).toEqual([]);
   return differences.length;
@@ -80,7 +90,7 @@ test.each([8, 80])(
   async (kibibytes) => {
     const migrating = ["migrate", "-d", "new.db"];
     await expectRefusal(kibibytes, migrating);
-    await command.run(migrating);
+    await command.runProcess(migrating);
     expect(await answer(["migrate", "--status", "-d", "new.db"])).toMatchObject({
       state: "current",
     });

@@ -3,21 +3,13 @@ import { readdirSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import {
-  afterAll,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  onTestFinished,
-  test,
-  vi,
-} from "vitest";
+import { describe, expect, onTestFinished, vi } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import type { CommandResult } from "../support/command-line.ts";
 import { startProxy } from "../support/loopback-proxy.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
@@ -25,18 +17,18 @@ const { answer } = command;
 const runs = 6000;
 
 let server: Sqld;
-beforeAll(async () => {
+test.beforeAll(async () => {
   server = await startSqld();
 });
-afterAll(() => server.stop());
+test.afterAll(() => server.stop());
 
 let template: TemporaryFolder;
-beforeAll(async () => {
+test.beforeAll(async () => {
   template = await temporaryFolder();
   await makeBulkRuns(template.database("runs.db"), runs);
 });
-afterAll(() => template.remove());
-beforeEach(() => copyFile(join(template.path, "runs.db"), path("runs.db")));
+test.afterAll(() => template.remove());
+test.beforeEach(() => copyFile(join(template.path, "runs.db"), path("runs.db")));
 
 const path = (name: string) => join(command.folder.path, name);
 
@@ -53,7 +45,14 @@ async function interrupted(
 
 /** What is said of two databases that need not be equal. */
 async function comparison(first: string, second: string) {
-  const { stdout } = await command.run(["compare", first, second, "--json", "--max", "1000000"]);
+  const { stdout } = await command.runProcess([
+    "compare",
+    first,
+    second,
+    "--json",
+    "--max",
+    "1000000",
+  ]);
   return JSON.parse(stdout) as {
     differing: number;
     differences: readonly { readonly kind: string }[];

@@ -3,16 +3,17 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "libsql";
-import { beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { compiledMigrations } from "../../src/migrations/compiled.ts";
 import { migrationScript } from "../../src/migrations/migration-script.ts";
 import { bundle, startProgram } from "../support/child-processes.ts";
 import { runProgram } from "../support/command-line.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
 let severalCommands: string;
-beforeAll(async () => {
+test.beforeAll(async () => {
   // Beside the command, which finds its package from there.
   severalCommands = join(command.program, "../commands.mjs");
   await bundle(`${import.meta.dirname}/programs/commands.ts`, severalCommands);

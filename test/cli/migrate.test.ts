@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient } from "gorkflow/client";
 import { doctor, migrate, migrationStatus } from "gorkflow/migrations";
-import { describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { compiledMigrations } from "../../src/migrations/compiled.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand, setUpServer } from "./support.ts";
 
 const command = setUpCommand();
@@ -57,15 +58,16 @@ test("a copy without its -wal is called what it is", async () => {
   const copy = join(command.folder.path, "copy.db");
   copyFileSync(fileURLToPath(command.folder.database()), copy);
   for (const args of [["doctor"], ["stats"], ["migrate", "--status"], ["runs", "cancel", "r"]]) {
-    const { code, stderr } = await command.run([...args, "-d", "copy.db"]);
-    expect([code, stderr]).toEqual([
+    const { code, stderr } = await command.runProcess([...args, "-d", "copy.db"]);
+    expect([args, code, stderr]).toEqual([
+      args,
       1,
       `gorkflow: ${copy} has no tables, and no ${copy}-wal with newer commits is beside it (if it is a copy, ` +
         "copy it again with its -wal, or by VACUUM INTO; if nothing has made the tables yet, run gorkflow migrate)\n",
     ]);
   }
   copyFileSync(`${fileURLToPath(command.folder.database())}-wal`, `${copy}-wal`);
-  expect(await command.run(["doctor", "-d", "copy.db"])).toMatchObject({ code: 0 });
+  expect(await command.runProcess(["doctor", "-d", "copy.db"])).toMatchObject({ code: 0 });
   client.close();
 });
 

@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { openStore } from "../../src/open-store.ts";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand, setUpServer } from "./support.ts";
 
 const command = setUpCommand();

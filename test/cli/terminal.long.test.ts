@@ -1,8 +1,9 @@
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { spawn } from "@lydell/node-pty";
-import { expect, test, vi } from "vitest";
+import { expect, vi } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
@@ -59,7 +60,7 @@ test.each(["runs.ndjson", "runs.ndjson.gz"])(
   "an import of %s draws a bar by the bytes of the file: for the check, and for what it stores",
   async (file) => {
     await makeBulkRuns(command.folder.database("runs.db"), 4000);
-    await command.run(["export", file, "-d", "runs.db"]);
+    await command.runProcess(["export", file, "-d", "runs.db"]);
     const { code, screen } = await onTerminal(["import", file, "-d", "target.db"]);
     expect(code).toBe(0);
     expect(screen).toMatch(/█ 100% \| 0s left \| checked/);
@@ -71,7 +72,7 @@ test.each(["runs.ndjson", "runs.ndjson.gz"])(
 
 test("a pipe has no end that is known: an import counts, and tells the time", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 300);
-  await command.run(["export", "runs.ndjson", "-d", "runs.db"]);
+  await command.runProcess(["export", "runs.ndjson", "-d", "runs.db"]);
   const { code, screen } = await onTerminal(["import", "-", "-d", "target.db"], {
     input: "runs.ndjson",
   });
@@ -107,7 +108,9 @@ test("statuses have colours on a terminal, unless NO_COLOR says no", async () =>
   const { code, screen } = await onTerminal(["runs", "list", "-d", "runs.db"]);
   expect(code).toBe(0);
   expect(screen).toContain("\u001b[3");
-  const plain = await command.run(["runs", "list", "-d", "runs.db"], { env: { NO_COLOR: "1" } });
+  const plain = await command.runProcess(["runs", "list", "-d", "runs.db"], {
+    env: { NO_COLOR: "1" },
+  });
   expect(plain.stdout).not.toContain("\u001b[");
 });
 

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { createTokenIssuer } from "../support/tokens.ts";
+import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
 const command = setUpCommand();
@@ -11,14 +12,14 @@ const readOnly = issuer.issue({ a: "ro" });
 const wrong = createTokenIssuer().issue({ a: "rw" });
 
 let server: Sqld;
-beforeAll(async () => {
+test.beforeAll(async () => {
   server = await startSqld({ publicKey: issuer.publicKey });
 });
-afterAll(() => server.stop());
+test.afterAll(() => server.stop());
 
-beforeEach(async () => {
+test.beforeEach(async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 5);
-  await command.run(["export", "runs.ndjson", "-d", "runs.db"]);
+  await command.runProcess(["export", "runs.ndjson", "-d", "runs.db"]);
 });
 
 const onServer = (token: string) => ({
@@ -47,12 +48,12 @@ test("a wrong token is refused in one line that names its variable, and is shown
   const results = await Promise.all([
     ...[...looking, ...changing, ["migrate"]].map((args, index) =>
       index % 2 === 0
-        ? command.run(args, onServer(wrong))
-        : command.run([...args, "--json"], inUrl),
+        ? command.runProcess(args, onServer(wrong))
+        : command.runProcess([...args, "--json"], inUrl),
     ),
-    command.run(["copy", "runs.db", server.httpUrl], onServer(wrong)),
-    command.run(["copy", server.httpUrl, "target.db"], onServer(wrong)),
-    command.run(["compare", "runs.db", `${server.httpUrl}?authToken=${wrong}`]),
+    command.runProcess(["copy", "runs.db", server.httpUrl], onServer(wrong)),
+    command.runProcess(["copy", server.httpUrl, "target.db"], onServer(wrong)),
+    command.runProcess(["compare", "runs.db", `${server.httpUrl}?authToken=${wrong}`]),
   ]);
   for (const { code, stdout, stderr } of results) {
     expect([code, stdout]).toEqual([1, ""]);
@@ -63,29 +64,37 @@ test("a wrong token is refused in one line that names its variable, and is shown
 
 test("the right one is taken from either place, and the target of a copy may have its own", async () => {
   const inUrl = `${server.httpUrl}?authToken=${right}`;
-  expect(await command.run(["migrate", "-d", inUrl])).toMatchObject({ code: 0, stderr: "" });
-  const copied = await command.run(["copy", "runs.db", server.httpUrl, "--json"], {
+  expect(await command.runProcess(["migrate", "-d", inUrl])).toMatchObject({ code: 0, stderr: "" });
+  const copied = await command.runProcess(["copy", "runs.db", server.httpUrl, "--json"], {
     env: { GORKFLOW_AUTH_TOKEN: wrong, GORKFLOW_TO_AUTH_TOKEN: right },
   });
   expect([copied.code, JSON.parse(copied.stdout)]).toEqual([0, { copied: 5, unchanged: 0 }]);
-  const compared = await command.run(["compare", "runs.db", server.httpUrl], onServer(right));
+  const compared = await command.runProcess(
+    ["compare", "runs.db", server.httpUrl],
+    onServer(right),
+  );
   expect(compared).toMatchObject({ code: 0, stdout: "5 runs, all equal\n" });
 });
 
 test("one that only reads looks at everything and changes nothing", async () => {
-  await command.run(["migrate"], onServer(right));
-  await command.run(["copy", "runs.db", server.httpUrl, "--compare"], onServer(right));
+  await command.runProcess(["migrate"], onServer(right));
+  await command.runProcess(["copy", "runs.db", server.httpUrl, "--compare"], onServer(right));
   const seen = await Promise.all(
     looking
       .filter(([name, action]) => name !== "export" && action !== "watch")
-      .map((args) => command.run(args, onServer(readOnly))),
+      .map((args) => command.runProcess(args, onServer(readOnly))),
   );
   expect(seen.map(({ code, stderr }) => [code, stderr])).toEqual(seen.map(() => [0, ""]));
-  const refused = await Promise.all(changing.map((args) => command.run(args, onServer(readOnly))));
+  const refused = await Promise.all(
+    changing.map((args) => command.runProcess(args, onServer(readOnly))),
+  );
   for (const { code, stderr } of refused) {
     expect([code, stderr]).toEqual([1, expect.stringContaining("token does not allow this")]);
     expect(stderr).not.toContain(readOnly);
   }
-  const compared = await command.run(["compare", "runs.db", server.httpUrl], onServer(right));
+  const compared = await command.runProcess(
+    ["compare", "runs.db", server.httpUrl],
+    onServer(right),
+  );
   expect(compared.stdout).toBe("5 runs, all equal\n");
 });
