@@ -33,24 +33,31 @@ export function reportCommand(context: CommandContext): Command {
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(workflowOption())
-    .option("--since <time>", `from then on (${timeForms})`, parseTime)
-    .option("--until <time>", "before that time", parseTime)
+    .option("--since <time>", `only what happened at that time or later (${timeForms})`, parseTime)
+    .option("--until <time>", "only what happened before that time", parseTime)
     .addOption(
-      new Option("--per <bucket>", "of throughput").choices(["hour", "day"]).default("day"),
+      new Option("--per <bucket>", "the size of a bucket of throughput")
+        .choices(["hour", "day"])
+        .default("day"),
     )
-    .option("--idle <duration>", "of stuck: how long nothing has happened (15m)", parseDuration)
-    .option("-n, --limit <number>", "rows at most; throughput has all", parseLimit, 50)
+    .option(
+      "--idle <duration>",
+      "for stuck: how long a run has not changed (default: 15m)",
+      parseDuration,
+    )
+    .option("-n, --limit <number>", "the most rows; throughput has no limit", parseLimit, 50)
     .addOption(jsonOption())
     .addOption(linesOption())
     .addHelpText(
       "after",
       `
-Times are in UTC. In a large database, give a window: the reports walk all of it otherwise.
+Times are in UTC. Without --since, a report reads all runs, which takes long in a large database. On a terminal,
+throughput is also drawn as a chart.
 
 Examples:
   gorkflow report throughput --since 48h --per hour
-  gorkflow report runs --workflow orders --since 7d       how long runs take: half of them, 95 % of them, …
-  gorkflow report stuck                                   RUNNING, and nothing happens
+  gorkflow report runs --workflow orders --since 7d       how long runs take, in percentiles
+  gorkflow report stuck                                   runs that are RUNNING and have not changed
   gorkflow report step-errors --since 1d --json`,
     )
     .action(async (name: ReportName, options: ReportCommandOptions) => {
@@ -67,8 +74,13 @@ Examples:
         return;
       }
       if (rows.length === 0) return print("nothing to report");
-      const chart = name === "throughput" ? drawThroughput(rows, per) : null;
-      if (chart !== null) print(`${chart}\n`);
+      if (name === "throughput" && process.stdout.isTTY) {
+        const { columns } = process.stdout;
+        const now = new Date();
+        const end = until === undefined || until > now ? now : until;
+        const chart = drawThroughput(rows, { per, columns, since, until: end });
+        if (chart !== null) print(`${chart}\n`);
+      }
       print(drawReport(rows));
     });
 }

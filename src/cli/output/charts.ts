@@ -4,35 +4,44 @@ import type { ReportRow } from "./reports.ts";
 
 const bucketMs = { hour: 3_600_000, day: 86_400_000 } as const;
 
-/** The newest buckets, as many as a line of a terminal holds. */
-const widest = 72;
-
 const series = [
   { column: "created", color: blue, paint: colors.blue },
   { column: "completed", color: green, paint: colors.green },
   { column: "failed", color: red, paint: colors.red },
 ] as const;
 
+/** Columns of the vertical axis. */
+const labelWidth = 8;
+const axisWidth = labelWidth + 2;
+
+export interface ChartOptions {
+  readonly per: keyof typeof bucketMs;
+  /** Columns of the terminal. The chart uses 60 to 200 of them. */
+  readonly columns: number;
+  /** The window of the report. A bucket that it cuts is marked. */
+  readonly since: Date | undefined;
+  readonly until: Date;
+}
+
 /**
- * Lines over time of what was created, completed and failed, all workflows together; null where one bucket is all
- * there is.
+ * The runs created, completed and failed over time, all workflows together: a column for each bucket, as many of the
+ * newest as fit. Null for a single bucket.
  */
 export function drawThroughput(
   rows: readonly ReportRow[],
-  per: keyof typeof bucketMs,
+  { per, columns, since, until }: ChartOptions,
 ): string | null {
-  const times = rows.map(({ bucketStart }) => (bucketStart as Date).getTime());
-  const first = times.reduce((least, time) => Math.min(least, time));
-  const last = times.reduce((greatest, time) => Math.max(greatest, time));
-  const all = Math.round((last - first) / bucketMs[per]) + 1;
-  if (all === 1) return null;
-  const shown = Math.min(all, widest);
-  const begin = last - (shown - 1) * bucketMs[per];
+  const size = bucketMs[per];
+  const indexes = rows.map(({ bucketStart }) => Math.round((bucketStart as Date).getTime() / size));
+  const first = indexes.reduce((a, b) => Math.min(a, b), Infinity);
+  const last = indexes.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (last <= first) return null;
+  const room = Math.min(200, Math.max(60, columns)) - axisWidth - 1;
+  const begin = Math.max(first, last - room + 1);
   const lines = series.map(({ column }) => {
-    const counts = Array.from({ length: shown }, () => 0);
-    for (const [index, row] of rows.entries()) {
-      const bucket = Math.round(((times[index] ?? 0) - begin) / bucketMs[per]);
-      if (bucket >= 0) counts[bucket] = (counts[bucket] ?? 0) + Number(row[column]);
+    const counts = Array.from({ length: last - begin + 1 }, () => 0);
+    for (const [row, index] of indexes.entries()) {
+      if (index >= begin) counts[index - begin]! += Number(rows[row]?.[column]);
     }
     return counts;
   });
@@ -41,9 +50,19 @@ export function drawThroughput(
     height: 8,
     min: 0,
     ...(isColored && { colors: series.map(({ color }) => color) }),
-    format: (value: number) => String(Math.round(value)).padStart(8),
+    format: (value: number) => String(Math.round(value)).padStart(labelWidth),
   });
-  const legend = series.map(({ column, paint }) => paint(column)).join("  ");
-  const from = new Date(begin).toISOString().replace(per === "day" ? /T.*/ : /:.*/, "");
-  return `${chart}${isColored ? reset : ""}\n${legend}  per ${per}, from ${from}`;
+  const isPartial = (index: number) =>
+    (since !== undefined && since.getTime() > index * size) || until.getTime() < (index + 1) * size;
+  const label = (index: number) =>
+    new Date(index * size).toISOString().replace(per === "day" ? /T.*/ : /:.*/, "") +
+    (isPartial(index) ? "*" : "");
+  const [from, to] = [label(begin), label(last)];
+  const gap = last - begin + 1 - from.length - to.length;
+  return [
+    `${chart}${isColored ? reset : ""}`,
+    `${" ".repeat(axisWidth)}${from}${gap < 4 ? " to " : " ".repeat(gap)}${to}`,
+    `${series.map(({ column, paint }) => paint(column)).join("  ")}  per ${per}`,
+    ...(isPartial(begin) || isPartial(last) ? ["* only a part of it is counted"] : []),
+  ].join("\n");
 }
