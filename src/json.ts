@@ -1,23 +1,23 @@
 import { InvalidValueError } from "./errors.ts";
 
-/** SQLite's own JSON functions refuse what is nested deeper; so do we, before it is written. */
+/** The JSON functions of SQLite reject deeper nesting. */
 const maxDepth = 1000;
 
 const identifier = /^[A-Za-z_$][\w$]*$/;
 
 /**
- * The JSON text of `value`, which reads back equal to it.
+ * The JSON text of `value`, which reads back equal.
  *
- * A property whose value is undefined is absent. `path` names the value in errors: `input.items[2]`.
+ * Undefined properties are left out. `path` is the name of the value in errors: `input.items[2]`.
  *
- * @throws {InvalidValueError} for anything that JSON would change or drop (NaN, Infinity, -0, bigint, Date,
- *   Map, typed arrays, class instances, functions, symbols, accessors, cycles, sparse arrays, undefined at the
- *   top or in an array), for nesting deeper than 1000, and beyond `maxBytes` of UTF-8.
+ * @throws {InvalidValueError} if JSON would change or drop a part (NaN, Infinity, -0, bigint, Date, Map, typed arrays,
+ *   class instances, functions, symbols, accessors, cycles, sparse arrays, undefined at the top or in an array), if it is
+ *   nested deeper than 1000, or if the text is longer than `maxBytes` in UTF-8.
  */
 export function encodeJson(value: unknown, path: string, maxBytes: number): string {
   check(value, { root: path, keys: [], ancestors: [] });
   const text = JSON.stringify(value);
-  // A UTF-16 unit is at most three bytes of UTF-8: what is far below the limit need not be counted.
+  // A UTF-16 unit is at most three bytes of UTF-8, so short text need not be measured.
   if (text.length * 3 > maxBytes) {
     const bytes = utf8ByteLength(text);
     if (bytes > maxBytes) {
@@ -28,26 +28,26 @@ export function encodeJson(value: unknown, path: string, maxBytes: number): stri
 }
 
 /**
- * The value of JSON text; undefined for text that is not JSON, and for text with a number that JavaScript would
- * change: -0, one beyond the range of a double, or an integer that is not exact.
+ * The value of JSON text. Undefined if the text is not JSON, or has a number that JavaScript would change: -0, a number
+ * beyond the range of a double, or an inexact integer.
  */
 export function parseJson(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
     let mayUnderflow: boolean | undefined;
-    // The parsed numbers are looked at first: a search of the text takes longer than to parse it.
+    // Checks the parsed numbers first, because searching the text takes longer than parsing it.
     const isSuspicious = (number: number): boolean =>
       number === 0
         ? Object.is(number, -0) || (mayUnderflow ??= tiny.test(text))
         : Math.abs(number) > Number.MAX_SAFE_INTEGER;
     return hasNumber(value, isSuspicious) && !keepsNumbers(text) ? undefined : value;
   } catch {
-    // The parser's own message quotes the text.
+    // The message of the parser quotes the text, so it is dropped.
     return undefined;
   }
 }
 
-/** What a number that is read as 0, and is not 0, has in its text. */
+/** Matches text that may contain a number which is not 0 and parses as 0. */
 const tiny = /[eE]-|0{300}/;
 const numbers = /-?\d[\d.eE+-]*/g;
 
@@ -64,7 +64,7 @@ function hasNumber(value: unknown, test: (number: number) => boolean): boolean {
   return false;
 }
 
-/** `text` is valid JSON. */
+/** True if parsing changes no number. `text` is valid JSON. */
 function keepsNumbers(text: string): boolean {
   for (let start = 0; ;) {
     const quote = text.indexOf('"', start);
@@ -75,7 +75,7 @@ function keepsNumbers(text: string): boolean {
   }
 }
 
-/** Where the string that begins at `quote` has ended. A regular expression needs too much stack for long strings. */
+/** The end of the string that begins at `quote`. A regular expression would overflow the stack on long strings. */
 function endOfString(text: string, quote: number): number {
   for (let end = text.indexOf('"', quote + 1); ; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;
@@ -86,7 +86,7 @@ function endOfString(text: string, quote: number): number {
 
 function isKept(token: string): boolean {
   const value = Number(token);
-  // As `JSON.stringify` writes it: 2 ** 60 has fewer digits there than its exact value.
+  // `JSON.stringify` writes 2 ** 60 with fewer digits than its exact value has.
   if (String(value) === token) return true;
   if (!Number.isFinite(value) || Object.is(value, -0)) return false;
   if (value === 0 && /^[^eE]*[1-9]/.test(token)) return false;
@@ -117,12 +117,12 @@ function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
-/** Where a check is: the path is put together only when it has something to say. */
+/** The place of the checked value. Its path is built only for an error. */
 interface Place {
   readonly root: string;
-  /** From the root down to the value. */
+  /** The keys from the root to the value. */
   readonly keys: (string | number)[];
-  /** The objects that the value is in. */
+  /** The objects that contain the value. */
   readonly ancestors: object[];
 }
 
@@ -154,7 +154,7 @@ function checkArray(array: readonly unknown[], place: Place): void {
   if (Object.getPrototypeOf(array) !== Array.prototype && !isForeignPlain(array)) {
     throw refusedAt(place, "an instance of a class would be read back as an array");
   }
-  // Own keys of a dense array without extras are its indexes and `length`.
+  // The own keys of a dense array are its indexes and `length`.
   if (Reflect.ownKeys(array).length !== array.length + 1) {
     throw refusedAt(place, "an array with holes or with properties of its own is not JSON");
   }
@@ -186,7 +186,7 @@ function checkObject(object: object, place: Place): void {
   }
 }
 
-/** Plain objects and arrays of another realm (a vm context, as test runners use) have another prototype. */
+/** True for plain objects and arrays of another realm, such as a vm context, which have another prototype. */
 function isForeignPlain(object: object): boolean {
   const prototype: object | null = Object.getPrototypeOf(object);
   if (prototype === null) return false;

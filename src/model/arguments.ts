@@ -2,17 +2,17 @@ import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { idSchema, isId } from "../schema/zod.ts";
 
-/** @throws {InvalidArgumentError} when `value` is not 1 to 255 well-formed characters without NUL. */
+/** @throws {InvalidArgumentError} unless `value` is 1 to 255 well-formed characters without NUL. */
 export function parseId(value: unknown, argument: string): string {
-  // Every operation comes this way: the schema is asked only for what it has to say of a bad one.
+  // Every operation calls this, so the slower schema only creates the error.
   return isId(value) ? value : parseArgument(idSchema, value, argument);
 }
 
-/** What every operation accepts among its options. */
+/** The options of every operation. */
 export const operationShape = { signal: z.instanceof(AbortSignal).optional() };
 export const operationOptionsSchema = z.strictObject(operationShape);
 export const limitSchema = z.int().min(1).max(1000);
 
-/** A function that is told something, or nothing. */
+/** A callback, or undefined. */
 export const callbackSchema = <Told>() =>
   z.custom<(told: Told) => void>((value) => typeof value === "function").optional();

@@ -1,18 +1,18 @@
 export type Backoff = "none" | "linear" | "exponential";
 
-/** How a step is tried again after a failure. */
+/** The retries of a failed step. */
 export interface RetryPolicy {
-  /** Tries after the first one. */
+  /** The maximum number of attempts after the first one. */
   readonly maxRetries: number;
   readonly delayMs: number;
-  /** The wait before retry n: `delayMs`, `delayMs × n`, or `delayMs × 2^(n − 1)`. */
+  /** The delay before retry n: `delayMs` (`none`), `delayMs × n` (`linear`), or `delayMs × 2^(n − 1)` (`exponential`). */
   readonly backoff: Backoff;
 }
 
-/** No wait is longer than a day, whatever the arithmetic says. */
+/** A delay is at most a day. */
 const maxRetryDelayMs = 24 * 60 * 60 * 1000;
 
-/** The wait before retry number `retry` (1 for the first), in milliseconds. */
+/** The delay in milliseconds before retry number `retry`, from 1. */
 export function retryDelayMs(
   { delayMs, backoff }: Omit<RetryPolicy, "maxRetries">,
   retry: number,

@@ -19,7 +19,7 @@ import { compareText } from "./cursors.ts";
 import { withoutDerivedInput } from "./step-inputs.ts";
 import { isFrozenStepStatus } from "./transitions.ts";
 
-/** One run with everything that belongs to it: the unit of export, copy and display. */
+/** One run with all its rows: the unit of export, copy and display. */
 export interface RunBundle {
   readonly run: WorkflowRun;
   /** By `executionIndex`, then `stepId`. */
@@ -54,7 +54,7 @@ export function isNewerBundle(stored: RunBundle, { run, ...bundle }: RunBundle):
     ) ||
     stored.attempts.some((attempt) => !attempts.has(attemptKey(attempt))) ||
     stored.outputs.some(({ stepId }) => !outputs.has(stepId)) ||
-    // A key that was deleted has left its revision in the run's `stateRevision`.
+    // The run's `stateRevision` has the revisions of deleted keys.
     stored.state.some(({ key, revision }) => revision > (revisions.get(key) ?? run.stateRevision))
   );
 }
@@ -76,8 +76,8 @@ export function compareAttempts(
 }
 
 /**
- * A bundle as it comes in. What the first version of the schema did not have may be left out: exports that were
- * made with it can be imported.
+ * A bundle to be written. Fields that the first version of the schema lacked are optional, so that its exports can be
+ * imported.
  */
 export type BundleInput = Omit<RunBundle, "run" | "steps" | "attempts"> & {
   readonly run: Defaulted<WorkflowRun, keyof typeof laterRunColumns>;
@@ -115,9 +115,9 @@ const bundleSchema = z.strictObject({
 });
 
 /**
- * A bundle whose rows are whole and belong to its run.
+ * Returns the bundle with all fields.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a row is invalid or belongs to another run.
  */
 export function parseBundle(bundle: unknown, argument: string): RunBundle {
   const parsed = parseArgument(bundleSchema, bundle, argument);
@@ -129,7 +129,7 @@ export function parseBundle(bundle: unknown, argument: string): RunBundle {
   return { ...parsed, steps: parsed.steps.map(withoutDerivedInput) };
 }
 
-/** Passes when all rows are of the run, and none is there twice. */
+/** Passes if all rows belong to the run and are distinct. */
 function checkRows<Row extends { readonly runId: string }>(
   runId: string,
   rows: readonly Row[],
@@ -149,12 +149,12 @@ function checkRows<Row extends { readonly runId: string }>(
   }
 }
 
-/** What tells an attempt from the others of its run: no step id has a NUL. */
+/** Identifies an attempt within its run. Step ids do not contain NUL. */
 export function attemptKey({ stepId, attempt }: Pick<StepAttempt, "stepId" | "attempt">): string {
   return `${stepId}\0${attempt}`;
 }
 
-/** @throws {InvalidArgumentError} unless `bundles` is an array of whole bundles. */
+/** @throws {InvalidArgumentError} unless `bundles` is an array of valid bundles. */
 export function parseBundles(bundles: unknown): RunBundle[] {
   return parseArgument(z.array(z.unknown()), bundles, "bundles").map((bundle, index) =>
     parseBundle(bundle, `bundles[${index}]`),

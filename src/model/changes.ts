@@ -3,7 +3,7 @@ import { stepExecutionChangesSchema, workflowRunChangesSchema } from "../schema/
 import { parseArgument } from "../arguments.ts";
 import { isFinalRunStatus, isFinalStepStatus } from "./transitions.ts";
 
-/** Every column of a run but its identity, its lease and what the store counts. An undefined one is not named. */
+/** All columns of a run except its ids, its lease and its counters. `undefined` leaves a column unchanged. */
 export type RunChanges = {
   readonly [
     Column in keyof Omit<
@@ -21,7 +21,7 @@ export type RunChanges = {
   ]?: WorkflowRun[Column] | undefined;
 };
 
-/** Every column of a step execution but its identity. An undefined one is not named. */
+/** All columns of a step execution except its ids. `undefined` leaves a column unchanged. */
 export type StepExecutionChanges = {
   readonly [Column in keyof Omit<StepExecution, "runId" | "stepId" | "createdAt">]?:
     | StepExecution[Column]
@@ -29,10 +29,8 @@ export type StepExecutionChanges = {
 };
 
 /**
- * An update as both stores carry it out: `set` replaces, `setOnce` fills what is still null.
- *
- * `computeDuration` says that `durationMs` becomes `durationBetween(startedAt, completedAt)` of the row as
- * it is after the update.
+ * An update of a row. `set` replaces columns; `setOnce` sets columns that are null. With `computeDuration`, `durationMs`
+ * becomes `durationBetween(startedAt, completedAt)` of the updated row.
  */
 export interface RowUpdate<Row> {
   readonly set: Partial<Row>;
@@ -41,13 +39,13 @@ export interface RowUpdate<Row> {
 }
 
 /**
- * The update that `changes` ask of a run at the time `now`; the revision, which every update bumps, apart.
+ * The update of a run for `changes` at the time `now`, without the revision, which every update increments.
  *
- * The first RUNNING sets `startedAt`, a final status `completedAt`, unless the caller gives them. PENDING gives
- * the lease up; a final status ends it but keeps the worker, so that its fence goes on naming the last holder. A run
- * that has ended waits for nothing.
+ * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. PENDING clears the
+ * lease and the worker. A final status clears the lease and `wakeAt`, and keeps the worker, so that `workerId` names the
+ * last holder.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a field is invalid.
  */
 export function planRunUpdate(changes: unknown, now: Date): RowUpdate<WorkflowRun> {
   const set: Partial<WorkflowRun> = present(
@@ -66,9 +64,9 @@ export function planRunUpdate(changes: unknown, now: Date): RowUpdate<WorkflowRu
 }
 
 /**
- * The update that `changes` ask of a step execution at the time `now`.
+ * The update of a step execution for `changes` at the time `now`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a field is invalid.
  */
 export function planStepUpdate(changes: unknown, now: Date): RowUpdate<StepExecution> {
   const set: Partial<StepExecution> = present(
@@ -76,7 +74,7 @@ export function planStepUpdate(changes: unknown, now: Date): RowUpdate<StepExecu
   );
   const setOnce: Partial<StepExecution> = {};
   set.updatedAt ??= now;
-  // An input is stored in one place.
+  // An input is stored in its row or as the outputs of other steps, never both.
   if (set.inputFrom !== undefined && set.inputFrom !== null) set.input = null;
   else if (set.input !== undefined) set.inputFrom = null;
   if (set.status === "RUNNING" && set.startedAt === undefined) setOnce.startedAt = now;
@@ -87,16 +85,16 @@ export function planStepUpdate(changes: unknown, now: Date): RowUpdate<StepExecu
   return { set, setOnce, computeDuration: timesChange && set.durationMs === undefined };
 }
 
-/** The milliseconds of work between the two; null when the step never started or has not ended. */
+/** The milliseconds between both times; null if the step never started or has not ended. */
 export function durationBetween(startedAt: Date | null, completedAt: Date | null): number | null {
   if (startedAt === null || completedAt === null) return null;
   return Math.max(0, completedAt.getTime() - startedAt.getTime());
 }
 
-/** The columns of a run that nobody holds, and whose next worker starts without lost leases. */
+/** The columns of a released run without lost leases. */
 const noLease = { workerId: null, leaseExpiresAt: null, lostLeases: 0 } as const;
 
-/** The `lostLeases` after an update: progress since the last one means that the run is not what kills its workers. */
+/** The `lostLeases` after an update. Progress resets it, because the run then did not kill its worker. */
 export function keptLostLeases(
   run: Pick<WorkflowRun, "progress" | "lostLeases">,
   progress: number | undefined,
@@ -105,7 +103,7 @@ export function keptLostLeases(
 }
 
 /**
- * What `reopenRun` sets, besides `deadlineAt`. `startedAt` stays: it is that of the first RUNNING.
+ * The columns that `reopenRun` sets, apart from `deadlineAt`. `startedAt` stays the time of the first RUNNING.
  */
 export function planReopen(now: Date): Partial<WorkflowRun> {
   return {
@@ -119,19 +117,19 @@ export function planReopen(now: Date): Partial<WorkflowRun> {
 }
 
 /**
- * The `deadlineAt` that `reopenRun` sets: as far from now as the first one was from the start. The one that was may
- * be why the run has failed, and would fail it again.
+ * The `deadlineAt` that `reopenRun` sets: as far from now as the first one was from the start. The old deadline may have
+ * passed, and the run would fail again.
  */
 export function reopenedDeadline(timeoutMs: number | null, now: Date): Date | null {
   return timeoutMs === null ? null : new Date(now.getTime() + timeoutMs);
 }
 
-/** What `releaseLease` sets. */
+/** The columns that `releaseLease` sets. */
 export function planRelease(now: Date): Partial<WorkflowRun> {
   return { status: "PENDING", ...noLease, updatedAt: now };
 }
 
-/** `object` without its undefined properties: an undefined option is an absent one. */
+/** `object` without its undefined properties, which count as absent. */
 function present<T extends object>(object: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
   const kept: Partial<T> = {};
   for (const key in object) if (object[key] !== undefined) kept[key] = object[key];

@@ -1,18 +1,17 @@
 import { InvalidArgumentError } from "../errors.ts";
 
-/** Where a run stands in the order of lists: by `createdAt`, ties by the UTF-8 bytes of `runId`. */
+/** The position of a run in lists: by `createdAt`, then by the UTF-8 bytes of `runId`. */
 export interface RunPosition {
   readonly createdAt: Date;
   readonly runId: string;
 }
 
 /**
- * A cell that a page ends with, as the database holds it: a row whose time or id cannot be read is a place to
- * continue from, too.
+ * The raw cell of the last row of a page. A list also continues after a row whose time or id cannot be read.
  */
 export type PositionCell = number | string | Uint8Array;
 
-/** Where a page ends, in the order of lists. */
+/** The position of the last row of a page. */
 export interface StoredPosition {
   readonly createdAt: PositionCell;
   readonly runId: PositionCell;
@@ -21,7 +20,7 @@ export interface StoredPosition {
 /**
  * The opaque, URL-safe text of a position within one query.
  *
- * It carries a hash of the query's `fingerprint`, so that a cursor of another query is refused, not misread.
+ * It contains a hash of the query's `fingerprint`, so that the cursor of another query is rejected.
  */
 export function encodeCursor(position: StoredPosition, fingerprint: string): string {
   const cells = [position.createdAt, position.runId].map((cell) =>
@@ -34,7 +33,7 @@ export function encodeCursor(position: StoredPosition, fingerprint: string): str
     .replaceAll("=", "");
 }
 
-/** @throws {InvalidArgumentError} for text that is no cursor, and for the cursor of another query. */
+/** @throws {InvalidArgumentError} if the text is not a cursor, or is the cursor of another query. */
 export function decodeCursor(cursor: string, fingerprint: string): StoredPosition {
   const [queryHash, createdAt, runId, ...rest] = parse(cursor);
   if (rest.length > 0) throw notACursor();
@@ -61,12 +60,12 @@ function parse(cursor: string): unknown[] {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (Array.isArray(value)) return value;
   } catch {
-    // Not base64, not UTF-8 or not JSON: no cursor of ours, whichever it is.
+    // The text is not valid base64, UTF-8 or JSON.
   }
   throw notACursor();
 }
 
-/** One character for each byte. */
+/** Converts each byte to a character. */
 function binaryOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
@@ -79,7 +78,7 @@ function notACursor(): InvalidArgumentError {
   return new InvalidArgumentError({ argument: "cursor", reason: "is not a cursor of this store" });
 }
 
-/** 64-bit FNV-1a. It tells queries apart; it is no protection against forgery, and none is needed. */
+/** 64-bit FNV-1a. It distinguishes queries, and does not protect against forgery. */
 function hash(text: string): string {
   let value = 0xcbf29ce484222325n;
   for (const byte of new TextEncoder().encode(text)) {
@@ -88,7 +87,7 @@ function hash(text: string): string {
   return value.toString(36);
 }
 
-/** Negative when `a` sorts before `b` by UTF-8 bytes, as SQLite's BINARY collation does. */
+/** Negative if `a` sorts before `b` by UTF-8 bytes, as SQLite's BINARY collation does. */
 export function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index++) {
@@ -105,7 +104,7 @@ function rank(unit: number): number {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
-/** Negative when `a` is older than `b`. */
+/** Negative if `a` is older than `b`. */
 export function comparePositions(a: RunPosition, b: RunPosition): number {
   return a.createdAt.getTime() - b.createdAt.getTime() || compareText(a.runId, b.runId);
 }

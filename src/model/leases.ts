@@ -9,17 +9,17 @@ import { checkFence, type Fence, type FencedRun } from "./transitions.ts";
 
 const yearMs = 365 * 24 * 3600 * 1000;
 
-/** A lease that is longer than a year is a mistake, and one beyond the times of a `Date` could never expire. */
+/** A longer lease is a mistake, and one beyond the range of `Date` would never expire. */
 const leaseMsSchema = z.int().min(1).max(yearMs);
 
-/** What a worker asks for. */
+/** A claim of a worker. */
 export interface RunClaim {
   readonly workerId: string;
-  /** How long the lease lasts unless it is extended, in milliseconds. At most a year. */
+  /** The duration of the lease in milliseconds, at most a year. */
   readonly leaseMs: number;
   /** 1 to 1000. */
   readonly limit: number;
-  /** Only runs of these versions of workflows, at most 1000; any run if absent. An empty list claims nothing. */
+  /** Claims only runs of these versions, at most 1000. Defaults to all runs. An empty list claims nothing. */
   readonly workflows?: readonly WorkflowVersion[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,13 +32,13 @@ export interface WorkflowVersion {
 export interface LeaseHolder {
   readonly runId: string;
   readonly workerId: string;
-  /** The `attempt` of the claim: tells it from others of the same worker id. */
+  /** The `attempt` of the claim, which distinguishes claims of the same worker. */
   readonly attempt?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface LeaseExtension extends LeaseHolder {
-  /** From now, in milliseconds. At most a year. */
+  /** The new duration from now in milliseconds, at most a year. */
   readonly leaseMs: number;
 }
 
@@ -80,26 +80,26 @@ export function leaseExpiry(now: Date, leaseMs: number): Date {
   return new Date(now.getTime() + leaseMs);
 }
 
-/** The expiry after an extension: never earlier than before, even if the clock was set back. */
+/** The end of an extended lease. Never earlier than before, also if the clock was set back. */
 export function extendedExpiry(before: Date | null, now: Date, leaseMs: number): Date {
   return new Date(Math.max(before?.getTime() ?? 0, leaseExpiry(now, leaseMs).getTime()));
 }
 
-/** What tells the versions of workflows apart, for sets of them. */
+/** A key for sets of versions. */
 export function versionKey({ workflowId, workflowVersion }: WorkflowVersion): string {
-  // No id has a NUL.
+  // Ids do not contain NUL.
   return `${workflowId}\0${workflowVersion}`;
 }
 
-/** Each of the versions once. */
+/** Removes duplicates. */
 export function distinctVersions(versions: readonly WorkflowVersion[]): readonly WorkflowVersion[] {
   if (versions.length < 2) return versions;
   return [...new Map(versions.map((version) => [versionKey(version), version])).values()];
 }
 
 /**
- * True for PENDING, unless it is to wait for a later time, and for RUNNING whose lease ran out. RUNNING without a
- * lease is somebody's own affair.
+ * True if the run is PENDING and its `wakeAt` has passed, or RUNNING with an expired lease. A RUNNING run without a lease
+ * cannot be claimed.
  */
 export function isClaimable(
   run: Pick<WorkflowRun, "status" | "leaseExpiresAt" | "wakeAt">,
@@ -110,8 +110,8 @@ export function isClaimable(
 }
 
 /**
- * Negative when `a` is claimed before `b`: by the time since when they could be, which is `createdAt`, or `wakeAt` of
- * a run that was to wait; ties by `createdAt`, then the UTF-8 bytes of `runId`.
+ * Negative if `a` is claimed before `b`. Runs are ordered by `wakeAt`, or `createdAt` if they have none; ties by
+ * `createdAt`, then by the UTF-8 bytes of `runId`.
  */
 export function compareClaims(a: ClaimPosition, b: ClaimPosition): number {
   return claimableSince(a).getTime() - claimableSince(b).getTime() || comparePositions(a, b);
@@ -119,7 +119,7 @@ export function compareClaims(a: ClaimPosition, b: ClaimPosition): number {
 
 type ClaimPosition = Pick<WorkflowRun, "runId" | "createdAt" | "wakeAt">;
 
-/** Since when a claim could have taken the run. */
+/** The time since which the run can be claimed. */
 export function claimableSince({
   createdAt,
   wakeAt,
@@ -130,7 +130,7 @@ export function claimableSince({
 /**
  * Passes while the run is RUNNING under a lease of that claim, expired or not.
  *
- * @throws {LeaseLostError}
+ * @throws {LeaseLostError} otherwise.
  */
 export function checkLease(
   run: FencedRun & Pick<WorkflowRun, "leaseExpiresAt">,
@@ -144,8 +144,8 @@ export function checkLease(
 }
 
 /**
- * What a claim sets, besides `startedAt` on the first one; `attempt` and `revision`, both plus one; and `lostLeases`, plus
- * one for a run whose lease has expired.
+ * The columns that a claim sets. In addition, the first claim sets `startedAt`, every claim increments `attempt` and
+ * `revision`, and a claim after an expired lease increments `lostLeases`.
  */
 export function planClaim(workerId: string, leaseMs: number, now: Date): Partial<WorkflowRun> {
   return {

@@ -15,9 +15,9 @@ import {
 import { parseArgument } from "../arguments.ts";
 
 /**
- * The whole row of a new run: what the caller gives, and the defaults for the rest.
+ * The row of a new run, with defaults.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a field is invalid.
  */
 export function completeNewRun(newRun: Readonly<NewWorkflowRun>, now: Date): WorkflowRun {
   const given = parseArgument(newWorkflowRunSchema, newRun, "run");
@@ -51,9 +51,9 @@ export function completeNewRun(newRun: Readonly<NewWorkflowRun>, now: Date): Wor
 }
 
 /**
- * The whole row of a new step execution.
+ * The row of a new step execution, with defaults.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a field is invalid.
  */
 export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date): StepExecution {
   const given = parseArgument(newStepExecutionSchema, newStep, "step");
@@ -67,7 +67,7 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
     attemptOffset: given.attemptOffset ?? 0,
     sleepCount: given.sleepCount ?? 0,
     wakeAt: given.wakeAt ?? null,
-    // An input is stored in one place.
+    // An input is stored in its row or as the outputs of other steps, never both.
     input: inputFrom === null ? (given.input ?? null) : null,
     inputFrom,
     error: given.error ?? null,
@@ -80,9 +80,9 @@ export function completeNewStep(newStep: Readonly<NewStepExecution>, now: Date):
 }
 
 /**
- * The whole row of an attempt.
+ * The row of an attempt, with defaults.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a field is invalid.
  */
 export function completeNewAttempt(newAttempt: Readonly<NewStepAttempt>): StepAttempt {
   const given = parseArgument(newStepAttemptSchema, newAttempt, "attempt");

@@ -23,7 +23,7 @@ const writeBundlesOptionsSchema = z.strictObject({
 
 const none = {};
 
-/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseOptions(options: unknown): z.output<typeof operationOptionsSchema> {
   return options === undefined ? none : parseArgument(operationOptionsSchema, options, "options");
 }
@@ -39,12 +39,12 @@ export interface RevisionDemands extends FenceDemands {
 
 const noDemands: RevisionDemands = { fence: null };
 
-/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseFenceOptions(options: unknown): FenceDemands {
   return options === undefined ? noDemands : demandsOf(fenceOptionsSchema, options);
 }
 
-/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseRevisionOptions(options: unknown): RevisionDemands {
   return options === undefined ? noDemands : demandsOf(revisionOptionsSchema, options);
 }
@@ -60,12 +60,12 @@ function demandsOf(
   throw new InvalidArgumentError({ argument: "options.attempt", reason: "needs a workerId" });
 }
 
-/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseBatchOptions(options: unknown): z.output<typeof batchOptionsSchema> {
   return options === undefined ? none : parseArgument(batchOptionsSchema, options, "options");
 }
 
-/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseWriteBundlesOptions(
   options: unknown,
 ): z.output<typeof writeBundlesOptionsSchema> {

@@ -7,21 +7,21 @@ import { callbackSchema, operationShape } from "./arguments.ts";
 import { finalRunStatuses } from "./transitions.ts";
 import type { RunStatus } from "../statuses.ts";
 
-/** Which runs to delete. */
+/** The runs to delete. */
 export interface PrunePolicy {
-  /** Exclusive; compared with `completedAt`, or with `updatedAt` where there is none. */
+  /** Exclusive. Compared with `completedAt`, or with `updatedAt` if the run has not completed. */
   readonly olderThan: Date;
-  /** The finished ones when absent: a PENDING or RUNNING run goes only when its status is named. */
+  /** Defaults to the final statuses. PENDING and RUNNING runs are deleted only if their status is listed. */
   readonly statuses?: readonly RunStatus[] | undefined;
   readonly workflowId?: string | undefined;
-  /** The newest runs (by `createdAt`) of each workflow that stay whatever their age. */
+  /** Keeps this many of the newest runs (by `createdAt`) of each workflow, however old they are. */
   readonly keepLast?: number | undefined;
-  /** Runs deleted in one transaction: 1 to 1000, 100 when absent. */
+  /** The number of runs to delete per transaction, 1 to 1000. Defaults to 100. */
   readonly batchSize?: number | undefined;
-  /** Counts and changes nothing. */
+  /** Only counts; changes nothing. */
   readonly dryRun?: boolean | undefined;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
-  /** What was deleted before the abort stays deleted; calling again goes on. */
+  /** Runs deleted before the abort stay deleted. Call again to continue. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,13 +30,13 @@ export interface PruneProgress {
   readonly deletedRuns: number;
 }
 
-/** A run that could not be deleted, and why. */
+/** A run whose deletion was rejected. */
 export interface RefusedRun {
   readonly runId: string;
   readonly error: ConstraintError;
 }
 
-/** What a prune did, or, on a dry run, would do. */
+/** The result of a prune. On a dry run, the result that it would have. */
 export interface PruneReport {
   readonly dryRun: boolean;
   readonly deletedRuns: number;
@@ -44,24 +44,24 @@ export interface PruneReport {
   readonly deletedStepAttempts: number;
   readonly deletedStepOutputs: number;
   readonly deletedState: number;
-  /** Rows without their run, left by somebody who deleted with foreign keys off. Removed, too. */
+  /** Deleted rows whose run no longer existed, because it was deleted while foreign keys were off. */
   readonly deletedOrphans: number;
   /**
-   * Runs that the policy names and that stay, because a constraint or a trigger of an app refuses their deletion. A dry
-   * run cannot know of them.
+   * The number of matching runs that were kept because a constraint or a trigger of the app rejected their deletion. A
+   * dry run cannot know them.
    */
   readonly refusedRuns: number;
-  /** The first hundred of them. */
+  /** The first 100 of them. */
   readonly refused: readonly RefusedRun[];
-  /** Runs that stay. */
+  /** The number of runs that remain. */
   readonly remainingRuns: number;
-  /** JSON and text bytes of the deleted rows: what they took, without indexes and page overhead. */
+  /** Bytes of JSON and text in the deleted rows, without indexes and page overhead. */
   readonly deletedBytes: number;
-  /** Bytes given back to the file system; null where the store cannot know. */
+  /** Bytes returned to the file system; null if the store cannot know them. */
   readonly freedBytes: number | null;
 }
 
-/** A policy as the stores carry it out. */
+/** A validated policy with its defaults. */
 export interface ParsedPrunePolicy {
   readonly olderThan: Date;
   readonly statuses: readonly RunStatus[];
@@ -84,12 +84,12 @@ const policySchema = z.strictObject({
   ...operationShape,
 });
 
-/** @throws {InvalidArgumentError} that names the field. */
+/** @throws {InvalidArgumentError} if the policy is invalid. */
 export function parsePrunePolicy(policy: unknown): ParsedPrunePolicy {
   const parsed = parseArgument(policySchema, policy, "policy");
   return {
     olderThan: parsed.olderThan,
-    // A status that is named twice would be counted twice.
+    // A repeated status would be counted twice.
     statuses: [...new Set(parsed.statuses ?? finalRunStatuses)],
     workflowId: parsed.workflowId ?? null,
     keepLast: parsed.keepLast ?? 0,
@@ -100,7 +100,7 @@ export function parsePrunePolicy(policy: unknown): ParsedPrunePolicy {
   };
 }
 
-/** True when the policy's age, status and workflow say that the run goes; `keepLast` apart. */
+/** True if the run matches the policy, apart from `keepLast`. */
 export function isPrunable(
   run: Pick<WorkflowRun, "status" | "workflowId" | "completedAt" | "updatedAt">,
   policy: ParsedPrunePolicy,

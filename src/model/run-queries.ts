@@ -6,13 +6,13 @@ import { parseArgument } from "../arguments.ts";
 import { limitSchema, operationShape } from "./arguments.ts";
 import { decodeCursor, encodeCursor, type StoredPosition } from "./cursors.ts";
 
-/** Which runs: all conditions must hold. */
+/** Conditions on runs. A run must match all of them. */
 export interface RunFilter {
   readonly workflowId?: string | undefined;
-  /** One status, or any of several. */
+  /** One status, or several, of which one must match. */
   readonly status?: RunStatus | readonly RunStatus[] | undefined;
   readonly resourceId?: string | undefined;
-  /** Every pair must be among the run's tags. Walks another index: combine it with a narrower condition. */
+  /** The run must have every pair. Tags have no index, so combine this with a narrower condition. */
   readonly tags?: Readonly<Tags> | undefined;
   /** Inclusive. */
   readonly createdAfter?: Date | undefined;
@@ -20,18 +20,18 @@ export interface RunFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** A page of runs. */
+/** A query for a page of runs. */
 export interface RunQuery extends RunFilter {
-  /** 1 to 1000; 100 when absent. */
+  /** 1 to 1000. Defaults to 100. */
   readonly limit?: number | undefined;
-  /** The `nextCursor` of the page before, of a query with the same filter. */
+  /** The `nextCursor` of the previous page of a query with the same filter. */
   readonly cursor?: string | null | undefined;
 }
 
-/** A filter as the stores carry it out: nothing left to interpret. */
+/** A validated filter with its defaults. */
 export interface ParsedRunFilter {
   readonly workflowId: string | null;
-  /** Distinct, in the order of a run's life; null for any. */
+  /** Distinct statuses in a fixed order; null for any. */
   readonly statuses: readonly RunStatus[] | null;
   readonly resourceId: string | null;
   readonly tags: Readonly<Tags> | null;
@@ -43,7 +43,7 @@ export interface ParsedRunFilter {
 
 export interface ParsedRunQuery extends ParsedRunFilter {
   readonly limit: number;
-  /** The last row of the page before; null at the beginning. */
+  /** The last row of the previous page; null for the first page. */
   readonly after: StoredPosition | null;
 }
 
@@ -52,13 +52,13 @@ interface Aborted {
 }
 
 /**
- * The most bytes of JSON that one page holds, after its first row: a libSQL server's answer may not be larger
- * than 10 MB, and pages are cut alike on every store.
+ * The maximum bytes of JSON in a page, apart from its first row. The response of a libSQL server is limited to 10 MB,
+ * and all stores use the same limit.
  */
 export const pageBytes = 4 * 1024 * 1024;
 
 /**
- * What each row of a step, an attempt, an output or a state value counts for in a page of bundles, beside its JSON:
+ * Bytes that each row of a step, an attempt, an output or a state value adds to a page of bundles besides its JSON, for
  * its ids, times and numbers.
  */
 export const bundleRowBytes = 2048;
@@ -89,13 +89,13 @@ const bundlesSchema = z.strictObject({
   ...operationShape,
 });
 
-/** @throws {InvalidArgumentError} that names the field. */
+/** @throws {InvalidArgumentError} if the filter is invalid. */
 export function parseCountFilter(filter: unknown): ParsedRunFilter & Aborted {
   const parsed = parseArgument(countSchema, filter, "filter");
   return { ...normalizeFilter(parsed), signal: parsed.signal };
 }
 
-/** @throws {InvalidArgumentError} that names the field; for a cursor that comes from another filter, too. */
+/** @throws {InvalidArgumentError} if the query is invalid, or its cursor belongs to another filter. */
 export function parseListQuery(
   query: unknown,
 ): ParsedRunQuery & Aborted & { readonly payloads: boolean } {
@@ -103,7 +103,7 @@ export function parseListQuery(
   return { ...parsePage(parsed, normalizeFilter(parsed), "list"), payloads, signal };
 }
 
-/** @throws {InvalidArgumentError} that names the field; for a cursor that comes from another filter, too. */
+/** @throws {InvalidArgumentError} if the query is invalid, or its cursor belongs to another filter. */
 export function parseBundleQuery(query: unknown): ParsedRunQuery & Aborted {
   const { signal, ...parsed } = parseArgument(bundlesSchema, query, "query");
   const filter = {
@@ -125,7 +125,7 @@ function parsePage(
   };
 }
 
-/** The cursor that continues after `last`. A list's and a bundle query's cursors are not interchangeable. */
+/** The cursor that continues after `last`. Cursors of lists and of bundle queries are not interchangeable. */
 export function nextListCursor(filter: ParsedRunFilter, last: StoredPosition): string {
   return encodeCursor(last, fingerprint("list", filter));
 }
@@ -163,7 +163,7 @@ function fingerprint(kind: string, filter: ParsedRunFilter): string {
   ]);
 }
 
-/** True when the run fulfils every condition of the filter: `MemoryStore`'s where clause. */
+/** True if the run matches the filter. `MemoryStore` uses it as its where clause. */
 export function matchesFilter(
   run: {
     readonly workflowId: string;
@@ -190,9 +190,8 @@ function hasTag(tags: Readonly<Tags> | null, name: string, value: string | undef
 }
 
 /**
- * How many rows of a page fit: as many as stay within `pageBytes` together, and at least one.
- *
- * `sizes` are the bytes of JSON of each row, in the page's order.
+ * The number of rows that fit into a page: as many as have at most `pageBytes` together, and at least one. `sizes` are
+ * the bytes of JSON of each row, in order.
  */
 export function countWithinPage(sizes: readonly number[]): number {
   let total = 0;

@@ -1,14 +1,13 @@
 import type { StepExecution } from "../schema/rows.ts";
 
-/** The steps whose outputs the input of a step is made of; empty where it is stored in its own row. */
+/** The steps whose outputs are the input of a step; empty if the input is in its row. */
 export function inputSteps({ inputFrom }: Pick<StepExecution, "inputFrom">): readonly string[] {
   if (inputFrom === null) return [];
   return typeof inputFrom === "string" ? [inputFrom] : inputFrom;
 }
 
 /**
- * The step with its input. `outputOf` gives the output of another step of the run, a copy for each call; null where
- * there is none.
+ * The step with its input. `outputOf` returns a copy of the output of another step of the run; null if it has none.
  */
 export function withInput(
   step: StepExecution,
@@ -23,7 +22,7 @@ export function withInput(
   return { ...step, input };
 }
 
-/** The columns of an input: what is made of stored outputs is not stored again. */
+/** The columns of an input. An input that consists of stored outputs is not stored again. */
 export function withoutDerivedInput<Step extends Partial<StepExecution>>(step: Step): Step {
   const isDerived = step.inputFrom !== undefined && step.inputFrom !== null;
   return isDerived ? { ...step, input: null } : step;

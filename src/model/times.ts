@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { maxTimerMs } from "../async/pause.ts";
 
-/** Milliseconds that become a timer. */
+/** A delay of a timer in milliseconds. */
 export const timerMsSchema = z.int().min(0).max(maxTimerMs);
 
-/** The first of these times; null where there is none. */
+/** The earliest time; null if there is none. */
 export function earliest(times: readonly (Date | null)[]): Date | null {
   let first: Date | null = null;
   for (const time of times) {

@@ -7,7 +7,7 @@ import {
 import type { WorkflowRun } from "../schema/rows.ts";
 import { runStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
 
-/** A run in one of these changes no more; `reopenRun` is the only way back. */
+/** A run in one of these has ended. Only `reopenRun` reopens it. */
 export const finalRunStatuses = ["COMPLETED", "FAILED", "CANCELLED"] as const satisfies RunStatus[];
 
 /** A step in one of these has ended; it has a `completedAt`. */
@@ -18,10 +18,10 @@ const finalStepStatuses = [
   "SKIPPED",
 ] as const satisfies StepStatus[];
 
-/** A step in one of these changes no more. FAILED and CANCELLED may be tried again. */
+/** A step in one of these cannot change. FAILED and CANCELLED steps can be retried. */
 export const frozenStepStatuses = ["COMPLETED", "SKIPPED"] as const satisfies StepStatus[];
 
-/** What `reopenRun` accepts. */
+/** The statuses that `reopenRun` accepts. */
 export const reopenableRunStatuses = ["FAILED", "CANCELLED"] as const satisfies RunStatus[];
 
 const includes = <T>(list: readonly T[], value: unknown): value is T => list.includes(value as T);
@@ -33,23 +33,23 @@ export const isFrozenStepStatus = (status: StepStatus): boolean =>
   includes(frozenStepStatuses, status);
 export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
 
-/** What decides whether a run may be changed. */
+/** The columns that decide whether a run may change. */
 type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId" | "attempt">;
 
-/** What decides whether a fence holds. */
+/** The columns that decide whether a fence holds. */
 export type FencedRun = Omit<RunGuardState, "revision">;
 
-/** The claim that a write belongs to. Without `attempt` any claim of the worker will do. */
+/** The claim that a write belongs to. Without `attempt`, any claim of the worker. */
 export interface Fence {
   readonly workerId: string;
   readonly attempt?: number | undefined;
 }
 
 /**
- * Passes without a fence, and while the run is RUNNING under that claim. A fence holds past the lease's expiry, until
+ * Passes if there is no fence, or the run is RUNNING under that claim. A fence holds after the lease has expired, until
  * another claim takes the run.
  *
- * @throws {LeaseLostError}
+ * @throws {LeaseLostError} otherwise.
  */
 export function checkFence(run: FencedRun, fence: Fence | null): void {
   if (fence === null) return;
@@ -61,9 +61,11 @@ export function checkFence(run: FencedRun, fence: Fence | null): void {
 }
 
 /**
- * Passes when the run may be updated.
+ * Passes if the run may be updated. Checks in the order below.
  *
- * @throws {LeaseLostError} {RevisionConflictError} {RunTransitionError}, in this order.
+ * @throws {LeaseLostError} if the fence does not hold.
+ * @throws {RevisionConflictError} if the run is at another revision.
+ * @throws {RunTransitionError} if the run has ended.
  */
 export function checkRunUpdate(
   run: RunGuardState,
@@ -93,7 +95,7 @@ export function checkReopen(run: Pick<RunGuardState, "runId" | "status">): void 
   }
 }
 
-/** @throws {StepTransitionError} when the step is COMPLETED or SKIPPED. */
+/** @throws {StepTransitionError} if the step is COMPLETED or SKIPPED. */
 export function checkStepUpdate(
   step: { readonly runId: string; readonly stepId: string; readonly status: StepStatus },
   to: StepStatus | undefined,
@@ -104,7 +106,7 @@ export function checkStepUpdate(
   }
 }
 
-/** @throws {RevisionConflictError} unless the state's revision is the expected one; 0 stands for "does not exist". */
+/** @throws {RevisionConflictError} unless the value has the expected revision. 0 means that it does not exist. */
 export function checkStateRevision(
   { runId, key }: { readonly runId: string; readonly key: string },
   actualRevision: number,

@@ -6,50 +6,50 @@ import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 
-/** How long runs stay. A run goes when any rule says so. */
+/** A rule of a policy. A run is deleted if any rule matches it. */
 export interface RetentionRule {
-  /** Runs of this age go: since their completion, or since their last change where there is none. */
+  /** Deletes runs of this age, counted from their completion, or from their last change if they have not completed. */
   readonly maxAgeMs: number;
-  /** The finished ones when absent: a PENDING or RUNNING run goes only when its status is named. */
+  /** Defaults to the final statuses. PENDING and RUNNING runs are deleted only if their status is listed. */
   readonly statuses?: readonly RunStatus[] | undefined;
   readonly workflowId?: string | undefined;
-  /** The newest runs of each workflow that stay whatever their age. */
+  /** Keeps this many of the newest runs of each workflow, however old they are. */
   readonly keepLast?: number | undefined;
 }
 
-/** What an app keeps of its runs: an object that is written once, and applied again and again. */
+/** The rules by which an app deletes runs. */
 export interface RetentionPolicy {
-  /** Carried out one after the other. */
+  /** Applied in order. */
   readonly rules: readonly RetentionRule[];
-  /** Runs deleted in one transaction: 1 to 1000, 100 when absent. Writers wait for no longer than that. */
+  /** The number of runs to delete per transaction, 1 to 1000. Defaults to 100. A writer waits for one transaction. */
   readonly batchSize?: number | undefined;
 }
 
 export interface RetentionOptions {
-  /** Counts and changes nothing. */
+  /** Only counts; changes nothing. */
   readonly dryRun?: boolean | undefined;
-  /** The time that ages are counted from; the current one when absent. */
+  /** The time at which ages are computed. Defaults to the current time. */
   readonly now?: Date | undefined;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
-  /** What was deleted before the abort stays deleted; applying the policy again goes on. */
+  /** Runs deleted before the abort stay deleted. Apply the policy again to continue. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface RetentionReport {
-  /** What became of each rule, in their order. On a dry run a run that several rules name is in each of them. */
+  /** The result of each rule, in order. On a dry run, a run that several rules match is counted in each. */
   readonly rules: readonly PruneReport[];
   readonly deletedRuns: number;
-  /** Runs that a rule names and that an app's constraint keeps, counted once for each rule; `rules` names them. */
+  /** Matching runs that a constraint of the app protects, counted once per rule. `rules` names them. */
   readonly refusedRuns: number;
-  /** JSON and text bytes of the deleted rows. */
+  /** Bytes of JSON and text in the deleted rows. */
   readonly deletedBytes: number;
-  /** Runs that stay. On a dry run of several rules: of the last one. */
+  /** The number of runs that remain. On a dry run of several rules, that of the last rule. */
   readonly remainingRuns: number;
-  /** Bytes given back to the file system; null where the store cannot know. */
+  /** Bytes returned to the file system; null if the store cannot know them. */
   readonly freedBytes: number | null;
 }
 
-/** 136,000 years: a time that is this much earlier than any of today is still a date. */
+/** 136,000 years: the current time minus this is a valid `Date`. */
 const maxAgeMs = 4_320_000_000_000_000;
 
 const ruleSchema = z.strictObject({
@@ -72,9 +72,9 @@ const optionsSchema = z.strictObject({
 });
 
 /**
- * Deletes what the policy does not keep, a rule after the other.
+ * Deletes the runs that match a rule of the policy, rule by rule.
  *
- * @throws {InvalidArgumentError} that names the field, before anything is deleted.
+ * @throws {InvalidArgumentError} if the policy is invalid. Nothing is deleted.
  */
 export async function applyRetention(
   store: MaintenanceStore,

@@ -11,16 +11,16 @@ import {
 } from "./retention-policy.ts";
 
 export interface RetentionScheduleOptions {
-  /** Time from the end of one application to the next. */
+  /** The milliseconds from the end of one application to the next. */
   readonly everyMs: number;
-  /** Told what was deleted, each time. An error that it throws, or rejects with, goes to `onError`. */
+  /** Receives the report of each application. Its errors go to `onError`. */
   readonly onReport?: ((report: RetentionReport) => unknown) | undefined;
-  /** Told of an application that failed; the next one takes place anyway. An error of its own is ignored. */
+  /** Receives the error of a failed application. The next one takes place anyway. Its own errors are ignored. */
   readonly onError: (error: unknown) => unknown;
 }
 
 export interface RetentionSchedule {
-  /** Ends it: what is under way is aborted after its batch. Resolves when nothing happens any more. */
+  /** Stops the schedule. A running application is aborted after its current batch. Resolves when it has ended. */
   stop(): Promise<void>;
 }
 
@@ -32,10 +32,10 @@ const optionsSchema = z.strictObject({
 });
 
 /**
- * Applies the policy every `everyMs`, the first time after that. It keeps no process alive; several processes may
- * do it on one store: what one has deleted, the others do not find.
+ * Applies the policy every `everyMs`, for the first time after that delay. It does not keep the process alive. Several
+ * processes may do this on one store.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if a field is invalid.
  */
 export function scheduleRetention(
   store: MaintenanceStore,
@@ -48,7 +48,7 @@ export function scheduleRetention(
   let timer: NodeJS.Timeout;
   let applying: Promise<void> = Promise.resolve();
 
-  // There is nobody left to tell of an error of `onError` itself.
+  // An error of `onError` has no receiver.
   const tell = (error: unknown) =>
     isolated(
       () => onError(error),
@@ -57,7 +57,7 @@ export function scheduleRetention(
   const apply = async (): Promise<void> => {
     try {
       const report = await applyRetention(store, parsed, { signal: abort.signal });
-      // A callback is not waited for: it may call `stop`, and one that never ends must not end the schedule.
+      // The callback is not awaited: it may call `stop`, or never end.
       void isolated(() => onReport?.(report), tell);
     } catch (error) {
       if (!abort.signal.aborted) void tell(error);
@@ -82,7 +82,7 @@ export function scheduleRetention(
   };
 }
 
-/** Runs a callback of the app; an error of it goes to `caught`. */
+/** Calls a callback of the app. Its error goes to `caught`. */
 async function isolated(
   callback: () => unknown,
   caught: (error: unknown) => unknown,

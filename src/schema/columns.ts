@@ -32,7 +32,7 @@ export function real<Name extends string>(name: Name): RealBuilder<Name> {
   return core.real(name);
 }
 
-/** A moment in time: INTEGER milliseconds since the epoch (UTC) in the database, `Date` in TypeScript. */
+/** A time: INTEGER milliseconds since 1970 (UTC) in the database, `Date` in TypeScript. */
 export function time<Name extends string>(name: Name): TimeBuilder<Name> {
   return core.integer(name, { mode: "timestamp_ms" });
 }
@@ -41,10 +41,10 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /**
- * The most that each kind of JSON value may take, in bytes of UTF-8, once encoded.
+ * The maximum bytes of UTF-8 of each kind of JSON value.
  *
- * A libSQL server refuses a row of more than about 5,000,000 bytes: the largest row that these allow (a run
- * with input, output, error, context and tags) stays below.
+ * A libSQL server rejects rows above 5,000,000 bytes. The largest row (a run with input, output, error, context and tags)
+ * is smaller.
  */
 export const jsonLimits = {
   payload: 2 * MiB,
@@ -52,7 +52,7 @@ export const jsonLimits = {
   detail: 128 * KiB,
 } as const satisfies Record<string, number>;
 
-/** The user's own content: strict JSON in TEXT. What JSON would change is refused when it is written. */
+/** JSON of the app in TEXT. A value that JSON would change is rejected when it is written. */
 export function json<T = unknown>(name: string, maxBytes: number): JsonBuilder<T> {
   return core.customType<{ data: T; driverData: string }>({
     dataType: () => "text",

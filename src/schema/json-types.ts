@@ -1,10 +1,8 @@
-/** The labels of a run. Every pair can be filtered by. */
+/** The labels of a run. Lists can filter by each pair. */
 export type Tags = Record<string, string>;
 
 /**
- * What the JSON columns hold, as far as the compiler is told: `createWorkflowTables<{ Context: Trace }>()`.
- *
- * It is the app's word for what the app writes. Rows are not checked against it when they are read.
+ * The types of the JSON columns: `createWorkflowTables<{ Context: Trace }>()`. They are not checked at run time.
  */
 export interface WorkflowJson {
   Tags: Tags;
@@ -18,7 +16,7 @@ export interface WorkflowJson {
   State: unknown;
 }
 
-/** The type of one kind of JSON: the app's, where it says one. */
+/** The type of a JSON column: that of the app, or the default. */
 export type JsonOf<
   Json extends Partial<WorkflowJson>,
   Kind extends keyof WorkflowJson,

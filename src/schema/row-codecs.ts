@@ -8,7 +8,7 @@ import {
   type WorkflowTables,
 } from "./tables.ts";
 
-/** The codecs of a set of tables, plain or prefixed: they differ only in the names that errors carry. */
+/** The codecs of plain or prefixed tables. They differ only in the table names of errors. */
 export function createRowCodecs(tables: WorkflowTables) {
   return {
     run: createRowCodec(tables.workflowRuns, ["runId"]),

@@ -28,7 +28,7 @@ export type StepAttemptsTable<
   typeof sqliteTable<`${Prefix}step_attempts`, ReturnType<typeof attemptColumns<Json>>>
 >;
 
-/** How each try of a step ended, where one was not enough. It may exist without the step's own row. */
+/** The attempts of steps that needed more than one. A row may exist without the row of its step. */
 export function createStepAttemptsTable<
   Prefix extends string,
   Json extends Partial<WorkflowJson> = WorkflowJson,

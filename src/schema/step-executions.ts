@@ -18,7 +18,7 @@ function stepColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRuns
     sleepCount: integer("sleep_count").notNull().default(0),
     wakeAt: time("wake_at"),
     input: json<JsonOf<Json, "StepInput">>("input", jsonLimits.payload),
-    // the steps whose outputs the input is made of: an id, or the ids of a parallel stage
+    // the steps whose outputs are the input: one id, or the ids of a parallel stage
     inputFrom: json<string | string[]>("input_from", jsonLimits.payload),
     error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
     durationMs: integer("duration_ms"),
@@ -40,7 +40,7 @@ export type StepExecutionsTable<
   typeof sqliteTable<`${Prefix}step_executions`, ReturnType<typeof stepColumns<Json>>>
 >;
 
-/** One row for each step that a run has begun, whatever came of it. */
+/** One row per step that a run has reached. */
 export function createStepExecutionsTable<
   Prefix extends string,
   Json extends Partial<WorkflowJson> = WorkflowJson,
@@ -49,8 +49,8 @@ export function createStepExecutionsTable<
   return sqliteTable(name, stepColumns<Json>(runs), (step) => [
     primaryKey({ name: `${name}_pk`, columns: [step.runId, step.stepId] }),
     check(`${name}_duration_ms_check`, sql.raw("duration_ms >= 0")),
-    // reports `stepDurations`, `stepReliability`, `slowestSteps` and `stepErrorCodes`, which find all they need in it:
-    // the columns of times lie behind the payloads in a row
+    // reports `stepDurations`, `stepReliability`, `slowestSteps` and `stepErrorCodes`. It covers them, because the times
+    // are behind the payloads in a row
     index(`${name}_completed_at_idx`)
       .on(step.completedAt, step.stepId, step.status, step.attempt, step.durationMs, step.runId)
       .where(sql.raw("completed_at is not null")),

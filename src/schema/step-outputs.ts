@@ -24,7 +24,7 @@ export type StepOutputsTable<
   Json extends Partial<WorkflowJson> = WorkflowJson,
 > = ReturnType<typeof sqliteTable<`${Prefix}step_outputs`, ReturnType<typeof outputColumns<Json>>>>;
 
-/** What a step returned. It may exist without the step's own row. */
+/** The outputs of steps. A row may exist without the row of its step. */
 export function createStepOutputsTable<
   Prefix extends string,
   Json extends Partial<WorkflowJson> = WorkflowJson,

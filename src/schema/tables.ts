@@ -5,7 +5,7 @@ import { createStepOutputsTable, type StepOutputsTable } from "./step-outputs.ts
 import { createWorkflowRunsTable, type WorkflowRunsTable } from "./workflow-runs.ts";
 import { createWorkflowStateTable, type WorkflowStateTable } from "./workflow-state.ts";
 
-/** The tables that a store works on: the plain ones, or those of `createWorkflowTables`. */
+/** The tables of a store: the plain ones, or those of `createWorkflowTables`. */
 export type WorkflowTables<
   Prefix extends string = string,
   Json extends Partial<WorkflowJson> = WorkflowJson,

@@ -45,9 +45,9 @@ export type WorkflowRunsTable<
 > = ReturnType<typeof sqliteTable<`${Prefix}workflow_runs`, ReturnType<typeof runColumns<Json>>>>;
 
 /**
- * One row for each run of a workflow. Everything else hangs from it and goes with it.
+ * One row per run. The rows of all other tables reference it and are deleted with it.
  *
- * Each index serves a query that is named beside it; `test/stores/libsql/query-plans.test.ts` holds them to it.
+ * The comment of each index names its queries, and `test/stores/libsql/query-plans.test.ts` checks that they use it.
  */
 export function createWorkflowRunsTable<
   Prefix extends string,
@@ -74,7 +74,7 @@ export function createWorkflowRunsTable<
     index(`${name}_lease_idx`)
       .on(run.workflowId, run.workflowVersion, run.leaseExpiresAt)
       .where(sql.raw("lease_expires_at is not null")),
-    // claimRuns by version of a workflow: runs that do not wait by creation, others by `wake_at`
+    // claimRuns by version of a workflow: runs without `wake_at` by creation, others by `wake_at`
     index(`${name}_ready_idx`)
       .on(run.workflowId, run.workflowVersion, run.wakeAt, run.createdAt, run.runId)
       .where(sql.raw("status = 'PENDING'")),

@@ -24,7 +24,7 @@ export type WorkflowStateTable<
   typeof sqliteTable<`${Prefix}workflow_state`, ReturnType<typeof stateColumns<Json>>>
 >;
 
-/** The key-value state of a run, shared by its steps. */
+/** The state values that the steps of a run share. */
 export function createWorkflowStateTable<
   Prefix extends string,
   Json extends Partial<WorkflowJson> = WorkflowJson,

@@ -22,7 +22,7 @@ function codePoints(text: string): number {
   return Array.from(text).length;
 }
 
-/** True for an object whose names and values are text that every backend keeps. */
+/** True for an object whose names and values are text that every backend stores unchanged. */
 export function isTags(value: unknown): value is Tags {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return Object.entries(value).every(([name, label]) => isText(name) && isText(label));
@@ -34,18 +34,18 @@ export const idSchema = z.custom<string>(
   "must be 1 to 255 well-formed characters without NUL",
 );
 
-/** The labels of a run: well-formed text without NUL, names and values. */
+/** The labels of a run. Names and values are well-formed text without NUL. */
 export const tagsSchema = z.custom<Tags>(isTags, "must be an object of strings");
 
 export const runStatusSchema = z.enum(runStatuses);
 export const stepStatusSchema = z.enum(stepStatuses);
 
-/** Far below what a number holds exactly: a row that is counted up stays readable. */
+/** A counter. Its limit is far below the largest exact integer, so that increments stay exact. */
 const count = z
   .int()
   .min(0)
   .max(2 ** 52);
-/** A time from which it counts, and the one at which it ends, are times that a `Date` can hold. */
+/** A time limit in milliseconds. Its start and its end are valid dates. */
 export const timeoutSchema = z.int().min(1).max(4_320_000_000_000_000);
 const time = z.date();
 const json = z.unknown();
@@ -78,7 +78,7 @@ const runShape = {
   updatedAt: time,
 };
 
-/** True for what `input_from` may hold. */
+/** True for a valid value of `input_from`. */
 export function isInputFrom(value: unknown): value is string | string[] {
   return isId(value) || (Array.isArray(value) && value.length > 0 && value.every(isId));
 }
@@ -134,14 +134,14 @@ const stateShape = {
   updatedAt: time,
 };
 
-/** A row as it is read: every column. */
+/** A row with all columns. */
 export const workflowRunSchema = z.strictObject(runShape);
 export const stepExecutionSchema = z.strictObject(stepShape);
 export const stepAttemptSchema = z.strictObject(attemptShape);
 export const stepOutputSchema = z.strictObject(outputShape);
 export const workflowStateSchema = z.strictObject(stateShape);
 
-/** A row as it is inserted: what the table or the store fills in may be left out. */
+/** A row to insert. Columns with defaults are optional. */
 export const newWorkflowRunSchema = workflowRunSchema.partial().required({ workflowId: true });
 export const newStepExecutionSchema = stepExecutionSchema
   .partial()
@@ -155,7 +155,7 @@ export const newWorkflowStateSchema = workflowStateSchema.partial({
   updatedAt: true,
 });
 
-/** What `updateRun` may change: any column but the run's identity, its lease and what the store counts. */
+/** The changes of `updateRun`: all columns except the ids, the lease and the counters. */
 export const workflowRunChangesSchema = workflowRunSchema
   .omit({
     runId: true,
@@ -170,7 +170,7 @@ export const workflowRunChangesSchema = workflowRunSchema
   })
   .partial();
 
-/** What `updateStepExecution` may change: any column but the step's identity. */
+/** The changes of `updateStepExecution`: all columns except the ids. */
 export const stepExecutionChangesSchema = stepExecutionSchema
   .omit({ runId: true, stepId: true, createdAt: true })
   .partial();

@@ -15,9 +15,9 @@ import { describeTransactions } from "./conformance/transactions.ts";
 import { describeValues } from "./conformance/values.ts";
 
 /**
- * Declares the tests that every `WorkflowStore` passes: call it in a test file of your own store.
+ * Declares the tests that every `WorkflowStore` must pass. Call it in a test file for your store.
  *
- * Each test opens an empty store of its own, which must take all its times from the given clock.
+ * Each test opens an empty store, which must take all times from the given clock.
  */
 export function describeWorkflowStore(options: ConformanceOptions): void {
   const test = storeTest(options);

@@ -1,4 +1,4 @@
-/** A clock that moves only when it is told to. */
+/** A clock that tests set. */
 export class TestClock {
   #time: number;
 
@@ -6,7 +6,7 @@ export class TestClock {
     this.#time = start;
   }
 
-  /** The current time, as a store's `clock` option takes it. */
+  /** Returns the current time. Pass it as the `clock` of a store. */
   readonly now = (): Date => new Date(this.#time);
 
   advance(ms: number): void {
