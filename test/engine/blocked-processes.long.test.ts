@@ -6,12 +6,12 @@ import { databases, openStore } from "./support/stores.ts";
 
 let program: string;
 test.beforeAll(async () => {
-  program = await compileProgram(`${import.meta.dirname}/programs/blocking-worker.ts`);
+  program = await compileProgram(`${import.meta.dirname}/programs/paused-worker.ts`);
 });
 
 interface Said {
   readonly began?: string;
-  readonly refused?: string;
+  readonly ended?: string;
 }
 
 const patience = { timeout: 30_000 };
@@ -39,8 +39,8 @@ test.for(databases)(
 
     await writeFile(proceed, "");
     // Its heartbeat may have been quicker than its step: then the step is told by its signal.
-    const { refused } = await blocked.message((said) => said.refused !== undefined);
-    expect(refused).toBe("LEASE_LOST");
+    const { ended } = await blocked.message((said) => said.ended !== undefined);
+    expect(ended).toBe("LEASE_LOST");
     expect(await store.getAllState(runId)).toEqual({ signature: "heir" });
     expect(await store.getRun(runId)).toEqual(run);
     const next = await store.createRun({ workflowId: "w" });
