@@ -48,7 +48,15 @@ export type { HostTransactions, TransactionStore } from "./store/transactions.ts
 export type { WorkflowStore } from "./store/workflow-store.ts";
 
 export { defineStep } from "./engine/definition/define-step.ts";
-export type { StepDefinition, StepOptions, StepOutput } from "./engine/definition/define-step.ts";
+export type { StepOptions } from "./engine/definition/define-step.ts";
+export type {
+  DrizzleTransaction,
+  StepContext,
+  StepDefinition,
+  StepOutput,
+  StepState,
+  StepTransaction,
+} from "./engine/definition/step-definition.ts";
 export { Engine } from "./engine/engine.ts";
 export type {
   CloseOptions,
@@ -61,14 +69,11 @@ export type {
   EngineEventType,
   EngineListener,
   LeaveReason,
-} from "./engine/observe/engine-events.ts";
+} from "./engine/observe/events.ts";
 export { silentLogger } from "./engine/observe/logger.ts";
 export type { BoundLogger, Logger } from "./engine/observe/logger.ts";
 export type { RunProgress } from "./engine/run-watch.ts";
-export type { StepContext } from "./engine/run/step-context.ts";
 export type { StepFailure, StoredError } from "./engine/run/step-errors.ts";
-export type { StepState } from "./engine/run/step-state.ts";
-export type { DrizzleTransaction, StepTransaction } from "./engine/run/step-transaction.ts";
 export { defineWorkflow } from "./engine/definition/workflow-builder.ts";
 export type {
   EmptyWorkflow,

@@ -7,51 +7,51 @@ import type { Tags } from "../schema/json-types.ts";
 import { idSchema, tagsSchema, timeoutSchema } from "../schema/zod.ts";
 import type { Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
-import { engineEventTypes } from "./observe/engine-events.ts";
+import { engineEventTypes } from "./observe/events.ts";
 import { logLevels, type Logger } from "./observe/logger.ts";
 import type { StepFailure } from "./run/step-errors.ts";
 
 export interface EngineOptions {
-  /** Names the worker in runs and attempts; random if absent. Claims of the same id are told apart. */
+  /** Names the worker in runs and attempts. Defaults to a random id. Two engines may have the same one. */
   readonly workerId?: string | undefined;
   /**
-   * For how long a run is left to a worker that has gone silent: 30,000 ms when absent. Leases are extended four
-   * times in that time, so it should be long against the longest stretch of work that blocks the event loop.
+   * How long a run is left to a worker that no longer answers, in milliseconds. Defaults to 30,000. A worker extends its
+   * leases four times in that time, so it should be much longer than anything that blocks the event loop.
    */
   readonly leaseMs?: number | undefined;
   /**
-   * A run fails with `RunAbandonedError` when so many workers in a row have lost their lease on it without progress, as
-   * when a step ends their process: 5 if absent. A workflow may have its own number.
+   * After this number of lost leases in a row without progress, a run fails with `RunAbandonedError`: its step may be what
+   * ends the workers' processes. Defaults to 5. A workflow can have its own number.
    */
   readonly maxLostLeases?: number | undefined;
-  /** The most runs that are under way at once: 10 when absent. */
+  /** The largest number of runs that are active at once. Defaults to 10. */
   readonly concurrency?: number | undefined;
-  /** Silent when absent. */
+  /** Defaults to a silent logger. */
   readonly logger?: Logger | undefined;
-  /** The system's when absent. */
+  /** Defaults to the system's clock. */
   readonly clock?: Clock | undefined;
 }
 
 export interface StartOptions extends OperationOptions {
   readonly resourceId?: string | undefined;
   readonly tags?: Tags | undefined;
-  /** A second start of this workflow with the same key starts nothing, and returns the first one's run. */
+  /** A second start of this workflow with the same key returns the run of the first. */
   readonly idempotencyKey?: string | undefined;
-  /** Nothing of the run begins before; at once when absent. */
+  /** The run does not begin before this time. Defaults to now. */
   readonly startAt?: Date | undefined;
   /**
-   * The most that the run may take, from `startAt` or now on: then it fails with `RunTimeoutError`, and the signals of
-   * its steps abort. The workflow's when absent.
+   * The longest time that the run may take from `startAt`, in milliseconds. Then it fails with `RunTimeoutError`, and the
+   * signals of its steps abort. Defaults to the workflow's limit.
    */
   readonly timeoutMs?: number | undefined;
-  /** When the run must have ended; of this and `timeoutMs` the earlier one counts. */
+  /** When the run must have ended. The earlier of this and `timeoutMs` applies. */
   readonly deadlineAt?: Date | undefined;
-  /** The app's own transaction, of a store that is in the app's database: the run is there when it commits. */
+  /** A transaction of the app, if the store shares its database. The run exists when it commits. */
   readonly tx?: unknown;
 }
 
 export interface CloseOptions {
-  /** For how long steps under way may continue, in milliseconds: 10,000 if absent, at most 2^31 - 1. */
+  /** How long running steps may continue, in milliseconds. Defaults to 10,000; at most 2^31 - 1. */
   readonly deadlineMs?: number | undefined;
 }
 

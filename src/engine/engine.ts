@@ -1,58 +1,57 @@
 import { v7 as uuidv7 } from "uuid";
+import { parseArgument } from "../arguments.ts";
+import { Stopper } from "../async/abort.ts";
+import { Backoff } from "../async/retry.ts";
 import {
   EngineClosedError,
   InvalidArgumentError,
   RunCancelledError,
   RunTransitionError,
 } from "../errors.ts";
-import { parseArgument } from "../arguments.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { systemClock, type Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import type { Workflow } from "./definition/workflow-builder.ts";
+import { WorkflowRegistry } from "./definition/workflow-registry.ts";
 import {
   closeOptionsSchema,
+  engineOptionsSchema,
   eventTypeSchema,
   listenerSchema,
-  engineOptionsSchema,
   type CloseOptions,
   type EngineOptions,
   type FinishedRun,
   type StartOptions,
 } from "./engine-options.ts";
-import type { EngineEventType, EngineListener } from "./observe/engine-events.ts";
-import { EventEmitter } from "./observe/event-emitter.ts";
+import { EventEmitter, type EngineEventType, type EngineListener } from "./observe/events.ts";
 import { findTelemetry, hasTelemetry } from "./observe/find-telemetry.ts";
-import { KnownInputs } from "./run/known-inputs.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./observe/logger.ts";
-import { Stopper } from "../async/abort.ts";
-import { Backoff } from "../async/retry.ts";
-import { retryWhileBusy } from "./pauses.ts";
-import { cancelSteps } from "./run/run-cancellation.ts";
-import { startRun, type RunStarter } from "./run-start.ts";
-import { RunWaits } from "./worker/run-waits.ts";
-import { StartFlows } from "./start-flows.ts";
-import { watchRun, type RunProgress } from "./run-watch.ts";
 import { noTelemetry, type Telemetry } from "./observe/telemetry.ts";
+import { startRun, type RunStarter } from "./run-start.ts";
+import { watchRun, type RunProgress } from "./run-watch.ts";
+import { cancelSteps } from "./run/run-cancellation.ts";
+import { loadRunOutput } from "./run/run-loading.ts";
+import { StartedRuns } from "./started-runs.ts";
+import { retryWhileBusy } from "./store-retry.ts";
+import { RunWaits } from "./worker/waits.ts";
 import { Worker } from "./worker/worker.ts";
-import type { Workflow } from "./definition/workflow-builder.ts";
-import { WorkflowRegistry } from "./definition/workflow-registry.ts";
 
-const firstLookMs = 20;
-const longestLookMs = 1000;
-const fullHouseLookMs = 250;
+const firstPollMs = 20;
+const longestPollMs = 1000;
+/** How often a run is read that waits for a place in this engine. */
+const fullPollMs = 250;
 const defaultDeadlineMs = 10_000;
-/** For how long all places are taken before a wait for a PENDING run is reported. */
+/** After all places have been taken for this long, a wait for a PENDING run is logged. */
 const stuckMs = 5000;
 
 /**
  * Starts workflows on a store, and runs them.
  *
- * Any number of engines, in any number of processes, may share a store. Each run is worked on by one of them at
- * a time; when that one dies, another goes on after the last step that has ended. Close the engine before the
- * store.
+ * Any number of engines, in any number of processes, can share a store. One of them works on a run at a time. If it
+ * dies, another continues after the last step that has ended. Close the engine before the store.
  */
 export class Engine {
   readonly #store: WorkflowStore;
@@ -65,7 +64,7 @@ export class Engine {
   readonly #starter: RunStarter;
   readonly #worker: Worker;
   readonly #closing = new AbortController();
-  /** The same, for any number of listeners. */
+  /** Aborts with `#closing`. It takes any number of listeners. */
   readonly #closer = new Stopper();
   #closed: Promise<void> | null = null;
   readonly #waits = new RunWaits();
@@ -78,16 +77,14 @@ export class Engine {
     this.#clock = parsed.clock ?? systemClock;
     this.#leaseMs = parsed.leaseMs ?? 30_000;
     const openTelemetry = () => this.#openTelemetry();
-    const knownInputs = new KnownInputs();
-    const flows = new StartFlows();
-    this.#starter = { store, clock: this.#clock, knownInputs, flows, telemetry: openTelemetry };
+    const startedRuns = new StartedRuns();
+    this.#starter = { store, clock: this.#clock, startedRuns, openTelemetry };
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
     this.#events = new EventEmitter({ workerId, clock: this.#clock, logger: this.#logger });
     this.#worker = new Worker({
       store,
       registry: this.#registry,
-      knownInputs,
-      flows,
+      startedRuns,
       workerId,
       leaseMs: this.#leaseMs,
       maxLostLeases: parsed.maxLostLeases ?? 5,
@@ -101,10 +98,10 @@ export class Engine {
   }
 
   /**
-   * Lets this engine run the workflow. Any number of versions of a workflow may be registered; runs of others are
-   * left alone.
+   * Lets this engine run the workflow. Any number of versions of a workflow can be registered. Runs of other versions
+   * are never claimed.
    *
-   * @throws {InvalidArgumentError} when another workflow has this id and version.
+   * @throws {InvalidArgumentError} if another workflow has this id and version.
    */
   register(workflow: Workflow): this {
     this.#registry.register(workflow);
@@ -112,10 +109,11 @@ export class Engine {
   }
 
   /**
-   * Stores a new PENDING run and returns its id. Nothing runs before some engine works.
+   * Stores a PENDING run and returns its id. An engine that works runs it.
    *
-   * @throws {InvalidArgumentError} that names the field, when the input does not fit the first step.
-   * @throws {InvalidValueError} when JSON cannot carry the input. {UnsupportedError} for `tx`.
+   * @throws {InvalidArgumentError} if the input does not fit the first step. It names the field.
+   * @throws {InvalidValueError} if JSON cannot hold the input.
+   * @throws {UnsupportedError} if `tx` is given and the store does not share a database with an app.
    */
   async start<Input>(
     workflow: Workflow<Input>,
@@ -127,21 +125,25 @@ export class Engine {
   }
 
   /**
-   * Resolves with the run when it has ended. Begins to work when the run's workflow is registered here.
+   * Resolves with the run when it has ended. Starts to work if the run's workflow is registered here.
    *
-   * @throws {RunNotFoundError} {CorruptRowError} {EngineClosedError}
+   * An output above 2 MiB is not in the run's row: it is read from the steps if the workflow is registered here.
+   *
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {CorruptRowError} if the run cannot be read.
+   * @throws {EngineClosedError} if the engine closes before the run has ended.
    */
   async wait(runId: string, options: OperationOptions = {}): Promise<WorkflowRun> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
-    return this.#wait(runId, signal, new Backoff(firstLookMs, longestLookMs));
+    return this.#wait(runId, signal, new Backoff(firstPollMs, longestPollMs));
   }
 
   /**
-   * Registers the workflow, starts a run, works, and resolves with the run when it has ended.
+   * Registers the workflow, starts a run, works, and resolves with the run when it has ended. It throws what `start` and
+   * `wait` throw. After an `EngineClosedError` the run exists, and another engine can run it.
    *
-   * @throws what `start` and `wait` throw; the run is there, and others may run it, after an EngineClosedError.
-   * @throws {InvalidArgumentError} if the idempotency key belongs to a run that has not ended, of a version that is not
-   *   registered here: `wait` for its id waits for the worker that knows it.
+   * @throws {InvalidArgumentError} if the idempotency key belongs to an unfinished run of a version that is not
+   *   registered here. Use `wait` with its id to wait for another worker.
    */
   async run<Input, Output>(
     workflow: Workflow<Input, Output>,
@@ -158,12 +160,12 @@ export class Engine {
         reason: `belongs to run ${runId} of version ${started.workflowVersion}, which is not registered here`,
       });
     }
-    const backoff = new Backoff(firstLookMs, longestLookMs);
+    const backoff = new Backoff(firstPollMs, longestPollMs);
     if (attempt === 0) {
-      // It has only just been stored: there is nothing to look at before something has happened.
-      this.#workOn();
+      // A new run need not be read before something has happened.
+      this.#startWorking();
       const wait = this.#waits.begin(runId, options.signal);
-      await wait.news.wait(backoff.next());
+      await wait.wakeUp.wait(backoff.next());
       wait.end();
     }
     const run = await this.#wait(runId, options.signal, backoff);
@@ -172,11 +174,11 @@ export class Engine {
   }
 
   /**
-   * Claims and runs whatever is to be run of the registered workflows, until `close` or the signal's abort.
+   * Claims and runs the runs of the registered workflows, until `close` or the signal's abort. A second call joins the
+   * first.
    *
-   * There is one such loop in an engine; a second call joins it.
-   *
-   * @throws {StoreClosedError} {EngineClosedError}
+   * @throws {StoreClosedError} if the store was closed.
+   * @throws {EngineClosedError} if the engine was closed.
    */
   async work(options: OperationOptions = {}): Promise<void> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
@@ -192,10 +194,12 @@ export class Engine {
   }
 
   /**
-   * Makes the run CANCELLED: no further step begins, what is under way is told through `ctx.signal`, and nothing
-   * of it is stored any more. On another worker that may take a quarter of a lease.
+   * Makes the run CANCELLED. No further step begins, `ctx.signal` of the running steps aborts, and nothing more of them
+   * is stored. Another worker notices within a quarter of its lease.
    *
-   * @throws {RunNotFoundError} {RunTransitionError} when it has ended otherwise.
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {RunTransitionError} if the run has completed or failed.
+   * @throws {EngineClosedError} if the engine was closed.
    */
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
@@ -205,9 +209,12 @@ export class Engine {
       const telemetry = await this.#openTelemetry();
       telemetry.countFinished(workflowId, "CANCELLED");
       const cancelled = { runId, workflowId, workflowVersion, runAttempt: attempt };
-      this.#events.emit("run.finished", { ...cancelled, status: "CANCELLED" });
+      this.#events.emit("run.finished", runId, () => ({
+        ...cancelled,
+        status: "CANCELLED" as const,
+      }));
     } catch (error) {
-      // Who did it may not have come to its steps.
+      // Whoever cancelled the run may not have marked its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
     await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
@@ -216,10 +223,10 @@ export class Engine {
   }
 
   /**
-   * Calls `listener` for each event of this engine of that type, from now on until the function that is returned
-   * is called. Nothing waits for a listener; what it throws, or rejects with, is reported to the logger.
+   * Calls `listener` for each event of this engine of that type, until the returned function is called. The engine never
+   * waits for a listener, and logs its errors.
    *
-   * @throws {InvalidArgumentError} for a type that there is not.
+   * @throws {InvalidArgumentError} if the type does not exist.
    */
   on<Type extends EngineEventType>(type: Type, listener: EngineListener<Type>): () => void {
     parseArgument(eventTypeSchema, type, "type");
@@ -228,12 +235,14 @@ export class Engine {
   }
 
   /**
-   * What becomes of the run, whichever process it runs in: first how far it is, and then each transition that is
-   * seen, its steps' before its own; of two that follow close upon each other only the later one may be. Ends when
-   * the run has ended, or at `return`, and leaves nothing behind. A run of this engine is looked at when something has happened, any other every second at
-   * last. Watching does not begin any work.
+   * Yields the current progress of a run in any process, and then its transitions, those of steps before the run's own.
+   * Of two transitions in quick succession only the later one may be seen. It ends when the run has ended, or at
+   * `return`. A run of this engine is read at its events, any other at least once a second. Watching does not start any
+   * work.
    *
-   * @throws {RunNotFoundError} {CorruptRowError} {EngineClosedError} and, when the signal aborts, its reason.
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {CorruptRowError} if a row cannot be read.
+   * @throws {EngineClosedError} if the engine closes before the run has ended.
    */
   watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
     return watchRun({
@@ -246,11 +255,13 @@ export class Engine {
   }
 
   /**
-   * Makes a FAILED or CANCELLED run PENDING again. It goes on with the steps that failed or were cancelled, which
-   * begin anew with all their retries; what has completed is not run again. A run with a deadline has a new one, as
-   * far from now as the first one was from its start.
+   * Makes a FAILED or CANCELLED run PENDING again. Its failed and cancelled steps restart with all their retries;
+   * completed steps do not run again. A run with a deadline gets a new one, as far from now as the first one was from the
+   * run's start.
    *
-   * @throws {RunNotFoundError} {RunTransitionError} when it has not ended, or has completed.
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {RunTransitionError} if the run has not ended, or has completed.
+   * @throws {EngineClosedError} if the engine was closed.
    */
   async retry(runId: string): Promise<void> {
     this.#checkOpen();
@@ -260,24 +271,23 @@ export class Engine {
   }
 
   /**
-   * Takes up every run of the registered workflows that nobody holds (PENDING, or left by a worker whose lease ran
-   * out) and resolves when none is left, with how many ended here.
+   * Runs every run of the registered workflows that no worker holds (PENDING, or with an expired lease). Resolves when
+   * none is left, with the number of runs that ended here. An unreachable store is asked until it answers.
    *
-   * A store that is away is asked again until it answers.
-   *
-   * @throws {EngineClosedError} when it closes before. {StoreClosedError}
+   * @throws {EngineClosedError} if the engine closes before.
+   * @throws {StoreClosedError} if the store was closed.
    */
   async recover(): Promise<number> {
     this.#checkOpen();
-    this.#workOn();
+    this.#startWorking();
     const ended = await this.#worker.untilIdle();
     this.#checkOpen();
     return ended;
   }
 
   /**
-   * Claims no more, lets the steps under way end, and gives back the runs that have not: another engine goes on
-   * with them. Steps that take longer than `deadlineMs` are begun again there. A second call waits for the first.
+   * Claims no more, lets the running steps end, and releases the unfinished runs: another engine continues them. Steps
+   * that take longer than `deadlineMs` restart there. A second call waits for the first.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const { deadlineMs } = parseArgument(closeOptionsSchema, options, "options");
@@ -291,12 +301,12 @@ export class Engine {
     try {
       await this.#worker.close(deadlineMs);
     } catch (error) {
-      this.#logger.warn({ err: error }, "the work had ended with an error");
+      this.#logger.warn({ err: error }, "the worker had stopped with an error");
     }
     this.#waits.wakeAll();
   }
 
-  /** No step of a cancelled run is left open: who cancelled it may have been ended in between. */
+  /** Marks the steps of a cancelled run. Whoever cancelled it may have died before it did. */
   async #cancelSteps(runId: string): Promise<void> {
     try {
       await this.#persist(() => cancelSteps(this.#store, runId, this.#clock()));
@@ -306,7 +316,7 @@ export class Engine {
   }
 
   #persist<T>(work: () => Promise<T>): Promise<T> {
-    return retryWhileBusy(work, { patienceMs: this.#leaseMs, signal: this.#closer });
+    return retryWhileBusy(work, { retryMs: this.#leaseMs, signal: this.#closer });
   }
 
   #checkOpen(): void {
@@ -327,57 +337,64 @@ export class Engine {
     backoff: Backoff,
   ): Promise<WorkflowRun> {
     let hasWarned = false;
-    // Just started here, and about to be claimed here: nothing is to be seen yet.
-    let isExpected = this.#worker.isWorking && this.#starter.knownInputs.has(runId);
+    // A run that was just started here is about to be claimed here, and need not be read yet.
+    let isExpected = this.#worker.isWorking && this.#starter.startedRuns.has(runId);
     for (;;) {
       const wait = this.#waits.begin(runId, signal);
       try {
-        // What runs here will ring when it has ended: until then the store has nothing to add.
-        while (this.#worker.isActive(runId)) if (await wait.news.wait(longestLookMs)) break;
+        // A run that is active in this process wakes this wait when it ends.
+        while (this.#worker.isActive(runId)) if (await wait.wakeUp.wait(longestPollMs)) break;
         if (!isExpected) {
           const run = await this.#store.getRun(runId, { signal });
           if (run.status === "CANCELLED") await this.#cancelSteps(runId);
-          if (isFinalRunStatus(run.status)) return run;
+          if (isFinalRunStatus(run.status)) return await this.#withOutput(run);
           this.#checkOpen();
           if (this.#registry.find(run) !== null) {
-            this.#workOn();
+            this.#startWorking();
             hasWarned ||= this.#warnIfStuck(run);
           }
         }
         isExpected = false;
-        // While there is no room here the run waits for a place, most likely.
-        await wait.news.wait(this.#worker.isFull ? fullHouseLookMs : backoff.next());
+        await wait.wakeUp.wait(this.#worker.isFull ? fullPollMs : backoff.next());
       } finally {
         wait.end();
       }
     }
   }
 
-  /** A step that waits for a run holds its own place meanwhile. */
+  /** The run with an output that its row could not hold. */
+  async #withOutput(run: WorkflowRun): Promise<WorkflowRun> {
+    const { runId, status, output } = run;
+    const plan = this.#registry.find(run)?.plan;
+    if (status !== "COMPLETED" || output !== null || plan === undefined) return run;
+    return { ...run, output: await loadRunOutput(this.#store, plan, runId) };
+  }
+
+  /** Warns of a run that may wait for a place which a step holds that waits for the run. */
   #warnIfStuck({ runId, status }: WorkflowRun): boolean {
     const fullForMs = this.#worker.fullForMs;
     if (status !== "PENDING" || fullForMs < stuckMs) return false;
     this.#logger.warn(
       { runId, fullForMs: Math.round(fullForMs) },
-      "a run that is waited for here is PENDING while all places are taken and none becomes free: " +
-        "do its own steps wait for it? Raise `concurrency`, or let another engine run it",
+      "a run that is waited for here stays PENDING, because all places are taken and none becomes free: " +
+        "if steps wait for it, raise `concurrency` or let another engine run it",
     );
     return true;
   }
 
-  /** Looked for until the app has registered a provider. */
+  /** Telemetry, as soon as the app has registered a provider. */
   async #openTelemetry(): Promise<Telemetry> {
     if (this.#telemetry === null && !hasTelemetry()) return noTelemetry;
     return (this.#telemetry ??= findTelemetry((error) => {
-      this.#logger.warn({ err: error }, "telemetry has failed");
+      this.#logger.warn({ err: error }, "telemetry failed");
     }));
   }
 
-  /** Works because somebody waits. What ends the work will meet them at the store, too. */
-  #workOn(): void {
+  /** Works without being waited for. Callers that wait meet an error of the store themselves. */
+  #startWorking(): void {
     if (this.#worker.isWorking) return;
     this.#worker.work().catch((error: unknown) => {
-      this.#logger.error({ err: error }, "the work has ended with an error");
+      this.#logger.error({ err: error }, "the worker stopped with an error");
     });
   }
 }

@@ -1,5 +1,5 @@
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { parseArgument } from "../arguments.ts";
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
 import { jsonLimits } from "../schema/columns.ts";
@@ -7,36 +7,34 @@ import type { WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import { hasHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
-import type { KnownInputs } from "./run/known-inputs.ts";
-import type { StartFlows } from "./start-flows.ts";
-import { parseValue } from "./definition/step-validation.ts";
-import type { Telemetry } from "./observe/telemetry.ts";
+import { parseValue } from "./definition/define-step.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
+import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
+import type { Telemetry } from "./observe/telemetry.ts";
+import type { StartedRuns } from "./started-runs.ts";
 
-/** What it takes to start a run. */
 export interface RunStarter {
   readonly store: WorkflowStore;
   readonly clock: Clock;
-  readonly knownInputs: KnownInputs;
-  readonly flows: StartFlows;
-  readonly telemetry: () => Promise<Telemetry>;
+  readonly startedRuns: StartedRuns;
+  readonly openTelemetry: () => Promise<Telemetry>;
 }
 
 export interface StartedRun {
   readonly run: WorkflowRun;
-  /** When it may begin; null when that is at once. */
+  /** When it may begin; null if it may begin at once. */
   readonly startsAt: Date | null;
 }
 
 /**
- * Stores a PENDING run of the workflow, with the deadline that its time limits make; the one that is there already,
- * when the options name its key.
+ * Stores a PENDING run of the workflow. If a run has the idempotency key of the options, that run is returned instead.
  *
- * @throws {InvalidArgumentError} that names the field. {InvalidValueError} {UnsupportedError}
+ * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidValueError} if JSON cannot hold the input.
+ * @throws {UnsupportedError} if `tx` is given and the store does not share a database with an app.
  */
 export async function startRun(
-  { store, clock, knownInputs, flows, telemetry }: RunStarter,
+  { store, clock, startedRuns, openTelemetry }: RunStarter,
   workflow: Workflow,
   input: unknown,
   options: StartOptions,
@@ -44,7 +42,7 @@ export async function startRun(
   checkWorkflow(workflow);
   const parsed = parseArgument(startOptionsSchema, options, "options");
   const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
-  // What the caller changes later is another matter: all is copied before anything is waited for.
+  // Everything is copied before the first await, because the caller may change it afterwards.
   const given = input === undefined ? undefined : encodeJson(input, "input", jsonLimits.payload);
   const startAt = parsed.startAt && new Date(parsed.startAt);
   const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
@@ -79,7 +77,7 @@ export async function startRun(
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
     ...columns,
   };
-  const start = (await telemetry()).beginStart(workflow);
+  const start = (await openTelemetry()).beginStart(workflow);
   const { context } = start;
   let run: WorkflowRun;
   try {
@@ -90,27 +88,24 @@ export async function startRun(
   }
   start.end(run);
   if (startsAt > now) return { run, startsAt };
-  if (tx === undefined && run.attempt === 0) {
-    knownInputs.add(run);
-    flows.add(run.runId);
-  }
+  if (tx === undefined && run.attempt === 0) startedRuns.add(run);
   return { run, startsAt: null };
 }
 
-/** @throws {UnsupportedError} */
+/** @throws {UnsupportedError} if the store does not share a database with an app. */
 function within(store: WorkflowStore, tx: unknown): WorkflowStore {
   if (hasHostTransactions(store)) return store.withTransaction(tx);
   throw new UnsupportedError({
     feature: "options.tx",
-    reason: "the store is not in a database that an app could have tables in",
+    reason: "the store does not share a database with an app",
   });
 }
 
 /**
- * The input, given as JSON text, as the first step's schema reads it; or as it is given if the schema makes something of
- * it that is not JSON, or that it would not accept itself: the step reads it by the same schema.
+ * The input to store for an input that is given as JSON text: the value that the first step's schema makes of it, or the
+ * given one if that value is not JSON, or not its own result. The step parses it by the same schema.
  *
- * @throws {InvalidArgumentError} when the input is not what the first steps accept.
+ * @throws {InvalidArgumentError} if a first step does not accept the input.
  */
 async function acceptInput(workflow: Workflow, text: string | undefined): Promise<unknown> {
   const [first] = workflow.plan.stages;
@@ -129,12 +124,12 @@ async function acceptInput(workflow: Workflow, text: string | undefined): Promis
   return valueOf(accepted) ?? null;
 }
 
-/** A copy of the value; undefined stands for no input. */
+/** The value of JSON text; undefined stands for no input. */
 function valueOf(text: string | undefined): unknown {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
-/** Null for what JSON cannot carry. */
+/** The JSON text of a value; null if JSON cannot hold it. */
 function textOf(value: unknown): string | null {
   try {
     return encodeJson(value, "input", jsonLimits.payload);

@@ -1,16 +1,16 @@
 import { parseArgument } from "../arguments.ts";
+import { pause } from "../async/pause.ts";
+import { Backoff } from "../async/retry.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { StepExecution, WorkflowRun } from "../schema/rows.ts";
 import type { RunStatus, StepStatus } from "../statuses.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import type { EventEmitter } from "./observe/event-emitter.ts";
-import { pause } from "../async/pause.ts";
-import { Backoff } from "../async/retry.ts";
-import { WakeUp } from "./pauses.ts";
+import type { EventEmitter } from "./observe/events.ts";
+import { WakeUp } from "./worker/waits.ts";
 
-/** How far a run is, or one of its steps: as it was when the watch looked. There is never a payload in it. */
+/** The progress of a run or of one of its steps when the watch read it. It never contains a payload. */
 export type RunProgress =
   | {
       readonly kind: "run";
@@ -18,7 +18,7 @@ export type RunProgress =
       readonly status: RunStatus;
       /** 0 to 1. */
       readonly progress: number;
-      /** The claims so far. */
+      /** The number of claims so far. */
       readonly attempt: number;
       readonly workerId: string | null;
       readonly at: Date;
@@ -42,15 +42,15 @@ export interface RunWatchOptions {
   readonly options: OperationOptions;
 }
 
-const firstLookMs = 20;
-const longestLookMs = 1000;
+const firstPollMs = 20;
+const longestPollMs = 1000;
 
-/** Gives each transition of the run that is seen, until the run has ended. Ends at once when it is told to. */
+/** Yields the transitions of a run until it has ended. `return` ends it at once. */
 export function watchRun(options: RunWatchOptions): AsyncGenerator<RunProgress, void> {
   const leaver = new AbortController();
   const watch = follow(options, leaver.signal);
   const finish = watch.return.bind(watch);
-  // By itself, a generator is not told before it gives something, and there may be nothing to give for days.
+  // A generator that waits for its next value does not notice `return`, and a run may change after days.
   watch.return = (value) => {
     leaver.abort();
     return finish(value);
@@ -64,38 +64,38 @@ async function* follow(
 ): AsyncGenerator<RunProgress, void> {
   const { signal } = parseArgument(operationOptionsSchema, options, "options");
   const view = new RunView(store, runId);
-  const backoff = new Backoff(firstLookMs, longestLookMs);
-  const bell = new WakeUp();
-  const ring = (): void => bell.ring();
-  const unsubscribe = events.onRun(runId, ring);
-  closing.addEventListener("abort", ring, { once: true });
-  signal?.addEventListener("abort", ring, { once: true });
-  left.addEventListener("abort", ring, { once: true });
+  const backoff = new Backoff(firstPollMs, longestPollMs);
+  const wakeUp = new WakeUp();
+  const notify = (): void => wakeUp.notify();
+  const unsubscribe = events.onRun(runId, notify);
+  closing.addEventListener("abort", notify, { once: true });
+  signal?.addEventListener("abort", notify, { once: true });
+  left.addEventListener("abort", notify, { once: true });
   try {
     while (!left.aborted) {
       signal?.throwIfAborted();
       closing.throwIfAborted();
-      const { changes, isFinal } = await view.look(signal);
+      const { changes, isFinal } = await view.read(signal);
       yield* changes;
       if (isFinal) return;
       if (changes.length > 0) backoff.reset();
-      // However fast its steps are, a run is not read more often than this.
-      await pause(firstLookMs, signal);
-      if (await bell.wait(backoff.next())) backoff.reset();
+      // Fast steps do not make us read more often.
+      await pause(firstPollMs, signal);
+      if (await wakeUp.wait(backoff.next())) backoff.reset();
     }
   } finally {
     unsubscribe();
-    closing.removeEventListener("abort", ring);
-    signal?.removeEventListener("abort", ring);
+    closing.removeEventListener("abort", notify);
+    signal?.removeEventListener("abort", notify);
   }
 }
 
-/** Looks at a run again and again, and tells what is different from the last look. */
+/** Reads a run repeatedly and finds what has changed since the last time. */
 class RunView {
   readonly #store: WorkflowStore;
   readonly #runId: string;
   #revision: number | null = null;
-  readonly #told = new Map<string, string>();
+  readonly #seen = new Map<string, string>();
 
   constructor(store: WorkflowStore, runId: string) {
     this.#store = store;
@@ -103,12 +103,13 @@ class RunView {
   }
 
   /**
-   * What has changed, steps first, and whether the run has ended. The steps are read only when the run's revision
-   * has changed, as it does with each of their transitions.
+   * The changes, steps first, and whether the run has ended. The steps are read only if the run's revision has changed,
+   * as it does with each of their transitions.
    *
-   * @throws {RunNotFoundError} {CorruptRowError}
+   * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {CorruptRowError} if a row cannot be read.
    */
-  async look(signal: AbortSignal | undefined): Promise<{
+  async read(signal: AbortSignal | undefined): Promise<{
     readonly changes: readonly RunProgress[];
     readonly isFinal: boolean;
   }> {
@@ -118,16 +119,16 @@ class RunView {
     const steps = await this.#store.listStepExecutions(this.#runId, { signal });
     this.#revision = run.revision;
     const all = [...steps.map(progressOfStep), progressOfRun(run)];
-    return { changes: all.filter((progress) => this.#isNews(progress)), isFinal };
+    return { changes: all.filter((progress) => this.#isChange(progress)), isFinal };
   }
 
-  #isNews(progress: RunProgress): boolean {
+  #isChange(progress: RunProgress): boolean {
     // No step has an empty id.
     const id = progress.kind === "step" ? progress.stepId : "";
-    const { at: _, ...told } = progress;
-    const text = JSON.stringify(told);
-    if (this.#told.get(id) === text) return false;
-    this.#told.set(id, text);
+    const { at: _, ...seen } = progress;
+    const text = JSON.stringify(seen);
+    if (this.#seen.get(id) === text) return false;
+    this.#seen.set(id, text);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
-import type { StepContext } from "../../src/engine/run/step-context.ts";
+import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { RunTimeoutError } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";

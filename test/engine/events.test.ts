@@ -6,7 +6,7 @@ import {
   engineEventTypes,
   type EngineEvents,
   type EngineEventType,
-} from "../../src/engine/observe/engine-events.ts";
+} from "../../src/engine/observe/events.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
@@ -69,8 +69,8 @@ describe.each(stores)("on %s", (_, open) => {
     const { runId } = await engine.run(doubled, 21);
     expect(brief(heard)).toEqual([
       "run.started run/1",
-      "step.started shaky/1",
       "step.finished skipped/0 SKIPPED",
+      "step.started shaky/1",
       "step.retrying shaky/1",
       "step.started shaky/2",
       "step.finished shaky/2 COMPLETED",
@@ -228,7 +228,7 @@ test("a listener that throws, rejects or spoils its event disturbs no run and no
   expect(reports).toEqual(
     ["thrown", "rejected"].map((message) => ({
       level: "error",
-      message: "a listener has failed",
+      message: "a listener failed",
       fields: { runId, workflowId: "w", type: "step.started", err: new Error(message) },
     })),
   );

@@ -67,7 +67,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("between its attempts a step is RETRYING, with the error of the one that failed", async () => {
+  test("a retry has its row when it begins, with the error of the attempt before", async () => {
     const store = await open();
     const seen: unknown[] = [];
     const step = defineStep({
@@ -83,7 +83,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
     await makeEngine(store).run(defineWorkflow({ id: "w" }).step(step).build(), 1);
     expect(seen).toMatchObject([
-      { status: "RETRYING", attempt: 1, completedAt: null, error: { message: "first" } },
+      { status: "RUNNING", attempt: 2, completedAt: null, error: { message: "first" } },
     ]);
   });
 

@@ -131,7 +131,7 @@ describe("the attempt at which a step goes on", () => {
       attempt: 4,
       notBefore: wakeAt,
       startedAt,
-      reopened: false,
+      row: "earlier",
     });
   });
 
@@ -153,7 +153,7 @@ describe("the attempt at which a step goes on", () => {
       attempt: 4,
       notBefore: new Date(updatedAt.getTime() + 3000),
       startedAt,
-      reopened: false,
+      row: "earlier",
     });
   });
 
@@ -165,7 +165,7 @@ describe("the attempt at which a step goes on", () => {
         attemptOffset: 3,
         sleepCount: 0,
         startedAt: null,
-        reopened: true,
+        row: "earlier",
       });
     },
   );

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
-import type { StepContext } from "../../src/engine/run/step-context.ts";
+import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow, type Workflow } from "../../src/engine/definition/workflow-builder.ts";
 import { StepSleepingError } from "../../src/errors.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";

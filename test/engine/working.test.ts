@@ -3,7 +3,7 @@ import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { EngineClosedError, StoreClosedError, StoreConnectionError } from "../../src/errors.ts";
-import type { StepContext } from "../../src/engine/run/step-context.ts";
+import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
 import { stores } from "./support/stores.ts";

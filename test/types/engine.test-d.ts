@@ -2,11 +2,8 @@ import { eq } from "drizzle-orm";
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { expectTypeOf } from "vitest";
 import { z } from "zod";
-import {
-  defineStep,
-  type StepDefinition,
-  type StepOutput,
-} from "../../src/engine/definition/define-step.ts";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import type { StepDefinition, StepOutput } from "../../src/engine/definition/step-definition.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { StepFailure } from "../../src/engine/run/step-errors.ts";
 import {

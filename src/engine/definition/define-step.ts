@@ -1,44 +1,15 @@
 import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
-import type { RetryPolicy } from "../../model/backoff.ts";
 import { maxTimerMs } from "../../async/pause.ts";
+import { StepValidationError } from "../../errors.ts";
+import type { RetryPolicy } from "../../model/backoff.ts";
 import { idSchema } from "../../schema/zod.ts";
-import type { StepContext } from "../run/step-context.ts";
-import type { StepTransaction } from "../run/step-transaction.ts";
-import { parseStepValue, parseValue } from "./step-validation.ts";
+import type { StepContext, StepDefinition, StepTransaction } from "./step-definition.ts";
 
-declare const stepTypes: unique symbol;
-
-/**
- * A step that a workflow can be made of. `Input` is what it accepts, `Output` what the steps after it get.
- *
- * It holds no state of its own: one definition serves any number of workflows and runs.
- */
-export interface StepDefinition<Id extends string = string, Input = never, Output = unknown> {
-  readonly id: Id;
-  readonly retry: RetryPolicy;
-  /** The most that one attempt may take; null for no limit. */
-  readonly timeoutMs: number | null;
-  /** True when a failure of this step does not fail the run: its output is then null. */
-  readonly continueOnError: boolean;
-  readonly inputSchema: z.ZodType;
-  /** Runs the step on what its input schema makes of `input`. @throws {StepValidationError} */
-  readonly invoke: (input: unknown, ctx: StepContext) => Promise<unknown>;
-  /** What the output schema makes of what the step returned; nothing is null. @throws {StepValidationError} */
-  readonly parseOutput: (returned: unknown) => Promise<unknown>;
-  /** For the compiler alone: never there at run time. */
-  readonly [stepTypes]?:
-    | { readonly accepts: (input: Input) => void; readonly output: Output }
-    | undefined;
-}
-
-export type StepOutput<Step> =
-  Step extends StepDefinition<string, never, infer Output> ? Output : never;
-
-/** What a step with this output schema may return: where null fits, nothing at all fits, too. */
+/** What a step with this output schema may return: nothing is accepted wherever null is. */
 type Returned<Output> = Output | (null extends Output ? void : never);
 
-/** What is stored when a step returns a value of this type. */
+/** What is stored if a step returns a value of this type. */
 type Stored<Output> = [Output] extends [void]
   ? null
   : Exclude<Output, undefined> | (undefined extends Output ? null : never);
@@ -52,11 +23,11 @@ export interface StepOptions<
   readonly id: Id;
   readonly input: Input;
   readonly output: Output;
-  /** Tries after the first one; none when absent. A missing part is `maxRetries` 0, `delayMs` 1000, `none`. */
+  /** Attempts after the first one; defaults to none. `delayMs` defaults to 1000 and `backoff` to `none`. */
   readonly retry?: Partial<RetryPolicy> | undefined;
   /** Milliseconds after which an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. */
   readonly timeoutMs?: number | undefined;
-  /** Whether the run goes on when the step has failed for good; its output is then null. */
+  /** If true, the run continues when the step has failed for good. The output is then null. */
   readonly continueOnError?: ContinueOnError | undefined;
   readonly run: (
     input: z.output<Input>,
@@ -81,7 +52,6 @@ const optionsSchema = z.strictObject({
   input: z.custom(isSchema, "must be a zod schema"),
   output: z.custom(isSchema, "must be a zod schema"),
   retry: retrySchema.optional(),
-  // Timers of more than 31 bits fire at once.
   timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
   continueOnError: z.boolean().optional(),
   run: z.custom(isFunction, "must be a function"),
@@ -90,8 +60,8 @@ const optionsSchema = z.strictObject({
 /**
  * Defines a step.
  *
- * `run` may be called again after a failure, and after a crash in the middle of it: what it does outside the
- * store should bear that, or happen in `return ctx.transaction(…)`.
+ * `run` is called again after a failure, and after a crash in the middle of it. Its effects outside the store must
+ * tolerate that, or happen in `return ctx.transaction(…)`.
  *
  * @throws {InvalidArgumentError} that names the option.
  */
@@ -119,15 +89,17 @@ export function defineStep<
     timeoutMs: timeoutMs ?? null,
     continueOnError: continueOnError ?? false,
     inputSchema,
-    invoke: async (input: unknown, ctx: StepContext) => {
-      // Nothing is stored as null.
+    parseInput: async (input: unknown) => {
+      // A missing input is stored as null.
       const isNothing =
         input === null &&
-        !(await parseValue(inputSchema, null, "input")).fits &&
-        (await parseValue(inputSchema, undefined, "input")).fits;
+        !(await inputSchema.safeParseAsync(null)).success &&
+        (await inputSchema.safeParseAsync(undefined)).success;
       const given = isNothing ? undefined : input;
-      return run(await parseStepValue(inputSchema, given, { stepId: id, root: "input" }), ctx);
+      return parseStepValue(inputSchema, given, { stepId: id, root: "input" });
     },
+    // The input schema made the input.
+    invoke: async (input: unknown, ctx: StepContext) => run(input as z.output<Input>, ctx),
     parseOutput: async (returned: unknown) => {
       const place = { stepId: id, root: "output" };
       const acceptsNothing =
@@ -136,4 +108,38 @@ export function defineStep<
       return (await parseStepValue(outputSchema, value, place)) ?? null;
     },
   });
+}
+
+/** The value that a schema makes of another, or the place where that does not fit and the rule it breaks. */
+export type Parsed<Value> =
+  | { readonly fits: true; readonly value: Value }
+  | { readonly fits: false; readonly path: string; readonly reason: string };
+
+/** Reads `value` by `schema`. `root` names the value: `output.items[2]`. */
+export async function parseValue<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  root: string,
+): Promise<Parsed<z.output<Schema>>> {
+  const result = await schema.safeParseAsync(value);
+  if (result.success) return { fits: true, value: result.data };
+  const [issue] = result.error.issues;
+  const path = (issue?.path ?? []).reduce<string>(
+    (prefix, part) =>
+      typeof part === "number" ? `${prefix}[${part}]` : `${prefix}.${String(part)}`,
+    root,
+  );
+  return { fits: false, path, reason: issue?.message ?? "is not valid" };
+}
+
+/** The value that `schema` makes of `value` for the step `stepId`. @throws {StepValidationError} if it does not fit. */
+export async function parseStepValue<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  { stepId, root }: { readonly stepId: string; readonly root: string },
+): Promise<z.output<Schema>> {
+  const parsed = await parseValue(schema, value, root);
+  if (parsed.fits) return parsed.value;
+  const { path, reason } = parsed;
+  throw new StepValidationError({ stepId, path, reason });
 }

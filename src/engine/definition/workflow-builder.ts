@@ -2,22 +2,22 @@ import * as z from "zod";
 import { InvalidArgumentError } from "../../errors.ts";
 import { parseArgument } from "../../arguments.ts";
 import { idSchema, isId, timeoutSchema } from "../../schema/zod.ts";
-import type { StepDefinition, StepOutput } from "./define-step.ts";
+import type { StepDefinition, StepOutput } from "./step-definition.ts";
 import { maxLostLeasesSchema } from "../engine-options.ts";
 import type { Condition, PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
 
 declare const workflowTypes: unique symbol;
 
-/** A workflow: its steps in their order, ready for `engine.register`. */
+/** A workflow that an engine can run. */
 export interface Workflow<Input = never, Output = unknown> {
   readonly id: string;
   readonly version: string;
-  /** The most that a run may take; null for no limit. */
+  /** The longest time that a run may take, in milliseconds; null for no limit. */
   readonly timeoutMs: number | null;
-  /** After how many lost leases in a row a run fails; null for the engine's number. */
+  /** The number of lost leases in a row after which a run fails; null for the engine's number. */
   readonly maxLostLeases: number | null;
   readonly plan: WorkflowPlan;
-  /** For the compiler alone: never there at run time. */
+  /** For the compiler only; it does not exist at run time. */
   readonly [workflowTypes]?:
     | { readonly accepts: (input: Input) => void; readonly output: Output }
     | undefined;
@@ -25,12 +25,12 @@ export interface Workflow<Input = never, Output = unknown> {
 
 type AnyStep<Input> = StepDefinition<string, Input>;
 
-/** The outputs of steps that ran side by side, by step id. */
+/** The outputs of parallel steps, by step id. */
 export type OutputsById<Steps extends readonly AnyStep<never>[]> = {
   [Step in Steps[number] as Step["id"]]: StepOutput<Step>;
 };
 
-/** What all of the steps accept. */
+/** What all steps accept. */
 type CommonInput<Steps extends readonly AnyStep<never>[]> = {
   [Index in keyof Steps]: Steps[Index] extends StepDefinition<string, infer Input>
     ? (input: Input) => void
@@ -46,14 +46,14 @@ interface Identity {
   readonly maxLostLeases: number | null;
 }
 
-/** A stage before it is known where in the workflow its steps stand. */
+/** A stage whose steps have no positions yet. */
 interface StageDraft {
   readonly parallel: boolean;
   readonly definitions: readonly StepDefinition[];
   readonly condition: Condition<unknown> | null;
 }
 
-/** The stages so far, the last one first: adding one costs the same however many there are. */
+/** The stages so far, the last one first. Adding one does not copy the others. */
 interface StageList {
   readonly last: StageDraft;
   readonly before: StageList | null;
@@ -69,20 +69,20 @@ const optionsSchema = z.strictObject({
 /**
  * Begins a workflow.
  *
- * A worker runs only runs of the versions that are registered with it: change the version whenever the steps,
- * their order or their meaning change.
+ * An engine runs only the versions that are registered with it. Change the version whenever the steps, their order or
+ * their meaning change.
  *
  * @throws {InvalidArgumentError} that names the option.
  */
 export function defineWorkflow(options: {
   readonly id: string;
-  /** "1" when absent. */
+  /** Defaults to "1". */
   readonly version?: string | undefined;
-  /** The most that a run may take from its start on, in milliseconds: then it fails with `RunTimeoutError`. */
+  /** The longest time that a run may take, in milliseconds. Then it fails with `RunTimeoutError`. Defaults to no limit. */
   readonly timeoutMs?: number | undefined;
   /**
-   * A run fails with `RunAbandonedError` when so many workers in a row have lost their lease on it without progress. The
-   * engine's number if absent.
+   * After this number of lost leases in a row without progress, a run fails with `RunAbandonedError`. Defaults to the
+   * engine's number.
    */
   readonly maxLostLeases?: number | undefined;
 }): EmptyWorkflow {
@@ -91,7 +91,7 @@ export function defineWorkflow(options: {
   return new EmptyWorkflow({ id, version, timeoutMs, maxLostLeases });
 }
 
-/** A workflow without steps: the first one decides what the workflow accepts. */
+/** A workflow without steps. The first step decides what the workflow accepts. */
 export class EmptyWorkflow {
   readonly #identity: Identity;
 
@@ -122,8 +122,8 @@ export class EmptyWorkflow {
 }
 
 /**
- * A workflow under construction: it accepts `Input`, and hands `Current` to the next step. Each method returns
- * a new builder and leaves this one as it was.
+ * A workflow under construction. It accepts `Input` and hands `Current` to the next step. Each method returns a new
+ * builder and leaves this one unchanged.
  */
 export class WorkflowBuilder<Input, Current> {
   readonly #identity: Identity;
@@ -134,14 +134,14 @@ export class WorkflowBuilder<Input, Current> {
     this.#stages = stages;
   }
 
-  /** Adds a step that gets the output of what is before it. */
+  /** Adds a step. Its input is the output of the stage before it. */
   step<Output>(step: StepDefinition<string, Current, Output>): WorkflowBuilder<Input, Output> {
     return this.#add(oneStep(step));
   }
 
   /**
-   * Adds steps that run side by side on the same input. The next step gets `{ [stepId]: output }`. When one
-   * fails for good, the others are still brought to their end before the run fails.
+   * Adds steps that run side by side on the same input. The next step gets `{ [stepId]: output }`. If one fails for good,
+   * the run fails after the others have ended.
    */
   parallel<const Steps extends readonly [AnyStep<Current>, ...AnyStep<Current>[]]>(
     ...steps: Steps
@@ -149,7 +149,7 @@ export class WorkflowBuilder<Input, Current> {
     return this.#add(sideBySide(steps));
   }
 
-  /** Adds a step that runs when the condition holds, and otherwise is SKIPPED and passes its input on. */
+  /** Adds a step that runs if the condition holds. Otherwise it is SKIPPED, and its input is handed on. */
   stepIf<Output>(
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
@@ -157,7 +157,7 @@ export class WorkflowBuilder<Input, Current> {
     return this.#add(conditionalStep(condition, step));
   }
 
-  /** @throws {InvalidArgumentError} when two steps have the same id. */
+  /** @throws {InvalidArgumentError} if two steps have the same id. */
   build(): Workflow<Input, Current> {
     return Object.freeze({ ...this.#identity, plan: planStages(this.#stages) });
   }
@@ -175,7 +175,7 @@ function oneStep<Input>(
   return {
     parallel: false,
     definitions: [definition],
-    // The engine passes it what the steps before returned, which the builder's types say is an `Input`.
+    // The builder's types ensure that the stage before hands on an `Input`.
     condition: condition as Condition<unknown> | null,
   };
 }
@@ -196,7 +196,7 @@ function sideBySide(definitions: readonly StepDefinition[]): StageDraft {
   return { parallel: true, definitions, condition: null };
 }
 
-/** @throws {InvalidArgumentError} unless it is a step. */
+/** @throws {InvalidArgumentError} if it is not a step. */
 function checkStep(definition: unknown): void {
   const isStep =
     typeof definition === "object" &&
@@ -206,11 +206,11 @@ function checkStep(definition: unknown): void {
   if (isStep) return;
   throw new InvalidArgumentError({
     argument: "step",
-    reason: "must be what `defineStep` returns",
+    reason: "must be a result of `defineStep`",
   });
 }
 
-/** @throws {InvalidArgumentError} unless it is a workflow that was built. */
+/** @throws {InvalidArgumentError} if it is not a built workflow. */
 export function checkWorkflow(workflow: unknown): void {
   const isBuilt =
     typeof workflow === "object" &&
@@ -221,7 +221,7 @@ export function checkWorkflow(workflow: unknown): void {
   if (isBuilt) return;
   throw new InvalidArgumentError({
     argument: "workflow",
-    reason: "must be what `build()` of a workflow's builder returns",
+    reason: "must be a result of a workflow builder's `build()`",
   });
 }
 

@@ -1,37 +1,36 @@
-import type { StepState } from "../run/step-state.ts";
-import type { StepDefinition } from "./define-step.ts";
+import type { StepDefinition, StepState } from "./step-definition.ts";
 
-/** What a condition sees of its run. */
+/** The context of a condition. */
 export interface ConditionContext {
   readonly runId: string;
   readonly state: Pick<StepState, "get" | "all">;
-  /** The output of a step that has ended. @throws {StepOutputNotFoundError} */
+  /** The output of a step. @throws {StepOutputNotFoundError} if the step has none. */
   output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
 }
 
-/** Decides whether a step runs, from what would be its input. It should be quick, and change nothing. */
+/** Decides from a step's input whether the step runs. It may be asked more than once, and should change nothing. */
 export type Condition<Input> = (input: Input, ctx: ConditionContext) => boolean | Promise<boolean>;
 
-/** A step in its place. `index` is its position in the definition, and its row's `executionIndex`. */
+/** A step of a workflow. `index` is its position, and its row's `executionIndex`. */
 export interface PlannedStep {
   readonly index: number;
   readonly definition: StepDefinition;
 }
 
-/** What runs side by side: one step, or the steps of a `parallel`. */
+/** The steps that run side by side: one step, or those of a `parallel`. */
 export interface Stage {
   readonly parallel: boolean;
   readonly steps: readonly PlannedStep[];
   readonly condition: Condition<unknown> | null;
 }
 
-/** A workflow as the engine runs it: one stage after the other. */
+/** The stages of a workflow, in order. */
 export interface WorkflowPlan {
   readonly stages: readonly Stage[];
   readonly stepIds: ReadonlySet<string>;
 }
 
-/** The stage that step number `step` of the plan belongs to; the number of stages when there is no such step. */
+/** The index of the stage of step number `step`; the number of stages if the step does not exist. */
 export function findStage({ stages }: WorkflowPlan, step: number): number {
   let low = 0;
   let high = stages.length;

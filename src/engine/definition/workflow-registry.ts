@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "../../errors.ts";
 import { versionKey, type WorkflowVersion } from "../../model/leases.ts";
 import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
 
-/** A claim names at most as many. */
+/** The largest number that a claim can name. */
 const maxVersions = 1000;
 
 /** The versions of workflows that an engine can run. */
@@ -10,7 +10,7 @@ export class WorkflowRegistry {
   readonly #workflows = new Map<string, Workflow>();
   #versions: readonly WorkflowVersion[] = [];
 
-  /** @throws {InvalidArgumentError} when it is not built, or another workflow has this id and version. */
+  /** @throws {InvalidArgumentError} if it is not built, or another workflow has this id and version. */
   register(workflow: Workflow): void {
     checkWorkflow(workflow);
     const { id, version } = workflow;

@@ -1,26 +1,26 @@
 import { withoutBoundValues } from "../run/step-errors.ts";
 
 /**
- * What the engine reports to: pino fits as it is, `console`-like loggers need an adapter. Errors come in the field
- * `err`. A logger that throws or rejects disturbs nothing.
+ * A logger as pino has it. `console`-like loggers need an adapter. Errors come in the field `err`. Errors of the logger
+ * itself are ignored.
  */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-  /** A logger with `fields` in every report. Where there is none, the engine adds them itself. */
+  /** A logger that adds `fields` to every message. If it is missing, the engine adds them. */
   child?(fields: object): Logger;
 }
 
-/** A logger that can always be given more fields. */
+/** A logger that always has `child`. */
 export interface BoundLogger extends Logger {
   child(fields: object): BoundLogger;
 }
 
 const nothing = (): void => {};
 
-/** Reports nothing: the default. */
+/** Logs nothing. The default. */
 export const silentLogger: BoundLogger = {
   debug: nothing,
   info: nothing,
@@ -31,45 +31,45 @@ export const silentLogger: BoundLogger = {
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 
-/** `logger` as the engine uses it: whatever it does disturbs no run, and no report quotes the values of a query. */
+/** `logger` without its errors, and without the values of queries in messages. */
 export function bindLogger(logger: Logger): BoundLogger {
   return bind(() => logger);
 }
 
-/** `open` is called for the first report: of most steps there is none. */
+/** `open` is called for the first message: most steps log none. */
 function bind(open: () => Logger): BoundLogger {
   let opened: Logger | null = null;
   const target = (): Logger => (opened ??= open());
-  const report =
+  const log =
     (level: (typeof logLevels)[number]) =>
     (fields: object, message: string): void => {
       try {
-        const reported: unknown = target()[level](withLoggableError(fields), message);
-        if (typeof reported === "object") Promise.resolve(reported).catch(nothing);
+        const result: unknown = target()[level](withLoggableError(fields), message);
+        if (typeof result === "object") Promise.resolve(result).catch(nothing);
       } catch {
-        // There is nobody left to tell.
+        // The error cannot be logged either.
       }
     };
   return {
-    debug: report("debug"),
-    info: report("info"),
-    warn: report("warn"),
-    error: report("error"),
+    debug: log("debug"),
+    info: log("info"),
+    warn: log("warn"),
+    error: log("error"),
     child: (fields) => bind(() => childOf(target(), fields)),
   };
 }
 
 function childOf(logger: Logger, fields: object): Logger {
   if (logger.child !== undefined) return logger.child(fields);
-  const report =
+  const log =
     (level: (typeof logLevels)[number]) =>
     (more: object, message: string): void =>
       logger[level]({ ...fields, ...more }, message);
   return {
-    debug: report("debug"),
-    info: report("info"),
-    warn: report("warn"),
-    error: report("error"),
+    debug: log("debug"),
+    info: log("info"),
+    warn: log("warn"),
+    error: log("error"),
   };
 }
 

@@ -2,8 +2,8 @@ import type * as OpenTelemetry from "@opentelemetry/api";
 import type { Attributes, Context, Span, SpanContext } from "@opentelemetry/api";
 import { claimableSince } from "../../model/leases.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { RunEnding } from "../run/run-execution.ts";
 import { kindOf } from "../run/step-errors.ts";
+import type { RunEnding } from "./events.ts";
 import type {
   AttemptEnd,
   AttemptTelemetry,
@@ -13,13 +13,10 @@ import type {
 } from "./telemetry.ts";
 import type { Workflow } from "../definition/workflow-builder.ts";
 
-/** In seconds: from a step that only looks something up to one that waits for somebody. */
+/** In seconds. */
 const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
 
-/**
- * Spans of runs and of the attempts of their steps, and metrics. Attributes are ids, counts and statuses; of an
- * error there is its code, or its name.
- */
+/** Spans of runs and attempts, and metrics. Attributes are ids, counts and statuses, and the code or name of an error. */
 export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
   const {
     ROOT_CONTEXT,
@@ -34,26 +31,26 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
   const tracer = trace.getTracer("gorkflow");
   const meter = metrics.getMeter("gorkflow");
   const started = meter.createCounter("gorkflow.runs.started", {
-    description: "Runs that a worker has taken up",
+    description: "Runs that a worker claimed",
   });
   const finished = meter.createCounter("gorkflow.runs.finished", {
-    description: "Runs whose end has been stored",
+    description: "Runs whose end was stored",
   });
   const claimLatency = meter.createHistogram("gorkflow.claim.latency", {
-    description: "Time from when a run could be claimed until it was, for the first time",
+    description: "Time from when a run could be claimed until its first claim",
     unit: "s",
     advice: { explicitBucketBoundaries: durationBuckets },
   });
   const stepDuration = meter.createHistogram("gorkflow.step.duration", {
-    description: "Time that an attempt of a step took",
+    description: "Time of an attempt of a step",
     unit: "s",
     advice: { explicitBucketBoundaries: durationBuckets },
   });
   const retries = meter.createCounter("gorkflow.step.retries", {
-    description: "Attempts that have failed and are followed by another",
+    description: "Failed attempts that are followed by another",
   });
   const lostLeases = meter.createCounter("gorkflow.leases.lost", {
-    description: "Runs that a worker had to leave because it no longer held them",
+    description: "Runs that a worker left because it no longer held them",
   });
 
   function endSpan(span: Span, failed: boolean, attributes: Attributes): void {
@@ -68,7 +65,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
       attributes: { "gorkflow.workflow.id": id, "gorkflow.workflow.version": version },
     });
     const carrier: Record<string, string> = {};
-    // The span alone: what else is active, such as baggage, is not ours to keep in a database.
+    // Only the span: baggage does not belong in a database.
     propagation.inject(trace.setSpan(ROOT_CONTEXT, span), carrier);
     return {
       context: Object.keys(carrier).length === 0 ? null : carrier,
@@ -122,7 +119,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     }
     const span = tracer.startSpan(`run ${workflowId}`, {
       kind: SpanKind.CONSUMER,
-      // Whoever happened to be active when the work began is not what this run belongs to.
+      // The span that was active when the worker started is unrelated.
       root: true,
       attributes: {
         ...labels,
@@ -150,7 +147,7 @@ export function createOpenTelemetry(api: typeof OpenTelemetry): Telemetry {
     };
   }
 
-  /** Null where the context does not say where the run was started: it may be the app's own, too. */
+  /** Null if the context does not name the start of the run. An app may have set its own context. */
   function readStart(startContext: unknown): SpanContext | null {
     if (typeof startContext !== "object" || startContext === null) return null;
     const start = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, startContext));

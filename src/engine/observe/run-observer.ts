@@ -1,153 +1,150 @@
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { EngineEvents } from "./engine-events.ts";
-import type { EventEmitter } from "./event-emitter.ts";
-import type { BoundLogger } from "./logger.ts";
-import type { RunEnding } from "../run/run-execution.ts";
 import type { PassedStep } from "../run/stage-run.ts";
-import {
-  noAttempt,
-  type AttemptEnd,
-  type AttemptTelemetry,
-  type RunTelemetry,
-  type Telemetry,
-} from "./telemetry.ts";
+import type { EngineEvents, EventEmitter, RunEnding } from "./events.ts";
+import type { BoundLogger } from "./logger.ts";
+import { noAttempt, type AttemptEnd, type AttemptTelemetry } from "./telemetry.ts";
+import type { RunTelemetry, Telemetry } from "./telemetry.ts";
 
-export interface RunReportsOptions {
+/** Who is told about one claimed run. */
+interface Audience {
   readonly run: WorkflowRunSummary;
   readonly logger: BoundLogger;
   readonly events: EventEmitter;
   readonly telemetry: Telemetry;
 }
 
-/** Tells the log, the listeners and the telemetry what becomes of one claimed run, in one place. */
-export class RunReports {
-  readonly #options: RunReportsOptions;
+/** Reports one claimed run to the logger, the listeners and the telemetry. */
+export class RunObserver {
+  readonly #audience: Audience;
   #telemetry: RunTelemetry | null = null;
 
-  constructor(options: RunReportsOptions) {
-    this.#options = options;
+  constructor(audience: Audience) {
+    this.#audience = audience;
   }
 
   started(): void {
-    const { events, telemetry, run } = this.#options;
+    const { events, telemetry, run } = this.#audience;
     this.#telemetry = telemetry.beginRun(run);
-    events.emit("run.started", this.#fields());
+    events.emit("run.started", run.runId, () => fieldsOf(run));
   }
 
-  /** The run has been read; `context` is what its starter passed along. */
+  /** The run was read; it was started with `context`. */
   loaded(context: unknown): void {
     this.#telemetry?.linkToStart(context);
   }
 
   ended(ending: RunEnding): void {
-    const { logger, events, telemetry, run } = this.#options;
+    const { logger, events, telemetry, run } = this.#audience;
     const { runId, workflowId } = run;
     logger.info({ runId, workflowId, ending }, "run ended here");
     this.#telemetry?.end(ending);
     if (ending === "completed" || ending === "failed") {
-      const status = ending === "completed" ? "COMPLETED" : "FAILED";
+      const status = ending === "completed" ? ("COMPLETED" as const) : ("FAILED" as const);
       telemetry.countFinished(workflowId, status);
-      events.emit("run.finished", { ...this.#fields(), status });
+      events.emit("run.finished", runId, () => ({ ...fieldsOf(run), status }));
     } else {
-      events.emit("run.left", { ...this.#fields(), reason: ending });
+      events.emit("run.left", runId, () => ({ ...fieldsOf(run), reason: ending }));
     }
   }
 
-  /** Steps were passed over: SKIPPED, or FAILED by their condition. */
+  /** Steps did not run because of their conditions. */
   passed(steps: readonly PassedStep[]): void {
+    const { events, run } = this.#audience;
     for (const { planned, status, error } of steps) {
-      const stepId = planned.definition.id;
-      const fields = { ...this.#fields(), stepId, attempt: 0, durationMs: 0 };
-      this.#options.events.emit(
-        "step.finished",
-        status === "FAILED" ? { ...fields, status, error } : { ...fields, status },
-      );
+      events.emit("step.finished", run.runId, () => ({
+        ...fieldsOf(run),
+        stepId: planned.definition.id,
+        attempt: 0,
+        durationMs: 0,
+        status,
+        ...(status === "FAILED" && { error }),
+      }));
     }
   }
 
-  beginAttempt(stepId: string, attempt: number): AttemptReport {
-    return new AttemptReport({
-      fields: { ...this.#fields(), stepId, attempt },
-      logger: this.#options.logger,
-      events: this.#options.events,
-      telemetry: this.#telemetry?.beginAttempt(stepId, attempt) ?? noAttempt,
-    });
-  }
-
-  #fields() {
-    const { runId, workflowId, workflowVersion, attempt } = this.#options.run;
-    return { runId, workflowId, workflowVersion, runAttempt: attempt };
+  beginAttempt(stepId: string, attempt: number): AttemptObserver {
+    const telemetry = this.#telemetry?.beginAttempt(stepId, attempt) ?? noAttempt;
+    return new AttemptObserver(this.#audience, stepId, attempt, telemetry);
   }
 }
 
-interface AttemptReportOptions {
-  readonly fields: Omit<EngineEvents["step.started"], "at" | "workerId">;
-  readonly logger: BoundLogger;
-  readonly events: EventEmitter;
-  readonly telemetry: AttemptTelemetry;
-}
-
-/** Tells what becomes of one attempt of a step, once. */
-export class AttemptReport {
-  readonly #options: AttemptReportOptions;
+/** Reports how one attempt of a step ends, once. */
+export class AttemptObserver {
+  readonly #audience: Audience;
+  readonly #stepId: string;
+  readonly #attempt: number;
+  readonly #telemetry: AttemptTelemetry;
   readonly #begunAt = performance.now();
-  #ended = false;
+  #hasEnded = false;
 
-  constructor(options: AttemptReportOptions) {
-    this.#options = options;
-    options.events.emit("step.started", options.fields);
+  constructor(audience: Audience, stepId: string, attempt: number, telemetry: AttemptTelemetry) {
+    this.#audience = audience;
+    this.#stepId = stepId;
+    this.#attempt = attempt;
+    this.#telemetry = telemetry;
+    audience.events.emit("step.started", audience.run.runId, () => this.#fields());
   }
 
-  /** Calls `work` so that what it traces belongs to the attempt. */
+  /** Calls `work` so that its spans belong to the attempt. */
   within<Result>(work: () => Result): Result {
-    return this.#options.telemetry.within(work);
+    return this.#telemetry.within(work);
   }
 
   completed(): void {
-    const { logger, events } = this.#options;
-    const ended = this.#end("COMPLETED");
-    logger.debug(this.#logFields(), "step completed");
-    events.emit("step.finished", { ...ended, status: "COMPLETED" });
+    this.#audience.logger.debug(this.#logFields(), "step completed");
+    const status = "COMPLETED" as const;
+    this.#end(status, "step.finished", (ended) => ({ ...ended, status }));
   }
 
-  /** The failure has been stored; `delayMs` until the next attempt, null when there is none. */
+  /** `delayMs` is the time until the next attempt; null if there is none. */
   failed(error: unknown, delayMs: number | null): void {
-    const { logger, events } = this.#options;
-    const ended = this.#end(delayMs === null ? "FAILED" : "RETRYING", error);
+    const { logger } = this.#audience;
     const fields = { ...this.#logFields(), err: error };
     if (delayMs === null) {
       logger.warn(fields, "step failed");
-      events.emit("step.finished", { ...ended, status: "FAILED", error });
+      const status = "FAILED" as const;
+      this.#end(status, "step.finished", (ended) => ({ ...ended, status, error }), error);
     } else {
       logger.warn(fields, "step failed and is tried again");
-      events.emit("step.retrying", { ...ended, delayMs, error });
+      this.#end("RETRYING", "step.retrying", (ended) => ({ ...ended, delayMs, error }), error);
     }
   }
 
-  /** The step is begun again at that time. */
   sleeping(until: Date): void {
-    const { logger, events } = this.#options;
-    const ended = this.#end("SLEEPING");
-    logger.debug({ ...this.#logFields(), until }, "step sleeps");
-    events.emit("step.sleeping", { ...ended, until });
+    this.#audience.logger.debug({ ...this.#logFields(), until }, "step sleeps");
+    this.#end("SLEEPING", "step.sleeping", (ended) => ({ ...ended, until }));
   }
 
-  /** When nothing else was told, nothing of the attempt was stored. */
+  /** An attempt without another report was interrupted. */
   close(): void {
-    if (this.#ended) return;
-    this.#options.events.emit("step.interrupted", this.#end("INTERRUPTED"));
+    if (!this.#hasEnded) this.#end("INTERRUPTED", "step.interrupted", (ended) => ended);
   }
 
-  #end(status: AttemptEnd["status"], error?: unknown) {
-    const { fields, telemetry } = this.#options;
-    this.#ended = true;
+  #end<Type extends "step.finished" | "step.retrying" | "step.sleeping" | "step.interrupted">(
+    status: AttemptEnd["status"],
+    type: Type,
+    describe: (
+      ended: Omit<EngineEvents["step.interrupted"], "at" | "workerId">,
+    ) => Omit<EngineEvents[Type], "at" | "workerId">,
+    error?: unknown,
+  ): void {
+    this.#hasEnded = true;
     const durationMs = performance.now() - this.#begunAt;
-    telemetry.end({ status, durationMs, error });
-    return { ...fields, durationMs };
+    this.#telemetry.end({ status, durationMs, error });
+    const { events, run } = this.#audience;
+    events.emit(type, run.runId, () => describe({ ...this.#fields(), durationMs }));
   }
 
-  #logFields(): object {
-    const { runId, workflowId, stepId, attempt } = this.#options.fields;
-    return { runId, workflowId, stepId, attempt };
+  #fields() {
+    return { ...fieldsOf(this.#audience.run), stepId: this.#stepId, attempt: this.#attempt };
   }
+
+  #logFields() {
+    const { runId, workflowId } = this.#audience.run;
+    return { runId, workflowId, stepId: this.#stepId, attempt: this.#attempt };
+  }
+}
+
+function fieldsOf({ runId, workflowId, workflowVersion, attempt }: WorkflowRunSummary) {
+  return { runId, workflowId, workflowVersion, runAttempt: attempt };
 }

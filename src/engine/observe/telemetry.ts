@@ -1,12 +1,12 @@
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { RunEnding } from "../run/run-execution.ts";
+import type { RunEnding } from "./events.ts";
 import type { Workflow } from "../definition/workflow-builder.ts";
 
-/** Traces and measures what an engine does. Nothing of it is told an input, an output or a message. */
+/** Traces and measures an engine. It never gets an input, an output or a message. */
 export interface Telemetry {
-  /** A run of the workflow is about to be stored. */
+  /** A run of the workflow will be stored. */
   beginStart(workflow: Pick<Workflow, "id" | "version">): StartTelemetry;
-  /** A claimed run begins or goes on here. */
+  /** A claimed run begins or continues here. */
   beginRun(run: WorkflowRunSummary): RunTelemetry;
   /** The end of the run has been stored. */
   countFinished(workflowId: string, status: FinalStatus): void;
@@ -14,24 +14,24 @@ export interface Telemetry {
 
 export interface StartTelemetry {
   /**
-   * To be stored with the run: the telemetry of whoever works on it finds the start in it, as the app's propagator has
-   * written it (`traceparent`, by the W3C). Null where there is nothing to find.
+   * Stored with the run, so that the worker's telemetry can link to the start: the fields of the app's propagator, such
+   * as the W3C's `traceparent`. Null if there are none.
    */
   readonly context: Readonly<Record<string, string>> | null;
-  /** Calls `work` so that the spans it makes belong to the start. */
+  /** Calls `work` so that its spans belong to the start. */
   within<Result>(work: () => Result): Result;
   end(end: { readonly runId: string } | { readonly error: unknown }): void;
 }
 
 export interface RunTelemetry {
-  /** Links the run to where it was started, if `context` says where that was. */
+  /** Links the run to its start, if `context` names it. */
   linkToStart(context: unknown): void;
   beginAttempt(stepId: string, attempt: number): AttemptTelemetry;
   end(ending: RunEnding): void;
 }
 
 export interface AttemptTelemetry {
-  /** Calls `work` so that the spans it makes belong to the attempt. */
+  /** Calls `work` so that its spans belong to the attempt. */
   within<Result>(work: () => Result): Result;
   end(end: AttemptEnd): void;
 }

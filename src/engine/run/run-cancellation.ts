@@ -2,12 +2,12 @@ import { isFinalStepStatus } from "../../model/transitions.ts";
 import type { StepExecution } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { inputColumns } from "./run-writes.ts";
-import { unshownSteps, type StageRun, type StepRun } from "./stage-run.ts";
+import { inputColumns } from "./run-events.ts";
+import { isUnsaved, type StageRun, type StepRun } from "./stage-run.ts";
 
 /**
- * Marks the steps of a cancelled run that have not ended as CANCELLED: no row is left saying RUNNING. A run that was
- * reopened meanwhile is left alone. `stage` is what the worker knows of the steps under way.
+ * Makes the open steps of a cancelled run CANCELLED, so that no row stays RUNNING. A run that was reopened meanwhile is
+ * left unchanged. `stage` is what a worker knows of the running steps.
  */
 export async function cancelSteps(
   store: WorkflowStore,
@@ -24,7 +24,7 @@ export async function cancelSteps(
   });
 }
 
-/** Writes that the steps of a run end with it, with the attempts that were under way. */
+/** Writes that the open steps of a run, and their running attempts, are CANCELLED. */
 export function writeCancelled(
   write: BatchWriter,
   {
@@ -40,8 +40,10 @@ export function writeCancelled(
   },
 ): void {
   const begun = new Map<string, StepRun>();
-  for (const step of stage === null ? [] : unshownSteps(stage)) {
-    if (step.attemptStartedAt !== null) begun.set(step.planned.definition.id, step);
+  for (const step of stage?.steps ?? []) {
+    if (step.attemptStartedAt !== null && isUnsaved(step)) {
+      begun.set(step.planned.definition.id, step);
+    }
   }
   const writeAttempt = (stepId: string, attempt: number, startedAt: Date | null): void =>
     write.saveStepAttempt({
@@ -56,17 +58,17 @@ export function writeCancelled(
     const step = begun.get(stepId);
     begun.delete(stepId);
     const last = Math.max(attempt, step?.attempt ?? 0);
-    // Who cancelled the run may have marked the step without knowing of its last attempt.
+    // Another process may have marked the step without knowing its last attempt.
     if (isFinalStepStatus(status) && !(status === "CANCELLED" && last > attempt)) continue;
     write.updateStepExecution(runId, stepId, { status: "CANCELLED", wakeAt: null, attempt: last });
     if (last > attempt) writeAttempt(stepId, last, step?.attemptStartedAt ?? null);
-    // Of any other the last attempt has ended already.
+    // In any other status the last attempt has ended.
     else if (status === "RUNNING") {
       writeAttempt(stepId, last, last === attemptOffset + 1 ? startedAt : null);
     }
   }
   if (stage === null) return;
-  for (const [stepId, { planned, attempt, startedAt, attemptStartedAt }] of begun) {
+  for (const [stepId, { planned, attempt, attemptOffset, ...step }] of begun) {
     write.createStepExecution({
       runId,
       stepId,
@@ -74,10 +76,11 @@ export function writeCancelled(
       ...inputColumns(stage.input),
       status: "CANCELLED",
       attempt,
-      createdAt: startedAt ?? now,
-      startedAt,
+      attemptOffset,
+      createdAt: step.startedAt ?? now,
+      startedAt: step.startedAt,
       completedAt: now,
     });
-    writeAttempt(stepId, attempt, attemptStartedAt);
+    writeAttempt(stepId, attempt, step.attemptStartedAt);
   }
 }

@@ -1,3 +1,6 @@
+import { Stopper } from "../../async/abort.ts";
+import { callAfter, pause } from "../../async/pause.ts";
+import { Backoff } from "../../async/retry.ts";
 import {
   CorruptRowError,
   EngineClosedError,
@@ -13,87 +16,84 @@ import type { Fence } from "../../model/transitions.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import type { KnownInput } from "./known-inputs.ts";
-import type { BoundLogger } from "../observe/logger.ts";
-import { Stopper } from "../../async/abort.ts";
-import { callAfter, pause } from "../../async/pause.ts";
-import { Backoff } from "../../async/retry.ts";
-import { retryWhileBusy } from "../pauses.ts";
-import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
-import { isLoss, RunJournal } from "./run-journal.ts";
-import { loadRun } from "./run-loading.ts";
-import type { RunReports } from "../observe/run-observer.ts";
-import { createConditionContext, type RunScope } from "./run-scope.ts";
-import type { RunEvent } from "./run-writes.ts";
-import { enterStage, type Entry } from "./stage-entry.ts";
-import { StageExecution } from "./stage-execution.ts";
-import { countEnded, type RunResult, type StagePosition, type StageRun } from "./stage-run.ts";
-import { describeError } from "./step-errors.ts";
 import type { Workflow } from "../definition/workflow-builder.ts";
-
-/**
- * How the execution of a run ends here. `released`: given back for another worker. `lost`: another one has it, or
- * it is gone. `troubled`: the store failed; what is committed is known only by reading it again.
- */
-export type RunEnding = "completed" | "failed" | "cancelled" | "released" | "lost" | "troubled";
+import type { RunEnding } from "../observe/events.ts";
+import type { BoundLogger } from "../observe/logger.ts";
+import type { RunObserver } from "../observe/run-observer.ts";
+import type { KnownInput } from "../started-runs.ts";
+import { retryWhileBusy } from "../store-retry.ts";
+import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
+import { writeEvent, type EventAuthor, type RunEvent } from "./run-events.ts";
+import { loadRun } from "./run-loading.ts";
+import { createConditionContext, type RunScope } from "./run-scope.ts";
+import { isLoss, RunWriter } from "./run-writer.ts";
+import { enterStage } from "./stage-entry.ts";
+import { StageExecution } from "./stage-execution.ts";
+import {
+  countEnded,
+  isUnsaved,
+  type RunResult,
+  type StagePosition,
+  type StageRun,
+} from "./stage-run.ts";
+import { describeError } from "./step-errors.ts";
 
 export interface RunExecutionOptions {
   readonly store: WorkflowStore;
   readonly workflow: Workflow;
-  /** As claimed. */
+  /** The run as it was claimed. */
   readonly run: WorkflowRunSummary;
-  /** What the run was started with, where that is known without reading it. */
+  /** The input if this process knows it, otherwise null. */
   readonly knownInput: KnownInput | null;
   readonly workerId: string;
-  /** For how long a store that is busy or away is asked again. */
-  readonly patienceMs: number;
+  /** How long a store that is busy or unreachable is retried. */
+  readonly retryMs: number;
   readonly logger: BoundLogger;
-  readonly reports: RunReports;
+  readonly observer: RunObserver;
   readonly clock: Clock;
 }
 
-/** How often a run whose store failed is taken up again before its lease is left to run out. */
+/** How often a run is resumed after a failure of the store, before its lease is left to expire. */
 const maxTries = 5;
 
-/** Brings one claimed run from where it stands to its end, as far as this worker can. */
+/** Runs one claimed run until it ends or leaves this process. */
 export class RunExecution {
   readonly #options: RunExecutionOptions;
   readonly #fence: Fence;
-  /** Aborts when nothing more is to be done of the run here; the reason says why. */
+  readonly #author: EventAuthor;
+  /** Aborts when the run stops in this process; the reason says why. */
   readonly #stopper = new Stopper();
   readonly #drainer = new Stopper();
-  /** Aborts when the engine waits no longer for what is left to be stored. */
+  /** Aborts when the engine no longer waits for the last writes. */
   readonly #closer = new Stopper();
-  /** The stage under way. */
   #stage: StageRun | null = null;
   #wakesAt: Date | null = null;
 
   constructor(options: RunExecutionOptions) {
     this.#options = options;
-    this.#fence = { workerId: options.workerId, attempt: options.run.attempt };
+    const { run, workflow, workerId } = options;
+    this.#fence = { workerId, attempt: run.attempt };
+    const totalSteps = workflow.plan.stepIds.size;
+    this.#author = { runId: run.runId, totalSteps, fence: this.#fence };
   }
 
-  /** Resolves when nothing of the run happens here any more, but for steps that ignore their signal. */
+  /** Resolves when the run has left this process. Steps that ignore their signal may still run. */
   async run(): Promise<RunEnding> {
     const cancel = this.#stopAtDeadline();
-    const backoff = new Backoff(50, 1000);
     try {
-      for (let tries = 1; ; tries++) {
-        const ending = await this.#try(tries === 1);
-        if (ending !== "troubled" || tries === maxTries || this.#drainer.aborted) return ending;
-        await pause(backoff.next(), this.#drainer);
-      }
+      const ending = await this.#try(true);
+      return ending === "troubled" ? await this.#resume() : ending;
     } finally {
-      cancel();
+      cancel?.();
     }
   }
 
-  /** When the run goes on that was released here; null when that may be at once. */
+  /** When the released run continues; null if it can continue at once. */
   get wakesAt(): Date | null {
     return this.#wakesAt;
   }
 
-  /** Ends the execution at once: from now on nothing is written, and the steps' signals abort. */
+  /** Ends the execution: nothing more is written, and the steps' signals abort. */
   stop(reason: unknown): void {
     if (reason instanceof EngineClosedError || reason instanceof StoreClosedError) {
       this.#closer.abort(reason);
@@ -102,46 +102,59 @@ export class RunExecution {
     this.#stopper.abort(reason);
   }
 
-  /** Lets the steps under way end, and begins none after them. */
+  /** Lets the running steps end, and begins no others. */
   drain(): void {
     this.#drainer.abort();
   }
 
-  /** Stops the run because a write of it, or its heartbeat, was refused: nobody holds a cancelled run. */
+  /** Stops the run because a write or a heartbeat was refused. */
   lose(error: Error): void {
     const { runId } = this.#options.run;
     const isCancelled = error instanceof LeaseLostError && error.status === "CANCELLED";
     this.stop(isCancelled ? new RunCancelledError({ runId }, { cause: error }) : error);
   }
 
-  /** From what is stored to where this worker leaves it. */
+  /** Tries again after failures of the store. */
+  async #resume(): Promise<RunEnding> {
+    const backoff = new Backoff(50, 1000);
+    for (let tries = 2; tries <= maxTries && !this.#drainer.aborted; tries++) {
+      await pause(backoff.next(), this.#drainer);
+      const ending = await this.#try(false);
+      if (ending !== "troubled") return ending;
+    }
+    return "troubled";
+  }
+
+  /** Runs the run from its stored state. */
   async #try(isFirst: boolean): Promise<RunEnding> {
-    const { store, run, workflow, clock, patienceMs } = this.#options;
+    const { store, run, workflow, clock, retryMs, logger, observer } = this.#options;
+    const fence = this.#fence;
+    // A failure of the store ends this try only.
     const stopper = new Stopper();
     const stop = (): void => stopper.abort(this.#stopper.reason);
     const lose = (error: Error): void => this.lose(error);
-    const journal = new RunJournal({
+    const author = this.#author;
+    const writer = new RunWriter({ store, author, clock, retryMs, stopper, lose });
+    const signals = { signal: stopper, drainSignal: this.#drainer };
+    const scope = {
       store,
-      author: { runId: run.runId, totalSteps: workflow.plan.stepIds.size, fence: this.#fence },
+      workflow,
+      run,
+      fence,
+      logger,
+      observer,
       clock,
-      patienceMs,
-      stopper,
+      writer,
       lose,
-    });
+      ...signals,
+    };
     this.#stopper.addEventListener("abort", stop);
     try {
       this.#stopper.throwIfAborted();
-      return await this.#advance(isFirst, {
-        ...this.#options,
-        fence: this.#fence,
-        journal,
-        signal: stopper,
-        drainSignal: this.#drainer,
-        lose,
-      });
+      return await this.#advance(isFirst, scope);
     } catch (error) {
       stopper.abort(error);
-      await journal.settled();
+      await writer.settled();
       return await this.#endAfter(stopper.reason);
     } finally {
       this.#stopper.removeEventListener("abort", stop);
@@ -149,78 +162,72 @@ export class RunExecution {
   }
 
   async #advance(isFirst: boolean, scope: RunScope): Promise<RunEnding> {
-    const { run, reports, knownInput } = this.#options;
+    const { store, run, observer, workflow, knownInput } = this.#options;
     this.#stage = null;
     const loaded = await loadRun({
-      ...this.#options,
+      store,
+      plan: workflow.plan,
+      run,
       isNew: isFirst && run.attempt === 1,
       knownInput: isFirst ? knownInput : null,
     });
-    reports.loaded(loaded.context);
-    let { failedStepId, reopened } = loaded;
-    let at: StageRun | StagePosition = loaded.at;
-    for (;;) {
-      let stage: StageRun;
-      if ("steps" in at) stage = at;
-      else {
-        const { passed, next, endedSteps } = await this.#enter(at, failedStepId, scope);
-        if ("status" in next) {
-          await this.#commit(scope, { endedSteps, passed, stage: null, begun: [], result: next });
-          return endingOf(next);
-        }
-        stage = next;
-        reopened = stage.steps.filter(({ stored }) => stored);
-        failedStepId = null;
-      }
+    observer.loaded(loaded.context);
+    const { failedStepId } = loaded;
+    let at: StageRun | RunResult =
+      "steps" in loaded.at ? loaded.at : await this.#enter(loaded.at, failedStepId, scope);
+    while (!("status" in at)) {
+      const stage = at;
       this.#stage = stage;
-      if (reopened.length > 0) {
-        await this.#commit(scope, { ...stateOf(stage), passed: stage.passed, reopened });
-        stage.passed.length = 0;
-        for (const step of reopened) step.shown = true;
-        reopened = [];
-      }
       const execution = new StageExecution(scope, stage);
       const end = await execution.run();
-      if (end === "given back") return "released";
+      if (end === "released") return "released";
       if (end === "waiting") {
-        const wakeAt = execution.waitsUntil;
-        await this.#commit(scope, { ...stateOf(stage), passed: [], givenBack: { wakeAt } });
-        this.#wakesAt = wakeAt;
+        const released = { wakeAt: execution.waitsUntil };
+        await this.#commit(scope, { stage, endedSteps: countEnded(stage), begun: [], released });
+        this.#wakesAt = released.wakeAt;
         return "released";
       }
-      if ("status" in end) return endingOf(end);
-      at = end;
+      at = "status" in end || "steps" in end ? end : await this.#enter(end, null, scope);
     }
+    return at.status === "COMPLETED" ? "completed" : "failed";
   }
 
-  /** Asks the conditions at the position, again as long as the store fails under them. */
-  #enter(position: StagePosition, failedStepId: string | null, scope: RunScope): Promise<Entry> {
-    const { signal } = scope;
+  /** Asks the conditions at the position, again while the store fails, and stores what follows. */
+  async #enter(
+    position: StagePosition,
+    failedStepId: string | null,
+    scope: RunScope,
+  ): Promise<StageRun | RunResult> {
+    const { signal, workflow, observer } = scope;
     const contextOf = (stepId: string) => createConditionContext(scope, stepId);
-    const asked = { failedStepId, signal, contextOf };
-    return retryWhileBusy(() => enterStage(scope.workflow.plan, position, asked), {
-      patienceMs: this.#options.patienceMs,
-      signal,
-    });
+    const { passed, next, endedSteps } = await retryWhileBusy(
+      () => enterStage(workflow.plan, position, { failedStepId, signal, contextOf }),
+      { retryMs: this.#options.retryMs, signal },
+    );
+    if ("status" in next) {
+      await this.#commit(scope, { endedSteps, passed, stage: null, begun: [], result: next });
+    } else {
+      await this.#commit(scope, { endedSteps, passed, stage: next, begun: next.steps });
+      for (const step of next.steps) step.row = "current";
+    }
+    observer.passed(passed);
+    return next;
   }
 
-  #commit({ journal, reports }: RunScope, event: RunEvent): Promise<void> {
-    return journal.exclusive(async () => {
-      await journal.commit(event);
-      reports.passed(event.passed);
-    });
+  #commit({ writer }: RunScope, event: RunEvent): Promise<void> {
+    return writer.exclusive(() => writer.commit(event));
   }
 
-  /** Stops the run when its time is up. Returns what calls that off. */
-  #stopAtDeadline(): () => void {
+  /** Stops the run at its deadline, unless the returned function is called before. */
+  #stopAtDeadline(): (() => void) | null {
     const { run, clock } = this.#options;
     const { runId, deadlineAt } = run;
-    if (deadlineAt === null) return () => {};
+    if (deadlineAt === null) return null;
     const stop = (): void => this.stop(new RunTimeoutError({ runId, deadlineAt }));
     const left = deadlineAt.getTime() - clock().getTime();
     if (left > 0) return callAfter(left, stop);
     stop();
-    return () => {};
+    return null;
   }
 
   async #endAfter(reason: unknown): Promise<RunEnding> {
@@ -229,40 +236,53 @@ export class RunExecution {
     const fields = { runId, workflowId, err: reason };
     if (isLoss(reason)) return this.#endLost(reason);
     if (reason instanceof RunCancelledError) {
-      const mark = () => cancelSteps(store, runId, clock(), this.#stage);
-      await this.#attempt("marking the steps of a cancelled run", mark);
+      const cancel = () => cancelSteps(store, runId, clock(), this.#stage);
+      await this.#attempt("marking the steps of a cancelled run", cancel);
       return "cancelled";
     }
     if (reason instanceof RunTimeoutError) {
-      logger.warn(fields, "run has not ended in time and has failed");
+      logger.warn(fields, "run failed because it did not end in time");
       return this.#fail(reason);
     }
     if (reason instanceof RunAbandonedError) {
-      logger.error(fields, "run has cost too many workers their lease and has failed");
+      logger.error(fields, "run failed because too many workers lost their lease on it");
       return this.#fail(reason);
     }
     if (reason instanceof EngineClosedError) {
-      await this.#attempt("giving back a run", () => store.releaseLease({ runId, ...this.#fence }));
+      await this.#attempt("releasing a run", () => this.#release());
       return "released";
     }
     if (reason instanceof CorruptRowError || reason instanceof StepOutputNotFoundError) {
-      logger.error(fields, "run cannot be read and has failed");
+      logger.error(fields, "run failed because it cannot be read");
       return this.#fail(reason);
     }
-    logger.error(fields, "run stops, as the store failed");
+    logger.error(fields, "run stops because the store failed");
     return "troubled";
   }
 
-  /** How a run has ended that is not held here any more: its last write may have been stored without an answer. */
+  /** Gives the run to other workers. An attempt without a row gets one, so that it restarts under its number. */
+  async #release(): Promise<void> {
+    const { store, run, clock } = this.#options;
+    const { runId } = run;
+    const stage = this.#stage;
+    const begun = stage?.steps.filter(isUnsaved) ?? [];
+    if (stage === null || begun.length === 0) {
+      return store.releaseLease({ runId, ...this.#fence });
+    }
+    const event = { stage, begun, endedSteps: countEnded(stage), released: { wakeAt: null } };
+    await store.batch((write) => writeEvent(write, this.#author, event, clock()));
+  }
+
+  /** How a run ended that this worker no longer holds: its last write may have been stored without an answer. */
   async #endLost(error: Error): Promise<RunEnding> {
-    const { logger, run, workerId } = this.#options;
+    const { logger, run, store, workerId } = this.#options;
     const { runId, workflowId } = run;
     try {
-      const { status, workerId: holder, attempt } = await this.#look();
-      const isOurs = holder === workerId && attempt === run.attempt;
-      if (isOurs && status === "COMPLETED") return "completed";
-      if (isOurs && status === "FAILED") return "failed";
-      if (status === "CANCELLED") return "cancelled";
+      const stored = await this.#persist(() => store.getRun(runId));
+      const isOurs = stored.workerId === workerId && stored.attempt === run.attempt;
+      if (isOurs && stored.status === "COMPLETED") return "completed";
+      if (isOurs && stored.status === "FAILED") return "failed";
+      if (stored.status === "CANCELLED") return "cancelled";
     } catch (failure) {
       if (!(failure instanceof RunNotFoundError)) {
         logger.warn({ runId, err: failure }, "a lost run could not be read");
@@ -279,7 +299,7 @@ export class RunExecution {
     const error = describeError(reason);
     try {
       await this.#persist(async () => {
-        // What cannot be read is left as it is.
+        // Rows that cannot be read are left unchanged.
         const rows = reason instanceof CorruptRowError ? [] : await store.listStepExecutions(runId);
         await store.batch((write) => {
           write.updateRun(runId, { status: "FAILED", error }, this.#fence);
@@ -289,38 +309,23 @@ export class RunExecution {
       return "failed";
     } catch (failure) {
       if (isLoss(failure)) return this.#endLost(failure);
-      logger.warn({ runId, err: failure }, "failing a run did not succeed");
+      logger.warn({ runId, err: failure }, "a run could not be failed");
       return "troubled";
     }
   }
 
-  /** The run as it is stored now. */
-  #look(): Promise<WorkflowRunSummary> {
-    const { store, run } = this.#options;
-    return this.#persist(() => store.getRun(run.runId));
-  }
-
   #persist<T>(work: () => Promise<T>): Promise<T> {
-    const { patienceMs } = this.#options;
-    return retryWhileBusy(work, { patienceMs, signal: this.#closer });
+    const { retryMs } = this.#options;
+    return retryWhileBusy(work, { retryMs, signal: this.#closer });
   }
 
-  /** The run goes on without what this does: the lease runs out, or the next look at the run finds the same. */
+  /** Does what the run can do without: its lease expires, or the next worker repairs it. */
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await this.#persist(work);
     } catch (error) {
       const { logger, run } = this.#options;
-      logger.warn({ runId: run.runId, err: error }, `${what} did not succeed`);
+      logger.warn({ runId: run.runId, err: error }, `${what} failed`);
     }
   }
-}
-
-/** Nothing new has happened in the stage. */
-function stateOf(stage: StageRun): Pick<RunEvent, "stage" | "endedSteps" | "begun"> {
-  return { stage, endedSteps: countEnded(stage), begun: [] };
-}
-
-function endingOf({ status }: RunResult): RunEnding {
-  return status === "COMPLETED" ? "completed" : "failed";
 }

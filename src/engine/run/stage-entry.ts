@@ -1,8 +1,9 @@
 import { untilAborted, type StopSignal } from "../../async/abort.ts";
-import { isTransient } from "../pauses.ts";
+import type { ConditionContext, WorkflowPlan } from "../definition/workflow-plan.ts";
+import { isTransient } from "../store-retry.ts";
 import {
-  beginStage,
   complete,
+  newStageRun,
   type PassedStep,
   type RunResult,
   type StageInput,
@@ -10,23 +11,20 @@ import {
   type StageRun,
 } from "./stage-run.ts";
 import { describeFailure, readable } from "./step-errors.ts";
-import type { ConditionContext, WorkflowPlan } from "../definition/workflow-plan.ts";
 
-/** What comes at a position: the steps that are passed over, and the stage or the end after them. */
-export interface Entry {
-  readonly passed: PassedStep[];
+/** What follows a position: the steps that do not run, and the stage or the result after them. */
+export interface StageEntry {
+  readonly passed: readonly PassedStep[];
   readonly next: StageRun | RunResult;
-  /** The steps before it. */
+  /** The number of steps before `next`. */
   readonly endedSteps: number;
 }
 
 /**
- * Finds what runs at the position. Conditions are asked in order; a step whose condition does not hold passes the
- * input on, one whose condition throws has failed. `failedStepId` is the step whose condition has failed before the
- * run was reopened: it has a row.
+ * Asks the conditions from the position on, in order. A step whose condition does not hold passes its input on; a step
+ * whose condition throws has failed. `failedStepId` is the step whose condition failed before the run was reopened.
  *
- * @throws the store's error, when a condition met one that passes, and the signal's reason, for which no condition
- *   is waited: nothing is decided then.
+ * @throws the error of a store that a condition met, if it is transient, or the signal's reason. Nothing is decided then.
  */
 export async function enterStage(
   plan: WorkflowPlan,
@@ -40,7 +38,7 @@ export async function enterStage(
     readonly signal: StopSignal;
     readonly contextOf: (stepId: string) => ConditionContext;
   },
-): Promise<Entry> {
+): Promise<StageEntry> {
   const passed: PassedStep[] = [];
   let value: StageInput = input;
   for (let at = index; ; at++) {
@@ -48,15 +46,18 @@ export async function enterStage(
     const [planned] = stage?.steps ?? [];
     const endedSteps = planned?.index ?? plan.stepIds.size;
     if (stage === undefined) return { passed, next: complete(value), endedSteps };
-    const begin = (): Entry => {
-      const next = beginStage({ index: at, input: value }, stage, passed, failedStepId);
+    const begin = (): StageEntry => {
+      const next = newStageRun({ index: at, input: value }, stage);
+      for (const step of next.steps) {
+        if (step.planned.definition.id === failedStepId) step.row = "earlier";
+      }
       return { passed, next, endedSteps };
     };
-    if (stage.condition === null || planned === undefined) return begin();
+    const { condition } = stage;
+    if (condition === null || planned === undefined) return begin();
     const { id, continueOnError } = planned.definition;
-    const step = { planned, input: value, stored: id === failedStepId };
+    const step = { planned, input: value, hasRow: id === failedStepId };
     try {
-      const { condition } = stage;
       const asking = (async () => condition(JSON.parse(value.text), contextOf(id)))();
       if (await untilAborted(signal, asking)) return begin();
       passed.push({ ...step, status: "SKIPPED", error: null });

@@ -1,3 +1,5 @@
+import { Stopper } from "../../async/abort.ts";
+import { dueTurn, pause } from "../../async/pause.ts";
 import {
   InvalidArgumentError,
   InvalidValueError,
@@ -8,53 +10,57 @@ import { encodeJson } from "../../json.ts";
 import { retryDelayMs } from "../../model/backoff.ts";
 import { earliest } from "../../model/times.ts";
 import { jsonLimits } from "../../schema/columns.ts";
-import type { HostTransactions } from "../../store/transactions.ts";
-import { Stopper } from "../../async/abort.ts";
-import { dueTurn, pause } from "../../async/pause.ts";
-import type { AttemptReport } from "../observe/run-observer.ts";
+import type { StepTransaction } from "../definition/step-definition.ts";
+import type { AttemptObserver } from "../observe/run-observer.ts";
+import { Attempt } from "./attempt.ts";
+import type { RunEvent } from "./run-events.ts";
 import type { RunScope } from "./run-scope.ts";
-import type { RunEvent } from "./run-writes.ts";
 import {
-  applyOutcome,
+  addOutcome,
   countEnded,
   findNext,
-  forgetOutcome,
   hasEnded,
+  isUnsaved,
   isWaiting,
-  recordOutcome,
-  unshownSteps,
+  removeOutcome,
   type Outcome,
   type RunResult,
   type StagePosition,
   type StageRun,
   type StepRun,
 } from "./stage-run.ts";
-import { StepAttempt } from "./step-attempt.ts";
-import type { RequestedSleep } from "./step-context.ts";
 import { describeFailure, readable } from "./step-errors.ts";
-import type { StepTransaction } from "./step-transaction.ts";
+import { parseInput } from "./step-input.ts";
 
-/** A run that waits for longer than this is given back: its place here is worth more than claiming it again. */
-const longestStayMs = 5000;
+/** A run that waits longer than this is released: claiming it again costs less than its place here. */
+const longestWaitMs = 5000;
 
 /**
- * How the execution of a stage ends: with what comes next, stored already unless a condition is to be asked first;
- * with the run given back, as the worker closes; or with steps that go on later, for the same reason or because that
- * is far.
+ * How long the first attempts of a run may take before their rows are written. A shorter step is stored in one commit.
+ * Later attempts have their rows when they begin.
  */
-export type StageEnd = StageRun | StagePosition | RunResult | "given back" | "waiting";
+const firstRowAfterMs = 15;
 
-/** Runs the steps of one stage side by side, each until it has ended, and stores how they end. */
+/**
+ * How the execution of a stage ends: with what follows, which is stored already unless a condition has to be asked;
+ * `released`, because the worker closes; or `waiting`, because its open steps continue later.
+ */
+export type StageEnd = StageRun | StagePosition | RunResult | "released" | "waiting";
+
+type StageEvent = RunEvent & { readonly stage: StageRun; readonly end: StageEnd };
+
+/** Runs the steps of one stage side by side until each has ended, and stores how they end. */
 export class StageExecution {
   readonly #scope: RunScope;
   readonly #stage: StageRun;
   #end: StageEnd = "waiting";
-  #isShowDue = false;
-  /** Steps that have not ended, and those of them that go on later. */
+  #rowTimer: ReturnType<typeof setTimeout> | null = null;
+  /** Steps that have not ended. */
   readonly #open: Set<StepRun>;
+  /** Open steps that continue later. */
   readonly #waiting = new Set<StepRun>();
-  /** Aborts when those that go on later are to do so elsewhere. */
-  readonly #leaver = new Stopper();
+  /** Aborts when the waiting steps are left to whoever claims the run next. */
+  readonly #leave = new Stopper();
 
   constructor(scope: RunScope, stage: StageRun) {
     this.#scope = scope;
@@ -62,233 +68,225 @@ export class StageExecution {
     this.#open = new Set(stage.steps);
   }
 
-  /** @throws the reason, when the run stops here. */
+  /** @throws the reason if the run stops in this process. */
   async run(): Promise<StageEnd> {
-    const results = await Promise.allSettled(this.#stage.steps.map((step) => this.#runStep(step)));
-    this.#scope.signal.throwIfAborted();
-    for (const result of results) if (result.status === "rejected") throw result.reason;
-    return this.#end;
+    try {
+      const [first, ...others] = this.#stage.steps;
+      if (others.length === 0) {
+        if (first !== undefined) await this.#runStep(first);
+        this.#scope.signal.throwIfAborted();
+        return this.#end;
+      }
+      const running = this.#stage.steps.map((step) => this.#runStep(step));
+      const results = await Promise.allSettled(running);
+      this.#scope.signal.throwIfAborted();
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+      return this.#end;
+    } finally {
+      if (this.#rowTimer !== null) clearTimeout(this.#rowTimer);
+    }
   }
 
-  /** When the first of the open steps goes on, or the run's time is up; null where one could go on at once. */
+  /** When the first open step continues, or the run's deadline; null if a step can continue at once. */
   get waitsUntil(): Date | null {
     const times = Array.from(this.#open, ({ notBefore }) => notBefore);
     if (times.includes(null)) return null;
     return earliest([...times, this.#scope.run.deadlineAt]);
   }
 
-  /** Brings the step to its end, or to where it goes on later and elsewhere. */
+  /** Runs the step until it has ended, or has to continue elsewhere. */
   async #runStep(step: StepRun): Promise<void> {
-    while (await this.#isTimeFor(step)) {
-      const report = this.#scope.reports.beginAttempt(step.planned.definition.id, step.attempt);
-      try {
-        if (await this.#try(step, report)) return this.#close(step);
-      } finally {
-        report.close();
-      }
+    while (step.notBefore === null || (await this.#waitFor(step.notBefore, step))) {
+      if (!(await this.#attempt(step))) continue;
+      this.#open.delete(step);
+      this.#leaveIfLong();
+      return;
     }
   }
 
-  /** Tries the step once: true when it has ended. */
-  async #try(step: StepRun, report: AttemptReport): Promise<boolean> {
-    const end = await this.#attempt(step, report);
-    if (end === null) return true;
-    if ("until" in end) {
-      await this.#settle(step, { status: "SLEEPING", ...end });
-      report.sleeping(end.until);
-      return false;
+  /** False if the step does not continue in this process. */
+  async #waitFor(time: Date, step: StepRun): Promise<boolean> {
+    const { clock, drainSignal, signal } = this.#scope;
+    const ms = time.getTime() - clock().getTime();
+    if (ms > 0 && !drainSignal.aborted) {
+      const leave = (): void => this.#leave.abort();
+      drainSignal.addEventListener("abort", leave);
+      this.#waiting.add(step);
+      this.#leaveIfLong();
+      await pause(ms, this.#leave);
+      this.#waiting.delete(step);
+      drainSignal.removeEventListener("abort", leave);
     }
-    const outcome = this.#failureOf(step, end.error);
-    await this.#settle(step, outcome);
-    report.failed(end.error, outcome.status === "FAILED" ? null : outcome.delayMs);
-    return outcome.status === "FAILED";
+    signal.throwIfAborted();
+    return !drainSignal.aborted && !this.#leave.aborted;
   }
 
-  #failureOf(
-    { planned, attempt, attemptOffset }: StepRun,
+  #leaveIfLong(): void {
+    if (this.#open.size === 0 || this.#waiting.size < this.#open.size) return;
+    const until = this.waitsUntil;
+    const now = this.#scope.clock();
+    if (until !== null && until.getTime() - now.getTime() > longestWaitMs) this.#leave.abort();
+  }
+
+  /** Attempts the step and stores the outcome. True if the step has ended. */
+  async #attempt(step: StepRun): Promise<boolean> {
+    const turn = dueTurn();
+    if (turn !== null) await turn;
+    const { signal } = this.#scope;
+    signal.throwIfAborted();
+    this.#noteBeginning(step);
+    if (step.row === "missing") this.#storeSoon();
+    else if (step.row === "earlier") {
+      // Its row must name the attempt first, so that no other attempt gets the number.
+      await this.#store();
+      signal.throwIfAborted();
+    }
+    const attempt = new Attempt(this.#scope, step);
+    const observer = this.#scope.observer.beginAttempt(step.planned.definition.id, step.attempt);
+    try {
+      await this.#complete(step, attempt, observer);
+      observer.completed();
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      const outcome = this.#outcomeOf(step, attempt, readable(error));
+      await this.#store({ step, outcome });
+      if (outcome.status === "SLEEPING") observer.sleeping(outcome.until);
+      else observer.failed(readable(error), "delayMs" in outcome ? outcome.delayMs : null);
+      return outcome.status === "FAILED";
+    } finally {
+      attempt.end();
+      observer.close();
+    }
+  }
+
+  #noteBeginning(step: StepRun): void {
+    const now = this.#scope.clock();
+    step.startedAt ??= now;
+    step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : now;
+  }
+
+  /** Stores rows in a moment: an app's own client may not wait for the lock of a file that a step needs first. */
+  #storeSoon(): void {
+    this.#rowTimer ??= setTimeout(() => {
+      this.#store().catch(() => {
+        // The writer has stopped the run.
+      });
+    }, firstRowAfterMs);
+  }
+
+  /** Runs the step and stores its completion. @throws what the step throws, or the reason of an abort. */
+  async #complete(step: StepRun, attempt: Attempt, observer: AttemptObserver): Promise<void> {
+    const { definition } = step.planned;
+    const input = await attempt.race(parseInput(step, this.#stage.input));
+    if (input.mustBeStored) {
+      if (step.row === "current") step.row = "earlier";
+      await this.#store();
+    }
+    const finish = async (returned: unknown): Promise<string> =>
+      encodeJson(await definition.parseOutput(returned), "output", jsonLimits.value);
+    const invoke = async (): Promise<string | StepTransaction<unknown>> => {
+      const returned = await observer.within(() => definition.invoke(input.value, attempt));
+      return attempt.takeTransaction(returned) ?? finish(returned);
+    };
+    const result = await attempt.race(invoke());
+    if (typeof result === "string") {
+      attempt.end();
+      return this.#store({ step, outcome: { status: "COMPLETED", text: result } });
+    }
+    const { host, work } = result;
+    return this.#exclusively(step, () =>
+      this.#scope.writer.commitWithin(host, async (hostTransaction, tx) => {
+        const working = attempt.within(tx, () => observer.within(() => work(hostTransaction)));
+        const text = await attempt.race(working.then(finish));
+        return this.#eventOf({ step, outcome: { status: "COMPLETED", text } });
+      }),
+    );
+  }
+
+  #outcomeOf(
+    { planned, attempt: number, attemptOffset }: StepRun,
+    attempt: Attempt,
     error: unknown,
-  ): Extract<Outcome, { readonly status: "FAILED" | "RETRYING" }> {
+  ): Exclude<Outcome, { readonly status: "COMPLETED" }> {
+    if (attempt.requestedSleep !== null) return { status: "SLEEPING", ...attempt.requestedSleep };
     const { id, retry } = planned.definition;
-    const failure = describeFailure(error, id, attempt);
-    const tries = attempt - attemptOffset;
+    const failure = describeFailure(error, id, number);
+    const tries = number - attemptOffset;
     if (!isWorthRetrying(error) || tries > retry.maxRetries) return { status: "FAILED", failure };
     const delayMs = retryDelayMs(retry, tries);
     const until = new Date(this.#scope.clock().getTime() + delayMs);
     return { status: "RETRYING", failure, until, delayMs };
   }
 
-  /** The step has ended: the others may have nothing to do but to wait. */
-  #close(step: StepRun): void {
-    this.#open.delete(step);
-    this.#leaveIfFar();
-  }
-
-  /** False when the step goes on later, and not here. */
-  async #isTimeFor(step: StepRun): Promise<boolean> {
-    const { clock, drainSignal, signal } = this.#scope;
-    if (step.notBefore === null) return true;
-    const ms = step.notBefore.getTime() - clock().getTime();
-    if (ms > 0 && !drainSignal.aborted) {
-      const leave = (): void => this.#leaver.abort();
-      drainSignal.addEventListener("abort", leave);
-      this.#waiting.add(step);
-      this.#leaveIfFar();
-      await pause(ms, this.#leaver);
-      this.#waiting.delete(step);
-      drainSignal.removeEventListener("abort", leave);
-    }
-    signal.throwIfAborted();
-    return !drainSignal.aborted && !this.#leaver.aborted;
-  }
-
-  #leaveIfFar(): void {
-    if (this.#open.size === 0 || this.#waiting.size < this.#open.size) return;
-    const until = this.waitsUntil;
-    const now = this.#scope.clock();
-    if (until !== null && until.getTime() - now.getTime() > longestStayMs) this.#leaver.abort();
-  }
-
-  /** Null when the step has completed and that is stored; otherwise why this attempt failed, or that it sleeps. */
-  async #attempt(
-    step: StepRun,
-    report: AttemptReport,
-  ): Promise<{ readonly error: unknown } | RequestedSleep | null> {
-    const { signal, clock } = this.#scope;
-    const { definition } = step.planned;
-    await dueTurn();
-    signal.throwIfAborted();
-    step.startedAt ??= clock();
-    step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : clock();
-    if (!step.shown) this.#showSoon();
-    const attempt = new StepAttempt(this.#scope, step);
-    try {
-      const input: unknown = JSON.parse(this.#stage.input.text);
-      const returned = await report.within(() => attempt.invoke(input));
-      const transaction = attempt.ctx.takeTransaction(returned);
-      if (transaction === null) {
-        const text = encodeOutput(await attempt.race(definition.parseOutput(returned)));
-        attempt.end();
-        await this.#settle(step, { status: "COMPLETED", text });
-      } else {
-        const { host, work } = transaction;
-        const traced = (tx: unknown) => report.within(() => work(tx));
-        await this.#settleWithin(host, step, attempt, traced);
-      }
-      report.completed();
-      return null;
-    } catch (error) {
-      signal.throwIfAborted();
-      return attempt.ctx.requestedSleep ?? { error: readable(error) };
-    } finally {
-      attempt.end();
-    }
-  }
-
-  /**
-   * Stores that attempts have begun, unless they end before: of a short step that would be a commit for nothing. It
-   * also keeps out of the way of what a step does first: an app's own client may not wait for the lock of a file.
-   */
-  #showSoon(): void {
-    if (this.#isShowDue) return;
-    this.#isShowDue = true;
-    setTimeout(() => {
-      this.#isShowDue = false;
-      this.#show().catch(() => {
-        // The journal has stopped the run.
-      });
-    }, showAfterMs);
-  }
-
-  #show(): Promise<void> {
-    const { journal } = this.#scope;
-    return journal.exclusive(async () => {
-      if (unshownSteps(this.#stage).length === 0) return;
-      const event = this.#eventOf();
-      await journal.commit(event);
-      this.#committed(event);
-    });
-  }
-
-  /** @throws {InvalidValueError} when a value cannot be stored. */
-  #settle(step: StepRun, outcome: Outcome): Promise<void> {
-    const { journal } = this.#scope;
-    return this.#exclusively(step, async () => {
-      const event = this.#eventOf({ step, outcome });
-      await journal.commit(event);
+  /** Stores an outcome, if there is one, and everything else of the stage that is not stored yet. */
+  #store(settled?: NonNullable<RunEvent["settled"]>): Promise<void> {
+    return this.#exclusively(settled?.step ?? null, async () => {
+      const event = this.#eventOf(settled);
+      if (!settled && event.begun.length === 0) return null;
+      await this.#scope.writer.commit(event);
       return event;
     });
   }
 
-  /** Completes the step in the same commit as the work of its transaction. @throws what that throws. */
-  #settleWithin(
-    host: HostTransactions,
-    step: StepRun,
-    attempt: StepAttempt,
-    work: StepTransaction<unknown>["work"],
-  ): Promise<void> {
-    const { definition } = step.planned;
-    return this.#exclusively(step, () =>
-      this.#scope.journal.commitWith(host, async (hostTransaction, tx) => {
-        const working = attempt.ctx.within(tx, () => work(hostTransaction));
-        const returned = await attempt.race(working);
-        const text = encodeOutput(await attempt.race(definition.parseOutput(returned)));
-        return this.#eventOf({ step, outcome: { status: "COMPLETED", text } });
-      }),
-    );
-  }
-
-  /** Commits on what is stored so far; an outcome that could not be committed has not happened. */
-  #exclusively(step: StepRun, commit: () => Promise<StageEvent>): Promise<void> {
-    return this.#scope.journal.exclusive(async () => {
+  /** Commits what follows from the stored state. An outcome that was not committed is forgotten. */
+  #exclusively(step: StepRun | null, commit: () => Promise<StageEvent | null>): Promise<void> {
+    return this.#scope.writer.exclusive(async () => {
       try {
-        this.#committed(await commit());
+        const event = await commit();
+        if (event !== null) this.#applied(event);
       } catch (error) {
-        forgetOutcome(this.#stage, step);
+        if (step !== null) removeOutcome(this.#stage, step);
         throw error;
       }
     });
   }
 
-  /** What is to be stored now: that the step has settled, if it is given, and what is not stored yet. */
   #eventOf(settled?: NonNullable<RunEvent["settled"]>): StageEvent {
     const stage = this.#stage;
-    if (settled) recordOutcome(stage, settled.step, settled.outcome);
-    const event: StageEvent = {
+    if (settled) addOutcome(stage, settled.step, settled.outcome);
+    const event = {
       stage,
       endedSteps: countEnded(stage),
-      passed: [...stage.passed],
-      begun: unshownSteps(stage),
+      begun: stage.steps.filter(isUnsaved),
       settled,
-      end: "waiting",
     };
-    if (!settled || isWaiting(settled.outcome) || !hasEnded(stage)) return event;
+    if (!settled || isWaiting(settled.outcome) || !hasEnded(stage)) {
+      return { ...event, end: "waiting" };
+    }
     const next = findNext(this.#scope.workflow.plan, stage);
-    event.end = next;
-    if ("status" in next) event.result = next;
-    else if (this.#scope.drainSignal.aborted) {
-      event.givenBack = { wakeAt: null };
-      event.end = "given back";
-    } else if ("steps" in next) event.next = next;
-    return event;
+    if ("status" in next) return { ...event, end: next, result: next };
+    if (this.#scope.drainSignal.aborted) {
+      return { ...event, end: "released", released: { wakeAt: null } };
+    }
+    return "steps" in next ? { ...event, end: next, next } : { ...event, end: next };
   }
 
-  #committed({ passed, begun, settled, next, end }: StageEvent): void {
-    this.#stage.passed.length = 0;
-    for (const step of [...begun, ...(next?.steps ?? [])]) step.stored = step.shown = true;
-    if (settled) applyOutcome(settled.step, settled.outcome);
+  #applied({ begun, settled, next, end }: StageEvent): void {
+    for (const step of begun) markStored(step);
+    if (next) for (const step of next.steps) markStored(step);
     this.#end = end;
-    this.#scope.reports.passed(passed);
+    if (!settled) return;
+    const { step, outcome } = settled;
+    markStored(step);
+    if (!isWaiting(outcome)) return;
+    step.notBefore = outcome.until;
+    step.wasAccepted = true;
+    if (outcome.status === "SLEEPING") step.sleepCount = outcome.sleepCount;
+    else {
+      step.attempt += 1;
+      step.attemptStartedAt = null;
+      step.row = "earlier";
+    }
   }
 }
 
-/** What an event comes to for the stage. */
-type StageEvent = { -readonly [Name in keyof RunEvent]: RunEvent[Name] } & { end: StageEnd };
-
-function encodeOutput(output: unknown): string {
-  return encodeJson(output, "output", jsonLimits.value);
+function markStored(step: StepRun): void {
+  step.row = "current";
+  step.isInputStored = step.parsedInput !== null;
 }
 
-/** What is wrong with a value or with the step itself stays wrong, however often it is tried. */
+/** An invalid value or a misuse by the step does not get better by a retry. */
 function isWorthRetrying(error: unknown): boolean {
   return !(
     error instanceof StepValidationError ||
@@ -297,6 +295,3 @@ function isWorthRetrying(error: unknown): boolean {
     error instanceof UnsupportedError
   );
 }
-
-/** How long an attempt may take without a row of its step. */
-const showAfterMs = 15;

@@ -1,69 +1,70 @@
-import { describeError, type StepFailure } from "./step-errors.ts";
-import { InvalidValueError } from "../../errors.ts";
-import { encodeJson } from "../../json.ts";
+import { utf8ByteLength } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import type { PlannedStep, Stage, WorkflowPlan } from "../definition/workflow-plan.ts";
+import type { StepFailure } from "./step-errors.ts";
 
-/** What a stage is given, as JSON text: whoever reads it has a copy of its own, of what is stored. */
+/** The input of a stage as JSON text, so that each reader gets its own copy of the stored value. */
 export interface StageInput {
   readonly text: string;
-  /** The steps whose stored outputs it is made of; null for a value that is in no output. */
+  /** The steps whose stored outputs it consists of; null if it is not made of outputs. */
   readonly from: string | string[] | null;
 }
 
-/** The place of a stage whose conditions have not been asked yet. */
+/** The place of a stage whose condition has not been asked yet, or the end of the plan. */
 export interface StagePosition {
   readonly index: number;
   readonly input: StageInput;
 }
 
-/** A step of the current stage: how far it is, and what of that the store knows. */
+/** A step of the current stage, and how much of it is stored. */
 export interface StepRun {
   readonly planned: PlannedStep;
-  /** The number of its next try, or of the one under way. */
+  /** The number of the attempt that is under way, or of the next one. */
   attempt: number;
-  /** Tries before the run was last reopened: they do not count for its retries. */
+  /** Attempts before the run was last reopened. They do not count as retries. */
   readonly attemptOffset: number;
-  /** Of the calls of `ctx.sleep`, how many do not sleep again. */
+  /** How many calls of `ctx.sleep` return at once. */
   sleepCount: number;
-  /** When it goes on, where it sleeps or is to be tried again. */
+  /** When the next attempt may begin; null if it may begin at once. */
   notBefore: Date | null;
   startedAt: Date | null;
-  /** When the attempt began here; null before. */
+  /** When the attempt began in this process; null before that. */
   attemptStartedAt: Date | null;
-  /** It has a row. */
-  stored: boolean;
-  /** Its row says that this attempt has begun. */
-  shown: boolean;
+  /** Whether the step's row is missing, describes an earlier attempt, or describes this one. */
+  row: "missing" | "earlier" | "current";
+  /** The parsed input as JSON text; null if it is not parsed yet, or is not JSON. */
+  parsedInput: string | null;
+  /** True if the row holds `parsedInput`. */
+  isInputStored: boolean;
+  /** True if an earlier attempt has got past the input schema. */
+  wasAccepted: boolean;
 }
 
-/** A step that was passed over before the stage, whose row is not stored yet. */
+/** A step before the stage that does not run: its condition did not hold, or failed. */
 export interface PassedStep {
   readonly planned: PlannedStep;
   readonly input: StageInput;
   readonly status: "SKIPPED" | "FAILED";
   readonly error: StepFailure | null;
-  /** It has a row: its condition has failed before, in a run that was reopened since. */
-  readonly stored: boolean;
+  /** True if the step has a row: its condition failed before the run was reopened. */
+  readonly hasRow: boolean;
 }
 
-/** The stage that a run is at. */
+/** The current stage of a run. */
 export interface StageRun extends StagePosition {
   readonly stage: Stage;
-  /** The steps to be run. */
+  /** The steps to run. */
   readonly steps: readonly StepRun[];
-  /** The outputs, as JSON text, of those that have ended well, or whose failure is tolerated. */
+  /** Outputs as JSON text, by step id. A tolerated failure has the output null. */
   readonly outputs: Map<string, string>;
   readonly failures: Map<string, unknown>;
-  readonly passed: PassedStep[];
 }
 
-/** How a run ends. */
 export type RunResult =
   | { readonly status: "COMPLETED"; readonly output: unknown }
   | { readonly status: "FAILED"; readonly error: unknown };
 
-/** How an attempt ended, or was interrupted by a sleep. */
+/** How an attempt ended, or that a sleep interrupted it. */
 export type Outcome =
   | { readonly status: "COMPLETED"; readonly text: string }
   | { readonly status: "FAILED"; readonly failure: StepFailure }
@@ -75,33 +76,39 @@ export type Outcome =
     }
   | { readonly status: "SLEEPING"; readonly sleepCount: number; readonly until: Date };
 
-/** True when the step goes on at a later time. */
+/** True if the step continues at a later time. */
 export function isWaiting(outcome: Outcome): outcome is Extract<Outcome, { readonly until: Date }> {
   return outcome.status === "RETRYING" || outcome.status === "SLEEPING";
 }
 
-/** Stage `index` at its beginning. */
-export function beginStage(
-  { index, input }: StagePosition,
-  stage: Stage,
-  passed: PassedStep[] = [],
-  storedStepId: string | null = null,
-): StageRun {
-  const steps = stage.steps.map((planned): StepRun => ({
+/** A step without a row. `attempt` is the number of its first attempt. */
+export function newStepRun(planned: PlannedStep, attempt = 1): StepRun {
+  return {
     planned,
-    attempt: 1,
-    attemptOffset: 0,
+    attempt,
+    attemptOffset: attempt - 1,
     sleepCount: 0,
     notBefore: null,
     startedAt: null,
     attemptStartedAt: null,
-    stored: planned.definition.id === storedStepId,
-    shown: false,
-  }));
-  return { index, input, stage, steps, outputs: new Map(), failures: new Map(), passed };
+    row: "missing",
+    parsedInput: null,
+    isInputStored: false,
+    wasAccepted: false,
+  };
 }
 
-/** What comes after a stage that has ended; a position where a condition is to be asked first. */
+/** The stage at `position`, with no step begun. */
+export function newStageRun(
+  { index, input }: StagePosition,
+  stage: Stage,
+  firstAttempt = 1,
+): StageRun {
+  const steps = stage.steps.map((planned) => newStepRun(planned, firstAttempt));
+  return { index, input, stage, steps, outputs: new Map(), failures: new Map() };
+}
+
+/** What follows a stage that has ended: the next stage, or its position if it has a condition, or the run's result. */
 export function findNext(
   { stages }: WorkflowPlan,
   { index, stage, outputs, failures }: StageRun,
@@ -113,73 +120,57 @@ export function findNext(
   const position = { index: index + 1, input: combineOutputs(stage, outputs) };
   const next = stages[position.index];
   if (next === undefined) return complete(position.input);
-  return next.condition === null ? beginStage(position, next) : position;
+  return next.condition === null ? newStageRun(position, next) : position;
 }
 
-/** A run's output has a lower limit than a step's: it shares its row with the run's input. */
-export function complete({ text }: StageInput): RunResult {
-  const output: unknown = JSON.parse(text);
-  try {
-    if (text.length * 3 > jsonLimits.payload) encodeJson(output, "output", jsonLimits.payload);
-    return { status: "COMPLETED", output };
-  } catch (error) {
-    if (!(error instanceof InvalidValueError)) throw error;
-    return { status: "FAILED", error: describeError(error) };
-  }
+/**
+ * The result of a run whose last stage hands on `input`. A run's output is limited to 2 MiB, because it shares a row
+ * with the input; a larger one stays with its steps, and the row has null.
+ */
+export function complete({ text, from }: StageInput): RunResult {
+  const isTooLarge = from !== null && utf8ByteLength(text) > jsonLimits.payload;
+  return { status: "COMPLETED", output: isTooLarge ? null : JSON.parse(text) };
 }
 
-/** What a stage hands on: its step's output, or the outputs of its steps by step id. */
+/** The output of a stage: that of its only step, or the outputs of parallel steps by step id. */
 export function combineOutputs(
   { parallel, steps }: Stage,
   outputs: ReadonlyMap<string, string>,
 ): StageInput {
+  const [first] = steps;
+  if (!parallel && first !== undefined) {
+    const { id } = first.definition;
+    return { text: outputs.get(id) ?? "null", from: id };
+  }
   const ids = steps.map(({ definition }) => definition.id);
-  const [only = ""] = ids;
-  if (!parallel) return { text: outputs.get(only) ?? "null", from: only };
   const members = ids.map((id) => `${JSON.stringify(id)}:${outputs.get(id) ?? "null"}`);
   return { text: `{${members.join()}}`, from: ids };
 }
 
-/** Counts the step among the ended ones, unless it is to be tried again. */
-export function recordOutcome(stage: StageRun, { planned }: StepRun, outcome: Outcome): void {
+/** Counts the step as ended, unless it continues later. */
+export function addOutcome(stage: StageRun, { planned }: StepRun, outcome: Outcome): void {
   const { id, continueOnError } = planned.definition;
   if (outcome.status === "COMPLETED") stage.outputs.set(id, outcome.text);
   else if (outcome.status === "FAILED" && continueOnError) stage.outputs.set(id, "null");
   else if (outcome.status === "FAILED") stage.failures.set(id, outcome.failure);
 }
 
-/** Takes back what `recordOutcome` noted: it could not be stored. */
-export function forgetOutcome(stage: StageRun, { planned }: StepRun): void {
+/** Undoes `addOutcome` after a failed write. */
+export function removeOutcome(stage: StageRun, { planned }: StepRun): void {
   stage.outputs.delete(planned.definition.id);
   stage.failures.delete(planned.definition.id);
-}
-
-/** The step as its row now says that it is. */
-export function applyOutcome(step: StepRun, outcome: Outcome): void {
-  step.stored = true;
-  step.shown = outcome.status !== "RETRYING";
-  if (!isWaiting(outcome)) return;
-  step.notBefore = outcome.until;
-  if (outcome.status === "SLEEPING") {
-    step.sleepCount = outcome.sleepCount;
-    return;
-  }
-  step.attempt += 1;
-  step.attemptStartedAt = null;
 }
 
 export function hasEnded({ stage, outputs, failures }: StageRun): boolean {
   return outputs.size + failures.size === stage.steps.length;
 }
 
-/** The steps of the run up to here that have ended well, were skipped, or failed with that tolerated. */
+/** The steps of the run so far that completed, were skipped, or failed with `continueOnError`. */
 export function countEnded({ stage, outputs }: StageRun): number {
   return (stage.steps[0]?.index ?? 0) + outputs.size;
 }
 
-/** The steps whose rows do not say yet that they have begun. */
-export function unshownSteps({ steps }: StageRun): StepRun[] {
-  return steps.filter(
-    ({ stored, shown, attemptStartedAt }) => !stored || (!shown && attemptStartedAt !== null),
-  );
+/** True if the row must be written before it says that the attempt is under way. */
+export function isUnsaved({ row, attemptStartedAt }: StepRun): boolean {
+  return row === "missing" || (row === "earlier" && attemptStartedAt !== null);
 }

@@ -9,7 +9,7 @@ export interface StoredError {
   readonly cause?: StoredError;
 }
 
-/** The error of a step that failed, with the attempt at which it did. */
+/** The error of a failed step, with the number of the failed attempt. */
 export interface StepFailure extends StoredError {
   readonly stepId: string;
   readonly attempt: number;
@@ -24,7 +24,7 @@ const maxNameCharacters = 255;
 const maxDetailsBytes = 8 * 1024;
 const maxLevels = 5;
 
-/** `thrown`, or an error in its place where nobody may as much as look at it: a proxy can throw at everything. */
+/** `thrown`, or an error in its place if it cannot be inspected: a revoked proxy throws at every access. */
 export function readable(thrown: unknown): unknown {
   try {
     void (thrown instanceof Error);
@@ -34,14 +34,14 @@ export function readable(thrown: unknown): unknown {
   }
 }
 
-/** The code of an error, or its name: what tells its kind without its content. */
+/** The code of an error, or its name: its kind without its content. */
 export function kindOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   const code = property(thrown, "code");
   return typeof code === "string" ? code : textOf(thrown, "name", "Error");
 }
 
-/** `thrown` as it is stored: names, codes and messages, cut to a size, with its causes. */
+/** `thrown` as it is stored on a step: names, codes and messages, cut to a size, with its causes. */
 export function describeFailure(thrown: unknown, stepId: string, attempt: number): StepFailure {
   return { ...describeError(thrown), stepId, attempt };
 }
@@ -64,10 +64,7 @@ export function describeError(thrown: unknown, level = 1): StoredError {
   };
 }
 
-/**
- * `thrown` as it may be logged: as it is, but for the error of a query, and for what one of them has caused. Those
- * are described, with the places where they were thrown.
- */
+/** `thrown` as it is logged. The error of a query, and one that it caused, is replaced by its description and stack. */
 export function withoutBoundValues(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || !quotesValues(thrown)) return thrown;
   const places = textOf(thrown, "stack", "")
@@ -82,7 +79,7 @@ function quotesValues(error: Error, level = 1): boolean {
   return level < maxLevels && cause instanceof Error && quotesValues(cause, level + 1);
 }
 
-/** The query whose bound values Drizzle has put into the error's message; null for any other error. */
+/** The query of a Drizzle error, whose message contains bound values; null for any other error. */
 function queryOf(error: Error): string | null {
   const query = property(error, "query");
   return typeof query === "string" && property(error, "params") !== undefined ? query : null;
@@ -93,7 +90,7 @@ function messageOf(error: Error): string {
   return query === null ? textOf(error, "message", "") : `Failed query: ${query}`;
 }
 
-/** Anybody may have set an error's name and message to anything. */
+/** A text property of an error. Code can set an error's name and message to anything. */
 function textOf(error: Error, name: string, otherwise: string): string {
   const text = property(error, name);
   return typeof text === "string" ? text : otherwise;
@@ -103,7 +100,7 @@ function property(error: Error, name: string): unknown {
   try {
     return readable(Reflect.get(error, name));
   } catch {
-    // A getter that throws: what it would have said is not worth the error that it belongs to.
+    // A getter threw. Its value matters less than the error itself.
     return undefined;
   }
 }
@@ -112,13 +109,13 @@ function isCode(code: unknown): code is string | number {
   return (typeof code === "string" && code !== "") || typeof code === "number";
 }
 
-/** `details` as JSON would give it back; undefined when JSON cannot carry it, or it is too large. */
+/** A copy of `details`; undefined if JSON cannot hold it, or it is too large. */
 function storable(details: unknown): unknown {
   if (details === undefined) return undefined;
   try {
     return JSON.parse(encodeJson(details, "details", maxDetailsBytes));
   } catch {
-    // An error about the error would hide the one that matters.
+    // Another error would hide this one.
     return undefined;
   }
 }

@@ -1,80 +1,69 @@
 import { outerFlow } from "../../async/flow.ts";
+import { dueTurn } from "../../async/pause.ts";
+import { Backoff } from "../../async/retry.ts";
 import {
   EngineClosedError,
   LeaseLostError,
   RunAbandonedError,
-  RunNotFoundError,
   StoreClosedError,
 } from "../../errors.ts";
-import type { Clock } from "../../store/clock.ts";
-import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { Alarm } from "./alarm.ts";
-import { IdleWaits } from "./idle-waits.ts";
-import type { KnownInputs } from "../run/known-inputs.ts";
-import type { EventEmitter } from "../observe/event-emitter.ts";
-import type { BoundLogger } from "../observe/logger.ts";
-import { dueTurn } from "../../async/pause.ts";
-import { Backoff } from "../../async/retry.ts";
-import { WakeUp } from "../pauses.ts";
-import { RunClaims, type ClaimedRun } from "./run-claims.ts";
-import { RunExecution, type RunEnding } from "../run/run-execution.ts";
-import { RunReports } from "../observe/run-observer.ts";
-import type { StartFlows } from "../start-flows.ts";
-import { noTelemetry, type Telemetry } from "../observe/telemetry.ts";
+import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { WorkflowRegistry } from "../definition/workflow-registry.ts";
+import type { EventEmitter, RunEnding } from "../observe/events.ts";
+import { RunObserver } from "../observe/run-observer.ts";
+import { noTelemetry, type Telemetry } from "../observe/telemetry.ts";
+import { RunExecution } from "../run/run-execution.ts";
+import type { StartedRuns } from "../started-runs.ts";
+import { Lease, type LeaseOptions } from "./leases.ts";
+import { WakeUp } from "./waits.ts";
+import { WakeTimer } from "./wake-timer.ts";
 
-export interface WorkerOptions {
-  readonly store: WorkflowStore;
+export interface WorkerOptions extends LeaseOptions {
   readonly registry: WorkflowRegistry;
-  readonly knownInputs: KnownInputs;
-  readonly flows: StartFlows;
-  readonly workerId: string;
-  readonly leaseMs: number;
-  /** For workflows that have no number of their own. */
+  readonly startedRuns: StartedRuns;
+  /** For workflows that do not have their own number. */
   readonly maxLostLeases: number;
-  /** The most runs that are under way here at once. */
+  /** The largest number of runs that are active at once. */
   readonly concurrency: number;
-  readonly logger: BoundLogger;
   readonly events: EventEmitter;
   readonly openTelemetry: () => Promise<Telemetry>;
-  readonly clock: Clock;
-  /** Called when nothing happens here any more with a run, whatever came of it. */
+  /** Called after a run has left this process, in any way. */
   readonly onEnded: (runId: string) => void;
 }
 
-/** A run under way here. */
+/** A run that is active in this process. */
 interface ActiveRun {
   readonly runId: string;
-  /** Of the claim: its fence. */
-  readonly attempt: number;
   readonly execution: RunExecution;
+  readonly lease: Lease;
   ended: Promise<void>;
-  /** When its lease was taken or last extended, on the clock of `performance`. */
-  leasedAt: number;
-  /** When it ends on the store's clock. */
-  leaseEndsAt: number;
-  /** The extension under way. */
-  extension: Promise<boolean> | null;
+}
+
+/** A wait for a claim that finds nothing more. Claims up to number `since` do not count. */
+interface IdleWait {
+  readonly since: number;
+  readonly resolve: (isIdle: boolean) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 const firstPollMs = 50;
 const longestPollMs = 1000;
 
+/** The endings that `untilIdle` counts. */
+const endings: ReadonlySet<RunEnding> = new Set(["completed", "failed", "cancelled"]);
+
 /**
- * Claims runs, runs them, and keeps their leases, until it is told to stop.
- *
- * A run that is started in this process rings a bell; for all others it asks again and again, less often while
- * there is nothing to do.
+ * Claims runs, runs them and extends their leases until it is stopped. Runs that are started in this process wake it; it
+ * polls for all others, less often while it finds nothing.
  */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #claims: RunClaims;
   #telemetry: Telemetry = noTelemetry;
   readonly #active = new Map<string, ActiveRun>();
-  readonly #bell = new WakeUp();
-  readonly #alarm: Alarm;
+  readonly #wakeUp = new WakeUp();
+  readonly #wakeTimer: WakeTimer;
   #loop: Promise<void> | null = null;
-  /** The loop that begins when the present one has been stopped. */
+  /** The loop that begins after the present one has stopped. */
   #next: Promise<void> | null = null;
   #isStopping = false;
   #isClosed = false;
@@ -82,19 +71,19 @@ export class Worker {
   #fullSince: number | null = null;
   #claimCount = 0;
   #endedCount = 0;
-  readonly #idleWaits = new IdleWaits();
+  /** True if the last claim found as many runs as it asked for. */
+  #mayFindMore = false;
+  readonly #idleWaits = new Set<IdleWait>();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#claims = new RunClaims(options);
-    this.#alarm = new Alarm(options.clock, () => this.#bell.ring());
+    this.#wakeTimer = new WakeTimer(options.clock, () => this.#wakeUp.notify());
   }
 
   /**
-   * Works until `stop`. There is one loop, however often this is called; a call while the loop is being stopped begins
-   * the next one when it has ended.
+   * Works until `stop`. There is one loop: a second call joins it, and a call while it stops begins the next one.
    *
-   * @throws {StoreClosedError}
+   * @throws {StoreClosedError} if the store was closed.
    */
   work(): Promise<void> {
     if (this.#loop !== null) {
@@ -107,7 +96,7 @@ export class Worker {
         });
       return this.#next;
     }
-    // Not in the flow of the request that happens to come first.
+    // Outside the asynchronous flow of the request that happens to come first.
     this.#loop = outerFlow(() => this.#work()).finally(() => {
       this.#loop = null;
       this.#isStopping = false;
@@ -124,17 +113,27 @@ export class Worker {
     return this.#active.has(runId);
   }
 
-  /** Looks for runs at once. */
+  /** True if no further run can be claimed. */
+  get isFull(): boolean {
+    return this.#active.size >= this.#options.concurrency;
+  }
+
+  /** For how long all places have been taken without a run ending; 0 while one is free. */
+  get fullForMs(): number {
+    return this.#fullSince === null ? 0 : performance.now() - this.#fullSince;
+  }
+
+  /** Claims runs at once. */
   wake(): void {
-    this.#bell.ring();
+    this.#wakeUp.notify();
   }
 
-  /** Looks for runs at that time, if it works then. */
+  /** Claims runs at that time, if it works then. */
   wakeAt(time: Date): void {
-    if (this.isWorking) this.#alarm.set(time);
+    if (this.isWorking) this.#wakeTimer.add(time);
   }
 
-  /** Ends what happens here of the run, if anything does, and resolves when it has ended. */
+  /** Stops the run if it is active here, and resolves when it has left this process. */
   async stopRun(runId: string, reason: Error): Promise<void> {
     const active = this.#active.get(runId);
     active?.execution.stop(reason);
@@ -142,13 +141,13 @@ export class Worker {
   }
 
   /**
-   * Claims no more, lets the steps under way end, and gives the runs back. After `deadlineMs` steps are no longer
-   * waited for: their signals abort, and whoever claims the run begins them again.
+   * Claims no more, lets the running steps end, and releases their runs. After `deadlineMs` the steps' signals abort,
+   * and their runs are released without them.
    */
   async stop(deadlineMs: number): Promise<void> {
     if (this.#loop === null) return;
     this.#isStopping = true;
-    this.#bell.ring();
+    this.#wakeUp.notify();
     for (const { execution } of this.#active.values()) execution.drain();
     const late = setTimeout(() => {
       for (const { execution } of this.#active.values()) execution.stop(new EngineClosedError());
@@ -160,22 +159,23 @@ export class Worker {
     }
   }
 
-  /** As `stop`, for good. */
+  /** Like `stop`; the worker cannot be started again. */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosed = true;
     await this.stop(deadlineMs);
   }
 
   /**
-   * Resolves when nothing is left to claim or under way, or the work ends: how many runs ended here until then.
+   * Resolves when nothing is left to claim and no run is active, or the worker is closed: with the number of runs that
+   * ended here meanwhile.
    *
-   * @throws {StoreClosedError}
+   * @throws {StoreClosedError} if the store was closed.
    */
   async untilIdle(): Promise<number> {
     const endedBefore = this.#endedCount;
     let isIdle = false;
     while (!isIdle && !this.#isClosed) {
-      // A loop that ends with an error says so to those who wait for a claim.
+      // The wait below reports an error that ends the loop.
       if (!this.isWorking) this.work().catch(() => {});
       if (this.#isStopping) {
         await this.#loop?.catch(() => {});
@@ -183,9 +183,11 @@ export class Worker {
       }
       await this.#allEnded();
       if (!this.isWorking) continue;
-      const idle = this.#idleWaits.begin(this.#claimCount);
-      this.#bell.ring();
-      isIdle = (await idle) && this.#active.size === 0;
+      const claim = new Promise<boolean>((resolve, reject) => {
+        this.#idleWaits.add({ since: this.#claimCount, resolve, reject });
+      });
+      this.#wakeUp.notify();
+      isIdle = (await claim) && this.#active.size === 0;
     }
     return this.#endedCount - endedBefore;
   }
@@ -199,162 +201,136 @@ export class Worker {
         this.#telemetry = await this.#options.openTelemetry();
         const begun = await this.#claim(concurrency - this.#active.size);
         if (begun > 0) backoff.reset();
-        if (this.#isStopping || (begun > 0 && this.#claims.hasMore && !this.isFull)) continue;
-        if (await this.#bell.wait(this.isFull ? null : backoff.next())) backoff.reset();
+        if (this.#isStopping || (begun > 0 && this.#mayFindMore && !this.isFull)) continue;
+        if (await this.#wakeUp.wait(this.isFull ? null : backoff.next())) backoff.reset();
         await dueTurn();
       }
     } catch (error) {
-      // The store is closed: nothing can be stored of what is under way.
+      // The store is closed: nothing can be stored.
       this.#isStopping = true;
       for (const { execution } of this.#active.values()) execution.stop(error);
-      this.#idleWaits.fail(error);
+      for (const { reject } of this.#idleWaits) reject(error);
+      this.#idleWaits.clear();
       throw error;
     } finally {
       await this.#allEnded();
       clearInterval(heartbeat);
-      this.#alarm.clear();
-      this.#idleWaits.end(Infinity);
+      this.#wakeTimer.clear();
+      this.#endIdleWaits(Infinity, false);
     }
-  }
-
-  /** True when it has as many runs under way as it may have. */
-  get isFull(): boolean {
-    return this.#active.size >= this.#options.concurrency;
   }
 
   async #allEnded(): Promise<void> {
-    await Promise.all([...this.#active.values()].map(({ ended }) => ended));
+    await Promise.all(Array.from(this.#active.values(), ({ ended }) => ended));
   }
 
-  /** Claims as many runs as there is room for, and begins them: how many that were. */
+  /** Claims and begins up to `room` runs. Returns their number. */
   async #claim(room: number): Promise<number> {
     if (room <= 0) return 0;
     const claimCount = ++this.#claimCount;
-    // After a pause that was longer than the lease the claim would find the runs that are under way here.
+    // After a pause longer than the lease, the claim would find the runs that are active here.
     if (!(await this.#keepLeases())) return 0;
-    const leasedAt = performance.now();
-    const claimed = await this.#claims.claim(room);
-    if (claimed === null) return 0;
-    if (this.#isStopping) {
-      await this.#claims.release(claimed.map(({ run }) => run));
+    const takenAt = performance.now();
+    const { store, registry, workerId, leaseMs, logger } = this.#options;
+    let runs: WorkflowRunSummary[];
+    try {
+      const { versions: workflows } = registry;
+      runs = await store.claimRuns({ workerId, leaseMs, limit: room, workflows });
+    } catch (error) {
+      if (error instanceof StoreClosedError) throw error;
+      logger.error({ err: error }, "runs could not be claimed");
       return 0;
     }
-    for (const one of claimed) this.#begin(one, leasedAt);
-    if (!this.#claims.hasMore) this.#idleWaits.end(claimCount);
-    return claimed.length;
+    this.#mayFindMore = runs.length === room;
+    if (this.#isStopping) {
+      await Promise.all(runs.map((run) => this.#release(run)));
+      return 0;
+    }
+    for (const run of runs) this.#begin(run, takenAt);
+    if (!this.#mayFindMore) this.#endIdleWaits(claimCount, true);
+    return runs.length;
   }
 
-  #begin(claimed: ClaimedRun, leasedAt: number): void {
-    const { runId, attempt } = claimed.run;
+  #endIdleWaits(claimCount: number, isIdle: boolean): void {
+    for (const wait of this.#idleWaits) {
+      if (wait.since >= claimCount) continue;
+      this.#idleWaits.delete(wait);
+      wait.resolve(isIdle);
+    }
+  }
+
+  /** Releases a run that was claimed in vain. */
+  async #release({ runId, attempt }: WorkflowRunSummary): Promise<void> {
+    const { store, workerId, logger } = this.#options;
+    try {
+      await store.releaseLease({ runId, workerId, attempt });
+    } catch (error) {
+      logger.warn({ runId, err: error }, "a run could not be released; its lease will expire");
+    }
+  }
+
+  #begin(run: WorkflowRunSummary, takenAt: number): void {
+    const { runId, lostLeases } = run;
+    const { store, workerId, registry, startedRuns, logger, events, leaseMs, clock } =
+      this.#options;
+    const workflow = registry.find(run);
+    if (workflow === null) return;
     const before = this.#active.get(runId);
-    // Our own lease ran out and we were the next to claim it, or the run was reopened.
-    before?.execution.stop(new LeaseLostError({ runId, workerId: this.#options.workerId }));
-    const { logger, events, knownInputs, flows, leaseMs, clock } = this.#options;
-    const telemetry = this.#telemetry;
-    const reports = new RunReports({ run: claimed.run, logger, events, telemetry });
+    // Our own lease expired and this claim was the next, or the run was reopened.
+    before?.execution.stop(new LeaseLostError({ runId, workerId }));
+    const observer = new RunObserver({ run, logger, events, telemetry: this.#telemetry });
+    const { flow, knownInput } = startedRuns.take(run);
     const execution = new RunExecution({
-      ...this.#options,
-      ...claimed,
-      reports,
-      knownInput: knownInputs.take(claimed.run),
-      patienceMs: leaseMs,
+      store,
+      workflow,
+      run,
+      knownInput,
+      workerId,
+      retryMs: leaseMs,
+      logger,
+      observer,
+      clock,
     });
-    const active: ActiveRun = {
-      runId,
-      attempt,
-      execution,
-      leasedAt,
-      leaseEndsAt: claimed.run.leaseExpiresAt?.getTime() ?? clock().getTime() + leaseMs,
-      extension: null,
-      ended: Promise.resolve(),
-    };
-    const { lostLeases } = claimed.run;
-    if (lostLeases >= (claimed.workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
+    if (lostLeases >= (workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
       execution.stop(new RunAbandonedError({ runId, lostLeases }));
     }
+    const lease = new Lease(this.#options, run, execution, takenAt);
+    const active: ActiveRun = { runId, execution, lease, ended: Promise.resolve() };
     this.#active.set(runId, active);
     if (this.isFull) this.#fullSince ??= performance.now();
-    active.ended = flows.take(runId)(() => this.#execute(active, reports, before?.ended));
+    active.ended = flow(() => this.#execute(active, observer, before?.ended));
   }
 
   async #execute(
     active: ActiveRun,
-    reports: RunReports,
+    observer: RunObserver,
     before: Promise<void> | undefined,
   ): Promise<void> {
-    const { runId } = active;
-    await before;
-    reports.started();
-    const ending = await active.execution.run();
-    reports.ended(ending);
+    const { runId, execution } = active;
+    if (before !== undefined) await before;
+    observer.started();
+    const ending = await execution.run();
+    observer.ended(ending);
     const wasFull = this.isFull;
     if (this.#active.get(runId) === active) this.#active.delete(runId);
     this.#fullSince = null;
-    if (hasEnded.has(ending)) this.#endedCount += 1;
-    if (active.execution.wakesAt !== null) this.#alarm.set(active.execution.wakesAt);
-    if (wasFull || this.#claims.hasMore) this.#bell.ring();
+    if (endings.has(ending)) this.#endedCount += 1;
+    if (execution.wakesAt !== null) this.#wakeTimer.add(execution.wakesAt);
+    if (wasFull || this.#mayFindMore) this.#wakeUp.notify();
     this.#options.onEnded(runId);
   }
 
-  /** For how long no place has become free; 0 while one is. */
-  get fullForMs(): number {
-    return this.#fullSince === null ? 0 : performance.now() - this.#fullSince;
-  }
-
-  /** Extends the leases that are not fresh any more. */
   #beat(): void {
-    const oldest = performance.now() - this.#options.leaseMs / 4;
-    for (const active of this.#active.values()) {
-      if (active.leasedAt <= oldest) void this.#extend(active);
+    for (const { lease } of this.#active.values()) {
+      if (lease.isOlderThan(1 / 4)) void lease.extend();
     }
   }
 
-  /**
-   * Extends the leases that may have run out by now, as after a process was paused: false when one could not be, and
-   * might be claimed.
-   */
+  /** Extends leases that may have expired, as after the process was paused. False if one of them may be claimed. */
   async #keepLeases(): Promise<boolean> {
-    const { leaseMs, clock } = this.#options;
-    const oldest = performance.now() - leaseMs / 2;
-    // The clock of `performance` stands still while a computer sleeps; the other one may be set.
-    const soon = clock().getTime() + leaseMs / 2;
-    const stale = [...this.#active.values()].filter(
-      ({ leasedAt, leaseEndsAt }) => leasedAt <= oldest || leaseEndsAt <= soon,
-    );
-    if (stale.length === 0) return true;
-    const kept = await Promise.all(stale.map((active) => this.#extend(active)));
+    const old = [...this.#active.values()].filter(({ lease }) => lease.isOlderThan(1 / 2));
+    if (old.length === 0) return true;
+    const kept = await Promise.all(old.map(({ lease }) => lease.extend()));
     return kept.every(Boolean);
   }
-
-  /** Extends the lease; false when nobody knows whether that took place. */
-  #extend(active: ActiveRun): Promise<boolean> {
-    active.extension ??= this.#sendExtension(active).finally(() => {
-      active.extension = null;
-    });
-    return active.extension;
-  }
-
-  async #sendExtension(active: ActiveRun): Promise<boolean> {
-    const { store, workerId, leaseMs, logger } = this.#options;
-    const { runId, attempt, execution } = active;
-    const leasedAt = performance.now();
-    try {
-      const end = await store.extendLease({ runId, workerId, attempt, leaseMs });
-      active.leasedAt = leasedAt;
-      active.leaseEndsAt = end.getTime();
-      return true;
-    } catch (error) {
-      if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
-        execution.lose(error);
-        return true;
-      }
-      if (error instanceof StoreClosedError) execution.stop(error);
-      // The fence holds until somebody else claims the run: it may continue.
-      else logger.warn({ runId, err: error }, "lease could not be extended");
-      return false;
-    }
-  }
 }
-
-/** The endings that `recover` counts. */
-const hasEnded: ReadonlySet<RunEnding> = new Set(["completed", "failed", "cancelled"]);

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { DrizzleTransaction } from "../../../src/engine/run/step-transaction.ts";
+import type { DrizzleTransaction } from "../../../src/engine/definition/step-definition.ts";
 import { workflowRuns } from "../../../src/schema/tables.ts";
 import type { WorkflowDatabase } from "../../../src/stores/libsql/libsql-store.ts";
 

@@ -4,7 +4,7 @@ import { defineStep } from "../../../src/engine/definition/define-step.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import type { EngineOptions } from "../../../src/engine/engine-options.ts";
 import type { Logger } from "../../../src/engine/observe/logger.ts";
-import type { StepContext } from "../../../src/engine/run/step-context.ts";
+import type { StepContext } from "../../../src/engine/definition/step-definition.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
 /** An engine that is closed when the test has ended, without waiting for steps that hang. */

@@ -1,30 +1,30 @@
 import { outerFlow } from "../../async/flow.ts";
-import type { Clock } from "../../store/clock.ts";
 import { callAfter } from "../../async/pause.ts";
+import type { Clock } from "../../store/clock.ts";
 
-/** What is beyond is found by polling. */
+/** Polling finds what is due beyond this number. */
 const maxTimes = 1000;
 
-/** Rings at the times that it is set to. Setting it again forgets none of them, up to a bound. */
-export class Alarm {
+/** Calls a function at each of many times, with one timer. */
+export class WakeTimer {
   readonly #clock: Clock;
-  readonly #ring: () => void;
+  readonly #wake: () => void;
   readonly #times = new Set<number>();
   #next = Infinity;
   #cancel: () => void = () => {};
 
-  constructor(clock: Clock, ring: () => void) {
+  constructor(clock: Clock, wake: () => void) {
     this.#clock = clock;
-    this.#ring = ring;
+    this.#wake = wake;
   }
 
-  set(at: Date): void {
+  /** Adds a time. Beyond 1000 pending times it is ignored. */
+  add(at: Date): void {
     if (this.#times.size >= maxTimes) return;
     this.#times.add(at.getTime());
     if (at.getTime() < this.#next) this.#arm(at.getTime());
   }
 
-  /** Forgets all times. */
   clear(): void {
     this.#cancel();
     this.#times.clear();
@@ -35,12 +35,12 @@ export class Alarm {
     this.#cancel();
     this.#next = next;
     const ms = Math.max(0, next - this.#clock().getTime());
-    // A time that is days away must not keep the flow of the request that set it.
+    // The timer may be days away and must not keep the asynchronous flow of a request alive.
     this.#cancel = outerFlow(() => callAfter(ms, () => this.#fire()));
   }
 
   #fire(): void {
-    // The time that was waited for, whatever the clock says: it is not waited for again.
+    // The timer has waited for `#next`, even if the clock was set back meanwhile.
     const passed = Math.max(this.#next, this.#clock().getTime());
     let next = Infinity;
     for (const time of this.#times) {
@@ -49,6 +49,6 @@ export class Alarm {
     }
     this.#next = Infinity;
     if (next !== Infinity) this.#arm(next);
-    this.#ring();
+    this.#wake();
   }
 }

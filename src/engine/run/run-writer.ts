@@ -1,0 +1,108 @@
+import { Mutex } from "../../async/mutex.ts";
+import type { Stopper } from "../../async/abort.ts";
+import {
+  InvalidValueError,
+  LeaseLostError,
+  RunNotFoundError,
+  RunTransitionError,
+} from "../../errors.ts";
+import type { Clock } from "../../store/clock.ts";
+import type { HostTransactions } from "../../store/transactions.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
+import { retryWhileBusy } from "../store-retry.ts";
+import { writeEvent, type EventAuthor, type RunEvent } from "./run-events.ts";
+
+export interface RunWriterOptions {
+  readonly store: WorkflowStore;
+  readonly author: EventAuthor;
+  readonly clock: Clock;
+  /** How long a store that is busy or unreachable is retried. */
+  readonly retryMs: number;
+  /** Nothing is written after it aborts. The writer aborts it with the error of a failed write. */
+  readonly stopper: Stopper;
+  /** Stops the run because the worker no longer holds it. */
+  readonly lose: (error: Error) => void;
+}
+
+/** Stores the events of one run in order. Each is an atomic batch that takes effect only while the worker holds the run. */
+export class RunWriter {
+  readonly #options: RunWriterOptions;
+  readonly #mutex = new Mutex();
+
+  constructor(options: RunWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Runs `work` after all earlier work has ended, so that its events are made from what is stored. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(() => {
+      this.#options.stopper.throwIfAborted();
+      return work();
+    });
+  }
+
+  /** Resolves after all work that was started has ended. */
+  settled(): Promise<void> {
+    return this.#mutex.run(() => {});
+  }
+
+  /** @throws {InvalidValueError} if a value cannot be stored. Any other failure stops the run. */
+  commit(event: RunEvent): Promise<void> {
+    const { store, author, clock } = this.#options;
+    return this.#persist(() => store.batch((write) => writeEvent(write, author, event, clock())));
+  }
+
+  /**
+   * Commits the effects of `work` in the host's transaction together with the event that it returns.
+   *
+   * @throws the error of `work`. Nothing is committed then.
+   * @throws {InvalidValueError} if a value cannot be stored. Any other failure stops the run.
+   */
+  async commitWithin<Event extends RunEvent>(
+    host: HostTransactions,
+    work: (transaction: unknown, tx: WorkflowStore) => Promise<Event>,
+  ): Promise<Event> {
+    const { author, clock } = this.#options;
+    const done = await this.#persist(async () => {
+      let thrown: { readonly error: unknown } | null = null;
+      try {
+        return await host.hostTransaction(async (transaction, tx) => {
+          const event = await work(transaction, tx).catch((error: unknown) => {
+            thrown = { error };
+            throw error;
+          });
+          await tx.batch((write) => writeEvent(write, author, event, clock()));
+          return { event };
+        });
+      } catch (error) {
+        // The store throws another error if it lost the transaction during the work: that is not the step's failure.
+        const failure = thrown as { readonly error: unknown } | null;
+        if (failure === null || failure.error !== error) throw error;
+        return failure;
+      }
+    });
+    if ("error" in done) throw done.error;
+    return done.event;
+  }
+
+  async #persist<T>(write: () => Promise<T>): Promise<T> {
+    const { stopper, retryMs, lose } = this.#options;
+    try {
+      return await retryWhileBusy(write, { retryMs, signal: stopper });
+    } catch (error) {
+      if (error instanceof InvalidValueError || stopper.aborted) throw error;
+      if (isLoss(error)) lose(error);
+      stopper.abort(error);
+      throw error;
+    }
+  }
+}
+
+/** True if the error says that the worker does not hold the run. */
+export function isLoss(error: unknown): error is Error {
+  return (
+    error instanceof LeaseLostError ||
+    error instanceof RunNotFoundError ||
+    error instanceof RunTransitionError
+  );
+}

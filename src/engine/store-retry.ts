@@ -1,0 +1,26 @@
+import type { StopSignal } from "../async/abort.ts";
+import { Backoff, retry, retryFor, type RetryPolicy } from "../async/retry.ts";
+import { GorkflowError } from "../errors.ts";
+
+/**
+ * The result of `work`. While the store is busy or unreachable, it is called again for `retryMs` after the first
+ * failure.
+ *
+ * @throws the last error, or the reason of `signal` once it aborts between two tries.
+ */
+export function retryWhileBusy<T>(
+  work: () => Promise<T>,
+  { retryMs, signal }: { readonly retryMs: number; readonly signal: StopSignal },
+): Promise<T> {
+  let policy: RetryPolicy | null = null;
+  return retry(
+    work,
+    (error) => (policy ??= retryFor(retryMs, isTransient, new Backoff(10, 500)))(error),
+    signal,
+  );
+}
+
+/** True for an error of the store that may not occur again. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof GorkflowError && error.retryable;
+}
