@@ -374,7 +374,8 @@ export class CorruptRowError extends GorkflowError {
     options?: ErrorOptions,
   ) {
     const names = Object.entries(key).map(([name, value]) => `${name} ${value}`);
-    super(`${table} (${names.join(", ")}) has an invalid value in column ${column}`, options);
+    const row = names.length === 0 ? table : `${table} (${names.join(", ")})`;
+    super(`${row} has an invalid value in column ${column}`, options);
     this.table = table;
     this.key = key;
     this.column = column;

@@ -10,20 +10,10 @@ import { LibsqlError } from "@libsql/client/sqlite3";
 export class DatabaseFile {
   readonly #path: string;
   #inode: bigint | null = null;
-  #isTextTrusted = true;
 
   /** `path` may be a file that does not exist yet. */
   constructor(path: string) {
     this.#path = path;
-  }
-
-  /** False once this client has run SQL that may have stored text which is not UTF-8. */
-  get isTextTrusted(): boolean {
-    return this.#isTextTrusted;
-  }
-
-  distrustText(): void {
-    this.#isTextTrusted = false;
   }
 
   /** From now on the file has to be the one that it is. */

@@ -5,17 +5,16 @@ import { bind, toNativeArguments, type NativeArguments, type NativeValue } from 
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
-import { mayMakeText } from "./packed-text.ts";
-import { resultOfChange, resultOfRows, rowOf, type NativeCell } from "./result-set.ts";
+import {
+  readIntegerAs,
+  resultOfChange,
+  resultOfRows,
+  rowOf,
+  type NativeCell,
+} from "./result-set.ts";
 import { isBusy, toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
-import {
-  rowsOf,
-  StatementCache,
-  type Columns,
-  type PreparedStatement,
-  type SchemaVersion,
-} from "./statement-cache.ts";
+import { StatementCache, type PreparedStatement, type SchemaVersion } from "./statement-cache.ts";
 
 /** One statement for the `Client` interface: values by position or by name. */
 export interface ClientStatement {
@@ -36,6 +35,8 @@ export class NativeConnection {
   #database: Database.Database;
   #statements: Statements;
   #schema: SchemaVersion = { version: 0 };
+  /** Since it was last restored: that may be rolled back. */
+  #hasChangedSchema = false;
   /** False until the pragmas of the connection are in force: setting them may meet a lock, too. */
   #isConfigured = false;
   /** A pragma or a script may have changed it. */
@@ -90,7 +91,6 @@ export class NativeConnection {
   runScript(sql: string): void {
     this.#isAltered = true;
     this.#isBound ||= bindsConnection(sql);
-    if (mayMakeText(sql)) this.#file.distrustText();
     this.exec(sql);
   }
 
@@ -113,7 +113,8 @@ export class NativeConnection {
 
   /** Ends an open transaction, and undoes what pragmas did to the connection. If it cannot, it is opened again. */
   restore(): void {
-    if (!this.#reads) this.#forgetColumns();
+    if (this.#hasChangedSchema) this.#forgetColumns();
+    this.#hasChangedSchema = false;
     try {
       if (this.inTransaction) this.#database.exec("rollback");
     } catch {
@@ -135,42 +136,42 @@ export class NativeConnection {
     return this.#isBound;
   }
 
-  /** Rows as arrays, integers as numbers. */
+  /** Rows as arrays, integers as numbers; bytes in place of text that is not UTF-8. */
   run({ sql, args, single }: Statement): StatementResult {
-    const kind = single === true ? "rowReads" : "listReads";
-    return this.#attempt(this.#file.isTextTrusted ? kind : packed[kind], sql, (statement) => {
+    return this.#attempt(sql, () => {
+      const statement = this.#statements[single === true ? "first" : "all"].get(sql);
       const parameters = bind(args, statement.parameters);
       if (!statement.givesRows) {
         return { rows: [], changes: this.#change(statement, parameters).changes };
       }
-      if (single === true) {
-        const row = statement.native.get(parameters) as StatementResult["rows"][number] | undefined;
-        return { rows: row === undefined ? [] : [unpacked(statement, row)], changes: 0 };
-      }
-      const rows = rowsOf(statement, parameters) as StatementResult["rows"];
-      return {
-        rows: statement.unpack === null ? rows : rows.map((row) => unpacked(statement, row)),
-        changes: rows.length,
-      };
+      const rows = (statement.packed?.rows(parameters, null) ??
+        plainRows(statement, parameters, single)) as Value[][];
+      return { rows, changes: single === true ? 0 : rows.length };
     });
   }
 
-  /** What the `Client` interface gives. */
+  /**
+   * What the `Client` interface gives.
+   *
+   * @throws {LibsqlError} `TEXT_NOT_UTF8`
+   */
   execute({ sql, args }: ClientStatement, intMode: IntMode): ResultSet {
     const values = toNativeArguments(args, intMode);
-    return this.#attempt("bigintReads", sql, (statement) => {
-      if (statement.makesText) this.#file.distrustText();
+    return this.#attempt(sql, () => {
+      const statement = this.#presentStatement(sql);
       const parameters = bind(values, statement.parameters);
       if (!statement.givesRows) {
         const { changes, lastInsertRowid } = this.#change(statement, parameters);
         return resultOfChange(changes, BigInt(lastInsertRowid));
       }
       if (statement.isPragma) this.#isAltered = true;
-      const rows = rowsOf(statement, parameters) as NativeCell[][];
-      const columns = this.#columnsOf(statement);
+      const rows =
+        statement.packed?.rows(parameters, readIntegerAs[intMode]) ??
+        (plainRows(statement, parameters) as NativeCell[][]);
+      const { columns } = statement;
       return resultOfRows(
         columns,
-        rows.map((cells) => rowOf(columns.names, cells, intMode)),
+        rows.map((cells) => rowOf(columns, cells, intMode)),
       );
     });
   }
@@ -189,48 +190,43 @@ export class NativeConnection {
     return result;
   }
 
-  #attempt<T>(
-    kind: Exclude<keyof Statements, "schemaVersion">,
-    sql: string,
-    use: (statement: PreparedStatement) => T,
-  ): T {
+  #attempt<T>(sql: string, use: () => T): T {
     this.#beReady();
-    const cache = this.#statements[kind];
     try {
-      return use(cache.get(sql));
+      return use();
     } catch (error) {
       // What failed may not have been reset, and would ignore its next values.
-      cache.forget(sql);
-      this.#forgetColumns();
+      this.#statements.forget(sql);
+      if (this.#hasChangedSchema) this.#forgetColumns();
       const failure = toLibsqlError(error);
       if (isBusy(failure)) this.#spoiled = true;
       throw failure;
     }
   }
 
-  /**
-   * The columns of what a statement has just given. Asking the binding costs more than a small query, so they are
-   * kept for as long as the schema is the same. Another process may change it: SQLite has then prepared the
-   * statement anew, and knows its present columns once it has given its rows.
-   */
-  #columnsOf(statement: PreparedStatement): Columns {
-    const before = this.#schema;
+  /** The statement for `execute`, prepared again if the schema has changed: it has the columns of its preparation. */
+  #presentStatement(sql: string): PreparedStatement {
+    const { execute } = this.#statements;
     const version = this.#statements.schemaVersion();
-    if (version !== before.version) this.#schema = { version };
-    if (statement.columns === null || statement.schema !== this.#schema || this.#isBound) {
-      const columns = statement.native.columns();
-      statement.columns = {
-        names: columns.map(({ name }) => name),
-        types: columns.map(({ type }) => type ?? ""),
-      };
-      // Seen before the rows were read: if it is still the same at the next use, so are the columns.
-      statement.schema = before;
+    if (version !== this.#schema.version) {
+      this.#schema = { version };
+      // Preparing a statement takes the schema that SQLite remembers; running one reads the present one.
+      this.#database.exec("select 1 from sqlite_schema limit 1");
     }
-    return statement.columns;
+    let statement = execute.get(sql);
+    // The version does not tell of temporary and attached tables.
+    const isPresent = statement.schema === this.#schema && !this.#isBound;
+    if (statement.schema !== null && !isPresent) {
+      execute.forget(sql);
+      statement = execute.get(sql);
+    }
+    statement.schema = this.#schema;
+    return statement;
   }
 
   /** A version that was rolled back may be given to another schema, and temporary tables have none. */
   #forgetColumns(): void {
+    this.#hasChangedSchema = true;
     this.#schema = { version: this.#schema.version };
   }
 
@@ -268,14 +264,20 @@ export class NativeConnection {
   }
 }
 
-/** The caches to use once text that is not UTF-8 may be stored. */
-const packed = { rowReads: "packedRowReads", listReads: "packedListReads" } as const;
-
-function unpacked(
-  { unpack }: PreparedStatement,
-  row: StatementResult["rows"][number],
-): StatementResult["rows"][number] {
-  return unpack === null ? row : (unpack(row) as Value[]);
+/** All rows of a statement that is not packed; afterwards it is reset. */
+function plainRows(
+  { native, explains }: PreparedStatement,
+  parameters: readonly NativeValue[],
+  single = false,
+): unknown[] {
+  if (single) {
+    const row: unknown = native.get(parameters);
+    return row === undefined ? [] : [row];
+  }
+  const rows = native.all(parameters);
+  // Reading one row resets the statement, and explaining it once more changes nothing.
+  if (explains) native.get(parameters);
+  return rows;
 }
 
 /** What a connection starts with, and gets back after a script or a pragma: one app must not change it for all. */
@@ -308,22 +310,22 @@ const transactionControl: ReadonlySet<string> = new Set([
 
 /** The prepared statements of a connection, by what they are used for. */
 class Statements {
-  readonly rowReads: StatementCache;
-  readonly listReads: StatementCache;
-  readonly packedRowReads: StatementCache;
-  readonly packedListReads: StatementCache;
-  readonly bigintReads: StatementCache;
+  readonly first: StatementCache;
+  readonly all: StatementCache;
+  readonly execute: StatementCache;
   readonly #prepare: (sql: string) => Database.Statement;
   #schemaVersion: Database.Statement | null = null;
 
   constructor(database: Database.Database) {
     const prepare = (sql: string) => database.prepare(sql);
-    this.rowReads = new StatementCache(prepare);
-    this.listReads = new StatementCache(prepare);
-    this.packedRowReads = new StatementCache(prepare, { packs: true });
-    this.packedListReads = new StatementCache(prepare, { packs: true });
-    this.bigintReads = new StatementCache((sql) => prepare(sql).safeIntegers(true));
+    this.first = new StatementCache(prepare, "first");
+    this.all = new StatementCache(prepare, "all");
+    this.execute = new StatementCache((sql) => prepare(sql).safeIntegers(true), "each");
     this.#prepare = prepare;
+  }
+
+  forget(sql: string): void {
+    for (const cache of [this.first, this.all, this.execute]) cache.forget(sql);
   }
 
   /** Changes whenever a table, an index, a view or a trigger does. */

@@ -170,7 +170,7 @@ class ReadConnection {
       const query = await this.#whole(sql, columns.length, asked);
       const rows: Row[] = [];
       for (const cells of await query.iterate(bind(values, parametersOf(sql)))) {
-        rows.push(rowOf(names, cells, this.#intMode));
+        rows.push(rowOf({ names, types }, cells, this.#intMode));
         const turn = dueTurn();
         if (turn === null) continue;
         await turn;

@@ -1,8 +1,17 @@
 import type { IntMode, ResultSet, Row, Value } from "@libsql/client";
+import { BrokenText, type ReadInteger } from "./packed-rows.ts";
+import { brokenText } from "./sqlite-errors.ts";
 import type { Columns } from "./statement-cache.ts";
 
-/** What the binding gives for a cell; integers as bigints. */
+/** A cell as the binding gives it, with integers as bigints, or as a packed row has it. */
 export type NativeCell = null | string | number | bigint | Uint8Array;
+
+/** How a packed row reads integers. @throws {RangeError} in mode `number` for one that a number cannot hold. */
+export const readIntegerAs: Readonly<Record<IntMode, ReadInteger>> = {
+  number: (digits) => safeInteger(Number(digits)),
+  bigint: BigInt,
+  string: String,
+};
 
 /** The answer to a statement that gives rows. */
 export function resultOfRows({ names, types }: Columns, rows: Row[]): ResultSet {
@@ -15,15 +24,17 @@ export function resultOfRows({ names, types }: Columns, rows: Row[]): ResultSet 
   });
 }
 
-/** @throws {RangeError} in mode `number` for an integer that a number cannot hold. */
-export function rowOf(
-  names: readonly string[],
-  cells: readonly NativeCell[],
-  intMode: IntMode,
-): Row {
+/**
+ * @throws {LibsqlError} `TEXT_NOT_UTF8`
+ * @throws {RangeError} in mode `number` for an integer that a number cannot hold.
+ */
+export function rowOf(columns: Columns, cells: readonly NativeCell[], intMode: IntMode): Row {
   return makeRow(
-    names,
-    cells.map((cell) => cellValue(cell, intMode)),
+    columns.names,
+    cells.map((cell, index) => {
+      if (cell instanceof BrokenText) throw brokenText(columns, index);
+      return cellValue(cell, intMode);
+    }),
   );
 }
 
@@ -53,15 +64,18 @@ function jsonValue(value: Value): unknown {
   return value instanceof ArrayBuffer ? Buffer.from(value).toString("base64") : value;
 }
 
+function safeInteger(value: number): number {
+  if (Number.isSafeInteger(value)) return value;
+  throw new RangeError(
+    "Received integer which cannot be safely represented as a JavaScript number",
+  );
+}
+
 function cellValue(cell: NativeCell, intMode: IntMode): Value {
   if (typeof cell === "bigint") {
     if (intMode === "bigint") return cell;
     if (intMode === "string") return String(cell);
-    const value = Number(cell);
-    if (Number.isSafeInteger(value)) return value;
-    throw new RangeError(
-      "Received integer which cannot be safely represented as a JavaScript number",
-    );
+    return safeInteger(Number(cell));
   }
   // A copy, so that the buffer holds these bytes and no others.
   return cell instanceof Uint8Array ? new Uint8Array(cell).buffer : cell;

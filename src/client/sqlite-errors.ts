@@ -1,5 +1,6 @@
 import { LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
+import type { Columns } from "./statement-cache.ts";
 
 /** An error of the binding as `@libsql/client` throws it, with the primary code and the extended one. */
 export function toLibsqlError(error: unknown): unknown {
@@ -69,6 +70,30 @@ export function noWriteAheadLog(cause?: unknown): LibsqlError {
     "SQLITE_IOERR_SHMMAP",
     undefined,
     cause instanceof Error ? cause : undefined,
+  );
+}
+
+/** The database cell behind an error. */
+export class BrokenTextError extends Error {
+  override readonly name = "BrokenTextError";
+  readonly table: string;
+  readonly column: string;
+  constructor({ table, column }: { readonly table: string; readonly column: string }) {
+    super(`${table}.${column} is not UTF-8`);
+    this.table = table;
+    this.column = column;
+  }
+}
+
+/** The error of a query whose result has text that is not UTF-8, in the column of this index. */
+export function brokenText({ names, origins }: Columns, index: number): LibsqlError {
+  const cause = new BrokenTextError(origins?.[index] ?? { table: "", column: names[index] ?? "" });
+  return new LibsqlError(
+    `The column ${names[index]} of the result has text that is not UTF-8: read it by cast(… as blob)`,
+    "TEXT_NOT_UTF8",
+    undefined,
+    undefined,
+    cause,
   );
 }
 

@@ -1,14 +1,14 @@
 import type Database from "libsql";
 import type { Parameters } from "./bound-values.ts";
-import { mayMakeText, packText, type PackedQuery } from "./packed-text.ts";
+import { packQuery, type PackedQuery, type Packing } from "./packed-rows.ts";
 import { parametersOf } from "./sql-tokens.ts";
 import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and what is known of it. */
 export interface PreparedStatement {
   readonly native: Database.Statement;
-  /** Gives the row that was asked for, if its text is packed. */
-  readonly unpack: PackedQuery["unpack"] | null;
+  /** What gives its rows; null for one that gives none, or cannot be packed. */
+  readonly packed: PackedQuery | null;
   /** False for a statement that reports a change instead. */
   readonly givesRows: boolean;
   readonly parameters: Parameters;
@@ -16,10 +16,8 @@ export interface PreparedStatement {
   readonly explains: boolean;
   readonly changesSchema: boolean;
   readonly isPragma: boolean;
-  /** True for a write that may store text which is not UTF-8. */
-  readonly makesText: boolean;
   readonly bindsConnection: boolean;
-  columns: Columns | null;
+  readonly columns: Columns;
   /** The schema that `columns` are known to be of. */
   schema: SchemaVersion | null;
 }
@@ -27,19 +25,13 @@ export interface PreparedStatement {
 export interface Columns {
   readonly names: readonly string[];
   readonly types: readonly string[];
+  /** The table column that each gives; null for an expression. */
+  readonly origins?: readonly ({ readonly table: string; readonly column: string } | null)[];
 }
 
 /** The schema of a connection. As long as it is the same object, no table has changed. */
 export interface SchemaVersion {
   readonly version: number;
-}
-
-/** All rows that a statement gives; afterwards it is reset, whatever it is. */
-export function rowsOf({ native, explains }: PreparedStatement, parameters: unknown): unknown[] {
-  const rows = native.all(parameters);
-  // Reading one row resets the statement, and explaining it once more changes nothing.
-  if (explains) native.get(parameters);
-  return rows;
 }
 
 /** A server-size schema with its variants fits; a program that pastes values into its SQL does not grow it. */
@@ -54,14 +46,11 @@ const maxStatements = 500;
 export class StatementCache {
   readonly #statements = new Map<string, PreparedStatement>();
   readonly #prepare: (sql: string) => Database.Statement;
-  readonly #packs: boolean;
+  readonly #packing: Packing;
 
-  constructor(
-    prepare: (sql: string) => Database.Statement,
-    { packs = false }: { readonly packs?: boolean } = {},
-  ) {
+  constructor(prepare: (sql: string) => Database.Statement, packing: Packing) {
     this.#prepare = prepare;
-    this.#packs = packs;
+    this.#packing = packing;
   }
 
   get(sql: string): PreparedStatement {
@@ -72,25 +61,28 @@ export class StatementCache {
       return known;
     }
     const keyword = keywordOf(sql);
-    const packed =
-      this.#packs && (keyword === "select" || keyword === "with")
-        ? packText(this.#prepare, sql)
-        : null;
-    const native = packed?.native ?? this.#prepare(sql);
+    const native = this.#prepare(sql);
+    const givesRows = native.reader;
+    const columns = givesRows ? native.columns() : [];
     const statement: PreparedStatement = {
       native,
-      unpack: packed?.unpack ?? null,
-      givesRows: native.reader,
+      packed: givesRows ? packQuery(this.#prepare, sql, columns, this.#packing) : null,
+      givesRows,
       parameters: parametersOf(sql),
       explains: keyword === "explain",
       changesSchema: !/^(?:with|insert|update|delete|replace)$/.test(keyword),
       isPragma: keyword === "pragma",
-      makesText: keyword !== "select" && mayMakeText(sql),
       bindsConnection: bindsConnection(sql),
-      columns: null,
+      columns: {
+        names: columns.map(({ name }) => name),
+        types: columns.map(({ type }) => type ?? ""),
+        origins: columns.map(({ table, column }) =>
+          table === null || column === null ? null : { table, column },
+        ),
+      },
       schema: null,
     };
-    if (statement.givesRows) native.raw(true);
+    if (givesRows) native.raw(true);
     this.#statements.set(sql, statement);
     const [oldest] = this.#statements.keys();
     if (this.#statements.size > maxStatements && oldest !== undefined) {

@@ -1,5 +1,10 @@
-import { sql } from "drizzle-orm";
+import { execFileSync } from "node:child_process";
+import { createClient as createLibsqlClient } from "@libsql/client";
+import { eq, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/libsql";
 import { afterEach, describe, expect, test } from "vitest";
+import { createClient } from "../../src/client/create-client.ts";
+import { workflowRuns } from "../../src/schema/index.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { attempt } from "../equivalence/operations.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -89,5 +94,127 @@ describe.each(["a file", "memory"])("text that is not UTF-8, on %s", (place) => 
     );
     const run = await store.getRun("r1");
     expect([run.input, run.tags, run.output]).toEqual([{ é: "漢🎉" }, { a: "é" }, null]);
+  });
+});
+
+const breakRun = "update workflow_runs set input = cast(x'22ff22' as text) where run_id = 'r1'";
+
+/** Who else may write to the file of a store. */
+const others: Readonly<Record<string, (path: string) => Promise<void>>> = {
+  "another process": async (path) => {
+    const program = `import sqlite3; db = sqlite3.connect(${JSON.stringify(path)}); db.execute(${JSON.stringify(breakRun)}); db.commit()`;
+    execFileSync("python3", ["-c", program]);
+  },
+  "another client of ours": async (path) => {
+    const client = createClient({ path });
+    await client.execute(breakRun);
+    client.close();
+  },
+  "@libsql/client": async (path) => {
+    const client = createLibsqlClient({ url: `file:${path}` });
+    await client.execute(breakRun);
+    client.close();
+  },
+};
+
+describe.each(Object.keys(others))("text that %s has broken", (other) => {
+  test.each(["before the store is opened", "while it is open"])("%s is named", async (when) => {
+    const folder = await temporaryFolder();
+    const path = `${folder.path}/a.db`;
+    cleanups.push(() => folder.remove());
+    let store = await LibSQLStore.open(`file:${path}`);
+    await store.createRun({ runId: "r1", workflowId: "w", input: 1 });
+    await store.createRun({ runId: "r2", workflowId: "w", input: 2 });
+    if (when !== "while it is open") await store.close();
+    await others[other]?.(path);
+    if (when !== "while it is open") store = await LibSQLStore.open(`file:${path}`);
+    cleanups.push(() => store.close());
+
+    const error = { code: "CORRUPT_ROW", column: "input" };
+    expect(await attempt(() => store.getRun("r1"))).toMatchObject({ error });
+    expect(await store.getRun("r2")).toMatchObject({ input: 2 });
+    expect(await store.listRuns({ payloads: true })).toMatchObject({
+      runs: [{ runId: "r2" }],
+      corrupt: [{ column: "input" }],
+    });
+    expect(await store.updateRun("r1", { progress: 0.5 })).toMatchObject({ progress: 0.5 });
+    await store.transaction(async (tx) => {
+      expect(await attempt(() => tx.getRun("r1"))).toMatchObject({ error });
+    });
+    await store.db.transaction(async (tx) => {
+      const inside = store.withTransaction(tx);
+      expect(await attempt(() => inside.getRun("r1"))).toMatchObject({ error });
+    });
+  });
+});
+
+describe("an app's own query of text that is not UTF-8", () => {
+  const notUtf8 = { code: "TEXT_NOT_UTF8" };
+
+  async function openApp() {
+    const client = createClient(":memory:");
+    cleanups.push(async () => client.close());
+    await client.executeMultiple(
+      "create table t (id integer primary key, a text, b, c integer);" +
+        "insert into t values (1, 'one', 1, 1), (2, cast(x'ff41' as text), 2, 2), (3, 'three', 3, 3)",
+    );
+    return client;
+  }
+
+  test.each([
+    "select a from t",
+    "select * from t order by id desc",
+    "with x as (select a from t) select upper(a) as a from x",
+    "select group_concat(a, '') as a from t -- a comment",
+    "select cast(x'ff' as text) as a;",
+    "values (1), (cast(x'ff' as text))",
+    "update t set b = 5 returning id, a",
+    "update t set b = 5 returning *",
+    "delete from t where id = 2 returning a as name, id + 1 as next",
+  ])("fails, and the process lives: %s", async (statement) => {
+    const client = await openApp();
+    const failed = await client.execute(statement).catch((error: unknown) => error);
+    expect(failed).toMatchObject(notUtf8);
+    expect((await client.execute("select a from t where id = 1")).rows).toEqual([{ a: "one" }]);
+  });
+
+  test("fails in a batch, in a transaction and in a typed select", async () => {
+    const client = await openApp();
+    await expect(client.batch(["select a from t"], "read")).rejects.toMatchObject(notUtf8);
+    const transaction = await client.transaction();
+    await expect(transaction.execute("select a from t")).rejects.toMatchObject(notUtf8);
+    transaction.close();
+    const store = await openStore("memory");
+    const db = drizzle({ client: store.db.$client });
+    await db.run(sql.raw(breakRun));
+    const select = db.select().from(workflowRuns).where(eq(workflowRuns.runId, "r1"));
+    await expect(select).rejects.toMatchObject({ cause: notUtf8 });
+  });
+
+  test("fails where a column of numbers has such a text, and reads it as a blob", async () => {
+    const client = await openApp();
+    await client.execute("update t set c = cast(x'ff41' as text) where id = 1");
+    await expect(client.execute("select c from t")).rejects.toMatchObject(notUtf8);
+    const { rows } = await client.execute("select cast(a as blob) as a from t where id = 2");
+    expect(rows).toEqual([{ a: new Uint8Array([0xff, 0x41]).buffer }]);
+  });
+
+  test("does not change the answer for legal cells", async () => {
+    const client = await openApp();
+    await client.executeMultiple(
+      "delete from t; insert into t values (1, 'it''s \"é\" \\ \uFFFD', 0.1 + 0.2, 1.5), (2, '', null, null), " +
+        "(3, x'31', x'00ff', x'13'), (4, 'a' || char(0) || 'b', 9e999, -9e999), (5, '[1]', 2, 'text')",
+    );
+    const plain = createLibsqlClient({ url: ":memory:" });
+    cleanups.push(async () => plain.close());
+    const rows = async (of: typeof plain | typeof client) =>
+      (await of.execute("select a, b, c, a || 'x' as d, json('[1]') as e from t order by id desc"))
+        .rows;
+    await plain.executeMultiple(
+      "create table t (id integer primary key, a text, b, c integer);" +
+        "insert into t values (1, 'it''s \"é\" \\ \uFFFD', 0.1 + 0.2, 1.5), (2, '', null, null), " +
+        "(3, x'31', x'00ff', x'13'), (4, 'a' || char(0) || 'b', 9e999, -9e999), (5, '[1]', 2, 'text')",
+    );
+    expect(await rows(client)).toEqual(await rows(plain));
   });
 });

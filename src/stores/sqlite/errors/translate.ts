@@ -1,4 +1,5 @@
 import {
+  CorruptRowError,
   ConstraintError,
   GorkflowError,
   InvalidArgumentError,
@@ -27,6 +28,10 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
   if (isOfGateway(symptoms)) {
     return lost("the connection to the server failed")({ cause: symptoms.origin }, attempt);
   }
+  const unreadable = brokenCellOf(symptoms.origin);
+  if (unreadable !== null) {
+    return new CorruptRowError({ ...unreadable, key: {} }, { cause: symptoms.origin });
+  }
   const constraint = constraintOf(symptoms);
   if (constraint !== null) return new ConstraintError(constraint, { cause: symptoms.origin });
   const cause = causes.find((candidate) => fits(candidate, symptoms));
@@ -36,6 +41,14 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
   return code === undefined
     ? lost("no answer came that is one of a database")(options, attempt)
     : refused(`the database refused a statement (${code})`)(options);
+}
+
+/** The cell whose text is not UTF-8, which our client names in an error of its own. */
+function brokenCellOf(error: unknown): { readonly table: string; readonly column: string } | null {
+  if (!(error instanceof Error) || !("code" in error) || error.code !== "TEXT_NOT_UTF8")
+    return null;
+  const { table, column } = error.cause as { readonly table: string; readonly column: string };
+  return { table, column };
 }
 
 /** Codes that only a database gives, after it has looked at the statements and undone them. */

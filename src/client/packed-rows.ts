@@ -1,0 +1,296 @@
+import { Buffer, isUtf8 } from "node:buffer";
+import type Database from "libsql";
+import { statementsOf, tokensOf } from "./sql-tokens.ts";
+import { keywordOf } from "./statement-kinds.ts";
+
+/** A cell of a packed row. Integers are what `ReadInteger` makes of them. */
+export type PackedCell = null | string | number | bigint | Uint8Array;
+
+/** Makes a value of the digits of an integer. */
+export type ReadInteger = (digits: string) => string | number | bigint;
+
+/** Text that is not UTF-8, where a row has it in place of the text. */
+export class BrokenText extends Uint8Array {}
+
+/**
+ * What is read of a query at once: its first row, each row by itself, or all rows together. The last is the
+ * fastest, and holds all of the result twice for a moment.
+ */
+export type Packing = "first" | "each" | "all";
+
+/**
+ * How cells are packed.
+ *
+ * - `json`: one JSON array. The fastest for short cells.
+ * - `raw`: texts stand behind the array, since escaping a long one takes as long as reading it.
+ * - `exact`: each cell by `quote`, for what the others cannot tell: a blob, text that has a NUL or is not UTF-8, an
+ *   integer that a number cannot hold.
+ */
+type Form = "json" | "raw" | "exact";
+
+/** From this size of a row on, `raw` is faster than `json`. */
+const longRow = 2048;
+
+/** What the declared type of a column says of its cells. An expression has none, and must be named only once. */
+type Kind = "text" | "integer" | "other";
+
+type Prepare = (sql: string) => Database.Statement;
+
+/**
+ * A query whose cells arrive in one blob.
+ *
+ * The binding ends the process when it reads text that is not UTF-8, which any program may have stored. It hands a blob
+ * out unchanged, and one blob takes less time than the cells of a row.
+ */
+export class PackedQuery {
+  readonly #prepare: (form: Form) => Database.Statement;
+  readonly #packing: Packing;
+  readonly #kinds: readonly Kind[];
+  readonly #statements: Partial<Record<Form, Database.Statement>> = {};
+  /** The form of the next use, by the size of the last result. */
+  #form: Form;
+
+  /** @throws if the statement cannot be prepared in its first form. */
+  constructor(
+    prepare: (form: Form) => Database.Statement,
+    packing: Packing,
+    { kinds, form }: { readonly kinds: readonly Kind[]; readonly form: Form },
+  ) {
+    this.#prepare = prepare;
+    this.#packing = packing;
+    this.#kinds = kinds;
+    this.#form = form;
+    this.#statements[form] = prepare(form);
+  }
+
+  rows(parameters: unknown, readInteger: ReadInteger | null): PackedCell[][] {
+    const form = this.#form;
+    return (
+      (form === "exact" ? null : this.#readJson(form, parameters, readInteger)) ??
+      this.#readExact(parameters, readInteger ?? Number)
+    );
+  }
+
+  #blobs(form: Form, parameters: unknown): readonly (readonly (Buffer | null)[])[] {
+    const native = (this.#statements[form] ??= this.#prepare(form));
+    if (this.#packing === "each") return native.all(parameters) as Buffer[][];
+    const row = native.get(parameters) as Buffer[] | undefined;
+    return row === undefined ? [] : [row];
+  }
+
+  /** Null if a cell needs the exact form. */
+  #readJson(
+    form: "json" | "raw",
+    parameters: unknown,
+    readInteger: ReadInteger | null,
+  ): PackedCell[][] | null {
+    const rows: PackedCell[][] = [];
+    let bytes = 0;
+    for (const [packed, behind] of this.#blobs(form, parameters)) {
+      const json = textOf(packed);
+      const texts = textOf(behind);
+      if (json === null || texts === null || json.includes("\\u0000")) return null;
+      bytes += json.length + texts.length;
+      const parts = texts.split("\0");
+      const parsed = JSON.parse(json) as PackedCell[] & PackedCell[][];
+      let next = 0;
+      for (const row of this.#packing === "all" ? (parsed as PackedCell[][]) : [parsed]) {
+        if (form === "raw") next = this.#fillTexts(row, parts, next + 1);
+        if (!this.#complete(row, readInteger)) return null;
+        rows.push(row);
+      }
+      if (form === "raw" && next !== (rows.length === 0 ? 0 : parts.length)) return null;
+    }
+    this.#form = bytes > longRow * rows.length ? "raw" : "json";
+    return rows;
+  }
+
+  /** Replaces the mark of each text by the text. The parts of a row begin with a mark of their own. */
+  #fillTexts(row: PackedCell[], parts: readonly string[], start: number): number {
+    let next = start;
+    for (let index = 0; index < row.length; index++) {
+      if (this.#kinds[index] !== "text" || row[index] === null) continue;
+      // A blob keeps its mark, and is read again in the exact form.
+      if (row[index] === 1) row[index] = unshared(parts[next++] ?? "");
+    }
+    return next;
+  }
+
+  /** False if a cell needs the exact form. */
+  #complete(row: PackedCell[], readInteger: ReadInteger | null): boolean {
+    for (let index = 0; index < row.length; index++) {
+      const cell = row[index] as PackedCell;
+      const kind = this.#kinds[index];
+      if (kind === "other") row[index] = cellOf(cell as string, readInteger ?? Number);
+      else if (typeof cell === "number") {
+        if (kind === "text" || !Number.isSafeInteger(cell)) return false;
+        if (readInteger !== null) row[index] = readInteger(String(cell));
+      }
+    }
+    return true;
+  }
+
+  #readExact(parameters: unknown, readInteger: ReadInteger): PackedCell[][] {
+    const width = this.#kinds.length;
+    const rows: PackedCell[][] = [];
+    for (const [blob] of this.#blobs("exact", parameters)) {
+      if (blob === undefined || blob === null) continue;
+      const cells = exactCellsOf(blob, readInteger);
+      for (let start = 0; start < cells.length; start += width) {
+        rows.push(cells.slice(start, start + width));
+      }
+    }
+    return rows;
+  }
+}
+
+/** Null for a statement that cannot be packed. It gives rows of `columns`. */
+export function packQuery(
+  prepare: Prepare,
+  sql: string,
+  columns: readonly Database.ColumnDefinition[],
+  packing: Packing,
+): PackedQuery | null {
+  const [statement = ""] = statementsOf(sql);
+  if (!packable.test(keywordOf(statement))) return null;
+  const kinds = columns.map(({ type }) => kindOf(type));
+  try {
+    const returning = packReturning(statement, columns);
+    if (returning !== null) {
+      const each = packing === "all" ? "each" : packing;
+      return new PackedQuery(() => prepare(returning).raw(true), each, { kinds, form: "exact" });
+    }
+    return new PackedQuery((form) => prepare(select(form)).raw(true), packing, {
+      kinds,
+      form: kinds.length > maxArguments ? "exact" : "json",
+    });
+  } catch {
+    // The statement itself runs, or has an error of its own.
+    return null;
+  }
+
+  function select(form: Form): string {
+    const all = packing === "all";
+    const names = columns.map((_, index) => `c${index}`);
+    const texts = names.filter((_, index) => kinds[index] === "text");
+    const json = names.map((name, index) => {
+      if (kinds[index] === "other") return quoted(name);
+      if (kinds[index] === "text" && form === "raw") return `${name} < x''`;
+      // SQLite takes some blobs for JSON. No text and no integer is this number.
+      return `iif(${name} >= x'', 0.5, ${name})`;
+    });
+    const array = `json_array(${json.join()})`;
+    // Some versions of SQLite leave out the separator behind an empty text.
+    const behind = join(["'-'", ...texts]);
+    const exact = join(names.map(quoted));
+    const blobs =
+      form === "exact"
+        ? [all ? `group_concat(${exact}, char(0))` : exact]
+        : [
+            all ? `json_group_array(${array})` : array,
+            ...(form === "raw" ? [all ? `group_concat(${behind}, char(0))` : behind] : []),
+          ];
+    return `with "gorkflow query"(${names.join()}) as (${statement}
+) select ${blobs.map((blob) => `cast(${blob} as blob)`).join()} from "gorkflow query"`;
+  }
+}
+
+const packable = /^(?:select|with|values|insert|update|delete|replace)$/;
+
+function kindOf(type: string | null): Kind {
+  if (type?.toLowerCase() === "text") return "text";
+  return type !== null && /int/i.test(type) ? "integer" : "other";
+}
+
+/** A cell as SQL text. A text is cut at a NUL, as the binding cuts it. */
+function quoted(expression: string): string {
+  return `quote(${expression})`;
+}
+
+/** SQLite takes 127 arguments at most. */
+function join(cells: readonly string[]): string {
+  if (cells.length <= maxArguments) return `concat_ws(char(0), ${cells.join()})`;
+  const parts: string[] = [];
+  for (let start = 0; start < cells.length; start += maxArguments) {
+    parts.push(join(cells.slice(start, start + maxArguments)));
+  }
+  return join(parts);
+}
+
+const maxArguments = 100;
+
+/** The statement with its RETURNING clause packed; null if it has none. @throws if the clause is not understood. */
+function packReturning(
+  statement: string,
+  columns: readonly Database.ColumnDefinition[],
+): string | null {
+  let depth = 0;
+  let clause: number | null = null;
+  const parts: { start: number; end: number }[] = [];
+  for (const { kind, text, start } of tokensOf(statement)) {
+    if (text === "(") depth += 1;
+    else if (text === ")") depth -= 1;
+    if (depth > 0) continue;
+    const word = kind === "word" ? text.toLowerCase() : text;
+    if (clause === null) {
+      if (word !== "returning") continue;
+      clause = start;
+      parts.push({ start: start + text.length, end: statement.length });
+      continue;
+    }
+    const part = parts.at(-1);
+    if (part === undefined) continue;
+    if (word === ",") {
+      part.end = Math.min(part.end, start);
+      parts.push({ start: start + 1, end: statement.length });
+    } else if (word === "as") part.end = start;
+  }
+  if (clause === null) return null;
+  const expressions = parts.map(({ start, end }) => statement.slice(start, end).trim());
+  const cells =
+    expressions[0] === "*" && expressions.length === 1
+      ? columns.map(({ name }) => `"${name.replaceAll('"', '""')}"`)
+      : expressions;
+  if (cells.length !== columns.length) throw new TypeError("RETURNING names tables with *");
+  return `${statement.slice(0, clause)} returning cast(${join(cells.map((cell) => quoted(`${cell}\n`)))} as blob)`;
+}
+
+/** Null for bytes that are not UTF-8. */
+function textOf(blob: Buffer | null | undefined): string | null {
+  if (blob === undefined || blob === null) return "";
+  const text = blob.toString();
+  // The decoder puts this character in place of bytes that are not UTF-8, but a text may have it, too.
+  return text.includes("\uFFFD") && !isUtf8(blob) ? null : text;
+}
+
+function exactCellsOf(blob: Buffer, readInteger: ReadInteger): PackedCell[] {
+  const cells: PackedCell[] = [];
+  for (let start = 0; start <= blob.length;) {
+    const nul = blob.indexOf(0, start);
+    const end = nul === -1 ? blob.length : nul;
+    const bytes = blob.subarray(start, end);
+    cells.push(isUtf8(bytes) ? cellOf(bytes.toString(), readInteger) : new BrokenText(bytes));
+    start = end + 1;
+  }
+  return cells;
+}
+
+/** The value that SQL text stands for. */
+function cellOf(sql: string, readInteger: ReadInteger): PackedCell {
+  switch (sql[0]) {
+    case "'":
+      return sql.slice(1, -1).replaceAll("''", "'");
+    case "N":
+      return null;
+    case "X":
+      return Buffer.from(sql.slice(2, -1), "hex");
+    default:
+      if (sql.endsWith("Inf")) return sql === "Inf" ? Infinity : -Infinity;
+      return sql.includes(".") ? Number(sql) : readInteger(sql);
+  }
+}
+
+/** A copy of a short text, such as an id: a part of the text of all rows would keep that in memory. */
+function unshared(text: string): string {
+  return text.length > 12 && text.length < 256 ? ` ${text}`.slice(1) : text;
+}
