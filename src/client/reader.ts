@@ -167,6 +167,7 @@ class ReadConnection {
       if (!asked.reader) throw readOnlyError();
       const columns = asked.columns();
       const names = columns.map(({ name }) => name);
+      const types = columns.map(({ type }) => type ?? "");
       const query = await this.#whole(sql, columns.length, asked);
       const rows: Row[] = [];
       for (const cells of await query.iterate(bind(values, parametersOf(sql)))) {
@@ -178,7 +179,6 @@ class ReadConnection {
         if (signal.aborted) this.#database.interrupt();
       }
       signal.throwIfAborted();
-      const types = columns.map(({ type }) => type ?? "");
       return resultOfRows({ names, types }, rows);
     } catch (error) {
       throw signal.aborted ? signal.reason : toLibsqlError(error);
