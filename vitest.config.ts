@@ -15,10 +15,10 @@ const drizzle1: NonNullable<ViteUserConfig["plugins"]>[number] = {
   },
 };
 
-/** What kills, floods, installs, or starts hundreds of processes. */
+/** Tests that kill, flood, install, or start many processes. */
 const long = "test/**/*.long.test.ts";
 
-/** Random sequences: a smoke test in `npm test`, their full number in `npm run test:long`. */
+/** Random tests: a few cases in `npm test`, the full number in `npm run test:long`. */
 const sized = [
   "test/company.test.ts",
   "test/equivalence.test.ts",
@@ -39,7 +39,7 @@ const smokeSizes = {
 
 export default defineConfig({
   plugins: onDrizzle1 ? [drizzle1] : [],
-  // The examples import the package by its name, as users do.
+  // Examples import the package by its name, as users do.
   resolve: {
     alias: [
       { find: "#clients", replacement: entry("stores/libsql/clients.ts") },
@@ -50,9 +50,9 @@ export default defineConfig({
   test: {
     globalSetup: "./test/support/compiled-programs.ts",
     reporters: ["default", "./scripts/slowest-files.ts"],
-    // Most tests wait for a process, a server or the disk: on two cores, two files at once take half the time.
+    // Most tests wait for a process, a server or the disk, so two files at once take half the time on two cores.
     maxWorkers: 2,
-    // Real processes and servers on two cores may take long without being wrong.
+    // Processes and servers can be slow on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
@@ -88,7 +88,7 @@ export default defineConfig({
   },
 });
 
-/** A size that the caller has set is stronger. */
+/** The sizes that the caller has set, which override the small ones. */
 function sizesOf(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.keys(smokeSizes).flatMap((name) => {

@@ -1,12 +1,12 @@
-// Bundles the command `gorkflow` with what only it needs, so that it starts at once and the library's users do not
-// install its dependencies. Each subcommand loads its own chunks.
+// Bundles the command `gorkflow` with the dependencies that only it needs, so that it starts fast and users of the
+// library do not install them. Each subcommand loads its own chunks.
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 
 const root = resolve(import.meta.dirname, "..");
 
-/** What is loaded from where the package is installed: native code, and what belongs to the app. */
+/** Native packages and packages of the app: the command loads them from where it is installed. */
 const external = ["libsql", "@libsql/client", "@opentelemetry/api", "drizzle-kit", "jiti"];
 
 // Some dependencies are CommonJS.

@@ -8,7 +8,7 @@ interface Journal {
 
 const folder = new URL("../drizzle/", import.meta.url);
 
-/** The module that carries the migrations where there is no file system, made from the files of `drizzle/`. */
+/** The source of the module that contains the migrations in `drizzle/`, for platforms without a file system. */
 export function compileMigrations(): string {
   const journal = JSON.parse(
     readFileSync(new URL("meta/_journal.json", folder), "utf8"),
@@ -32,7 +32,7 @@ export const compiledMigrations: readonly CompiledMigration[] = ${JSON.stringify
 `;
 }
 
-/** A database in which somebody dropped the index by hand can still be upgraded. */
+/** Lets a database be upgraded even if somebody has dropped one of its indexes. */
 export function dropIndexesIfTheyExist(sql: string): string {
   return sql.replace(/^DROP INDEX (?!IF EXISTS )/gim, "DROP INDEX IF EXISTS ");
 }

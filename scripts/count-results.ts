@@ -1,4 +1,4 @@
-// Adds up what vitest's JSON reporter says of the runs, and fails if a test file was in none of them.
+// Adds up the results that vitest's JSON reporter wrote, and fails if a test file is missing in all of them.
 import { readdirSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { z } from "zod";
@@ -26,7 +26,7 @@ for (const name of missing) console.error(`test/${name} did not run`);
 const sum = (count: (run: z.output<typeof resultsSchema>) => number) =>
   runs.map(count).reduce((total, each) => total + each, 0);
 const passed = sum((run) => run.numPassedTests);
-// A file that cannot be loaded, or whose set-up fails, counts no failed test.
+// A file that cannot be loaded, or whose set-up fails, has no failed tests in the results.
 const failed =
   missing.length +
   sum(({ numFailedTests, testResults }) => {

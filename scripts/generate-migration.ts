@@ -14,7 +14,7 @@ if (!options.some((option) => option.startsWith("--name"))) {
 }
 const before = new Set(filesOf());
 const { status } = spawnSync("drizzle-kit", ["generate", ...options], { stdio: "inherit" });
-// drizzle-kit exits with 0 whatever happened.
+// drizzle-kit exits with 0 even if it failed.
 const written = filesOf().filter((name) => !before.has(name));
 if (status !== 0 || written.length === 0) {
   throw new Error("drizzle-kit wrote no migration");
@@ -25,5 +25,5 @@ for (const name of written) {
 }
 await recordMigrationHashes(folder);
 writeFileSync(compiledModule, compileMigrations());
-// In a process of its own: this one has loaded the module as it was before.
+// A new process, because this one has loaded the old module.
 spawnSync("tsx", ["scripts/make-schema-fixtures.ts"], { stdio: "inherit" });

@@ -1,6 +1,7 @@
-// Keeps a small database of each schema version, for the test that upgrades them: npx tsx scripts/make-schema-fixtures.ts
+// npx tsx scripts/make-schema-fixtures.ts
 //
-// Those that are there stay as they are. `npm run db:generate` makes the one of a new migration.
+// Creates a small database for each schema version that has none; a test upgrades them. Existing ones are not changed.
+// `npm run db:generate` runs this.
 import { existsSync, mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createClient, type Client } from "@libsql/client";
@@ -24,7 +25,7 @@ for (const [index, { tag }] of compiledMigrations.entries()) {
   const file = new URL(`${tag}.db`, folder);
   if (existsSync(file)) continue;
   const client = createClient({ url: `file:${fileURLToPath(file)}` });
-  // Small pages: there are more tables and indexes than rows.
+  // Small pages make a small file, because there are more tables and indexes than rows.
   await client.execute("pragma page_size = 1024");
   await applyMigrations(client, compiledMigrations.slice(0, index + 1));
   await fill(client);
@@ -33,10 +34,10 @@ for (const [index, { tag }] of compiledMigrations.entries()) {
   console.log(`made ${tag}.db`);
 }
 
-/** Writes rows of every kind into every table of ours, whatever columns they have. */
+/** Writes rows into each of our tables, with the columns that the table has in this version. */
 async function fill(client: Client): Promise<void> {
   const tables = await client.execute(
-    // Runs first: all others refer to them.
+    // Runs come first, because the other rows refer to them.
     "select name from sqlite_schema where type = 'table' and (name like 'workflow%' or name like 'step%') " +
       "order by name <> 'workflow_runs', name",
   );
@@ -72,13 +73,13 @@ async function readColumns(client: Client, table: string): Promise<Column[]> {
   }));
 }
 
-/** The same for the same arguments: a fixture that is made anew differs in nothing. */
+/** Returns the same value for the same arguments, so that a fixture can be made again. */
 function valueOf({ name, type, optional }: Column, number: number, rowsPerRun: number) {
   const run = Math.floor(number / rowsPerRun);
   if (name === "run_id") return `run-${run}`;
   if (name === "step_id" || name === "key") return `${name}-${number % rowsPerRun}`;
   if (name === "status") return statuses[run] ?? "PENDING";
-  // Every column that may be empty is so in some row.
+  // Every nullable column is null in some row.
   if (optional && (number + name.length) % 3 === 0) return null;
   if (name === "tags") return JSON.stringify({ customer: `c${run}`, "ü key": "" });
   if (name === "input_from") return number % 2 === 0 ? '"step_id-0"' : '["step_id-0","step_id-2"]';

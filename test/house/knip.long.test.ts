@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, "../..");
 const parts = ["src", "test", "scripts", "examples", "package.json", "knip.json", "tsconfig.json"];
 const configs = ["drizzle.config.ts", "vitest.config.ts", "tsconfig.build.json"];
 
-test("what nobody uses is found: a file, an export, a dependency", async () => {
+test("knip finds an unused file, export and dependency", async () => {
   const folder = await temporaryFolder();
   try {
     for (const part of [...parts, ...configs]) {

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, "../..");
 
 const imports = "eslint(no-restricted-imports)";
 
-/** One violation of each rule of the house: where it is planted, what it is, and the rule that must find it. */
+/** One violation of each lint rule: the file, the code, and the rule that must report it. */
 const violations: readonly [file: string, code: string, rule: string][] = [
   ...refusedImport("src/errors.ts", "./schema/planted.ts"),
   ...refusedImport("src/json.ts", "./open-store.ts"),
@@ -61,7 +61,7 @@ const violations: readonly [file: string, code: string, rule: string][] = [
   ["src/engine/planted.ts", "export default 1;", "import(no-default-export)"],
 ];
 
-/** What looks like a violation, and is allowed where it stands. */
+/** Code that looks like a violation but is allowed in its file. */
 const accepted: readonly [file: string, code: string][] = [
   ["src/engine/accepted.ts", 'export { a } from "../model/leases.ts";'],
   ["src/async/accepted.ts", 'export { a } from "../errors.ts";'],
@@ -80,7 +80,7 @@ function refusedImport(file: string, from: string): [string, string, string][] {
   return [[file, `export { x } from "${from}";`, imports]];
 }
 
-/** The rules that were broken, by file and line. */
+/** The broken rules, by file and line. */
 let findings: ReadonlyMap<string, readonly string[]>;
 
 beforeAll(async () => {
@@ -97,7 +97,7 @@ beforeAll(async () => {
   }
 });
 
-/** The files to lint, each violation a line. */
+/** The files to lint, with one violation per line. */
 function planted(): Map<string, string[]> {
   const files = new Map<string, string[]>();
   for (const [file, code] of [...violations, ...accepted]) {
@@ -109,7 +109,7 @@ function planted(): Map<string, string[]> {
 async function lint(folder: string): Promise<Map<string, string[]>> {
   const oxlint = join(root, "node_modules/.bin/oxlint");
   const output = await new Promise<string>((resolve) => {
-    // Without types: they are of no use to these rules, and the folder has no project.
+    // Without types, which these rules do not need.
     execFile(oxlint, ["--format=unix", "src"], { cwd: folder }, (_, out) => resolve(out));
   });
   const found = new Map<string, string[]>();

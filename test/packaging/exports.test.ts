@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 
-/** What each entry of the package exports at run time: what is not here is nobody's to rely on. */
+/** The run-time exports of each entry of the package. */
 const entries: Readonly<Record<string, readonly string[]>> = {
   ".": [
     "ConstraintError",

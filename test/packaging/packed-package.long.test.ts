@@ -24,7 +24,7 @@ async function filesUnder(folder: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
 }
 
-test("holds what was built, the migrations and the documentation, and nothing of the tests or of the sources", async () => {
+test("the package has the build, the migrations and the documentation, but no tests and no sources", async () => {
   const files = await filesUnder(project.installed);
   const [built, others] = [
     files.filter((name) => name.startsWith("dist/")),
@@ -62,12 +62,12 @@ test("holds what was built, the migrations and the documentation, and nothing of
   );
 });
 
-test("publint finds nothing to say", async () => {
+test("publint reports nothing", async () => {
   const { messages } = await publint({ pkgDir: project.installed, pack: false, strict: true });
   expect(messages).toEqual([]);
 });
 
-test("its types are found by everybody who can import it", async () => {
+test("its types resolve in every mode that can import it", async () => {
   const attw = join(root, "node_modules/.bin/attw");
   const options = ["--profile", "esm-only", "--format", "json"];
   const output = await promisify(execFile)(attw, [project.tarball, ...options]).then(
@@ -88,31 +88,34 @@ test("its types are found by everybody who can import it", async () => {
 });
 
 describe.each(["typescript", "typescript-5"])("with %s", (typescript) => {
-  test.each(["nodenext", "bundler"])("compiles in a project of its own: %s", async (resolution) => {
-    const config = `tsconfig.${typescript}.${resolution}.json`;
-    await writeFile(
-      join(project.path, config),
-      JSON.stringify({
-        compilerOptions: {
-          target: "es2023",
-          module: resolution === "bundler" ? "esnext" : "nodenext",
-          moduleResolution: resolution,
-          moduleDetection: "force",
-          types: ["node"],
-          strict: true,
-          exactOptionalPropertyTypes: true,
-          skipLibCheck: true,
-          outDir: `out/${typescript}/${resolution}`,
-        },
-        files: ["app.ts", "mistakes.ts"],
-      }),
-    );
-    const tsc = `node_modules/${typescript}/bin/tsc`;
-    await project.run(process.execPath, [tsc, "-p", config]);
-  });
+  test.each(["nodenext", "bundler"])(
+    "an app compiles with module resolution %s",
+    async (resolution) => {
+      const config = `tsconfig.${typescript}.${resolution}.json`;
+      await writeFile(
+        join(project.path, config),
+        JSON.stringify({
+          compilerOptions: {
+            target: "es2023",
+            module: resolution === "bundler" ? "esnext" : "nodenext",
+            moduleResolution: resolution,
+            moduleDetection: "force",
+            types: ["node"],
+            strict: true,
+            exactOptionalPropertyTypes: true,
+            skipLibCheck: true,
+            outDir: `out/${typescript}/${resolution}`,
+          },
+          files: ["app.ts", "mistakes.ts"],
+        }),
+      );
+      const tsc = `node_modules/${typescript}/bin/tsc`;
+      await project.run(process.execPath, [tsc, "-p", config]);
+    },
+  );
 });
 
-test("what was compiled runs under Node", async () => {
+test("the compiled app runs", async () => {
   const output = await project.run(process.execPath, ["out/typescript/nodenext/app.js"]);
   expect(JSON.parse(output)).toEqual({
     memory: 6,
@@ -131,7 +134,7 @@ test("what was compiled runs under Node", async () => {
   });
 });
 
-test("its command is there, and works on what the migrations of the package make", async () => {
+test("the command runs on a database that the package has migrated", async () => {
   const gorkflow = join(project.path, "node_modules/.bin/gorkflow");
   expect(await project.run(gorkflow, ["--version"])).toBe("0.1.0\n");
   await project.run(gorkflow, ["migrate", "--database", "command.db"]);
@@ -166,7 +169,7 @@ test("an app that runs a workflow on a MemoryStore loads no network client and n
   expect(modules.length).toBeLessThan(400);
 });
 
-describe("an edge runtime finds all it needs: no native module and none of Node's is loaded by", () => {
+describe("no native module and none of Node's is loaded by", () => {
   test.each(["gorkflow", "gorkflow/schema", "gorkflow/reports"])("%s", async (entry) => {
     const { bareModules, nativeModules } = await lookAtImportOf(entry);
     expect(nativeModules).toEqual([]);
@@ -174,7 +177,7 @@ describe("an edge runtime finds all it needs: no native module and none of Node'
     expect(bareModules.filter((url) => /^node:|\/node_modules\/libsql\//.test(url))).toEqual([]);
   });
 
-  test("but by gorkflow/client, which is how we know that it would be seen", async () => {
+  test("gorkflow/client does load them, which shows that the check works", async () => {
     const { bareModules, nativeModules } = await lookAtImportOf("gorkflow/client");
     expect(nativeModules).not.toEqual([]);
     expect(bareModules).toContain("node:fs");

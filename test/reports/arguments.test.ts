@@ -7,7 +7,7 @@ import { workflowRuns } from "../../src/schema/tables.ts";
 
 const db = drizzle({ client: createClient(":memory:") });
 
-/** As JavaScript calls it. */
+/** A report as JavaScript sees it, without types. */
 type Untyped = (db: unknown, options?: unknown) => unknown;
 
 function argumentRefusedBy(call: () => unknown): string | null {

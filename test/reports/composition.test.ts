@@ -25,7 +25,7 @@ import {
 import { reports } from "./support/all-reports.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
-/** A table of an app's, with columns that are called as some of ours are. */
+/** An app's table whose columns have names that ours have, too. */
 const teams = sqliteTable("teams", {
   workflowId: text("workflow_id").primaryKey(),
   runs: text("runs").notNull(),
@@ -87,8 +87,8 @@ afterEach(async () => {
   await folder.remove();
 });
 
-describe("an app goes on with a report:", () => {
-  test("a condition of its own narrows the report, and replaces nothing of it", async () => {
+describe("an app extends a report:", () => {
+  test("a further condition narrows the report and replaces none of its conditions", async () => {
     const since = new Date(2000);
     const slow = runDurations(db, { since }).where((row) => gt(row.maxMs, 25));
     expect(await slow).toMatchObject([
@@ -105,7 +105,7 @@ describe("an app goes on with a report:", () => {
     expect(await buckets.where((row) => gt(row.bucketStart, new Date(0)))).toHaveLength(0);
   });
 
-  test("an order of its own comes in place of ours, and pages continue each other", async () => {
+  test("its own order replaces ours, and pages follow each other", async () => {
     const ordered = () => slowestSteps(db).orderBy((row) => desc(row.completedAt));
     const pages = [
       await ordered().limit(4),
@@ -119,7 +119,7 @@ describe("an app goes on with a report:", () => {
     ]);
   });
 
-  test("a join with its own table gives both, whatever the columns are called", async () => {
+  test("a join with its own table returns both, even if columns have the same names", async () => {
     const durations = runDurations(db).as("durations");
     const late = await db
       .select()
@@ -166,7 +166,7 @@ describe("an app goes on with a report:", () => {
     expect(total).toEqual([{ day: new Date(0), created: 6 }]);
   });
 
-  test("inside its transaction, with the rows that are not committed yet", async () => {
+  test("a report in its transaction has the uncommitted rows", async () => {
     const rollback = db.transaction(async (tx) => {
       await tx.insert(workflowRuns).values({ runId: "new", workflowId: "mail" });
       expect(await oldestPending(tx)).toMatchObject([{ runId: "new" }]);
@@ -176,7 +176,7 @@ describe("an app goes on with a report:", () => {
     expect(await oldestPending(db)).toEqual([]);
   });
 
-  test("prepared once, or in a batch of others", async () => {
+  test("a report can be prepared, and be part of a batch", async () => {
     const prepared = runDurations(db).limit(sql.placeholder("limit")).prepare();
     expect(await prepared.all({ limit: 2 })).toHaveLength(2);
     const [first, second] = await db.batch([runDurations(db), slowestSteps(db).limit(1)]);
@@ -206,11 +206,11 @@ test("the tables may have a prefix", async () => {
   expect(await slowestSteps(db, { tables })).toMatchObject([{ runId: "run-1", durationMs: 10 }]);
 });
 
-describe("every report answers alike on", () => {
-  /** The same file, without our client. */
+describe("every report has the same answer on", () => {
+  /** Opens the same file without our client. */
   const openBinding = () => new Database(folder.database().slice("file:".length));
 
-  test.each(Object.entries(reports))("a driver that somebody else wrote: %s", async (_, report) => {
+  test.each(Object.entries(reports))("a third-party driver: %s", async (_, report) => {
     const binding = openBinding();
     const proxy = proxyDrizzle(async (query, params) => ({
       rows: binding.prepare(query).raw(true).all(params) as unknown[][],
@@ -233,7 +233,7 @@ describe("every report answers alike on", () => {
   });
 });
 
-/** A cache that keeps every answer until a table of it is written to. */
+/** A cache that keeps each answer until one of its tables is written to. */
 class KeepingCache extends Cache {
   readonly #answers = new Map<string, { readonly found: unknown[]; readonly tables: string[] }>();
   override strategy(): "all" {

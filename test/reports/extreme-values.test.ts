@@ -10,7 +10,7 @@ import {
 } from "../../src/reports/index.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 
-test("rows with extreme durations and attempts leave the reports of others alone", async () => {
+test("rows with extreme durations and attempts do not affect the figures of other rows", async () => {
   const store = await LibSQLStore.open(":memory:");
   for (const workflowId of ["extreme", "usual"]) {
     const at = { createdAt: new Date(0), startedAt: new Date(0), completedAt: new Date(50) };
@@ -47,7 +47,7 @@ test("rows with extreme durations and attempts leave the reports of others alone
   await store.close();
 });
 
-test("error codes that differ are counted apart, and none is rounded", async () => {
+test("different error codes are counted separately, and none is rounded", async () => {
   const store = await LibSQLStore.open(":memory:");
   const codes = ["1", '"1"', '"\\"1\\""', "true", '"true"', "12345678901234567890", "1.5", "null"];
   for (const [index, code] of codes.entries()) {

@@ -7,7 +7,7 @@ const largest = 200;
 let store: LibSQLStore;
 beforeAll(async () => {
   store = await LibSQLStore.open(":memory:");
-  // For every n a workflow, whose n runs took 1, 2, … n milliseconds.
+  // One workflow for each n, with n runs that took 1, 2, … n milliseconds.
   await store.db.$client.execute(
     `insert into workflow_runs (run_id, workflow_id, status, created_at, started_at, completed_at, updated_at)
      with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ${largest})
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => store.close());
 
-test("whatever the number of runs, a percentile is the one of the nearest rank, on its border too", async () => {
+test("for any number of runs, a percentile is the value at the nearest rank, also at its border", async () => {
   const rows = await runDurations(store.db);
   const rank = (percent: number, n: number) => Math.ceil((percent * n) / 100);
   const expected = Array.from({ length: largest }, (_, index) => index + 1).map((n) => ({

@@ -53,9 +53,9 @@ const stepsInWindow = inWindow("step_executions_completed_at_idx", "completed_at
 const allSteps = "step_executions_completed_at_idx (completed_at>?)";
 const covering = (walk: string) => `${walk} covering`;
 
-/** Every step that ended, and its run; of one workflow, by its runs. Steps are found in the index alone, or not. */
+/** The walks of a report on finished steps and their runs; with a workflow, from its runs to their steps. */
 const stepPlans = (found: (walk: string) => string): Record<FilterName, string[]> => ({
-  // All of the index is what is asked for.
+  // The report needs the whole index.
   all: [found(allSteps), ofRun],
   workflow: [covering(byWorkflow), steps],
   window: [found(stepsInWindow), ofRun],
@@ -69,17 +69,17 @@ const storagePlan = (ofRuns: string, ofChildren: string) => [
 ];
 const createdInWindow = inWindow("workflow_runs_created_at_idx", "created_at");
 
-/** How each report goes through the tables: the index, what it is searched by, and whether no row is read. */
+/** The walks of each report through the tables: the index, its search terms, and whether it is covering. */
 const plans: Record<ReportName, Record<FilterName, string[]>> = {
   throughput: {
-    // Every run counts: all of two indexes, and no row.
+    // The report needs every run: it reads two whole indexes and no row.
     all: [covering("workflow_runs_workflow_idx"), covering(runsOf("(completed_at>?)"))],
     workflow: [covering(byWorkflow), byWorkflowAndStatus],
     window: [createdInWindow, covering(runsInWindow)],
     both: [covering(byWorkflow), covering(runsInWindow)],
   },
   runDurations: {
-    // Every run that ended counts: all of the index, and no row.
+    // The report needs every finished run: it reads the whole index and no row.
     all: [covering(runsOf("(completed_at>?)"))],
     workflow: [byWorkflowAndStatus],
     window: [covering(runsInWindow)],
@@ -88,7 +88,7 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
   stepDurations: stepPlans(covering),
   stepReliability: stepPlans(covering),
   slowestSteps: stepPlans(covering),
-  // The rows of those that failed are read for their errors.
+  // The errors are in the rows of failed runs.
   stepErrorCodes: stepPlans((walk) => walk),
   errorCodes: {
     all: ["workflow_runs_status_idx (status=?)"],
@@ -96,7 +96,7 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     window: [runsInWindow],
     both: [runsInWindow],
   },
-  // SQLite repeats the question when a run was last active wherever the answer is used.
+  // SQLite evaluates the last activity of a run again wherever the query uses it.
   stuckRuns: {
     all: ["workflow_runs_status_idx (status=?)", steps, steps, steps],
     workflow: [byWorkflowAndStatus, steps, steps, steps],
@@ -129,7 +129,7 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     ],
   },
   storage: {
-    // The size of every run is asked for: the one report that goes through a table, and only without a filter.
+    // The report needs the size of every run: without a filter it is the only one that scans a table.
     all: storagePlan("workflow_runs", covering("workflow_runs_workflow_idx")),
     workflow: storagePlan(byWorkflow, covering(byWorkflow)),
     window: storagePlan(createdInWindow, createdInWindow),
@@ -155,7 +155,7 @@ describe.each(Object.keys(filters) as FilterName[])("over 100 k runs, asked for 
   });
 });
 
-test("a page of the oldest pending runs is found in order: no more runs are sorted than are pending since one time", async () => {
+test("a page of the oldest pending runs is read in order, and only runs of the same time are sorted", async () => {
   const { sql } = reports.oldestPending(store.db).limit(10).toSQL();
   const { rows } = await store.db.$client.execute(`explain query plan ${sql}`);
   const sorts = rows

@@ -6,7 +6,7 @@ import { bundleCommand } from "../../scripts/bundle-command.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Builds what `npm publish` would send into a folder of its own: nobody who works in `dist` is disturbed. */
+/** Builds the package that `npm publish` would upload into the folder. It does not touch `dist`. */
 export async function buildPackage(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const { files } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {

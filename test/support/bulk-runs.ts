@@ -1,12 +1,12 @@
 import { createClient } from "../../src/client/create-client.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 
-/** Time of the oldest run; each of the others is one second younger than the one before. */
+/** The time of the oldest run. Each later run is one second younger. */
 export const bulkBeginning = Date.UTC(2024, 0, 1);
 
 /**
- * Fills a new file with finished runs of four steps each, by SQL alone: a million take a minute, where the store
- * would take ten. Every twentieth is FAILED, one in a hundred is still PENDING.
+ * Fills a new file with runs of four steps by SQL, ten times as fast as the store would: a million take a minute.
+ * Every twentieth run is FAILED, every hundredth PENDING, the rest COMPLETED.
  */
 export async function makeBulkRuns(url: string, runs: number): Promise<void> {
   const client = createClient({ url, durability: "normal" });

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { build, type BuildOptions } from "esbuild";
 import { inject } from "vitest";
 
-/** Where this process compiles programs to. */
+/** The folder for the programs that this process compiles. */
 export const outputFolder = () => join(inject("compiledPrograms"), String(process.pid));
 
 const compiled = new Map<string, Promise<string>>();
@@ -44,17 +44,17 @@ export async function bundle(
   });
 }
 
-/** A process of its own that tells what it does, a message at a time. */
+/** A child process that sends messages. */
 export interface Program<Message> {
   readonly process: ChildProcess;
-  /** All messages until now, in order. */
+  /** All messages so far, in order. */
   readonly messages: readonly Message[];
-  /** Resolves with the first message that fits. Rejects when the program ends before. */
+  /** Resolves with the first message that fits, past or future. Rejects if the program ends without one. */
   message(fits: (message: Message) => boolean): Promise<Message>;
   send(message: unknown): void;
-  /** Resolves after the process has ended and all that it said has arrived. */
+  /** Resolves after the process has ended and all of its messages and output have arrived. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
-  /** `kill -9`. */
+  /** Kills the process by SIGKILL and waits until it has ended. */
   kill(): Promise<void>;
 }
 
@@ -89,7 +89,7 @@ export function startProgram<Message>(
         listeners.add(look);
         void ended.then(() => {
           listeners.delete(look);
-          reject(new Error("the program ended before it said what was waited for"));
+          reject(new Error("the program ended without the awaited message"));
         });
         look();
       }),

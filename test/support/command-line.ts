@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "../..");
 
 let compiled: Promise<string> | null = null;
 
-/** Compiles the command `gorkflow`, once for all who ask, and returns the path of the program. */
+/** Compiles the command `gorkflow` on the first call, and returns the path of the program. */
 export function compileCommandLine(): Promise<string> {
   return (compiled ??= compile());
 }
@@ -24,11 +24,11 @@ async function compile(): Promise<string> {
 export interface CommandOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Given to the standard input, which ends after it. */
+  /** The whole standard input. */
   readonly input?: string;
 }
 
-/** How a command ended, with all that it said. */
+/** The exit code and the output of a command. */
 export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;
@@ -40,7 +40,7 @@ export interface StartedCommand {
   readonly ended: Promise<CommandResult>;
 }
 
-/** Starts the command with the variables given and no others that it knows. */
+/** Starts the command. It gets no variables but the given ones, PATH and HOME. */
 export function startCommand(
   program: string,
   args: readonly string[],
@@ -78,7 +78,7 @@ export function runCommand(
   return startCommand(program, args, { input: "", ...options }).ended;
 }
 
-/** Any program, with the environment that commands have. */
+/** Runs any program with the environment of `startCommand`. */
 export function runProgram(
   program: string,
   args: readonly string[],

@@ -29,7 +29,7 @@ async function makeTemplate(): Promise<Buffer> {
   return bytes;
 }
 
-/** Deletes every row. The children go with their runs. */
+/** Deletes all runs, and with them their children. */
 export async function emptyDatabase(db: WorkflowDatabase): Promise<void> {
   await db.delete(workflowRuns);
 }

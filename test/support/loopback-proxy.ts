@@ -1,35 +1,35 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
-/** What comes between a client and a server on loopback, whatever they speak. */
+/** A TCP proxy on loopback between a client and a server. */
 export interface LoopbackProxy {
   readonly port: number;
   readonly httpUrl: string;
   readonly webSocketUrl: string;
-  /** Where connections go that are made from now on. */
+  /** The target of new connections. */
   targetPort: number;
-  /** What a round trip takes in addition, in ms. */
+  /** Added to each round trip, in ms. */
   latencyMs: number;
-  /** At most so many bytes of an answer arrive every 5 ms; null for no limit. */
+  /** The bytes of an answer that are passed on every 5 ms. Null means no limit. */
   dripBytes: number | null;
-  /** While true nothing is passed on, in either direction: what was sent is held. */
+  /** While true, data is held back in both directions. */
   stalled: boolean;
-  /** How often a client has sent something after it had an answer, or for the first time, on all connections. */
+  /** The number of requests that clients have sent on all connections, each after the answer to the one before. */
   roundTrips: number;
   /**
-   * Cuts the connection at the next request that a client sends: before it has reached the server, or after the
-   * server has answered it, with the answer lost. Resolves when it is cut.
+   * Cuts the connection of the next request, either before the request reaches the server or after the server has
+   * answered, without passing the answer on. Resolves when the connection is cut.
    */
   cutNext(when: "before" | "after"): Promise<void>;
-  /** Cuts every connection that is open now. */
+  /** Cuts all open connections. */
   cutAll(): void;
   close(): Promise<void>;
 }
 
-/** How long a server that has begun to answer may need for the rest. */
+/** Time for a server to finish an answer that it has begun. */
 const answerPauseMs = 100;
 
-/** What is shorter closes a stream, or keeps a connection alive. */
+/** Shorter messages only close a stream or keep a connection alive. */
 const smallestRequestBytes = 128;
 
 export async function startProxy(targetPort: number): Promise<LoopbackProxy> {
@@ -74,7 +74,7 @@ export async function startProxy(targetPort: number): Promise<LoopbackProxy> {
     target.on("data", (chunk: Buffer) => {
       turn = "server";
       if (losesAnswer !== null) {
-        // Several answers may be due; the last of them is the one that counts.
+        // Answers to earlier requests may still arrive; the last one belongs to this request.
         setTimeout(() => {
           losesAnswer?.();
           destroy();
@@ -85,7 +85,7 @@ export async function startProxy(targetPort: number): Promise<LoopbackProxy> {
     });
   });
 
-  /** Writes to a socket in order, when it is time to. */
+  /** Writes chunks to a socket in order, each after the latency. */
   function passOn(socket: Socket): (chunk: Buffer, dripBytes: number | null) => void {
     let tail: Promise<void> = Promise.resolve();
     return (chunk, dripBytes) => {

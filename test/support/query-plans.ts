@@ -1,22 +1,22 @@
 import type { LocalClient, Statement } from "../../src/client/local-client.ts";
 
-/** One way in which a statement goes through a table. */
+/** One scan or search of a table by a statement. */
 export interface Walk {
   readonly table: string;
-  /** Null for the table itself, from end to end. */
+  /** Null if the statement scans the table itself. */
   readonly index: string | null;
-  /** What the index is searched by: `(status=? AND created_at>?)`. Empty when all of it is read, in order. */
+  /** The terms of the search, such as `(status=? AND created_at>?)`. Empty if the whole index is read in order. */
   readonly terms: string;
-  /** The index has all that the statement asks for: no row of the table is read. */
+  /** Whether the index has all columns that the statement needs, so that no row of the table is read. */
   readonly covering: boolean;
-  /** The rows found are sorted, all of them, before the first one is answered. */
+  /** Whether all rows are sorted before the first one is returned. */
   readonly sorted: boolean;
 }
 
-/** A client that also notes the text of every statement. */
+/** Wraps a client so that it records the text of its statements. */
 export function recordStatements(client: LocalClient): {
   readonly client: LocalClient;
-  /** The statements that `operation` sends, each once. */
+  /** The distinct statements that `operation` sends. */
   sentBy(operation: () => Promise<unknown>): Promise<string[]>;
 } {
   const sent = new Set<string>();
@@ -65,7 +65,7 @@ const tables = new Set([
 const walkPattern =
   /^(?:SCAN|SEARCH) (\w+)(?: USING (COVERING )?(?:INDEX (\w+)|INTEGER PRIMARY KEY))?(?: (\(.*\)))?/;
 
-/** How SQLite goes through our tables for a statement. Subqueries and values that come with it are left out. */
+/** The scans and searches of our tables in SQLite's plan for a statement, without those of subqueries' results. */
 export async function explainWalks(client: LocalClient, sql: string): Promise<Walk[]> {
   const { rows } = await client.execute(`explain query plan ${sql}`);
   const nodes = rows.map(({ parent, detail }) => ({

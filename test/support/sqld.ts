@@ -6,34 +6,34 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { temporaryFolder } from "./temporary.ts";
 
-/** A real libSQL server on loopback, with a data folder of its own. */
+/** A libSQL server on loopback with its own data folder. */
 export interface Sqld {
   readonly httpUrl: string;
   readonly webSocketUrl: string;
   readonly port: number;
-  /** Where replicas and embedded replicas get their frames from. */
+  /** The port from which replicas and embedded replicas read frames. */
   readonly grpcPort: number;
-  /** Ends the process as a crash would, and keeps its data. */
+  /** Kills the process and keeps its data. */
   kill(): Promise<void>;
-  /** Starts it again on the same data and the same ports. */
+  /** Kills the process and starts it again with the same data and ports. */
   restart(): Promise<void>;
-  /** Ends it and removes its data. */
+  /** Kills the process and removes its data. */
   stop(): Promise<void>;
 }
 
 export interface SqldOptions {
-  /** Tokens must be signed by the key that belongs to this one, in PEM. */
+  /** In PEM. Tokens must be signed by its private key. */
   readonly publicKey?: string;
-  /** The port that the primary's frames come from: the server is then a read replica. */
+  /** The `grpcPort` of a primary. It makes the server a read replica. */
   readonly primaryGrpcPort?: number;
-  /** More options of the command line. */
+  /** Further command-line arguments. */
   readonly args?: readonly string[];
 }
 
 /**
- * The server's binary, which comes with the package `sqld` for a platform.
+ * Returns the path of the server's binary, which the package `sqld` has for some platforms.
  *
- * @throws when the platform has none: a suite that needs it must not pass without it.
+ * @throws if the platform has none, so that tests that need a server cannot pass without it.
  */
 export function sqldBinary(
   platform: string = process.platform,
@@ -102,7 +102,7 @@ export async function startSqld(options: SqldOptions = {}): Promise<Sqld> {
 }
 
 const running = new Set<ChildProcess>();
-// A test run that ends for whatever reason leaves no server behind.
+// Servers end with the test process, even after an error.
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
@@ -129,7 +129,7 @@ async function waitUntilReady(
   throw new Error(`sqld does not answer: ${output()}`);
 }
 
-/** A port of loopback that nobody listens on. */
+/** Finds a free port on loopback. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");

@@ -9,7 +9,7 @@ export interface TemporaryFolder {
   remove(): Promise<void>;
 }
 
-/** A new folder, to be removed by the test that asked for it. */
+/** Creates a folder that the caller removes. Tests use the fixtures `folder` and `sharedFolder` if they can. */
 export async function temporaryFolder(): Promise<TemporaryFolder> {
   const path = await mkdtemp(join(tmpdir(), "gorkflow-"));
   return {

@@ -1,17 +1,17 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 
-/** What a token of a libSQL server says: `a` is what it allows, `exp` when it ends, in seconds since 1970. */
+/** The claims of a libSQL token: `a` is the access, `exp` the expiry in seconds since 1970. */
 export interface TokenClaims {
   readonly a?: "rw" | "ro";
   readonly exp?: number;
 }
 
-/** A key of its own (Ed25519), and the tokens that it signs. */
+/** Creates an Ed25519 key that signs tokens. */
 export function createTokenIssuer() {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const part = (content: object) => Buffer.from(JSON.stringify(content)).toString("base64url");
   return {
-    /** In PEM, as a server takes it. */
+    /** In PEM, as a server expects it. */
     publicKey: publicKey.export({ type: "spki", format: "pem" }).toString(),
     issue(claims: TokenClaims): string {
       const content = `${part({ alg: "EdDSA", typ: "JWT" })}.${part(claims)}`;

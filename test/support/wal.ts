@@ -4,8 +4,8 @@ const headerBytes = 32;
 const frameHeaderBytes = 24;
 
 /**
- * How many transactions the write-ahead log of a database holds: the frames that end one carry the size of the
- * database after it. Frames of an earlier use of the log have other salts.
+ * Counts the transactions in the write-ahead log of a database. The last frame of a transaction has the size of the
+ * database; frames from before the last reset of the log have different salts.
  */
 export async function countWalCommits(databasePath: string): Promise<number> {
   const wal = await readFile(`${databasePath}-wal`);

@@ -20,7 +20,7 @@ describeWorkflowStore({
   name: "LibSQLStore on an embedded replica",
   capabilities: { hostTransactions: true },
   open: async ({ clock }) => {
-    // One copy for all: a new one would fetch everything that was ever written.
+    // All tests share one copy, because a new copy would fetch everything that was ever written.
     const store = await LibSQLStore.open({
       url: folder.database(),
       syncUrl: server.httpUrl,

@@ -2,7 +2,7 @@ import { startVitest } from "vitest/node";
 import { beforeAll, expect, test } from "vitest";
 import { defects } from "./planted/defects.ts";
 
-/** How many tests of the suite failed, by defect. */
+/** The number of failed tests of the suite, by defect. */
 let failures: ReadonlyMap<string, number>;
 
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeAll(async () => {
     watch: false,
     reporters: [{}],
     testTimeout: 2000,
-    // The large values of these tests take most of the time, and none of the defects is found by them.
+    // Tests of large values take most of the time and find none of the defects.
     testNamePattern: /^(?!.*\bbytes\b)/,
     fileParallelism: false,
   });
@@ -26,12 +26,12 @@ beforeAll(async () => {
     }
   }
   await vitest.close();
-  // It sets the exit code of the process, and here failures are what is wanted.
+  // Vitest sets the exit code of this process for failures, which are expected here.
   process.exitCode = 0;
   failures = counts;
 }, 600_000);
 
-test("the suite passes a store without a fault", () => {
+test("a store without a defect passes the suite", () => {
   expect(failures.get("nothing")).toBe(0);
 });
 

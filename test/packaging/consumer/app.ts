@@ -1,5 +1,5 @@
-// What an app does with the package: its own table beside ours, a workflow, a transaction of both, a report.
-// Compiled and run in a project of its own, against the packed package.
+// An app with its own table beside ours, a workflow, a transaction with both, and a report. A test compiles and runs it
+// against the packed package.
 import { count, eq, getTableName } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
@@ -44,7 +44,7 @@ async function calculate(store: WorkflowStore): Promise<unknown> {
 
 const orders = sqliteTable("orders", { orderId: text("order_id").primaryKey() });
 
-/** A database of the app's, which migrates it by our folder and writes both in one transaction. */
+/** The app's own database: the app applies our migrations and writes to both in one transaction. */
 async function useOwnDatabase(url: string) {
   const client = createClient(url);
   await migrate(client);

@@ -1,4 +1,4 @@
-// Mistakes that must not compile, in a project that knows nothing but the package.
+// Mistakes that must not compile in a project that uses the package.
 import { defineStep, defineWorkflow, type WorkflowStore } from "gorkflow";
 import type { NewWorkflowRun } from "gorkflow/schema";
 import type { drizzle } from "drizzle-orm/libsql";
@@ -19,7 +19,7 @@ const shout = defineStep({
   run: (words) => words.toUpperCase(),
 });
 
-// @ts-expect-error the second step does not take what the first one gives
+// @ts-expect-error the input of the second step is not the output of the first
 defineWorkflow({ id: "w", version: "1" }).step(add).step(shout);
 
 // @ts-expect-error a status is one of five

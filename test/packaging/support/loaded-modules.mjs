@@ -1,5 +1,5 @@
-// Imports a module, and prints which modules were loaded for it and which native ones. Arguments: the specifier, and
-// "memory" to use a MemoryStore of it.
+// Imports a module and prints the modules and native modules that were loaded. Arguments: the specifier; "memory" to
+// also run a workflow on a MemoryStore.
 import { register } from "node:module";
 import { MessageChannel } from "node:worker_threads";
 
@@ -35,7 +35,7 @@ if (use === "memory") {
   await engine.run(imported.defineWorkflow({ id: "w" }).step(step).build(), 1);
   await engine.close();
 }
-// Messages of the hooks' thread arrive in a later turn.
+// The hooks run in another thread, whose messages arrive later.
 await new Promise((resolve) => setTimeout(resolve, 50));
 const nativeModules = process.report
   .getReport()

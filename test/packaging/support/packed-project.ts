@@ -23,21 +23,21 @@ interface RunOptions {
 /** A project that has the package in its `node_modules`. */
 export interface Project {
   readonly path: string;
-  /** Runs a program in the project, or in a folder of it. Rejects with its output when it fails. */
+  /** Runs a program in the project or in a folder of it. Rejects with its output if it fails. */
   run(program: string, args: readonly string[], options?: RunOptions): Promise<string>;
   remove(): Promise<void>;
 }
 
-/** A project with nothing but the packed package, its peers and TypeScript. */
+/** A project that has installed the packed package, its peers and TypeScript. */
 export interface PackedProject extends Project {
   readonly tarball: string;
-  /** The package as it is installed. */
+  /** The path of the installed package. */
   readonly installed: string;
   readonly packageFile: PackageFile;
 }
 
 /**
- * Packs the package and installs it, with its peers and with `packages` in the versions that are installed here.
+ * Packs the package and installs it with its peers and `packages`, in the versions that this project has.
  */
 export async function makePackedProject(packages: readonly string[] = []): Promise<PackedProject> {
   const folder = await temporaryFolder();
@@ -83,8 +83,8 @@ export async function makePackedProject(packages: readonly string[] = []): Promi
 }
 
 /**
- * A project with the built package, and links to `packages` as they are installed here. Without npm it is there in
- * a few seconds, for what does not depend on how packages are installed.
+ * Creates a project with the built package and links to `packages` of this project. It takes a few seconds, because
+ * npm installs nothing.
  */
 export async function makeLinkedProject(packages: readonly string[]): Promise<Project> {
   const folder = await temporaryFolder();

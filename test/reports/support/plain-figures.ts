@@ -3,7 +3,7 @@ import type { StepExecution, WorkflowRun } from "../../../src/schema/rows.ts";
 import type { Filter, Rows } from "./random-data.ts";
 
 /*
- * The figures of the reports in plain TypeScript, from all rows: what the queries must agree with.
+ * Calculates the figures of the reports from all rows in plain TypeScript. The queries must agree with them.
  */
 
 const isIn = (time: Date | null, { since, until }: Filter): time is Date =>
@@ -14,7 +14,7 @@ const isOf = (run: Pick<WorkflowRun, "workflowId">, { workflowId }: Filter): boo
 
 type Key = string | number | Date | null;
 
-/** As SQLite orders: null first, numbers by size, text by its bytes. */
+/** Compares as SQLite does: null first, numbers by size, text by its bytes. */
 function compareKeys(a: Key, b: Key): number {
   if (a === null || b === null) return Number(a !== null) - Number(b !== null);
   if (typeof a === "string" || typeof b === "string") {
@@ -33,7 +33,7 @@ function sortBy<Row>(rows: readonly Row[], ...keys: ((row: Row) => Key)[]): Row[
   });
 }
 
-/** What `describe` says of the rows of each key. */
+/** Groups rows by key and applies `describe` to each group. */
 function groupBy<Row, Group>(
   rows: readonly Row[],
   key: (row: Row) => unknown,
@@ -61,7 +61,7 @@ const bytes = (...values: unknown[]): number =>
 
 function percentiles(durations: readonly number[]) {
   const sorted = durations.toSorted((a, b) => a - b);
-  /** The smallest that at least `percent` of all do not exceed. */
+  /** The smallest value that at least `percent` of the values do not exceed. */
   const at = (percent: number) =>
     sorted.find(
       (value) => count(durations, (each) => each <= value) * 100 >= percent * sorted.length,
@@ -214,7 +214,7 @@ interface Failure {
   readonly completedAt: Date;
 }
 
-/** What failures that belong together have in common. */
+/** The fields by which failures are grouped. */
 function describeFailures(group: readonly Failure[]) {
   const at = sortBy(
     group.map(({ completedAt }) => completedAt),
@@ -364,7 +364,7 @@ export function storage({ runs, steps, attempts, outputs, state }: Rows, filter:
         ),
         stepBytes: sum(mine(steps).map((step) => bytes(step.input, step.error))),
         attemptBytes: sum(mine(attempts).map(({ error }) => bytes(error))),
-        // JSON null is a value there.
+        // JSON null counts as a value here.
         outputBytes: sum(mine(outputs).map(({ output }) => jsonBytes(output))),
         stateBytes: sum(mine(state).map(({ value }) => jsonBytes(value))),
       };

@@ -10,7 +10,7 @@ import type {
 import { runStatuses, stepStatuses } from "../../../src/statuses.ts";
 
 const hourMs = 3_600_000;
-/** Both sides of 1970, on and off the borders of hours and days, close enough to meet. */
+/** Times before and after 1970, on and off the borders of hours and days, few enough to coincide. */
 const times = fc
   .tuple(fc.integer({ min: -60, max: 60 }), fc.constantFrom(0, 1, 999, hourMs - 1))
   .map(([hours, ms]) => new Date(hours * hourMs + ms));
@@ -95,7 +95,7 @@ function children<Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<(readonly [st
   return fc.uniqueArray(fc.tuple(keys, value), { maxLength: 3, selector: ([key]) => key });
 }
 
-/** Runs with their children. */
+/** Runs with their steps, attempts, outputs and state. */
 export const randomBundles: fc.Arbitrary<RunBundle[]> = fc
   .array(
     fc.record({
@@ -132,7 +132,7 @@ export const randomBundles: fc.Arbitrary<RunBundle[]> = fc
     }),
   );
 
-/** All rows of each table. */
+/** The rows of each table. */
 export interface Rows {
   readonly runs: readonly WorkflowRun[];
   readonly steps: readonly StepExecution[];
