@@ -10,7 +10,7 @@ import { escaped } from "./output/output.ts";
 import { repeatableOptions } from "./run-filters.ts";
 import { version } from "./version.ts";
 
-/** Reads the arguments, does what they say, and returns the exit code. */
+/** Runs the command of the arguments and returns its exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
   const json = args.includes("--json");
   const interruption = watchForInterruption((failure) => {
@@ -18,18 +18,18 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     process.on("exit", () => (process.exitCode ||= failure.exitCode));
   });
   const { signal } = interruption;
-  let goOn = "run the same command again to go on";
+  let goOn = "run the same command again to continue";
   try {
-    // What the environment says already is stronger than the file.
+    // Variables of the environment override those of the file.
     const inherited = new Set(Object.keys(process.env));
-    // A virtual environment of Python may have that name, and is a folder.
+    // `.env` may also be a folder: a virtual environment of Python.
     const isFolder = statSync(".env", { throwIfNoEntry: false })?.isDirectory();
     if (isFolder === false) process.loadEnvFile(".env");
     let exitCode: ExitCode = exitCodes.fine;
     const program = await createProgram(
       {
         ...interruption,
-        // Anybody may have written the file: it must not lead a token of the shell to a server of its own.
+        // The file must not send a token of the shell to another server.
         env: withoutForeignTokens(process.env, (name) => inherited.has(name)),
         foundSomething: () => (exitCode = exitCodes.failure),
         onInterruption: (remedy) => (goOn = remedy),
@@ -39,21 +39,21 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     await Promise.race([program.parseAsync([...args], { from: "user" }), endOfPatience(signal)]);
     return exitCode;
   } catch (error) {
-    // A connection that hangs would keep the process for as long as a server may take to answer.
+    // An open connection would keep the process alive until the server responds.
     if (signal.aborted) setTimeout(() => process.exit(), lingeringMs).unref();
-    // What is interrupted may say so with an error of its own.
+    // An interrupted operation may throw its own error.
     const isAborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
     return reportFailure(cause, { json, goOn });
   }
 }
 
-/** How long an interrupted command may go on, to end the batch that it is at. */
+/** The time that an interrupted command has to finish its current batch. */
 const patienceMs = 2000;
-/** How long what has ended may keep the process, to send what it has printed. */
+/** The time that a finished command has to flush its output. */
 const lingeringMs = 250;
 
-/** Fails when the signal was given and the command has not ended by itself: it waits for a server, or a lock. */
+/** Rejects if the command does not end after the signal, because it waits for a server or a lock. */
 function endOfPatience(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => {
@@ -65,12 +65,12 @@ function endOfPatience(signal: AbortSignal): Promise<never> {
 interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** Loads the command, with the store and whatever else it needs. */
+  /** Imports the command with its dependencies. */
   load(): Promise<(context: CommandContext) => Command>;
 }
 
-// Completion takes an option from the first command that has one of its name: --status of runs list has values, that of
-// migrate has none.
+// Completion uses the first command that has an option of a given name. --status of runs list has values, and that of
+// migrate has none, so the order matters.
 const commands: readonly CommandEntry[] = [
   {
     name: "runs",
@@ -79,17 +79,17 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "report",
-    summary: "answer what everybody asks of their runs",
+    summary: "print a report about runs",
     load: async () => (await import("./commands/report.ts")).reportCommand,
   },
   {
     name: "stats",
-    summary: "how much there is: rows of each table, runs by status, size and free space",
+    summary: "count rows and runs by status, and measure size and free space",
     load: async () => (await import("./commands/stats.ts")).statsCommand,
   },
   {
     name: "prune",
-    summary: "delete old runs with all that belongs to them, in small batches",
+    summary: "delete old runs with their steps, outputs and state, in small batches",
     load: async () => (await import("./commands/prune.ts")).pruneCommand,
   },
   {
@@ -104,22 +104,22 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "copy",
-    summary: "copy runs from one database to another, of whatever kind",
+    summary: "copy runs from one database to another, on any backend",
     load: async () => (await import("./commands/copy.ts")).copyCommand,
   },
   {
     name: "compare",
-    summary: "say in what two databases differ, run by run; exit code 1 when they do",
+    summary: "compare two databases run by run; exit code 1 if they differ",
     load: async () => (await import("./commands/compare.ts")).compareCommand,
   },
   {
     name: "migrate",
-    summary: "bring a database to this version's schema; safe when many processes do it at once",
+    summary: "migrate a database to the schema of this version; safe in many processes at once",
     load: async () => (await import("./commands/migrate.ts")).migrateCommand,
   },
   {
     name: "doctor",
-    summary: "compare a live database with the schema; exit code 1 when something is wrong",
+    summary: "compare a live database with the schema; exit code 1 if something is wrong",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,
   },
   {
@@ -129,12 +129,12 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "demo",
-    summary: "run a small workflow some hundred times, to have something to look at",
+    summary: "run an example workflow a few hundred times",
     load: async () => (await import("./commands/demo.ts")).demoCommand,
   },
 ];
 
-/** The program with the command that `args` name; the others are only listed. Completion and `help` need them all. */
+/** The program with the command of `args`; others are only listed. Completion and `help` load all commands. */
 async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {
   const program = new Command("gorkflow")
     .description("Operate the workflow runs of a libSQL file, a libSQL server or Turso.")
@@ -143,12 +143,12 @@ async function createProgram(context: CommandContext, args: readonly string[]): 
       "after",
       `
 Examples:
-  gorkflow migrate --database file:./workflows.db   make the tables, or bring them up to date
-  gorkflow doctor                                   of the database in GORKFLOW_DATABASE_URL
-  gorkflow check                                    in a Drizzle project: fail when migrations have drifted
+  gorkflow migrate --database file:./workflows.db   create or migrate the tables
+  gorkflow doctor                                   check the database in GORKFLOW_DATABASE_URL
+  gorkflow check                                    in a Drizzle project: fail if migrations have drifted
 
-The database is --database, or GORKFLOW_DATABASE_URL, which may stand in a file .env. GORKFLOW_AUTH_TOKEN is the
-token of the server in GORKFLOW_DATABASE_URL, and is sent to no other one: set both in the same place. NO_COLOR is honoured. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
+The database is --database or GORKFLOW_DATABASE_URL, which may be in a .env file. GORKFLOW_AUTH_TOKEN is the
+token of the server in GORKFLOW_DATABASE_URL, and is sent to no other server. Set both in the same place. NO_COLOR disables colours. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
 ${exitCodesHelp}`,
     );
   const named = args.find((arg) => !arg.startsWith("-"));
@@ -165,8 +165,7 @@ ${exitCodesHelp}`,
 }
 
 /**
- * A command that is not understood says how to ask, as JSON if that is what it was asked for; commands that were made
- * elsewhere do not inherit it.
+ * Invalid usage prints a hint, as JSON with `--json`. Subcommands do not inherit this setting.
  */
 function explainErrors(command: Command, path: readonly string[], json: boolean): void {
   command.exitOverride();
@@ -179,7 +178,7 @@ function explainErrors(command: Command, path: readonly string[], json: boolean)
   for (const child of command.commands) explainErrors(child, [...path, child.name()], json);
 }
 
-/** The last of two databases would win, and the second may be an id that looks like an option. */
+/** Commander would use the last value, which may be an id that looks like an option. */
 function refuseTwice(command: Command, option: Option): void {
   if (option.isBoolean() || option.variadic || repeatableOptions.includes(option.name())) return;
   let isGiven = false;

@@ -3,8 +3,7 @@ import type { Command } from "commander";
 import { print } from "./output/output.ts";
 
 /**
- * What the script for bash takes from the package bash-completion, which need not be there: of its function as much as
- * the script uses.
+ * The part of the package bash-completion that the bash script uses. The package may not be installed.
  */
 const wordsOfBash = `
 if ! declare -F _get_comp_words_by_ref >/dev/null; then
@@ -16,7 +15,7 @@ if ! declare -F _get_comp_words_by_ref >/dev/null; then
   }
 fi`.trimStart();
 
-/** Adds `gorkflow complete <shell>`, which prints what a shell needs to complete commands and options. */
+/** Adds `gorkflow complete <shell>`, which prints a completion script. */
 export function addCompletion(program: Command): void {
   tab(program);
   const complete = program.commands.find((command) => command.name() === "complete");

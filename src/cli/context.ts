@@ -1,19 +1,18 @@
 import type { Environment } from "../environment.ts";
 
-/** What every command is given beside its own arguments. */
+/** The context that every command receives. */
 export interface CommandContext {
-  /** Aborts when the command is to end before it is done. */
+  /** Aborts when the command is interrupted. */
   readonly signal: AbortSignal;
-  /** As `signal`, and when nobody reads the output any more: for a command that does nothing but print. */
+  /** Like `signal`, and also aborts when the output is closed. For commands that only print. */
   readonly reading: AbortSignal;
   readonly env: Environment;
-  /** The command ends with exit code 1 without having failed: it found what it was asked to look for. */
+  /** Makes the exit code 1, for a command that found a problem and did not fail. */
   foundSomething(): void;
   /**
-   * From now on Ctrl-C and SIGTERM end the process as if nobody listened: for a query that takes long, and writes
-   * nothing. The process hears nothing while the database works.
+   * Lets Ctrl-C and SIGTERM end the process immediately. For long queries that write nothing and block the event loop.
    */
   endAtOnce(): void;
-  /** What to say, from now on, to somebody who interrupts the command. */
+  /** Sets the remedy that is printed if the command is interrupted. */
   onInterruption(remedy: string): void;
 }

@@ -5,18 +5,17 @@ import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
 /**
- * What a command does to the database. `look` changes nothing in a file, not even its journal mode; only `create`
- * makes a file that is not there.
+ * The access of a command to the database. `look` changes nothing in a file, not even its journal mode. Only `create`
+ * creates a missing file.
  */
 export type Access = "look" | "change" | "create";
 
 /**
- * The URL of the database that a command works on: a path stands for its file.
+ * The URL of the database of a command. A path stands for its file. `source` is the option or variable that named it,
+ * for errors.
  *
- * `source` is the option or variable that named it, for errors.
- *
- * @throws {CommandError} when none is named, when it is in memory, or when a file is missing that must be there:
- *   nobody who reads makes a file.
+ * @throws {CommandError} if no database is named, if it is in memory, or if the file does not exist and `access` is not
+ *   `create`.
  */
 export function resolveDatabaseUrl(
   given: string | undefined,
@@ -54,7 +53,7 @@ export function resolveDatabaseUrl(
   return url;
 }
 
-/** @throws {CommandError} for `http://user:password@…`. */
+/** @throws {CommandError} if the URL has a user or a password. */
 function refuseCredentials(url: string): void {
   if (!hasCredentials(url)) return;
   throw new CommandError({
@@ -66,9 +65,9 @@ function refuseCredentials(url: string): void {
 }
 
 /**
- * What is read from and written to at once would be replaced by what it was a moment ago.
+ * Rejects a copy of a database to itself.
  *
- * @throws {CommandError} when both are one database, as far as their names tell.
+ * @throws {CommandError} if both names are one database.
  */
 export function refuseSameDatabase(first: string, second: string): void {
   if (placeOf(first) !== placeOf(second)) return;
@@ -80,7 +79,7 @@ export function refuseSameDatabase(first: string, second: string): void {
   });
 }
 
-/** Where a database is, however it is written. */
+/** A normalized form of the URL, for comparison. */
 function placeOf(given: string): string {
   const url = urlOf(given);
   if (!url.startsWith("file:")) return url.replace(/[/?#]*(\?.*)?$/, "");
@@ -92,7 +91,7 @@ function urlOf(given: string): string {
   return isUrl(given) ? given : `file:${encodeURI(given).replaceAll(/[?#]/g, encodeURIComponent)}`;
 }
 
-/** One letter and a colon is a drive of Windows. */
+/** One letter and a colon is a Windows drive. */
 function isUrl(text: string): boolean {
   return /^[a-z][a-z+]+:/i.test(text) || text.startsWith(":memory:");
 }
@@ -101,7 +100,7 @@ function isUrl(text: string): boolean {
 export function incompleteCopyAt(url: string): CommandError | null {
   if (!url.startsWith("file:")) return null;
   const { path } = parseConfig(url);
-  // A reader makes an empty log.
+  // A read-only connection may create an empty log.
   const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
   if (!isInWalMode(path) || (log !== undefined && log.size > 0)) return null;
   return new CommandError({

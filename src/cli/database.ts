@@ -22,7 +22,7 @@ import {
 import { CommandError } from "./errors.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
 
-/** Runs `work` on a client of the database, and closes it. A driver's error never comes out bare. */
+/** Runs `work` with a client of the database, and closes it. Translates errors of the driver. */
 export async function withClient<T>(
   context: CommandContext,
   options: DatabaseOptions,
@@ -41,7 +41,7 @@ export async function withClient<T>(
   }
 }
 
-/** @throws {CommandError} for a file that has no table at all, if it looks like a copy without its log. */
+/** @throws {CommandError} if a file has no tables, and is probably a copy without its log. */
 async function refuseIncompleteCopy(
   context: CommandContext,
   options: DatabaseOptions,
@@ -58,11 +58,11 @@ async function refuseIncompleteCopy(
   }
 }
 
-/** How a command uses a store. */
+/** How a command opens a store. */
 export interface StoreNeeds {
-  /** `look` if absent. */
+  /** Defaults to `look`. */
   readonly access?: Access;
-  /** Stronger than `GORKFLOW_AUTH_TOKEN`. */
+  /** Overrides `GORKFLOW_AUTH_TOKEN`. */
   readonly authToken?: string | undefined;
   /** The option or variable that named the database. Defaults to the option. */
   readonly source?: string;
@@ -71,8 +71,7 @@ export interface StoreNeeds {
 /**
  * Runs `work` on the store of the database, and closes it.
  *
- * A database that may be made is brought up to date, too. Any other one that is not of this version is refused:
- * `gorkflow migrate` is there for that.
+ * With `create`, the database is migrated. Otherwise a database of another version is rejected; run `gorkflow migrate`.
  */
 export async function withStore<T>(
   context: CommandContext,
@@ -81,7 +80,7 @@ export async function withStore<T>(
   { access = "look", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
   const options = optionsOf(context, named, access, source);
-  // This also keeps a command from opening such a copy for a change, which would separate it from its log for good.
+  // Otherwise a command that writes to such a copy would make its missing log unusable.
   if (access !== "create") await refuseIncompleteCopy(context, named, options.url);
   const store = await LibSQLStore.open({
     ...options,
@@ -98,9 +97,9 @@ export async function withStore<T>(
 }
 
 /**
- * Runs `work` on two stores; the first is only looked at, `access` is that of the second. `GORKFLOW_TO_AUTH_TOKEN` is
- * the token of the second one; otherwise `GORKFLOW_AUTH_TOKEN` is that of either if it is the server in
- * `GORKFLOW_DATABASE_URL`.
+ * Runs `work` with two stores, and closes them. The first is only read; `access` is that of the second.
+ * `GORKFLOW_TO_AUTH_TOKEN` is the token of the second. `GORKFLOW_AUTH_TOKEN` is the token of the server in
+ * `GORKFLOW_DATABASE_URL`, for either store.
  */
 export function withTwoStores<T>(
   context: CommandContext,
@@ -110,7 +109,7 @@ export function withTwoStores<T>(
 ): Promise<T> {
   refuseSameDatabase(first, second);
   const authToken = variableOf(context.env, "GORKFLOW_TO_AUTH_TOKEN");
-  // What lags behind would be copied, or found to differ.
+  // A lagging copy would be reported as different.
   const env = { ...context.env, [environmentVariables.readUrl.name]: undefined };
   const current = { ...context, env };
   return withStore(
@@ -127,8 +126,8 @@ export function withTwoStores<T>(
 }
 
 /**
- * How to reach the database, as the environment has it: a replica of `GORKFLOW_DATABASE_URL` is none of another
- * database. The copy of an embedded replica belongs to the process that uses it; a command goes to its primary.
+ * The environment for a database. Replicas in it apply only to `GORKFLOW_DATABASE_URL`. For an embedded replica the
+ * command uses the primary, because only one process may use the copy.
  */
 function optionsOf(
   context: CommandContext,
@@ -157,12 +156,12 @@ function placeOptionsOf(
     : environmentOptions(environmentForPrimary(env), primary);
 }
 
-/** Errors of this program are its own to report; those of drivers, and of the system below them, have a code. */
+/** True for errors of a driver or the system, which have a code. */
 function isOfDriver(error: unknown): boolean {
   if (error instanceof GorkflowError || error instanceof CommandError) return false;
   for (let link = error; link instanceof Error; link = link.cause) {
     if ("code" in link && typeof link.code === "string") return true;
-    // What fetch says of a server that it does not reach, or that does not answer, has no code of its own.
+    // Errors of fetch for an unreachable server have no code.
     if (link.message === "fetch failed" || link.name === "TimeoutError") return true;
   }
   return false;

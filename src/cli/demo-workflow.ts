@@ -3,7 +3,7 @@ import * as z from "zod";
 import { defineStep } from "../engine/definition/define-step.ts";
 import { defineWorkflow } from "../engine/definition/workflow-builder.ts";
 
-/** A parcel that is sent: what `gorkflow demo` runs. Some go wrong, so that there is something to look at. */
+/** The workflow of `gorkflow demo`. Some runs fail, so that reports have content. */
 const parcel = z.object({ number: z.int(), country: z.string(), grams: z.number() });
 
 const weighed = parcel.extend({ price: z.number() });

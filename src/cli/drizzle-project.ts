@@ -5,7 +5,7 @@ import type { Casing } from "../migrations/check/schema-drift.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
-/** What `gorkflow check` needs of a drizzle.config.ts. */
+/** The fields of drizzle.config.ts that `gorkflow check` uses. */
 export interface DrizzleConfig {
   readonly schema: readonly string[];
   readonly out: string;
@@ -24,10 +24,10 @@ const configSchema = z.object({
 });
 
 /**
- * Reads drizzle-kit's configuration as drizzle-kit does: the first of its default names where none is given, paths
- * in it from the working folder.
+ * Reads the configuration of drizzle-kit as drizzle-kit does. Without a path it uses the first default name that exists.
+ * Paths in the configuration are relative to the working folder.
  *
- * @throws {CommandError} when there is none, or it cannot be used; it names the field.
+ * @throws {CommandError} if there is no configuration, or a field of it is invalid.
  */
 export async function readDrizzleConfig(given: string | undefined): Promise<DrizzleConfig> {
   const path = given ?? defaultConfigs.find((name) => existsSync(name));
@@ -59,9 +59,9 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
 }
 
 /**
- * The exports of all files of the schema. Two files may export the same name, so each has its file before it.
+ * The exports of all files of the schema. Names have their file as a prefix, because two files may export the same name.
  *
- * @throws {CommandError} when there is no file, or one cannot be loaded.
+ * @throws {CommandError} if no file matches, or one cannot be loaded.
  */
 export async function readDrizzleSchema({
   schema,
@@ -83,7 +83,7 @@ export async function readDrizzleSchema({
   return exported;
 }
 
-/** A pattern that fits a folder stands for the files directly in it. */
+/** If a pattern matches a folder, it stands for the files directly in it. */
 async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
   const { globSync } = await import("tinyglobby");
   const found = globSync(patterns.map(withPlainParentheses), {
@@ -96,7 +96,7 @@ async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
   return [...new Set(files)].filter((file) => /\.[cm]?[jt]s$/.test(file)).toSorted();
 }
 
-/** Parentheses are part of a name, as in `src/(db)`, unless one of `?*+@!` makes a group of them. */
+/** Escapes parentheses that are part of a name, as in `src/(db)`. After one of `?*+@!` they are a group. */
 function withPlainParentheses(pattern: string): string {
   const groups: boolean[] = [];
   return pattern.replaceAll(/\\.|[?*+@!]?\(|\)/g, (found) => {
@@ -110,9 +110,9 @@ function withPlainParentheses(pattern: string): string {
 /** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
 async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
   const file = resolve(path);
-  // Loaded where it is needed: it takes a third of the time in which the command is ready.
+  // Imported only here, because it takes a third of the start-up time.
   const { createJiti } = await import("jiti");
-  // Without its cache nothing is written into the project.
+  // The cache would write into the project.
   const jiti = createJiti(file, { fsCache: false, tsconfigPaths: true });
   try {
     return await jiti.import(file, options);

@@ -1,6 +1,6 @@
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 
-/** A failure that the command itself names: what is wrong, and what to do about it. */
+/** A failure of the command, with a remedy. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: string;
@@ -22,7 +22,7 @@ export class CommandError extends Error {
   }
 }
 
-/** The reason of the signal when somebody ends the command. */
+/** The abort reason after Ctrl-C or SIGTERM. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
   readonly exitCode: ExitCode;
@@ -32,18 +32,18 @@ export class InterruptedError extends Error {
   }
 }
 
-/** The reason of the signal when the output cannot be written: the disk is full, for one. It has been reported. */
+/** The abort reason if the output cannot be written, for example to a full disk. It is reported when it happens. */
 export class OutputFailedError extends CommandError {
   constructor(cause: string) {
     super({
       code: "OUTPUT_FAILED",
       message: `the output cannot be written (${cause})`,
-      remedy: "what the command did is done; only its answer is not complete",
+      remedy: "the command has done its work; only its output is incomplete",
     });
   }
 }
 
-/** The reason of the signal when nobody reads the output any more, as after `| head`. */
+/** The abort reason if the reader closes the output, as `| head` does. */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }

@@ -1,14 +1,14 @@
-/** What the command's exit code says; scripts rely on them. */
+/** The exit codes. Scripts rely on them. */
 export const exitCodes = {
-  /** Done, and nothing to complain of. */
+  /** Success. */
   fine: 0,
-  /** It failed, or it found what it was asked to look for: drift, differences, rows that cannot be read. */
+  /** A failure, or a finding: drift, a difference, an unreadable row. */
   failure: 1,
-  /** It was called in a way that it cannot understand; nothing was done. */
+  /** Invalid usage. Nothing was changed. */
   usage: 2,
-  /** Ended by SIGINT (Ctrl-C). What was done until then stays done. */
+  /** Interrupted by SIGINT (Ctrl-C). Finished work is kept. */
   interrupted: 130,
-  /** Ended by SIGTERM. */
+  /** Interrupted by SIGTERM. */
   terminated: 143,
 } as const;
 
@@ -16,7 +16,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export const exitCodesHelp = `
 Exit codes:
-  0    done
-  1    failed, or something was found: drift, a difference, a row that cannot be read
-  2    not understood; nothing was done
-  130  interrupted by Ctrl-C; what was done until then stays (143: by SIGTERM)`;
+  0    success
+  1    failure, or a finding: drift, a difference, an unreadable row
+  2    invalid usage; nothing was changed
+  130  interrupted by Ctrl-C (143: by SIGTERM); finished work is kept`;

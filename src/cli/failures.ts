@@ -1,13 +1,18 @@
 import { CommanderError } from "commander";
-import { GorkflowError, InvalidArgumentError, StoreConnectionError } from "../errors.ts";
+import {
+  GorkflowError,
+  InvalidArgumentError,
+  StoreConnectionError,
+  StoreFullError,
+} from "../errors.ts";
 import { CommandError, InterruptedError, OutputClosedError, OutputFailedError } from "./errors.ts";
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { escaped, note, noteColors } from "./output/output.ts";
 
-/** How a command that did not succeed ends: what is said, and its exit code. */
+/** The outcome of a failed command: its message and exit code. */
 interface Ending {
   readonly exitCode: ExitCode;
-  /** Null when there is nothing to say. */
+  /** Null if nothing is printed. */
   readonly problem: Problem | null;
 }
 
@@ -17,7 +22,7 @@ interface Problem {
   readonly remedy: string | null;
 }
 
-/** Says in one line what went wrong and what to do, and returns the exit code. */
+/** Prints the problem and its remedy in one line, and returns the exit code. */
 export function reportFailure(
   error: unknown,
   { json, goOn }: { readonly json: boolean; readonly goOn: string },
@@ -40,14 +45,14 @@ function endingOf(
     const message = "interrupted; what was done until then stays done";
     return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy: goOn } };
   }
-  // It was reported when it happened.
+  // It is already reported.
   if (error instanceof OutputFailedError) return { exitCode: error.exitCode, problem: null };
   if (error instanceof CommandError) {
     const { exitCode, code, message, remedy } = error;
     return { exitCode, problem: { code, message, remedy } };
   }
   if (error instanceof CommanderError) {
-    // Help and the version have been printed.
+    // Help or the version is already printed.
     if (error.exitCode === 0) return { exitCode: exitCodes.fine, problem: null };
     return { exitCode: exitCodes.usage, problem: json ? usageProblem(error) : null };
   }
@@ -57,7 +62,7 @@ function endingOf(
   if (error instanceof GorkflowError) {
     return { exitCode: exitCodes.failure, problem: problemOf(error, goOn) };
   }
-  // A defect, or an error of the system: its message may quote what nobody should read in a log.
+  // The message of an unexpected error may contain private data.
   const name = error instanceof Error ? error.name : typeof error;
   const code = error instanceof Error && "code" in error ? String(error.code) : name;
   return {
@@ -66,7 +71,7 @@ function endingOf(
   };
 }
 
-/** In text, commander has said it itself. */
+/** Commander has already printed the message, unless `--json` is given. */
 function usageProblem({ code, message }: CommanderError): Problem {
   return {
     code: "USAGE",
@@ -79,16 +84,16 @@ function problemOf(error: GorkflowError, goOn: string): Problem {
   return { code: error.code, message: error.message, remedy: remedyFor(error, goOn) };
 }
 
-/** What to do, where the message does not say it. */
+/** The remedy, if the message does not contain one. */
 function remedyFor(error: GorkflowError, goOn: string): string | null {
+  if (error instanceof StoreFullError) return `free some space; ${goOn}`;
   if (error instanceof StoreConnectionError) {
     if (error.message.includes("auth token")) {
-      return "set GORKFLOW_AUTH_TOKEN to one that is valid, in the same place as GORKFLOW_DATABASE_URL";
+      return "set GORKFLOW_AUTH_TOKEN to a valid token, in the same place as GORKFLOW_DATABASE_URL";
     }
-    if (error.message.includes("disk is full")) return `make room; ${goOn}`;
     if (error.message.includes("read or written"))
-      return `look for a full disk, a quota or a limit; ${goOn}`;
-    if (error.message.includes("server")) return "check the URL, and that the server is up";
+      return `check for a full disk, a quota or a limit; ${goOn}`;
+    if (error.message.includes("server")) return "check the URL, and whether the server is running";
     return null;
   }
   return remedies[error.code] ?? null;
@@ -97,11 +102,12 @@ function remedyFor(error: GorkflowError, goOn: string): string | null {
 const remedies: Readonly<Record<string, string>> = {
   STORE_BUSY: "try again, or wait longer with GORKFLOW_BUSY_TIMEOUT_MS",
   SCHEMA_TOO_NEW: "use the version of gorkflow that migrated it, or a later one",
-  RUN_NOT_FOUND: "gorkflow runs list shows which there are",
+  RUN_NOT_FOUND: "gorkflow runs list prints the existing runs",
   RUN_ALREADY_EXISTS: "import has --on-conflict skip and replace, copy has --resume",
-  UNREADABLE_RUNS: "all others are done; restore those from a backup, or delete them",
-  REFUSED_RUNS: "all others are done; remove what refuses them, and repeat with --resume or skip",
-  INVALID_EXPORT: "nothing of this line or after it was stored; export again, or mend it",
+  UNREADABLE_RUNS: "all other runs are done; restore these from a backup, or delete them",
+  REFUSED_RUNS:
+    "all other runs are done; remove the cause, and repeat with --resume or --on-conflict skip",
+  INVALID_EXPORT: "nothing was stored from this line on; export again, or repair the file",
 };
 
 function onOneLine(text: string): string {

@@ -7,8 +7,8 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 type Interruption = Pick<CommandContext, "signal" | "reading" | "endAtOnce">;
 
 /**
- * Signals that abort when the command is to end: by Ctrl-C or SIGTERM, and `reading` also because nobody reads its
- * output any more. A command finishes the batch it is at, and stops. The second Ctrl-C does not wait for that.
+ * Signals that abort on Ctrl-C and SIGTERM. `reading` also aborts when the reader closes the output. A command then
+ * finishes its current batch. A second Ctrl-C ends it immediately.
  */
 export function watchForInterruption(
   onOutputFailed: (error: OutputFailedError) => void,
@@ -28,10 +28,10 @@ export function watchForInterruption(
     output.abort(failure);
     onOutputFailed(failure);
   });
-  // Progress that nobody reads is dropped: the work has nothing to do with it.
+  // If the reader of progress closes the pipe, progress is dropped and the work continues.
   process.stderr.on("error", () => {});
   const reading = AbortSignal.any([interrupted.signal, output.signal]);
-  // Everything that is under way listens: a hundred waits are no leak.
+  // Every running operation adds a listener, so many listeners are not a leak.
   setMaxListeners(0, interrupted.signal, reading);
   return {
     signal: interrupted.signal,

@@ -1,6 +1,6 @@
 import { Option } from "commander";
 
-/** Options that several commands have, each in the same words. */
+/** Options that several commands share. */
 
 export function databaseOption(): Option {
   return new Option(
@@ -21,7 +21,7 @@ export function jsonOption(description = "one JSON document instead of text"): O
 }
 
 export function linesOption(): Option {
-  return new Option("--ndjson", "a JSON document a line, for each row").conflicts("json");
+  return new Option("--ndjson", "a line of JSON per row").conflicts("json");
 }
 
 export interface DatabaseOptions {

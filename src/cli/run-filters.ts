@@ -3,10 +3,10 @@ import type { RunFilter } from "../model/run-queries.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { parseTime, timeForms } from "./output/times.ts";
 
-/** Options that may be given several times. */
+/** Options that may be repeated. */
 export const repeatableOptions: readonly string[] = ["status", "tag"];
 
-/** Options that choose runs, as `RunFilter` has them. All of them together must hold. */
+/** The filter options. A run must match all of them. */
 export interface FilterOptions {
   readonly workflow?: string;
   readonly status?: readonly RunStatus[];
@@ -21,13 +21,9 @@ export function addFilterOptions(command: Command): Command {
     .addOption(workflowOption())
     .addOption(statusOption())
     .option("-r, --resource <id>", "only runs of this resource")
-    .option(
-      "-t, --tag <key=value>",
-      "only runs with this tag; may be given several times",
-      collectTag,
-    )
-    .option("--after <time>", `only runs created at that time or later (${timeForms})`, parseTime)
-    .option("--before <time>", "only runs created before that time", parseTime);
+    .option("-t, --tag <key=value>", "only runs with this tag; may be repeated", collectTag)
+    .option("--after <time>", `only runs created at this time or later (${timeForms})`, parseTime)
+    .option("--before <time>", "only runs created before this time", parseTime);
 }
 
 export function workflowOption(): Option {
@@ -61,7 +57,7 @@ export function filterOf({
   };
 }
 
-/** Statuses in any case, with commas between them, or each with an option of its own. */
+/** Collects statuses in any case, separated by commas or from repeated options. */
 function collectStatus(text: string, before: readonly RunStatus[] = []): readonly RunStatus[] {
   const named = text.split(",").map((name) => {
     const found = runStatuses.find((status) => status === name.trim().toUpperCase());

@@ -103,7 +103,7 @@ describe("Ctrl-C in the middle of", () => {
     const copying = ["copy", "runs.db", "target.db"];
     const { code, stdout, stderr } = await interrupted(copying, signal);
     expect([code, stdout]).toEqual([exitCode, ""]);
-    expect(stderr).toContain("--resume goes on");
+    expect(stderr).toContain("with --resume to continue");
     await expectWholeRuns("runs.db", "target.db");
     await answer([...copying, "--resume"]);
     expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });

@@ -18,7 +18,7 @@ import { colors, escaped, print, printJson, reserveOutput } from "../output/outp
 
 interface CheckOptions extends JsonOptions {
   readonly config?: string;
-  /** True without a name. */
+  /** True if no name follows. */
   readonly record?: true | readonly string[];
   readonly format: "text" | "json" | "github";
 }
@@ -57,7 +57,7 @@ Examples:
   gorkflow check --json | jq '.problems[].message'`,
     )
     .action(async ({ config, json, record, format }: CheckOptions) => {
-      // Configurations and schemas print, and some end the process.
+      // Configurations and schemas may print, and some end the process.
       reserveOutput();
       const stopGuarding = guardAgainstExit(json === true);
       const { folder, ...report } = await check(config, record).finally(stopGuarding);
@@ -67,14 +67,14 @@ Examples:
         const root = context.env["GITHUB_WORKSPACE"] ?? process.cwd();
         for (const problem of report.problems) print(annotate(problem, relative(root, folder)));
       } else print(describe(report, folder));
-      // What the schema has opened, a pool of connections for one, would keep the process.
+      // Connections that the schema opened would keep the process alive.
       setTimeout(() => process.exit(), lingeringMs).unref();
     });
 }
 
 interface Report {
   readonly recorded: readonly string[];
-  /** Migrations of `drizzle-kit generate --custom` without SQL, which `--record` leaves alone. */
+  /** Migrations of `drizzle-kit generate --custom` without SQL. `--record` skips them. */
   readonly unwritten: readonly string[];
   readonly problems: readonly MigrationProblem[];
 }
@@ -98,10 +98,10 @@ async function check(
   return { folder, recorded, unwritten, problems };
 }
 
-/** How long to wait until the output has arrived. */
+/** The time to flush the output. */
 const lingeringMs = 250;
 
-/** Says so when a module of the project ends the process. */
+/** Reports an error if a module of the project ends the process. */
 function guardAgainstExit(json: boolean): () => void {
   const report = () => {
     const error = new CommandError({
@@ -115,7 +115,7 @@ function guardAgainstExit(json: boolean): () => void {
   return () => process.off("exit", report);
 }
 
-/** Migrations whose SQL HEAD does not have; none where git does not know the folder. */
+/** Migrations that are not in HEAD; none if the folder is not in git. */
 async function uncommittedIn(path: string): Promise<string[]> {
   const git = (...args: string[]) => promisify(execFile)("git", args, { cwd: path });
   try {
@@ -123,7 +123,7 @@ async function uncommittedIn(path: string): Promise<string[]> {
   } catch {
     return [];
   }
-  // There is no HEAD before the first commit.
+  // Before the first commit there is no HEAD.
   const committed = await git("ls-tree", "-z", "--name-only", "HEAD", "./").then(
     ({ stdout }) => new Set(stdout.split("\0")),
     () => new Set(),
@@ -140,10 +140,10 @@ async function unwrittenIn(path: string): Promise<string[]> {
   });
 }
 
-/** After `--record`, a migration whose SQL is still to be written is no problem yet. */
+/** Removes problems of migrations without SQL, which are expected after `--record`. */
 function isOfUnwritten({ code, file }: MigrationProblem, unwritten: readonly string[]): boolean {
   if (unwritten.length === 0) return false;
-  // All others have just been recorded.
+  // All other migrations are recorded now.
   if (code === "MIGRATION_NOT_RECORDED") return true;
   return code === "STATEMENT_EMPTY" && unwritten.some((tag) => file === `${tag}.sql`);
 }
@@ -165,7 +165,7 @@ function describe({ recorded, unwritten, problems }: Report, folder: string): st
   ].join("\n");
 }
 
-/** A workflow command of GitHub Actions: an error at a file, whose path begins at the root of the repository. */
+/** A workflow command of GitHub Actions: an error in a file, relative to the root of the repository. */
 function annotate({ code, file, message, remedy }: MigrationProblem, folder: string): string {
   const place = file === null ? "" : `file=${property(join(folder, file))},`;
   return `::error ${place}title=${property(code)}::${data(`${message}: ${remedy}`)}`;

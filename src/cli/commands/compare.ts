@@ -20,7 +20,7 @@ export function compareCommand(context: CommandContext): Command {
     .argument("<second>", "URL or path of another")
     .option(
       "--max <number>",
-      "how many differences are described; all are counted",
+      "the number of differences to describe; all are counted",
       parseCount,
       100,
     );

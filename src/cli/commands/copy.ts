@@ -17,20 +17,17 @@ export function copyCommand(context: CommandContext): Command {
   const command = new Command("copy")
     .argument("<from>", "URL or path of the database to read")
     .argument("<to>", "URL or path of the database to write; made when it is not there")
-    .option(
-      "--resume",
-      "copy what the target does not have yet: after an interruption, or to catch up",
-    )
+    .option("--resume", "copy only runs that the target lacks or has in an older state")
     .option(
       "--compare",
-      "as --resume, and read all of both: also what was written to a run after its end is copied",
+      "like --resume, but read both completely, to find changes after the end of a run",
     );
   return addFilterOptions(command)
     .addOption(jsonOption())
     .addHelpText(
       "after",
       `
-Each run is copied entirely or not at all. GORKFLOW_TO_AUTH_TOKEN is the token of the target. GORKFLOW_AUTH_TOKEN is
+Each run is copied completely or not at all. GORKFLOW_TO_AUTH_TOKEN is the token of the target. GORKFLOW_AUTH_TOKEN is
 that of the server in GORKFLOW_DATABASE_URL, whether it is read or written.
 
 Examples:
@@ -39,7 +36,7 @@ Examples:
   gorkflow copy workflows.db failed.db --status FAILED`,
     )
     .action(async (from: string, to: string, options: CopyOptions) => {
-      context.onInterruption("the same command with --resume goes on");
+      context.onInterruption("run the same command with --resume to continue");
       const filter = filterOf(options);
       const report = await withTwoStores(context, [from, to], "create", async (source, target) => {
         const total = await countOf(source, filter);

@@ -15,15 +15,15 @@ interface DemoOptions extends DatabaseOptions, JsonOptions {
 
 export function demoCommand(context: CommandContext): Command {
   return new Command("demo")
-    .option("-d, --database <url>", "where the runs are kept", "file:./gorkflow-demo.db")
+    .option("-d, --database <url>", "the database for the runs", "file:./gorkflow-demo.db")
     .option("--runs <number>", "how many", parseLimit, 200)
     .addOption(jsonOption())
     .addHelpText(
       "after",
       `
 Parcels are weighed, labelled, declared and sent; printers run out of paper, and some countries have no customs
-office. GORKFLOW_DATABASE_URL is not used: a demonstration has no place among your runs. Interrupt it and run it
-again: it goes on, and nothing is done twice.
+office. GORKFLOW_DATABASE_URL is not used, to keep the demo out of your runs. Interrupt it and run it
+again to continue; nothing is done twice.
 
 Examples:
   gorkflow demo
@@ -39,7 +39,7 @@ Examples:
           try {
             const runIds = await Promise.all(
               Array.from({ length: options.runs }, (_, index) =>
-                // The key makes a second start of a parcel find the run of the first.
+                // With this key, a second start of the same parcel returns its first run.
                 engine.start(sendParcel, parcelOf(index + 1), {
                   idempotencyKey: `parcel-${index + 1}`,
                   tags: { country: parcelOf(index + 1).country },

@@ -31,7 +31,7 @@ export function exportCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       `
-The file has its name only when it is complete. An export that is interrupted leaves nothing.
+The file gets its name when it is complete. An interrupted export leaves no file.
 
 Examples:
   gorkflow export backup.ndjson.gz
@@ -64,7 +64,7 @@ Examples:
     });
 }
 
-/** @throws {CommandError} when the reader goes away: half an export must not pass for a whole one. */
+/** @throws {CommandError} if the reader closes the pipe, so that a partial export is an error. */
 async function toStandardOutput(lines: AsyncGenerator<string>): Promise<void> {
   try {
     await pipeline(lines, process.stdout, { end: false });
@@ -74,7 +74,7 @@ async function toStandardOutput(lines: AsyncGenerator<string>): Promise<void> {
     throw new CommandError(
       {
         code: "OUTPUT_CLOSED",
-        message: "the export is not complete: nobody reads it any more",
+        message: "the export is incomplete: its reader has closed the pipe",
         remedy: "export to a file",
       },
       { cause: error },

@@ -16,7 +16,7 @@ export function migrateCommand(context: CommandContext): Command {
   return new Command("migrate")
     .addOption(databaseOption())
     .addOption(
-      new Option("--status", "say what is applied and what is not; exit code 1 unless all is"),
+      new Option("--status", "list applied and pending migrations; exit code 1 if any is pending"),
     )
     .addOption(
       new Option("--sql", "print the SQL of all migrations, to apply yourself").conflicts("status"),

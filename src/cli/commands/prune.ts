@@ -33,7 +33,7 @@ export function pruneCommand(context: CommandContext): Command {
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(
-      new Option("--older-than <time>", `runs that ended before that time (${timeForms})`)
+      new Option("--older-than <time>", `runs that ended before this time (${timeForms})`)
         .argParser(parseTime)
         .makeOptionMandatory(),
     )
@@ -41,11 +41,11 @@ export function pruneCommand(context: CommandContext): Command {
     .addOption(statusOption())
     .option(
       "--keep-last <number>",
-      "keep the newest runs of each workflow, however old",
+      "keep this many of the newest runs of each workflow",
       parseCount,
     )
     .option("--batch-size <number>", "runs deleted in one transaction (default: 100)", parseCount)
-    .option("--dry-run", "count what would go, and change nothing")
+    .option("--dry-run", "only count; change nothing")
     .addOption(jsonOption())
     .addHelpText(
       "after",
@@ -71,7 +71,7 @@ Examples:
       const access = options.dryRun ? "look" : "change";
       const prune = async (store: LibSQLStore) => {
         if (options.dryRun) return store.pruneRuns({ ...policy, dryRun: true });
-        // A dry run would know it to the run, and take half as long as the prune.
+        // A dry run would return the exact number, but takes half as long as the prune.
         const total = await countOf(store, {
           status: statuses ?? finalRunStatuses,
           workflowId,

@@ -33,8 +33,8 @@ export function reportCommand(context: CommandContext): Command {
     .addOption(databaseOption())
     .addOption(prefixOption())
     .addOption(workflowOption())
-    .option("--since <time>", `only what happened at that time or later (${timeForms})`, parseTime)
-    .option("--until <time>", "only what happened before that time", parseTime)
+    .option("--since <time>", `only events at this time or later (${timeForms})`, parseTime)
+    .option("--until <time>", "only events before this time", parseTime)
     .addOption(
       new Option("--per <bucket>", "the size of a bucket of throughput")
         .choices(["hour", "day"])
@@ -42,10 +42,15 @@ export function reportCommand(context: CommandContext): Command {
     )
     .option(
       "--idle <duration>",
-      "for stuck: how long a run has not changed (default: 15m)",
+      "for stuck: the time without a change (default: 15m)",
       parseDuration,
     )
-    .option("-n, --limit <number>", "the most rows; throughput has no limit", parseLimit, 50)
+    .option(
+      "-n, --limit <number>",
+      "the maximum number of rows; throughput has no limit",
+      parseLimit,
+      50,
+    )
     .addOption(jsonOption())
     .addOption(linesOption())
     .addHelpText(

@@ -10,22 +10,22 @@ const series = [
   { column: "failed", color: red, paint: colors.red },
 ] as const;
 
-/** Columns of the vertical axis. */
+/** The width of the vertical axis. */
 const labelWidth = 8;
 const axisWidth = labelWidth + 2;
 
 export interface ChartOptions {
   readonly per: keyof typeof bucketMs;
-  /** Columns of the terminal. The chart uses 60 to 200 of them. */
+  /** The width of the terminal. The chart uses 60 to 200 columns. */
   readonly columns: number;
-  /** The window of the report. A bucket that it cuts is marked. */
+  /** The window of the report. Partial buckets are marked. */
   readonly since: Date | undefined;
   readonly until: Date;
 }
 
 /**
- * The runs created, completed and failed over time, all workflows together: a column for each bucket, as many of the
- * newest as fit. Null for a single bucket.
+ * A chart of the runs created, completed and failed over time, of all workflows. It has a column per bucket, for the
+ * newest buckets that fit. Null for a single bucket.
  */
 export function drawThroughput(
   rows: readonly ReportRow[],

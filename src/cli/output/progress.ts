@@ -4,27 +4,27 @@ import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { note } from "./output.ts";
 import { formatCount } from "./words.ts";
 
-// Node finds not all names of this CommonJS module.
+// Node does not find all named exports of this CommonJS module.
 const { Format, Presets, SingleBar } = cliProgress;
 
-/** Where progress is shown: the standard error. The command's answer stays alone on the standard output. */
+/** Progress goes to stderr, so that stdout contains only the result. */
 interface Progress {
   update(done: number, what: string): void;
-  /** Leaves what was shown last. */
+  /** Ends the display. */
   stop(): void;
 }
 
 export interface ProgressOptions {
-  /** What `done` counts up to: null when nobody knows. */
+  /** The final value of `done`; null if it is unknown. */
   readonly total: number | null;
-  /** The work so far in words, beside the share of the total. */
+  /** The text beside the bar. */
   readonly describe: (done: number) => string;
   readonly quiet: boolean;
 }
 
 /**
- * Runs `work` and shows how far it says it is: a bar with the time that is left on a terminal, and lines elsewhere,
- * one for each tenth, or each 10,000 where there is no total. With `quiet`, nothing.
+ * Runs `work` and shows its progress: on a terminal a bar with the remaining time, and otherwise a line per tenth, or
+ * per 10,000 if the total is unknown. With `quiet` it shows nothing.
  */
 export async function withProgress<T>(
   { total, describe, quiet }: ProgressOptions,
@@ -39,12 +39,12 @@ export async function withProgress<T>(
   }
 }
 
-/** True where progress is a bar that is drawn over and over, and false where each line of it stays. */
+/** True if progress is a bar, and false if it is lines. */
 export function isOnTerminal(): boolean {
   return process.stderr.isTTY;
 }
 
-/** Options for so many runs; with `atMost`, some of them may turn out to be none. */
+/** Progress options for a number of runs. With `atMost`, there may be fewer. */
 export function runsProgress(
   total: number | null,
   { quiet, atMost = false }: { readonly quiet: boolean; readonly atMost?: boolean },
@@ -53,7 +53,7 @@ export function runsProgress(
   return { total, describe: (done) => `${formatCount(done)}${of} runs`, quiet };
 }
 
-/** What stands beside the bar: a share, a time, and counts of runs, of which a narrow terminal may cut the end. */
+/** The width of the text beside the bar. A narrow terminal may cut it. */
 const besideBar = 50;
 
 function showBar(total: number | null): Progress {
@@ -73,10 +73,10 @@ function showBar(total: number | null): Progress {
   };
 }
 
-/** The library's own formats say of a time that it does not know `LLs` or `NFs`. */
+/** Replaces the formats of the library, which print an unknown time as `LLs` or `NFs`. */
 function drawBar(options: Options, params: Params, { what }: { what: string }): string {
   const { progress, value, total, eta } = params;
-  // A text where it is not known, whatever its type says.
+  // It is a string if the time is unknown, contrary to its type.
   const seconds: unknown = value >= total ? 0 : eta;
   const left =
     value > 0 && typeof seconds === "number" ? Format.TimeFormat(seconds, options, 1).trim() : "?";
@@ -99,7 +99,7 @@ function showLines(total: number | null): Progress {
   };
 }
 
-/** How many runs there are to do. */
+/** The number of matching runs. */
 export async function countOf(store: WorkflowStore, filter: RunFilter): Promise<number> {
   return Object.values(await store.countRuns(filter)).reduce((sum, count) => sum + count, 0);
 }

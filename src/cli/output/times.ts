@@ -1,12 +1,12 @@
 import { InvalidArgumentError as InvalidOption } from "commander";
 
-/** How options that take a time are to be written. */
+/** The formats of times in help texts. */
 export const timeForms = "2026-01-31, 2026-01-31T12:00:00Z, or an age: 90d, 12h, 30m";
 
 const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 type Unit = keyof typeof unitMs;
 
-/** A time, or how long ago it was. A date without a zone is in UTC. */
+/** Parses a time or an age. Dates without a zone are in UTC. */
 export function parseTime(text: string): Date {
   if (/^\d{4}-/.test(text)) return parseDate(text);
   const age = millisecondsOf(text);
@@ -17,7 +17,7 @@ export function parseTime(text: string): Date {
   return time;
 }
 
-/** A length of time, in milliseconds. */
+/** Parses a duration, in milliseconds. */
 export function parseDuration(text: string): number {
   const duration = millisecondsOf(text);
   if (duration === null || !Number.isSafeInteger(duration)) {
@@ -26,14 +26,14 @@ export function parseDuration(text: string): number {
   return duration;
 }
 
-/** Null when the text is not a number with one of the units. */
+/** Null if the text is not a number with a unit. */
 function millisecondsOf(text: string): number | null {
   const [, number, unit] = /^(\d+(?:\.\d+)?)([smhdw])$/.exec(text) ?? [];
   if (number === undefined) return null;
   return Math.round(Number(number) * unitMs[unit as Unit]);
 }
 
-/** `6M` would be six minutes to one reader, and six months to another. */
+/** A hint for ambiguous units: `6M` could be minutes or months. */
 function hintFor(text: string): string {
   return /^\d+(\.\d+)?\s*(mo|months?|M|y|years?)$/i.test(text) && !text.endsWith("m")
     ? " Months and years have no fixed length: give days, 180d."
@@ -46,7 +46,7 @@ const datePattern =
 function parseDate(text: string): Date {
   const [, day = "", hour, zone] = datePattern.exec(text) ?? [];
   const midnight = new Date(`${day}T00:00:00Z`);
-  // JavaScript moves 31 February to March, and takes a time without a zone as local.
+  // JavaScript accepts 31 February as 3 March, and treats times without a zone as local.
   const exists = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
   const time = new Date(hour === undefined || zone !== undefined ? text : `${text}Z`);
   if (day === "" || !exists || Number.isNaN(time.getTime())) {

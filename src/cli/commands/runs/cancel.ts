@@ -5,12 +5,12 @@ import { changeCommand } from "./changes.ts";
 export function cancelCommand(context: CommandContext): Command {
   return changeCommand(context, {
     name: "cancel",
-    description: "cancel runs: no further step begins, and what is under way is told",
+    description: "cancel runs; the signals of their running steps abort",
     done: "cancelled",
     change: (engine, runId) => engine.cancel(runId),
     help: `
-Another process that runs one of them may take a quarter of its lease to notice. A run that was cancelled already is
-fine; one that has ended otherwise is an error.
+A worker in another process notices within a quarter of its lease. Cancelling a CANCELLED run succeeds; cancelling a run
+that has ended otherwise is an error.
 
 Examples:
   gorkflow runs cancel 0198c0de-0000-7000-8000-000000000000

@@ -21,12 +21,12 @@ import {
 } from "../../options.ts";
 import { escaped, note, print, printJson } from "../../output/output.ts";
 
-/** A command that changes runs one after the other. One that cannot be changed does not keep the others from it. */
+/** A command that changes runs in order. A run that cannot be changed does not stop it. */
 export interface RunChange {
   readonly name: string;
   readonly description: string;
   readonly help: string;
-  /** What is said of each: `cancelled <run>`. */
+  /** The word for a changed run, as in `cancelled <run>`. */
   readonly done: string;
   change(engine: Engine, runId: string): Promise<void>;
 }
@@ -66,7 +66,7 @@ export function changeCommand(
             }
           }
         } finally {
-          // However the command ends, what it has changed is changed.
+          // Reports the changed runs also if the command fails.
           if (json) printJson({ [done]: changed, failed });
           await engine.close();
         }
@@ -76,7 +76,7 @@ export function changeCommand(
     });
 }
 
-/** Each id once: a second change of a run would fail on the first. */
+/** Removes duplicates: the second change of a run would fail. */
 async function* idsOf(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
   const seen = new Set<string>();
   for await (const runId of withInput(given, signal)) {
@@ -94,13 +94,13 @@ async function* withInput(given: readonly string[], signal: AbortSignal): AsyncG
       for await (const line of createInterface({ input: process.stdin, signal })) {
         if (line !== "") yield line;
       }
-      // An interrupted input ends like one that is complete.
+      // An interrupted input ends like a complete one.
       signal.throwIfAborted();
     }
   }
 }
 
-/** What the next run would meet as well. */
+/** True for an error that the next run would also cause. */
 const ofAllRuns = [
   StoreBusyError,
   StoreConnectionError,

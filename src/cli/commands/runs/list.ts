@@ -31,9 +31,9 @@ export function listCommand(context: CommandContext): Command {
     .addOption(databaseOption())
     .addOption(prefixOption());
   return addFilterOptions(command)
-    .option("-n, --limit <number>", "how many in a page, up to 1000", parseLimit, 20)
-    .option("--cursor <text>", "go on after the page that ended with this cursor")
-    .option("--all", "all pages, one after the other")
+    .option("-n, --limit <number>", "runs per page, up to 1000", parseLimit, 20)
+    .option("--cursor <text>", "continue after the page with this cursor")
+    .option("--all", "all pages")
     .addOption(jsonOption().conflicts("all"))
     .addOption(linesOption())
     .addHelpText(

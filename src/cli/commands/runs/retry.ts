@@ -5,12 +5,12 @@ import { changeCommand } from "./changes.ts";
 export function retryCommand(context: CommandContext): Command {
   return changeCommand(context, {
     name: "retry",
-    description: "make FAILED or CANCELLED runs PENDING again, for the next worker",
+    description: "make FAILED or CANCELLED runs PENDING again",
     done: "pending",
     change: (engine, runId) => engine.retry(runId),
     help: `
-A run goes on with the steps that failed or were cancelled, which begin anew with all their retries; what has
-completed is not run again. The command does no work itself.
+The steps that failed or were cancelled restart with all their retries. Completed steps do not run again. A worker
+executes the runs; this command does not.
 
 Examples:
   gorkflow runs retry 0198c0de-0000-7000-8000-000000000000

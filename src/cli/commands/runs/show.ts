@@ -51,7 +51,7 @@ Examples:
     });
 }
 
-/** What tells how a run went, and nothing of what went through it. */
+/** A bundle without payloads. */
 function withoutPayloads({ run, steps, attempts }: RunBundle): object {
   const { input: _, output: _output, context: _context, ...summary } = run;
   return { run: summary, steps: steps.map(({ input: _input, ...step }) => step), attempts };
@@ -74,7 +74,7 @@ function describe({ run, steps, outputs, state }: RunBundle, payloads: boolean):
     ...(run.wakeAt === null ? [] : [["sleeps until", formatTime(run.wakeAt)]]),
     ...(run.deadlineAt === null ? [] : [["deadline", formatTime(run.deadlineAt)]]),
   ];
-  // A run fails with the error of a step: it is said once, with the step.
+  // A run fails with the error of a step, which is printed once.
   const errors = [
     ...steps.map(({ stepId, error }) => ({ of: `error of ${escaped(stepId)}`, error })),
     { of: "error", error: run.error },

@@ -16,22 +16,22 @@ import { formatDuration, formatShare } from "../../output/words.ts";
 
 export function watchCommand(context: CommandContext): Command {
   return new Command("watch")
-    .description("show what becomes of a run until it has ended; exit code 1 unless it COMPLETED")
+    .description("show the progress of a run until it ends; exit code 1 unless it COMPLETED")
     .argument("<run>", "id of the run")
     .addOption(databaseOption())
     .addOption(prefixOption())
-    .addOption(jsonOption("a JSON document a line, as it happens"))
+    .addOption(jsonOption("a line of JSON per event"))
     .addHelpText(
       "after",
       `
-Whichever process the run is in. Watching does no work: some engine must.
+The run may belong to any process. This command does not execute it.
 
 Examples:
   gorkflow runs watch 0198c0de-0000-7000-8000-000000000000
   gorkflow runs watch 0198c0de-0000-7000-8000-000000000000 --json | jq -r .status`,
     )
     .action(async (runId: string, options: TableOptions & JsonOptions) => {
-      context.onInterruption("the run goes on; watch it again");
+      context.onInterruption("the run continues; watch it again");
       await withStore(context, options, async (store) => {
         const engine = new Engine(store);
         try {
