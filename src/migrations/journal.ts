@@ -2,10 +2,10 @@ import type { Client } from "@libsql/client";
 import { SchemaOutOfDateError, SchemaTooNewError, UnsupportedError } from "../errors.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 
-/** Where the applied migrations are noted: beside an app's own journal, never in it. */
+/** The table of applied migrations. It is separate from the app's own journal. */
 export const migrationsTable = "__gorkflow_migrations";
 
-/** Make the journal, in the shape of Drizzle's own, so that its migrator and ours can follow one another. */
+/** Creates the journal. It has the columns of Drizzle's journal, so that both migrators can be used in turn. */
 export const journalStatements = [
   `create table if not exists ${migrationsTable} (id serial primary key, hash text not null, created_at numeric)`,
   `create unique index if not exists ${migrationsTable}_hash_idx on ${migrationsTable} (hash)`,
@@ -14,7 +14,7 @@ export const journalStatements = [
 /** A Drizzle database on a libSQL client, or the client itself. */
 export type MigrationTarget = Client | { readonly $client: Client };
 
-/** @throws {UnsupportedError} for a Drizzle database on another driver. */
+/** @throws {UnsupportedError} if the Drizzle database has another driver. */
 export function clientOf(target: MigrationTarget): Client {
   const client = "$client" in target ? target.$client : target;
   if (typeof (client as Partial<Client> | null)?.migrate === "function") return client;
@@ -24,29 +24,29 @@ export function clientOf(target: MigrationTarget): Client {
   });
 }
 
-/** One row of the journal. `when` is the migration's own time, not that of its application. */
+/** A row of the journal. `when` is the time at which the migration was generated, and not applied. */
 export interface AppliedMigration {
   readonly hash: string;
   readonly when: number;
 }
 
-/** What a database has of this version's migrations. */
+/** The state of the migrations of this version in a database. */
 export interface MigrationStatus {
   readonly state: "empty" | "behind" | "current" | "ahead" | "diverged";
-  /** Tags of this version's migrations that are applied. */
+  /** Tags of the applied migrations of this version. */
   readonly applied: readonly string[];
-  /** Tags that are still to be applied, in order. */
+  /** Tags of the pending migrations, in order. */
   readonly pending: readonly string[];
   /** Hashes of applied migrations that this version does not know. */
   readonly unknown: readonly string[];
 }
 
-/** What the database has; nothing is changed, and no table is made. */
+/** Returns the applied and pending migrations. Changes nothing. */
 export async function migrationStatus(target: MigrationTarget): Promise<MigrationStatus> {
   return compare((await readJournal(clientOf(target))) ?? []);
 }
 
-/** The journal's rows; null when there is no journal. */
+/** The rows of the journal; null if there is no journal. */
 export async function readJournal(client: Client): Promise<AppliedMigration[] | null> {
   const exists = await client.execute({
     sql: "select 1 from sqlite_schema where type = 'table' and name = ? collate nocase",
@@ -60,7 +60,7 @@ export async function readJournal(client: Client): Promise<AppliedMigration[] | 
   }));
 }
 
-/** `migrations` are this version's, in order. */
+/** `migrations` are those of this version, in order. */
 export function compare(
   applied: readonly AppliedMigration[],
   migrations: readonly CompiledMigration[] = compiledMigrations,
@@ -98,10 +98,10 @@ function stateOf(
 }
 
 /**
- * Passes when every applied migration is one of this version's.
+ * Passes if this version has every applied migration.
  *
- * @throws {SchemaTooNewError} when a newer version migrated the database.
- * @throws {SchemaOutOfDateError} when an applied migration was edited since, or is of another lineage.
+ * @throws {SchemaTooNewError} if a newer version migrated the database.
+ * @throws {SchemaOutOfDateError} if an applied migration was edited, or does not belong to this package.
  */
 export function checkJournal(
   applied: readonly AppliedMigration[],

@@ -16,7 +16,7 @@ import {
   type MigrationTarget,
 } from "./journal.ts";
 
-/** How long the lock of another process that migrates is waited for. */
+/** The time to wait for the lock of another process. */
 const busyTimeoutMs = 10_000;
 
 export interface MigrationReport {
@@ -25,19 +25,18 @@ export interface MigrationReport {
 }
 
 /**
- * Brings the database to this version's schema. Each migration is applied entirely or not at all, and once,
- * however many processes ask for it at the same time; the others wait and go on.
+ * Migrates the database to the schema of this version. Each migration is applied completely or not at all, and once, also
+ * if several processes migrate at the same time.
  *
- * @throws {SchemaTooNewError} when a newer version migrated the database; nothing is changed.
- * @throws {SchemaOutOfDateError} when the tables are there without our journal, or the journal names a
- *   migration that this version does not have; nothing is changed. Also when a migration would leave rows
- *   whose parent is gone: it is undone.
+ * @throws {SchemaTooNewError} if a newer version migrated the database. Nothing is changed.
+ * @throws {SchemaOutOfDateError} if the tables exist without our journal, or the journal has a migration that this version
+ *   does not have; nothing is changed. Also if a migration would leave rows without their parent; it is rolled back.
  */
 export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
   return applyMigrations(clientOf(target), compiledMigrations);
 }
 
-/** `migrate`, with the migrations of any version. */
+/** Like `migrate`, with given migrations. */
 export async function applyMigrations(
   client: Client,
   migrations: readonly CompiledMigration[],
@@ -53,11 +52,10 @@ export async function applyMigrations(
 }
 
 /**
- * Applies one migration; false when another process was faster.
+ * Applies one migration. False if another process has applied it.
  *
- * The journal comes first, in the same transaction, so that one that fails leaves none: it takes the write lock, and
- * its row is what the loser of a race fails on. A journal that Drizzle's migrator has made takes a hash twice, but
- * none that is NULL.
+ * The first statement inserts the row of the journal in the same transaction. It takes the write lock, and the slower
+ * process of a race fails on it. A journal of Drizzle's migrator accepts a duplicate hash, but not a hash of NULL.
  */
 async function apply(
   client: Client,
@@ -96,23 +94,23 @@ async function apply(
   }
 }
 
-/** What can take a row's parent away while foreign keys are off. */
+/** Statements that can remove the parent of a row while foreign keys are off. */
 const losesParents = /^\s*(drop table|delete|insert|update|replace)\b/i;
 
 const orphansTable = "__gorkflow_orphans";
 
-/** In our tables alone: an app's own may refer to what is not there. */
+/** Only in our tables: rows of the app may lack their parents. */
 const countOrphans = `select count(*) from sqlite_schema as t join pragma_foreign_key_check(t.name)
   where t.type = 'table' and t.name collate nocase in (${Object.values(schema)
     .flatMap((table) => (is(table, SQLiteTable) ? [`'${getTableName(table)}'`] : []))
     .join(", ")})`;
 
-/** A hash of NULL is refused, and undoes it all, if more rows than before have lost their parent. */
+/** Inserts a hash of NULL, which fails and rolls back, if more rows than before lack their parent. */
 const refuseMoreOrphans =
   `insert into ${migrationsTable} (hash) ` +
   `select null where (${countOrphans}) > (select n from ${orphansTable})`;
 
-/** How the tables differ from what the migrations before have made, and the way out; null for any other failure. */
+/** The error that names the drift of the tables and its remedy; null for any other failure. */
 function describeDrift(message: string): string | null {
   const found = drifts.flatMap(([pattern, explain]) => {
     const match = pattern.exec(message);
@@ -162,13 +160,13 @@ async function readCommitted(client: Client): Promise<AppliedMigration[]> {
   return (await readJournal(client)) ?? [];
 }
 
-/** Runs `step` again while another connection holds the lock. */
+/** Retries `step` while another connection holds the lock. */
 async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
   const policy = retryFor(busyTimeoutMs, isBusy, new Backoff(10, 25));
   try {
     return await retry(step, (error) => {
       const ms = policy(error);
-      // A statement of @libsql/client that met a lock spoils its connection.
+      // A statement of @libsql/client that met a lock makes its connection unusable.
       if (ms !== null) client.reconnect();
       return ms;
     });

@@ -14,8 +14,8 @@ import type { WorkflowTables } from "../schema/tables.ts";
 export type ReportDatabase<Mode extends "sync" | "async", RunResult> = AnyDatabase<Mode, RunResult>;
 
 /**
- * A typed Drizzle query: `await` it, or go on with `where`, `orderBy`, `limit`, `offset`, and with `as(name)` to
- * join it. Its rows are those of `Row`, a table that exists nowhere but in the query.
+ * A typed Drizzle query. `await` it, extend it with `where`, `orderBy`, `limit` and `offset`, or join it with `as(name)`.
+ * `Row` has its columns.
  */
 export type ReportQuery<Row extends SQLiteTable, Mode extends "sync" | "async", RunResult> = Select<
   Row["_"]["name"],
@@ -26,14 +26,14 @@ export type ReportQuery<Row extends SQLiteTable, Mode extends "sync" | "async", 
 
 export type Expression = SQL | SQL.Aliased | SQLiteColumn;
 
-/** Makes what reports select from: queries that belong to no database yet. */
+/** Builds the subqueries of reports, without a database. */
 export const builder = new QueryBuilder();
 
-/** The nearest number that JavaScript has: one row with an extreme value must not cost the others their report. */
+/** Decodes to the nearest number, so that one extreme value does not make the whole report fail. */
 const bounded = (value: SQL): SQL =>
   sql`max(min(${value}, ${sql.raw(String(Number.MAX_SAFE_INTEGER))}), ${sql.raw(String(Number.MIN_SAFE_INTEGER))})`;
 
-/** An expression for each column of the row, under the name that the column has in SQL. */
+/** An expression for each column of the row, by its SQL name. */
 export function rowOf<Row extends SQLiteTable>(
   row: Row,
   values: { readonly [Name in keyof Row["_"]["columns"]]: Expression },
@@ -52,11 +52,11 @@ export function rowOf<Row extends SQLiteTable>(
 }
 
 /**
- * Selects the rows of `query`, in this order until the app says another.
+ * Selects the rows of `query` in the given default order.
  *
- * The query is a subquery whose columns are those of `row`. So a condition of the app's replaces none of ours,
- * values are encoded and decoded by columns, and names stay unambiguous in a join; Drizzle's own subqueries do
- * not qualify the names of expressions.
+ * The query is a subquery with the columns of `row`. A condition of the app therefore does not replace ours, columns
+ * encode and decode values, and names are unambiguous in a join. Drizzle's own subqueries do not qualify the names of
+ * expressions.
  */
 export function selectReport<Row extends SQLiteTable, Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -66,7 +66,7 @@ export function selectReport<Row extends SQLiteTable, Mode extends "sync" | "asy
   ...order: (SQL | SQLiteColumn)[]
 ): ReportQuery<Row, Mode, RunResult> {
   const columns = getTableColumns(row);
-  // Drizzle's cache forgets an answer when one of these tables is written to.
+  // A write to one of these tables invalidates a cached result.
   const read = Object.values(tables).map((table) => getTableName(table));
   const source = Object.assign(
     new Subquery(query.getSQL(), columns, getTableName(row), false, read),
@@ -77,6 +77,6 @@ export function selectReport<Row extends SQLiteTable, Mode extends "sync" | "asy
     .from(source)
     .orderBy(...order)
     .$dynamic();
-  // Drizzle's types lose the selection where the mode of the database is a type parameter.
+  // Drizzle's types lose the selection if the mode of the database is a type parameter.
   return report as unknown as ReportQuery<Row, Mode, RunResult>;
 }

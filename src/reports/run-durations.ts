@@ -17,7 +17,7 @@ import {
 } from "./report-query.ts";
 
 export interface RunDurationsOptions extends ReportOptions {
-  /** One status, or any of several; COMPLETED when absent. */
+  /** One status, or several. Defaults to COMPLETED. */
   readonly status?: RunStatus | readonly RunStatus[] | undefined;
 }
 
@@ -37,12 +37,11 @@ const row: ReturnType<typeof sqliteTable<"run_durations", typeof columns>> = sql
 );
 
 /**
- * How long the runs of each workflow took, from `startedAt` to `completedAt`: a row for each workflow that has
- * such runs.
+ * The durations of the runs of each workflow, from `startedAt` to `completedAt`. One row per workflow with such runs.
  *
- * The window applies to `completedAt`. Percentiles are by nearest rank. Ordered by `workflowId`.
+ * The window applies to `completedAt`. Percentiles use the nearest rank. Ordered by `workflowId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function runDurations<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,

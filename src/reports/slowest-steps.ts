@@ -30,11 +30,11 @@ const row: ReturnType<typeof sqliteTable<"slowest_steps", typeof columns>> = sql
 );
 
 /**
- * The executions of steps that have ended, slowest first: a row for each. Ask for a page of them with `limit`.
+ * The step executions that have ended, slowest first. One row per execution. Add `limit` to get a page.
  *
  * The window applies to the step's `completedAt`. Ordered by `durationMs` descending, then `runId`, `stepId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function slowestSteps<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,

@@ -17,7 +17,7 @@ import {
 } from "./report-query.ts";
 
 export interface StepDurationsOptions extends ReportOptions {
-  /** One status, or any of several; COMPLETED when absent. */
+  /** One status, or several. Defaults to COMPLETED. */
   readonly status?: StepStatus | readonly StepStatus[] | undefined;
 }
 
@@ -38,12 +38,12 @@ const row: ReturnType<typeof sqliteTable<"step_durations", typeof columns>> = sq
 );
 
 /**
- * How long the steps of each workflow took, by their `durationMs`: a row for each step that has such executions.
+ * The `durationMs` of the steps of each workflow. One row per step with such executions.
  *
- * The window applies to the step's `completedAt`. Percentiles are by nearest rank. Ordered by `workflowId`, then
+ * The window applies to the `completedAt` of the step. Percentiles use the nearest rank. Ordered by `workflowId`, then
  * `stepId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function stepDurations<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,

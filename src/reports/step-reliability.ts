@@ -29,14 +29,13 @@ const row: ReturnType<typeof sqliteTable<"step_reliability", typeof columns>> = 
 );
 
 /**
- * How often the steps of each workflow fail, and how often they are tried again: a row for each step of which
- * any execution has COMPLETED or FAILED.
+ * The failures and retries of the steps of each workflow. One row per step with a COMPLETED or FAILED execution.
  *
- * `failureRate` is `failed / executions`, from 0 to 1; `retried` counts the executions that took more than one
- * attempt, `retries` the attempts beyond the first. The window applies to the step's `completedAt`. Ordered by
+ * `failureRate` is `failed / executions`, from 0 to 1. `retried` counts executions with more than one attempt, and
+ * `retries` counts the attempts after the first. The window applies to the step's `completedAt`. Ordered by
  * `workflowId`, then `stepId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function stepReliability<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -58,7 +57,7 @@ export function stepReliability<Mode extends "sync" | "async", RunResult>(
         failed,
         failureRate: sql`1.0 * ${failed} / count(*)`,
         retried: sql`sum(${steps.attempt} > 1)`,
-        // In floating point, where a sum has no end that is an error.
+        // A sum in floating point cannot overflow with an error.
         retries: sql`cast(total(max(${steps.attempt} - 1, 0)) as integer)`,
       }),
     )

@@ -41,12 +41,12 @@ const row: ReturnType<typeof sqliteTable<"storage", typeof columns>> = sqliteTab
 type Kind = "run" | "step" | "attempt" | "output" | "state";
 
 /**
- * What the runs of each workflow hold: a row for each workflow, with the rows of each table and the bytes of
- * their JSON in UTF-8. Keys, times, indexes and free pages come on top of it: `stats` knows the whole.
+ * The rows of each table, and the bytes of their JSON in UTF-8, per workflow. Keys, times, indexes and free pages are not
+ * included; `stats` of a store returns the size of the database.
  *
- * The window applies to the run's `createdAt`. The largest come first; ties by `workflowId`.
+ * The window applies to the `createdAt` of the run. Largest first; ties are ordered by `workflowId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function storage<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -67,7 +67,7 @@ export function storage<Mode extends "sync" | "async", RunResult>(
       .from(runs);
   // Grouping is no reason to walk the index by workflow, and to read all rows in its order.
   const workflow = unindexed(runs.workflowId);
-  // A cross join is taken in the order it is written: the children are found by their runs.
+  // SQLite does not reorder a cross join, so it looks up the children of each run.
   const childrenOf = (
     kind: Kind,
     table: SQLiteTable & { readonly runId: SQLiteColumn },
@@ -111,7 +111,7 @@ export function storage<Mode extends "sync" | "async", RunResult>(
   return selectReport(db, tables, row, report, desc(row.totalBytes), row.workflowId);
 }
 
-/** SQLite knows the size of a value from the head of its row, and reads nothing else. */
+/** The size of a value. SQLite reads it from the header of the row, without the value. */
 function sumOfBytes(json: readonly SQLiteColumn[]): SQL {
   const sizes = json.map((column) => sql`coalesce(sum(octet_length(${column})), 0)`);
   return sql.join(sizes, sql` + `);

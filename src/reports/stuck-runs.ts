@@ -15,9 +15,9 @@ import {
 const quarterOfAnHourMs = 900_000;
 
 export interface StuckRunsOptions extends ReportOptions {
-  /** For how long nothing has happened to the run or its steps; a quarter of an hour when absent. */
+  /** The time in milliseconds without a write to the run or its steps. Defaults to 15 minutes. */
   readonly idleMs?: number | undefined;
-  /** What the ages are measured against; the present when absent. */
+  /** The time at which ages are computed. Defaults to the current time. */
   readonly now?: Date | undefined;
 }
 
@@ -44,12 +44,11 @@ const row: ReturnType<typeof sqliteTable<"stuck_runs", typeof columns>> = sqlite
 );
 
 /**
- * RUNNING runs in which nothing has been written for `idleMs`, neither to the run nor to a step: a row for each,
- * whether a worker still extends its lease or not.
+ * The RUNNING runs without a write to the run or its steps for `idleMs`. Extending the lease does not count as a write.
  *
- * The window applies to `createdAt`. The one that has been idle for longest comes first; ties by `runId`.
+ * The window applies to `createdAt`. Longest idle first; ties are ordered by `runId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function stuckRuns<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,

@@ -17,7 +17,7 @@ import {
 const bucketMs = { hour: 3_600_000, day: 86_400_000 } as const;
 
 export interface ThroughputOptions extends ReportOptions {
-  /** How long a bucket is; a day when absent. Buckets begin on the hour, or at midnight, of UTC. */
+  /** The size of a bucket. Defaults to a day. Buckets begin on the hour, or at midnight, in UTC. */
   readonly per?: keyof typeof bucketMs | undefined;
 }
 
@@ -43,13 +43,12 @@ const outcomes = {
 } as const satisfies Record<string, RunStatus>;
 
 /**
- * How many runs were created, and how many ended how, in each hour or day: a row for each bucket and workflow in
- * which anything happened.
+ * The number of created, completed, failed and cancelled runs per hour or day. One row per bucket and workflow with
+ * activity.
  *
- * A run counts as created in the bucket of its `createdAt`, and as ended in the bucket of its `completedAt`; the
- * window applies to each of them. Ordered by `bucketStart`, then `workflowId`.
+ * A run is counted as created at its `createdAt`, and as ended at its `completedAt`. The window applies to each of them. Ordered by `bucketStart`, then `workflowId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function throughput<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -93,7 +92,7 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
   return selectReport(db, tables, row, report, row.bucketStart, row.workflowId);
 }
 
-/** Rounded down, before 1970 too. */
+/** Rounds down, also before 1970. */
 function startOfBucket(at: SQLiteColumn, ms: number): SQL {
   const size = sql.raw(String(ms));
   return sql`${at} - (${at} % ${size} + ${size}) % ${size}`;

@@ -4,7 +4,7 @@ import type { MigrationProblem } from "./migration-problems.ts";
 import { findSchemaDrift, type Casing } from "./schema-drift.ts";
 
 export interface MigrationCheck {
-  /** The exports of the schema's files, as drizzle.config.ts points at them. */
+  /** The exports of the schema files in drizzle.config.ts. */
   readonly schema: Readonly<Record<string, unknown>>;
   /** The folder that drizzle-kit writes to: `out` of drizzle.config.ts. */
   readonly folder: string;
@@ -13,13 +13,11 @@ export interface MigrationCheck {
 }
 
 /**
- * Everything that is wrong with the migrations of a Drizzle project on SQLite or libSQL; empty when the folder
- * brings an empty database to exactly the schema.
+ * Finds the problems of the migrations of a Drizzle project on SQLite or libSQL. Empty if the folder migrates an empty
+ * database to exactly the schema. Needs drizzle-kit, but no database, git or terminal.
  *
- * It needs drizzle-kit, and neither a database, nor version control, nor a terminal.
- *
- * @throws {InvalidArgumentError} when `folder` cannot be read.
- * @throws {UnsupportedError} when drizzle-kit is not installed.
+ * @throws {InvalidArgumentError} if `folder` cannot be read.
+ * @throws {UnsupportedError} if drizzle-kit is not installed.
  */
 export async function checkMigrations({
   schema,
@@ -27,7 +25,7 @@ export async function checkMigrations({
   casing,
 }: MigrationCheck): Promise<MigrationProblem[]> {
   const { folder, problems } = await readMigrationFolder(path);
-  // Without the journal, everything else that could be said would follow from that.
+  // Without a journal, all other problems would be consequences.
   if (problems.length > 0) return problems.slice(0, 1);
   return [...checkFolder(folder), ...(await findSchemaDrift(schema, folder, casing))];
 }

@@ -7,7 +7,7 @@ import { chunksOf, countStatements } from "../sql-statements.ts";
 const restore = "restore the file from version control";
 const generateAgain = "delete the later migration and generate it again";
 
-/** All that the files of the folder say of each other, without the schema. */
+/** Checks the files of the folder against each other, without the schema. */
 export function checkFolder(folder: MigrationFolder): MigrationProblem[] {
   return [
     ...checkJournal(folder),
@@ -56,7 +56,7 @@ const snapshotSchema = z.object({ id: z.string(), prevId: z.string() });
 const originId = "00000000-0000-0000-0000-000000000000";
 
 function checkSnapshots({ entries, snapshots }: MigrationFolder): MigrationProblem[] {
-  /** Null behind a snapshot that is not there: what follows it cannot be judged. */
+  /** Null after a missing snapshot, whose successors cannot be checked. */
   let previousId: string | null = originId;
   const prevIds = new Set<string>();
   return entries.flatMap(({ tag }, index): MigrationProblem[] => {
@@ -82,7 +82,7 @@ function checkSnapshots({ entries, snapshots }: MigrationFolder): MigrationProbl
     const { prevId } = parsed.data;
     const isSibling = prevIds.has(prevId);
     prevIds.add(prevId);
-    // `drizzle-kit pull` leaves it empty in the snapshot that it begins with.
+    // `drizzle-kit pull` leaves it empty in its first snapshot.
     const follows = prevId === expectedId || expectedId === null || (index === 0 && prevId === "");
     if (follows) return [];
     const problem = { code: "SNAPSHOT_CHAIN_BROKEN" as const, file };
@@ -134,7 +134,7 @@ function checkHashes({ entries, sql, hashes }: MigrationFolder): MigrationProble
   ];
 }
 
-/** One problem, however many there are: an app that begins to check has none of its hashes. */
+/** One problem for all migrations, because an app without `_hashes.json` lacks every hash. */
 function notRecorded(tags: readonly string[]): MigrationProblem[] {
   const [only] = tags;
   if (only === undefined) return [];

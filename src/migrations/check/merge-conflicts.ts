@@ -1,11 +1,11 @@
-/** True if a merge has left both sides in the text. */
+/** True if the text has conflict markers. */
 export function hasConflict(text: string): boolean {
   return /^<{7}( |$)/m.test(text);
 }
 
 /**
- * What to do about a journal in which a merge has left both sides: files by name, in order. `snapshots` are those of
- * the folder, by name.
+ * The remedy for a journal with conflict markers: which files to change, in which order. `snapshots` are those of the
+ * folder, by name.
  */
 export function mergeSteps(journal: string, snapshots: ReadonlyMap<string, string>): string {
   const sides = [0, 1].map((side) => tagsOf(sideOf(journal, side)));
@@ -31,7 +31,7 @@ export function mergeSteps(journal: string, snapshots: ReadonlyMap<string, strin
   ].join("; ");
 }
 
-/** The text with one side of each conflict; a base between the two, as diff3 writes it, belongs to neither. */
+/** The text with one side of each conflict, without the base that diff3 writes between them. */
 function sideOf(text: string, side: number): string {
   let current: number | null = null;
   return text
@@ -47,7 +47,7 @@ function sideOf(text: string, side: number): string {
     .join("\n");
 }
 
-/** A side of a conflict need not be valid JSON: where a comma belongs to one line of both, it is missing in one. */
+/** Parses one side of a conflict, which may lack a comma. */
 function tagsOf(journal: string): string[] {
   return [...journal.matchAll(/"tag"\s*:\s*"([^"]*)"/g)].map(([, tag = ""]) => tag);
 }

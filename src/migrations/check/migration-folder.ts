@@ -17,7 +17,7 @@ type JournalEntry = z.output<typeof journalSchema>["entries"][number];
 
 const journalFile = "meta/_journal.json";
 
-/** Where the hashes of committed migrations are kept, so that an edit is noticed without a database and git. */
+/** The file with the hashes of committed migrations, which reveal edits without a database and git. */
 export const hashesFile = "meta/_hashes.json";
 
 /** A folder of migrations as drizzle-kit writes it. */
@@ -31,7 +31,7 @@ export interface MigrationFolder {
   readonly hashes: Readonly<Record<string, string>>;
 }
 
-/** @throws {InvalidArgumentError} when `path` is not a folder. */
+/** @throws {InvalidArgumentError} if `path` is not a folder. */
 export async function readMigrationFolder(
   path: string,
 ): Promise<{ readonly folder: MigrationFolder; readonly problems: MigrationProblem[] }> {
@@ -90,16 +90,15 @@ function unreadable(
   return { code, file, message, remedy };
 }
 
-/** Which migrations are recorded although they have a hash already. */
+/** Which recorded migrations to record again. */
 export interface RecordOptions {
-  /** Tags of migrations that were edited, and that no commit, no colleague and no database has yet. */
+  /** Tags of edited migrations that are not committed, shared or applied yet. */
   readonly again?: readonly string[] | undefined;
 }
 
 /**
- * Records the hashes of the journal's migrations that have none yet, apart from those without a statement: the SQL of
- * `drizzle-kit generate --custom` is still to be written. The others stay as they are: an edited migration remains a
- * problem, unless it is named in `again`.
+ * Records the hashes of migrations without one, except migrations without a statement, such as the empty template of
+ * `drizzle-kit generate --custom`. Existing hashes stay, so an edited migration remains a problem, unless `again` has it.
  *
  * @returns the tags that were recorded.
  * @throws {InvalidArgumentError} if the folder cannot be read, or `again` names a migration that it does not have.
@@ -139,7 +138,7 @@ export function isUnwritten(sql: string): boolean {
   return statementsOf(sql).length === 0;
 }
 
-/** SHA-256 of a migration, whatever line ends a checkout gave it. */
+/** The SHA-256 of a migration, with normalized line ends. */
 export function hashOf(sql: string): string {
   return createHash("sha256").update(sql.replaceAll("\r\n", "\n")).digest("hex");
 }

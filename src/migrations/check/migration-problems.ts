@@ -1,4 +1,4 @@
-/** What can be wrong with a folder of migrations. */
+/** The kinds of problems of a folder of migrations. */
 export type MigrationProblemCode =
   | "JOURNAL_UNREADABLE"
   | "SQL_MISSING"
@@ -17,7 +17,7 @@ export type MigrationProblemCode =
 
 export interface MigrationProblem {
   readonly code: MigrationProblemCode;
-  /** The file that it is about, relative to the folder; null when it is about the schema. */
+  /** The file, relative to the folder; null if the problem is in the schema. */
   readonly file: string | null;
   readonly message: string;
   readonly remedy: string;

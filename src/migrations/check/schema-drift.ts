@@ -3,18 +3,16 @@ import { parseJson, type MigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { definitionsIn, findTakenNames } from "./schema-names.ts";
 
-/** How Drizzle derives the names of columns that have none of their own. */
+/** How Drizzle derives the names of columns without an explicit one. */
 export type Casing = "snake_case" | "camelCase";
 
 type Node = Readonly<Record<string, unknown>>;
 
 /**
- * What the schema has and the last snapshot has not, or the other way round: what `drizzle-kit generate` would
- * write a migration for.
+ * The differences between the schema and the last snapshot, for which `drizzle-kit generate` would write a migration.
  *
- * `drizzle-kit check` does not look at the schema, and `generate` without a terminal exits with 0 and writes
- * nothing when it would have to ask whether something was renamed. So the snapshot of the schema is made by
- * drizzle-kit's API and compared with the last one here.
+ * `drizzle-kit check` does not read the schema. `generate` without a terminal exits with 0 and writes nothing if it would
+ * have to ask about a rename. Therefore drizzle-kit's API makes a snapshot of the schema, which is compared here.
  */
 export async function findSchemaDrift(
   schema: Readonly<Record<string, unknown>>,
@@ -23,7 +21,7 @@ export async function findSchemaDrift(
 ): Promise<MigrationProblem[]> {
   const [prefix] = entries.at(-1)?.tag.split("_", 1) ?? [];
   const last = parseJson(snapshots.get(`${prefix}_snapshot.json`) ?? null);
-  // A snapshot that is missing or cannot be read is a problem of its own.
+  // A missing or unreadable snapshot is reported separately.
   if (entries.length > 0 && last === undefined) return [];
   const definitions = definitionsIn(schema);
   const taken = findTakenNames(definitions);
@@ -46,7 +44,7 @@ export async function findSchemaDrift(
   }));
 }
 
-/** The API of drizzle-kit, an optional peer: what a running app never needs is not loaded there. */
+/** The API of drizzle-kit. It is an optional peer that a running app never needs. */
 async function loadKit() {
   try {
     return await import("drizzle-kit/api");
@@ -106,7 +104,7 @@ function sameJson(a: unknown, b: unknown): boolean {
   return canonical(a) === canonical(b);
 }
 
-/** JSON with sorted keys: drizzle-kit's order of keys has no meaning, its order of columns has. */
+/** JSON with sorted keys. The order of keys in a snapshot has no meaning; the order of columns in an array has. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     typeof each === "object" && each !== null && !Array.isArray(each)

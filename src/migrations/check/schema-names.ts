@@ -2,7 +2,7 @@ import { is } from "drizzle-orm";
 import { getTableConfig, getViewConfig, SQLiteTable, SQLiteView } from "drizzle-orm/sqlite-core";
 import type { MigrationProblem } from "./migration-problems.ts";
 
-/** The tables and views among the exports, each once: two files may export the same one. */
+/** The distinct tables and views among the exports. Two files may export the same one. */
 export function definitionsIn(
   schema: Readonly<Record<string, unknown>>,
 ): readonly (SQLiteTable | SQLiteView)[] {
@@ -12,8 +12,8 @@ export function definitionsIn(
 }
 
 /**
- * Names that the schema gives twice. SQLite refuses the second; drizzle-kit ends the process for some, and drops the
- * first of others.
+ * Duplicate names in the schema. SQLite rejects the second. drizzle-kit ends the process for some kinds, and drops the
+ * first for others.
  */
 export function findTakenNames(
   definitions: readonly (SQLiteTable | SQLiteView)[],

@@ -20,21 +20,21 @@ import { quote } from "./table-definitions.ts";
 import type { TableStructure } from "./table-structure.ts";
 
 export interface DoctorReport {
-  /** True when there is no error; there may be warnings. */
+  /** True if there is no error. There may be warnings. */
   readonly healthy: boolean;
   readonly findings: readonly DoctorFinding[];
 }
 
 export interface DoctorOptions {
-  /** An app's own tables: `createWorkflowTables({ prefix })`. */
+  /** The tables of `createWorkflowTables({ prefix })`. Defaults to the plain tables. */
   readonly tables?: WorkflowTables | undefined;
 }
 
 /**
- * Compares the live database with the schema, and says what to do about each difference. It changes nothing.
+ * Compares a live database with the schema, and says what to do about each difference. Changes nothing.
  *
- * It looks at the tables of the schema, with all that belongs to them, and at tables that are named like them:
- * `workflow_*` and `step_*` behind the prefix, and `__gorkflow_*`. No other table of an app is looked at.
+ * It checks the tables of the schema with their indexes, keys, checks and triggers, and tables with similar names:
+ * `workflow_*` and `step_*` after the prefix, and `__gorkflow_*`. It does not check other tables.
  */
 export async function doctor(
   target: MigrationTarget,
@@ -72,7 +72,7 @@ export async function doctor(
 
 const none: ReadonlySet<string> = new Set();
 
-/** Checks of an app's own columns alone that hold for what the stores leave in them: their defaults. */
+/** Checks on columns of the app that are true for their defaults, which is what the stores write. */
 async function findHarmlessChecks(
   query: RunQuery,
   expected: TableStructure,
@@ -93,23 +93,23 @@ async function findHarmlessChecks(
         `select iif(coalesce(${sql}, 1), 1, 0) from (select ${defaults.join(", ")})`,
         [],
       );
-      // As in SQLite, a condition that is NULL holds.
+      // As in SQLite, a check that is NULL passes.
       if (Number(row?.[0]) === 1) harmless.add(condition);
     } catch {
-      // It cannot be told.
+      // The condition cannot be evaluated.
     }
   }
   return harmless;
 }
 
-/** Our migrations make the plain tables only. */
+/** The migrations of the package create only the plain tables. */
 async function readPlainJournal(
   client: Client,
   tables: WorkflowTables,
 ): Promise<MigrationStatus | null> {
   if (!isPlain(tables)) return null;
   const applied = (await readJournal(client)) ?? [];
-  // An empty journal is what a refused migration leaves: it does not say who made the tables.
+  // A rejected migration leaves an empty journal, which does not show who created the tables.
   return applied.length === 0 ? null : compare(applied);
 }
 
@@ -123,7 +123,7 @@ function lineageOf(journal: MigrationStatus | null, isNew: boolean): Lineage {
   return journal.pending.length > 0 ? "behind" : "current";
 }
 
-/** How names of ours begin, and those of tables that a rebuild of ours has left. */
+/** The prefixes of our names, and of tables that an interrupted rebuild left. */
 function namesLikeOurs(tables: WorkflowTables): string[] {
   const plain = getTableName(workflowRuns);
   const prefix = getTableName(tables.workflowRuns).slice(0, -plain.length);
@@ -138,7 +138,7 @@ function findingsOfJournal({ pending, unknown }: MigrationStatus): DoctorFinding
   const another = "use the version of the package that applied them, or a later one";
   if (pending.length > 0) {
     const message = `not applied yet: ${pending.join(", ")}`;
-    // `migrate` refuses while there is one that it does not know.
+    // `migrate` rejects the database while it has an unknown migration.
     const remedy = unknown.length > 0 ? another : "run `gorkflow migrate`";
     findings.push({ code: "MIGRATIONS_PENDING", severity, table, message, remedy });
   }
@@ -149,7 +149,7 @@ function findingsOfJournal({ pending, unknown }: MigrationStatus): DoctorFinding
   return findings;
 }
 
-/** Rows whose run is gone: somebody deleted it where foreign keys were off. */
+/** Rows whose run does not exist, because it was deleted while foreign keys were off. */
 async function findOrphans(
   query: RunQuery,
   tables: WorkflowTables,

@@ -4,7 +4,7 @@ import { DialectClass } from "../../drizzle.ts";
 import { normalizeSql } from "../sql-tokens.ts";
 import type { TableStructure } from "./table-structure.ts";
 
-/** The structure that a Drizzle table asks for. */
+/** The structure of a Drizzle table. */
 export function structureOf(table: SQLiteTable): TableStructure {
   const { columns, indexes, foreignKeys, checks, primaryKeys } = getTableConfig(table);
   const composite = primaryKeys[0]?.columns.map(({ name }) => name) ?? [];

@@ -32,7 +32,7 @@ export type DoctorCode =
   | "MIGRATIONS_UNKNOWN"
   | "ORPHANED_ROWS";
 
-/** Something that is not as the schema has it. A warning does no harm to the stores. */
+/** A difference from the schema. A warning does not affect the stores. */
 export interface DoctorFinding {
   readonly code: DoctorCode;
   readonly severity: "error" | "warning";
@@ -42,8 +42,8 @@ export interface DoctorFinding {
 }
 
 /**
- * Who brings the tables up to date: `migrate` has something to apply, or has applied everything, or there is a newer
- * or another one; or it is the app that has migrations of its own, or nobody has made anything yet.
+ * Who migrates the tables: `migrate` with pending migrations, `migrate` with none, a newer or another version of the
+ * package, the app with its own migrations, or nobody yet.
  */
 export type Lineage = "behind" | "current" | "ahead" | "app" | "nobody";
 
@@ -56,13 +56,13 @@ const byMigrating: Readonly<Record<Exclude<Lineage, "current" | "app">, string>>
 const byOwnMigration =
   "generate and apply a migration with your own drizzle-kit; if it finds nothing to do, ";
 
-/** Who migrates the tables comes first; `otherwise` applies if no migration changes anything. */
+/** The remedy by who migrates the tables. `otherwise` applies if no migration helps. */
 function remedyFor(lineage: Lineage, otherwise: string): string {
   if (lineage === "current") return otherwise;
   return lineage === "app" ? byOwnMigration + otherwise : byMigrating[lineage];
 }
 
-/** What is wrong with one table. `harmlessChecks` are the conditions that every row of the stores meets. */
+/** The findings of one table. `harmlessChecks` are conditions that every row of the stores meets. */
 export function findingsOf(
   table: string,
   expected: TableStructure,
@@ -76,7 +76,7 @@ export function findingsOf(
     (code: DoctorCode, message: string, remedy: string): void =>
       void found.push({ code, severity, table, message, remedy });
   const [error, warning] = [report("error"), report("warning")];
-  /** `after` follows the statement. */
+  /** The text after the statement. */
   const restore = (statement: string, after = "") =>
     remedyFor(lineage, `run: ${statement};${after}`);
   const move = remedyFor(
@@ -165,7 +165,7 @@ export function findingsOf(
   }
   for (const key of foreignKeys.extra) {
     const message = `${table} has a ${describeForeignKey(key)} that is not in the schema`;
-    // A reference that is NULL in one of its columns is not looked up.
+    // SQLite does not check a reference with a NULL column.
     if (key.from.some((name) => empty.has(name.toLowerCase()))) {
       warning("FOREIGN_KEY_EXTRA", message, yours);
     } else error("FOREIGN_KEY_EXTRA", `${message}: it refuses rows of the stores`, move);
@@ -194,7 +194,7 @@ export function findingsOf(
   return found;
 }
 
-/** A table that is named as ours are, and is none of this version's. */
+/** A table with a name like ours that this version does not have. */
 export function findingOfOtherTable(table: string, known: readonly string[]): DoctorFinding {
   if (known.some((name) => isSameName(table, `__new_${name}`))) {
     return {

@@ -8,7 +8,7 @@ import type {
   TableStructure,
 } from "./table-structure.ts";
 
-/** A table that the database has. */
+/** A table of the database. */
 export interface LiveTable extends TableStructure {
   readonly columns: readonly LiveColumn[];
   readonly indexes: readonly LiveIndex[];
@@ -21,24 +21,24 @@ export interface LiveColumn extends ColumnStructure {
 }
 
 export interface LiveIndex extends IndexStructure {
-  /** Null for what a UNIQUE in the table's own definition has made. */
+  /** Null for the index of a UNIQUE in the definition of the table. */
   readonly sql: string | null;
 }
 
 export interface LiveCheck extends CheckStructure {
-  /** The names in the condition are among these, in lower case. */
+  /** A superset of the names in the condition, in lower case. */
   readonly words: ReadonlySet<string>;
-  /** The condition as it is written, in parentheses. */
+  /** The condition as written, in parentheses. */
   readonly sql: string;
 }
 
-/** Something of a database, with the SQL that has made it. */
+/** An object of the database and the SQL that created it. */
 interface Definition {
   readonly name: string;
   readonly sql: string;
 }
 
-/** Those of `tables` that the database has, by the name given here: SQLite compares names without case. */
+/** The existing ones of `tables`, by the given name. SQLite compares names without case. */
 export async function readTables(
   query: RunQuery,
   tables: readonly string[],
@@ -59,7 +59,7 @@ export async function readTables(
      where i.origin <> 'pk' order by t.name, i.name, x.seqno`,
     wanted,
   );
-  // A reference without a column is one to the primary key.
+  // A reference without a column references the primary key.
   const foreignKeys = await query(
     `select wanted.value, f.id, f."from", f."table", f.on_delete, f.on_update,
        coalesce(f."to", (select p.name from pragma_table_info(f."table") as p where p.pk = f.seq + 1))
@@ -84,7 +84,7 @@ export async function readTables(
   );
 }
 
-/** Names of the database's tables that begin with one of `beginnings`, apart from `known`. */
+/** The names of tables that begin with one of `beginnings`, except `known`. */
 export async function readOtherTables(
   query: RunQuery,
   beginnings: readonly string[],
@@ -100,7 +100,7 @@ export async function readOtherTables(
 
 type Rows = readonly (readonly unknown[])[];
 
-/** The rows that begin with the table's name, without it. */
+/** The rows whose first column is the name of the table, without that column. */
 function of(rows: Rows, table: unknown): unknown[][] {
   return rows.filter(([name]) => name === table).map(([, ...rest]) => rest);
 }

@@ -19,7 +19,7 @@ interface Differences<Expected, Live = Expected> {
   readonly extra: readonly Live[];
 }
 
-/** How a table of the database differs from the one that the schema asks for. */
+/** The differences between a table of the database and that of the schema. */
 export interface TableDifferences {
   readonly columns: Differences<ColumnStructure, LiveColumn>;
   readonly indexes: Differences<IndexStructure, LiveIndex>;
@@ -50,7 +50,7 @@ export function differencesOf(expected: TableStructure, live: LiveTable): TableD
       name: ({ from }) => from.join(),
       same: (a, b) => isSameName(describeForeignKey(a), describeForeignKey(b)),
     }),
-    // What a check is called makes no difference as long as it says the same.
+    // The name of a check does not matter.
     checks: compareParts(expected.checks, live.checks, {
       name: ({ name, condition }) => name ?? condition,
       same: (a, b) => a.condition === b.condition,
@@ -58,7 +58,7 @@ export function differencesOf(expected: TableStructure, live: LiveTable): TableD
   };
 }
 
-/** What is another one in a column, in words. */
+/** Describes what differs in a column. */
 export function changesOf(expected: ColumnStructure, live: LiveColumn): string[] {
   return [
     ...(live.isGenerated ? ["kind (it is generated, and cannot be written)"] : []),
@@ -76,18 +76,18 @@ export function changesOf(expected: ColumnStructure, live: LiveColumn): string[]
   ];
 }
 
-/** Whether no row can be written without a column that no store writes. */
+/** True if a row cannot be inserted without this column, which stores do not write. */
 export function breaksWrites({ notNull, default: value, isGenerated }: LiveColumn): boolean {
   return notNull && value === null && !isGenerated;
 }
 
-/** The columns of an app's own that are NULL in every row of the stores, in lower case. */
+/** The columns of the app that are NULL in every row of the stores, in lower case. */
 export function emptyColumns({ columns: { extra } }: TableDifferences): ReadonlySet<string> {
   const empty = extra.filter((each) => !each.isGenerated && !each.notNull && each.default === null);
   return new Set(empty.map(({ name }) => name.toLowerCase()));
 }
 
-/** Whether an index refuses rows that the schema allows. Rows that are NULL in one of its columns all differ. */
+/** True if an index rejects rows that the schema allows. Rows with NULL in one of its columns are always distinct. */
 export function refusesRows(
   { unique, columns }: IndexStructure,
   expected: TableStructure,
@@ -106,8 +106,8 @@ export function refusesRows(
 }
 
 /**
- * The column that is missing and the one that is there instead, when there is one of each, only their names differ,
- * and no row could have been written without either: then it was renamed. Of others one cannot know.
+ * A renamed column: one missing and one extra column that differ only in their names, and without which no row can be
+ * written. Other renames cannot be detected.
  */
 export function renamedColumn({
   columns: { missing, extra },
@@ -119,14 +119,14 @@ export function renamedColumn({
   return changesOf(expected, live).length === 0 ? { expected, live } : null;
 }
 
-/** A part that is not the same anywhere, and has its name there, is a changed one. */
+/** Pairs parts that are equal. Unpaired parts with the same name are changed. */
 function compareParts<Expected, Live extends Expected>(
   expected: readonly Expected[],
   live: readonly Live[],
   { name, same }: { name: (part: Expected) => string; same: (a: Expected, b: Live) => boolean },
 ): Differences<Expected, Live> {
   const extra = [...live];
-  /** Takes the first that fits out of those that are left. */
+  /** Removes and returns the first remaining part that matches. */
   const take = (fits: (part: Live) => boolean): Live | undefined => {
     const index = extra.findIndex(fits);
     return index < 0 ? undefined : extra.splice(index, 1)[0];

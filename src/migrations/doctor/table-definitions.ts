@@ -6,7 +6,7 @@ import type {
   TableStructure,
 } from "./table-structure.ts";
 
-/** The SQL that makes a table with the structure, without its indexes. */
+/** The SQL that creates a table with this structure, without its indexes. */
 export function tableDefinition(
   name: string,
   { columns, foreignKeys, checks }: Omit<TableStructure, "indexes">,

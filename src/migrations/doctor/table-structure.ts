@@ -1,4 +1,4 @@
-/** What a table has to be like, or is like: the same shape for both, so that they can be compared. */
+/** The structure of a table, of the schema or of the database. */
 export interface TableStructure {
   readonly columns: readonly ColumnStructure[];
   readonly indexes: readonly IndexStructure[];
@@ -10,24 +10,24 @@ export interface ColumnStructure {
   readonly name: string;
   readonly type: string;
   readonly notNull: boolean;
-  /** SQL that can be compared; null for none. */
+  /** Normalized SQL; null for none. */
   readonly default: string | null;
-  /** How its values are compared; in lower case. */
+  /** The collation, in lower case. */
   readonly collation: string;
-  /** 1 for the first column of the primary key, 0 for a column outside of it. */
+  /** The position in the primary key, from 1; 0 for other columns. */
   readonly primaryKey: number;
 }
 
 export interface IndexStructure {
   readonly name: string;
-  /** In order; what differs from a plain column is behind its name. */
+  /** The columns in order, each with its options after its name. */
   readonly columns: readonly string[];
   readonly unique: boolean;
   /** The condition of a partial index. */
   readonly where: string | null;
 }
 
-/** SQLite gives foreign keys no names: they are told by their columns. */
+/** A foreign key. SQLite gives it no name, so its columns identify it. */
 export interface ForeignKeyStructure {
   readonly from: readonly string[];
   readonly table: string;
@@ -41,7 +41,7 @@ export interface CheckStructure {
   readonly condition: string;
 }
 
-/** A foreign key in words. */
+/** Describes a foreign key. */
 export function describeForeignKey(key: ForeignKeyStructure): string {
   return `foreign key (${key.from.join(", ")}) references ${key.table}(${key.to.join(", ")}) on delete ${key.onDelete} on update ${key.onUpdate}`;
 }
