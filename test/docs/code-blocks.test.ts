@@ -17,7 +17,7 @@ const blocks = pages.flatMap((page) => page.blocks);
 let installation: Installation;
 beforeAll(async () => {
   installation = await install();
-});
+}, 180_000);
 afterAll(() => installation.remove());
 
 /** Blocks that are not executed here, by their beginning, and the check of each. */

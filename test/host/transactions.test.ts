@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { z } from "zod";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import {
@@ -277,6 +277,11 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
             input: z.object({ orderId: z.string() }),
             output: z.string(),
             run: async ({ orderId }, ctx) => {
+              // The engine writes the row of the step meanwhile; @libsql/client does not wait for its lock.
+              await vi.waitUntil(
+                async () => (await store.listStepExecutions(ctx.runId)).length > 0,
+                { timeout: 10_000 },
+              );
               await host.db
                 .update(workflowRuns)
                 .set({ workerId: "another", leaseExpiresAt: new Date(Date.now() + 60_000) })
