@@ -6,6 +6,7 @@ import { createClient } from "./create-client.ts";
 import { pathOfUrl } from "./file-path.ts";
 import type { LocalClient } from "./local-client.ts";
 import { PrimaryRelay, type PrimaryConfig } from "./primary-relay.ts";
+import { createReader, type Reader } from "./reader.ts";
 import { clientClosed } from "./sqlite-errors.ts";
 
 export interface LocalCopyConfig extends PrimaryConfig {
@@ -28,6 +29,7 @@ export class LocalCopy {
   #relay: PrimaryRelay | null = null;
   #replica: Database.Database | null = null;
   #client: LocalClient | null = null;
+  #reader: Reader | null = null;
   #inode = 0n;
   #isClosed = false;
 
@@ -53,6 +55,13 @@ export class LocalCopy {
     return (this.#client ??= createClient({ path: this.#path, encryptionKey, readOnly: true }));
   }
 
+  /** As `client`, for queries that take long. */
+  get reader(): Reader {
+    if (this.#isClosed) throw clientClosed();
+    const { encryptionKey } = this.#config;
+    return (this.#reader ??= createReader({ path: this.#path, encryptionKey }));
+  }
+
   /** Fetches what the primary has more, and returns the replication index of the file. */
   sync(): Promise<bigint> {
     return this.#mutex.run(() => this.#sync());
@@ -60,7 +69,7 @@ export class LocalCopy {
 
   close(): void {
     this.#isClosed = true;
-    this.#client?.close();
+    this.#closeClients();
     this.#relay?.close();
     // A sync that runs ends now that its relay is closed.
     void this.#mutex.run(() => this.#replica?.close());
@@ -76,7 +85,7 @@ export class LocalCopy {
         syncUrl: this.#relay.url,
         ...(authToken !== undefined && { authToken }),
         ...(encryptionKey !== undefined && { encryptionKey }),
-      } as Database.Options);
+      });
       const replicated = (await AsyncDatabase.prototype.sync.call(this.#replica)) as {
         readonly frame_no?: number;
       };
@@ -90,10 +99,14 @@ export class LocalCopy {
   /** A primary that lost its log has the file made again: clients that have the old one open read it no more. */
   #followFile(): void {
     const inode = statSync(this.#path, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
-    if (this.#inode !== 0n && inode !== this.#inode) {
-      this.#client?.close();
-      this.#client = null;
-    }
+    if (this.#inode !== 0n && inode !== this.#inode) this.#closeClients();
     this.#inode = inode;
+  }
+
+  #closeClients(): void {
+    this.#client?.close();
+    this.#reader?.close();
+    this.#client = null;
+    this.#reader = null;
   }
 }

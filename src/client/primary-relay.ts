@@ -44,10 +44,10 @@ export class PrimaryRelay {
 
   /** Passes requests on from now, for `timeoutMs` or until the returned function is called. */
   open(timeoutMs: number): () => void {
-    this.#worker.postMessage(true);
+    this.#worker.postMessage(true, []);
     const shut = () => {
       clearTimeout(timer);
-      this.#worker.postMessage(false);
+      this.#worker.postMessage(false, []);
     };
     const timer = setTimeout(shut, timeoutMs);
     return shut;

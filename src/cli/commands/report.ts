@@ -68,10 +68,10 @@ Examples:
     .action(async (name: ReportName, options: ReportCommandOptions) => {
       const { workflow: workflowId, since, until, per, idle: idleMs, limit, prefix } = options;
       const tables = prefix === undefined ? undefined : createWorkflowTables({ prefix });
-      const rows = await withStore(context, options, ({ db }) => {
+      const rows = await withStore(context, options, ({ reporting }) => {
         context.endAtOnce();
         const window = { workflowId, since, until, tables };
-        return runReport(name, db, { options: window, per, idleMs, limit });
+        return runReport(name, reporting, { options: window, per, idleMs, limit });
       });
       if (options.json) return printJson(rows);
       if (options.ndjson) {

@@ -1,6 +1,5 @@
 import type { Client, InStatement } from "@libsql/client";
 import { pause } from "../../async/pause.ts";
-import type { LocalClient } from "../../client/local-client.ts";
 import type { LocalCopy } from "../../client/local-copy.ts";
 import { kindOf } from "../../client/statement-kinds.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
@@ -46,21 +45,20 @@ export class EmbeddedReplica implements Replica {
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
     try {
-      const client = await this.currentClient();
-      return client === null ? null : await client.read(statements);
+      return (await this.isCurrent()) ? await this.#copy.client.read(statements) : null;
     } catch (error) {
       throw translateError(error, "read");
     }
   }
 
-  /** A client of the copy, which has everything that this process has seen; null if it cannot be brought so far. */
-  async currentClient(): Promise<LocalClient | null> {
+  /** True if the copy has everything that this process has seen, after a sync if needed. */
+  async isCurrent(): Promise<boolean> {
     for (const bringUpToDate of [() => this.#syncing ?? Promise.resolve(), () => this.sync()]) {
-      if (this.#isCurrent()) break;
-      if (performance.now() < this.#leftOutUntil) return null;
-      if (!(await this.#waitFor(bringUpToDate()))) return null;
+      if (this.#isCurrent()) return true;
+      if (performance.now() < this.#leftOutUntil) return false;
+      if (!(await this.#waitFor(bringUpToDate()))) return false;
     }
-    return this.#copy.client;
+    return true;
   }
 
   /**
@@ -129,9 +127,10 @@ export class EmbeddedReplica implements Replica {
   }
 }
 
-/** A client that reads from the copy what it can, and leaves the rest to the primary. */
+/** A client that reads from the copy if that is current, and leaves everything else to the primary. */
 export function createReplicaClient(
   replica: EmbeddedReplica,
+  copy: () => Client,
   primary: Client,
   close: () => void,
 ): Client {
@@ -143,12 +142,12 @@ export function createReplicaClient(
     async execute(statement: InStatement | string, args?: never) {
       const asked: InStatement =
         typeof statement === "string" && args !== undefined ? { sql: statement, args } : statement;
-      const copy = isRead(asked) ? await replica.currentClient() : null;
-      return (copy ?? primary).execute(asked);
+      const reads = isRead(asked) && (await replica.isCurrent());
+      return (reads ? copy() : primary).execute(asked);
     },
     async batch(statements, mode) {
-      const copy = statements.every(isRead) ? await replica.currentClient() : null;
-      return copy === null ? primary.batch(statements, mode) : copy.batch(statements, "read");
+      const reads = statements.every(isRead) && (await replica.isCurrent());
+      return reads ? copy().batch(statements, "read") : primary.batch(statements, mode);
     },
     migrate: (statements) => primary.migrate(statements),
     transaction: (mode?: "write" | "read" | "deferred") => primary.transaction(mode),

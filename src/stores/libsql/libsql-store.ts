@@ -1,8 +1,9 @@
 import type { Client } from "@libsql/client";
 import { sql } from "drizzle-orm";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
+import type { ReaderLimits } from "../../client/reader.ts";
 import { isLocalClient } from "../../client/local-client.ts";
-import { StoreClosedError, StoreConnectionError } from "../../errors.ts";
+import { StoreClosedError, StoreConnectionError, UnsupportedError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
 import type { RunQuery } from "../../migrations/structure.ts";
 import { parseArgument } from "../../arguments.ts";
@@ -80,6 +81,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   readonly #shared: Omit<StoreContext, "perform">;
   readonly #gate: StoreGate;
   readonly #forget: ForgetCached | null;
+  #openReporting: ((limits: ReaderLimits) => Db) | null = null;
+  #reporting: Db | null = null;
 
   /**
    * The tables, the text encoding and the client's integer mode are checked once, before the first operation. Of a
@@ -121,7 +124,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     options: string | OpenOptions<Schema>,
   ): Promise<LibSQLStore<WorkflowDatabase<Schema>>> {
     const parsed = parseOpenOptions(options);
-    const { client, drizzle, connection, isOffline = false } = await openClient(parsed);
+    const opened = await openClient(parsed);
+    const { client, drizzle, connection, reporting, isOffline = false } = opened;
     if (connection !== undefined) connections.set(client, connection);
     if (parsed.readUrl !== undefined || parsed.syncUrl !== undefined) replicas.add(client);
     try {
@@ -129,9 +133,12 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
       const known: object = isDrizzle1
         ? { relations: Object.assign({}, createWorkflowRelationsPart(schema), relations) }
         : { schema: { ...schema, ...tables } };
-      const db = drizzle({ ...config, ...known, client }) as unknown as WorkflowDatabase<Schema>;
+      const databaseOn = (of: Client) =>
+        drizzle({ ...config, ...known, client: of }) as unknown as WorkflowDatabase<Schema>;
+      const db = databaseOn(client);
       const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
-      store.#gate.owned = client;
+      store.#gate.owned = [reporting, client];
+      store.#openReporting = (limits) => databaseOn(reporting.open(limits));
       const mayMigrate = parsed.migrate !== false && parsed.readOnly !== true && !isOffline;
       if (mayMigrate && parsed.tables === undefined) {
         if (client.protocol === "file") await checkEncoding(askClient(client));
@@ -161,6 +168,26 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     } catch (error) {
       throw translateError(error, "read");
     }
+  }
+
+  /**
+   * A Drizzle database like `db` for long queries, which only reads. On a file its queries run off the event loop, on
+   * connections of their own (see `createReader`); on a server they run there.
+   *
+   * @throws {UnsupportedError} for a database in memory, and for a store in an app's own database.
+   */
+  get reporting(): Db {
+    return (this.#reporting ??= this.reportingWith({}));
+  }
+
+  /** As `reporting`, whose queries are interrupted when the signal aborts or after the timeout. */
+  reportingWith(limits: ReaderLimits): Db {
+    this.#gate.checkOpen();
+    if (this.#openReporting !== null) return this.#openReporting(limits);
+    throw new UnsupportedError({
+      feature: "reporting",
+      reason: "the database is your own: make another one on createReader of gorkflow/client",
+    });
   }
 
   /**
@@ -252,8 +279,8 @@ async function causeOfRollback(transaction: Database, thrown: unknown): Promise<
 
 /** Whether the store may be used. */
 class StoreGate implements Gate {
-  /** The client to close with the store. */
-  owned: Client | null = null;
+  /** What is closed with the store. */
+  owned: readonly { close(): void }[] = [];
   #open = true;
   #checked = false;
   #checking: Promise<void> | null = null;
@@ -298,7 +325,7 @@ class StoreGate implements Gate {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.owned?.close();
+    for (const each of this.owned) each.close();
   }
 }
 

@@ -1,9 +1,16 @@
 import { openEmbeddedReplica, openLocalClient, openServer } from "#clients";
 import type { Client } from "@libsql/client";
+import type { ReaderLimits } from "../../client/reader.ts";
 import type { drizzle } from "drizzle-orm/libsql/web";
 import type { Connection } from "../sqlite/connections/connection.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
 import type { ParsedOpenOptions } from "./open-options.ts";
+
+interface ReportingClients {
+  /** @throws {UnsupportedError} for a database in memory. */
+  open(limits: ReaderLimits): Client;
+  close(): void;
+}
 
 /** A client, and what the store knows of it beyond what a client tells. */
 export interface OpenedClient {
@@ -12,6 +19,8 @@ export interface OpenedClient {
   readonly drizzle: typeof drizzle;
   /** Absent if the client is enough. */
   readonly connection?: Connection;
+  /** For reports: a client that may read for long without keeping others waiting. */
+  readonly reporting: ReportingClients;
   /** True when the copy of an embedded replica was opened without its primary: nothing can be migrated. */
   readonly isOffline?: boolean;
 }

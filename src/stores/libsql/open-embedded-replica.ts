@@ -1,8 +1,10 @@
 import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { LocalCopy } from "../../client/local-copy.ts";
+import type { ReaderLimits } from "../../client/reader.ts";
 import { StoreConnectionError } from "../../errors.ts";
 import { createReplicaClient, EmbeddedReplica } from "./embedded-replica.ts";
 import { createHttpClient } from "./http-client.ts";
+import { limitClient } from "./limited-client.ts";
 import type { OpenedClient } from "./open-client.ts";
 import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
 import { PrimaryPosition } from "./primary-position.ts";
@@ -41,13 +43,24 @@ export async function openEmbeddedReplica(
     }
   }
   const stopSyncing = syncEvery(options.syncIntervalSeconds, replica);
-  const client = createReplicaClient(replica, primary, () => {
+  const close = () => {
     stopSyncing();
     primary.close();
     copy.close();
-  });
+  };
+  const client = createReplicaClient(replica, () => copy.client, primary, close);
+  const reporting = {
+    open: (limits: ReaderLimits) =>
+      createReplicaClient(
+        replica,
+        () => copy.reader.with(limits),
+        limitClient(primary, limits),
+        close,
+      ),
+    close: () => undefined,
+  };
   const connection = new RemoteConnection(primary, { timeoutMs, replica });
-  return { client, drizzle, connection, isOffline };
+  return { client, drizzle, connection, reporting, isOffline };
 }
 
 /** Returns how to stop. A process that has nothing else to do ends all the same. */

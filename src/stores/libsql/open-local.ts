@@ -1,5 +1,6 @@
 import { drizzle } from "drizzle-orm/libsql/sqlite3";
 import { createClient } from "../../client/create-client.ts";
+import { createReader, type Reader, type ReaderLimits } from "../../client/reader.ts";
 import type { OpenedClient } from "./open-client.ts";
 import type { ParsedOpenOptions } from "./open-options.ts";
 
@@ -7,5 +8,11 @@ import type { ParsedOpenOptions } from "./open-options.ts";
 export function openLocalClient(options: ParsedOpenOptions): OpenedClient {
   const { url, encryptionKey, durability, busyTimeoutMs, readOnly } = options;
   const client = createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });
-  return { client, drizzle };
+  let reader: Reader | null = null;
+  const reporting = {
+    open: (limits: ReaderLimits) =>
+      (reader ??= createReader({ url, encryptionKey, busyTimeoutMs })).with(limits),
+    close: () => reader?.close(),
+  };
+  return { client, drizzle, reporting };
 }

@@ -1,12 +1,14 @@
+import type { Client } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql/web";
 import { isRefusal, isUnexplainedClosing } from "../sqlite/errors/symptoms.ts";
 import type { Attempt } from "../sqlite/errors/translate.ts";
 import { createHttpClient, type ServerConfig } from "./http-client.ts";
+import { limitClient } from "./limited-client.ts";
 import type { OpenedClient } from "./open-client.ts";
 import { separateToken, type ParsedOpenOptions } from "./open-options.ts";
 import { PrimaryPosition } from "./primary-position.ts";
 import { ReadReplica } from "./read-replica.ts";
-import { RemoteConnection } from "../sqlite/connections/remote.ts";
+import { RemoteConnection, type RemoteOptions } from "../sqlite/connections/remote.ts";
 import { defaultTimeoutMs } from "../sqlite/connections/timeouts.ts";
 import { WebSocketClient } from "./web-socket-client.ts";
 
@@ -15,12 +17,21 @@ export function openServer(options: ParsedOpenOptions): Promise<OpenedClient> {
   return /^wss?:/.test(options.url) ? openWebSocket(options) : openHttp(options);
 }
 
+function opened(client: Client, options: RemoteOptions): OpenedClient {
+  return {
+    client,
+    drizzle,
+    connection: new RemoteConnection(client, options),
+    reporting: { open: (limits) => limitClient(client, limits), close: () => undefined },
+  };
+}
+
 async function openHttp(options: ParsedOpenOptions): Promise<OpenedClient> {
   const { url, authToken, readUrl, timeoutMs = defaultTimeoutMs } = options;
   const config = separateToken(url, authToken);
   if (readUrl === undefined) {
     const client = createHttpClient(config, timeoutMs, null);
-    return { client, drizzle, connection: new RemoteConnection(client, { timeoutMs }) };
+    return opened(client, { timeoutMs });
   }
   const position = new PrimaryPosition();
   const client = createHttpClient(config, timeoutMs, position);
@@ -31,7 +42,7 @@ async function openHttp(options: ParsedOpenOptions): Promise<OpenedClient> {
     client.close();
     throw error;
   }
-  return { client, drizzle, connection: new RemoteConnection(client, { timeoutMs, replica }) };
+  return opened(client, { timeoutMs, replica });
 }
 
 async function openWebSocket({
@@ -48,7 +59,7 @@ async function openWebSocket({
     client.close();
     throw await explain(error, "read");
   }
-  return { client, drizzle, connection: new RemoteConnection(client, { timeoutMs, explain }) };
+  return opened(client, { timeoutMs, explain });
 }
 
 /**
