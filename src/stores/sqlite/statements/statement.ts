@@ -164,7 +164,7 @@ function argumentOf(args: Arguments<string>, name: string): Argument {
   return value;
 }
 
-/** A family of statements that differ in shape: each shape is compiled once, the least used are forgotten. */
+/** A family of statements that differ in shape. Each shape is compiled once; the least recently used is dropped. */
 export function statementFamily<Shape, Name extends string, Built extends Builder>(
   keyOf: (shape: Shape) => string,
   define: (shape: Shape) => Statement<Name, Built>,
@@ -172,13 +172,12 @@ export function statementFamily<Shape, Name extends string, Built extends Builde
   const members = new Map<string, Statement<Name, Built>>();
   return (shape) => {
     const key = keyOf(shape);
-    let statement = members.get(key);
-    if (statement === undefined) {
-      statement = define(shape);
-      const [oldest] = members.keys();
-      if (members.size >= maxFamilySize && oldest !== undefined) members.delete(oldest);
-      members.set(key, statement);
-    }
+    const known = members.get(key);
+    if (known !== undefined) members.delete(key);
+    const statement = known ?? define(shape);
+    members.set(key, statement);
+    const [oldest] = members.keys();
+    if (members.size > maxFamilySize && oldest !== undefined) members.delete(oldest);
     return statement;
   };
 }
