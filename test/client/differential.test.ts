@@ -227,7 +227,7 @@ function withoutConnectionState(each: Call): Call {
     case "together":
       return { ...each, calls: each.calls.filter((one) => isKept(one.statement)) };
     case "batch":
-      return { ...each, statements: each.statements.filter(isKept) } as Call;
+      return { ...each, statements: each.statements.filter(isKept) };
     default:
       return { ...each, statements: each.statements.filter(isKept) };
   }
