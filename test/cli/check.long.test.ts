@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, rename, symlink, writeFile } from "node:fs/promise
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect } from "vitest";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
@@ -31,8 +31,8 @@ const app: Readonly<Record<string, string>> = {
 };
 
 let template: TemporaryFolder;
-test.beforeAll(async () => {
-  template = await temporaryFolder();
+test.beforeAll(async ({ sharedFolder }) => {
+  template = sharedFolder;
   await symlink(join(root, "node_modules"), join(template.path, "node_modules"));
   for (const [name, text] of Object.entries(app)) await write(template.path, name, text);
   await promisify(execFile)(
@@ -41,7 +41,6 @@ test.beforeAll(async () => {
     { cwd: template.path },
   );
 });
-test.afterAll(() => template.remove());
 test.beforeEach(() => cp(template.path, command.folder.path, { recursive: true }));
 
 async function write(folder: string, name: string, text: string): Promise<void> {

@@ -3,7 +3,7 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
 
@@ -12,11 +12,10 @@ const { answer } = command;
 const runs = 1500;
 
 let template: TemporaryFolder;
-test.beforeAll(async () => {
-  template = await temporaryFolder();
+test.beforeAll(async ({ sharedFolder }) => {
+  template = sharedFolder;
   await makeBulkRuns(template.database("runs.db"), runs);
 });
-test.afterAll(() => template.remove());
 test.beforeEach(() =>
   copyFile(join(template.path, "runs.db"), join(command.folder.path, "runs.db")),
 );

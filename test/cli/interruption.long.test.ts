@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, vi } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import type { CommandResult } from "../support/command-line.ts";
 import { startProxy } from "../support/loopback-proxy.ts";
-import { startSqld, type Sqld } from "../support/sqld.ts";
+import type { Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { test } from "../support/fixtures.ts";
 import { setUpCommand } from "./support.ts";
@@ -17,10 +17,9 @@ const { answer } = command;
 const runs = 6000;
 
 let server: Sqld;
-test.beforeAll(async () => {
-  server = await startSqld();
+test.beforeAll(({ server: own }) => {
+  server = own;
 });
-test.afterAll(() => server.stop());
 
 let template: TemporaryFolder;
 test.beforeAll(async () => {

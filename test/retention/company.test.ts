@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import {
   applyRetention,
@@ -13,18 +13,15 @@ import type { MaintenanceStore } from "../../src/store/maintenance.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { bulkBeginning, makeBulkRuns } from "../support/bulk-runs.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
-import { startSqld, type Sqld } from "../support/sqld.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
+import type { Sqld } from "../support/sqld.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 
 let folder: TemporaryFolder;
 let server: Sqld;
-beforeAll(async () => {
-  folder = await temporaryFolder();
-  server = await startSqld();
-});
-afterAll(async () => {
-  await server.stop();
-  await folder.remove();
+test.beforeAll(({ sharedFolder, server: own }) => {
+  folder = sharedFolder;
+  server = own;
 });
 
 async function createOld(store: WorkflowStore, runIds: readonly string[], workflowId = "w") {

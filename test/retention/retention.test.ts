@@ -1,7 +1,7 @@
 import { createClient } from "../../src/client/create-client.ts";
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { untilAborted } from "../../src/async/abort.ts";
 import type { PrunePolicy } from "../../src/model/retention.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -14,21 +14,18 @@ import {
   type RetentionReport,
 } from "../../src/retention/index.ts";
 import { bulkBeginning, makeBulkRuns } from "../support/bulk-runs.ts";
-import { startSqld, type Sqld } from "../support/sqld.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
+import type { Sqld } from "../support/sqld.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 
 const day = 24 * 60 * 60 * 1000;
 const now = new Date(Date.UTC(2026, 5, 1));
 
 let folder: TemporaryFolder;
 let server: Sqld;
-beforeAll(async () => {
-  folder = await temporaryFolder();
-  server = await startSqld();
-});
-afterAll(async () => {
-  await server.stop();
-  await folder.remove();
+test.beforeAll(({ sharedFolder, server: own }) => {
+  folder = sharedFolder;
+  server = own;
 });
 
 /** Twenty finished runs, one a day; every fourth FAILED, and one that has been RUNNING for a year. */

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { openStore } from "../../src/open-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
@@ -13,21 +13,18 @@ import {
 } from "../../src/transfer/index.ts";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
-import { startSqld, type Sqld } from "../support/sqld.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
+import type { Sqld } from "../support/sqld.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { givenRuns } from "./support/given-runs.ts";
 
 let folder: TemporaryFolder;
 let server: Sqld;
 let program: string;
-beforeAll(async () => {
-  folder = await temporaryFolder();
-  server = await startSqld();
+test.beforeAll(async ({ sharedFolder, server: own }) => {
+  folder = sharedFolder;
+  server = own;
   program = await compileProgram(`${import.meta.dirname}/programs/copier.ts`);
-});
-afterAll(async () => {
-  await server.stop();
-  await folder.remove();
 });
 
 let opened = 0;

@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { compareStores, exportStore, importFile, importStore } from "../../src/transfer/index.ts";
-import { temporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
 async function exported(count: number): Promise<string[]> {
@@ -220,8 +220,9 @@ describe("an import", () => {
   });
 });
 
-test("runs that cannot be read are named at the end, in the trailer and by an error", async () => {
-  const folder = await temporaryFolder();
+test("runs that cannot be read are named at the end, in the trailer and by an error", async ({
+  folder,
+}) => {
   const store = await LibSQLStore.open(folder.database());
   try {
     await givenRuns(store, 10);
@@ -253,6 +254,5 @@ test("runs that cannot be read are named at the end, in the trailer and by an er
     });
   } finally {
     await store.close();
-    await folder.remove();
   }
 });

@@ -1,19 +1,19 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { StoreConnectionError } from "../../src/errors.ts";
 import { untilAborted } from "../../src/async/abort.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { compareStores, copyStore, MirroredStore } from "../../src/transfer/index.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { faultyStore } from "./support/faulty-store.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
 let folder: TemporaryFolder;
-beforeAll(async () => {
-  folder = await temporaryFolder();
+test.beforeAll(({ sharedFolder }) => {
+  folder = sharedFolder;
 });
-afterAll(() => folder.remove());
 
 let opened = 0;
 const file = () => LibSQLStore.open(folder.database(`${opened++}.db`));

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -17,7 +17,8 @@ import {
   MirroredStore,
   type MirrorOptions,
 } from "../../src/transfer/index.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { faultyStore } from "./support/faulty-store.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
@@ -28,10 +29,9 @@ describeWorkflowStore({
 });
 
 let folder: TemporaryFolder;
-beforeAll(async () => {
-  folder = await temporaryFolder();
+test.beforeAll(({ sharedFolder }) => {
+  folder = sharedFolder;
 });
-afterAll(() => folder.remove());
 
 function mirror(options: MirrorOptions = {}) {
   const [primary, memory] = [new MemoryStore(), new MemoryStore()];

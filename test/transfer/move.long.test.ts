@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -9,19 +9,16 @@ import { openStore } from "../../src/open-store.ts";
 import { compareStores, copyStore, MirroredStore } from "../../src/transfer/index.ts";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { compileProgram, startProgram, type Program } from "../support/child-processes.ts";
+import { test } from "../support/fixtures.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
 let folder: TemporaryFolder;
 let server: Sqld;
-beforeAll(async () => {
-  folder = await temporaryFolder();
-  server = await startSqld();
-});
-afterAll(async () => {
-  await server.stop();
-  await folder.remove();
+test.beforeAll(({ sharedFolder, server: own }) => {
+  folder = sharedFolder;
+  server = own;
 });
 
 const double = defineStep({

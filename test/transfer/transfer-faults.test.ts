@@ -9,7 +9,7 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect } from "vitest";
 import { parseJson } from "../../src/json.ts";
 import type { RunBundle } from "../../src/model/bundles.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -25,14 +25,14 @@ import {
   importStore,
 } from "../../src/transfer/index.ts";
 import { linesOf, readExport } from "../../src/transfer/export/read-export.ts";
-import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import { test } from "../support/fixtures.ts";
+import type { TemporaryFolder } from "../support/temporary.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
 let folder: TemporaryFolder;
-beforeAll(async () => {
-  folder = await temporaryFolder();
+test.beforeAll(({ sharedFolder }) => {
+  folder = sharedFolder;
 });
-afterAll(() => folder.remove());
 
 let opened = 0;
 const file = () => LibSQLStore.open(folder.database(`${opened++}.db`));
