@@ -7,10 +7,10 @@ import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
 import { watchForInterruption } from "./interruption.ts";
 import { escaped } from "./output/output.ts";
-import { repeatableOptions } from "./run-filters.ts";
+import { repeatableOptions } from "./options.ts";
 import { version } from "./version.ts";
 
-/** Runs the command of the arguments and returns its exit code. */
+/** Runs the command that the arguments name, and returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
   const json = args.includes("--json");
   const interruption = watchForInterruption((failure) => {
@@ -20,16 +20,16 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
   const { signal } = interruption;
   let goOn = "run the same command again to continue";
   try {
-    // Variables of the environment override those of the file.
+    // Variables that are already set take precedence over the file.
     const inherited = new Set(Object.keys(process.env));
-    // `.env` may also be a folder: a virtual environment of Python.
+    // A Python virtual environment is a folder that may have this name.
     const isFolder = statSync(".env", { throwIfNoEntry: false })?.isDirectory();
     if (isFolder === false) process.loadEnvFile(".env");
     let exitCode: ExitCode = exitCodes.fine;
     const program = await createProgram(
       {
         ...interruption,
-        // The file must not send a token of the shell to another server.
+        // A `.env` file from somebody else must not send the shell's token to another server.
         env: withoutForeignTokens(process.env, (name) => inherited.has(name)),
         foundSomething: () => (exitCode = exitCodes.failure),
         onInterruption: (remedy) => (goOn = remedy),
@@ -39,21 +39,21 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     await Promise.race([program.parseAsync([...args], { from: "user" }), endOfPatience(signal)]);
     return exitCode;
   } catch (error) {
-    // An open connection would keep the process alive until the server responds.
+    // Do not wait for a connection to a server that does not answer.
     if (signal.aborted) setTimeout(() => process.exit(), lingeringMs).unref();
-    // An interrupted operation may throw its own error.
+    // An operation may report the interruption with its own error.
     const isAborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
     return reportFailure(cause, { json, goOn });
   }
 }
 
-/** The time that an interrupted command has to finish its current batch. */
+/** How long an interrupted command may take to finish its current batch. */
 const patienceMs = 2000;
-/** The time that a finished command has to flush its output. */
+/** How long the process waits for its output to be written. */
 const lingeringMs = 250;
 
-/** Rejects if the command does not end after the signal, because it waits for a server or a lock. */
+/** Rejects if the command has not ended soon after the signal, because it waits for a server or a lock. */
 function endOfPatience(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => {
@@ -65,12 +65,11 @@ function endOfPatience(signal: AbortSignal): Promise<never> {
 interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** Imports the command with its dependencies. */
+  /** Loads the command with the modules that it needs. */
   load(): Promise<(context: CommandContext) => Command>;
 }
 
-// Completion uses the first command that has an option of a given name. --status of runs list has values, and that of
-// migrate has none, so the order matters.
+// Completion uses the first option of a name. So `runs`, whose --status has values, comes before `migrate`.
 const commands: readonly CommandEntry[] = [
   {
     name: "runs",
@@ -79,12 +78,12 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "report",
-    summary: "print a report about runs",
+    summary: "print a report: throughput, durations, errors, stuck runs, …",
     load: async () => (await import("./commands/report.ts")).reportCommand,
   },
   {
     name: "stats",
-    summary: "count rows and runs by status, and measure size and free space",
+    summary: "show the rows of each table, runs by status, size and free space",
     load: async () => (await import("./commands/stats.ts")).statsCommand,
   },
   {
@@ -104,7 +103,7 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "copy",
-    summary: "copy runs from one database to another, on any backend",
+    summary: "copy runs from one database to another of any kind",
     load: async () => (await import("./commands/copy.ts")).copyCommand,
   },
   {
@@ -114,12 +113,12 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "migrate",
-    summary: "migrate a database to the schema of this version; safe in many processes at once",
+    summary: "migrate a database to this version's schema; several processes may do it at once",
     load: async () => (await import("./commands/migrate.ts")).migrateCommand,
   },
   {
     name: "doctor",
-    summary: "compare a live database with the schema; exit code 1 if something is wrong",
+    summary: "compare a database with the schema; exit code 1 if something is wrong",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,
   },
   {
@@ -129,12 +128,12 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: "demo",
-    summary: "run an example workflow a few hundred times",
+    summary: "run a small workflow many times, to have runs to look at",
     load: async () => (await import("./commands/demo.ts")).demoCommand,
   },
 ];
 
-/** The program with the command of `args`; others are only listed. Completion and `help` load all commands. */
+/** The program. Only the command that `args` name is loaded, except for completion and `help`, which need all. */
 async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {
   const program = new Command("gorkflow")
     .description("Operate the workflow runs of a libSQL file, a libSQL server or Turso.")
@@ -143,12 +142,14 @@ async function createProgram(context: CommandContext, args: readonly string[]): 
       "after",
       `
 Examples:
-  gorkflow migrate --database file:./workflows.db   create or migrate the tables
+  gorkflow migrate --database file:./workflows.db   create the tables or migrate them
   gorkflow doctor                                   check the database in GORKFLOW_DATABASE_URL
   gorkflow check                                    in a Drizzle project: fail if migrations have drifted
 
-The database is --database or GORKFLOW_DATABASE_URL, which may be in a .env file. GORKFLOW_AUTH_TOKEN is the
-token of the server in GORKFLOW_DATABASE_URL, and is sent to no other server. Set both in the same place. NO_COLOR disables colours. \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
+Name the database with --database or GORKFLOW_DATABASE_URL, which can be set in a file .env. GORKFLOW_AUTH_TOKEN is the
+token of the server in GORKFLOW_DATABASE_URL and is sent to no other server: set both in the same place. An argument
+that begins with - is an option; write -- before ids that begin with -. NO_COLOR turns colors off.
+\`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
 ${exitCodesHelp}`,
     );
   const named = args.find((arg) => !arg.startsWith("-"));
@@ -165,11 +166,12 @@ ${exitCodesHelp}`,
 }
 
 /**
- * Invalid usage prints a hint, as JSON with `--json`. Subcommands do not inherit this setting.
+ * Makes the usage errors of a command say how to get help, as JSON with `--json`. Subcommands do not inherit these
+ * settings.
  */
 function explainErrors(command: Command, path: readonly string[], json: boolean): void {
   command.exitOverride();
-  command.showHelpAfterError(`(${path.join(" ")} --help shows how it is used)`);
+  command.showHelpAfterError(`(${path.join(" ")} --help shows the usage)`);
   command.configureOutput({
     outputError: (text, write) => write(text.split("\n").map(escaped).join("\n")),
     ...(json && { writeErr: () => {} }),
@@ -178,12 +180,12 @@ function explainErrors(command: Command, path: readonly string[], json: boolean)
   for (const child of command.commands) explainErrors(child, [...path, child.name()], json);
 }
 
-/** Commander would use the last value, which may be an id that looks like an option. */
+/** Otherwise the last of two databases would win, and it may be an id that looks like an option. */
 function refuseTwice(command: Command, option: Option): void {
   if (option.isBoolean() || option.variadic || repeatableOptions.includes(option.name())) return;
   let isGiven = false;
   command.on(`option:${option.name()}`, () => {
-    if (isGiven) command.error(`error: option '${option.flags}' is given twice`);
+    if (isGiven) command.error(`error: option '${option.flags}' was given twice`);
     isGiven = true;
   });
 }

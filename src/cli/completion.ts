@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { print } from "./output/output.ts";
 
 /**
- * The part of the package bash-completion that the bash script uses. The package may not be installed.
+ * The part of the package bash-completion that the script uses, in case the package is not installed.
  */
 const wordsOfBash = `
 if ! declare -F _get_comp_words_by_ref >/dev/null; then
@@ -15,7 +15,7 @@ if ! declare -F _get_comp_words_by_ref >/dev/null; then
   }
 fi`.trimStart();
 
-/** Adds `gorkflow complete <shell>`, which prints a completion script. */
+/** Adds `gorkflow complete <shell>`, which prints what a shell needs to complete commands and options. */
 export function addCompletion(program: Command): void {
   tab(program);
   const complete = program.commands.find((command) => command.name() === "complete");

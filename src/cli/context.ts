@@ -1,18 +1,19 @@
 import type { Environment } from "../environment.ts";
 
-/** The context that every command receives. */
+/** What a command gets besides its arguments. */
 export interface CommandContext {
   /** Aborts when the command is interrupted. */
   readonly signal: AbortSignal;
-  /** Like `signal`, and also aborts when the output is closed. For commands that only print. */
+  /** Also aborts when the output is closed. For commands that only print. */
   readonly reading: AbortSignal;
   readonly env: Environment;
-  /** Makes the exit code 1, for a command that found a problem and did not fail. */
+  /** Makes the command end with exit code 1 although it succeeds: it found a problem. */
   foundSomething(): void;
   /**
-   * Lets Ctrl-C and SIGTERM end the process immediately. For long queries that write nothing and block the event loop.
+   * Makes Ctrl-C and SIGTERM end the process at once. For a long query that writes nothing: it blocks the event loop, so
+   * the process could not react to a signal.
    */
   endAtOnce(): void;
-  /** Sets the remedy that is printed if the command is interrupted. */
+  /** Sets the advice that is printed if the command is interrupted. */
   onInterruption(remedy: string): void;
 }

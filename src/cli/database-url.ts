@@ -5,17 +5,17 @@ import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
 /**
- * The access of a command to the database. `look` changes nothing in a file, not even its journal mode. Only `create`
- * creates a missing file.
+ * What a command does to the database. `look` changes nothing in a file, not even its journal mode. Only `create` creates
+ * a missing file.
  */
 export type Access = "look" | "change" | "create";
 
 /**
- * The URL of the database of a command. A path stands for its file. `source` is the option or variable that named it,
- * for errors.
+ * The URL of the database that a command works on. A path becomes a `file:` URL.
  *
- * @throws {CommandError} if no database is named, if it is in memory, or if the file does not exist and `access` is not
- *   `create`.
+ * `source` is the option or variable that named it, for errors.
+ *
+ * @throws {CommandError} if no database is named, if it is in memory, or if a file is missing and must exist.
  */
 export function resolveDatabaseUrl(
   given: string | undefined,
@@ -25,7 +25,7 @@ export function resolveDatabaseUrl(
   if (given === undefined || given === "") {
     throw new CommandError({
       code: "NO_DATABASE",
-      message: "no database is named",
+      message: "no database was given",
       remedy: "give --database file:./workflows.db, or set GORKFLOW_DATABASE_URL",
       exitCode: exitCodes.usage,
     });
@@ -34,8 +34,8 @@ export function resolveDatabaseUrl(
   if (/^(memory:|(file:)?:memory:)/.test(url)) {
     throw new CommandError({
       code: "DATABASE_IN_MEMORY",
-      message: "a database in memory is gone when the command ends",
-      remedy: "name a file or a server",
+      message: "a database in memory disappears when the command ends",
+      remedy: "give a file or a server",
       exitCode: exitCodes.usage,
     });
   }
@@ -53,33 +53,33 @@ export function resolveDatabaseUrl(
   return url;
 }
 
-/** @throws {CommandError} if the URL has a user or a password. */
+/** @throws {CommandError} for `http://user:password@…`. */
 function refuseCredentials(url: string): void {
   if (!hasCredentials(url)) return;
   throw new CommandError({
     code: "CREDENTIALS_IN_URL",
-    message: "the URL has a user or a password, which no libSQL server takes",
+    message: "the URL has a user or a password, which libSQL servers do not accept",
     remedy: "set GORKFLOW_AUTH_TOKEN",
     exitCode: exitCodes.usage,
   });
 }
 
 /**
- * Rejects a copy of a database to itself.
+ * Passes unless both names lead to one database.
  *
- * @throws {CommandError} if both names are one database.
+ * @throws {CommandError} if they do.
  */
 export function refuseSameDatabase(first: string, second: string): void {
   if (placeOf(first) !== placeOf(second)) return;
   throw new CommandError({
     code: "SAME_DATABASE",
     message: "both are the same database",
-    remedy: "name two",
+    remedy: "give two databases",
     exitCode: exitCodes.usage,
   });
 }
 
-/** A normalized form of the URL, for comparison. */
+/** The location of a database, independent of how it is written. */
 function placeOf(given: string): string {
   const url = urlOf(given);
   if (!url.startsWith("file:")) return url.replace(/[/?#]*(\?.*)?$/, "");
@@ -91,16 +91,16 @@ function urlOf(given: string): string {
   return isUrl(given) ? given : `file:${encodeURI(given).replaceAll(/[?#]/g, encodeURIComponent)}`;
 }
 
-/** One letter and a colon is a Windows drive. */
+/** A single letter before the colon is a Windows drive. */
 function isUrl(text: string): boolean {
   return /^[a-z][a-z+]+:/i.test(text) || text.startsWith(":memory:");
 }
 
-/** The error for a file without tables; null unless it looks like a copy without its log. */
+/** The error for a file that looks like a copy without its log, if it has no tables; otherwise null. */
 export function incompleteCopyAt(url: string): CommandError | null {
   if (!url.startsWith("file:")) return null;
   const { path } = parseConfig(url);
-  // A read-only connection may create an empty log.
+  // A reader creates an empty log.
   const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
   if (!isInWalMode(path) || (log !== undefined && log.size > 0)) return null;
   return new CommandError({
@@ -125,7 +125,7 @@ function checkFile(path: string, access: Access): void {
     throw new CommandError({
       code: "DATABASE_MISSING",
       message: `there is no database file ${path}`,
-      remedy: "check the path, or run gorkflow migrate to make it",
+      remedy: "check the path, or run gorkflow migrate to create it",
     });
   }
   if (statSync(path).isDirectory()) {

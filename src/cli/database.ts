@@ -22,7 +22,7 @@ import {
 import { CommandError } from "./errors.ts";
 import type { DatabaseOptions, TableOptions } from "./options.ts";
 
-/** Runs `work` with a client of the database, and closes it. Translates errors of the driver. */
+/** Runs `work` on a client of the database, and closes it. Translates the errors of drivers. */
 export async function withClient<T>(
   context: CommandContext,
   options: DatabaseOptions,
@@ -41,7 +41,7 @@ export async function withClient<T>(
   }
 }
 
-/** @throws {CommandError} if a file has no tables, and is probably a copy without its log. */
+/** @throws {CommandError} for a file that has no table at all, if it looks like a copy without its log. */
 async function refuseIncompleteCopy(
   context: CommandContext,
   options: DatabaseOptions,
@@ -58,11 +58,11 @@ async function refuseIncompleteCopy(
   }
 }
 
-/** How a command opens a store. */
+/** How a command uses a store. */
 export interface StoreNeeds {
   /** Defaults to `look`. */
   readonly access?: Access;
-  /** Overrides `GORKFLOW_AUTH_TOKEN`. */
+  /** Takes precedence over `GORKFLOW_AUTH_TOKEN`. */
   readonly authToken?: string | undefined;
   /** The option or variable that named the database. Defaults to the option. */
   readonly source?: string;
@@ -71,7 +71,7 @@ export interface StoreNeeds {
 /**
  * Runs `work` on the store of the database, and closes it.
  *
- * With `create`, the database is migrated. Otherwise a database of another version is rejected; run `gorkflow migrate`.
+ * With `create`, an outdated database is migrated. Otherwise it is refused, and `gorkflow migrate` must be run.
  */
 export async function withStore<T>(
   context: CommandContext,
@@ -80,7 +80,7 @@ export async function withStore<T>(
   { access = "look", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
   const options = optionsOf(context, named, access, source);
-  // Otherwise a command that writes to such a copy would make its missing log unusable.
+  // This also keeps a command from opening such a copy for a change, which would separate it from its log for good.
   if (access !== "create") await refuseIncompleteCopy(context, named, options.url);
   const store = await LibSQLStore.open({
     ...options,
@@ -97,9 +97,8 @@ export async function withStore<T>(
 }
 
 /**
- * Runs `work` with two stores, and closes them. The first is only read; `access` is that of the second.
- * `GORKFLOW_TO_AUTH_TOKEN` is the token of the second. `GORKFLOW_AUTH_TOKEN` is the token of the server in
- * `GORKFLOW_DATABASE_URL`, for either store.
+ * Runs `work` on two stores. The first is only read; `access` applies to the second. `GORKFLOW_TO_AUTH_TOKEN` is the token
+ * of the second. `GORKFLOW_AUTH_TOKEN` is used for the server in `GORKFLOW_DATABASE_URL`, whichever of the two it is.
  */
 export function withTwoStores<T>(
   context: CommandContext,
@@ -109,7 +108,7 @@ export function withTwoStores<T>(
 ): Promise<T> {
   refuseSameDatabase(first, second);
   const authToken = variableOf(context.env, "GORKFLOW_TO_AUTH_TOKEN");
-  // A lagging copy would be reported as different.
+  // A replica may lag behind: outdated runs would be copied, or reported as different.
   const env = { ...context.env, [environmentVariables.readUrl.name]: undefined };
   const current = { ...context, env };
   return withStore(
@@ -126,8 +125,8 @@ export function withTwoStores<T>(
 }
 
 /**
- * The environment for a database. Replicas in it apply only to `GORKFLOW_DATABASE_URL`. For an embedded replica the
- * command uses the primary, because only one process may use the copy.
+ * The options from the environment that apply to the database. Those of `GORKFLOW_DATABASE_URL`, such as its replica, do
+ * not apply to another database. Of an embedded replica, a command uses the primary: the copy belongs to another process.
  */
 function optionsOf(
   context: CommandContext,
@@ -156,12 +155,12 @@ function placeOptionsOf(
     : environmentOptions(environmentForPrimary(env), primary);
 }
 
-/** True for errors of a driver or the system, which have a code. */
+/** True for an error of a driver or the operating system. They have a code. */
 function isOfDriver(error: unknown): boolean {
   if (error instanceof GorkflowError || error instanceof CommandError) return false;
   for (let link = error; link instanceof Error; link = link.cause) {
     if ("code" in link && typeof link.code === "string") return true;
-    // Errors of fetch for an unreachable server have no code.
+    // Errors of fetch for a server that cannot be reached or does not answer have no code.
     if (link.message === "fetch failed" || link.name === "TimeoutError") return true;
   }
   return false;

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { defineStep } from "../engine/definition/define-step.ts";
 import { defineWorkflow } from "../engine/definition/workflow-builder.ts";
 
-/** The workflow of `gorkflow demo`. Some runs fail, so that reports have content. */
+/** The parcel that the workflow of `gorkflow demo` sends. Some steps fail on purpose. */
 const parcel = z.object({ number: z.int(), country: z.string(), grams: z.number() });
 
 const weighed = parcel.extend({ price: z.number() });

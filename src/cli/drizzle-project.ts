@@ -5,7 +5,7 @@ import type { Casing } from "../migrations/check/schema-drift.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
-/** The fields of drizzle.config.ts that `gorkflow check` uses. */
+/** The part of drizzle.config.ts that `gorkflow check` needs. */
 export interface DrizzleConfig {
   readonly schema: readonly string[];
   readonly out: string;
@@ -24,10 +24,10 @@ const configSchema = z.object({
 });
 
 /**
- * Reads the configuration of drizzle-kit as drizzle-kit does. Without a path it uses the first default name that exists.
- * Paths in the configuration are relative to the working folder.
+ * Reads drizzle-kit's configuration as drizzle-kit does: the first default name that exists if none is given. Paths are
+ * relative to the working folder.
  *
- * @throws {CommandError} if there is no configuration, or a field of it is invalid.
+ * @throws {CommandError} if there is none or it is invalid; it names the field.
  */
 export async function readDrizzleConfig(given: string | undefined): Promise<DrizzleConfig> {
   const path = given ?? defaultConfigs.find((name) => existsSync(name));
@@ -45,21 +45,21 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
     throw new CommandError({
       code: "CONFIG_INVALID",
       message: `${path}: ${issue?.path.join(".") || "it"} ${issue?.message}`,
-      remedy: "npx drizzle-kit check says more",
+      remedy: "npx drizzle-kit check shows details",
     });
   }
   if (!existsSync(data.out)) {
     throw new CommandError({
       code: "MIGRATIONS_MISSING",
       message: `${path}: there is no folder ${data.out}`,
-      remedy: "run drizzle-kit generate, and commit what it writes",
+      remedy: "run drizzle-kit generate and commit its files",
     });
   }
   return { schema: data.schema, out: data.out, casing: data.casing };
 }
 
 /**
- * The exports of all files of the schema. Names have their file as a prefix, because two files may export the same name.
+ * The exports of all schema files. Two files may export the same name, so each name is prefixed with its file.
  *
  * @throws {CommandError} if no file matches, or one cannot be loaded.
  */
@@ -70,8 +70,8 @@ export async function readDrizzleSchema({
   if (files.length === 0) {
     throw new CommandError({
       code: "SCHEMA_MISSING",
-      message: `no file fits the schema ${schema.join(", ")}`,
-      remedy: "the paths begin at the folder that the command is run in, as drizzle-kit's do",
+      message: `no file matches the schema ${schema.join(", ")}`,
+      remedy: "paths are relative to the working folder, as for drizzle-kit",
     });
   }
   const exported: Record<string, unknown> = {};
@@ -83,7 +83,7 @@ export async function readDrizzleSchema({
   return exported;
 }
 
-/** If a pattern matches a folder, it stands for the files directly in it. */
+/** A pattern that matches a folder stands for the files directly in it. */
 async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
   const { globSync } = await import("tinyglobby");
   const found = globSync(patterns.map(withPlainParentheses), {
@@ -110,7 +110,7 @@ function withPlainParentheses(pattern: string): string {
 /** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
 async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
   const file = resolve(path);
-  // Imported only here, because it takes a third of the start-up time.
+  // Loading it takes a third of the command's start time.
   const { createJiti } = await import("jiti");
   // The cache would write into the project.
   const jiti = createJiti(file, { fsCache: false, tsconfigPaths: true });
@@ -122,7 +122,7 @@ async function load(path: string, options: { readonly default?: true } = {}): Pr
       {
         code: "MODULE_UNLOADABLE",
         message: `${path} cannot be loaded: ${reason}`,
-        remedy: "npx tsx shows the same error with its place",
+        remedy: "run the file with npx tsx to see where the error is",
       },
       { cause: error },
     );

@@ -1,6 +1,6 @@
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 
-/** A failure of the command, with a remedy. */
+/** An error of the command itself, with what to do about it. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: string;
@@ -22,7 +22,7 @@ export class CommandError extends Error {
   }
 }
 
-/** The abort reason after Ctrl-C or SIGTERM. */
+/** The reason of the signal when the command is interrupted. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
   readonly exitCode: ExitCode;
@@ -32,18 +32,18 @@ export class InterruptedError extends Error {
   }
 }
 
-/** The abort reason if the output cannot be written, for example to a full disk. It is reported when it happens. */
+/** The reason of the signal if the output cannot be written, for example to a full disk. It is reported at once. */
 export class OutputFailedError extends CommandError {
   constructor(cause: string) {
     super({
       code: "OUTPUT_FAILED",
       message: `the output cannot be written (${cause})`,
-      remedy: "the command has done its work; only its output is incomplete",
+      remedy: "the command did its work; only its output is incomplete",
     });
   }
 }
 
-/** The abort reason if the reader closes the output, as `| head` does. */
+/** The reason of the signal when the reader of the output has gone, as after `| head`. */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }

@@ -1,14 +1,14 @@
-/** The exit codes. Scripts rely on them. */
+/** Scripts rely on these. */
 export const exitCodes = {
-  /** Success. */
+  /** The command succeeded and found no problem. */
   fine: 0,
-  /** A failure, or a finding: drift, a difference, an unreadable row. */
+  /** The command failed, or found a problem: drift, differences, rows that cannot be read. */
   failure: 1,
-  /** Invalid usage. Nothing was changed. */
+  /** The arguments are invalid; nothing was done. */
   usage: 2,
-  /** Interrupted by SIGINT (Ctrl-C). Finished work is kept. */
+  /** Ended by SIGINT (Ctrl-C). Finished work stays done. */
   interrupted: 130,
-  /** Interrupted by SIGTERM. */
+  /** Ended by SIGTERM. */
   terminated: 143,
 } as const;
 
@@ -17,6 +17,6 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 export const exitCodesHelp = `
 Exit codes:
   0    success
-  1    failure, or a finding: drift, a difference, an unreadable row
-  2    invalid usage; nothing was changed
-  130  interrupted by Ctrl-C (143: by SIGTERM); finished work is kept`;
+  1    failure, or a problem was found: drift, a difference, a row that cannot be read
+  2    invalid arguments; nothing was done
+  130  interrupted by Ctrl-C; finished work stays done (143: by SIGTERM)`;

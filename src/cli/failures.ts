@@ -9,7 +9,7 @@ import { CommandError, InterruptedError, OutputClosedError, OutputFailedError } 
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { escaped, note, noteColors } from "./output/output.ts";
 
-/** The outcome of a failed command: its message and exit code. */
+/** How a command that did not succeed ends. */
 interface Ending {
   readonly exitCode: ExitCode;
   /** Null if nothing is printed. */
@@ -22,7 +22,7 @@ interface Problem {
   readonly remedy: string | null;
 }
 
-/** Prints the problem and its remedy in one line, and returns the exit code. */
+/** Prints in one line what went wrong and what to do. Returns the exit code. */
 export function reportFailure(
   error: unknown,
   { json, goOn }: { readonly json: boolean; readonly goOn: string },
@@ -42,17 +42,17 @@ function endingOf(
 ): Ending {
   if (error instanceof OutputClosedError) return { exitCode: exitCodes.fine, problem: null };
   if (error instanceof InterruptedError) {
-    const message = "interrupted; what was done until then stays done";
+    const message = "interrupted; finished work stays done";
     return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy: goOn } };
   }
-  // It is already reported.
+  // It was reported at once.
   if (error instanceof OutputFailedError) return { exitCode: error.exitCode, problem: null };
   if (error instanceof CommandError) {
     const { exitCode, code, message, remedy } = error;
     return { exitCode, problem: { code, message, remedy } };
   }
   if (error instanceof CommanderError) {
-    // Help or the version is already printed.
+    // Help and the version have been printed.
     if (error.exitCode === 0) return { exitCode: exitCodes.fine, problem: null };
     return { exitCode: exitCodes.usage, problem: json ? usageProblem(error) : null };
   }
@@ -62,7 +62,7 @@ function endingOf(
   if (error instanceof GorkflowError) {
     return { exitCode: exitCodes.failure, problem: problemOf(error, goOn) };
   }
-  // The message of an unexpected error may contain private data.
+  // A defect, or an error of the system. Its message may contain data that must not be logged.
   const name = error instanceof Error ? error.name : typeof error;
   const code = error instanceof Error && "code" in error ? String(error.code) : name;
   return {
@@ -71,12 +71,12 @@ function endingOf(
   };
 }
 
-/** Commander has already printed the message, unless `--json` is given. */
+/** Only for JSON: commander prints the text itself. */
 function usageProblem({ code, message }: CommanderError): Problem {
   return {
     code: "USAGE",
-    message: code === "commander.help" ? "no command is named" : message.replace(/^error: /, ""),
-    remedy: "gorkflow --help shows how it is used",
+    message: code === "commander.help" ? "no command was given" : message.replace(/^error: /, ""),
+    remedy: "gorkflow --help shows the usage",
   };
 }
 
@@ -84,7 +84,7 @@ function problemOf(error: GorkflowError, goOn: string): Problem {
   return { code: error.code, message: error.message, remedy: remedyFor(error, goOn) };
 }
 
-/** The remedy, if the message does not contain one. */
+/** What to do, if the message does not say it. */
 function remedyFor(error: GorkflowError, goOn: string): string | null {
   if (error instanceof StoreFullError) return `free some space; ${goOn}`;
   if (error instanceof StoreConnectionError) {
@@ -93,7 +93,7 @@ function remedyFor(error: GorkflowError, goOn: string): string | null {
     }
     if (error.message.includes("read or written"))
       return `check for a full disk, a quota or a limit; ${goOn}`;
-    if (error.message.includes("server")) return "check the URL, and whether the server is running";
+    if (error.message.includes("server")) return "check the URL, and that the server is running";
     return null;
   }
   return remedies[error.code] ?? null;
@@ -101,13 +101,13 @@ function remedyFor(error: GorkflowError, goOn: string): string | null {
 
 const remedies: Readonly<Record<string, string>> = {
   STORE_BUSY: "try again, or wait longer with GORKFLOW_BUSY_TIMEOUT_MS",
-  SCHEMA_TOO_NEW: "use the version of gorkflow that migrated it, or a later one",
-  RUN_NOT_FOUND: "gorkflow runs list prints the existing runs",
-  RUN_ALREADY_EXISTS: "import has --on-conflict skip and replace, copy has --resume",
+  SCHEMA_TOO_NEW: "use the version of gorkflow that migrated it, or a later version",
+  RUN_NOT_FOUND: "gorkflow runs list shows the runs",
+  RUN_ALREADY_EXISTS: "use import --on-conflict skip or replace, or copy --resume",
   UNREADABLE_RUNS: "all other runs are done; restore these from a backup, or delete them",
   REFUSED_RUNS:
-    "all other runs are done; remove the cause, and repeat with --resume or --on-conflict skip",
-  INVALID_EXPORT: "nothing was stored from this line on; export again, or repair the file",
+    "all other runs are done; remove what refuses these, then repeat with --resume or --on-conflict skip",
+  INVALID_EXPORT: "nothing from this line on was stored; export again, or repair the file",
 };
 
 function onOneLine(text: string): string {

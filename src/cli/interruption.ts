@@ -7,8 +7,8 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 type Interruption = Pick<CommandContext, "signal" | "reading" | "endAtOnce">;
 
 /**
- * Signals that abort on Ctrl-C and SIGTERM. `reading` also aborts when the reader closes the output. A command then
- * finishes its current batch. A second Ctrl-C ends it immediately.
+ * `signal` aborts at Ctrl-C or SIGTERM, `reading` also when the output is closed. A command finishes its current batch and
+ * stops. A second Ctrl-C ends the process at once.
  */
 export function watchForInterruption(
   onOutputFailed: (error: OutputFailedError) => void,
@@ -28,10 +28,10 @@ export function watchForInterruption(
     output.abort(failure);
     onOutputFailed(failure);
   });
-  // If the reader of progress closes the pipe, progress is dropped and the work continues.
+  // Progress that cannot be printed must not stop the work.
   process.stderr.on("error", () => {});
   const reading = AbortSignal.any([interrupted.signal, output.signal]);
-  // Every running operation adds a listener, so many listeners are not a leak.
+  // Every pending operation has a listener: a hundred of them are not a leak.
   setMaxListeners(0, interrupted.signal, reading);
   return {
     signal: interrupted.signal,

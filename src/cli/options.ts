@@ -1,27 +1,48 @@
-import { Option } from "commander";
+import { InvalidArgumentError as InvalidOption, Option, type Command } from "commander";
+import type { RunFilter } from "../model/run-queries.ts";
+import { runStatuses, type RunStatus } from "../statuses.ts";
+import { parseTime, timeForms } from "./output/times.ts";
 
-/** Options that several commands share. */
+/** The options that several commands share. */
+export const shared = {
+  database: () =>
+    new Option(
+      "-d, --database <url>",
+      "file:…, libsql://…, http(s)://…, ws(s)://… or the path of a file",
+    ).env("GORKFLOW_DATABASE_URL"),
+  prefix: () =>
+    new Option("--prefix <text>", "the prefix that createWorkflowTables({ prefix }) was given"),
+  json: (description = "print one JSON document instead of text") =>
+    new Option("--json", description),
+  ndjson: () => new Option("--ndjson", "print one JSON document per row").conflicts("json"),
+  workflow: () => new Option("-w, --workflow <id>", "only runs of this workflow"),
+  status: () =>
+    new Option("-s, --status <status>", "only runs with one of these statuses: FAILED,CANCELLED")
+      .choices(runStatuses)
+      .argParser(collectStatus),
+  resource: () => new Option("-r, --resource <id>", "only runs of this resource"),
+  tag: () =>
+    new Option("-t, --tag <key=value>", "only runs with this tag; can be repeated").argParser(
+      collectTag,
+    ),
+  after: () =>
+    new Option(
+      "--after <time>",
+      `only runs created at that time or later (${timeForms})`,
+    ).argParser(parseTime),
+  before: () =>
+    new Option("--before <time>", "only runs created before that time").argParser(parseTime),
+} satisfies Record<string, (description?: string) => Option>;
 
-export function databaseOption(): Option {
-  return new Option(
-    "-d, --database <url>",
-    "file:…, libsql://…, http(s)://… or ws(s)://…, or the path of a file",
-  ).env("GORKFLOW_DATABASE_URL");
-}
+/** Options that can be given several times. */
+export const repeatableOptions: readonly string[] = ["status", "tag"];
 
-export function prefixOption(): Option {
-  return new Option(
-    "--prefix <text>",
-    "the tables are those of createWorkflowTables({ prefix: <text> })",
-  );
-}
-
-export function jsonOption(description = "one JSON document instead of text"): Option {
-  return new Option("--json", description);
-}
-
-export function linesOption(): Option {
-  return new Option("--ndjson", "a line of JSON per row").conflicts("json");
+export function addFilterOptions(command: Command): Command {
+  const { workflow, status, resource, tag, after, before } = shared;
+  for (const create of [workflow, status, resource, tag, after, before]) {
+    command.addOption(create());
+  }
+  return command;
 }
 
 export interface DatabaseOptions {
@@ -38,4 +59,44 @@ export interface JsonOptions {
 
 export interface LinesOptions {
   readonly ndjson?: true;
+}
+
+/** Options that select runs. All conditions must hold. */
+export interface FilterOptions {
+  readonly workflow?: string;
+  readonly status?: readonly RunStatus[];
+  readonly resource?: string;
+  readonly tag?: Readonly<Record<string, string>>;
+  readonly after?: Date;
+  readonly before?: Date;
+}
+
+export function filterOf(given: FilterOptions): RunFilter {
+  return {
+    workflowId: given.workflow,
+    status: given.status,
+    resourceId: given.resource,
+    tags: given.tag,
+    createdAfter: given.after,
+    createdBefore: given.before,
+  };
+}
+
+/** Statuses in any case, separated by commas or given with one option each. */
+function collectStatus(text: string, before: readonly RunStatus[] = []): readonly RunStatus[] {
+  const named = text.split(",").map((name) => {
+    const found = runStatuses.find((status) => status === name.trim().toUpperCase());
+    if (found === undefined) throw new InvalidOption(`A status is ${runStatuses.join(", ")}.`);
+    return found;
+  });
+  return [...before, ...named];
+}
+
+function collectTag(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidOption("A tag is key=value.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }

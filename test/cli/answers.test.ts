@@ -96,7 +96,7 @@ test("retry goes through all ids, says what happened to each, and takes them fro
   });
   expect([input.code, input.stdout]).toEqual([1, "cancelled a\ncancelled c\n"]);
   const twice = await command.run(["runs", "cancel", "a", "-d", database, "--database=x.db"]);
-  expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("is given twice")]);
+  expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("was given twice")]);
 });
 
 test("ids are escaped before they are coloured", async () => {

@@ -66,7 +66,7 @@ test("gorkflow check passes in a project that needs nothing but drizzle-kit, aft
   const recorded = await command.runProcess(["check", "--record"]);
   expect(recorded).toEqual({
     code: 0,
-    stdout: "recorded 0000_first\n./migrations brings an empty database to exactly the schema\n",
+    stdout: "recorded 0000_first\n./migrations creates exactly the schema\n",
     stderr: "",
   });
   expect(await check("--config", "drizzle.config.ts")).toEqual({ code: 0, problems: [] });

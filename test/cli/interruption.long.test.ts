@@ -92,7 +92,7 @@ describe("Ctrl-C in the middle of", () => {
     const importing = ["import", "runs.ndjson", "-d", "target.db"];
     const { code, stdout, stderr } = await interrupted(importing, signal);
     expect([code, stdout]).toEqual([exitCode, ""]);
-    expect(stderr).toContain("--on-conflict skip goes on");
+    expect(stderr).toContain("--on-conflict skip to continue");
     await expectWholeRuns("runs.db", "target.db");
     await answer([...importing, "--on-conflict", "skip"]);
     expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });
@@ -102,7 +102,7 @@ describe("Ctrl-C in the middle of", () => {
     const copying = ["copy", "runs.db", "target.db"];
     const { code, stdout, stderr } = await interrupted(copying, signal);
     expect([code, stdout]).toEqual([exitCode, ""]);
-    expect(stderr).toContain("with --resume to continue");
+    expect(stderr).toContain("--resume to continue");
     await expectWholeRuns("runs.db", "target.db");
     await answer([...copying, "--resume"]);
     expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });
@@ -145,7 +145,7 @@ describe("Ctrl-C in the middle of", () => {
     await vi.waitFor(() => expect(seen).toContain("PENDING"), 10_000);
     started.process.kill(signal);
     const { code, stderr } = await started.ended;
-    expect([code, stderr]).toEqual([exitCode, expect.stringContaining("the run goes on")]);
+    expect([code, stderr]).toEqual([exitCode, expect.stringContaining("the run continues")]);
     expect(await answer(["runs", "show", "run-000000007", "-d", "runs.db"])).toMatchObject({
       run: { status: "PENDING", revision: 1 },
     });
@@ -159,7 +159,7 @@ test.each([
 ])("SIGTERM ends %s with 143", async (_, args) => {
   const { code, stdout, stderr } = await interrupted(args, "SIGTERM");
   expect([code, stdout]).toEqual([143, ""]);
-  expect(stderr).toMatch(/interrupted; what was done until then stays done \(.*\)$/m);
+  expect(stderr).toMatch(/interrupted; finished work stays done \(.*\)$/m);
   expect(readdirSync(command.folder.path).filter((name) => name.includes("ndjson"))).toEqual([]);
 });
 

@@ -33,7 +33,7 @@ describe.each(["a file", "a server"])("on %s, gorkflow migrate", (place) => {
     const healthy = await command.run(["doctor", "-d", database]);
     expect(healthy).toEqual({
       code: 0,
-      stdout: "the database is as the schema has it\n",
+      stdout: "the database matches the schema\n",
       stderr: "",
     });
   });
@@ -111,7 +111,7 @@ test("doctor looks at tables with a prefix", async () => {
 
 describe("bad input: one line that says what to do, and no trace", () => {
   test.each([
-    ["no database", ["doctor"], 2, /^gorkflow: no database is named \(give --database/],
+    ["no database", ["doctor"], 2, /^gorkflow: no database was given \(give --database/],
     [
       "a missing file",
       ["doctor", "-d", "absent.db"],
@@ -125,7 +125,7 @@ describe("bad input: one line that says what to do, and no trace", () => {
       /no database file \S*\/absent\.db/,
     ],
     ["a missing folder", ["migrate", "-d", "no/where.db"], 1, /the database file cannot be opened/],
-    ["memory", ["migrate", "-d", "memory:"], 2, /a database in memory is gone/],
+    ["memory", ["migrate", "-d", "memory:"], 2, /a database in memory disappears/],
     [
       "another scheme",
       ["doctor", "-d", "postgres://db?authToken=SECRET"],
@@ -161,7 +161,7 @@ describe("bad input: one line that says what to do, and no trace", () => {
       error: {
         code: "DATABASE_MISSING",
         message: `there is no database file ${join(command.folder.path, "absent.db")}`,
-        remedy: "check the path, or run gorkflow migrate to make it",
+        remedy: "check the path, or run gorkflow migrate to create it",
       },
     });
   });

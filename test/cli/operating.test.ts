@@ -138,7 +138,7 @@ describe("is refused in one line, and nothing is made:", () => {
     ["a copy into itself", ["copy", "runs.db", "./runs.db"], 2, /both are the same database/],
     ["a comparison with itself", ["compare", "http://a.b", "http://a.b/?authToken=x"], 2, /same/],
     ["a user in a URL", ["stats", "-d", "http://SECRET:SECRET@a.b"], 2, /GORKFLOW_AUTH_TOKEN/],
-    ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows how/],
+    ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows the usage/],
     ["an import of a missing file", ["import", "no.ndjson", "-d", "missing.db"], 1, /no such file/],
     ["an import of a folder", ["import", ".", "-d", "missing.db"], 1, /is a folder/],
     ["an export into nowhere", ["export", "no/where.ndjson"], 1, /no such file or folder/],

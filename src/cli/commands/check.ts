@@ -13,12 +13,12 @@ import type { CommandContext } from "../context.ts";
 import { readDrizzleConfig, readDrizzleSchema } from "../drizzle-project.ts";
 import { CommandError } from "../errors.ts";
 import { reportFailure } from "../failures.ts";
-import { jsonOption, type JsonOptions } from "../options.ts";
+import { type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson, reserveOutput } from "../output/output.ts";
 
 interface CheckOptions extends JsonOptions {
   readonly config?: string;
-  /** True if no name follows. */
+  /** True without a name. */
   readonly record?: true | readonly string[];
   readonly format: "text" | "json" | "github";
 }
@@ -31,33 +31,33 @@ export function checkCommand(context: CommandContext): Command {
     )
     .option(
       "--record [migrations...]",
-      "first record the hashes of new migrations, so that edits of them are noticed; of those named, again",
+      "first record the hashes of new migrations, so that later edits are found; named ones are recorded again",
     )
     .addOption(
-      new Option("--format <form>", "github prints annotations for GitHub Actions")
+      new Option("--format <form>", "the output; github prints annotations for GitHub Actions")
         .choices(["text", "json", "github"])
         .default("text"),
     )
-    .addOption(jsonOption())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-It finds what drizzle-kit check does not: a schema that is ahead of its migrations, SQL that is not in the journal,
-migrations that were edited, are out of order or have lost their breakpoints. It needs drizzle-kit, and no database.
-Exit code 1 when there is drift.
+Finds what drizzle-kit check does not: a schema that is ahead of its migrations, SQL that is not in the journal, and
+migrations that were edited, are out of order or lack breakpoints. Needs drizzle-kit, and no database. Exit code 1 if
+there is drift.
 
---record leaves a migration without SQL alone: write it, and record it then. One that git has not committed yet is
-recorded again when it was edited; name any other: --record 0003_add_orders.
+--record skips a migration without SQL: write the SQL, then record it. An edited migration that is not committed to git
+yet is recorded again; name any other one: --record 0003_add_orders.
 
 Examples:
-  gorkflow check --record    after drizzle-kit generate; commit what it writes with the migration
+  gorkflow check --record    after drizzle-kit generate; commit the result with the migration
   gorkflow check             in CI
   gorkflow check --format github
   gorkflow check --config packages/db/drizzle.config.ts
   gorkflow check --json | jq '.problems[].message'`,
     )
     .action(async ({ config, json, record, format }: CheckOptions) => {
-      // Configurations and schemas may print, and some end the process.
+      // Configurations and schemas may print, and may end the process.
       reserveOutput();
       const stopGuarding = guardAgainstExit(json === true);
       const { folder, ...report } = await check(config, record).finally(stopGuarding);
@@ -67,14 +67,14 @@ Examples:
         const root = context.env["GITHUB_WORKSPACE"] ?? process.cwd();
         for (const problem of report.problems) print(annotate(problem, relative(root, folder)));
       } else print(describe(report, folder));
-      // Connections that the schema opened would keep the process alive.
+      // Resources that the schema opened, such as a connection pool, would keep the process alive.
       setTimeout(() => process.exit(), lingeringMs).unref();
     });
 }
 
 interface Report {
   readonly recorded: readonly string[];
-  /** Migrations of `drizzle-kit generate --custom` without SQL. `--record` skips them. */
+  /** Migrations of `drizzle-kit generate --custom` without SQL, which `--record` leaves alone. */
   readonly unwritten: readonly string[];
   readonly problems: readonly MigrationProblem[];
 }
@@ -98,7 +98,7 @@ async function check(
   return { folder, recorded, unwritten, problems };
 }
 
-/** The time to flush the output. */
+/** How long the process waits for its output to be written. */
 const lingeringMs = 250;
 
 /** Reports an error if a module of the project ends the process. */
@@ -107,7 +107,7 @@ function guardAgainstExit(json: boolean): () => void {
     const error = new CommandError({
       code: "MODULE_EXITED",
       message: "the configuration or the schema ended the process",
-      remedy: "npx tsx shows where",
+      remedy: "run the file with npx tsx to see where",
     });
     process.exitCode = reportFailure(error, { json, goOn: "" });
   };
@@ -115,7 +115,7 @@ function guardAgainstExit(json: boolean): () => void {
   return () => process.off("exit", report);
 }
 
-/** Migrations that are not in HEAD; none if the folder is not in git. */
+/** Migrations whose SQL is not in HEAD; empty outside a git repository. */
 async function uncommittedIn(path: string): Promise<string[]> {
   const git = (...args: string[]) => promisify(execFile)("git", args, { cwd: path });
   try {
@@ -123,7 +123,7 @@ async function uncommittedIn(path: string): Promise<string[]> {
   } catch {
     return [];
   }
-  // Before the first commit there is no HEAD.
+  // There is no HEAD before the first commit.
   const committed = await git("ls-tree", "-z", "--name-only", "HEAD", "./").then(
     ({ stdout }) => new Set(stdout.split("\0")),
     () => new Set(),
@@ -140,10 +140,10 @@ async function unwrittenIn(path: string): Promise<string[]> {
   });
 }
 
-/** Removes problems of migrations without SQL, which are expected after `--record`. */
+/** After `--record`, a migration whose SQL is not written yet is not a problem. */
 function isOfUnwritten({ code, file }: MigrationProblem, unwritten: readonly string[]): boolean {
   if (unwritten.length === 0) return false;
-  // All other migrations are recorded now.
+  // All others have just been recorded.
   if (code === "MIGRATION_NOT_RECORDED") return true;
   return code === "STATEMENT_EMPTY" && unwritten.some((tag) => file === `${tag}.sql`);
 }
@@ -152,20 +152,19 @@ function describe({ recorded, unwritten, problems }: Report, folder: string): st
   return [
     ...recorded.map((tag) => `${colors.green("recorded")} ${escaped(tag)}`),
     ...unwritten.map(
-      (tag) =>
-        `${colors.yellow("not recorded")} ${escaped(tag)}: write its SQL, and record it then`,
+      (tag) => `${colors.yellow("not recorded")} ${escaped(tag)}: write its SQL, then record it`,
     ),
     ...problems.map(
       ({ code, message, remedy }) =>
         `${colors.red("error")} ${colors.dim(code)} ${escaped(message)}\n  ${escaped(remedy)}`,
     ),
     problems.length === 0
-      ? colors.green(`${escaped(folder)} brings an empty database to exactly the schema`)
+      ? colors.green(`${escaped(folder)} creates exactly the schema`)
       : `${problems.length} problem(s)`,
   ].join("\n");
 }
 
-/** A workflow command of GitHub Actions: an error in a file, relative to the root of the repository. */
+/** A workflow command of GitHub Actions: an error in a file. Its path is relative to the root of the repository. */
 function annotate({ code, file, message, remedy }: MigrationProblem, folder: string): string {
   const place = file === null ? "" : `file=${property(join(folder, file))},`;
   return `::error ${place}title=${property(code)}::${data(`${message}: ${remedy}`)}`;

@@ -4,10 +4,15 @@ import { compareStores } from "../../transfer/compare-stores.ts";
 import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
 import { parseCount } from "../output/numbers.ts";
-import { jsonOption, type JsonOptions } from "../options.ts";
+import {
+  addFilterOptions,
+  filterOf,
+  type FilterOptions,
+  type JsonOptions,
+  shared,
+} from "../options.ts";
 import { colors, escaped, escapedIn, print, printJson } from "../output/output.ts";
 import { countOf, runsProgress, withProgress } from "../output/progress.ts";
-import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../output/words.ts";
 
 interface CompareOptions extends FilterOptions, JsonOptions {
@@ -17,20 +22,15 @@ interface CompareOptions extends FilterOptions, JsonOptions {
 export function compareCommand(context: CommandContext): Command {
   const command = new Command("compare")
     .argument("<first>", "URL or path of a database")
-    .argument("<second>", "URL or path of another")
-    .option(
-      "--max <number>",
-      "the number of differences to describe; all are counted",
-      parseCount,
-      100,
-    );
+    .argument("<second>", "URL or path of another database")
+    .option("--max <number>", "the most differences to describe; all are counted", parseCount, 100);
   return addFilterOptions(command)
-    .addOption(jsonOption())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-Everything is compared, to the value: runs, steps, attempts, outputs and state. Nothing is changed, and no payload
-is shown. The tokens are those of gorkflow copy. What the second lacks, or has otherwise, gorkflow copy --compare brings.
+Compares all runs, steps, attempts, outputs and state by value. Changes nothing, and prints no payloads. Tokens work as
+in gorkflow copy. To copy what is missing or different in the second database, use gorkflow copy --compare.
 
 Examples:
   gorkflow compare workflows.db libsql://my-db.turso.io

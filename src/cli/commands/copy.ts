@@ -2,10 +2,15 @@ import { Command } from "commander";
 import { copyStore } from "../../transfer/copy-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withTwoStores } from "../database.ts";
-import { jsonOption, type JsonOptions } from "../options.ts";
+import {
+  addFilterOptions,
+  filterOf,
+  type FilterOptions,
+  type JsonOptions,
+  shared,
+} from "../options.ts";
 import { print, printJson } from "../output/output.ts";
 import { countOf, runsProgress, withProgress } from "../output/progress.ts";
-import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../output/words.ts";
 
 interface CopyOptions extends FilterOptions, JsonOptions {
@@ -16,19 +21,22 @@ interface CopyOptions extends FilterOptions, JsonOptions {
 export function copyCommand(context: CommandContext): Command {
   const command = new Command("copy")
     .argument("<from>", "URL or path of the database to read")
-    .argument("<to>", "URL or path of the database to write; made when it is not there")
-    .option("--resume", "copy only runs that the target lacks or has in an older state")
+    .argument("<to>", "URL or path of the database to write; created if it does not exist")
+    .option(
+      "--resume",
+      "copy only what the target does not have: to continue an interrupted copy, or to catch up",
+    )
     .option(
       "--compare",
-      "like --resume, but read both completely, to find changes after the end of a run",
+      "like --resume, but read both databases completely: finds what was written after a run ended",
     );
   return addFilterOptions(command)
-    .addOption(jsonOption())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-Each run is copied completely or not at all. GORKFLOW_TO_AUTH_TOKEN is the token of the target. GORKFLOW_AUTH_TOKEN is
-that of the server in GORKFLOW_DATABASE_URL, whether it is read or written.
+Each run is copied entirely or not at all. GORKFLOW_TO_AUTH_TOKEN is the token of the target. GORKFLOW_AUTH_TOKEN is
+the token of the server in GORKFLOW_DATABASE_URL, whether it is read or written.
 
 Examples:
   gorkflow copy workflows.db libsql://my-db.turso.io
@@ -51,6 +59,6 @@ Examples:
       });
       if (options.json) return printJson(report);
       const { copied, unchanged } = report;
-      print(`${formatCount(copied)} runs copied, ${formatCount(unchanged)} were there already`);
+      print(`${formatCount(copied)} runs copied, ${formatCount(unchanged)} existed already`);
     });
 }

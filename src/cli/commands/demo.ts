@@ -4,7 +4,7 @@ import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parcelOf, sendParcel } from "../demo-workflow.ts";
 import { parseLimit } from "../output/numbers.ts";
-import { jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
+import { type DatabaseOptions, type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson, table } from "../output/output.ts";
 import { runsProgress, withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
@@ -16,14 +16,14 @@ interface DemoOptions extends DatabaseOptions, JsonOptions {
 export function demoCommand(context: CommandContext): Command {
   return new Command("demo")
     .option("-d, --database <url>", "the database for the runs", "file:./gorkflow-demo.db")
-    .option("--runs <number>", "how many", parseLimit, 200)
-    .addOption(jsonOption())
+    .option("--runs <number>", "the number of runs", parseLimit, 200)
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-Parcels are weighed, labelled, declared and sent; printers run out of paper, and some countries have no customs
-office. GORKFLOW_DATABASE_URL is not used, to keep the demo out of your runs. Interrupt it and run it
-again to continue; nothing is done twice.
+The workflow weighs, labels, declares and sends parcels. Some steps fail and are retried. GORKFLOW_DATABASE_URL is not
+used, so that the demo does not mix with your runs. Interrupt the demo and start it again: it continues, and no step
+runs twice.
 
 Examples:
   gorkflow demo
@@ -39,7 +39,7 @@ Examples:
           try {
             const runIds = await Promise.all(
               Array.from({ length: options.runs }, (_, index) =>
-                // With this key, a second start of the same parcel returns its first run.
+                // The key makes a second start of a parcel find the run of the first.
                 engine.start(sendParcel, parcelOf(index + 1), {
                   idempotencyKey: `parcel-${index + 1}`,
                   tags: { country: parcelOf(index + 1).country },

@@ -4,30 +4,23 @@ import type { DoctorFinding } from "../../migrations/doctor/findings.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
 import type { CommandContext } from "../context.ts";
 import { withClient } from "../database.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { colors, escaped, print, printJson } from "../output/output.ts";
 
 export function doctorCommand(context: CommandContext): Command {
   return new Command("doctor")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
-    .addOption(jsonOption())
+    .addOption(shared.database())
+    .addOption(shared.prefix())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-It changes nothing. Warnings do no harm to the stores, and do not change the exit code. Each finding says what to do:
-generate a migration; run the one statement that it prints, for a table or an index that is missing; or export all
-runs and import them into a new database.
+Changes nothing. Warnings do not affect the stores or the exit code. Each finding says what to do: generate a migration;
+run the statement that it prints, for a missing table or index; or export all runs and import them into a new database.
 
 Examples:
   gorkflow doctor --database file:./workflows.db
-  gorkflow doctor --prefix app_            your own drizzle-kit made the tables
+  gorkflow doctor --prefix app_            if your own drizzle-kit created the tables
   gorkflow doctor --json | jq '.findings[].remedy'`,
     )
     .action(async ({ prefix, json, ...options }: TableOptions & JsonOptions) => {
@@ -48,7 +41,7 @@ function describe({ severity, code, message, remedy }: DoctorFinding): string {
 }
 
 function summarize(findings: readonly DoctorFinding[]): string {
-  if (findings.length === 0) return colors.green("the database is as the schema has it");
+  if (findings.length === 0) return colors.green("the database matches the schema");
   const errors = findings.filter(({ severity }) => severity === "error").length;
   return `${errors} error(s), ${findings.length - errors} warning(s)`;
 }

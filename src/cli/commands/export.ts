@@ -10,28 +10,32 @@ import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { CommandError, OutputClosedError } from "../errors.ts";
 import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
+  addFilterOptions,
+  filterOf,
+  type FilterOptions,
   type JsonOptions,
+  shared,
   type TableOptions,
 } from "../options.ts";
 import { escaped, print, printJson } from "../output/output.ts";
 import { countOf, runsProgress, withProgress } from "../output/progress.ts";
-import { addFilterOptions, filterOf, type FilterOptions } from "../run-filters.ts";
 import { formatCount } from "../output/words.ts";
 
 export function exportCommand(context: CommandContext): Command {
   const command = new Command("export")
-    .argument("<file>", "compressed when its name ends with .gz; - for the standard output")
-    .addOption(databaseOption())
-    .addOption(prefixOption());
+    .argument(
+      "<file>",
+      "file to write; compressed if its name ends with .gz; - writes to standard output",
+    )
+    .addOption(shared.database())
+    .addOption(shared.prefix());
   return addFilterOptions(command)
-    .addOption(jsonOption())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-The file gets its name when it is complete. An interrupted export leaves no file.
+The file appears under its name only when it is complete. An interrupted export leaves nothing behind; a killed one
+leaves a file that ends with .partial, which a later export to the same name removes.
 
 Examples:
   gorkflow export backup.ndjson.gz
@@ -64,7 +68,7 @@ Examples:
     });
 }
 
-/** @throws {CommandError} if the reader closes the pipe, so that a partial export is an error. */
+/** @throws {CommandError} if the reader stops early, so that a script notices that the export is incomplete. */
 async function toStandardOutput(lines: AsyncGenerator<string>): Promise<void> {
   try {
     await pipeline(lines, process.stdout, { end: false });
@@ -74,7 +78,7 @@ async function toStandardOutput(lines: AsyncGenerator<string>): Promise<void> {
     throw new CommandError(
       {
         code: "OUTPUT_CLOSED",
-        message: "the export is incomplete: its reader has closed the pipe",
+        message: "the export is not complete: its reader has closed the pipe",
         remedy: "export to a file",
       },
       { cause: error },

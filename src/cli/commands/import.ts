@@ -6,13 +6,7 @@ import { checkFile, storeFile } from "../../transfer/export/export-file.ts";
 import { importStore, type ImportProgress } from "../../transfer/export/import-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { escaped, note, print, printJson } from "../output/output.ts";
 import { isOnTerminal, runsProgress, withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
@@ -24,14 +18,14 @@ interface ImportCommandOptions extends TableOptions, JsonOptions {
 export function importCommand(context: CommandContext): Command {
   return new Command("import")
     .argument("<file>", "an export; decompressed if its name ends with .gz; - reads standard input")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
+    .addOption(shared.database())
+    .addOption(shared.prefix())
     .addOption(
       new Option("--on-conflict <what>", "what happens to a run that exists already")
         .choices(["fail", "skip", "replace"])
         .default("fail"),
     )
-    .addOption(jsonOption())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `

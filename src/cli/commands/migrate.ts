@@ -4,7 +4,7 @@ import { migrate } from "../../migrations/migrate.ts";
 import { migrationScript } from "../../migrations/migration-script.ts";
 import type { CommandContext } from "../context.ts";
 import { withClient } from "../database.ts";
-import { databaseOption, jsonOption, type DatabaseOptions, type JsonOptions } from "../options.ts";
+import { type DatabaseOptions, type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson } from "../output/output.ts";
 
 interface MigrateOptions extends DatabaseOptions, JsonOptions {
@@ -14,21 +14,23 @@ interface MigrateOptions extends DatabaseOptions, JsonOptions {
 
 export function migrateCommand(context: CommandContext): Command {
   return new Command("migrate")
-    .addOption(databaseOption())
+    .addOption(shared.database())
     .addOption(
-      new Option("--status", "list applied and pending migrations; exit code 1 if any is pending"),
+      new Option("--status", "show which migrations are applied; exit code 1 unless all are"),
     )
     .addOption(
-      new Option("--sql", "print the SQL of all migrations, to apply yourself").conflicts("status"),
+      new Option("--sql", "print the SQL of all migrations, to apply it yourself").conflicts(
+        "status",
+      ),
     )
-    .addOption(jsonOption())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
 Examples:
   gorkflow migrate --database file:./workflows.db
   gorkflow migrate --status                    in a deployment: is the database ready for this version?
-  gorkflow migrate --sql > migrations.sql      for a database that you bring up to date with other tools`,
+  gorkflow migrate --sql > migrations.sql      for a database that you migrate with other tools`,
     )
     .action((options: MigrateOptions) => {
       if (options.sql) return showSql(options);
@@ -65,7 +67,7 @@ function describeStatus({ state, applied, pending, unknown }: MigrationStatus): 
 }
 
 const stateSentences = {
-  empty: "nothing is applied yet: run gorkflow migrate",
+  empty: "no migration is applied yet: run gorkflow migrate",
   behind: "the database is behind this version: run gorkflow migrate",
   current: "the database is up to date",
   ahead: "a newer version of gorkflow migrated the database: upgrade this one",

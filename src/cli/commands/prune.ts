@@ -6,16 +6,9 @@ import type { LibSQLStore } from "../../stores/libsql/libsql-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parseCount } from "../output/numbers.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { print, printJson, table } from "../output/output.ts";
 import { countOf, runsProgress, withProgress } from "../output/progress.ts";
-import { statusOption, workflowOption } from "../run-filters.ts";
 import { parseTime, timeForms } from "../output/times.ts";
 import { formatBytes, formatCount } from "../output/words.ts";
 
@@ -30,28 +23,28 @@ interface PruneOptions extends TableOptions, JsonOptions {
 
 export function pruneCommand(context: CommandContext): Command {
   return new Command("prune")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
+    .addOption(shared.database())
+    .addOption(shared.prefix())
     .addOption(
-      new Option("--older-than <time>", `runs that ended before this time (${timeForms})`)
+      new Option("--older-than <time>", `only runs that ended before that time (${timeForms})`)
         .argParser(parseTime)
         .makeOptionMandatory(),
     )
-    .addOption(workflowOption())
-    .addOption(statusOption())
+    .addOption(shared.workflow())
+    .addOption(shared.status())
     .option(
       "--keep-last <number>",
-      "keep this many of the newest runs of each workflow",
+      "keep this many of the newest runs of each workflow, whatever their age",
       parseCount,
     )
     .option("--batch-size <number>", "runs deleted in one transaction (default: 100)", parseCount)
-    .option("--dry-run", "only count; change nothing")
-    .addOption(jsonOption())
+    .option("--dry-run", "count what would be deleted, and change nothing")
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
-Only finished runs go (COMPLETED, FAILED, CANCELLED), unless --status names another. What was deleted before an
-interruption stays deleted.
+Deletes only finished runs (COMPLETED, FAILED, CANCELLED), unless --status names another status. Runs that were deleted
+before an interruption stay deleted.
 
 Examples:
   gorkflow prune --older-than 90d --dry-run
@@ -71,7 +64,7 @@ Examples:
       const access = options.dryRun ? "look" : "change";
       const prune = async (store: LibSQLStore) => {
         if (options.dryRun) return store.pruneRuns({ ...policy, dryRun: true });
-        // A dry run would return the exact number, but takes half as long as the prune.
+        // An upper limit. A dry run would count exactly, but takes half as long as the prune.
         const total = await countOf(store, {
           status: statuses ?? finalRunStatuses,
           workflowId,
@@ -91,7 +84,7 @@ Examples:
 
 function describe(report: PruneReport): string {
   return [
-    report.dryRun ? "this would be deleted; nothing was" : "deleted",
+    report.dryRun ? "would be deleted (dry run)" : "deleted",
     table(
       ["", ""],
       [
@@ -103,10 +96,10 @@ function describe(report: PruneReport): string {
         ["rows without a run", formatCount(report.deletedOrphans)],
         ...(report.refusedRuns === 0
           ? []
-          : [["runs that another table's constraint keeps", formatCount(report.refusedRuns)]]),
-        ["bytes in them", formatBytes(report.deletedBytes)],
-        ...(report.dryRun ? [] : [["bytes given back", formatBytes(report.freedBytes)]]),
-        ["runs that stay", formatCount(report.remainingRuns)],
+          : [["runs kept by a constraint of another table", formatCount(report.refusedRuns)]]),
+        ["bytes", formatBytes(report.deletedBytes)],
+        ...(report.dryRun ? [] : [["bytes freed", formatBytes(report.freedBytes)]]),
+        ["remaining runs", formatCount(report.remainingRuns)],
       ],
     ).trimStart(),
   ].join("\n");

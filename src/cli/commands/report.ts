@@ -4,18 +4,9 @@ import { drawThroughput } from "../output/charts.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parseLimit } from "../output/numbers.ts";
-import {
-  databaseOption,
-  jsonOption,
-  linesOption,
-  prefixOption,
-  type JsonOptions,
-  type LinesOptions,
-  type TableOptions,
-} from "../options.ts";
+import { type JsonOptions, type LinesOptions, shared, type TableOptions } from "../options.ts";
 import { print, printJson, printLine } from "../output/output.ts";
 import { drawReport, runReport, reportNames, type ReportName } from "../output/reports.ts";
-import { workflowOption } from "../run-filters.ts";
 import { parseDuration, parseTime, timeForms } from "../output/times.ts";
 
 interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {
@@ -30,11 +21,11 @@ interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {
 export function reportCommand(context: CommandContext): Command {
   return new Command("report")
     .addArgument(new Argument("<name>", "which report").choices(reportNames))
-    .addOption(databaseOption())
-    .addOption(prefixOption())
-    .addOption(workflowOption())
-    .option("--since <time>", `only events at this time or later (${timeForms})`, parseTime)
-    .option("--until <time>", "only events before this time", parseTime)
+    .addOption(shared.database())
+    .addOption(shared.prefix())
+    .addOption(shared.workflow())
+    .option("--since <time>", `only what happened at that time or later (${timeForms})`, parseTime)
+    .option("--until <time>", "only what happened before that time", parseTime)
     .addOption(
       new Option("--per <bucket>", "the size of a bucket of throughput")
         .choices(["hour", "day"])
@@ -42,17 +33,12 @@ export function reportCommand(context: CommandContext): Command {
     )
     .option(
       "--idle <duration>",
-      "for stuck: the time without a change (default: 15m)",
+      "for stuck: how long a run has not changed (default: 15m)",
       parseDuration,
     )
-    .option(
-      "-n, --limit <number>",
-      "the maximum number of rows; throughput has no limit",
-      parseLimit,
-      50,
-    )
-    .addOption(jsonOption())
-    .addOption(linesOption())
+    .option("-n, --limit <number>", "the most rows; throughput has no limit", parseLimit, 50)
+    .addOption(shared.json())
+    .addOption(shared.ndjson())
     .addHelpText(
       "after",
       `

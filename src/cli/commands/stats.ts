@@ -2,21 +2,15 @@ import { Command } from "commander";
 import type { StoreStats } from "../../store/maintenance.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { print, printJson, table } from "../output/output.ts";
 import { formatBytes, formatCount, formatTime } from "../output/words.ts";
 
 export function statsCommand(context: CommandContext): Command {
   return new Command("stats")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
-    .addOption(jsonOption())
+    .addOption(shared.database())
+    .addOption(shared.prefix())
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `

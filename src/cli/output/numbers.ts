@@ -1,6 +1,6 @@
 import { InvalidArgumentError as InvalidOption } from "commander";
 
-/** Parses a whole number from 0. The store rejects values that are too large. */
+/** Parses a whole number from 0. The store refuses a value that is too large. */
 export function parseCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidOption("It must be a whole number.");
   return Number(text);

@@ -3,16 +3,16 @@ import stringWidth from "string-width";
 
 type Write = NodeJS.WriteStream["write"];
 
-/** Writes to stdout, once it is reserved for the result. */
+/** Writes to standard output while it is reserved for the answer. */
 let reserved: Write | null = null;
 
-/** Reserves stdout for the functions of this file. Output of other code goes to stderr. */
+/** Sends everything that other code prints to standard error. Only the functions of this file write to standard output. */
 export function reserveOutput(): void {
   reserved ??= process.stdout.write.bind(process.stdout);
   process.stdout.write = process.stderr.write.bind(process.stderr);
 }
 
-/** Prints a document or a line of text to stdout. */
+/** Prints a document or a line of text to standard output. */
 export function print(text: string): void {
   const line = `${withoutControls(text)}\n`;
   if (reserved === null) process.stdout.write(line);
@@ -23,35 +23,35 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, withMessages, 2));
 }
 
-/** Prints a line of NDJSON. */
+/** One line of NDJSON. */
 export function printLine(value: unknown): void {
   print(JSON.stringify(value, withMessages));
 }
 
-/** Includes the message of an error, which JSON would omit. */
+/** JSON leaves out the message of an error. */
 function withMessages(_: string, value: unknown): unknown {
   return value instanceof Error ? Object.assign({ message: value.message }, value) : value;
 }
 
-/** Prints a note to stderr. */
+/** Prints a message about the work, which is not part of the answer, to standard error. */
 export function note(text: string): void {
   process.stderr.write(`${withoutControls(text)}\n`);
 }
 
-/** Control characters, and characters that hide text. */
+/** Characters that control a terminal or reorder the text beside them. */
 const controls = /[\p{Cc}\p{Bidi_Control}]/gu;
-/** The same, except line breaks, tabs and the colours of this file. */
+/** The same, and the colors of this file, which are kept together with line breaks and tabs. */
 const strayControls = /\p{Cc}\[(?:0|1|2|22|3\d|39)m|[\p{Cc}\p{Bidi_Control}]/gu;
 
 /**
- * `text` on one line, with control characters escaped as in JSON. Ids, names and messages may contain any text, so they
- * are escaped before they are coloured.
+ * `text` on one line, with control characters escaped as in JSON. Ids, names and messages come from elsewhere: escape
+ * them before coloring them.
  */
 export function escaped(text: string): string {
   return text.replaceAll(controls, escape);
 }
 
-/** Escapes all strings of a value. */
+/** A copy in which every text is `escaped`, at any depth. */
 export function escapedIn<T>(value: T): T {
   if (typeof value === "string") return escaped(value) as T;
   if (Array.isArray(value)) return value.map(escapedIn) as T;
@@ -61,12 +61,12 @@ export function escapedIn<T>(value: T): T {
   ) as T;
 }
 
-/** Formats a value as escaped JSON. */
+/** JSON that is printed as text, on several lines. */
 export function escapedJson(value: unknown): string {
   return withoutControls(JSON.stringify(value, null, 2));
 }
 
-/** A second escape, for text that was not escaped before. */
+/** Escapes what the caller did not escape. */
 function withoutControls(text: string): string {
   return text.replaceAll(strayControls, (found) =>
     found.startsWith("\u001B[") || found === "\n" || found === "\t"
@@ -79,7 +79,7 @@ function escape(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** Colours for each stream. They respect NO_COLOR, FORCE_COLOR and pipes. */
+/** Colors for each stream, as NO_COLOR, FORCE_COLOR and the terminal say. */
 export const colors = colorsOf(process.stdout);
 export const noteColors = colorsOf(process.stderr);
 
@@ -90,7 +90,7 @@ function colorsOf(stream: NodeJS.WriteStream) {
   return picocolors.createColors(!isRefused && (isForced || (stream.isTTY && stream.hasColors())));
 }
 
-/** Formats rows as an aligned table without lines. */
+/** Aligned rows under their headings, without lines, so that scripts can read them too. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>
     rows.reduce((widest, row) => Math.max(widest, widthOf(row[column] ?? "")), widthOf(heading)),
@@ -103,7 +103,7 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
   return [draw(headings.map((heading) => colors.bold(heading))), ...rows.map(draw)].join("\n");
 }
 
-/** The width of text without its colours. Most cells are ASCII and need no Unicode table. */
+/** Terminal columns, without colors. Most cells are ASCII and need no Unicode table. */
 function widthOf(cell: string): number {
   return /^[\x20-\x7E]*$/.test(cell) ? cell.length : stringWidth(cell);
 }

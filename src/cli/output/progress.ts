@@ -4,27 +4,27 @@ import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { note } from "./output.ts";
 import { formatCount } from "./words.ts";
 
-// Node does not find all named exports of this CommonJS module.
+// Node does not find all names of this CommonJS module.
 const { Format, Presets, SingleBar } = cliProgress;
 
-/** Progress goes to stderr, so that stdout contains only the result. */
+/** Progress goes to standard error; standard output has only the answer. */
 interface Progress {
   update(done: number, what: string): void;
-  /** Ends the display. */
+  /** Leaves the last state visible. */
   stop(): void;
 }
 
 export interface ProgressOptions {
-  /** The final value of `done`; null if it is unknown. */
+  /** The final value of `done`; null if it is not known. */
   readonly total: number | null;
-  /** The text beside the bar. */
+  /** The work so far in words, shown beside the share of the total. */
   readonly describe: (done: number) => string;
   readonly quiet: boolean;
 }
 
 /**
- * Runs `work` and shows its progress: on a terminal a bar with the remaining time, and otherwise a line per tenth, or
- * per 10,000 if the total is unknown. With `quiet` it shows nothing.
+ * Runs `work` and shows its progress: on a terminal a bar with the remaining time, elsewhere a line for each tenth, or for
+ * each 10,000 without a total. With `quiet`, shows nothing.
  */
 export async function withProgress<T>(
   { total, describe, quiet }: ProgressOptions,
@@ -39,12 +39,12 @@ export async function withProgress<T>(
   }
 }
 
-/** True if progress is a bar, and false if it is lines. */
+/** True if progress is a bar that is redrawn, false if it is a list of lines. */
 export function isOnTerminal(): boolean {
   return process.stderr.isTTY;
 }
 
-/** Progress options for a number of runs. With `atMost`, there may be fewer. */
+/** Options for this number of runs; with `atMost`, it may turn out to be fewer. */
 export function runsProgress(
   total: number | null,
   { quiet, atMost = false }: { readonly quiet: boolean; readonly atMost?: boolean },
@@ -53,7 +53,7 @@ export function runsProgress(
   return { total, describe: (done) => `${formatCount(done)}${of} runs`, quiet };
 }
 
-/** The width of the text beside the bar. A narrow terminal may cut it. */
+/** Columns for the text beside the bar. A narrow terminal cuts its end. */
 const besideBar = 50;
 
 function showBar(total: number | null): Progress {
@@ -73,10 +73,10 @@ function showBar(total: number | null): Progress {
   };
 }
 
-/** Replaces the formats of the library, which print an unknown time as `LLs` or `NFs`. */
+/** The library's own formats print an unknown time as `LLs` or `NFs`. */
 function drawBar(options: Options, params: Params, { what }: { what: string }): string {
   const { progress, value, total, eta } = params;
-  // It is a string if the time is unknown, contrary to its type.
+  // It is a string if it is not known, against its type.
   const seconds: unknown = value >= total ? 0 : eta;
   const left =
     value > 0 && typeof seconds === "number" ? Format.TimeFormat(seconds, options, 1).trim() : "?";
@@ -99,7 +99,7 @@ function showLines(total: number | null): Progress {
   };
 }
 
-/** The number of matching runs. */
+/** How many runs match the filter. */
 export async function countOf(store: WorkflowStore, filter: RunFilter): Promise<number> {
   return Object.values(await store.countRuns(filter)).reduce((sum, count) => sum + count, 0);
 }

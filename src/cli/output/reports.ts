@@ -31,7 +31,7 @@ export type ReportRow = Readonly<Record<string, string | number | Date | null>>;
 
 type Report = (db: WorkflowDatabase, given: ReportArguments) => PromiseLike<readonly ReportRow[]>;
 
-/** The reports of `gorkflow/reports`, by the names of the command. */
+/** The reports of `gorkflow/reports` by the names that the command uses. */
 const reports = {
   throughput: (db, { options, per }) => throughput(db, { ...options, per }),
   runs: (db, { options, limit }) => runDurations(db, options).limit(limit),
@@ -62,7 +62,7 @@ export async function runReport(
   }
 }
 
-/** Formats a report as a table. The name of a column decides the format of its values. */
+/** A report as a table. The name of a column tells the unit of its values. */
 export function drawReport(rows: readonly ReportRow[]): string {
   const columns = Object.keys(rows[0] ?? {});
   return table(
@@ -71,7 +71,7 @@ export function drawReport(rows: readonly ReportRow[]): string {
   );
 }
 
-/** The heading of a column without its unit, which the values contain: `p95Ms` is `p95`. */
+/** `totalBytes` becomes `total`, `p95Ms` becomes `p95`: the values are printed with their units. */
 function headingOf(column: string): string {
   return column
     .replace(/(Ms|Bytes)$/, "")

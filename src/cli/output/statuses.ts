@@ -11,7 +11,7 @@ const paints = {
   SKIPPED: colors.dim,
 } satisfies Record<StepStatus, (text: string) => string>;
 
-/** Paints `text` in the colour of the status. Defaults to the status itself. */
+/** `text` in the color of the status. Defaults to the status itself. */
 export function paintStatus(status: StepStatus, text: string = status): string {
   return paints[status](text);
 }

@@ -3,7 +3,7 @@ import { colors, escaped, table } from "./output.ts";
 import { paintStatus } from "./statuses.ts";
 import { formatDuration } from "./words.ts";
 
-/** The width of the time axis in characters. */
+/** Columns from the first start to the last end. */
 const width = 40;
 
 type TimelineStep = Pick<
@@ -11,7 +11,7 @@ type TimelineStep = Pick<
   "stepId" | "status" | "attempt" | "startedAt" | "completedAt" | "durationMs"
 >;
 
-/** Draws a line per step, with a bar from its start to its end, or to `now`. */
+/** A line for each step, with a bar from its start to its end, or to `now` if it has not ended. */
 export function drawTimeline(steps: readonly TimelineStep[], now: Date): string {
   const spans = steps.map((step) => spanOf(step, now.getTime()));
   const begun = spans.filter((span) => span !== null);
@@ -43,7 +43,7 @@ function drawBar(
   { from, to }: { readonly from: number; readonly to: number },
 ): string {
   if (span === null) return colors.dim("·".repeat(width));
-  // A bar has at least one character and does not exceed the axis.
+  // The bar is at least one column long and does not exceed the width.
   const column = (time: number) => (to === from ? 0 : ((time - from) / (to - from)) * width);
   const start = Math.min(width - 1, Math.floor(column(span[0])));
   const length = Math.max(1, Math.round(column(span[1])) - start);

@@ -1,12 +1,12 @@
 import { InvalidArgumentError as InvalidOption } from "commander";
 
-/** The formats of times in help texts. */
+/** The forms of a time in options. */
 export const timeForms = "2026-01-31, 2026-01-31T12:00:00Z, or an age: 90d, 12h, 30m";
 
 const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 type Unit = keyof typeof unitMs;
 
-/** Parses a time or an age. Dates without a zone are in UTC. */
+/** Parses a time or an age. A date without a zone is in UTC. */
 export function parseTime(text: string): Date {
   if (/^\d{4}-/.test(text)) return parseDate(text);
   const age = millisecondsOf(text);
@@ -17,7 +17,7 @@ export function parseTime(text: string): Date {
   return time;
 }
 
-/** Parses a duration, in milliseconds. */
+/** Parses a duration; returns milliseconds. */
 export function parseDuration(text: string): number {
   const duration = millisecondsOf(text);
   if (duration === null || !Number.isSafeInteger(duration)) {
@@ -33,7 +33,7 @@ function millisecondsOf(text: string): number | null {
   return Math.round(Number(number) * unitMs[unit as Unit]);
 }
 
-/** A hint for ambiguous units: `6M` could be minutes or months. */
+/** `6M` could mean six minutes or six months. */
 function hintFor(text: string): string {
   return /^\d+(\.\d+)?\s*(mo|months?|M|y|years?)$/i.test(text) && !text.endsWith("m")
     ? " Months and years have no fixed length: give days, 180d."
@@ -46,7 +46,7 @@ const datePattern =
 function parseDate(text: string): Date {
   const [, day = "", hour, zone] = datePattern.exec(text) ?? [];
   const midnight = new Date(`${day}T00:00:00Z`);
-  // JavaScript accepts 31 February as 3 March, and treats times without a zone as local.
+  // JavaScript turns 31 February into a day of March, and reads a time without a zone as local.
   const exists = !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(day);
   const time = new Date(hour === undefined || zone !== undefined ? text : `${text}Z`);
   if (day === "" || !exists || Number.isNaN(time.getTime())) {

@@ -1,6 +1,6 @@
-/** Formats values for text output. JSON output has the raw values. */
+/** Formats values for text output. JSON contains them unchanged. */
 
-/** The text for a missing value. */
+/** Printed for null. */
 export const absent = "-";
 
 export function formatCount(count: number): string {
@@ -13,21 +13,21 @@ export function formatBytes(bytes: number | null): string {
   if (bytes < 1024) return `${bytes} B`;
   let value = bytes / 1024;
   let unit = 0;
-  // 1024.0 of a unit is shown as 1.0 of the next one.
+  // A value that would be printed as 1024.0 becomes 1.0 of the next unit.
   for (; value >= 1023.95 && unit < units.length - 1; unit++) value /= 1024;
   return `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Formats a time in UTC, to the second. Options accept this format. */
+/** UTC, to the second: it sorts, and options accept it. */
 export function formatTime(time: Date | null): string {
   return time === null ? absent : time.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** Formats a duration with at most two units: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min, 90 d 0 h. */
+/** At most two units: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min, 90 d 0 h. */
 export function formatDuration(duration: number | null): string {
   if (duration === null) return absent;
   if (duration < 0) return `-${formatDuration(-duration)}`;
-  // Rounds before it selects the unit, so that 999.6 ms is 1.0 s and 59.96 s is a minute.
+  // Rounded before the unit is chosen: 999.6 ms is 1.0 s, and 59.96 s is a minute.
   const milliseconds = Math.round(duration);
   if (milliseconds < 1000) return `${milliseconds} ms`;
   const tenths = Math.round(milliseconds / 100);
@@ -41,7 +41,7 @@ export function formatDuration(duration: number | null): string {
     : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** Formats a share as a percentage. Only 0 is shown as 0 %, and only 1 as 100 %. */
+/** A share of 1. Only 0 is printed as 0 %, and only 1 as 100 %. */
 export function formatShare(share: number): string {
   const percent = share * 100;
   if (percent <= 0 || percent >= 100) return `${Math.round(percent)} %`;

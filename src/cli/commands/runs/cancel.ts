@@ -5,12 +5,12 @@ import { changeCommand } from "./changes.ts";
 export function cancelCommand(context: CommandContext): Command {
   return changeCommand(context, {
     name: "cancel",
-    description: "cancel runs; the signals of their running steps abort",
+    description: "cancel runs: no further step starts, and active steps are aborted",
     done: "cancelled",
     change: (engine, runId) => engine.cancel(runId),
     help: `
-A worker in another process notices within a quarter of its lease. Cancelling a CANCELLED run succeeds; cancelling a run
-that has ended otherwise is an error.
+A process that executes such a run notices within a quarter of its lease. Cancelling a cancelled run is not an error;
+cancelling a COMPLETED or FAILED run is.
 
 Examples:
   gorkflow runs cancel 0198c0de-0000-7000-8000-000000000000

@@ -12,21 +12,15 @@ import {
 import type { LibSQLStore } from "../../../stores/libsql/libsql-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
 import { escaped, note, print, printJson } from "../../output/output.ts";
 
-/** A command that changes runs in order. A run that cannot be changed does not stop it. */
+/** A command that changes runs one after the other. It continues after a run that cannot be changed. */
 export interface RunChange {
   readonly name: string;
   readonly description: string;
   readonly help: string;
-  /** The word for a changed run, as in `cancelled <run>`. */
+  /** The word that is printed for each run: `cancelled <run>`. */
   readonly done: string;
   change(engine: Engine, runId: string): Promise<void>;
 }
@@ -43,10 +37,10 @@ export function changeCommand(
 ): Command {
   return new Command(name)
     .description(description)
-    .argument("<run...>", "ids of the runs; - for ids on the standard input, one a line")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
-    .addOption(jsonOption())
+    .argument("<run...>", "ids of the runs; - reads ids from standard input, one per line")
+    .addOption(shared.database())
+    .addOption(shared.prefix())
+    .addOption(shared.json())
     .addHelpText("after", help)
     .action(async (given: readonly string[], { json, ...options }: TableOptions & JsonOptions) => {
       const changed: string[] = [];
@@ -66,7 +60,7 @@ export function changeCommand(
             }
           }
         } finally {
-          // Reports the changed runs also if the command fails.
+          // Also printed if the command fails: these runs have been changed.
           if (json) printJson({ [done]: changed, failed });
           await engine.close();
         }
@@ -76,7 +70,7 @@ export function changeCommand(
     });
 }
 
-/** Removes duplicates: the second change of a run would fail. */
+/** Each id once, because a second change of a run would fail. */
 async function* idsOf(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
   const seen = new Set<string>();
   for await (const runId of withInput(given, signal)) {
@@ -94,13 +88,13 @@ async function* withInput(given: readonly string[], signal: AbortSignal): AsyncG
       for await (const line of createInterface({ input: process.stdin, signal })) {
         if (line !== "") yield line;
       }
-      // An interrupted input ends like a complete one.
+      // An interrupted input looks like a complete one.
       signal.throwIfAborted();
     }
   }
 }
 
-/** True for an error that the next run would also cause. */
+/** Errors that the next run would meet as well. */
 const ofAllRuns = [
   StoreBusyError,
   StoreConnectionError,

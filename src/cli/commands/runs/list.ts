@@ -5,16 +5,15 @@ import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
 import { parseLimit } from "../../output/numbers.ts";
 import {
-  databaseOption,
-  jsonOption,
-  linesOption,
-  prefixOption,
+  addFilterOptions,
+  filterOf,
+  type FilterOptions,
   type JsonOptions,
   type LinesOptions,
+  shared,
   type TableOptions,
 } from "../../options.ts";
 import { escapedIn, note, print, printJson, printLine, table } from "../../output/output.ts";
-import { addFilterOptions, filterOf, type FilterOptions } from "../../run-filters.ts";
 import { paintStatus } from "../../output/statuses.ts";
 import { formatDuration, formatShare, formatTime } from "../../output/words.ts";
 
@@ -28,14 +27,14 @@ export function listCommand(context: CommandContext): Command {
   const command = new Command("list")
     .alias("ls")
     .description("list runs, newest first")
-    .addOption(databaseOption())
-    .addOption(prefixOption());
+    .addOption(shared.database())
+    .addOption(shared.prefix());
   return addFilterOptions(command)
-    .option("-n, --limit <number>", "runs per page, up to 1000", parseLimit, 20)
-    .option("--cursor <text>", "continue after the page with this cursor")
-    .option("--all", "all pages")
-    .addOption(jsonOption().conflicts("all"))
-    .addOption(linesOption())
+    .option("-n, --limit <number>", "the most runs in a page, up to 1000", parseLimit, 20)
+    .option("--cursor <text>", "continue after the page that printed this cursor")
+    .option("--all", "print all pages")
+    .addOption(shared.json().conflicts("all"))
+    .addOption(shared.ndjson())
     .addHelpText(
       "after",
       `

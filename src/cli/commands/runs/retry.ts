@@ -5,12 +5,12 @@ import { changeCommand } from "./changes.ts";
 export function retryCommand(context: CommandContext): Command {
   return changeCommand(context, {
     name: "retry",
-    description: "make FAILED or CANCELLED runs PENDING again",
+    description: "make FAILED or CANCELLED runs PENDING again, for the next worker",
     done: "pending",
     change: (engine, runId) => engine.retry(runId),
     help: `
-The steps that failed or were cancelled restart with all their retries. Completed steps do not run again. A worker
-executes the runs; this command does not.
+A run continues with the steps that failed or were cancelled; they get all their retries again. Completed steps do not
+run again. The command itself executes nothing: a worker does.
 
 Examples:
   gorkflow runs retry 0198c0de-0000-7000-8000-000000000000

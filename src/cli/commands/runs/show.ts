@@ -3,13 +3,7 @@ import { RunNotFoundError } from "../../../errors.ts";
 import type { RunBundle } from "../../../model/bundles.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
 import { colors, escaped, escapedJson, print, printJson, table } from "../../output/output.ts";
 import { paintStatus } from "../../output/statuses.ts";
 import { drawTimeline } from "../../output/timeline.ts";
@@ -23,10 +17,10 @@ export function showCommand(context: CommandContext): Command {
   return new Command("show")
     .description("show a run with a timeline of its steps")
     .argument("<run>", "id of the run")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
-    .option("--payloads", "also input, output, context, outputs of steps and state")
-    .addOption(jsonOption())
+    .addOption(shared.database())
+    .addOption(shared.prefix())
+    .option("--payloads", "also print input, output, context, step outputs and state")
+    .addOption(shared.json())
     .addHelpText(
       "after",
       `
@@ -51,7 +45,7 @@ Examples:
     });
 }
 
-/** A bundle without payloads. */
+/** How the run went, without its data. */
 function withoutPayloads({ run, steps, attempts }: RunBundle): object {
   const { input: _, output: _output, context: _context, ...summary } = run;
   return { run: summary, steps: steps.map(({ input: _input, ...step }) => step), attempts };
@@ -74,7 +68,7 @@ function describe({ run, steps, outputs, state }: RunBundle, payloads: boolean):
     ...(run.wakeAt === null ? [] : [["sleeps until", formatTime(run.wakeAt)]]),
     ...(run.deadlineAt === null ? [] : [["deadline", formatTime(run.deadlineAt)]]),
   ];
-  // A run fails with the error of a step, which is printed once.
+  // A run fails with the error of a step, which is printed once, with the step.
   const errors = [
     ...steps.map(({ stepId, error }) => ({ of: `error of ${escaped(stepId)}`, error })),
     { of: "error", error: run.error },
@@ -84,7 +78,7 @@ function describe({ run, steps, outputs, state }: RunBundle, payloads: boolean):
   );
   return [
     table(["run", escaped(run.runId)], facts),
-    steps.length === 0 ? "no step has begun" : drawTimeline(steps, now),
+    steps.length === 0 ? "no step has started" : drawTimeline(steps, now),
     ...distinct.map(({ of, text }) => `${colors.red(of)} ${text}`),
     ...(payloads
       ? [
@@ -105,5 +99,5 @@ function describeLease(expiresAt: Date, now: Date): string {
   const time = formatTime(expiresAt);
   return left > 0
     ? `until ${time}, in ${formatDuration(left)}`
-    : `expired at ${time}, ${formatDuration(-left)} ago: the next worker takes the run`;
+    : `expired at ${time}, ${formatDuration(-left)} ago: the next worker claims the run`;
 }

@@ -3,28 +3,22 @@ import { Engine } from "../../../engine/engine.ts";
 import type { RunProgress } from "../../../engine/run-watch.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import {
-  databaseOption,
-  jsonOption,
-  prefixOption,
-  type JsonOptions,
-  type TableOptions,
-} from "../../options.ts";
+import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
 import { colors, escaped, print, printLine } from "../../output/output.ts";
 import { paintStatus } from "../../output/statuses.ts";
 import { formatDuration, formatShare } from "../../output/words.ts";
 
 export function watchCommand(context: CommandContext): Command {
   return new Command("watch")
-    .description("show the progress of a run until it ends; exit code 1 unless it COMPLETED")
+    .description("show the changes of a run until it ends; exit code 1 unless it COMPLETED")
     .argument("<run>", "id of the run")
-    .addOption(databaseOption())
-    .addOption(prefixOption())
-    .addOption(jsonOption("a line of JSON per event"))
+    .addOption(shared.database())
+    .addOption(shared.prefix())
+    .addOption(shared.json("print one JSON document per change"))
     .addHelpText(
       "after",
       `
-The run may belong to any process. This command does not execute it.
+The run may be in any process. Watching executes nothing: an engine must be running.
 
 Examples:
   gorkflow runs watch 0198c0de-0000-7000-8000-000000000000
