@@ -23,6 +23,7 @@ export type {
   StepAttempt,
   StepExecution,
   WorkflowRun,
+  StepExecutionSummary,
   WorkflowRunSummary,
 } from "./schema/rows.ts";
 export type { AttemptStore } from "./store/attempts.ts";

@@ -345,9 +345,11 @@ export class Engine {
         // A run that is active in this process wakes this wait when it ends.
         while (this.#worker.isActive(runId)) if (await wait.wakeUp.wait(longestPollMs)) break;
         if (!isExpected) {
-          const run = await this.#store.getRun(runId, { signal });
+          const run = await this.#store.getRun(runId, { payloads: false, signal });
           if (run.status === "CANCELLED") await this.#cancelSteps(runId);
-          if (isFinalRunStatus(run.status)) return await this.#withOutput(run);
+          if (isFinalRunStatus(run.status)) {
+            return await this.#withOutput(await this.#store.getRun(runId, { signal }));
+          }
           this.#checkOpen();
           if (this.#registry.find(run) !== null) {
             this.#startWorking();
@@ -371,7 +373,7 @@ export class Engine {
   }
 
   /** Warns of a run that may wait for a place which a step holds that waits for the run. */
-  #warnIfStuck({ runId, status }: WorkflowRun): boolean {
+  #warnIfStuck({ runId, status }: Pick<WorkflowRun, "runId" | "status">): boolean {
     const fullForMs = this.#worker.fullForMs;
     if (status !== "PENDING" || fullForMs < stuckMs) return false;
     this.#logger.warn(

@@ -3,7 +3,7 @@ import { pause } from "../async/pause.ts";
 import { Backoff } from "../async/retry.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
-import type { StepExecution, WorkflowRun } from "../schema/rows.ts";
+import type { StepExecutionSummary, WorkflowRunSummary } from "../schema/rows.ts";
 import type { RunStatus, StepStatus } from "../statuses.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -113,10 +113,13 @@ class RunView {
     readonly changes: readonly RunProgress[];
     readonly isFinal: boolean;
   }> {
-    const run = await this.#store.getRun(this.#runId, { signal });
+    const run = await this.#store.getRun(this.#runId, { payloads: false, signal });
     const isFinal = isFinalRunStatus(run.status);
     if (run.revision === this.#revision) return { changes: [], isFinal };
-    const steps = await this.#store.listStepExecutions(this.#runId, { signal });
+    const steps = await this.#store.listStepExecutions(this.#runId, {
+      payloads: false,
+      signal,
+    });
     this.#revision = run.revision;
     const all = [...steps.map(progressOfStep), progressOfRun(run)];
     return { changes: all.filter((progress) => this.#isChange(progress)), isFinal };
@@ -133,12 +136,12 @@ class RunView {
   }
 }
 
-function progressOfRun(run: WorkflowRun): RunProgress {
+function progressOfRun(run: WorkflowRunSummary): RunProgress {
   const { runId, status, progress, attempt, workerId, updatedAt } = run;
   return { kind: "run", runId, status, progress, attempt, workerId, at: updatedAt };
 }
 
-function progressOfStep(step: StepExecution): RunProgress {
+function progressOfStep(step: StepExecutionSummary): RunProgress {
   const { runId, stepId, status, attempt, durationMs, updatedAt } = step;
   return { kind: "step", runId, stepId, status, attempt, durationMs, at: updatedAt };
 }

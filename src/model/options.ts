@@ -28,6 +28,13 @@ export function parseOptions(options: unknown): z.output<typeof operationOptions
   return options === undefined ? none : parseArgument(operationOptionsSchema, options, "options");
 }
 
+const readOptionsSchema = z.strictObject({ payloads: z.boolean().optional(), ...operationShape });
+
+/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+export function parseReadOptions(options: unknown): z.output<typeof readOptionsSchema> {
+  return options === undefined ? none : parseArgument(readOptionsSchema, options, "options");
+}
+
 export interface FenceDemands {
   readonly signal?: AbortSignal | undefined;
   readonly fence: Fence | null;

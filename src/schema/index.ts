@@ -19,6 +19,7 @@ export type {
   StepExecution,
   StepOutput,
   WorkflowRun,
+  StepExecutionSummary,
   WorkflowRunSummary,
   WorkflowState,
 } from "./rows.ts";

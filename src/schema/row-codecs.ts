@@ -28,3 +28,6 @@ export const rowCodecs = createRowCodecs({
   stepOutputs,
   workflowState,
 });
+
+/** The columns of a `StepExecutionSummary`. */
+export const stepSummaryProperties = rowCodecs.step.properties.filter((name) => name !== "input");

@@ -39,3 +39,5 @@ export const jsonRunColumns = [
 
 /** A run without its payload columns. */
 export type WorkflowRunSummary = Omit<WorkflowRun, (typeof payloadColumns)[number]>;
+/** A step execution without its input. */
+export type StepExecutionSummary = Omit<StepExecution, "input">;

@@ -14,6 +14,12 @@ export interface FenceOptions extends OperationOptions {
   readonly attempt?: number | undefined;
 }
 
+/** Options of a read that may leave payloads out. */
+export interface ReadOptions extends OperationOptions {
+  /** False leaves the payload columns out of the query and of the result. Defaults to true. */
+  readonly payloads?: boolean | undefined;
+}
+
 /** A fence, and the revision that the row must have. */
 export interface RevisionOptions extends FenceOptions {
   readonly expectedRevision?: number | undefined;

@@ -1,3 +1,4 @@
+import type { StepOutput } from "../schema/rows.ts";
 import type { FenceOptions, OperationOptions } from "./options.ts";
 
 export interface OutputStore {
@@ -22,4 +23,15 @@ export interface OutputStore {
    * @throws {CorruptRowError} if it cannot be read.
    */
   loadStepOutput(runId: string, stepId: string, options?: OperationOptions): Promise<unknown>;
+
+  /**
+   * Returns the row of the output, or null if the step has none. An output may itself be null.
+   *
+   * @throws {CorruptRowError} if it cannot be read.
+   */
+  findStepOutput(
+    runId: string,
+    stepId: string,
+    options?: OperationOptions,
+  ): Promise<StepOutput | null>;
 }

@@ -3,7 +3,7 @@ import type { RunChanges } from "../model/changes.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
 import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 import type { RunStatus } from "../statuses.ts";
-import type { OperationOptions, RevisionOptions } from "./options.ts";
+import type { OperationOptions, ReadOptions, RevisionOptions } from "./options.ts";
 
 export interface RunPage<Run> {
   /** Newest first. Ties are ordered by `runId`, descending (UTF-8 bytes). */
@@ -29,12 +29,35 @@ export interface RunStore {
   createRun(run: Readonly<NewWorkflowRun>, options?: OperationOptions): Promise<WorkflowRun>;
 
   /**
-   * Returns the run.
+   * Returns the run. With `payloads: false` it has no `input`, `output` and `context`.
    *
    * @throws {RunNotFoundError} if it does not exist.
-   * @throws {CorruptRowError} if it cannot be read.
+   * @throws {CorruptRowError} if a column that is returned cannot be read.
    */
-  getRun(runId: string, options?: OperationOptions): Promise<WorkflowRun>;
+  getRun(
+    runId: string,
+    options?: ReadOptions & { readonly payloads?: true | undefined },
+  ): Promise<WorkflowRun>;
+  getRun(
+    runId: string,
+    options: ReadOptions & { readonly payloads: false },
+  ): Promise<WorkflowRunSummary>;
+  getRun(runId: string, options?: ReadOptions): Promise<WorkflowRun | WorkflowRunSummary>;
+
+  /**
+   * Returns the run as `getRun` does, or null if it does not exist.
+   *
+   * @throws {CorruptRowError} if a column that is returned cannot be read.
+   */
+  findRun(
+    runId: string,
+    options?: ReadOptions & { readonly payloads?: true | undefined },
+  ): Promise<WorkflowRun | null>;
+  findRun(
+    runId: string,
+    options: ReadOptions & { readonly payloads: false },
+  ): Promise<WorkflowRunSummary | null>;
+  findRun(runId: string, options?: ReadOptions): Promise<WorkflowRun | WorkflowRunSummary | null>;
 
   /**
    * Changes the given columns, increments `revision` and sets `updatedAt`. Returns the run without payloads.

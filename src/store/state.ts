@@ -40,6 +40,13 @@ export interface StateStore {
   loadStateEntry(runId: string, key: string, options?: OperationOptions): Promise<StateEntry>;
 
   /**
+   * Returns what `loadStateEntry` returns, or null if the run has no such key. A value may itself be null.
+   *
+   * @throws {CorruptRowError} if it cannot be read.
+   */
+  findState(runId: string, key: string, options?: OperationOptions): Promise<StateEntry | null>;
+
+  /**
    * Deletes the key. Does nothing if it does not exist.
    *
    * @throws {LeaseLostError} if the fence does not hold.

@@ -1,6 +1,6 @@
 import type { StepExecutionChanges } from "../model/changes.ts";
-import type { NewStepExecution, StepExecution } from "../schema/rows.ts";
-import type { FenceOptions, OperationOptions } from "./options.ts";
+import type { NewStepExecution, StepExecution, StepExecutionSummary } from "../schema/rows.ts";
+import type { FenceOptions, OperationOptions, ReadOptions } from "./options.ts";
 
 export interface StepStore {
   /**
@@ -29,6 +29,17 @@ export interface StepStore {
   ): Promise<StepExecution>;
 
   /**
+   * Returns the step execution, or null if it does not exist.
+   *
+   * @throws {CorruptRowError} if it cannot be read.
+   */
+  findStepExecution(
+    runId: string,
+    stepId: string,
+    options?: OperationOptions,
+  ): Promise<StepExecution | null>;
+
+  /**
    * Changes the given columns, keeps all others, sets `updatedAt`, and returns the step.
    *
    * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. `durationMs`
@@ -47,9 +58,21 @@ export interface StepStore {
   ): Promise<StepExecution>;
 
   /**
-   * Returns the steps of the run by `executionIndex`, then `stepId`. Empty for an unknown run.
+   * Returns the steps of the run by `executionIndex`, then `stepId`. Empty for an unknown run. With `payloads: false`
+   * the steps have no `input`.
    *
    * @throws {CorruptRowError} if one of them cannot be read.
    */
-  listStepExecutions(runId: string, options?: OperationOptions): Promise<StepExecution[]>;
+  listStepExecutions(
+    runId: string,
+    options?: ReadOptions & { readonly payloads?: true | undefined },
+  ): Promise<StepExecution[]>;
+  listStepExecutions(
+    runId: string,
+    options: ReadOptions & { readonly payloads: false },
+  ): Promise<StepExecutionSummary[]>;
+  listStepExecutions(
+    runId: string,
+    options?: ReadOptions,
+  ): Promise<StepExecution[] | StepExecutionSummary[]>;
 }

@@ -232,7 +232,7 @@ describe.each(stores)("on %s", (_, open) => {
         if (busy-- > 0) throw new StoreBusyError("busy");
         return work.apply(store, args);
       };
-    store.listStepExecutions = failFirst(listStepExecutions);
+    store.listStepExecutions = failFirst(listStepExecutions) as typeof listStepExecutions;
     store.updateRun = failFirst(updateRun);
     await other.cancel(runId);
     store.listStepExecutions = listStepExecutions;

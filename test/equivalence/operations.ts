@@ -218,6 +218,22 @@ const single: fc.Arbitrary<Omit<Operation, "advanceMs">> = writes.map((write) =>
 
 const reads = fc.oneof(
   operation("getRun", fc.tuple(rarely(runId, badId)), (store, [id]: [string]) => store.getRun(id)),
+  operation("findRun", fc.tuple(rarely(runId, badId)), async (store, [id]: [string]) => [
+    await store.findRun(id),
+    await store.findRun(id, { payloads: false }),
+  ]),
+  operation("findStepExecution", fc.tuple(runId, stepId), (store, [run, step]: [string, string]) =>
+    store.findStepExecution(run, step),
+  ),
+  operation("findStepOutput", fc.tuple(runId, stepId), (store, [run, step]: [string, string]) =>
+    store.findStepOutput(run, step),
+  ),
+  operation("findState", fc.tuple(runId, key), (store, [run, name]: [string, string]) =>
+    store.findState(run, name),
+  ),
+  operation("stepSummaries", fc.tuple(runId), (store, [run]: [string]) =>
+    store.listStepExecutions(run, { payloads: false }),
+  ),
   operation("reopenRun", fc.tuple(runId), (store, [id]: [string]) => store.reopenRun(id)),
   operation(
     "listRuns",

@@ -2,6 +2,7 @@ import { StepOutputNotFoundError } from "../../errors.ts";
 import { parseId } from "../../model/arguments.ts";
 import { parseFenceOptions, parseOptions } from "../../model/options.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
+import type { OperationOptions } from "../../store/options.ts";
 import type { OutputStore } from "../../store/outputs.ts";
 import { requireHeldRun } from "./runs.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
@@ -35,21 +36,28 @@ export function createOutputOperations(context: StoreContext): OutputStore {
   const { read, write } = context;
   const plans = createOutputPlans(context);
 
+  async function findStepOutput(run: string, step: string, options?: OperationOptions) {
+    const runId = parseId(run, "runId");
+    const stepId = parseId(step, "stepId");
+    const { signal } = parseOptions(options);
+    return read(signal, (tables) => {
+      const row = tables.getChild("outputs", runId, stepId);
+      return row === undefined ? null : codec.decode(row);
+    });
+  }
+
   return {
     async saveStepOutput(runId, stepId, output, options) {
       const plan = plans.saveStepOutput(runId, stepId, output, options);
       return write(options?.signal, plan);
     },
 
-    async loadStepOutput(run, step, options) {
-      const runId = parseId(run, "runId");
-      const stepId = parseId(step, "stepId");
-      const { signal } = parseOptions(options);
-      return read(signal, (tables) => {
-        const row = tables.getChild("outputs", runId, stepId);
-        if (row === undefined) throw new StepOutputNotFoundError({ runId, stepId });
-        return codec.decode(row).output;
-      });
+    async loadStepOutput(runId, stepId, options) {
+      const found = await findStepOutput(runId, stepId, options);
+      if (found === null) throw new StepOutputNotFoundError({ runId, stepId });
+      return found.output;
     },
+
+    findStepOutput,
   };
 }

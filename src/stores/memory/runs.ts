@@ -9,7 +9,7 @@ import {
   type RunChanges,
 } from "../../model/changes.ts";
 import { completeNewRun } from "../../model/new-rows.ts";
-import { parseOptions, parseRevisionOptions } from "../../model/options.ts";
+import { parseOptions, parseReadOptions, parseRevisionOptions } from "../../model/options.ts";
 import {
   countWithinPage,
   matchesFilter,
@@ -29,6 +29,7 @@ import {
   type WorkflowRunSummary,
 } from "../../schema/rows.ts";
 import type { RunStatus } from "../../statuses.ts";
+import type { ReadOptions } from "../../store/options.ts";
 import type { RunPage, RunStore } from "../../store/runs.ts";
 import { comparePlaces, type Position } from "./sorted-index.ts";
 import {
@@ -269,17 +270,32 @@ export function createRunOperations(context: StoreContext): RunStore {
     );
   }
 
+  async function findRun(
+    id: string,
+    options?: ReadOptions,
+  ): Promise<WorkflowRun | WorkflowRunSummary | null> {
+    const runId = parseId(id, "runId");
+    const { signal, payloads } = parseReadOptions(options);
+    return read(signal, (tables) => {
+      const run = tables.getRun(runId);
+      if (run === undefined) return null;
+      return payloads === false ? readSummary(run) : codec.decode(run);
+    });
+  }
+
   return {
     async createRun(newRun, options) {
       const { signal } = parseOptions(options);
       return write(signal, withResult(plans.createRun(newRun)));
     },
 
-    async getRun(id, options) {
-      const runId = parseId(id, "runId");
-      const { signal } = parseOptions(options);
-      return read(signal, (tables) => codec.decode(requireRun(tables, runId)));
-    },
+    getRun: (async (id: string, options?: ReadOptions) => {
+      const run = await findRun(id, options);
+      if (run === null) throw new RunNotFoundError({ runId: id });
+      return run;
+    }) as RunStore["getRun"],
+
+    findRun: findRun as RunStore["findRun"],
 
     async updateRun(runId, changes, options) {
       const plan = plans.updateRun(runId, changes, options);

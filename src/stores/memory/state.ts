@@ -4,6 +4,7 @@ import { compareText } from "../../model/cursors.ts";
 import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../model/options.ts";
 import { checkStateRevision } from "../../model/transitions.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
+import type { OperationOptions } from "../../store/options.ts";
 import type { StateEntry, StateStore } from "../../store/state.ts";
 import { requireHeldRun } from "./runs.ts";
 import type { PlannedWrite, StoreContext } from "./store-context.ts";
@@ -55,19 +56,31 @@ export function createStateOperations(context: StoreContext): StateStore {
   const { read, write } = context;
   const plans = createStatePlans(context);
 
-  async function load(run: string, stateKey: string, options: unknown): Promise<StateEntry> {
+  async function findState(
+    run: string,
+    stateKey: string,
+    options?: OperationOptions,
+  ): Promise<StateEntry | null> {
     const runId = parseId(run, "runId");
     const key = parseId(stateKey, "key");
     const { signal } = parseOptions(options);
     return read(signal, (tables) => {
       const row = tables.getChild("state", runId, key);
-      if (row === undefined) throw new StateNotFoundError({ runId, key });
+      if (row === undefined) return null;
       const { value, revision, updatedAt } = codec.decode(row);
       return { value, revision, updatedAt };
     });
   }
 
+  async function load(runId: string, key: string, options?: OperationOptions): Promise<StateEntry> {
+    const entry = await findState(runId, key, options);
+    if (entry === null) throw new StateNotFoundError({ runId, key });
+    return entry;
+  }
+
   return {
+    findState,
+
     async saveState(runId, key, value, options) {
       const plan = plans.saveState(runId, key, value, options);
       return write(options?.signal, plan);

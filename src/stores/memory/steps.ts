@@ -3,12 +3,13 @@ import { parseId } from "../../model/arguments.ts";
 import { compareSteps } from "../../model/bundles.ts";
 import { durationBetween, planStepUpdate, type StepExecutionChanges } from "../../model/changes.ts";
 import { completeNewStep } from "../../model/new-rows.ts";
-import { parseFenceOptions, parseOptions } from "../../model/options.ts";
+import { parseFenceOptions, parseOptions, parseReadOptions } from "../../model/options.ts";
 import { checkStepUpdate } from "../../model/transitions.ts";
 import { withInput } from "../../model/step-inputs.ts";
 import type { EncodedRow } from "../../schema/row-codec.ts";
-import { rowCodecs } from "../../schema/row-codecs.ts";
-import type { NewStepExecution, StepExecution } from "../../schema/rows.ts";
+import { rowCodecs, stepSummaryProperties } from "../../schema/row-codecs.ts";
+import type { NewStepExecution, StepExecution, StepExecutionSummary } from "../../schema/rows.ts";
+import type { OperationOptions, ReadOptions } from "../../store/options.ts";
 import type { StepStore } from "../../store/steps.ts";
 import { requireHeldRun, requireRun, unset } from "./runs.ts";
 import { withResult, type PlannedChange, type StoreContext } from "./store-context.ts";
@@ -88,9 +89,28 @@ export function stepsOf(tables: Tables, runId: string): StepExecution[] {
   );
 }
 
+function stepSummariesOf(tables: Tables, runId: string): StepExecutionSummary[] {
+  return Array.from(tables.children("steps", runId), ([, row]) =>
+    codec.decodeCells(
+      stepSummaryProperties,
+      stepSummaryProperties.map((name) => row[name]),
+    ),
+  ).toSorted(compareSteps);
+}
+
 export function createStepOperations(context: StoreContext): StepStore {
   const { read, write } = context;
   const plans = createStepPlans(context);
+
+  async function findStepExecution(run: string, step: string, options?: OperationOptions) {
+    const runId = parseId(run, "runId");
+    const stepId = parseId(step, "stepId");
+    const { signal } = parseOptions(options);
+    return read(signal, (tables) => {
+      const row = tables.getChild("steps", runId, stepId);
+      return row === undefined ? null : decodeStep(tables, row);
+    });
+  }
 
   return {
     async createStepExecution(newStep, options) {
@@ -98,26 +118,25 @@ export function createStepOperations(context: StoreContext): StepStore {
       return write(signal, withResult(plans.createStepExecution(newStep)));
     },
 
-    async getStepExecution(run, step, options) {
-      const runId = parseId(run, "runId");
-      const stepId = parseId(step, "stepId");
-      const { signal } = parseOptions(options);
-      return read(signal, (tables) => {
-        const row = tables.getChild("steps", runId, stepId);
-        if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        return decodeStep(tables, row);
-      });
+    async getStepExecution(runId, stepId, options) {
+      const found = await findStepExecution(runId, stepId, options);
+      if (found === null) throw new StepExecutionNotFoundError({ runId, stepId });
+      return found;
     },
+
+    findStepExecution,
 
     async updateStepExecution(runId, stepId, changes, options) {
       const plan = plans.updateStepExecution(runId, stepId, changes, options);
       return write(options?.signal, withResult(plan));
     },
 
-    async listStepExecutions(run, options) {
+    listStepExecutions: (async (run: string, options?: ReadOptions) => {
       const runId = parseId(run, "runId");
-      const { signal } = parseOptions(options);
-      return read(signal, (tables) => stepsOf(tables, runId));
-    },
+      const { signal, payloads } = parseReadOptions(options);
+      return read(signal, (tables) =>
+        payloads === false ? stepSummariesOf(tables, runId) : stepsOf(tables, runId),
+      );
+    }) as StepStore["listStepExecutions"],
   };
 }

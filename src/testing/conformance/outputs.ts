@@ -29,6 +29,16 @@ export function describeOutputs(test: StoreTest): void {
       await expectRejection(store.loadStepOutput("nobody", "a"), "STEP_OUTPUT_NOT_FOUND");
     });
 
+    test("are found with their row, or null", async ({ store, clock }) => {
+      const { runId } = await givenRun(store);
+      await store.saveStepOutput(runId, "a", null);
+      const now = clock.now();
+      const found = { runId, stepId: "a", output: null, createdAt: now, updatedAt: now };
+      expect(await store.findStepOutput(runId, "a")).toEqual(found);
+      expect(await store.findStepOutput(runId, "b")).toBeNull();
+      expect(await store.findStepOutput("nobody", "a")).toBeNull();
+    });
+
     test("keep their creation, and change their update, when they are replaced", async ({
       store,
       clock,

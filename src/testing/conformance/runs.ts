@@ -113,6 +113,31 @@ export function describeRuns(test: StoreTest): void {
       expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
     });
 
+    test("reads a run without its payloads", async ({ store }) => {
+      const run = await givenRun(store, { input: 1, context: 2, error: 3, tags: { a: "b" } });
+      const { input: _, output: __, context: ___, ...summary } = run;
+      expect(await store.getRun(run.runId, { payloads: false })).toEqual(summary);
+      expect(await store.getRun(run.runId, { payloads: true })).toEqual(run);
+      expect(await store.getRun(run.runId, { payloads: undefined })).toEqual(run);
+      const page = await store.listRuns();
+      expect(page.runs).toEqual([summary]);
+      await expectRejection(
+        store.getRun(run.runId, { payloads: 0 } as unknown as { payloads: true }),
+        "INVALID_ARGUMENT",
+      );
+    });
+
+    test("finds a run, or null", async ({ store }) => {
+      const run = await givenRun(store, { input: 1 });
+      expect(await store.findRun(run.runId)).toEqual(run);
+      expect(await store.findRun(run.runId, { payloads: false })).toEqual(
+        await store.getRun(run.runId, { payloads: false }),
+      );
+      expect(await store.findRun("nobody")).toBeNull();
+      expect(await store.findRun("nobody", { payloads: false })).toBeNull();
+      await expectRejection(store.findRun(""), "INVALID_ARGUMENT");
+    });
+
     test("names an unknown run", async ({ store }) => {
       await expectRejection(store.getRun("nobody"), "RUN_NOT_FOUND", { runId: "nobody" });
       await expectRejection(store.updateRun("nobody", { progress: 1 }), "RUN_NOT_FOUND");

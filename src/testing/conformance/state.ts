@@ -62,6 +62,14 @@ export function describeState(test: StoreTest): void {
       expect(await store.getAllState("nobody")).toEqual({});
     });
 
+    test("is found with its revision, or null", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      await store.saveState(runId, "k", null);
+      expect(await store.findState(runId, "k")).toEqual(await store.loadStateEntry(runId, "k"));
+      expect(await store.findState(runId, "other")).toBeNull();
+      expect(await store.findState("nobody", "k")).toBeNull();
+    });
+
     test("that is missing is named", async ({ store }) => {
       const { runId } = await givenRun(store);
       await expectRejection(store.loadState(runId, "k"), "STATE_NOT_FOUND", { runId, key: "k" });

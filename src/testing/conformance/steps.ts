@@ -98,6 +98,30 @@ export function describeSteps(test: StoreTest): void {
       expect(await store.listStepExecutions("nobody")).toEqual([]);
     });
 
+    test("are found, or null", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      const step = await store.createStepExecution({ runId, stepId: "a", input: 1 });
+      expect(await store.findStepExecution(runId, "a")).toEqual(step);
+      expect(await store.findStepExecution(runId, "b")).toBeNull();
+      expect(await store.findStepExecution("nobody", "a")).toBeNull();
+    });
+
+    test("are listed without their inputs", async ({ store }) => {
+      const { runId } = await givenRun(store);
+      for (const [executionIndex, stepId] of ["b", "a"].entries()) {
+        await store.createStepExecution({ runId, stepId, executionIndex, input: 1, error: 2 });
+      }
+      await store.saveStepOutput(runId, "a", 1);
+      const from = { runId, stepId: "c", executionIndex: 2, inputFrom: "a" };
+      await store.createStepExecution(from);
+      const steps = await store.listStepExecutions(runId);
+      expect(await store.listStepExecutions(runId, { payloads: false })).toEqual(
+        steps.map(({ input: _, ...summary }) => summary),
+      );
+      expect(await store.listStepExecutions(runId, { payloads: true })).toEqual(steps);
+      expect(await store.listStepExecutions("nobody", { payloads: false })).toEqual([]);
+    });
+
     test("are listed by execution index, then step id", async ({ store }) => {
       const { runId } = await givenRun(store);
       const order = [

@@ -32,6 +32,7 @@ export const operations: Record<keyof StoreOperations, Operation> = {
     isDone: ({ direct, runId }) => exists(direct.getRun(`${runId}-new`)),
   },
   getRun: { call: (store, { runId }) => store.getRun(runId) },
+  findRun: { call: (store, { runId }) => store.findRun(runId, { payloads: false }) },
   updateRun: {
     call: (store, { runId }) => store.updateRun(runId, { progress: 0.5 }, { expectedRevision: 1 }),
     isDone: async ({ direct, runId }) => (await direct.getRun(runId)).progress === 0.5,
@@ -55,6 +56,7 @@ export const operations: Record<keyof StoreOperations, Operation> = {
     prepare: ({ direct, runId }) => direct.createStepExecution({ runId, stepId: "s" }),
     call: (store, { runId }) => store.getStepExecution(runId, "s"),
   },
+  findStepExecution: { call: (store, { runId }) => store.findStepExecution(runId, "s") },
   updateStepExecution: {
     prepare: ({ direct, runId }) => direct.createStepExecution({ runId, stepId: "s" }),
     call: (store, { runId }) => store.updateStepExecution(runId, "s", { status: "RUNNING" }),
@@ -82,6 +84,7 @@ export const operations: Record<keyof StoreOperations, Operation> = {
     prepare: ({ direct, runId }) => direct.saveStepOutput(runId, "s", 1),
     call: (store, { runId }) => store.loadStepOutput(runId, "s"),
   },
+  findStepOutput: { call: (store, { runId }) => store.findStepOutput(runId, "s") },
   saveState: {
     call: (store, { runId }) => store.saveState(runId, "k", 1, { expectedRevision: 0 }),
     isDone: ({ direct, runId }) => exists(direct.loadState(runId, "k")),
@@ -94,6 +97,7 @@ export const operations: Record<keyof StoreOperations, Operation> = {
     prepare: ({ direct, runId }) => direct.saveState(runId, "k", 1),
     call: (store, { runId }) => store.loadStateEntry(runId, "k"),
   },
+  findState: { call: (store, { runId }) => store.findState(runId, "k") },
   deleteState: {
     prepare: ({ direct, runId }) => direct.saveState(runId, "k", 1),
     call: (store, { runId }) => store.deleteState(runId, "k"),

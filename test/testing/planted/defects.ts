@@ -1,5 +1,6 @@
 import { RunAlreadyExistsError } from "../../../src/errors.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
+import type { ReadOptions } from "../../../src/store/options.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
 /** Methods of a store that are to be other than they should be. */
@@ -57,6 +58,28 @@ export const defects: Readonly<Record<string, Change>> = {
   "an idempotency key is ignored": (store) => ({
     createRun: (run, options) => store.createRun({ ...run, idempotencyKey: null }, options),
   }),
+  "a run without payloads has null for each": (store) => ({
+    getRun: (async (runId: string, options?: ReadOptions) => {
+      const run = await store.getRun(runId, options);
+      if (options?.payloads !== false) return run;
+      return { ...run, input: null, output: null, context: null };
+    }) as WorkflowStore["getRun"],
+  }),
+  "find throws what get throws": (store) => ({
+    findRun: store.getRun.bind(store) as WorkflowStore["findRun"],
+    findStepExecution: (runId, stepId, options) => store.getStepExecution(runId, stepId, options),
+    findState: (runId, key, options) => store.loadStateEntry(runId, key, options),
+  }),
+  "an output of null is not found": (store) => ({
+    findStepOutput: async (runId, stepId, options) => {
+      const found = await store.findStepOutput(runId, stepId, options);
+      return found?.output === null ? null : found;
+    },
+  }),
+  "steps without payloads keep their input": (store) => ({
+    listStepExecutions: (async (runId: string) =>
+      store.listStepExecutions(runId)) as WorkflowStore["listStepExecutions"],
+  }),
   "caller and store share what they hold": (store) => {
     const given = new Map<string, unknown>();
     return {
@@ -71,13 +94,13 @@ export const defects: Readonly<Record<string, Change>> = {
       },
       getRun: (() => {
         const seen = new Map<string, Awaited<ReturnType<WorkflowStore["getRun"]>>>();
-        return async (runId, options) => {
+        return (async (runId: string, options?: ReadOptions) => {
           const run = await store.getRun(runId, options);
           const before = seen.get(runId);
           if (before?.revision === run.revision) return before;
           seen.set(runId, run);
           return run;
-        };
+        }) as WorkflowStore["getRun"];
       })(),
     };
   },

@@ -1,6 +1,7 @@
 import { StepOutputNotFoundError } from "../../../errors.ts";
 import { parseId } from "../../../model/arguments.ts";
 import { parseFenceOptions, parseOptions } from "../../../model/options.ts";
+import type { OperationOptions } from "../../../store/options.ts";
 import type { OutputStore } from "../../../store/outputs.ts";
 import { planFencedSave } from "./fenced-save.ts";
 import { fenceArguments } from "../statements/fragments.ts";
@@ -43,21 +44,28 @@ export function createOutputOperations(context: StoreContext): OutputStore {
   const { connection, codecs, statements, perform } = context;
   const plans = createOutputPlans(context);
 
+  async function findStepOutput(run: string, step: string, options?: OperationOptions) {
+    const runId = parseId(run, "runId");
+    const stepId = parseId(step, "stepId");
+    const { signal } = parseOptions(options);
+    return perform(signal, async () => {
+      const [row] = await readRows(connection, statements.outputs.get.bind({ runId, stepId }));
+      return row === undefined ? null : codecs.output.decodeCells(codecs.output.properties, row);
+    });
+  }
+
   return {
     async saveStepOutput(runId, stepId, output, options) {
       const plan = plans.saveStepOutput(runId, stepId, output, options);
       return perform(options?.signal, () => carryOut(connection, plan, options?.signal));
     },
 
-    async loadStepOutput(run, step, options) {
-      const runId = parseId(run, "runId");
-      const stepId = parseId(step, "stepId");
-      const { signal } = parseOptions(options);
-      return perform(signal, async () => {
-        const [row] = await readRows(connection, statements.outputs.get.bind({ runId, stepId }));
-        if (row === undefined) throw new StepOutputNotFoundError({ runId, stepId });
-        return codecs.output.decodeCells(codecs.output.properties, row).output;
-      });
+    async loadStepOutput(runId, stepId, options) {
+      const found = await findStepOutput(runId, stepId, options);
+      if (found === null) throw new StepOutputNotFoundError({ runId, stepId });
+      return found.output;
     },
+
+    findStepOutput,
   };
 }

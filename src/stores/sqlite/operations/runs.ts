@@ -2,7 +2,7 @@ import { CorruptRowError, RunAlreadyExistsError, RunNotFoundError } from "../../
 import { parseId } from "../../../model/arguments.ts";
 import { planReopen, planRunUpdate, type RunChanges } from "../../../model/changes.ts";
 import { completeNewRun } from "../../../model/new-rows.ts";
-import { parseOptions, parseRevisionOptions } from "../../../model/options.ts";
+import { parseOptions, parseReadOptions, parseRevisionOptions } from "../../../model/options.ts";
 import {
   nextListCursor,
   parseListQuery,
@@ -12,6 +12,7 @@ import {
 import { checkReopen, checkRunUpdate, isRunStatus } from "../../../model/transitions.ts";
 import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../../../schema/rows.ts";
 import type { RunStatus } from "../../../statuses.ts";
+import type { ReadOptions } from "../../../store/options.ts";
 import type { RunPage, RunStore } from "../../../store/runs.ts";
 import { fenceArguments, inlineDetailBytes, rowsInPlace } from "../statements/fragments.ts";
 import {
@@ -206,6 +207,21 @@ export function createRunOperations(context: StoreContext): RunStore {
   const plans = createRunPlans(context);
   const summary = summaryProperties(codecs);
 
+  async function findRun(
+    id: string,
+    options?: ReadOptions,
+  ): Promise<WorkflowRun | WorkflowRunSummary | null> {
+    const runId = parseId(id, "runId");
+    const { signal, payloads } = parseReadOptions(options);
+    const statement = payloads === false ? statements.runs.getSummary : statements.runs.get;
+    const properties = payloads === false ? summary : codecs.run.properties;
+    return perform(signal, async () => {
+      const [found] = await connection.read([statement.bind({ runId })]);
+      const row = firstRow(found);
+      return row === null ? null : codecs.run.decodeCells(properties, row);
+    });
+  }
+
   /** As many rows as the page takes, with one more row read to see whether the list goes on. */
   async function listRuns(query: unknown = {}): Promise<RunPage<WorkflowRun | WorkflowRunSummary>> {
     const parsed = parseListQuery(query);
@@ -268,15 +284,13 @@ export function createRunOperations(context: StoreContext): RunStore {
       return perform(signal, () => carryOut(connection, plan, signal));
     },
 
-    async getRun(id, options) {
-      const runId = parseId(id, "runId");
-      const { signal } = parseOptions(options);
-      return perform(signal, async () => {
-        const [row] = await readRows(connection, statements.runs.get.bind({ runId }));
-        if (row === undefined) throw new RunNotFoundError({ runId });
-        return codecs.run.decodeCells(codecs.run.properties, row);
-      });
-    },
+    getRun: (async (id: string, options?: ReadOptions) => {
+      const run = await findRun(id, options);
+      if (run === null) throw new RunNotFoundError({ runId: id });
+      return run;
+    }) as RunStore["getRun"],
+
+    findRun: findRun as RunStore["findRun"],
 
     async updateRun(runId, changes, options) {
       const plan = plans.updateRun(runId, changes, options);

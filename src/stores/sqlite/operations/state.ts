@@ -2,6 +2,7 @@ import { RunNotFoundError, StateNotFoundError } from "../../../errors.ts";
 import { parseId } from "../../../model/arguments.ts";
 import { parseFenceOptions, parseOptions, parseRevisionOptions } from "../../../model/options.ts";
 import { checkFence, checkStateRevision } from "../../../model/transitions.ts";
+import type { OperationOptions } from "../../../store/options.ts";
 import type { StateStore } from "../../../store/state.ts";
 import { readChildren } from "../statements/children.ts";
 import { fenceArguments } from "../statements/fragments.ts";
@@ -90,19 +91,27 @@ export function createStateOperations(context: StoreContext): StateStore {
   const { connection, codecs, statements, perform } = context;
   const plans = createStatePlans(context);
 
-  async function load(run: string, stateKey: string, options: unknown) {
+  async function findState(run: string, stateKey: string, options?: OperationOptions) {
     const runId = parseId(run, "runId");
     const key = parseId(stateKey, "key");
     const { signal } = parseOptions(options);
     return perform(signal, async () => {
       const [row] = await readRows(connection, statements.state.get.bind({ runId, key }));
-      if (row === undefined) throw new StateNotFoundError({ runId, key });
+      if (row === undefined) return null;
       const { value, revision, updatedAt } = codecs.state.decodeCells(codecs.state.properties, row);
       return { value, revision, updatedAt };
     });
   }
 
+  async function load(runId: string, key: string, options?: OperationOptions) {
+    const entry = await findState(runId, key, options);
+    if (entry === null) throw new StateNotFoundError({ runId, key });
+    return entry;
+  }
+
   return {
+    findState,
+
     async saveState(runId, key, value, options) {
       const plan = plans.saveState(runId, key, value, options);
       return perform(options?.signal, () => carryOut(connection, plan, options?.signal));

@@ -7,11 +7,17 @@ import { parseId } from "../../../model/arguments.ts";
 import { compareSteps } from "../../../model/bundles.ts";
 import { planStepUpdate, type StepExecutionChanges } from "../../../model/changes.ts";
 import { completeNewStep } from "../../../model/new-rows.ts";
-import { parseFenceOptions, parseOptions } from "../../../model/options.ts";
+import { parseFenceOptions, parseOptions, parseReadOptions } from "../../../model/options.ts";
 import { checkFence, checkStepUpdate } from "../../../model/transitions.ts";
-import type { NewStepExecution, StepExecution } from "../../../schema/rows.ts";
+import { stepSummaryProperties } from "../../../schema/row-codecs.ts";
+import type {
+  NewStepExecution,
+  StepExecution,
+  StepExecutionSummary,
+} from "../../../schema/rows.ts";
+import type { OperationOptions, ReadOptions } from "../../../store/options.ts";
 import type { StepStore } from "../../../store/steps.ts";
-import { readEveryPage, wholePage } from "../statements/children.ts";
+import { readChildren, readEveryPage, wholePage } from "../statements/children.ts";
 import type { Reader, StatementResult } from "../connections/connection.ts";
 import { fenceArguments } from "../statements/fragments.ts";
 import { runGuardProperties } from "../statements/runs.ts";
@@ -101,6 +107,33 @@ export function createStepOperations(context: StoreContext): StepStore {
     return complete;
   }
 
+  async function findStepExecution(run: string, step: string, options?: OperationOptions) {
+    const runId = parseId(run, "runId");
+    const stepId = parseId(step, "stepId");
+    const { signal } = parseOptions(options);
+    const statement = statements.steps.get.bind({ runId, stepId });
+    const stepsOf = (found: StatementResult | undefined): StepExecution[] => {
+      const row = firstRow(found);
+      return row === null ? [] : [decode(row)];
+    };
+    const readAll = async (reader: Reader): Promise<StepExecution[]> => {
+      const [found] = await reader.read([statement]);
+      return stepsOf(found);
+    };
+    return perform(signal, async () => {
+      const [found = null] = await readSteps(context, { runId, statement, stepsOf, readAll });
+      return found;
+    });
+  }
+
+  /** The steps of a run without their inputs, in order. */
+  async function listSummaries(runId: string): Promise<StepExecutionSummary[]> {
+    const rows = await readChildren(connection, statements.children.stepSummaries, runId);
+    return rows
+      .map((row) => codecs.step.decodeCells(stepSummaryProperties, row))
+      .toSorted(compareSteps);
+  }
+
   return {
     async createStepExecution(newStep, options) {
       const { signal } = parseOptions(options);
@@ -108,26 +141,13 @@ export function createStepOperations(context: StoreContext): StepStore {
       return perform(signal, async () => withInputs(await carryOut(connection, plan, signal)));
     },
 
-    async getStepExecution(run, step, options) {
-      const runId = parseId(run, "runId");
-      const stepId = parseId(step, "stepId");
-      const { signal } = parseOptions(options);
-      const statement = statements.steps.get.bind({ runId, stepId });
-      const stepsOf = (found: StatementResult | undefined): StepExecution[] => {
-        const row = firstRow(found);
-        if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
-        return [decode(row)];
-      };
-      const readAll = async (reader: Reader): Promise<StepExecution[]> => {
-        const [found] = await reader.read([statement]);
-        return stepsOf(found);
-      };
-      return perform(signal, async () => {
-        const [found] = await readSteps(context, { runId, statement, stepsOf, readAll });
-        if (found === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
-        return found;
-      });
+    async getStepExecution(runId, stepId, options) {
+      const found = await findStepExecution(runId, stepId, options);
+      if (found === null) throw new StepExecutionNotFoundError({ runId, stepId });
+      return found;
     },
+
+    findStepExecution,
 
     async updateStepExecution(runId, stepId, changes, options) {
       const plan = plans.updateStepExecution(runId, stepId, changes, options);
@@ -136,9 +156,10 @@ export function createStepOperations(context: StoreContext): StepStore {
       );
     },
 
-    async listStepExecutions(run, options) {
+    listStepExecutions: (async (run: string, options?: ReadOptions) => {
       const runId = parseId(run, "runId");
-      const { signal } = parseOptions(options);
+      const { signal, payloads } = parseReadOptions(options);
+      if (payloads === false) return perform(signal, () => listSummaries(runId));
       const { steps: children } = statements.children;
       const query: StepQuery = {
         runId,
@@ -150,6 +171,6 @@ export function createStepOperations(context: StoreContext): StepStore {
         readAll: async (reader) => inOrder(await readEveryPage(reader, children, [runId])),
       };
       return perform(signal, () => readSteps(context, query));
-    },
+    }) as StepStore["listStepExecutions"],
   };
 }

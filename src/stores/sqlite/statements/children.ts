@@ -1,7 +1,7 @@
 import { and, eq, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { inArray } from "drizzle-orm";
-import type { RowCodecs } from "../../../schema/row-codecs.ts";
+import { stepSummaryProperties, type RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import type { Connection, Reader, StatementResult } from "../connections/connection.ts";
 import {
@@ -45,6 +45,7 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
   } = tables;
   return {
     steps: createReader(steps, codecs.step.properties, ["runId", "stepId"]),
+    stepSummaries: createReader(steps, stepSummaryProperties, ["runId", "stepId"]),
     attempts: createReader(attempts, codecs.attempt.properties, ["runId", "stepId", "attempt"]),
     outputs: createReader(outputs, codecs.output.properties, ["runId", "stepId"]),
     state: createReader(state, codecs.state.properties, ["runId", "key"]),
@@ -71,7 +72,7 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
         const page = target
           .select({
             ...Object.fromEntries(key.map((column, index) => [`key${index}`, column])),
-            bytes: childBytes(table).as("bytes"),
+            bytes: childBytes(pick(table, properties)).as("bytes"),
           })
           .from(table)
           .where(

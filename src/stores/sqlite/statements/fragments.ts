@@ -61,15 +61,12 @@ export function jsonBytes(columns: readonly SQLiteColumn[]): SQL<number> {
   return sql<number>`${sql.join(sizes, sql` + `)}`;
 }
 
-/** The bytes of JSON in the columns of a child table. */
-const childJson = (table: SQLiteTable): SQLiteColumn[] =>
-  Object.values(getTableColumns(table)).filter(
+/** What one row of a child table adds to a page: `bundleRowBytes` and the JSON in these columns. */
+export function childBytes(columns: Readonly<Record<string, SQLiteColumn>>): SQL<number> {
+  const json = Object.values(columns).filter(
     ({ columnType }) => columnType === "SQLiteCustomColumn",
   );
-
-/** What one row of a child table adds to a page: `bundleRowBytes` beside its JSON. */
-export function childBytes(table: SQLiteTable): SQL<number> {
-  return sql<number>`${sql.raw(String(bundleRowBytes))} + ${jsonBytes(childJson(table))}`;
+  return sql<number>`${sql.raw(String(bundleRowBytes))} + ${jsonBytes(json)}`;
 }
 
 /** The place of each row of a page in its order, how many the page has, and their bytes up to there. */

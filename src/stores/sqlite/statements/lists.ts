@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, inArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, inArray, sql, type SQL } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import { jsonRunColumns } from "../../../schema/rows.ts";
@@ -121,7 +121,7 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
         const { stepExecutions, stepAttempts, stepOutputs, workflowState } = tables;
         const children = [stepExecutions, stepAttempts, stepOutputs, workflowState].map(
           (table) =>
-            sql`(select coalesce(sum(${childBytes(table)}), 0) from ${table} where ${table.runId} = ${runs.runId})`,
+            sql`(select coalesce(sum(${childBytes(getTableColumns(table))}), 0) from ${table} where ${table.runId} = ${runs.runId})`,
         );
         const own = jsonBytes(jsonRunColumns.map((name) => runs[name]));
         return target
