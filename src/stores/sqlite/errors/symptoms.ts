@@ -1,14 +1,14 @@
 import type { ConstraintKind, ConstraintRefusal } from "../../../errors.ts";
 
-/** What a driver's error says, gathered over its chain of causes. */
+/** The information in the error of a driver and its causes. */
 export interface Symptoms {
   readonly codes: readonly string[];
   readonly messages: string;
-  /** HTTP status of a refused request. */
+  /** The HTTP status of a rejected request. */
   readonly status: number | null;
-  /** How long the server asks to wait before the next request. */
+  /** The delay that the server requests before the next request. */
   readonly retryAfterMs: number | null;
-  /** The driver's own error: Drizzle's wrapper quotes the bound values in its message. */
+  /** The error of the driver, without Drizzle's wrapper, whose message contains bound values. */
   readonly origin: unknown;
 }
 
@@ -19,7 +19,7 @@ export function examine(error: unknown): Symptoms {
   let retryAfterMs: number | null = null;
   let origin: unknown = error;
   for (let link: unknown = error, depth = 0; isObject(link) && depth < 10; depth++) {
-    // A DOMException has a number for its code, and says what it is by its name.
+    // The code of a DOMException is a number, so its name identifies it.
     for (const code of [link["extendedCode"], link["code"], link["name"]]) {
       if (typeof code === "string" && code !== "") codes.push(code);
     }
@@ -45,13 +45,13 @@ const kindOfConstraint: readonly (readonly [ConstraintKind, RegExp, RegExp])[] =
 ];
 
 /**
- * The constraint that refused a statement; null for any other failure.
+ * The constraint that rejected a statement; null for any other failure.
  *
- * A file reports the kind as an extended code. A server reports it in the message only, where a trigger's own
- * message is free text.
+ * A file reports the kind as an extended code. A server reports it only in the message, and the message of a trigger is
+ * free text.
  */
 export function constraintOf({ codes, messages }: Symptoms): ConstraintRefusal | null {
-  // ON DELETE RESTRICT has a trigger's extended code.
+  // ON DELETE RESTRICT has the extended code of a trigger.
   if (/\bFOREIGN KEY constraint failed/.test(messages)) return { kind: "foreignKey" };
   const found =
     kindOfConstraint.find(([, code]) => codes.some((each) => code.test(each))) ??
@@ -75,57 +75,57 @@ export function constraintOf({ codes, messages }: Symptoms): ConstraintRefusal |
   };
 }
 
-/** A JSON path that is none: what a guard asks for when it is to fail. The error quotes it. */
+/** An invalid JSON path. A guard uses it to fail, and the error contains it. */
 export const guardPath = "gorkflow_guard";
 
-/** True when a guard undid its batch. */
+/** True if a guard rolled back its batch. */
 export function isGuardFailure(error: unknown): boolean {
   return examine(error).messages.includes(guardPath);
 }
 
-/** True when a connection cannot commit: a statement on it met a lock, and the driver has not finished it. */
+/** True if a connection cannot commit, because the driver left a statement open that met a lock. */
 export function isUnfinishedStatement(error: unknown): boolean {
   return /SQL statements in progress/.test(examine(error).messages);
 }
 
-/** True when a server has ended a transaction that took longer than it has. */
+/** True if the server ended a transaction after its time limit. */
 export function isOverdueTransaction(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED)$/.test(code));
 }
 
-/** The driver's own error, without Drizzle's wrapper; any other error as it is. */
+/** The error without Drizzle's wrapper. */
 export function driverError(error: unknown): unknown {
   return examine(error).origin;
 }
 
-/** True when the statements themselves were refused, so that the batch is known to be undone. */
+/** True if the database rejected the statements, so that the batch is rolled back. */
 export function isStatementFailure(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));
 }
 
-/** True for an answer that came as an HTTP status, before or in the place of one of the database. */
+/** True for an HTTP status without a response of the database. */
 export function isHttpAnswer(error: unknown): boolean {
   return examine(error).status !== null;
 }
 
-/** How long the server asked to wait with the next request; null when it did not say. */
+/** The delay that the server requests before the next request; null if it requests none. */
 export function pauseAskedFor(error: unknown): number | null {
   return examine(error).retryAfterMs;
 }
 
-/** True when a WebSocket was closed without a reason. */
+/** True if a WebSocket was closed without a reason. */
 export function isUnexplainedClosing(error: unknown): boolean {
   const { codes, messages } = examine(error);
   return codes.includes("HRANA_WEBSOCKET_ERROR") && /was closed with code/.test(messages);
 }
 
-/** True when a server refused a request for its token or its database. */
+/** True if a server rejected the token or does not have the database. */
 export function isRefusal(error: unknown): boolean {
   const { status, messages } = examine(error);
   return status === 401 || status === 403 || isMissingDatabase.test(messages);
 }
 
-/** How sqld and Turso say that a server does not have the database. */
+/** Messages of sqld and Turso for a missing database. */
 export const isMissingDatabase = /Namespace.*does(n't| not) ?exist|NamespaceDoesntExist/i;
 
 function isObject(value: unknown): value is Record<string, unknown> {

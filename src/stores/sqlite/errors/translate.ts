@@ -12,15 +12,15 @@ import {
 } from "../../../errors.ts";
 import { constraintOf, examine, guardPath, isMissingDatabase, type Symptoms } from "./symptoms.ts";
 
-/** What a failed statement was doing: a lost connection leaves the outcome of a write unknown. */
+/** The kind of the failed statement. After a lost connection, the outcome of a write is unknown. */
 export type Attempt = "read" | "write";
 
 /**
- * The error of this package that stands for a driver's error: the same class, with the same `outcome` and
- * `retryable`, for the same cause, whichever backend and protocol it came through.
+ * Translates an error of a driver. The same cause gives the same class, `outcome` and `retryable` on all backends and
+ * protocols.
  *
- * A write has the outcome `none` only for a cause that is known to be a refusal: of the database, of a server that did
- * not look at the statements, or of a connection that was never made.
+ * A write has the outcome `none` only if the database rejected it, the server did not process the statements, or no
+ * connection was made.
  */
 export function translateError(error: unknown, attempt: Attempt): GorkflowError {
   if (error instanceof GorkflowError) return error;
@@ -51,15 +51,15 @@ function brokenCellOf(error: unknown): { readonly table: string; readonly column
   return { table, column };
 }
 
-/** Codes that only a database gives, after it has looked at the statements and undone them. */
+/** Codes that only a database returns, after it has rolled back the statements. */
 const databaseCode = /^(SQLITE_|SQL_|ARGS_|BATCH_)/;
 
-/** True for an answer that a gateway may have given, whose words then say nothing of the database. */
+/** True for a response that may be from a gateway, and then says nothing about the database. */
 function isOfGateway({ status }: Symptoms): boolean {
   return status !== null && status >= 500;
 }
 
-/** One cause of failure, and how it shows. Any of the symptoms is enough. */
+/** A cause of failure and its symptoms, one of which must match. */
 interface Cause {
   readonly codes?: RegExp;
   readonly says?: RegExp;
@@ -75,19 +75,19 @@ function fits({ codes, says, status }: Cause, symptoms: Symptoms): boolean {
   );
 }
 
-/** Nothing was written, and trying again changes nothing. */
+/** Nothing was written. A retry would fail too. */
 const refused = (reason: string) => (options: ErrorOptions) =>
   new StoreConnectionError({ reason }, options);
 
-/** Nothing was written; the same call may succeed later. */
+/** Nothing was written. The same call may succeed later. */
 const notYet = (reason: string) => (options: ErrorOptions) =>
   new StoreConnectionError({ reason, retryable: true }, options);
 
-/** It was refused, and maybe not by the database. Trying again changes nothing. */
+/** It was rejected, perhaps not by the database. A retry would fail too. */
 const doubtful = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
   new StoreConnectionError({ reason, outcome: attempt === "write" ? "unknown" : "none" }, options);
 
-/** It was sent, and no answer came. */
+/** It was sent, and no response arrived. */
 const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
   new StoreConnectionError(
     { reason, outcome: attempt === "write" ? "unknown" : "none", retryable: true },
@@ -95,8 +95,8 @@ const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
   );
 
 /**
- * In order: the first that fits. Codes are those of SQLite and the Hrana protocol, of Node's sockets and fetch;
- * a replica and an embedded replica carry the reason in their message only.
+ * The first match applies. Codes are those of SQLite, the Hrana protocol, Node's sockets and fetch. Replicas and embedded
+ * replicas have the reason only in the message.
  */
 const causes: readonly Cause[] = [
   { says: new RegExp(guardPath), make: refused("a precondition of the batch does not hold") },
@@ -107,7 +107,7 @@ const causes: readonly Cause[] = [
   },
   {
     codes: /^CLIENT_CLOSED$/,
-    // A WebSocket that the server closed says so, too, with the code of its reason.
+    // A WebSocket that the server closed has this code too, with the code of the reason.
     says: /The client is closed|Client is closed: ClientError|database connection is not open/,
     make: (options) => new StoreClosedError(options),
   },
@@ -119,7 +119,7 @@ const causes: readonly Cause[] = [
         : lost("the store was closed before the server answered")(options, attempt),
   },
   {
-    // Without the cause: it may quote the URL, and a URL may carry a token.
+    // Without the cause, whose message may contain a URL with a token.
     codes: /^(URL_\w+|ERR_INVALID_URL)$/,
     make: () =>
       new InvalidArgumentError({ argument: "url", reason: "is not the URL of a database" }),
@@ -163,7 +163,7 @@ const causes: readonly Cause[] = [
       ),
   },
   {
-    // Turso, when the server that had the stream is gone.
+    // Turso returns this if the server of the stream is gone.
     says: /stream not found/i,
     make: notYet("the server has ended the stream of this call"),
   },
@@ -211,7 +211,7 @@ const causes: readonly Cause[] = [
   { codes: /^SQLITE_READONLY/, make: refused("the database is read-only") },
   { codes: /^SQLITE_CANTOPEN/, make: refused("the database file cannot be opened") },
   {
-    // The size of the shared memory is what a full disk refuses.
+    // On a full disk, growing the shared memory file fails.
     codes: /^SQLITE_IOERR_SHM(?!SIZE)/,
     make: refused(
       "the database cannot have a write-ahead log where its file is, a network file system for example: open it " +

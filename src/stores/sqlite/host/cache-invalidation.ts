@@ -4,36 +4,35 @@ import type { WorkflowTables } from "../../../schema/tables.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Database } from "../statements/statement.ts";
 
-/** Drops what an app's cache holds of queries over our tables. It never rejects. */
+/** Invalidates an app's cached queries of our tables. Never rejects. */
 export type ForgetCached = () => Promise<void>;
 
 /**
- * How the cache of an app's database learns that our tables were written: `drizzle({ client, cache })`. Null where
- * there is none.
+ * The invalidation of the app's cache, `drizzle({ client, cache })`. Null if it has no cache.
  */
 export function cacheInvalidation(
   { $cache: cache }: Partial<Pick<Database, "$cache">>,
   tables: WorkflowTables,
 ): ForgetCached | null {
   if (cache === undefined) return null;
-  // All of them: a run that is deleted takes its rows in the others along.
+  // All tables, because deleting a run deletes rows of the others.
   const written = Object.values(tables).filter((table) => is(table, SQLiteTable));
   return async () => {
     try {
       await cache.invalidate({ tables: written });
     } catch {
-      // What was written is committed: a cache that is down is no reason to say that it is not.
+      // The write is committed, so a failing cache must not make it fail.
     }
   };
 }
 
 /**
- * The connection, with its writes made known to the app's cache. Drizzle tells it of builders that are run by
- * themselves; ours reach the client in groups, past Drizzle's session.
+ * Wraps the connection so that its writes invalidate the app's cache. Our statements bypass Drizzle's session, which
+ * would do this.
  */
 export function withCache(connection: Connection, forget: ForgetCached | null): Connection {
   if (forget === null) return connection;
-  /** After the commit: before it, a query would put back what it is about to replace. Also if its outcome is unknown. */
+  /** Invalidates after the commit, because a query before it would cache the old rows. Also if the outcome is unknown. */
   const forgetting = async <T>(written: Promise<T>): Promise<T> => {
     try {
       return await written;
@@ -50,7 +49,7 @@ export function withCache(connection: Connection, forget: ForgetCached | null): 
         await forget();
         throw error;
       });
-      // An empty claim changes nothing: an app's cache is not asked once for each poll.
+      // An empty claim changes nothing, so polls do not call the cache.
       if (!results.some(({ changes, rows }) => changes > 0 || rows.length > 0)) return results;
       const forgotten = forget();
       if (!options?.urgent) await forgotten;
