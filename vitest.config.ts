@@ -82,6 +82,11 @@ export default defineConfig({
       include: ["src/**/*.ts"],
       exclude: ["src/**/index.ts", "src/migrations/compiled.ts"],
       thresholds: {
+        // What `npm test` reaches, rounded down. Raise these with the coverage.
+        statements: 91,
+        branches: 84,
+        functions: 90,
+        lines: 93,
         "src/model/**": { statements: 100, branches: 100, functions: 100, lines: 100 },
       },
     },

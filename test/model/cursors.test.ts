@@ -60,3 +60,11 @@ test("refuses the cursor of another query, and what is no cursor", () => {
     expect(() => decodeCursor(bad, "one query"), bad).toThrow(InvalidArgumentError);
   }
 });
+
+test("a cursor with more parts than a position is rejected", () => {
+  const cursor = encodeCursor({ createdAt: 1, runId: "r" }, "query");
+  const parts = JSON.parse(atob(cursor)) as unknown[];
+  expect(() => decodeCursor(btoa(JSON.stringify([...parts, "more"])), "query")).toThrow(
+    InvalidArgumentError,
+  );
+});
