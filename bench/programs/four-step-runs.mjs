@@ -11,7 +11,7 @@ const { defineStep, defineWorkflow, Engine, LibSQLStore, MemoryStore } =
 const { z } = await load("node_modules/zod/index.js");
 
 const rounds = 6;
-const runsInRound = place === "memory" ? 2000 : 600;
+const runsInRound = place === "memory" ? 600 : 200;
 const atOnce = Number(together);
 
 const step = (id) =>

@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
+import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { stores } from "./support/stores.ts";
+
+const hour = 3_600_000;
+const keyed = z.object({ key: z.string().default(() => randomUUID()) });
+
+describe.each(stores)("on %s", (_, open) => {
+  test("a random default is made once for all attempts and wakes, and stored before the step begins", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const seen: string[] = [];
+    const stored: unknown[] = [];
+    const step = defineStep({
+      id: "s",
+      input: keyed,
+      output: z.string(),
+      retry: { maxRetries: 1, delayMs: 2 * hour },
+      run: async ({ key }, { attempt, runId, sleep }) => {
+        seen.push(key);
+        stored.push((await store.getStepExecution(runId, "s")).input);
+        await sleep(hour);
+        if (attempt === 1) throw new Error("again");
+        return key;
+      },
+    });
+    const workflow = defineWorkflow({ id: "w" }).parallel(step, numberlessStep).build();
+    const first = makeEngine(store, { clock });
+    const runId = await first.start(workflow, {});
+    for (let time = 0; time < 5; time++) {
+      const engine = makeEngine(store, { clock }).register(workflow);
+      await engine.recover();
+      await engine.close();
+      clock.advance(hour);
+    }
+    const run = await store.getRun(runId);
+    expect(run).toMatchObject({ status: "COMPLETED", output: { s: seen[0] } });
+    expect(seen.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(seen).size).toBe(1);
+    expect(stored).toEqual(seen.map((key) => ({ key })));
+  });
+
+  test("a rule on the time that accepted an input is not asked again after a sleep or a failure", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const soon = z.string().refine((text) => new Date(text) > clock(), "must be in the future");
+    const make = <const Id extends string>(id: Id) =>
+      defineStep({
+        id,
+        input: soon,
+        output: soon,
+        retry: { maxRetries: 1, delayMs: hour },
+        run: async (text, { attempt, sleep }) => {
+          await sleep(hour);
+          if (attempt === 1) throw new Error("again");
+          return new Date(clock().getTime() + hour / 2).toISOString();
+        },
+      });
+    const workflow = defineWorkflow({ id: "w" }).step(make("a")).step(make("b")).build();
+    const first = makeEngine(store, { clock });
+    const input = new Date(clock().getTime() + hour / 2).toISOString();
+    const runId = await first.start(workflow, input);
+    for (let time = 0; time < 6; time++) {
+      const engine = makeEngine(store, { clock }).register(workflow);
+      await engine.recover();
+      await engine.close();
+      clock.advance(hour);
+    }
+    expect(await store.getRun(runId)).toMatchObject({ status: "COMPLETED", error: null });
+  });
+
+  test("a value that JSON cannot hold is parsed in every attempt", async () => {
+    const seen: unknown[] = [];
+    const step = defineStep({
+      id: "s",
+      input: z.coerce.date(),
+      output: z.null(),
+      retry: { maxRetries: 2, delayMs: 0 },
+      run: (date, { attempt }) => {
+        seen.push(date instanceof Date);
+        if (attempt < 3) throw new Error("again");
+        return null;
+      },
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const run = await makeEngine(await open()).run(workflow, "2030-01-01");
+    expect(run.status).toBe("COMPLETED");
+    expect(seen).toEqual([true, true, true]);
+  });
+});
+
+const numberlessStep = defineStep({
+  id: "other",
+  input: z.object({}),
+  output: z.null(),
+  run: () => null,
+});
+
+describe.each(stores)("the number of an attempt on %s", (_, open) => {
+  /** A run whose first step is left in its first milliseconds, before its row is written. */
+  async function leaveEarly(leave: "cancel" | "close") {
+    const store = await open();
+    const numbers: number[] = [];
+    const blocked = makeGate();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("s", async (value, { attempt }) => {
+          numbers.push(attempt);
+          if (numbers.length === 1) {
+            blocked.open();
+            await new Promise(() => {});
+          }
+          return value;
+        }),
+      )
+      .build();
+    const first = makeEngine(store).register(workflow);
+    const runId = await first.start(workflow, 1);
+    void first.work();
+    await blocked.promise;
+    if (leave === "close") await first.close({ deadlineMs: 0 });
+    else {
+      // Another process cancels and reopens the run before its worker notices.
+      await store.updateRun(runId, { status: "CANCELLED" });
+      await store.reopenRun(runId);
+    }
+    const second = makeEngine(store).register(workflow);
+    const { status } = await second.wait(runId);
+    return { numbers, status };
+  }
+
+  test("is not reused after a cancellation in the first milliseconds", async () => {
+    expect(await leaveEarly("cancel")).toEqual({ numbers: [1, 2], status: "COMPLETED" });
+  });
+
+  test("stays the same when the run is released in the first milliseconds", async () => {
+    expect(await leaveEarly("close")).toEqual({ numbers: [1, 1], status: "COMPLETED" });
+  });
+});
