@@ -1,6 +1,14 @@
 import * as z from "zod";
 import { InvalidArgumentError } from "./errors.ts";
 
+const checked = new WeakSet<object>();
+
+/** Exempts `argument` from `parseArgument`, because it was made of checked values. It must not be changed afterwards. */
+export function markChecked<Argument extends object>(argument: Argument): Argument {
+  checked.add(argument);
+  return argument;
+}
+
 /**
  * Returns `value` parsed by `schema`. `argument` is its name in errors.
  *
@@ -11,6 +19,9 @@ export function parseArgument<Schema extends z.ZodType>(
   value: unknown,
   argument: string,
 ): z.output<Schema> {
+  if (typeof value === "object" && value !== null && checked.has(value)) {
+    return value as z.output<Schema>;
+  }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;

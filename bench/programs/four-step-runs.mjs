@@ -10,7 +10,7 @@ const { defineStep, defineWorkflow, Engine, LibSQLStore, MemoryStore } =
   await load("dist/index.js");
 const { z } = await load("node_modules/zod/index.js");
 
-const rounds = 6;
+const rounds = 5;
 const runsInRound = place === "memory" ? 600 : 200;
 const atOnce = Number(together);
 

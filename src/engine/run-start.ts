@@ -1,4 +1,4 @@
-import { parseArgument } from "../arguments.ts";
+import { markChecked, parseArgument } from "../arguments.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
@@ -81,7 +81,9 @@ export async function startRun(
   const { context } = start;
   let run: WorkflowRun;
   try {
-    run = await start.within(() => target.createRun({ ...newRun, context }, { signal }));
+    run = await start.within(() =>
+      target.createRun(markChecked({ ...newRun, context }), { signal }),
+    );
   } catch (error) {
     start.end({ error });
     throw error;

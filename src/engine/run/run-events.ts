@@ -1,5 +1,11 @@
-import { durationBetween, type RunChanges } from "../../model/changes.ts";
+import { markChecked } from "../../arguments.ts";
+import {
+  durationBetween,
+  type RunChanges,
+  type StepExecutionChanges,
+} from "../../model/changes.ts";
 import type { Fence } from "../../model/transitions.ts";
+import type { NewStepExecution } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { PlannedStep } from "../definition/workflow-plan.ts";
 import {
@@ -50,7 +56,8 @@ export function writeEvent(
 ): void {
   const { runId, fence } = author;
   const { stage, settled, begun, passed, next } = event;
-  write.updateRun(runId, runChanges(author, event), fence);
+  // The engine made all these arguments: the store need not check them again.
+  write.updateRun(runId, markChecked(runChanges(author, event)), fence);
   if (passed !== undefined) for (const step of passed) writePassed(write, runId, step, now);
   if (stage !== null) {
     if (settled) writeOutcome(write, author, stage.input, settled, now);
@@ -80,8 +87,8 @@ function writePassed(
 ): void {
   const { id: stepId, continueOnError } = planned.definition;
   const changes = { ...inputColumns(input), status, error, completedAt: now };
-  if (hasRow) write.updateStepExecution(runId, stepId, changes);
-  else write.createStepExecution({ ...rowIdentity(runId, planned, now), ...changes });
+  if (hasRow) write.updateStepExecution(runId, stepId, markChecked(changes));
+  else write.createStepExecution(markChecked({ ...rowIdentity(runId, planned, now), ...changes }));
   if (status === "FAILED" && continueOnError) write.saveStepOutput(runId, stepId, null);
 }
 
@@ -93,19 +100,21 @@ function writeBegun(
   step: StepRun,
   now: Date,
 ): void {
-  const { planned, row, attempt, attemptOffset, sleepCount } = step;
+  const { planned, attempt, attemptOffset, sleepCount } = step;
   const startedAt = step.startedAt ?? now;
-  if (row === "missing") {
-    const identity = rowIdentity(runId, planned, startedAt);
-    const columns = { status: "RUNNING", attempt, attemptOffset, startedAt } as const;
-    write.createStepExecution({
-      ...identity,
+  if (step.row === "missing") {
+    const row: NewStepExecution = {
+      ...rowIdentity(runId, planned, startedAt),
       ...(parsedColumn(step, input) ?? inputColumns(input)),
-      ...columns,
-    });
+      status: "RUNNING",
+      attempt,
+      attemptOffset,
+      startedAt,
+    };
+    write.createStepExecution(markChecked(row));
     return;
   }
-  write.updateStepExecution(runId, planned.definition.id, {
+  const changes: StepExecutionChanges = {
     status: "RUNNING",
     attempt,
     wakeAt: null,
@@ -119,7 +128,8 @@ function writeBegun(
       completedAt: null,
       durationMs: null,
     }),
-  });
+  };
+  write.updateStepExecution(runId, planned.definition.id, markChecked(changes));
 }
 
 function writeOutcome(
@@ -134,8 +144,9 @@ function writeOutcome(
   const isLater = isWaiting(outcome);
   const completedAt = isLater ? null : now;
   const error = "failure" in outcome ? outcome.failure : null;
-  const changes = {
-    status: outcome.status === "SLEEPING" ? ("RUNNING" as const) : outcome.status,
+  const parsed = isLater ? parsedColumn(step, input) : undefined;
+  const changes: StepExecutionChanges = {
+    status: outcome.status === "SLEEPING" ? "RUNNING" : outcome.status,
     attempt,
     error,
     startedAt,
@@ -144,16 +155,18 @@ function writeOutcome(
     ...(isLater && { wakeAt: outcome.until }),
     ...(!isLater && step.notBefore !== null && { wakeAt: null }),
     ...(outcome.status === "SLEEPING" && { sleepCount: outcome.sleepCount }),
+    ...parsed,
   };
-  const parsed = isLater ? parsedColumn(step, input) : undefined;
   if (step.row === "missing") {
-    write.createStepExecution({
-      ...rowIdentity(runId, planned, startedAt ?? now),
-      attemptOffset: step.attemptOffset,
-      ...(parsed ?? inputColumns(input)),
-      ...changes,
-    });
-  } else write.updateStepExecution(runId, stepId, parsed ? { ...changes, ...parsed } : changes);
+    write.createStepExecution(
+      markChecked({
+        ...rowIdentity(runId, planned, startedAt ?? now),
+        attemptOffset: step.attemptOffset,
+        ...(parsed ?? inputColumns(input)),
+        ...changes,
+      }),
+    );
+  } else write.updateStepExecution(runId, stepId, markChecked(changes));
   if (outcome.status === "COMPLETED") {
     write.saveStepOutput(runId, stepId, JSON.parse(outcome.text));
   } else if (outcome.status === "FAILED" && continueOnError) {

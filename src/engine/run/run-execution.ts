@@ -1,3 +1,4 @@
+import { markChecked } from "../../arguments.ts";
 import { Stopper } from "../../async/abort.ts";
 import { callAfter, pause } from "../../async/pause.ts";
 import { Backoff } from "../../async/retry.ts";
@@ -72,7 +73,7 @@ export class RunExecution {
   constructor(options: RunExecutionOptions) {
     this.#options = options;
     const { run, workflow, workerId } = options;
-    this.#fence = { workerId, attempt: run.attempt };
+    this.#fence = markChecked({ workerId, attempt: run.attempt });
     const totalSteps = workflow.plan.stepIds.size;
     this.#author = { runId: run.runId, totalSteps, fence: this.#fence };
   }

@@ -1,3 +1,4 @@
+import { markChecked } from "../../arguments.ts";
 import { outerFlow } from "../../async/flow.ts";
 import { dueTurn } from "../../async/pause.ts";
 import { Backoff } from "../../async/retry.ts";
@@ -235,7 +236,8 @@ export class Worker {
     let runs: WorkflowRunSummary[];
     try {
       const { versions: workflows } = registry;
-      runs = await store.claimRuns({ workerId, leaseMs, limit: room, workflows });
+      const claim = markChecked({ workerId, leaseMs, limit: room, workflows });
+      runs = await store.claimRuns(claim);
     } catch (error) {
       if (error instanceof StoreClosedError) throw error;
       logger.error({ err: error }, "runs could not be claimed");
