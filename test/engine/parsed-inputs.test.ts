@@ -54,7 +54,7 @@ describe.each(stores)("on %s", (_, open) => {
         input: soon,
         output: soon,
         retry: { maxRetries: 1, delayMs: hour },
-        run: async (_, { attempt, sleep }) => {
+        run: async (__, { attempt, sleep }) => {
           await sleep(hour);
           if (attempt === 1) throw new Error("again");
           return new Date(clock().getTime() + hour / 2).toISOString();
