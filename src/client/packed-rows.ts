@@ -91,7 +91,7 @@ export class PackedQuery {
       const texts = textOf(behind);
       if (json === null || texts === null || json.includes("\\u0000")) return null;
       bytes += json.length + texts.length;
-      const parts = texts.split("\0");
+      const parts = form === "raw" ? texts.split("\0") : [];
       const parsed = JSON.parse(json) as PackedCell[] & PackedCell[][];
       let next = 0;
       for (const row of this.#packing === "all" ? (parsed as PackedCell[][]) : [parsed]) {

@@ -207,10 +207,7 @@ export function createRunOperations(context: StoreContext): RunStore {
   const plans = createRunPlans(context);
   const summary = summaryProperties(codecs);
 
-  async function findRun(
-    id: string,
-    options?: ReadOptions,
-  ): Promise<WorkflowRun | WorkflowRunSummary | null> {
+  function readRun(id: string, options: ReadOptions | undefined, missing: () => null) {
     const runId = parseId(id, "runId");
     const { signal, payloads } = parseReadOptions(options);
     const statement = payloads === false ? statements.runs.getSummary : statements.runs.get;
@@ -218,7 +215,7 @@ export function createRunOperations(context: StoreContext): RunStore {
     return perform(signal, async () => {
       const [found] = await connection.read([statement.bind({ runId })]);
       const row = firstRow(found);
-      return row === null ? null : codecs.run.decodeCells(properties, row);
+      return row === null ? missing() : codecs.run.decodeCells(properties, row);
     });
   }
 
@@ -284,13 +281,13 @@ export function createRunOperations(context: StoreContext): RunStore {
       return perform(signal, () => carryOut(connection, plan, signal));
     },
 
-    getRun: (async (id: string, options?: ReadOptions) => {
-      const run = await findRun(id, options);
-      if (run === null) throw new RunNotFoundError({ runId: id });
-      return run;
-    }) as RunStore["getRun"],
+    getRun: (async (id: string, options?: ReadOptions) =>
+      readRun(id, options, () => {
+        throw new RunNotFoundError({ runId: id });
+      })) as RunStore["getRun"],
 
-    findRun: findRun as RunStore["findRun"],
+    findRun: (async (id: string, options?: ReadOptions) =>
+      readRun(id, options, () => null)) as RunStore["findRun"],
 
     async updateRun(runId, changes, options) {
       const plan = plans.updateRun(runId, changes, options);
