@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { LibsqlError, type InArgs, type IntMode, type InValue } from "@libsql/client/sqlite3";
 
-/** What the binding takes for a parameter. */
+/** A value that the binding accepts for a parameter. */
 export type NativeValue = null | string | number | bigint | Uint8Array;
 
-/** The names of a statement's parameters in their order; null for one that has none. */
+/** The names of the parameters of a statement in order; null for a parameter without a name. */
 export type Parameters = readonly (string | null)[];
 
 /** Values by position, or by name without its prefix. */
@@ -28,10 +28,10 @@ export function toNativeArguments(
 }
 
 /**
- * One value for each parameter, NULL for those that are not given. A native statement keeps the values of its
- * last use, so none may be left out.
+ * One value for each parameter, NULL for those without a value. A native statement keeps the values of its last use, so
+ * none may be missing.
  *
- * @throws {LibsqlError} `ARGS_INVALID` when values are given by name for parameters that have none.
+ * @throws {LibsqlError} `ARGS_INVALID` for values by name if a parameter has no name.
  */
 export function bind(values: NativeArguments, parameters: Parameters): readonly NativeValue[] {
   if (values instanceof Map) {
@@ -48,7 +48,10 @@ export function bind(values: NativeArguments, parameters: Parameters): readonly 
   return parameters.map((_, position) => positional[position] ?? null);
 }
 
-/** @throws {RangeError} {TypeError} for what SQLite cannot hold; the value is not quoted. */
+/**
+ * @throws {RangeError} for a number that SQLite cannot store.
+ * @throws {TypeError} for a value of another type. The message does not contain the value.
+ */
 function toNativeValue(value: InValue, intMode: IntMode): NativeValue {
   switch (typeof value) {
     case "string":
@@ -76,7 +79,7 @@ function toNativeValue(value: InValue, intMode: IntMode): NativeValue {
   );
 }
 
-/** Roughly what a parameter adds to a transaction. */
+/** The approximate size of a value in bytes. */
 export function sizeOf(value: InValue): number {
   if (typeof value === "string") return value.length;
   if (value instanceof Uint8Array || value instanceof ArrayBuffer) return value.byteLength;

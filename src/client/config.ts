@@ -9,40 +9,40 @@ interface LocalOptions {
   /** How result sets give integers. Defaults to `number`, which throws if one would lose precision. */
   readonly intMode?: IntMode | undefined;
   /**
-   * `full` (the default): what was acknowledged survives power loss. `normal`: it survives a crash of the
-   * process, and the last commits may be lost with the power; the file stays whole in both.
+   * `full` (the default): an acknowledged write survives power loss. `normal`: it survives a crash of the process, but
+   * the last commits may be lost on power loss. The file stays consistent in both modes.
    */
   readonly durability?: Durability | undefined;
   /**
-   * The journal that the file is to have. Without it a new file gets a write-ahead log (`wal`), and an existing file
-   * keeps its own. In the other modes a reader delays the commit of a writer, and they are for file systems on which
-   * a write-ahead log cannot work: network file systems have no shared memory.
+   * The journal mode of the file. By default a new file gets a write-ahead log (`wal`), and an existing file keeps its
+   * mode. The other modes are for file systems without shared memory, such as network file systems. In them a reader
+   * delays the commits of writers.
    */
   readonly journalMode?: JournalMode | undefined;
-  /** How long the lock of another process is waited for, in milliseconds. Defaults to 5000. */
+  /** How long to wait for the lock of another process, in milliseconds. Defaults to 5000. */
   readonly busyTimeoutMs?: number | undefined;
   /**
-   * True opens an existing file, changes nothing in it, and refuses every write. Otherwise opening sets the journal
-   * mode, and closing moves the write-ahead log into the file.
+   * If true, the file must exist, nothing in it is changed, and every write is rejected. Otherwise opening sets the
+   * journal mode, and closing moves the write-ahead log into the file.
    */
   readonly readOnly?: boolean | undefined;
   /** The name that `@libsql/client` has for `busyTimeoutMs`. */
   readonly timeout?: number | undefined;
 }
 
-/** The other options of `@libsql/client`: without a value they are absent, with one they are refused by name. */
+/** The other options of `@libsql/client`. They may be undefined; any other value is rejected by name. */
 export type ServerOptions = {
   readonly [Name in Exclude<keyof Config, keyof LocalOptions | "url">]?: Config[Name] | undefined;
 };
 
-/** What a local client is made of. */
+/** The configuration of `createClient`. */
 export type LocalClientConfig = LocalOptions &
   ServerOptions &
   (
     | {
         /**
-         * `file:…` with a relative or absolute path, percent-encoded, or `:memory:`. A relative path is resolved at
-         * once. The file is created, its folder is not.
+         * `file:…` with a percent-encoded path, or `:memory:`. A relative path is resolved now, not on each use. The
+         * file is created if it does not exist; its folder is not.
          */
         readonly url: string;
         readonly path?: undefined;
@@ -87,7 +87,7 @@ const configSchema = z.strictObject({
   busyTimeoutMs: milliseconds.optional(),
   readOnly: z.boolean().optional(),
   timeout: milliseconds.optional(),
-  // A variable that is set to nothing is no token.
+  // An environment variable that is set to nothing is not a token.
   authToken: z.literal("", { error: "has no meaning for a local database" }).optional(),
   remoteEncryptionKey: forServers.optional(),
   syncUrl: forServers.optional(),

@@ -3,16 +3,16 @@ import type { LocalClient } from "./local-client.ts";
 import { LocalDatabaseClient } from "./local-database-client.ts";
 
 /**
- * A client of a local database, for `file:` and `:memory:`: the `Client` interface of `@libsql/client`, which
- * `drizzle({ client })` takes unchanged.
+ * A client of a database in a file or in memory. It has the `Client` interface of `@libsql/client`, which
+ * `drizzle({ client })` accepts.
  *
- * - What was acknowledged is committed, whatever locks were met on the way.
- * - Writes that are issued together commit together; each keeps its own result and its own error.
- * - Waiting for a lock never blocks the event loop, and ends in `StoreBusyError` after `busyTimeoutMs`.
- * - Reads never wait for a writer. They see what was committed before they were issued.
+ * - An acknowledged write is committed, even if the client had to wait for locks.
+ * - Writes that are issued together commit together. Each has its own result and its own error.
+ * - Waiting for a lock does not block the event loop, and ends with `StoreBusyError` after `busyTimeoutMs`.
+ * - Reads do not wait for other writers. They see every write of this client that was issued before them.
  *
- * @throws {InvalidArgumentError} that names the field.
- * @throws {LibsqlError} `SQLITE_CANTOPEN` or `SQLITE_NOTADB` when the file cannot be used.
+ * @throws {InvalidArgumentError} that names the invalid field.
+ * @throws {LibsqlError} `SQLITE_CANTOPEN` or `SQLITE_NOTADB` if the file cannot be opened.
  */
 export function createClient(config: string | LocalClientConfig): LocalClient {
   return new LocalDatabaseClient(parseConfig(config));

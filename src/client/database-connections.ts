@@ -6,7 +6,7 @@ import { Readers } from "./readers.ts";
 import { hasNoSharedMemory, isBusy, isReadOnly, noWriteAheadLog } from "./sqlite-errors.ts";
 import { WriteQueue } from "./write-queue.ts";
 
-/** All connections of a client to its database: one that writes, with its queue, and those that read. */
+/** The connections of a client: one that writes, with its queue, and those that read. */
 export class DatabaseConnections {
   readonly queue: WriteQueue;
   readonly #settings: LocalDatabaseSettings;
@@ -33,7 +33,7 @@ export class DatabaseConnections {
     this.queue = new WriteQueue(this.#writer, this.#file, settings.busyTimeoutMs);
   }
 
-  /** Something to wait for while another process holds the lock that setting the journal mode needs. */
+  /** Resolves once the journal mode is set, which may wait for the lock of another process. Null if it is set. */
   get opening(): Promise<void> | null {
     if (this.#isOpen) return null;
     this.#opening ??= this.#open().finally(() => {
@@ -42,14 +42,14 @@ export class DatabaseConnections {
     return this.#opening;
   }
 
-  /** Runs work that is over when it returns, and that does not write. */
+  /** Runs synchronous work that does not write. */
   read<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
     if (!this.#settings.inMemory) return this.readers().use(work);
-    // The one connection of a database in memory: its open transaction must not be seen from outside.
+    // A database in memory has one connection. Its open transaction must not be visible outside.
     return this.queue.isLeased ? this.queue.solitary(work) : work(this.#writer);
   }
 
-  /** As `read`, but after everything that this client was given before, and with its temporary tables. */
+  /** As `read`, after all earlier calls of this client, and with its temporary tables. */
   readInOrder<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
     if (this.#writer.isBound) return this.queue.solitary(work);
     if (!this.queue.isBehind) return this.read(work);
@@ -61,7 +61,7 @@ export class DatabaseConnections {
     });
   }
 
-  /** Opened when they are first needed: a process that only writes has none. */
+  /** Opened on first use: a process that only writes has no readers. */
   readonly readers = (): Readers => {
     this.#readers ??= new Readers(this.#settings, this.#file);
     return this.#readers;
@@ -72,11 +72,11 @@ export class DatabaseConnections {
     this.#readers?.close();
     if (!this.#writer.isOpen) return;
     try {
-      // Leaves one file that holds everything. Who still reads elsewhere keeps the log, which is as good.
+      // Leaves one file that holds everything. If another process still reads, the log stays, which is safe too.
       if (!this.#writer.inTransaction && !this.#settings.readOnly)
         this.#writer.exec("pragma wal_checkpoint(truncate)");
     } catch {
-      // The log holds what was committed, and the next to open the file reads it.
+      // The log holds all commits. The next process that opens the file reads it.
     }
     this.#writer.close();
   }
@@ -90,16 +90,16 @@ export class DatabaseConnections {
     const { inMemory, readOnly, journalMode } = this.#settings;
     if (inMemory || readOnly) return;
     try {
-      // No table was ever created. The file may have a page already, of a process that is opening it now.
+      // No table was ever created. Another process that opens the file now may have written its first page.
       const isNew = this.#writer.pragma("schema_version") === 0;
-      // Free pages can be given back only if this was set before the first table.
+      // It has to be set before the first page is written. Without it free pages cannot be given back.
       if (isNew) this.#writer.exec("pragma auto_vacuum = incremental");
       const wanted = journalMode ?? (isNew ? "wal" : null);
       if (wanted === null || this.#writer.pragma("journal_mode") === wanted) return;
       if (this.#writer.pragma(`journal_mode = ${wanted}`) !== wanted) throw noWriteAheadLog();
     } catch (error) {
       if (hasNoSharedMemory(error)) throw noWriteAheadLog(error);
-      // A file that may not be written can still be read.
+      // A file without write permission can still be read.
       if (!isReadOnly(error)) throw error;
     }
   }

@@ -4,24 +4,23 @@ import { LibsqlError } from "@libsql/client/sqlite3";
 /**
  * Notices that a database file was deleted or replaced while it was open.
  *
- * SQLite would go on writing to the file that has no name any more: all that is acknowledged then would be
- * gone with the process.
+ * SQLite would continue to write to the file that has no name any more, and every acknowledged write would be lost
+ * when the process ends.
  */
 export class DatabaseFile {
   readonly #path: string;
   #inode: bigint | null = null;
 
-  /** `path` may be a file that does not exist yet. */
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** From now on the file has to be the one that it is. */
+  /** Remembers the file that is at the path now. */
   remember(): void {
     this.#inode = this.#readInode();
   }
 
-  /** @throws {LibsqlError} `SQLITE_READONLY_DBMOVED` when the path is no longer the file that was opened. */
+  /** @throws {LibsqlError} `SQLITE_READONLY_DBMOVED` if another file, or none, is at the path. */
   check(): void {
     if (this.#inode === null || this.#readInode() === this.#inode) return;
     throw new LibsqlError(

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "../errors.ts";
 
 export const memoryPath = ":memory:";
 
-/** The absolute path of a file: a later `process.chdir` does not change which file is meant. */
+/** The absolute path of a file, so that a later `process.chdir` changes nothing. */
 export function pathOf(path: string, platform: PlatformPath = nativePath): string {
   if (path === "" || path.includes("\0")) {
     throw new InvalidArgumentError({ argument: "config.path", reason: "must be a path of a file" });
@@ -14,7 +14,7 @@ export function pathOf(path: string, platform: PlatformPath = nativePath): strin
 /**
  * The absolute path of the file that a URL names, or `:memory:`.
  *
- * @throws {InvalidArgumentError} that says what is wrong with the URL.
+ * @throws {InvalidArgumentError} if the URL does not name a file.
  */
 export function pathOfUrl(url: string, platform: PlatformPath = nativePath): string {
   if (url === memoryPath || url === `file:${memoryPath}`) return memoryPath;
@@ -24,7 +24,7 @@ export function pathOfUrl(url: string, platform: PlatformPath = nativePath): str
       "must be :memory:, file:relative/path, file:/absolute/path or file:///absolute/path, without a query",
     );
   }
-  // A slash inside a name is impossible, so it can only be a path that was not encoded as a whole.
+  // A name cannot contain a slash, so this is a path that was encoded in the wrong way.
   if (/%2f|%00/i.test(encoded) || (platform.sep === "\\" && /%5c/i.test(encoded))) {
     throw invalidUrl(`has an encoded slash or NUL in a name; ${encodingAdvice}`);
   }
@@ -38,11 +38,6 @@ export function pathOfUrl(url: string, platform: PlatformPath = nativePath): str
 }
 
 const encodingAdvice = "write a % of a name as %25, or give the path as it is: { path }";
-
-/** The URL of a file, which `pathOfUrl` and `@libsql/client` both read back as this path. */
-export function fileUrl(path: string): string {
-  return `file:${encodeURI(path).replaceAll(/[?#]/g, encodeURIComponent)}`;
-}
 
 function invalidUrl(reason: string): InvalidArgumentError {
   return new InvalidArgumentError({ argument: "config.url", reason });

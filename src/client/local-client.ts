@@ -1,58 +1,54 @@
 import type { Client, Transaction, TransactionMode, Value } from "@libsql/client";
 import type { NativeValue } from "./bound-values.ts";
 
-/** One SQL statement with its bound values, positional. */
+/** A SQL statement and its values by position. */
 export interface Statement {
   readonly sql: string;
   readonly args: readonly NativeValue[];
-  /** True when it gives one row at most: reading that costs a third less than reading a list. */
+  /** True if it returns one row at most, which is a third faster to read than a list. */
   readonly single?: boolean;
-  /** True when it is for the case that the statement before it changed nothing: otherwise it is left out. */
+  /** True if it is skipped when the write before it changed rows. */
   readonly unlessChanged?: boolean;
 }
 
-/** What a statement answered: rows as plain arrays in column order, and the rows that it changed. */
+/** The result of a statement: rows as arrays in column order, and the number of changed rows. */
 export interface StatementResult {
   readonly rows: readonly (readonly Value[])[];
   readonly changes: number;
 }
 
-/**
- * The client of a local database: the `Client` interface of `@libsql/client`, and beside it a raw path
- * without the cost of its result sets. The raw path reads integers as numbers.
- */
+/** A `Client` with `read` and `write`, which avoid the cost of result sets. They return integers as numbers. */
 export interface LocalClient extends Client {
-  /** Runs the statements on one snapshot, which never waits for a writer. They must not write. */
+  /** Runs statements that do not write, on one snapshot. It does not wait for writers. */
   read(statements: readonly Statement[]): Promise<StatementResult[]>;
 
   /**
-   * Runs the statements in order; all of them take effect, or none. Resolves after they are committed.
+   * Runs the statements in order, all or none of them, and resolves after the commit.
    *
-   * Groups that are issued while a commit is under way commit together with the next one, in order; a group
-   * that fails is undone alone. The error of a failed statement is a `LibsqlBatchError` with `statementIndex`.
+   * Calls that arrive during a commit share the next one, in order. A call that fails is undone alone. The error of a
+   * statement is a `LibsqlBatchError` with `statementIndex`. A call that is still waiting when the signal aborts is not
+   * run, and rejects with the reason of the signal.
    *
-   * A group that waits when the signal aborts is never run; it rejects with the signal's reason.
-   *
-   * @throws {StoreBusyError} when another process holds the lock for longer than `busyTimeoutMs`.
+   * @throws {StoreBusyError} if another process holds the lock for longer than `busyTimeoutMs`.
    */
   write(
     statements: readonly Statement[],
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<StatementResult[]>;
 
-  /** A transaction of the app: `begin`, or for the mode `read` one snapshot on a connection that only reads. */
+  /** As `begin`. With the mode `read`, a snapshot on a connection that only reads. */
   transaction(mode?: TransactionMode): Promise<LocalTransaction>;
 
-  /** A transaction that owns the writer (`BEGIN IMMEDIATE`) until it is committed, rolled back or closed. */
+  /** A transaction that holds the write lock (`BEGIN IMMEDIATE`) until it is committed, rolled back or closed. */
   begin(): Promise<LocalTransaction>;
 }
 
 export interface LocalTransaction extends Transaction {
-  /** Runs the statements in order; one that fails is undone, those before it stay. */
+  /** Runs the statements in order. A statement that fails is undone; those before it are kept. */
   run(statements: readonly Statement[]): Promise<StatementResult[]>;
 }
 
-/** True for a client of `createClient`, told by what it can do: asking must not load the native binding. */
+/** True for a client of `createClient`. It is recognized by its methods, so that the binding is not loaded here. */
 export function isLocalClient(client: Client): client is LocalClient {
   return "read" in client && "write" in client && "begin" in client;
 }

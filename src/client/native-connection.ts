@@ -16,16 +16,15 @@ import { isBusy, toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
 import { StatementCache, type PreparedStatement, type SchemaVersion } from "./statement-cache.ts";
 
-/** One statement for the `Client` interface: values by position or by name. */
+/** A SQL statement and its values by position or by name. */
 export interface ClientStatement {
   readonly sql: string;
   readonly args?: InArgs | NativeArguments | undefined;
 }
 
 /**
- * One connection of the binding. Every call is synchronous and leaves no statement in progress.
- *
- * It never waits for a lock: whoever waits in the binding stops the event loop.
+ * A connection of the binding. Every call is synchronous and leaves no statement in progress. It never waits for a
+ * lock, because waiting in the binding blocks the event loop.
  */
 export class NativeConnection {
   readonly #settings: LocalDatabaseSettings;
@@ -37,15 +36,15 @@ export class NativeConnection {
   #schema: SchemaVersion = { version: 0 };
   /** Since it was last restored: that may be rolled back. */
   #hasChangedSchema = false;
-  /** False until the pragmas of the connection are in force: setting them may meet a lock, too. */
+  /** False until the pragmas of the connection are set, which may meet a lock. */
   #isConfigured = false;
-  /** A pragma or a script may have changed it. */
+  /** True if a pragma or a script may have changed the settings of the connection. */
   #isAltered = false;
   #isBound = false;
-  /** A statement met a lock. The binding leaves it in progress, and nothing would be committed beside it. */
+  /** True after a statement met a lock. The binding leaves it in progress, and later writes are never committed. */
   #spoiled = false;
 
-  /** @throws {LibsqlError} when the file cannot be opened. */
+  /** @throws {LibsqlError} if the file cannot be opened. */
   constructor(settings: LocalDatabaseSettings, file: DatabaseFile, role: "reads" | "writes") {
     this.#settings = settings;
     this.#file = file;
@@ -61,11 +60,11 @@ export class NativeConnection {
   }
 
   get inTransaction(): boolean {
-    // Asking a closed database ends the process.
+    // The binding ends the process if a closed database is asked.
     return this.#database.open && this.#database.inTransaction;
   }
 
-  /** The one value that a pragma gives. */
+  /** The value of a pragma that has one. */
   pragma(name: string): unknown {
     const [[value] = []] = this.run({ sql: `pragma ${name}`, args: [], single: true }).rows;
     return value;
@@ -75,7 +74,7 @@ export class NativeConnection {
     return this.#database.open;
   }
 
-  /** Runs a script on the one path that finalizes a statement which met a lock. */
+  /** Runs a script. Only this path of the binding finalizes a statement that met a lock. */
   exec(sql: string): void {
     try {
       this.#beReady();
@@ -87,14 +86,14 @@ export class NativeConnection {
     }
   }
 
-  /** Runs a script of the app, which may do anything to the connection. */
+  /** Runs a script of the app, which may change the settings of the connection. */
   runScript(sql: string): void {
     this.#isAltered = true;
     this.#isBound ||= bindsConnection(sql);
     this.exec(sql);
   }
 
-  /** Runs what must not write, on a connection that could. */
+  /** Runs `work` with writes disabled. */
   readOnly<T>(work: () => T): T {
     if (this.#reads) return work();
     this.exec("pragma query_only = on");
@@ -105,20 +104,20 @@ export class NativeConnection {
     }
   }
 
-  /** From now until `restore` nothing can be written. */
+  /** Disables writes until `restore`. */
   refuseWrites(): void {
     this.#isAltered = true;
     this.exec("pragma query_only = on");
   }
 
-  /** Ends an open transaction, and undoes what pragmas did to the connection. If it cannot, it is opened again. */
+  /** Rolls an open transaction back and resets changed settings. If that fails, the connection is opened again. */
   restore(): void {
     if (this.#hasChangedSchema) this.#forgetColumns();
     this.#hasChangedSchema = false;
     try {
       if (this.inTransaction) this.#database.exec("rollback");
     } catch {
-      // SQLite may have ended the transaction anyway.
+      // SQLite may have ended the transaction already.
     }
     try {
       if (this.#isAltered && this.isOpen) this.#database.exec(this.#pragmas);
@@ -195,7 +194,7 @@ export class NativeConnection {
     try {
       return use();
     } catch (error) {
-      // What failed may not have been reset, and would ignore its next values.
+      // The failed statement may not be reset. It would then ignore its next values.
       this.#statements.forget(sql);
       if (this.#hasChangedSchema) this.#forgetColumns();
       const failure = toLibsqlError(error);
@@ -224,15 +223,15 @@ export class NativeConnection {
     return statement;
   }
 
-  /** A version that was rolled back may be given to another schema, and temporary tables have none. */
+  /** After a rollback, another schema may get the same version. Temporary tables have no version. */
   #forgetColumns(): void {
     this.#hasChangedSchema = true;
     this.#schema = { version: this.#schema.version };
   }
 
-  /** @throws {LibsqlError} `SQLITE_BUSY`, among others: it is tried again at the next use. */
+  /** @throws {LibsqlError} for example `SQLITE_BUSY`. The next use tries again. */
   #beReady(): void {
-    // Inside a transaction the commit will fail, aloud; and a database in memory has no other process to meet.
+    // Inside a transaction the commit will fail. A database in memory meets no locks of other connections.
     if (this.#spoiled && !this.inTransaction && !this.#settings.inMemory) {
       this.close();
       ({ database: this.#database, statements: this.#statements } = this.#open());
@@ -250,7 +249,7 @@ export class NativeConnection {
 
   #open(): { database: Database.Database; statements: Statements } {
     const { path, encryptionKey, readOnly } = this.#settings;
-    // Opening a file that was deleted would make a new one.
+    // Opening a file that was deleted would create a new one.
     this.#file.check();
     try {
       const database = new Database(readOnly ? `${pathToFileURL(path).href}?mode=ro` : path, {
@@ -280,7 +279,7 @@ function plainRows(
   return rows;
 }
 
-/** What a connection starts with, and gets back after a script or a pragma: one app must not change it for all. */
+/** The settings of each connection. They are restored after a script or a pragma, which must not affect later calls. */
 const connectionState = {
   foreign_keys: "on",
   recursive_triggers: "off",
@@ -297,7 +296,7 @@ const connectionState = {
   read_uncommitted: "off",
 } as const;
 
-/** Scripts that change no schema: those of each commit. */
+/** Scripts of this client that do not change the schema. */
 const transactionControl: ReadonlySet<string> = new Set([
   "begin",
   "begin immediate",
@@ -308,7 +307,7 @@ const transactionControl: ReadonlySet<string> = new Set([
   "pragma query_only = off",
 ]);
 
-/** The prepared statements of a connection, by what they are used for. */
+/** The prepared statements of a connection, in one cache for each kind of use. */
 class Statements {
   readonly first: StatementCache;
   readonly all: StatementCache;
@@ -328,7 +327,7 @@ class Statements {
     for (const cache of [this.first, this.all, this.execute]) cache.forget(sql);
   }
 
-  /** Changes whenever a table, an index, a view or a trigger does. */
+  /** Changes with every table, index, view and trigger. */
   schemaVersion(): number {
     this.#schemaVersion ??= this.#prepare("pragma schema_version").raw(true);
     const [version] = this.#schemaVersion.get([]) as [number];

@@ -5,14 +5,12 @@ import { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy } from "./sqlite-errors.ts";
 import type { TransactionLease } from "./transaction.ts";
 
-/** Idle connections that are kept for the next reading transaction. */
+/** The number of idle connections that are kept for reading transactions. */
 const maxIdle = 3;
 
 /**
- * The connections that read a database file. They cannot write, and never wait for a writer.
- *
- * One serves every read that is over when it returns. A reading transaction has one of its own, for as long
- * as it is open.
+ * The connections that read a database file. They cannot write and do not wait for writers. One connection serves all
+ * synchronous reads. Each reading transaction has its own while it is open.
  */
 export class Readers {
   readonly #settings: LocalDatabaseSettings;
@@ -28,8 +26,8 @@ export class Readers {
   }
 
   /**
-   * What `work` gives. Nearly always at once: it is tried again for as long as it meets a lock, which happens
-   * while the log of a crashed process is recovered.
+   * The result of `work`, synchronously in nearly all cases. `work` is retried while it meets a lock, for example while
+   * the log of a crashed process is recovered.
    */
   use<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
     const read = () => {
@@ -44,7 +42,7 @@ export class Readers {
     return retryWhileBusy(read, this.#settings.busyTimeoutMs);
   }
 
-  /** A connection inside a transaction that sees one snapshot, from its first statement on. */
+  /** A connection inside a transaction. Its first statement takes the snapshot. */
   begin(): TransactionLease {
     if (this.#closed) throw clientClosed();
     const connection = this.#idle.pop() ?? this.#open();

@@ -13,7 +13,7 @@ export const readIntegerAs: Readonly<Record<IntMode, ReadInteger>> = {
   string: String,
 };
 
-/** The answer to a statement that gives rows. */
+/** The result of a statement that returns rows. */
 export function resultOfRows({ names, types }: Columns, rows: Row[]): ResultSet {
   return makeResultSet({
     columns: [...names],
@@ -38,7 +38,7 @@ export function rowOf(columns: Columns, cells: readonly NativeCell[], intMode: I
   );
 }
 
-/** The answer to a statement that gives none. */
+/** The result of a statement that returns no rows. */
 export function resultOfChange(rowsAffected: number, lastInsertRowid: bigint): ResultSet {
   return makeResultSet({ columns: [], columnTypes: [], rows: [], rowsAffected, lastInsertRowid });
 }
@@ -77,13 +77,12 @@ function cellValue(cell: NativeCell, intMode: IntMode): Value {
     if (intMode === "string") return String(cell);
     return safeInteger(Number(cell));
   }
-  // A copy, so that the buffer holds these bytes and no others.
+  // A copy, because the buffer of the cell may hold other bytes too.
   return cell instanceof Uint8Array ? new Uint8Array(cell).buffer : cell;
 }
 
 /**
- * A row as `@libsql/client` makes it: a plain object that is read by position and by name, of which the names are
- * enumerable. Of several columns with one name the first has it.
+ * A row as `@libsql/client` creates it: a plain object with a property for each position and each name. Only the names are enumerable. If several columns have one name, the property has the value of the first.
  */
 function makeRow(columns: readonly string[], values: readonly Value[]): Row {
   const row: Record<string, Value> = {};
@@ -93,7 +92,7 @@ function makeRow(columns: readonly string[], values: readonly Value[]): Row {
     Object.defineProperty(row, position, { value });
     const name = columns[position] as string;
     if (Object.hasOwn(row, name)) continue;
-    // An assignment would call the setter of `__proto__`, and costs a tenth otherwise.
+    // An assignment is ten times as fast, but would call the setter of `__proto__`.
     if (name !== "__proto__") row[name] = value;
     else
       Object.defineProperty(row, name, {

@@ -1,4 +1,4 @@
-/** One token of SQL text, as SQLite splits it. Blanks and comments are left out. */
+/** A token of SQL text, as SQLite defines it. White space and comments are skipped. */
 interface SqlToken {
   readonly kind: "word" | "quoted" | "string" | "parameter" | "symbol";
   readonly text: string;
@@ -37,13 +37,13 @@ export function* tokensOf(sql: string): Generator<SqlToken> {
 }
 
 /**
- * The parameters of the first statement in their order: each name without its prefix, null for a `?`.
+ * The parameters of the first statement in order: the name without its prefix, or null for `?`.
  *
- * The binding ends the process when it is asked for the name of a parameter that has none, and a statement keeps
- * the values of its last use: every call must therefore bind every parameter, by position.
+ * The binding ends the process if it is asked for the name of a parameter without one, and a statement keeps the
+ * values of its last use. So every call must bind every parameter by position.
  */
 export function parametersOf(sql: string): readonly (string | null)[] {
-  // Most statements have none, or are found to have them without being split.
+  // Most statements without parameters are recognized without splitting them.
   if (!/[?$@:#]/.test(sql)) return [];
   const names: (string | null)[] = [];
   const positions = new Map<string, number>();
@@ -58,7 +58,7 @@ export function parametersOf(sql: string): readonly (string | null)[] {
     const numbered = /^\?(\d+)$/.exec(text);
     if (numbered !== null) {
       const position = Number(numbered[1]);
-      // SQLite refuses a larger number when it prepares the statement.
+      // SQLite rejects a larger number when it prepares the statement.
       if (position > maxParameters) continue;
       while (names.length < position) names.push(null);
       names[position - 1] ??= String(numbered[1]);
@@ -73,7 +73,7 @@ export function parametersOf(sql: string): readonly (string | null)[] {
 
 const maxParameters = 32_766;
 
-/** The statements of a script, without those that are empty. The body of a trigger is part of its statement. */
+/** The non-empty statements of a script. The body of a trigger is part of its statement. */
 export function statementsOf(script: string): string[] {
   const statements: string[] = [];
   let start = 0;
@@ -98,5 +98,5 @@ export function statementsOf(script: string): string[] {
   return statements;
 }
 
-/** As SQLite's own shell tells the beginning of a trigger. */
+/** The rule of SQLite's own shell for the start of a trigger. */
 const createsTrigger = /^(?:explain (?:query plan )?)?create (?:temp |temporary )?trigger\b/;

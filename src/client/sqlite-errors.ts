@@ -2,7 +2,7 @@ import { LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
 import type { Columns } from "./statement-cache.ts";
 
-/** An error of the binding as `@libsql/client` throws it, with the primary code and the extended one. */
+/** The error that `@libsql/client` throws for an error of the binding. */
 export function toLibsqlError(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
   return new LibsqlError(
@@ -22,7 +22,7 @@ export function toOpeningError(error: unknown): unknown {
   return new LibsqlError(message, "SQLITE_CANTOPEN", undefined, 14, failure);
 }
 
-/** The error of one statement among several. */
+/** The error of the statement at `statementIndex` of a batch. */
 export function toBatchError(error: unknown, statementIndex: number): unknown {
   if (error instanceof LibsqlBatchError || !(error instanceof LibsqlError)) return error;
   return new LibsqlBatchError(
@@ -39,22 +39,22 @@ export function isSqliteError(error: unknown): boolean {
   return error instanceof LibsqlError;
 }
 
-/** True when another connection held a lock: the statement had no effect. */
+/** True if another connection held a lock. The statement had no effect. */
 export function isBusy(error: unknown): boolean {
   return error instanceof LibsqlError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
 }
 
-/** True when a trigger refused a statement. */
+/** True if a trigger rejected the statement. */
 export function isTriggerFailure(error: unknown): boolean {
   return error instanceof LibsqlError && error.extendedCode === "SQLITE_CONSTRAINT_TRIGGER";
 }
 
-/** True when a statement tried to write on a connection that only reads. */
+/** True if the statement tried to write on a connection that only reads. */
 export function isReadOnly(error: unknown): boolean {
   return error instanceof LibsqlError && error.code === "SQLITE_READONLY";
 }
 
-/** True when the shared memory beside a write-ahead log could not be made, mapped or locked. */
+/** True if the shared memory of a write-ahead log could not be created, mapped or locked. */
 export function hasNoSharedMemory(error: unknown): boolean {
   return (
     error instanceof LibsqlError &&
@@ -111,7 +111,7 @@ export function transactionClosed(statementIndex?: number): LibsqlError {
       );
 }
 
-/** The low byte of a result code is its primary code; https://sqlite.org/rescode.html lists them in order. */
+/** The low byte of a result code is its primary code. https://sqlite.org/rescode.html lists them in order. */
 const primaryCodes = [
   "OK ERROR INTERNAL PERM ABORT BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT NOTFOUND FULL CANTOPEN",
   "PROTOCOL EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS AUTH FORMAT RANGE NOTADB NOTICE WARNING",

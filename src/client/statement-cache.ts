@@ -4,21 +4,21 @@ import { packQuery, type PackedQuery, type Packing } from "./packed-rows.ts";
 import { parametersOf } from "./sql-tokens.ts";
 import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 
-/** A prepared statement and what is known of it. */
+/** A prepared statement and its properties. */
 export interface PreparedStatement {
   readonly native: Database.Statement;
   /** What gives its rows; null for one that gives none, or cannot be packed. */
   readonly packed: PackedQuery | null;
-  /** False for a statement that reports a change instead. */
+  /** False for a statement that returns a number of changes instead. */
   readonly givesRows: boolean;
   readonly parameters: Parameters;
-  /** The binding does not reset an explanation when its rows are read: it would pin its snapshot. */
+  /** True for EXPLAIN, which the binding does not reset after its rows are read. It would keep its snapshot. */
   readonly explains: boolean;
   readonly changesSchema: boolean;
   readonly isPragma: boolean;
   readonly bindsConnection: boolean;
   readonly columns: Columns;
-  /** The schema that `columns` are known to be of. */
+  /** The schema to which `columns` belong. */
   schema: SchemaVersion | null;
 }
 
@@ -29,19 +29,19 @@ export interface Columns {
   readonly origins?: readonly ({ readonly table: string; readonly column: string } | null)[];
 }
 
-/** The schema of a connection. As long as it is the same object, no table has changed. */
+/** The schema of a connection. While it is the same object, no table has changed. */
 export interface SchemaVersion {
   readonly version: number;
 }
 
-/** A server-size schema with its variants fits; a program that pastes values into its SQL does not grow it. */
+/** More than all statements of a large app. The limit is for programs that write values into their SQL text. */
 const maxStatements = 500;
 
 /**
- * The prepared statements of one connection for one kind of use; the least recently used is given up first.
+ * The prepared statements of one connection for one kind of use. The least recently used one is dropped first.
  *
- * A native statement keeps its integer mode, its values, and whether it was reset: reading one row resets it
- * afterwards, reading a list does so before. Two kinds of use must therefore never share one.
+ * A native statement keeps its integer mode and its values. The binding resets it after reading one row, but before
+ * reading a list. Two kinds of use must therefore never share a statement.
  */
 export class StatementCache {
   readonly #statements = new Map<string, PreparedStatement>();

@@ -4,10 +4,10 @@ import { tokensOf } from "./sql-tokens.ts";
  * Where a statement may run.
  *
  * - `read`: on a reader.
- * - `state`: reads what belongs to the connection that writes: its last row id, its changes, its temporary tables.
- * - `write`: inside a transaction of the writer.
- * - `control`: begins or ends a transaction, and so cannot run inside one that is shared.
- * - `solitary`: has to be outside of a transaction, or is not known: PRAGMA, VACUUM, ATTACH and the like.
+ * - `state`: on the writer, because it reads the last row id, the changes or the temporary tables of the connection.
+ * - `write`: on the writer, in a transaction that it may share.
+ * - `control`: alone on the writer, because it begins or ends a transaction.
+ * - `solitary`: alone and outside a transaction: PRAGMA, VACUUM, ATTACH and unknown statements.
  */
 export type StatementKind = "read" | "state" | "write" | "control" | "solitary";
 
@@ -27,10 +27,10 @@ export function kindOf(sql: string): StatementKind {
   return kind === "read" && readsState.test(sql) ? "state" : kind;
 }
 
-/** Any of these is a statement's own, unless it is a name: then a query is taken for a write, and answered alike. */
+/** If one of these words is a name, a query counts as a write, which has the same result. */
 const writesOrReads = /^(?:select|values|insert|replace|update|delete)$/i;
 
-/** What a statement does that begins with common table expressions, which stand in parentheses. */
+/** The keyword after the common table expressions of a statement, which are in parentheses. */
 function keywordBehindWith(sql: string): string {
   let depth = 0;
   for (const { kind, text } of tokensOf(sql)) {
@@ -38,18 +38,18 @@ function keywordBehindWith(sql: string): string {
     else if (text === ")") depth -= 1;
     else if (depth === 0 && kind === "word" && writesOrReads.test(text)) return text.toLowerCase();
   }
-  // SQLite will refuse it.
+  // SQLite rejects it.
   return "select";
 }
 
 const readsState = /\b(?:last_insert_rowid|changes|total_changes|temp|sqlite_temp\w*)\b/i;
 
-/** True for text that gives its connection tables which no other connection has. */
+/** True for SQL that creates tables or databases which only its connection can see. */
 export function bindsConnection(sql: string): boolean {
   return /\b(?:temp|temporary|attach)\b/i.test(sql);
 }
 
-/** The first keyword, after comments, blanks and stray semicolons. */
+/** The first keyword, after comments, white space and semicolons. */
 export function keywordOf(sql: string): string {
   const [, keyword = ""] = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*([a-z]*)/i.exec(sql) ?? [];
   return keyword.toLowerCase();

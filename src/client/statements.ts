@@ -2,7 +2,7 @@ import type { InArgs, InStatement, InValue } from "@libsql/client";
 import { sizeOf } from "./bound-values.ts";
 import type { ClientStatement } from "./native-connection.ts";
 
-/** The ways in which the `Client` interface takes a statement. */
+/** The forms in which the `Client` interface accepts a statement. */
 export type AnyStatement = InStatement | string | [string, InArgs?];
 
 export function normalize(statement: AnyStatement, args?: InArgs): ClientStatement {
@@ -11,7 +11,7 @@ export function normalize(statement: AnyStatement, args?: InArgs): ClientStateme
   return statement;
 }
 
-/** Roughly what the parameters add to a transaction. */
+/** The approximate size of the values in bytes. */
 export function bytesOf(statements: readonly ClientStatement[]): number {
   let bytes = 0;
   for (const { args } of statements) {

@@ -9,7 +9,7 @@ import type { NativeConnection } from "./native-connection.ts";
 import { toBatchError, transactionClosed } from "./sqlite-errors.ts";
 import { normalize } from "./statements.ts";
 
-/** A connection inside a transaction, on loan until `release`, which rolls back what was not committed. */
+/** A connection inside a transaction. `release` rolls back uncommitted changes and returns the connection. */
 export interface TransactionLease {
   readonly connection: NativeConnection;
   release(): void;
@@ -62,7 +62,7 @@ export class OpenTransaction implements LocalTransaction {
   async commit(): Promise<void> {
     return this.#inOrder(async () => {
       try {
-        // A reader delays it, unless the journal is a write-ahead log.
+        // Without a write-ahead log, readers delay the commit.
         await retryWhileBusy(() => this.#connection().exec("commit"), this.#busyTimeoutMs);
       } finally {
         this.close();
@@ -94,7 +94,7 @@ export class OpenTransaction implements LocalTransaction {
   }
 }
 
-/** What each statement gives; the error of one says which it was. */
+/** The result of each statement. An error has the index of its statement. */
 export function eachInOrder<S, T>(statements: readonly S[], run: (statement: S) => T): T[] {
   return statements.map((statement, index) => {
     try {

@@ -1,21 +1,20 @@
-import { performance } from "node:perf_hooks";
 import { nextTurn, pause } from "../async/pause.ts";
 import { busyBackoff, busyError } from "./busy-wait.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, isSqliteError, isTriggerFailure } from "./sqlite-errors.ts";
 
-/** Statements that take effect together, or not at all; several groups may share a commit. */
+/** Statements of which all take effect or none. Several groups may share a commit. */
 export interface Group<T> {
-  /** How many statements may change something. One alone is undone by SQLite itself when it fails. */
+  /** The number of statements that may write. SQLite undoes a single one that fails. */
   readonly statements: number;
   readonly bytes: number;
   readonly run: (connection: NativeConnection) => T;
-  /** How a read that only stands in the queue for its order is done while another process holds the lock. */
+  /** For a read that is queued only for its order: runs it while another process holds the lock. */
   readonly readElsewhere?: () => T | Promise<T>;
 }
 
-/** The right to use the writer, until it is given back. */
+/** The connection that writes, until `release`. */
 export interface WriterLease {
   readonly connection: NativeConnection;
   release(): void;
@@ -31,12 +30,12 @@ interface Waiting {
 interface GroupEntry extends Waiting {
   readonly kind: "group";
   readonly group: Group<unknown>;
-  /** True after its commit failed or was undone together with others: the next try shall tell whose fault it was. */
+  /** True after a shared commit failed. It is committed alone next, which shows whether it is the cause. */
   alone: boolean;
   resolve(value: unknown): void;
 }
 
-/** Something that has to be outside of a transaction, or has one of its own. */
+/** Work that must run outside a transaction, or has its own. */
 interface SolitaryEntry extends Waiting {
   readonly kind: "solitary";
   readonly run: (connection: NativeConnection) => unknown;
@@ -48,17 +47,17 @@ interface LeaseEntry extends Waiting {
   resolve(lease: WriterLease): void;
 }
 
-/** What one commit may hold. Beyond, other work of the process would wait too long for its turn. */
+/** The limits of one commit. A larger one would block the event loop for too long. */
 const maxStatementsPerCommit = 1000;
 const maxBytesPerCommit = 8 * 1024 * 1024;
 const maxMsPerCommit = 10;
 
 /**
- * The order of all that goes to the writer of one database.
+ * The queue of all work for the connection that writes.
  *
- * Groups that wait are committed together, in order (group commit): a commit waits for the disk, and many
- * groups then wait once. Between two commits the event loop makes a turn, so that timers and I/O go on. A
- * lock of another process is waited for without blocking; what waits meanwhile joins the commit.
+ * Groups that wait are committed together, in order (group commit), because each commit waits for the disk. The event
+ * loop runs between two commits. Waiting for the lock of another process does not block it, and groups that arrive
+ * meanwhile join the commit.
  */
 export class WriteQueue {
   readonly #connection: NativeConnection;
@@ -82,7 +81,7 @@ export class WriteQueue {
     return this.#lease !== null;
   }
 
-  /** True while writes wait, unless for a transaction or for another process: a read would wait as long. */
+  /** True while writes wait for their commit, but not for a transaction or another process. */
   get isBehind(): boolean {
     return this.#lease === null && !this.#isBlocked && this.#entries.length > 0;
   }
@@ -101,7 +100,7 @@ export class WriteQueue {
     });
   }
 
-  /** Runs `run` by itself. When it meets a lock it must have had no effect: it is run again. */
+  /** Runs `run` alone. It is run again if it meets a lock, and must have had no effect then. */
   solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#enqueue({
@@ -114,14 +113,14 @@ export class WriteQueue {
     });
   }
 
-  /** The writer, inside a transaction that holds the lock. */
+  /** The connection, inside a transaction that holds the write lock. */
   lease(): Promise<WriterLease> {
     return new Promise((resolve, reject) => {
       this.#enqueue({ kind: "lease", enqueuedAt: performance.now(), resolve, reject });
     });
   }
 
-  /** What waits is rejected; it was not acknowledged. */
+  /** Rejects everything that waits. */
   close(): void {
     this.#closed = true;
     this.#stopWatching();
@@ -154,7 +153,7 @@ export class WriteQueue {
           if (head.kind === "solitary") await this.#runSolitary(head);
           else if ((await this.#begin()) && !this.#useTransaction()) await pause(1);
         } catch (error) {
-          // Nobody may wait for ever for what the queue itself could not do.
+          // An unexpected failure of the queue must not leave a caller waiting.
           if (this.#entries[0] === head) this.#entries.shift();
           head.reject(error);
           this.#connection.restore();
@@ -166,7 +165,7 @@ export class WriteQueue {
     }
   }
 
-  /** Takes the lock of the database. False when nothing waits for it any more. */
+  /** Takes the write lock. False if nothing waits for it any more. */
   async #begin(): Promise<boolean> {
     const busySince = performance.now();
     const backoff = busyBackoff();
@@ -190,7 +189,7 @@ export class WriteQueue {
     return false;
   }
 
-  /** Reads never wait for a lock: those in the queue see what is committed. */
+  /** Runs the reads in the queue on readers, because reads do not wait for locks. They see what is committed. */
   #readElsewhere(): void {
     for (const entry of this.#entries.filter(({ kind }) => kind === "group")) {
       if (entry.kind !== "group" || entry.group.readElsewhere === undefined) continue;
@@ -200,7 +199,7 @@ export class WriteQueue {
     }
   }
 
-  /** Gives the open transaction to whoever comes first. False when the commit met a lock. */
+  /** Uses the open transaction for the first entry. False if its commit met a lock. */
   #useTransaction(): boolean {
     const [head] = this.#entries;
     if (head?.kind !== "lease") return this.#commitGroups();
@@ -241,13 +240,13 @@ export class WriteQueue {
       } catch (error) {
         entry.reject(error);
         if (!this.#connection.inTransaction) {
-          // The failure undid the whole transaction: the groups before it are innocent.
+          // The failure rolled back the whole transaction, but the groups before it did not cause it.
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;
         }
         if (entry.group.statements === 1 && (isTriggerFailure(error) || !isSqliteError(error))) {
-          // RAISE(FAIL) keeps what its statement had changed before; and a statement whose answer could not be
-          // read, an integer beyond a number for example, has taken effect.
+          // RAISE(FAIL) keeps the earlier changes of its statement, and a statement whose result could not be read,
+          // for example because of an integer beyond 2^53, has taken effect.
           this.#rollback();
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;
@@ -263,7 +262,7 @@ export class WriteQueue {
       if (only === undefined) return true;
       if (others.length === 0 && !isBusy(error)) only.entry.reject(error);
       else this.#tryAgainAlone(done.map((each) => each.entry));
-      // A lock is met here only where the journal is not a write-ahead log.
+      // A commit meets a lock only without a write-ahead log.
       if (!isBusy(error)) return true;
       this.#rejectExpired(0, error);
       return false;
@@ -285,7 +284,7 @@ export class WriteQueue {
           this.#connection.exec("rollback to gorkflow_group; release gorkflow_group");
         }
       } catch {
-        // Half a group must not be committed with others.
+        // A part of a group must not be committed.
         this.#rollback();
       }
       throw error;
@@ -326,7 +325,7 @@ export class WriteQueue {
     this.#connection.restore();
   }
 
-  /** Rejects all that has waited for longer than `busyTimeoutMs` for a lock that is held since then. */
+  /** Rejects entries that have waited longer than `busyTimeoutMs` for a lock that was held all the time. */
   #rejectExpired(busySince: number, cause: unknown): void {
     const now = performance.now();
     const isExpired = (entry: Entry) =>
@@ -339,8 +338,8 @@ export class WriteQueue {
   }
 
   /**
-   * A transaction that is left open, or that waits for work which itself waits for the writer, would hold up
-   * everybody for ever: who has waited behind one for `busyTimeoutMs` is told so.
+   * Rejects entries that have waited for `busyTimeoutMs` behind one transaction. It may have been left open, or wait for
+   * one of them.
    */
   #watchForStall(): void {
     const lease = this.#lease;

@@ -6,7 +6,7 @@ import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LocalClientConfig } from "../../src/client/config.ts";
 import { createClient } from "../../src/client/create-client.ts";
-import { fileUrl, pathOfUrl } from "../../src/client/file-path.ts";
+import { pathOfUrl } from "../../src/client/file-path.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
 import { hasNoSharedMemory, noWriteAheadLog } from "../../src/client/sqlite-errors.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
@@ -141,11 +141,9 @@ describe("a path", () => {
     const byPath = createClient({ path });
     await byPath.executeMultiple("create table t (a); insert into t values (1)");
     byPath.close();
-    for (const url of [fileUrl(path), pathToFileURL(path).href]) {
-      const client = createClient({ url });
-      expect((await client.execute("select a from t")).rows).toEqual([{ a: 1 }]);
-      client.close();
-    }
+    const client = createClient(pathToFileURL(path).href);
+    expect((await client.execute("select a from t")).rows).toEqual([{ a: 1 }]);
+    client.close();
     expect(await readdir(folder.path)).toEqual([name]);
     expect(await readdir(join(folder.path, name))).toContain("w.db");
   });

@@ -4,31 +4,30 @@ import type { BoundStatement } from "../statements/statement.ts";
 
 export type { StatementResult };
 
-/** Where reads go. */
+/** What reads need of a connection. */
 export type Reader = Pick<Connection, "read">;
 
-/** Somewhere nearer than the primary, where reads can go. */
+/** A copy of the database that may be behind the primary. */
 export interface Replica {
-  /** Null when it cannot answer, or lacks something that this process has seen: the primary is asked then. */
+  /** Null if it cannot answer, or lacks something that this process has seen. The caller asks the primary then. */
   read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null>;
 }
 
-/** How statements reach a database. One implementation for each kind of client, and for transactions. */
+/** Runs statements on a database. There is one implementation for each kind of client and of transaction. */
 export interface Connection {
   /** Runs the statements on one snapshot. */
   read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
 
   /**
-   * Runs `work`, whose reads all see one snapshot. It may be run again, after a connection was lost.
-   *
-   * For reads that depend on what others have found: those that can be written down at once belong in one `read`.
+   * Runs `work`, whose reads all see one snapshot. It is for reads that depend on the results of others. `work` may run
+   * again if the connection is lost.
    */
   snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T>;
 
   /**
-   * Runs the statements in order; all take effect or none, and they are committed when it resolves.
+   * Runs the statements in order, all or none of them, and resolves after the commit.
    *
-   * They must not fail on a foreseeable cause: other groups may share their commit or their round trip.
+   * They must not fail on a foreseeable cause, because other calls may share their commit or their round trip.
    */
   write(
     statements: readonly BoundStatement[],
@@ -36,8 +35,8 @@ export interface Connection {
   ): Promise<readonly StatementResult[]>;
 
   /**
-   * As `write`, for statements of which some are guards, made to fail: they share nothing with other groups. Absent
-   * inside a transaction, where a failure would not undo the statements before it.
+   * As `write`, for statements with guards, which fail if a precondition does not hold. They share nothing with other
+   * calls. Undefined inside a transaction, where a failure would not undo the statements before it.
    */
   writeGuarded?(
     statements: readonly BoundStatement[],
@@ -47,28 +46,28 @@ export interface Connection {
   /** Runs `work` in a transaction, or in a savepoint of this one. */
   transaction<T>(work: (tx: Connection) => Promise<T>, options?: SignalOptions): Promise<T>;
 
-  /** Runs statements that have to be outside of a transaction, all rows of each. Only on a file of our own. */
+  /** Runs statements outside a transaction. Defined for our own local client only. */
   runScript?(sql: string): Promise<void>;
 }
 
 export interface SignalOptions {
-  /** What has not been sent when the signal aborts is never sent. */
+  /** A call that has not been sent when the signal aborts is never sent. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface WriteOptions extends SignalOptions {
   /**
-   * True when writing twice leaves the same as writing once, and the caller can tell from the second answer what
-   * the first would have been: after a lost connection the statements are sent again.
+   * True if the statements may be sent again after a lost connection: writing twice has the same effect as writing once,
+   * and the second answer tells the caller what the first would have said.
    */
   readonly repeatable?: boolean | undefined;
-  /** True when the caller must not wait until an app's cache has forgotten what was written: a heartbeat. */
+  /** True for a heartbeat: the caller does not wait until the app's cache is invalidated. */
   readonly urgent?: boolean | undefined;
-  /** Called when the statements are sent again after the server said that it had not run them. */
+  /** Called before the statements are sent again. */
   readonly onSentAgain?: (() => void) | undefined;
 }
 
-/** A precondition does not hold after a second sending: the first one may have been the cause. */
+/** A precondition does not hold in a repeated request. The first request may be the cause. */
 export function sentTwiceError(cause: unknown): StoreConnectionError {
   return new StoreConnectionError(
     {
@@ -80,7 +79,7 @@ export function sentTwiceError(cause: unknown): StoreConnectionError {
   );
 }
 
-/** A cell of a key: keys are text in every row that the stores write. */
+/** The text of a key column. The stores write only text there. */
 export function textOf(cell: unknown): string {
   return typeof cell === "string" ? cell : "";
 }

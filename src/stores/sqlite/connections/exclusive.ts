@@ -9,16 +9,16 @@ import { runSnapshot, runTransaction } from "./remote.ts";
 import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
-/** How long a lock held elsewhere is waited for. */
+/** How long to wait for a lock of another connection. */
 const busyTimeoutMs = 5000;
 
 /**
  * A connection on a local client of `@libsql/client`: an app's own database, or an embedded replica.
  *
- * Its pool knows neither queueing nor waiting, and a statement that met SQLITE_BUSY spoils its connection: later
- * writes outside a transaction are acknowledged and never committed. So one operation runs at a time, every
- * write takes the lock by `BEGIN IMMEDIATE` on the path that leaves no statement behind, and a lock met all
- * the same ends the use of the client.
+ * Its pool neither queues nor waits, and a statement that met SQLITE_BUSY spoils its connection: later writes outside
+ * a transaction are acknowledged and never committed. So one operation runs at a time, and every write takes the lock
+ * with `BEGIN IMMEDIATE` in a way that leaves no statement behind. If a statement meets a lock anyway, the client is
+ * not used any more.
  */
 export class ExclusiveConnection implements Connection {
   readonly #client: Client;
@@ -94,7 +94,7 @@ export class ExclusiveConnection implements Connection {
     });
   }
 
-  /** A transaction that holds the write lock. `exec` finalizes a BEGIN that met a lock; nothing else does. */
+  /** A transaction that holds the write lock. Only a script finalizes a BEGIN that met a lock. */
   #begin(): Promise<Transaction> {
     const begin = async () => {
       const transaction = await this.#client.transaction("deferred");
@@ -104,7 +104,7 @@ export class ExclusiveConnection implements Connection {
       } catch (error) {
         transaction.close();
         if (!isUnfinishedStatement(error)) throw translateError(error, "write");
-        // A statement of the app met a lock: waiting does not help.
+        // A statement of the app met a lock before. Waiting does not help.
         this.#spoiled = true;
         throw spoiledError();
       }

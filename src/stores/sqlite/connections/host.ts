@@ -6,7 +6,7 @@ import type { BoundStatement, Database } from "../statements/statement.ts";
 
 const noResult: StatementResult = { rows: [], changes: 0 };
 
-/** A connection inside an app's transaction: statements are built anew on it, and it is never ended by us. */
+/** A connection inside an app's transaction. Statements are built for it, and the app ends it. */
 export class HostConnection implements Connection {
   readonly #transaction: Database;
   #nested = false;
@@ -41,7 +41,7 @@ export class HostConnection implements Connection {
         }
       });
     } catch (error) {
-      // Drizzle lets the error of a failing rollback hide the one that led to it.
+      // In Drizzle the error of a failing rollback hides the original error.
       throw failure === null
         ? translateError(error, "read")
         : (failure as { error: unknown }).error;
@@ -57,7 +57,7 @@ export class HostConnection implements Connection {
     try {
       for (const statement of statements) {
         const isNeeded = !statement.unlessChanged || before.changes === 0;
-        // One after the other: a later statement asks what an earlier one changed.
+        // In order, because a statement may depend on the changes of an earlier one.
         const result = isNeeded
           ? resultOf(await this.#transaction.run(statement.build(this.#transaction)))
           : noResult;

@@ -4,7 +4,7 @@ import { translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { TransactionConnection } from "./transaction.ts";
 
-/** A connection on our own local client, which groups commits and never blocks. */
+/** A connection on our own local client. */
 export class LocalConnection implements Connection {
   readonly #client: LocalClient;
 
@@ -73,7 +73,7 @@ export class LocalConnection implements Connection {
       return result;
     } finally {
       connection.end();
-      // Rolls back what was not committed; nothing to do otherwise.
+      // Rolls back a transaction that was not committed.
       transaction.close();
     }
   }

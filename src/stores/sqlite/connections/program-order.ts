@@ -1,37 +1,36 @@
-/** A write that has not ended yet. */
+/** An unfinished write. */
 interface Entry {
-  /** True once it stands in the queue, where order is kept by itself. */
+  /** True once it is in the queue, which keeps the order. */
   isQueued: boolean;
-  /** Resolves when it has ended, and all writes about its runs that came before it. */
+  /** Resolves when this write and all earlier writes to its runs have ended. */
   ended: Promise<unknown>;
 }
 
-/** Where a write stands in the order of its connection. */
+/** The place of a write in the order of its connection. */
 export interface Place {
-  /** Resolves when what has to come before it has ended; null when nothing has. */
+  /** Resolves when all writes that must come before it have ended; null if there are none. */
   readonly turn: Promise<unknown> | null;
-  /** From now on the queue keeps its order. */
+  /** The write is in the queue now, which keeps the order. */
   enterQueue(): void;
-  /** It has ended, in whatever way. */
+  /** The write has succeeded or failed. */
   leave(): void;
 }
 
 /**
- * The order of the writes of one connection: writes about one run take effect in the order in which they were called,
- * whether their callers wait for each other or not. A transaction comes after all that was called before it, and before
- * all that is called after it.
+ * The order of the writes of one connection. Writes to one run take effect in the order of their calls, even if callers
+ * do not wait for each other. A transaction runs after all earlier calls and before all later ones.
  */
 export class ProgramOrder {
   readonly #unfinished = new Set<Entry>();
   readonly #lastOfRun = new Map<string, Entry>();
   #transaction: Entry | null = null;
 
-  /** A write that travels with others, in the order of the queue. */
+  /** Enters a write that is sent from the queue, together with others. */
   enterQueued(runIds: ReadonlySet<string>): Place {
     return this.#enter(runIds, (entry) => !entry.isQueued);
   }
 
-  /** A write that is sent by itself, beside the queue. */
+  /** Enters a write that is sent alone, beside the queue. */
   enterAlone(runIds: ReadonlySet<string>): Place {
     return this.#enter(runIds, () => true);
   }

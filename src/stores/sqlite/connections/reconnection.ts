@@ -1,34 +1,27 @@
+import { Backoff } from "../../../async/retry.ts";
 import type { GorkflowError } from "../../../errors.ts";
 import { pauseAskedFor } from "../errors/symptoms.ts";
 
-/** A server that restarts is back before this; what is down for longer is for the caller to know. */
+/** A server that restarts is back within this time. After it, the caller gets the error. */
 const patienceMs = 5000;
-const longestPauseMs = 500;
 
-/** How long a lost connection has been tried again, for one operation. Times are those of `performance.now()`. */
+/** The retries of one operation after a lost connection. Times are those of `performance.now()`. */
 export class Reconnection {
   #patienceEnds: number | null = null;
-  #pauses = 0;
+  readonly #backoff = new Backoff(10, 500);
 
   /**
-   * When to try again. A server that asks for a pause has it, as long as there is time for it until `deadline`.
+   * The time of the next try. A pause that the server asks for is kept if it ends before `deadline`.
    *
-   * @throws the error, when trying again does not help, or has gone on for long enough.
+   * @throws the error if another try does not help, or if there is no time left.
    */
   nextTry(error: GorkflowError, deadline: number): number {
     const now = performance.now();
     this.#patienceEnds ??= now + patienceMs;
     const askedMs = pauseAskedFor(error.cause) ?? 0;
-    const at = now + Math.max(askedMs, this.#pauseMs());
+    const at = now + Math.max(askedMs, this.#backoff.next());
     const isPatient = askedMs > 0 || now < this.#patienceEnds;
     if (!error.retryable || !isPatient || at >= deadline) throw error;
     return at;
-  }
-
-  #pauseMs(): number {
-    const pauseMs = Math.min(longestPauseMs, 10 * 2 ** this.#pauses);
-    this.#pauses += 1;
-    // Callers that were cut off together do not come back together.
-    return pauseMs * (0.5 + Math.random() / 2);
   }
 }

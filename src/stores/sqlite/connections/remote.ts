@@ -1,4 +1,5 @@
 import type { Client, Transaction } from "@libsql/client";
+import { pause } from "../../../async/pause.ts";
 import { ConstraintError, GorkflowError, StoreConnectionError } from "../../../errors.ts";
 import {
   type Connection,
@@ -18,31 +19,30 @@ import type { BoundStatement } from "../statements/statement.ts";
 import { defaultTimeoutMs, within } from "./timeouts.ts";
 import { TransactionConnection, type StatementRunner } from "./transaction.ts";
 
-/** How a server is reached, beyond its client. */
+/** Options of a connection to a server. */
 export interface RemoteOptions {
-  /** How long a call may take; defaults to 30000. */
+  /** How long a call may take, in milliseconds. Defaults to 30000. */
   readonly timeoutMs?: number | undefined;
-  /** Where reads go first. */
+  /** Answers reads if it can. */
   readonly replica?: Replica | undefined;
-  /** Finds out why a connection was closed without a reason: another error, or the same. */
+  /** Finds the reason for an unexplained error: another error, or the same one. */
   readonly explain?: ((error: unknown, attempt: Attempt) => Promise<unknown>) | undefined;
 }
 
-/** A server runs a batch within seconds or not at all; what is more waits for the next one. */
+/** The limits of a batch, which a server must run within seconds. */
 const maxStatementsPerBatch = 1000;
 const maxBytesPerBatch = 4 * 1024 * 1024;
 
 /**
  * A connection to a libSQL server, over HTTP or WebSocket.
  *
- * Writes that are issued while a batch is under way travel together in the next one, in order: one round trip
- * for any number of callers. Guarded batches travel alone, beside the queue, but never past an earlier write about a
- * run of theirs.
+ * Writes that are issued during a batch are sent together in the next one, in order: one round trip for any number of
+ * callers. Guarded batches are sent alone, beside the queue, but after earlier writes to their runs.
  *
- * A lost connection is tried again for a few seconds. Reads always are. Writes are when nothing of them can have
- * been written: the connection was never made, or the server says so. When they may have been, only those that
- * are repeatable are sent again; the others fail with `outcome: "unknown"`. Transactions of the caller are never
- * sent again. Whatever the server does, a call ends within `timeoutMs`.
+ * After a lost connection, calls are sent again for a few seconds: reads always, writes if nothing of them can have
+ * been written, because the connection was never made or the server says so. If a write may have taken effect, it is
+ * sent again only if it is repeatable, and fails with `outcome: "unknown"` otherwise. Transactions are never repeated.
+ * Every call ends within `timeoutMs`.
  */
 export class RemoteConnection implements Connection {
   readonly #client: Client;
@@ -51,7 +51,7 @@ export class RemoteConnection implements Connection {
   readonly #order = new ProgramOrder();
   readonly #queue: ServerCall[] = [];
   #isDraining = false;
-  /** Until when the server has asked to be left alone. */
+  /** The server has asked for no requests until this time. */
   #quietUntil = 0;
   #reconnectedAt = 0;
 
@@ -146,9 +146,9 @@ export class RemoteConnection implements Connection {
 
   async #drain(): Promise<void> {
     this.#isDraining = true;
-    // Calls of the same turn of the event loop are one batch from the first.
+    // All calls of this turn of the event loop are in one batch.
     await Promise.resolve();
-    // One batch at a time keeps the order.
+    // One batch at a time, to keep the order.
     while (this.#queue.length > 0) await this.#deliver(this.#nextCalls());
     this.#isDraining = false;
   }
@@ -190,9 +190,9 @@ export class RemoteConnection implements Connection {
       } catch (error) {
         const translated = translateError(error, attempt);
         for (const call of calls) call.noteFailure(translated);
-        // A replica gives its statements' failures and the loss of its primary the same code.
+        // A replica uses one code for a failed statement and for the loss of its primary.
         if (calls.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
-          // The batch is undone. One call spoiled it for all: each goes by itself.
+          // One call failed and the whole batch was undone: each call is sent alone.
           if (translated instanceof ConstraintError) for (const call of calls) call.noteUndone();
           for (const call of calls) await this.#deliver([call], reconnection);
           return;
@@ -202,7 +202,7 @@ export class RemoteConnection implements Connection {
     }
   }
 
-  /** Those of the calls that may be sent again, when it is time to. The others have failed. */
+  /** Waits until the next try, and returns the calls that are sent again. The others have failed. */
   async #untilNextTry(
     calls: readonly ServerCall[],
     error: GorkflowError,
@@ -231,7 +231,7 @@ export class RemoteConnection implements Connection {
     if (this.#quietUntil > performance.now()) await pauseUntil(this.#quietUntil);
   }
 
-  /** Those of the calls that still wait for an answer when the server may be asked. */
+  /** Waits until the server accepts requests, and returns the calls that still wait for an answer. */
   async #untilSent(calls: readonly ServerCall[]): Promise<readonly ServerCall[]> {
     for (;;) {
       const open = calls.filter(({ isOpen }) => isOpen);
@@ -249,7 +249,7 @@ export class RemoteConnection implements Connection {
     const { explain } = this.#options;
     const [only, ...others] = statements;
     try {
-      // A single read needs no transaction around it.
+      // A single read needs no transaction.
       const results = await this.#inTime(
         attempt === "read" && only !== undefined && others.length === 0
           ? this.#client.execute({ sql: only.sql, args: only.args }).then((result) => [result])
@@ -269,11 +269,11 @@ export class RemoteConnection implements Connection {
     return within(this.#timeoutMs, request, () => this.#abandon(sentAt));
   }
 
-  /** A socket that does not answer never will. Over HTTP each request has a connection that ends with it. */
+  /** Gives up a WebSocket that does not answer. Over HTTP each request ends its own connection. */
   #abandon(sentAt: number): void {
     if (this.#client.protocol !== "ws" || sentAt < this.#reconnectedAt) return;
     this.#reconnectedAt = performance.now();
-    // It fails when the server is still away; the next call connects anew.
+    // This fails if the server is still unreachable. The next call connects again.
     void Promise.resolve(this.#client.reconnect()).catch(() => undefined);
   }
 }
@@ -285,9 +285,7 @@ function quietError(): StoreConnectionError {
 }
 
 function pauseUntil(time: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, Math.max(0, time - performance.now()));
-  });
+  return pause(Math.max(0, time - performance.now()));
 }
 
 function answerOf(call: ServerCall, place: Place): Promise<readonly StatementResult[]> {
@@ -310,7 +308,7 @@ function sizeOf({ statements }: ServerCall): number {
   return bytes;
 }
 
-/** Nobody sends a commit again, so that an answer that is not one of the database leaves its outcome unknown. */
+/** A commit is never repeated, so its outcome is unknown unless the database itself has answered. */
 function translateCommitError(error: unknown): GorkflowError {
   const translated = translateError(error, "write");
   if (!isHttpAnswer(error)) return translated;
@@ -323,8 +321,8 @@ function translateCommitError(error: unknown): GorkflowError {
 type InTime = <Answer>(request: Promise<Answer>) => Promise<Answer>;
 
 /**
- * Runs `work` in a transaction of `@libsql/client`; commits when it returns, rolls back when it throws. `inTime` bounds
- * each request.
+ * Runs `work` in a transaction of `@libsql/client`. Commits if it returns, and rolls back if it throws. `inTime` limits
+ * the time of each request.
  */
 export async function runTransaction<T>(
   begin: () => Promise<Transaction>,
@@ -344,7 +342,7 @@ export async function runTransaction<T>(
     return result;
   } catch (error) {
     connection.end();
-    // The error of the work is what the caller must see, even where undoing fails as well.
+    // The caller gets the error of the work, even if the rollback fails too.
     await inTime(transaction.rollback()).catch(() => undefined);
     throw error;
   } finally {
@@ -352,7 +350,7 @@ export async function runTransaction<T>(
   }
 }
 
-/** Runs `work` in a reading transaction of `@libsql/client`, whose end nobody waits for. */
+/** Runs `work` in a reading transaction of `@libsql/client`. Does not wait for the end of the transaction. */
 export async function runSnapshot<T>(
   begin: () => Promise<Transaction>,
   work: (reader: Reader) => Promise<T>,
