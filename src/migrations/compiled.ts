@@ -11,7 +11,7 @@ export interface CompiledMigration {
 export const compiledMigrations: readonly CompiledMigration[] = [
   {
     "tag": "0000_initial",
-    "when": 1795525012298,
+    "when": 1795525012000,
     "hash": "267a33e96f07102fdbb61143cbfdb34b9534ca584b4a08e67e13cb0cd181a850",
     "statements": [
       "CREATE TABLE `step_executions` (\n\t`run_id` text NOT NULL,\n\t`step_id` text NOT NULL,\n\t`execution_index` integer DEFAULT 0 NOT NULL,\n\t`status` text DEFAULT 'PENDING' NOT NULL,\n\t`attempt` integer DEFAULT 0 NOT NULL,\n\t`input` text,\n\t`error` text,\n\t`duration_ms` integer,\n\t`created_at` integer NOT NULL,\n\t`started_at` integer,\n\t`completed_at` integer,\n\t`updated_at` integer NOT NULL,\n\tPRIMARY KEY(`run_id`, `step_id`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade,\n\tCONSTRAINT \"step_executions_duration_ms_check\" CHECK(duration_ms >= 0)\n);",
@@ -29,7 +29,7 @@ export const compiledMigrations: readonly CompiledMigration[] = [
   },
   {
     "tag": "0001_durable-engine",
-    "when": 1795613580768,
+    "when": 1795613580000,
     "hash": "4b3efa91e0f89a13fec48a36e2d90e6d41354454084e437da70064463263b3f9",
     "statements": [
       "CREATE TABLE `step_attempts` (\n\t`run_id` text NOT NULL,\n\t`step_id` text NOT NULL,\n\t`attempt` integer NOT NULL,\n\t`status` text NOT NULL,\n\t`error` text,\n\t`worker_id` text,\n\t`started_at` integer,\n\t`completed_at` integer,\n\tPRIMARY KEY(`run_id`, `step_id`, `attempt`),\n\tFOREIGN KEY (`run_id`) REFERENCES `workflow_runs`(`run_id`) ON UPDATE no action ON DELETE cascade\n);",
@@ -44,7 +44,7 @@ export const compiledMigrations: readonly CompiledMigration[] = [
   },
   {
     "tag": "0002_indexes-of-reports",
-    "when": 1795613916477,
+    "when": 1795613916000,
     "hash": "36babf9e10fb9a3b368225b19ddecd113e0c68c7ddf41d6485b5482f79b24a47",
     "statements": [
       "DROP INDEX IF EXISTS `workflow_runs_completed_at_idx`;",
@@ -54,7 +54,7 @@ export const compiledMigrations: readonly CompiledMigration[] = [
   },
   {
     "tag": "0003_timeout-of-a-run",
-    "when": 1795625606816,
+    "when": 1795625606000,
     "hash": "3bd380fb0c248394e9adc6f86a3b719ff243081f95b8b640ed9cf83019fad831",
     "statements": [
       "ALTER TABLE `workflow_runs` ADD `timeout_ms` integer;"
@@ -62,7 +62,7 @@ export const compiledMigrations: readonly CompiledMigration[] = [
   },
   {
     "tag": "0004_claims-by-version",
-    "when": 1795982404865,
+    "when": 1795982404000,
     "hash": "cebbe62f6afa6c6008f443302b682534adff338529b67c0bc5a7d30497a69bc6",
     "statements": [
       "DROP INDEX IF EXISTS `workflow_runs_lease_idx`;",

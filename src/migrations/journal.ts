@@ -28,6 +28,8 @@ export function clientOf(target: MigrationTarget): Client {
 export interface AppliedMigration {
   readonly hash: string;
   readonly when: number;
+  /** The name by which Drizzle 1.0 knows it; undefined if the journal has no names yet. */
+  readonly name?: string | null | undefined;
 }
 
 /** The state of the migrations of this version in a database. */
@@ -48,16 +50,28 @@ export async function migrationStatus(target: MigrationTarget): Promise<Migratio
 
 /** The rows of the journal; null if there is no journal. */
 export async function readJournal(client: Client): Promise<AppliedMigration[] | null> {
-  const exists = await client.execute({
-    sql: "select 1 from sqlite_schema where type = 'table' and name = ? collate nocase",
-    args: [migrationsTable],
-  });
-  if (exists.rows.length === 0) return null;
-  const { rows } = await client.execute(`select hash, created_at from ${migrationsTable}`);
+  const columns = await readJournalColumns(client);
+  if (columns.size === 0) return null;
+  const name = columns.has("name") ? "name" : "null";
+  const { rows } = await client.execute(`select hash, created_at, ${name} from ${migrationsTable}`);
+  const isNamed = columns.has("name");
   return rows.map((row) => ({
     hash: typeof row[0] === "string" ? row[0] : "",
     when: Number(row[1]),
+    name: isNamed ? (row[2] as string | null) : undefined,
   }));
+}
+
+/** Names of the journal's columns; none when there is no journal. */
+export async function readJournalColumns(client: Client): Promise<ReadonlySet<string>> {
+  const { rows } = await client.execute(`select name from pragma_table_info('${migrationsTable}')`);
+  return new Set(rows.map((row) => row[0] as string));
+}
+
+/** The folder of a migration in the layout of drizzle-kit 1.0: Drizzle 1.0 knows it by this name. */
+export function folderOf({ tag, when }: Pick<CompiledMigration, "tag" | "when">): string {
+  const second = new Date(when).toISOString().replaceAll(/\D/g, "").slice(0, 14);
+  return `${second}_${tag.replace(/^\d+_/, "")}`;
 }
 
 /** `migrations` are those of this version, in order. */

@@ -11,7 +11,9 @@ import {
   journalStatements,
   migrationsTable,
   pendingOf,
+  folderOf,
   readJournal,
+  readJournalColumns,
   type AppliedMigration,
   type MigrationTarget,
 } from "./journal.ts";
@@ -45,6 +47,7 @@ export async function applyMigrations(
   for (;;) {
     const journal = await waiting(client, () => readCommitted(client));
     checkJournal(journal, migrations);
+    await waiting(client, () => nameMigrations(client, journal, migrations));
     const [migration] = pendingOf(journal, migrations);
     if (migration === undefined) return { applied };
     if (await waiting(client, () => apply(client, migration))) applied.push(migration.tag);
@@ -52,24 +55,45 @@ export async function applyMigrations(
 }
 
 /**
- * Applies one migration. False if another process has applied it.
+ * Names the rows that have none in a journal that Drizzle 1.0 has made or upgraded: it would apply a migration again
+ * that has no name.
+ */
+async function nameMigrations(
+  client: Client,
+  journal: readonly AppliedMigration[],
+  migrations: readonly CompiledMigration[],
+): Promise<void> {
+  const nameless = new Set(journal.filter(({ name }) => name === null).map(({ hash }) => hash));
+  const named = migrations.filter(({ hash }) => nameless.has(hash));
+  if (named.length === 0) return;
+  await client.batch(
+    named.map((migration) => ({
+      sql: `update ${migrationsTable} set name = ? where hash = ? and name is null`,
+      args: [folderOf(migration), migration.hash],
+    })),
+    "write",
+  );
+}
+
+/**
+ * Applies one migration; false when another process was faster.
  *
  * The first statement inserts the row of the journal in the same transaction. It takes the write lock, and the slower
  * process of a race fails on it. A journal of Drizzle's migrator accepts a duplicate hash, but not a hash of NULL.
  */
-async function apply(
-  client: Client,
-  { tag, hash, when, statements }: CompiledMigration,
-): Promise<boolean> {
+async function apply(client: Client, migration: CompiledMigration): Promise<boolean> {
+  const { tag, hash, when, statements } = migration;
+  const isNamed = (await readJournalColumns(client)).has("name");
   const isChecked = statements.some((each) => losesParents.test(each));
   try {
     await client.migrate([
       ...journalStatements,
       {
         sql:
-          `insert into ${migrationsTable} (hash, created_at) ` +
-          `select iif(exists (select 1 from ${migrationsTable} where hash = ?1), null, ?1), ?2`,
-        args: [hash, when],
+          `insert into ${migrationsTable} (hash, created_at${isNamed ? ", name, applied_at" : ""}) ` +
+          `select iif(exists (select 1 from ${migrationsTable} where hash = ?1), null, ?1), ?2` +
+          (isNamed ? ", ?3, ?4" : ""),
+        args: [hash, when, ...(isNamed ? [folderOf(migration), new Date().toISOString()] : [])],
       },
       ...(isChecked ? [`create table ${orphansTable} as select (${countOrphans}) as n`] : []),
       ...statements,
@@ -80,7 +104,7 @@ async function apply(
     const message = messagesOf(error);
     if (message.includes(`NOT NULL constraint failed: ${migrationsTable}.hash`)) {
       const applied = await readCommitted(client);
-      if (applied.some((migration) => migration.hash === hash)) return false;
+      if (applied.some((other) => other.hash === hash)) return false;
       throw new SchemaOutOfDateError(
         `migration ${tag} was undone: it would leave rows whose parent is gone`,
         { cause: error },

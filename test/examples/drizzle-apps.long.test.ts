@@ -236,7 +236,7 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
         await edit(migration, (text) =>
           text.replace(/CREATE INDEX `workflow_runs_status_idx`[^;]*;/, "SELECT 1;"),
         );
-        await rm(join(path, "drizzle/meta/_hashes.json"));
+        await rm(join(path, "drizzle/_hashes.json"));
         await recordMigrationHashes(join(path, "drizzle"));
       },
     ],

@@ -210,14 +210,14 @@ describe("the files disagree:", () => {
   });
 
   test("a migration that was never recorded", async () => {
-    await rm(join(folder, "meta/_hashes.json"));
+    await rm(join(folder, "_hashes.json"));
     const [problem, ...others] = await check();
     expect(others).toEqual([]);
     expect(problem).toMatchObject({
       code: "MIGRATION_NOT_RECORDED",
-      file: "meta/_hashes.json",
+      file: "_hashes.json",
       message: expect.stringMatching(/^2 migrations have no hash/),
-      remedy: "run `gorkflow check --record` once, and commit meta/_hashes.json",
+      remedy: "run `gorkflow check --record` once, and commit _hashes.json",
     });
     expect(await recordMigrationHashes(folder)).toEqual(["0000_first", "0001_second"]);
     expect(await check()).toEqual([]);
@@ -324,13 +324,13 @@ ${conflict(entry("0001_second"), entry("0001_other"))}] }`,
     );
     await write("0001_other.sql", "create table other (id integer)");
     await edit("meta/0001_snapshot.json", (text) => conflict(text, text));
-    await edit("meta/_hashes.json", (text) => conflict(text, text));
+    await edit("_hashes.json", (text) => conflict(text, text));
     const problems = await check();
     expect(problems.map(({ code, file }) => `${code} ${file}`)).toEqual([
       "JOURNAL_UNREADABLE meta/_journal.json",
     ]);
     expect(problems[0]?.remedy).toMatch(
-      /^1\. choose .* \(one has 0001_second, the other 0001_other\); 2\. keep that side alone in meta\/_journal\.json, meta\/_hashes\.json, meta\/0001_snapshot\.json; 3\. delete .*0001_second\.sql or 0001_other\.sql.*; 4\. `drizzle-kit generate`.*; 5\. `gorkflow check --record`/,
+      /^1\. choose .* \(one has 0001_second, the other 0001_other\); 2\. keep that side alone in meta\/_journal\.json, _hashes\.json, meta\/0001_snapshot\.json; 3\. delete .*0001_second\.sql or 0001_other\.sql.*; 4\. `drizzle-kit generate`.*; 5\. `gorkflow check --record`/,
     );
   });
 

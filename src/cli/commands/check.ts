@@ -7,6 +7,7 @@ import {
   isUnwritten,
   readMigrationFolder,
   recordMigrationHashes,
+  sqlFile,
 } from "../../migrations/check/migration-folder.ts";
 import type { MigrationProblem } from "../../migrations/check/migration-problems.ts";
 import type { CommandContext } from "../context.ts";
@@ -124,12 +125,12 @@ async function uncommittedIn(path: string): Promise<string[]> {
     return [];
   }
   // There is no HEAD before the first commit.
-  const committed = await git("ls-tree", "-z", "--name-only", "HEAD", "./").then(
+  const committed = await git("ls-tree", "-r", "-z", "--name-only", "HEAD", "./").then(
     ({ stdout }) => new Set(stdout.split("\0")),
     () => new Set(),
   );
   const { folder } = await readMigrationFolder(path);
-  return folder.entries.map(({ tag }) => tag).filter((tag) => !committed.has(`${tag}.sql`));
+  return folder.entries.map(({ tag }) => tag).filter((tag) => !committed.has(sqlFile(folder, tag)));
 }
 
 async function unwrittenIn(path: string): Promise<string[]> {
@@ -145,7 +146,10 @@ function isOfUnwritten({ code, file }: MigrationProblem, unwritten: readonly str
   if (unwritten.length === 0) return false;
   // All others have just been recorded.
   if (code === "MIGRATION_NOT_RECORDED") return true;
-  return code === "STATEMENT_EMPTY" && unwritten.some((tag) => file === `${tag}.sql`);
+  return (
+    code === "STATEMENT_EMPTY" &&
+    unwritten.some((tag) => file === `${tag}.sql` || file === `${tag}/migration.sql`)
+  );
 }
 
 function describe({ recorded, unwritten, problems }: Report, folder: string): string {

@@ -1,5 +1,12 @@
 import * as z from "zod";
-import { hashesFile, hashOf, parseJson, type MigrationFolder } from "./migration-folder.ts";
+import {
+  hashesFile,
+  hashOf,
+  parseJson,
+  snapshotFile,
+  sqlFile,
+  type MigrationFolder,
+} from "./migration-folder.ts";
 import { hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { chunksOf, countStatements } from "../sql-statements.ts";
@@ -11,39 +18,50 @@ const generateAgain = "delete the later migration and generate it again";
 export function checkFolder(folder: MigrationFolder): MigrationProblem[] {
   return [
     ...checkJournal(folder),
-    ...checkSnapshots(folder),
+    ...(folder.layout === "journal" ? checkSnapshots(folder) : checkSnapshotGraph(folder)),
     ...checkHashes(folder),
-    ...[...folder.sql].flatMap(([tag, sql]) => checkStatements(tag, sql)),
+    ...[...folder.sql].flatMap(([tag, sql]) => checkStatements(sqlFile(folder, tag), sql)),
   ];
 }
 
-function checkJournal({ entries, sql }: MigrationFolder): MigrationProblem[] {
+function checkJournal(folder: MigrationFolder): MigrationProblem[] {
+  const { layout, entries, sql } = folder;
   const tags = new Set(entries.map(({ tag }) => tag));
   const unjournaled = [...sql.keys()].filter((tag) => !tags.has(tag));
   return [
     ...unjournaled.map((tag) => ({
       code: "SQL_NOT_IN_JOURNAL" as const,
       file: `${tag}.sql`,
-      message: `${tag}.sql is not in the journal: a migrator skips it, in silence`,
+      message: `${tag}.sql is not in the journal: a migrator skips it silently`,
       remedy:
         "make it with `drizzle-kit generate --custom`, or restore its entry in meta/_journal.json",
     })),
     ...entries.flatMap(({ tag, when }, index) => {
       const problems: MigrationProblem[] = [];
+      const file = sqlFile(folder, tag);
       if (!sql.has(tag)) {
         problems.push({
           code: "SQL_MISSING",
-          file: `${tag}.sql`,
-          message: `${tag}.sql is in the journal, and is missing`,
+          file,
+          message:
+            layout === "journal"
+              ? `${file} is in the journal, and is missing`
+              : `${file} is missing beside its snapshot: a migrator skips the folder silently`,
           remedy: restore,
         });
       }
       const before = entries[index - 1];
-      if (before !== undefined && when <= before.when) {
+      // Drizzle 1.0 applies what is missing, whatever its time; it needs the time in the name all the same.
+      const isOutOfOrder =
+        layout === "journal" ? before !== undefined && when <= before.when : when === 0;
+      if (isOutOfOrder) {
         problems.push({
           code: "WHEN_NOT_INCREASING",
-          file: "meta/_journal.json",
-          message: `${tag} is not later than ${before.tag}: a database that has the one skips the other, in silence`,
+          file: layout === "journal" ? "meta/_journal.json" : file,
+          message:
+            layout === "journal"
+              ? `${tag} is not later than ${before?.tag}: a database that has the one skips the other silently`
+              : `${tag} does not begin with a time: it has no place in the order`,
           remedy: generateAgain,
         });
       }
@@ -55,31 +73,90 @@ function checkJournal({ entries, sql }: MigrationFolder): MigrationProblem[] {
 const snapshotSchema = z.object({ id: z.string(), prevId: z.string() });
 const originId = "00000000-0000-0000-0000-000000000000";
 
-function checkSnapshots({ entries, snapshots }: MigrationFolder): MigrationProblem[] {
+/** The id of a snapshot; null if it is missing or cannot be read, which `report` is told. */
+function readSnapshot<T>(
+  file: string,
+  text: string | undefined,
+  schema: z.ZodType<T>,
+  report: (problem: MigrationProblem) => void,
+): T | null {
+  if (text === undefined) {
+    report({ code: "SNAPSHOT_MISSING", file, message: `${file} is missing`, remedy: restore });
+    return null;
+  }
+  const parsed = schema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  const isConflict = hasConflict(text);
+  report({
+    code: "SNAPSHOT_UNREADABLE",
+    file,
+    message: `${file} ${isConflict ? "has the conflict markers of a merge" : "is not what drizzle-kit writes"}`,
+    remedy: isConflict
+      ? "keep the side whose migration the journal names; generate what the other side changed again"
+      : restore,
+  });
+  return null;
+}
+
+const graphSnapshotSchema = z.object({ id: z.string(), prevIds: z.array(z.string()).nonempty() });
+
+/** In the layout of drizzle-kit 1.0 a snapshot may follow several: those of branches that were merged. */
+function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
+  const problems: MigrationProblem[] = [];
+  const known = new Set([originId]);
+  const leaves = new Map<string, string>();
+  let isComplete = true;
+  for (const { tag } of folder.entries) {
+    const file = snapshotFile(folder, tag);
+    const snapshot = readSnapshot(
+      file,
+      folder.snapshots.get(file),
+      graphSnapshotSchema,
+      (problem) => problems.push(problem),
+    );
+    if (snapshot === null) {
+      isComplete = false;
+      continue;
+    }
+    if (isComplete && snapshot.prevIds.some((id) => !known.has(id))) {
+      problems.push({
+        code: "SNAPSHOT_CHAIN_BROKEN",
+        file,
+        message: `${file} follows a snapshot that is not before it: one was deleted or replaced`,
+        remedy: "restore the folder from version control",
+      });
+    }
+    known.add(snapshot.id);
+    for (const id of snapshot.prevIds) leaves.delete(id);
+    leaves.set(snapshot.id, file);
+  }
+  const [, ...others] = leaves.values();
+  for (const file of isComplete && problems.length === 0 ? others : []) {
+    problems.push({
+      code: "SNAPSHOT_CHAIN_BROKEN",
+      file,
+      message: `${file} does not follow the snapshot before it: two branches generated migrations side by side`,
+      remedy: generateAgain,
+    });
+  }
+  return problems;
+}
+
+function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {
+  const { entries, snapshots } = folder;
   /** Null after a missing snapshot, whose successors cannot be checked. */
   let previousId: string | null = originId;
   const prevIds = new Set<string>();
   return entries.flatMap(({ tag }, index): MigrationProblem[] => {
-    const name = `${tag.split("_", 1)[0] ?? ""}_snapshot.json`;
-    const file = `meta/${name}`;
-    const text = snapshots.get(name);
-    const parsed = snapshotSchema.safeParse(parseJson(text ?? null));
+    const file = snapshotFile(folder, tag);
+    const problems: MigrationProblem[] = [];
+    const snapshot = readSnapshot(file, snapshots.get(file), snapshotSchema, (problem) =>
+      problems.push(problem),
+    );
     const expectedId: string | null = previousId;
-    previousId = parsed.success ? parsed.data.id : null;
-    if (text === undefined) {
-      return [{ code: "SNAPSHOT_MISSING", file, message: `${file} is missing`, remedy: restore }];
-    }
-    if (!parsed.success) {
-      const isConflict = hasConflict(text);
-      const what = isConflict
-        ? "has the conflict markers of a merge"
-        : "is not what drizzle-kit writes";
-      const remedy = isConflict
-        ? "keep the side whose migration the journal names; generate what the other side changed again"
-        : restore;
-      return [{ code: "SNAPSHOT_UNREADABLE", file, message: `${file} ${what}`, remedy }];
-    }
-    const { prevId } = parsed.data;
+    previousId = snapshot?.id ?? null;
+    if (snapshot === null) return problems;
+    const { prevId } = snapshot;
     const isSibling = prevIds.has(prevId);
     prevIds.add(prevId);
     // `drizzle-kit pull` leaves it empty in its first snapshot.
@@ -104,7 +181,8 @@ function checkSnapshots({ entries, snapshots }: MigrationFolder): MigrationProbl
   });
 }
 
-function checkHashes({ entries, sql, hashes }: MigrationFolder): MigrationProblem[] {
+function checkHashes(folder: MigrationFolder): MigrationProblem[] {
+  const { entries, sql, hashes } = folder;
   const tags = new Set(entries.map(({ tag }) => tag));
   const removed = Object.keys(hashes).filter((tag) => !tags.has(tag));
   const written = entries.flatMap(({ tag }) => {
@@ -118,15 +196,15 @@ function checkHashes({ entries, sql, hashes }: MigrationFolder): MigrationProble
   return [
     ...removed.map((tag) => ({
       code: "MIGRATION_REMOVED" as const,
-      file: `${tag}.sql`,
-      message: `${tag} was committed, and the journal no longer has it`,
+      file: sqlFile(folder, tag),
+      message: `${tag} was committed, and the ${folder.layout === "journal" ? "journal" : "folder"} no longer has it`,
       remedy: restore,
     })),
-    ...notRecorded(unrecorded.map(({ tag }) => tag)),
+    ...notRecorded(unrecorded.map(({ tag }) => sqlFile(folder, tag))),
     ...edited.map(({ tag }) => ({
       code: "MIGRATION_EDITED" as const,
-      file: `${tag}.sql`,
-      message: `${tag}.sql was edited after it was recorded: databases that have it will not follow`,
+      file: sqlFile(folder, tag),
+      message: `${sqlFile(folder, tag)} was edited after it was recorded: databases that have it will not follow`,
       remedy:
         "restore it, and put the change into a new migration; if no commit and no database has it yet, " +
         `\`gorkflow check --record ${tag}\` records it again`,
@@ -135,23 +213,22 @@ function checkHashes({ entries, sql, hashes }: MigrationFolder): MigrationProble
 }
 
 /** One problem for all migrations, because an app without `_hashes.json` lacks every hash. */
-function notRecorded(tags: readonly string[]): MigrationProblem[] {
-  const [only] = tags;
+function notRecorded(files: readonly string[]): MigrationProblem[] {
+  const [only] = files;
   if (only === undefined) return [];
   const what =
-    tags.length === 1 ? `${only}.sql has no hash` : `${tags.length} migrations have no hash`;
+    files.length === 1 ? `${only} has no hash` : `${files.length} migrations have no hash`;
   return [
     {
       code: "MIGRATION_NOT_RECORDED",
-      file: tags.length === 1 ? `${only}.sql` : hashesFile,
+      file: files.length === 1 ? only : hashesFile,
       message: `${what} in ${hashesFile}, so a later edit would not be noticed`,
       remedy: `run \`gorkflow check --record\` once, and commit ${hashesFile}`,
     },
   ];
 }
 
-function checkStatements(tag: string, sql: string): MigrationProblem[] {
-  const file = `${tag}.sql`;
+function checkStatements(file: string, sql: string): MigrationProblem[] {
   return chunksOf(sql).flatMap((chunk, index): MigrationProblem[] => {
     const statements = countStatements(chunk);
     if (statements === 1) return [];

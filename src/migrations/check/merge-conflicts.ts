@@ -13,7 +13,7 @@ export function mergeSteps(journal: string, snapshots: ReadonlyMap<string, strin
   const onlyFirst = first.filter((tag) => !second.includes(tag));
   const onlySecond = second.filter((tag) => !first.includes(tag));
   const conflicting = [...snapshots].filter(([, text]) => hasConflict(text));
-  const files = ["_journal.json", "_hashes.json", ...conflicting.map(([name]) => name)];
+  const files = ["meta/_journal.json", "_hashes.json", ...conflicting.map(([name]) => name)];
   const sidesInWords =
     onlyFirst.length > 0 && onlySecond.length > 0
       ? ` (one has ${onlyFirst.join(", ")}, the other ${onlySecond.join(", ")})`
@@ -24,7 +24,7 @@ export function mergeSteps(journal: string, snapshots: ReadonlyMap<string, strin
     .join(" or ");
   return [
     `1. choose the side whose migrations others have applied${sidesInWords}`,
-    `2. keep that side alone in ${files.map((name) => `meta/${name}`).join(", ")}`,
+    `2. keep that side alone in ${files.join(", ")}`,
     `3. delete the files of the other side: ${strays === "" ? "its .sql files" : strays}, and snapshots in meta/ that the journal does not name`,
     "4. `drizzle-kit generate` writes what the other side changed again, as a later migration",
     "5. `gorkflow check --record`, and commit",

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { InvalidArgumentError } from "../../errors.ts";
@@ -17,57 +17,118 @@ type JournalEntry = z.output<typeof journalSchema>["entries"][number];
 
 const journalFile = "meta/_journal.json";
 
-/** The file with the hashes of committed migrations, which reveal edits without a database and git. */
-export const hashesFile = "meta/_hashes.json";
+/** Where the hashes of committed migrations are kept, so that an edit is noticed without a database and git. */
+export const hashesFile = "_hashes.json";
+
+/** Where they were kept before. `drizzle-kit up` deletes that folder. */
+const oldHashesFile = "meta/_hashes.json";
 
 /** A folder of migrations as drizzle-kit writes it. */
 export interface MigrationFolder {
   readonly path: string;
+  /** `journal` is that of drizzle-kit 0.31; 1.0 has a folder for each migration. */
+  readonly layout: "journal" | "folders";
   readonly entries: readonly JournalEntry[];
   /** Text of the SQL files, by tag. */
   readonly sql: ReadonlyMap<string, string>;
-  /** Text of the snapshots, by name of file. */
+  /** Text of the snapshots, by path of the file. */
   readonly snapshots: ReadonlyMap<string, string>;
   readonly hashes: Readonly<Record<string, string>>;
+}
+
+/** The file of a migration's SQL, relative to the folder. */
+export function sqlFile({ layout }: Pick<MigrationFolder, "layout">, tag: string): string {
+  return layout === "journal" ? `${tag}.sql` : `${tag}/migration.sql`;
+}
+
+/** The file of a migration's snapshot, relative to the folder. */
+export function snapshotFile({ layout }: Pick<MigrationFolder, "layout">, tag: string): string {
+  return layout === "journal"
+    ? `meta/${tag.split("_", 1)[0] ?? ""}_snapshot.json`
+    : `${tag}/snapshot.json`;
 }
 
 /** @throws {InvalidArgumentError} if `path` is not a folder. */
 export async function readMigrationFolder(
   path: string,
 ): Promise<{ readonly folder: MigrationFolder; readonly problems: MigrationProblem[] }> {
-  const problems: MigrationProblem[] = [];
-  const names = await readdir(path).catch((error: unknown) => {
-    throw new InvalidArgumentError(
-      { argument: "folder", reason: "is not a folder that can be read" },
-      { cause: error },
-    );
-  });
-  const metaNames = await readdir(join(path, "meta")).catch(() => []);
-  const read = (name: string) => readFile(join(path, name), "utf8");
+  const names = (await readNames(path)).toSorted();
+  const read = (name: string) => readFile(join(path, name), "utf8").catch(() => null);
+  const metaNames = await readdir(join(path, "meta")).catch((): string[] => []);
+  const tags: string[] = [];
+  for (const name of names) {
+    const files = await readdir(join(path, name)).catch((): string[] => []);
+    if (files.includes("migration.sql") || files.includes("snapshot.json")) tags.push(name);
+  }
+  const layout = tags.length > 0 && metaNames.length === 0 ? "folders" : "journal";
+  const texts = async (paths: readonly string[]) => {
+    const found = await Promise.all(paths.map(async (each) => [each, await read(each)] as const));
+    return found.flatMap(([each, text]) => (text === null ? [] : [[each, text] as const]));
+  };
+  const sqlTags =
+    layout === "folders"
+      ? tags
+      : names.filter((name) => name.endsWith(".sql")).map((name) => name.slice(0, -".sql".length));
   const sql = new Map<string, string>();
-  for (const name of names.filter((each) => each.endsWith(".sql")).toSorted()) {
-    sql.set(name.slice(0, -".sql".length), await read(name));
+  for (const tag of sqlTags) {
+    const text = await read(sqlFile({ layout }, tag));
+    if (text !== null) sql.set(tag, text);
   }
-  const snapshots = new Map<string, string>();
-  for (const name of metaNames.filter((each) => each.endsWith("_snapshot.json")).toSorted()) {
-    snapshots.set(name, await read(join("meta", name)));
-  }
-  const parse = async <T>(
-    file: string,
-    schema: z.ZodType<T>,
-    whenMissing: T | null,
-  ): Promise<T | null> => {
-    const text = await read(file).catch(() => null);
-    if (text === null && whenMissing !== null) return whenMissing;
+  const snapshots = new Map(
+    await texts(
+      layout === "folders"
+        ? tags.map((tag) => snapshotFile({ layout }, tag))
+        : metaNames
+            .filter((name) => name.endsWith("_snapshot.json"))
+            .toSorted()
+            .map((name) => `meta/${name}`),
+    ),
+  );
+  const problems: MigrationProblem[] = [];
+  const parse = <T>(file: string, text: string | null, schema: z.ZodType<T>): T | null => {
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     problems.push(unreadable(file, text, snapshots));
     return null;
   };
-  const journal = await parse(journalFile, journalSchema, null);
-  const hashes = await parse(hashesFile, hashesSchema, {});
-  const folder = { path, entries: journal?.entries ?? [], sql, snapshots, hashes: hashes ?? {} };
-  return { folder, problems };
+  const entries =
+    layout === "folders"
+      ? tags.map((tag, idx) => ({ tag, idx, when: Number(/^\d{14}/.exec(tag)?.[0] ?? 0) }))
+      : (parse(journalFile, await read(journalFile), journalSchema)?.entries ?? []);
+  const current = await read(hashesFile);
+  const old = current ?? (await read(oldHashesFile));
+  const file = current === null ? oldHashesFile : hashesFile;
+  const recorded = old === null ? {} : (parse(file, old, hashesSchema) ?? {});
+  const hashes = layout === "folders" ? renamed(recorded, tags) : recorded;
+  return { folder: { path, layout, entries, sql, snapshots, hashes }, problems };
+}
+
+async function readNames(path: string): Promise<string[]> {
+  return readdir(path).catch((error: unknown) => {
+    throw new InvalidArgumentError(
+      { argument: "folder", reason: "is not a folder that can be read" },
+      { cause: error },
+    );
+  });
+}
+
+/** Hashes by the names that `drizzle-kit up` gave the migrations: `0001_add` becomes `20260131120000_add`. */
+function renamed(
+  hashes: Readonly<Record<string, string>>,
+  tags: readonly string[],
+): Record<string, string> {
+  const known = new Set(tags);
+  const left = tags.filter((tag) => !Object.hasOwn(hashes, tag));
+  return Object.fromEntries(
+    Object.entries(hashes)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([tag, hash]) => {
+        const name = /^\d{4}_(.*)$/.exec(tag)?.[1];
+        const index = left.findIndex((each) => each.replace(/^\d{14}_/, "") === name);
+        const [found] = known.has(tag) || index < 0 ? [tag] : left.splice(index, 1);
+        return [found ?? tag, hash] as const;
+      }),
+  );
 }
 
 function unreadable(
@@ -130,6 +191,7 @@ export async function recordMigrationHashes(
   if (recorded.length === 0) return [];
   const hashes = { ...folder.hashes, ...Object.fromEntries(recorded) };
   await writeFile(join(path, hashesFile), `${JSON.stringify(hashes, null, 2)}\n`);
+  await rm(join(path, oldHashesFile), { force: true });
   return recorded.map(([tag]) => tag);
 }
 

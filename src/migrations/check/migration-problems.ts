@@ -1,6 +1,7 @@
 /** The kinds of problems of a folder of migrations. */
 export type MigrationProblemCode =
   | "JOURNAL_UNREADABLE"
+  | "LAYOUT_OF_OTHER_VERSION"
   | "SQL_MISSING"
   | "SQL_NOT_IN_JOURNAL"
   | "WHEN_NOT_INCREASING"

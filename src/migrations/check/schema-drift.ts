@@ -1,5 +1,5 @@
 import { UnsupportedError } from "../../errors.ts";
-import { parseJson, type MigrationFolder } from "./migration-folder.ts";
+import { parseJson, snapshotFile, type MigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { definitionsIn, findTakenNames } from "./schema-names.ts";
 
@@ -16,26 +16,37 @@ type Node = Readonly<Record<string, unknown>>;
  */
 export async function findSchemaDrift(
   schema: Readonly<Record<string, unknown>>,
-  { entries, snapshots }: MigrationFolder,
+  folder: MigrationFolder,
   casing?: Casing,
 ): Promise<MigrationProblem[]> {
-  const [prefix] = entries.at(-1)?.tag.split("_", 1) ?? [];
-  const last = parseJson(snapshots.get(`${prefix}_snapshot.json`) ?? null);
+  const tag = folder.entries.at(-1)?.tag;
+  const last =
+    tag === undefined ? {} : parseJson(folder.snapshots.get(snapshotFile(folder, tag)) ?? null);
   // A missing or unreadable snapshot is reported separately.
-  if (entries.length > 0 && last === undefined) return [];
+  if (last === undefined) return [];
   const definitions = definitionsIn(schema);
   const taken = findTakenNames(definitions);
   if (taken.length > 0) return taken;
-  const { generateSQLiteDrizzleJson } = await loadKit();
-  const current: unknown = await generateSQLiteDrizzleJson(
-    Object.fromEntries(definitions.entries()),
-    undefined,
-    casing,
-  );
-  const differences = [
-    ...compareSections(nodeOf(last)["tables"], nodeOf(current)["tables"], "table", describeTable),
-    ...compareSections(nodeOf(last)["views"], nodeOf(current)["views"], "view", describeField),
-  ];
+  const kit = await loadKit();
+  if (tag !== undefined && kit.layout !== folder.layout) return [layoutOfOtherVersion(kit.layout)];
+  const current = await kit.snapshotOf(Object.fromEntries(definitions.entries()), casing);
+  const differences =
+    kit.layout === "journal"
+      ? [
+          ...compareSections(
+            nodeOf(last)["tables"],
+            nodeOf(current)["tables"],
+            "table",
+            describeTable,
+          ),
+          ...compareSections(
+            nodeOf(last)["views"],
+            nodeOf(current)["views"],
+            "view",
+            describeField,
+          ),
+        ]
+      : compareEntities(nodeOf(last)["ddl"], nodeOf(current)["ddl"]);
   return differences.map((difference) => ({
     code: "SCHEMA_AHEAD",
     file: null,
@@ -44,16 +55,110 @@ export async function findSchemaDrift(
   }));
 }
 
-/** The API of drizzle-kit. It is an optional peer that a running app never needs. */
-async function loadKit() {
-  try {
-    return await import("drizzle-kit/api");
-  } catch (error) {
-    throw new UnsupportedError(
-      { feature: "checkMigrations", reason: "drizzle-kit is not installed" },
-      { cause: error },
-    );
+function layoutOfOtherVersion(installed: MigrationFolder["layout"]): MigrationProblem {
+  const code = "LAYOUT_OF_OTHER_VERSION";
+  return installed === "journal"
+    ? {
+        code,
+        file: null,
+        message: "drizzle-kit 1.0 wrote the folder, and an earlier version is installed",
+        remedy: "install drizzle-kit 1.0",
+      }
+    : {
+        code,
+        file: "meta/_journal.json",
+        message: "the folder has the layout of drizzle-kit 0.31, which the installed 1.0 refuses",
+        remedy: "run `drizzle-kit up`, then `gorkflow check --record`, and commit what both write",
+      };
+}
+
+interface Kit {
+  readonly layout: MigrationFolder["layout"];
+  snapshotOf(schema: Record<string, unknown>, casing: Casing | undefined): Promise<unknown>;
+}
+
+type Snapshot = (schema: object, previous?: string, casing?: Casing) => Promise<unknown>;
+
+/** The API of drizzle-kit, an optional peer: what a running app never needs is not loaded there. */
+async function loadKit(): Promise<Kit> {
+  const kit0 = await load("drizzle-kit/api");
+  if (kit0 !== null) {
+    const snapshotOf = kit0["generateSQLiteDrizzleJson"] as Snapshot;
+    return {
+      layout: "journal",
+      snapshotOf: (schema, casing) => snapshotOf(schema, undefined, casing),
+    };
   }
+  const kit1 = await load("drizzle-kit/payload/sqlite");
+  if (kit1 !== null) {
+    const snapshotOf = kit1["generateDrizzleJson"] as Snapshot;
+    return { layout: "folders", snapshotOf: (schema) => snapshotOf(schema) };
+  }
+  throw new UnsupportedError({
+    feature: "checkMigrations",
+    reason: "drizzle-kit is not installed",
+  });
+}
+
+/**
+ * Null if the module is not there. Its name is a parameter so that bundlers do not look for the one of another version.
+ *
+ * @throws {UnsupportedError} if it is there and cannot be loaded.
+ */
+async function load(name: string): Promise<Readonly<Record<string, unknown>> | null> {
+  try {
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as Record<
+      string,
+      unknown
+    >;
+  } catch (error) {
+    const { code } = error as { readonly code?: string };
+    if (code === "ERR_MODULE_NOT_FOUND" || code === "ERR_PACKAGE_PATH_NOT_EXPORTED") return null;
+    const reason = `${name} cannot be loaded`;
+    throw new UnsupportedError({ feature: "checkMigrations", reason }, { cause: error });
+  }
+}
+
+const entityKinds: Readonly<Record<string, string>> = {
+  tables: "table",
+  columns: "column",
+  pks: "primary key",
+  fks: "foreign key",
+  indexes: "index",
+  uniques: "unique constraint",
+  checks: "check",
+  views: "view",
+};
+
+/** Compares what drizzle-kit 1.0 keeps as one flat list. */
+function compareEntities(before: unknown, after: unknown): string[] {
+  const [old, current] = [entitiesOf(before), entitiesOf(after)];
+  /** Of a table that was added or removed, nothing else is said. */
+  const isKnown = (table: unknown) =>
+    typeof table !== "string" || (old.has(`table ${table}`) && current.has(`table ${table}`));
+  const names = [...new Set([...old.keys(), ...current.keys()])].toSorted();
+  return names.flatMap((name) => {
+    const [one, other] = [old.get(name), current.get(name)];
+    if (!isKnown((one ?? other)?.["table"])) return [];
+    if (one === undefined) return [`${name} was added`];
+    if (other === undefined) return [`${name} was removed`];
+    return sameJson(one, other) ? [] : describeField(name, one, other);
+  });
+}
+
+function entitiesOf(ddl: unknown): ReadonlyMap<string, Node> {
+  const list = Array.isArray(ddl) ? ddl.map(nodeOf) : [];
+  return new Map(
+    list.map((entity) => {
+      const [type, table, name] = ["entityType", "table", "name"].map((key) => String(entity[key]));
+      const place = entity["table"] === undefined ? "" : `${table}: `;
+      // `up` cannot know whether a name was given.
+      return [
+        `${entityKinds[type ?? ""] ?? type} ${place}${name}`,
+        { ...entity, nameExplicit: null },
+      ];
+    }),
+  );
 }
 
 type Describe = (name: string, before: unknown, after: unknown) => string[];

@@ -1,0 +1,3 @@
+DROP INDEX `workflow_runs_completed_at_idx`;--> statement-breakpoint
+CREATE INDEX `workflow_runs_completed_at_idx` ON `workflow_runs` (`completed_at`,`workflow_id`,`status`,`started_at`) WHERE completed_at is not null;--> statement-breakpoint
+CREATE INDEX `step_executions_completed_at_idx` ON `step_executions` (`completed_at`,`step_id`,`status`,`attempt`,`duration_ms`,`run_id`) WHERE completed_at is not null;

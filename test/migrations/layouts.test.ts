@@ -1,0 +1,102 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { upgradedFolder, upgradeMigrations } from "../../scripts/upgrade-migrations.ts";
+import { createClient } from "../../src/client/create-client.ts";
+import { isDrizzle1 } from "../../src/drizzle.ts";
+import { checkMigrations } from "../../src/migrations/check/check.ts";
+import { readMigrationFolder } from "../../src/migrations/check/migration-folder.ts";
+import { checkFolder } from "../../src/migrations/check/folder-checks.ts";
+import { compiledMigrations } from "../../src/migrations/compiled.ts";
+import { folderOf, migrationsTable, migrationStatus } from "../../src/migrations/journal.ts";
+import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
+import * as schema from "../../src/schema/index.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+async function filesOf(folder: string): Promise<Record<string, string>> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => /\.\w+$/.test(name));
+  const texts = names.map(async (name) => [name, await readFile(join(folder, name), "utf8")]);
+  return Object.fromEntries((await Promise.all(texts)) as [string, string][]);
+}
+
+test("both layouts have the same migrations, and hashes survive drizzle-kit up", async () => {
+  const temporary = await temporaryFolder();
+  const folder = join(temporary.path, "drizzle");
+  upgradeMigrations(folder);
+  const { "_hashes.json": before, ...upgraded } = await filesOf(folder);
+  const { "_hashes.json": hashes, ...shipped } = await filesOf(upgradedFolder);
+  expect(upgraded).toEqual(shipped);
+  expect(Object.values(JSON.parse(before ?? "") as object)).toEqual(
+    Object.values(JSON.parse(hashes ?? "") as object),
+  );
+  const read = await readMigrationFolder(folder);
+  expect(read.problems).toEqual([]);
+  expect(checkFolder(read.folder)).toEqual([]);
+  await temporary.remove();
+});
+
+test("a migration has the name of its folder", async () => {
+  const names = (await readdir(upgradedFolder)).filter((name) => !name.endsWith(".json"));
+  expect(compiledMigrations.map(folderOf)).toEqual(names.toSorted());
+});
+
+test("migrate names what it applies, and what is nameless, in a journal that Drizzle 1.0 upgraded", async () => {
+  const client = createClient(":memory:");
+  await applyMigrations(client, compiledMigrations.slice(0, 2));
+  await client.execute(`alter table ${migrationsTable} add column name text`);
+  await client.execute(`alter table ${migrationsTable} add column applied_at text`);
+  await migrate(client);
+  const { rows } = await client.execute(`select name, applied_at is null from ${migrationsTable}`);
+  expect(rows.map((row) => row[0])).toEqual(compiledMigrations.map(folderOf));
+  expect(rows.map((row) => row[1])).toEqual([1, 1, 0, 0, 0]);
+  expect(await migrationStatus(client)).toMatchObject({ state: "current" });
+  client.close();
+});
+
+test.each([
+  ["SQL_MISSING", "migration.sql", null],
+  ["SNAPSHOT_MISSING", "snapshot.json", null],
+  ["SNAPSHOT_UNREADABLE", "snapshot.json", () => "{}"],
+  [
+    "SNAPSHOT_CHAIN_BROKEN",
+    "snapshot.json",
+    (text: string) => text.replace(/"prevIds": \[\s*"\w/, '"prevIds": ["z'),
+  ],
+  ["MIGRATION_EDITED", "migration.sql", (text: string) => `${text}\n-- edited`],
+  [
+    "BREAKPOINT_MISSING",
+    "migration.sql",
+    (text: string) => text.replace("--> statement-breakpoint", ""),
+  ],
+  ["STATEMENT_EMPTY", "migration.sql", (text: string) => `${text}\n--> statement-breakpoint\n`],
+] as const)("in the layout of drizzle-kit 1.0, %s is found", async (code, name, edit) => {
+  const temporary = await temporaryFolder();
+  const folder = join(temporary.path, "drizzle");
+  const { cp, rm } = await import("node:fs/promises");
+  await cp(upgradedFolder, folder, { recursive: true });
+  const tag = folderOf(compiledMigrations[1]!);
+  const file = join(folder, tag, name);
+  if (edit === null) await rm(file);
+  else await writeFile(file, edit(await readFile(file, "utf8")));
+  const { folder: read } = await readMigrationFolder(folder);
+  expect(checkFolder(read)).toContainEqual(
+    expect.objectContaining({ code, file: `${tag}/${name}` }),
+  );
+  await temporary.remove();
+});
+
+test.runIf(isDrizzle1)("on Drizzle 1.0, the folder is what the schema asks for", async () => {
+  expect(await checkMigrations({ schema, folder: upgradedFolder })).toEqual([]);
+  const { workflowState: _, ...others } = schema;
+  expect(await checkMigrations({ schema: others, folder: upgradedFolder })).toMatchObject([
+    { code: "SCHEMA_AHEAD", message: expect.stringContaining("workflow_state was removed") },
+  ]);
+  const old = await checkMigrations({ schema, folder: "drizzle" });
+  expect(old).toMatchObject([{ code: "LAYOUT_OF_OTHER_VERSION" }]);
+});
+
+test.skipIf(isDrizzle1)("on Drizzle 0.45, a folder of 1.0 is told from drift", async () => {
+  expect(await checkMigrations({ schema, folder: upgradedFolder })).toMatchObject([
+    { code: "LAYOUT_OF_OTHER_VERSION", remedy: "install drizzle-kit 1.0" },
+  ]);
+});
