@@ -36,7 +36,10 @@ export interface RowCodec<Row> {
   ): Pick<Row, Property>;
 }
 
-export function createRowCodec<Table extends SQLiteTable>(
+export function createRowCodec<
+  // Since 1.0 the class of all tables does not have it itself.
+  Table extends SQLiteTable & { readonly $inferSelect: Record<string, unknown> },
+>(
   table: Table,
   keyProperties: readonly (keyof Table["$inferSelect"] & string)[],
 ): RowCodec<Table["$inferSelect"]> {

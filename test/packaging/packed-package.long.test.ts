@@ -30,7 +30,7 @@ test("the package has the build, the migrations and the documentation, but no te
     files.filter((name) => name.startsWith("dist/")),
     files.filter((name) => !name.startsWith("dist/")),
   ];
-  const folders = ["docs", "drizzle", "examples"].map(async (folder) =>
+  const folders = ["docs", "drizzle", "drizzle-1", "examples"].map(async (folder) =>
     (await filesUnder(join(root, folder)))
       .map((name) => `${folder}/${name}`)
       .filter((name) => !name.includes("node_modules")),

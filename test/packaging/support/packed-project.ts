@@ -83,17 +83,21 @@ export async function makePackedProject(packages: readonly string[] = []): Promi
 }
 
 /**
- * Creates a project with the built package and links to `packages` of this project. It takes a few seconds, because
- * npm installs nothing.
+ * Creates a project with the built package and links to `packages` of this project, and by name to `links`. It takes a
+ * few seconds, because npm installs nothing.
  */
-export async function makeLinkedProject(packages: readonly string[]): Promise<Project> {
+export async function makeLinkedProject(
+  packages: readonly string[],
+  { links = {} }: { readonly links?: Readonly<Record<string, string>> } = {},
+): Promise<Project> {
   const folder = await temporaryFolder();
   const modules = join(folder.path, "node_modules");
   await buildPackage(join(modules, "gorkflow"));
-  for (const name of [...packages, ".bin"]) {
+  const installed = [...packages, ".bin"].map((name) => [name, `node_modules/${name}`] as const);
+  for (const [name, target] of [...installed, ...Object.entries(links)]) {
     const link = join(modules, name);
     await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, "node_modules", name), link);
+    await symlink(join(root, target), link);
   }
   return { path: folder.path, run: runIn(folder.path), remove: () => folder.remove() };
 }

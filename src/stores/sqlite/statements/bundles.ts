@@ -26,6 +26,7 @@ import {
   defineRowStatement,
   defineStatement,
   type ArgumentReference,
+  type Builder,
   type Database,
 } from "./statement.ts";
 import type { StepProperty } from "./steps.ts";
@@ -193,7 +194,7 @@ export function newerRun(
     workflowState: state,
   }: WorkflowTables,
   argument: ArgumentReference<NewerArgument>,
-) {
+): Builder {
   const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
   const any = (
     table: typeof steps | typeof attempts | typeof outputs | typeof state,

@@ -1,0 +1,103 @@
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeLinkedProject, type Project } from "./support/packed-project.ts";
+
+const root = join(import.meta.dirname, "../..");
+const packages = ["@libsql/client", "@types/node", "libsql", "typescript", "uuid", "zod"];
+
+const apps = {
+  "0.45": {
+    sources: "consumer",
+    files: ["app.ts", "mistakes.ts"],
+    drizzle: "node_modules/drizzle-orm",
+  },
+  "1.0": {
+    sources: "consumer-1",
+    files: ["app.ts"],
+    drizzle: "test/drizzle-1/node_modules/drizzle-orm",
+  },
+};
+const compilers = {
+  "TypeScript 7": "node_modules/typescript/bin/tsc",
+  "TypeScript 5": join(root, "scripts/api-docs/node_modules/typescript/bin/tsc"),
+};
+
+const answersOf1 = {
+  own: {
+    runs: 1,
+    created: 1,
+    p95: null,
+    steps: ["s"],
+    workflowId: "ship",
+    insertable: { runId: "r", stepId: "s" },
+    found: { pending: [], healthy: true, findings: [] },
+  },
+  typed: { customer: "acme", traceId: "t", weights: [12] },
+  opened: { output: 2, status: "COMPLETED", orderId: "o1" },
+};
+
+describe.each(Object.entries(apps))("an app on Drizzle %s", (version, app) => {
+  let project: Project;
+  beforeAll(async () => {
+    project = await makeLinkedProject(packages, { links: { "drizzle-orm": app.drizzle } });
+    await writeFile(join(project.path, "package.json"), JSON.stringify({ type: "module" }));
+    await cp(join(import.meta.dirname, app.sources), project.path, { recursive: true });
+  });
+  afterAll(() => project?.remove());
+
+  const compile = async (compiler: string, skipLibCheck: boolean) => {
+    const compilerOptions = {
+      target: "es2023",
+      module: "nodenext",
+      moduleDetection: "force",
+      types: ["node"],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck,
+      outDir: "out",
+    };
+    const config = JSON.stringify({ compilerOptions, files: app.files });
+    await writeFile(join(project.path, "tsconfig.json"), config);
+    return project.run(process.execPath, [compiler, "-p", "."]);
+  };
+
+  test.each(Object.entries(compilers))("compiles strictly with %s", async (_, compiler) => {
+    await compile(compiler, true);
+  });
+
+  // Drizzle's own declarations have errors, of packages that an app does not have and of itself.
+  test("compiles with skipLibCheck off, but for errors of Drizzle's own", async () => {
+    const compiled = compile(compilers["TypeScript 7"], false);
+    const output = await compiled.catch((error: Error) => error.message);
+    const errors = output.split("\n").filter((line) => / error TS\d+:/.test(line));
+    expect(errors).not.toEqual([]);
+    expect(errors.filter((line) => !line.includes("node_modules/drizzle-orm/"))).toEqual([]);
+  });
+
+  test("runs", async () => {
+    const answers = JSON.parse(await project.run(process.execPath, ["out/app.js"])) as object;
+    expect(answers).toMatchObject(version === "1.0" ? answersOf1 : { memory: 6, file: 6 });
+  });
+});
+
+test("on a Drizzle that is not supported, the import fails with one sentence", async () => {
+  const project = await makeLinkedProject(packages);
+  try {
+    // 0.43 had no errors of its own.
+    const installed = join(root, "node_modules/drizzle-orm");
+    const old = join(project.path, "node_modules/drizzle-orm");
+    await mkdir(old);
+    for (const name of await readdir(installed))
+      await symlink(join(installed, name), join(old, name));
+    const index = await readFile(join(old, "index.js"), "utf8");
+    await rm(join(old, "index.js"));
+    await writeFile(join(old, "index.js"), index.replace('export * from "./errors.js";', ""));
+    const imported = project.run(process.execPath, ["--eval", 'import("gorkflow/schema")']);
+    await expect(imported).rejects.toThrow(
+      /UnsupportedError: .*0\.44, 0\.45, and 1\.0\.0-rc\.5 or later/,
+    );
+  } finally {
+    await project.remove();
+  }
+});
