@@ -73,6 +73,38 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(runId)).toMatchObject({ status: "COMPLETED", error: null });
   });
 
+  test("a reopened run uses an input that was corrected, also after a sleep", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const seen: unknown[] = [];
+    const step = defineStep({
+      id: "s",
+      input: z.object({ to: z.string(), retries: z.number().default(3) }),
+      output: z.null(),
+      run: async (input, { sleep }) => {
+        seen.push(input);
+        if (input.to === "wrong") throw new Error("no such address");
+        await sleep(hour);
+        return null;
+      },
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const { runId } = await makeEngine(store, { clock }).run(workflow, { to: "wrong" });
+    await store.reopenRun(runId);
+    await store.updateRun(runId, { input: { to: "right" } });
+    for (let time = 0; time < 2; time++) {
+      const engine = makeEngine(store, { clock }).register(workflow);
+      await engine.recover();
+      await engine.close();
+      clock.advance(hour);
+    }
+    expect(seen.slice(1)).toEqual([
+      { to: "right", retries: 3 },
+      { to: "right", retries: 3 },
+    ]);
+    expect((await store.getRun(runId)).status).toBe("COMPLETED");
+  });
+
   test("a value that JSON cannot hold is parsed in every attempt", async () => {
     const seen: unknown[] = [];
     const step = defineStep({

@@ -121,6 +121,7 @@ function writeBegun(
     ...parsedColumn(step, input),
     // The first attempt after the run was reopened: the row describes the step's earlier end.
     ...(attempt === attemptOffset + 1 && {
+      ...(parsedColumn(step, input) ?? inputColumns(input)),
       attemptOffset,
       sleepCount,
       error: null,

@@ -88,6 +88,8 @@ export async function loadRun(options: LoadRunOptions): Promise<LoadedRun> {
     return { context, at, failedStepId };
   }
   for (const step of open) {
+    // A step that restarts in a reopened run parses the stage's input again, which may have been corrected.
+    if (step.row === "earlier" && step.attempt === step.attemptOffset + 1) continue;
     const row = stored.rows.get(step.planned.definition.id);
     // A row that was not written by an engine may have no input.
     if (row === undefined || row.inputFrom !== null || row.input === null) continue;
