@@ -157,8 +157,8 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   /**
    * The copy of an embedded replica has everything that its primary had when this was called.
    *
-   * @throws {UnsupportedError} when the store has no such copy.
-   * @throws {StoreConnectionError} when the primary cannot be reached; the copy is as it was.
+   * @throws {UnsupportedError} if the store is not an embedded replica.
+   * @throws {StoreConnectionError} if the primary cannot be reached. The copy is unchanged.
    */
   async sync(): Promise<void> {
     this.#gate.checkOpen();
@@ -171,16 +171,16 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   }
 
   /**
-   * A Drizzle database like `db` for long queries, which only reads. On a file its queries run off the event loop, on
-   * connections of their own (see `createReader`); on a server they run there.
+   * A read-only Drizzle database for long queries. On a file, its queries do not block the event loop (see
+   * `createReader`). On a server, they run on the server.
    *
-   * @throws {UnsupportedError} for a database in memory, and for a store in an app's own database.
+   * @throws {UnsupportedError} if the database is in memory, or is the app's own.
    */
   get reporting(): Db {
     return (this.#reporting ??= this.reportingWith({}));
   }
 
-  /** As `reporting`, whose queries are interrupted when the signal aborts or after the timeout. */
+  /** Like `reporting`, with queries that a signal or a timeout interrupts. */
   reportingWith(limits: ReaderLimits): Db {
     this.#gate.checkOpen();
     if (this.#openReporting !== null) return this.#openReporting(limits);
@@ -191,10 +191,10 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   }
 
   /**
-   * The store inside the app's own `db.transaction`: it commits and rolls back with it.
+   * Returns a store whose operations are part of the app's own `db.transaction`.
    *
-   * @throws {InvalidArgumentError} when it is given something else, `db` itself for one. Every operation throws it
-   * when the transaction is known to be in another database.
+   * @throws {InvalidArgumentError} if the argument is not a transaction. If the transaction is known to be in another
+   *   database, every operation rejects with this error.
    */
   withTransaction(transaction: Database): WorkflowStore {
     assertHostTransaction(transaction);
