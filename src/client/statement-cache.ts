@@ -47,6 +47,7 @@ export class StatementCache {
   readonly #statements = new Map<string, PreparedStatement>();
   readonly #prepare: (sql: string) => Database.Statement;
   readonly #packing: Packing;
+  #encoding: readonly [string] | null = null;
 
   constructor(prepare: (sql: string) => Database.Statement, packing: Packing) {
     this.#prepare = prepare;
@@ -66,7 +67,10 @@ export class StatementCache {
     const columns = givesRows ? native.columns() : [];
     const statement: PreparedStatement = {
       native,
-      packed: givesRows ? packQuery(this.#prepare, sql, columns, this.#packing) : null,
+      packed:
+        givesRows && this.#hasUtf8Text()
+          ? packQuery(this.#prepare, sql, columns, this.#packing)
+          : null,
       givesRows,
       parameters: parametersOf(sql),
       explains: keyword === "explain",
@@ -93,5 +97,11 @@ export class StatementCache {
 
   forget(sql: string): void {
     this.#statements.delete(sql);
+  }
+
+  /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */
+  #hasUtf8Text(): boolean {
+    this.#encoding ??= this.#prepare("pragma encoding").raw(true).get([]) as [string];
+    return this.#encoding[0] === "UTF-8";
   }
 }

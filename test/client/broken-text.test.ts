@@ -218,3 +218,21 @@ describe("an app's own query of text that is not UTF-8", () => {
     expect(await rows(client)).toEqual(await rows(plain));
   });
 });
+
+test.each(["UTF-16le", "UTF-16be"])(
+  "text of a database in %s is read unchanged",
+  async (encoding) => {
+    const folder = await temporaryFolder();
+    cleanups.push(() => folder.remove());
+    const other = createLibsqlClient({ url: folder.database() });
+    await other.execute(`pragma encoding = '${encoding}'`);
+    await other.execute("create table app (x text, n integer)");
+    await other.execute({ sql: "insert into app values (?, 1)", args: ["é漢🎉"] });
+    other.close();
+    const client = createClient(folder.database());
+    expect((await client.execute("select x, n from app")).rows).toEqual([{ x: "é漢🎉", n: 1 }]);
+    const returned = await client.execute("update app set n = 2 returning x");
+    expect(returned.rows).toEqual([{ x: "é漢🎉" }]);
+    client.close();
+  },
+);
