@@ -10,6 +10,7 @@ import { checkFolder } from "../../src/migrations/check/folder-checks.ts";
 import { compiledMigrations } from "../../src/migrations/compiled.ts";
 import { folderOf, migrationsTable, migrationStatus } from "../../src/migrations/journal.ts";
 import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
+import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import * as schema from "../../src/schema/index.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -99,4 +100,24 @@ test.skipIf(isDrizzle1)("on Drizzle 0.45, a folder of 1.0 is told from drift", a
   expect(await checkMigrations({ schema, folder: upgradedFolder })).toMatchObject([
     { code: "LAYOUT_OF_OTHER_VERSION", remedy: "install drizzle-kit 1.0" },
   ]);
+});
+
+test("doctor warns of a primary key that drizzle-kit 1.0 made without NOT NULL", async () => {
+  const client = createClient(":memory:");
+  await migrate(client);
+  const sql = "select sql from sqlite_schema where type = 'table' and name = 'workflow_runs'";
+  const definition = (await client.execute(sql)).rows[0]?.[0] as string;
+  const indexes = await client.execute(
+    "select sql from sqlite_schema where type = 'index' and tbl_name = 'workflow_runs' and sql is not null",
+  );
+  await client.migrate([
+    "drop table workflow_runs",
+    definition.replace("`run_id` text PRIMARY KEY NOT NULL", "`run_id` text PRIMARY KEY"),
+    ...indexes.rows.map((row) => row[0] as string),
+  ]);
+  expect(await doctor(client)).toMatchObject({
+    healthy: true,
+    findings: [{ code: "COLUMN_CHANGED", severity: "warning", table: "workflow_runs" }],
+  });
+  client.close();
 });

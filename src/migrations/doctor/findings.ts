@@ -1,4 +1,4 @@
-import type { LiveTable } from "./live-structure.ts";
+import type { LiveColumn, LiveTable } from "./live-structure.ts";
 import {
   breaksWrites,
   changesOf,
@@ -9,7 +9,12 @@ import {
   renamedColumn,
 } from "./structure-differences.ts";
 import { indexDefinition, tableDefinition } from "./table-definitions.ts";
-import { describeForeignKey, type IndexStructure, type TableStructure } from "./table-structure.ts";
+import {
+  describeForeignKey,
+  type ColumnStructure,
+  type IndexStructure,
+  type TableStructure,
+} from "./table-structure.ts";
 
 export type DoctorCode =
   | "TABLE_MISSING"
@@ -110,6 +115,14 @@ export function findingsOf(
     );
   }
   for (const { expected: column, live: other } of columns.changed) {
+    if (isNullableKey(column, other)) {
+      warning(
+        "COLUMN_CHANGED",
+        `column ${table}.${column.name} may be NULL: drizzle-kit 1.0 leaves NOT NULL out of a TEXT primary key`,
+        "leave it: the stores never write NULL there; do not write NULL in SQL of your own",
+      );
+      continue;
+    }
     const changes = changesOf(column, other).join(", ");
     error("COLUMN_CHANGED", `column ${table}.${column.name} has another ${changes}`, move);
   }
@@ -219,4 +232,10 @@ export function findingOfOtherTable(table: string, known: readonly string[]): Do
 function describeIndex({ columns, unique, where }: IndexStructure): string {
   const condition = where === null ? "" : ` where ${where}`;
   return `${unique ? "unique " : ""}on (${columns.join(", ")})${condition}`;
+}
+
+/** True for a primary key that lacks NOT NULL and nothing else. Then SQLite accepts NULL in it, unless it is an INTEGER. */
+function isNullableKey(expected: ColumnStructure, live: LiveColumn): boolean {
+  const isOnlyDifference = changesOf({ ...expected, notNull: false }, live).length === 0;
+  return expected.primaryKey > 0 && expected.notNull && isOnlyDifference;
 }
