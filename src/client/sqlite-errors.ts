@@ -74,7 +74,7 @@ export function noWriteAheadLog(cause?: unknown): LibsqlError {
 }
 
 /** The database cell behind an error. */
-export class BrokenTextError extends Error {
+class BrokenTextError extends Error {
   override readonly name = "BrokenTextError";
   readonly table: string;
   readonly column: string;
