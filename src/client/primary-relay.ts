@@ -28,16 +28,27 @@ export class PrimaryRelay {
     { syncUrl, authToken }: PrimaryConfig,
     timeoutMs: number,
   ): Promise<PrimaryRelay> {
-    const url = syncUrl.replace(/^libsql:/, "https:");
+    const url = new URL(
+      syncUrl.replace(/^libsql:/, /[?&]tls=0\b/.test(syncUrl) ? "http:" : "https:"),
+    );
+    url.search = "";
+    if (!url.pathname.endsWith("/")) url.pathname += "/";
     // As the binding writes it without a token, too.
     const authorization = `Bearer ${authToken ?? ""}`.trim();
-    const info = await fetch(`${url.replace(/\/$/, "")}/info`, {
+    const info = await fetch(new URL("info", url), {
       headers: { authorization },
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const workerData = { url, authorization, status: info.status, body: await info.text() };
+    const workerData = {
+      url: url.href,
+      authorization,
+      status: info.status,
+      body: await info.text(),
+    };
     const worker = new Worker(relayProgram, { eval: true, workerData });
     worker.unref();
+    // Without a listener a failure of the worker would end the process. The next sync fails instead.
+    worker.on("error", () => undefined);
     const [port] = (await once(worker, "message")) as [number];
     return new PrimaryRelay(worker, port);
   }

@@ -4,17 +4,13 @@ import { isGuardFailure } from "../errors/symptoms.ts";
 import type { Attempt } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
-/**
- * One caller's statements on their way to the server, until the caller has an answer: the server's, an error, or the
- * end of the time that the call has.
- */
+/** One call to the server: its statements, its retries, and its answer, which comes before the deadline. */
 export class ServerCall {
   readonly statements: readonly BoundStatement[];
   readonly attempt: Attempt;
-  /** As `WriteOptions` has it. */
   readonly repeatable: boolean;
   readonly answer: Promise<readonly StatementResult[]>;
-  /** Resolves when the caller has an answer and no sending is under way: nothing of it can be written later. */
+  /** Resolves when the caller has an answer and no request is under way, so that nothing is written later. */
   readonly ended: Promise<void>;
   /** On the clock of `performance.now()`. */
   readonly deadline: number;
@@ -26,7 +22,7 @@ export class ServerCall {
   #isOpen = true;
   #sendings = 0;
   #isUnderWay = false;
-  /** Why nobody knows whether an earlier sending was written. */
+  /** The error of an earlier request that may have been written. */
   #undecided: GorkflowError | null = null;
 
   constructor(
@@ -50,7 +46,7 @@ export class ServerCall {
     void this.ended.then(() => clearTimeout(timer));
   }
 
-  /** False when the caller has an answer, or has aborted: nothing is to be sent for it any more. */
+  /** False if the caller has an answer or has aborted. Nothing more is sent then. */
   get isOpen(): boolean {
     if (this.#signal?.aborted) this.fail(this.#signal.reason);
     return this.#isOpen;
@@ -62,14 +58,14 @@ export class ServerCall {
     if (this.#sendings > 1) this.#onSentAgain?.();
   }
 
-  /** The sending under way has failed; what that means to the caller is another question. */
+  /** The request has failed. The call may continue with another one. */
   noteFailure(error: GorkflowError): void {
     if (isUndecided(error)) this.#undecided = error;
     this.#isUnderWay = false;
     if (!this.#isOpen) this.#resolveEnded();
   }
 
-  /** The database itself undid the sending that failed last, so the next one is not a repetition. */
+  /** The database undid the last request, so the next one is not a repetition. */
   noteUndone(): void {
     this.#sendings -= 1;
   }
@@ -79,12 +75,12 @@ export class ServerCall {
     this.#end(() => this.#resolve(results));
   }
 
-  /** An earlier sending may have been written: that a later one was refused does not undo it. */
+  /** If an earlier request may have been written, the rejection of a later one does not change that. */
   fail(error: unknown): void {
     const isRefusal = error instanceof StoreConnectionError && error.outcome === "none";
     const told = isRefusal ? (this.#undecided ?? error) : error;
     const isStopped = error instanceof ConstraintError || isGuardFailure(error);
-    // Without its cause: a failed guard tells the caller to look for the precondition that does not hold.
+    // The cause is left out: a failed guard would make the caller report the precondition.
     const isOfSecond = isStopped && this.#sendings > 1 && !this.repeatable;
     this.#end(() =>
       this.#reject(isOfSecond ? sentTwiceError(isGuardFailure(error) ? undefined : error) : told),
@@ -109,7 +105,7 @@ export class ServerCall {
   }
 }
 
-/** True when nobody knows whether what was sent was written. */
+/** True if it is unknown whether the statements were written. */
 export function isUndecided(error: GorkflowError): boolean {
   return error instanceof StoreConnectionError && error.outcome === "unknown";
 }

@@ -1,9 +1,9 @@
 export type Fetch = (request: Request) => Promise<Response>;
 
-/** How long a call may take on a server, where the caller does not say. */
+/** The default time limit of a call to a server. */
 export const defaultTimeoutMs = 30_000;
 
-/** What comes in the place of an answer when it does not come in time. */
+/** The answer did not come in time. */
 export class ServerTimeoutError extends Error {
   override readonly name = "TimeoutError";
   constructor(timeoutMs: number) {
@@ -11,7 +11,7 @@ export class ServerTimeoutError extends Error {
   }
 }
 
-/** An answer over HTTP that is not one of the database: that of a gateway, or of a server that does not take requests. */
+/** An HTTP error that does not come from the database, but from a gateway or an unavailable server. */
 class HttpAnswerError extends Error {
   override readonly name = "HttpAnswerError";
   readonly code = "HTTP_STATUS";
@@ -25,14 +25,13 @@ class HttpAnswerError extends Error {
 }
 
 /**
- * A fetch that gives up, and frees its connection, when the whole answer has not come in time. An answer that is an
- * error becomes one here: the client takes any JSON with a message for the word of the database.
+ * A `fetch` that fails and closes its connection if the whole answer does not come in time. Error statuses become errors
+ * here, because the client would treat any JSON with a message as an error of the database.
  */
 export function askWithin(timeoutMs: number): Fetch {
   return async (request) => {
-    // Node's fetch overlooks that a connection is closed while it still loads its parser of HTTP, as it does for the
-    // first one of a process: it never settles, and has nothing open. The timer of the signal does not keep a process
-    // alive, which would end in the middle of all this, with code 13 and without a word.
+    // The first fetch of a process never settles if its connection is closed while Node loads its HTTP parser. The timer
+    // of the signal does not keep the process alive, which would then end with code 13 and no message.
     const alive = setInterval(() => {}, timeoutMs);
     try {
       const response = await fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
@@ -49,7 +48,7 @@ export function askWithin(timeoutMs: number): Fetch {
   };
 }
 
-/** What a server says of an error. Pages and echoes of the request are left out: they may quote anything. */
+/** The error message of a server. Pages and long texts are dropped, because they may quote the request. */
 function wordsOf(body: string): string {
   const text = body.trim();
   const said = /^[{[<]/.test(text) ? messageOf(text) : text;
@@ -65,7 +64,7 @@ function messageOf(text: string): string {
   }
 }
 
-/** The delay that `Retry-After` asks for, in seconds or until a date; null when it says nothing that is understood. */
+/** The delay of a `Retry-After` header in milliseconds; null if it has none. */
 function delayOf(header: string | null): number | null {
   if (header === null) return null;
   if (/^\s*\d+(\.\d+)?\s*$/.test(header)) return Number(header) * 1000;
@@ -74,9 +73,9 @@ function delayOf(header: string | null): number | null {
 }
 
 /**
- * What the request gives, when it comes in time.
+ * The result of the request if it comes in time.
  *
- * @throws {ServerTimeoutError} otherwise, after `abandon` was called.
+ * @throws {ServerTimeoutError} if it does not, after a call of `abandon`.
  */
 export async function within<T>(
   timeoutMs: number,

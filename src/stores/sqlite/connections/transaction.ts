@@ -4,7 +4,7 @@ import type { Connection, Reader, StatementResult } from "./connection.ts";
 import { translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
-/** Where a transaction's statements go: in order, each by itself. */
+/** Runs the statements of a transaction in order. */
 export interface StatementRunner {
   run(
     statements: readonly (Statement & Partial<BoundStatement>)[],
@@ -12,9 +12,8 @@ export interface StatementRunner {
 }
 
 /**
- * A connection inside a transaction, or inside a savepoint of one.
- *
- * While a savepoint is open, only it may be used: what its parent wrote meanwhile would be undone with it.
+ * A connection inside a transaction or a savepoint. While a savepoint is open, its parent is refused, because the
+ * writes of the parent would be undone with the savepoint.
  */
 export class TransactionConnection implements Connection {
   readonly #runner: StatementRunner;
@@ -52,7 +51,7 @@ export class TransactionConnection implements Connection {
       const result = await work(nested).catch(async (error: unknown) => {
         nested.end();
         if (this.#state === "ended") throw error;
-        // The error of the work is what the caller must see, even where undoing fails as well.
+        // The caller gets the error of the work, even if the rollback fails too.
         await this.#control(`rollback to ${savepoint}`).catch(() => undefined);
         await this.#control(`release ${savepoint}`).catch(() => undefined);
         throw error;
@@ -68,13 +67,13 @@ export class TransactionConnection implements Connection {
     }
   }
 
-  /** From now on every use is refused: the transaction was committed or rolled back. */
+  /** Refuses every later use, because the transaction has ended. */
   end(): void {
     this.#state = "ended";
     this.#nested?.end();
   }
 
-  /** As `end`, just before the commit: a savepoint that is still open is undone, and its work is refused. */
+  /** As `end`, before the commit. A savepoint that is still open is rolled back. */
   async finish(): Promise<void> {
     const isNested = this.#nested !== null;
     this.end();
