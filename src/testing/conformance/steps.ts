@@ -116,7 +116,9 @@ export function describeSteps(test: StoreTest): void {
       await store.createStepExecution(from);
       const steps = await store.listStepExecutions(runId);
       expect(await store.listStepExecutions(runId, { payloads: false })).toEqual(
-        steps.map(({ input: _, ...summary }) => summary),
+        steps.map((step) =>
+          Object.fromEntries(Object.entries(step).filter(([name]) => name !== "input")),
+        ),
       );
       expect(await store.listStepExecutions(runId, { payloads: true })).toEqual(steps);
       expect(await store.listStepExecutions("nobody", { payloads: false })).toEqual([]);

@@ -77,8 +77,7 @@ export const defects: Readonly<Record<string, Change>> = {
     },
   }),
   "steps without payloads keep their input": (store) => ({
-    listStepExecutions: (async (runId: string) =>
-      store.listStepExecutions(runId)) as WorkflowStore["listStepExecutions"],
+    listStepExecutions: async (runId: string) => store.listStepExecutions(runId),
   }),
   "caller and store share what they hold": (store) => {
     const given = new Map<string, unknown>();

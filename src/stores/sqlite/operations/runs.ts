@@ -286,8 +286,7 @@ export function createRunOperations(context: StoreContext): RunStore {
         throw new RunNotFoundError({ runId: id });
       })) as RunStore["getRun"],
 
-    findRun: (async (id: string, options?: ReadOptions) =>
-      readRun(id, options, () => null)) as RunStore["findRun"],
+    findRun: async (id: string, options?: ReadOptions) => readRun(id, options, () => null),
 
     async updateRun(runId, changes, options) {
       const plan = plans.updateRun(runId, changes, options);

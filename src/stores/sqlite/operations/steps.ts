@@ -107,15 +107,16 @@ export function createStepOperations(context: StoreContext): StepStore {
     return complete;
   }
 
+  const stepsOf = (found: StatementResult | undefined): StepExecution[] => {
+    const row = firstRow(found);
+    return row === null ? [] : [decode(row)];
+  };
+
   async function findStepExecution(run: string, step: string, options?: OperationOptions) {
     const runId = parseId(run, "runId");
     const stepId = parseId(step, "stepId");
     const { signal } = parseOptions(options);
     const statement = statements.steps.get.bind({ runId, stepId });
-    const stepsOf = (found: StatementResult | undefined): StepExecution[] => {
-      const row = firstRow(found);
-      return row === null ? [] : [decode(row)];
-    };
     const readAll = async (reader: Reader): Promise<StepExecution[]> => {
       const [found] = await reader.read([statement]);
       return stepsOf(found);
