@@ -128,27 +128,43 @@ export async function* compareRuns(
   yield* compare(pairs);
 
   async function* compare(listed: ReadonlyMap<string, ListedPair>) {
-    const missing = new Set(listed.keys());
-    for await (const page of namedPages(first, [...listed.keys()], scan.signal)) {
-      note(page.corrupt, unreadable.first);
-      for (const error of page.corrupt) missing.delete(runIdOfCell(error));
-      const ids = page.bundles.map(({ run }) => run.runId);
-      const copies = await bundlesById(second, ids, scan.signal);
-      note(copies.corrupt, unreadable.second);
-      yield page.bundles.flatMap((bundle): ComparedRun[] => {
-        const { runId } = bundle.run;
-        missing.delete(runId);
-        // The first store lists it in another place, with another pair.
-        if (listed.get(runId)?.first === null && matchesFilter(bundle.run, filter)) return [];
-        const copy = copies.bundles.get(runId);
-        return [{ runId, bundle, difference: differenceOf(runId, bundle, copy) }];
-      });
+    const runIds = [...listed.keys()];
+    for await (const page of compareNamed(first, second, runIds, unreadable, scan.signal)) {
+      // The first store lists such a run in another place, with another pair.
+      const isElsewhere = ({ runId, bundle }: ComparedRun) =>
+        bundle !== null && listed.get(runId)?.first === null && matchesFilter(bundle.run, filter);
+      yield page.filter((compared) => !isElsewhere(compared));
     }
-    yield [...missing].flatMap((runId): ComparedRun[] => {
-      // A run that only the first store listed has been deleted in the meantime.
-      if (listed.get(runId)?.second === null) return [];
-      const difference: RunDifference = { runId, kind: "missing in the first", details: [] };
-      return [{ runId, bundle: null, difference }];
+  }
+}
+
+/** Compares these runs as `compareRuns` does. A run that neither store has is left out. */
+export async function* compareNamed(
+  first: WorkflowStore,
+  second: WorkflowStore,
+  runIds: readonly string[],
+  unreadable: UnreadableRuns,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly ComparedRun[]> {
+  const missing = new Set(runIds);
+  for await (const { bundles, corrupt } of namedPages(first, runIds, signal)) {
+    note(corrupt, unreadable.first);
+    const ids = bundles.map(({ run }) => run.runId);
+    for (const runId of [...ids, ...corrupt.map(runIdOfCell)]) missing.delete(runId);
+    const copies = await bundlesById(second, ids, signal);
+    note(copies.corrupt, unreadable.second);
+    yield bundles.map((bundle) => {
+      const { runId } = bundle.run;
+      return { runId, bundle, difference: differenceOf(runId, bundle, copies.bundles.get(runId)) };
     });
+  }
+  for await (const { bundles, corrupt } of namedPages(second, [...missing], signal)) {
+    note(corrupt, unreadable.second);
+    const ids = [...bundles.map(({ run }) => run.runId), ...corrupt.map(runIdOfCell)];
+    yield ids.map((runId) => ({
+      runId,
+      bundle: null,
+      difference: { runId, kind: "missing in the first", details: [] },
+    }));
   }
 }

@@ -27,6 +27,7 @@ import {
 import { linesOf, readExport } from "../../src/transfer/export/read-export.ts";
 import { test } from "../support/fixtures.ts";
 import type { TemporaryFolder } from "../support/temporary.ts";
+import { faultyStore } from "./support/faulty-store.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
 let folder: TemporaryFolder;
@@ -331,8 +332,9 @@ test("a comparison finds a run by its id, wherever the order or the filter puts 
   const [a, b] = [new MemoryStore(), new MemoryStore()];
   await givenRuns(a, 5);
   await copyStore(a, b);
-  await a.createRun({ runId: "moved", workflowId: "w", createdAt: new Date(0) });
-  await b.createRun({ runId: "moved", workflowId: "w", createdAt: new Date(1) });
+  const moved = { runId: "moved", workflowId: "w", updatedAt: new Date(9) };
+  await a.createRun({ ...moved, createdAt: new Date(0) });
+  await b.createRun({ ...moved, createdAt: new Date(1) });
   await a.createRun({ runId: "status", workflowId: "w", createdAt: new Date(5) });
   await b.createRun({ runId: "status", workflowId: "w", createdAt: new Date(5), status: "FAILED" });
   const kind = "differs";
@@ -349,6 +351,18 @@ test("a comparison finds a run by its id, wherever the order or the filter puts 
     expect(report.differences.find(({ runId }) => runId === "status")).toMatchObject({ kind });
     expect(report.differing).toBe(status === "PENDING" ? 2 : 1);
   }
+});
+
+test("a comparison reports no run that both stores deleted after they listed it", async () => {
+  const [a, b] = [new MemoryStore(), new MemoryStore()];
+  await givenRuns(a, 5);
+  await copyStore(a, b);
+  const first = faultyStore(a);
+  first.fault = async () => {
+    if (first.calls.at(-1) !== "readBundles") return;
+    await Promise.all([a.deleteRun("run-000001"), b.deleteRun("run-000001")]);
+  };
+  expect(await compareStores(first.store, b)).toMatchObject({ equal: true, runs: 4 });
 });
 
 test("a check of the databases leaves at most one run where no run can be deleted", async () => {

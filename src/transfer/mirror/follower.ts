@@ -7,19 +7,7 @@ import { isOutage, isRefusal } from "../refusals.ts";
 import { createUnreadable, isSameRevision, listPairs } from "../run-pairs.ts";
 import { isSameDatabase, sameDatabaseError } from "../same-database.ts";
 import type { WriteListener } from "./followed-operations.ts";
-
-export interface FollowerOptions {
-  readonly maxPendingRuns: number;
-  readonly retryDelayMs: number;
-  /** Called when something new has gone wrong. */
-  readonly onDivergence: () => void;
-}
-
-/** What was missing when a comparison of the stores began. */
-export interface KnownDivergence {
-  readonly missed: number;
-  readonly failed: ReadonlyMap<string, unknown>;
-}
+import type { DivergenceReport, ParsedMirrorOptions } from "./mirror-options.ts";
 
 /** Failed runs that are kept with their errors; more count as missed. */
 const maxFailedRuns = 1000;
@@ -48,7 +36,7 @@ export class Follower implements WriteListener {
   isComparing = false;
   readonly #from: WorkflowStore;
   readonly #to: WorkflowStore;
-  readonly #options: FollowerOptions;
+  readonly #options: ParsedMirrorOptions;
   /** The position of each task; a run that is touched again keeps its position. */
   #tasks = new Map<Task, number>();
   /** The tasks of the current attempt. */
@@ -64,7 +52,7 @@ export class Follower implements WriteListener {
   #isFinishing = false;
   #wake = new AbortController();
 
-  constructor(from: WorkflowStore, to: WorkflowStore, options: FollowerOptions) {
+  constructor(from: WorkflowStore, to: WorkflowStore, options: ParsedMirrorOptions) {
     if (from === to) throw sameDatabaseError("secondary");
     this.#from = from;
     this.#to = to;
@@ -76,19 +64,13 @@ export class Follower implements WriteListener {
     return this.#tasks.size + this.#current.size;
   }
 
-  /** By id, why runs were not copied: the other store refuses them, or they cannot be read. */
-  get failedRuns(): ReadonlyMap<string, unknown> {
-    return this.#failed;
-  }
-
-  /** Changes whose runs are not known: the queue was full, or the answer to a write was lost. */
-  get missedChanges(): number {
-    return this.#missed;
-  }
-
-  /** Why the last attempt failed; null if it succeeded. */
-  get lastError(): unknown {
-    return this.#lastError;
+  divergence(): DivergenceReport {
+    return {
+      pendingChanges: this.pendingChanges,
+      failedRuns: [...this.#failed].map(([runId, error]) => ({ runId, error })),
+      missedChanges: this.#missed,
+      lastError: this.#lastError,
+    };
   }
 
   touch(task: Task): void {
@@ -101,20 +83,19 @@ export class Follower implements WriteListener {
 
   lose(): void {
     this.#missed++;
-    this.#options.onDivergence();
+    this.#report();
   }
 
-  /** What a comparison that begins now settles if it succeeds. */
-  known(): KnownDivergence {
-    return { missed: this.#missed, failed: new Map(this.#failed) };
-  }
-
-  /** Forgets what was known when a comparison of every run began. */
-  settle({ missed, failed }: KnownDivergence): void {
-    this.#missed -= missed;
-    for (const [runId, error] of failed) {
-      if (this.#failed.get(runId) === error) this.#failed.delete(runId);
-    }
+  /** For a comparison of all runs that begins now: the result forgets the divergence that is known now. */
+  beginComparison(): () => void {
+    const missed = this.#missed;
+    const failed = new Map(this.#failed);
+    return () => {
+      this.#missed -= missed;
+      for (const [runId, error] of failed) {
+        if (this.#failed.get(runId) === error) this.#failed.delete(runId);
+      }
+    };
   }
 
   /**
@@ -171,7 +152,7 @@ export class Follower implements WriteListener {
         const isNew = this.#lastError === null;
         this.#lastError = error;
         this.#endAttempt(({ reject }) => reject(error));
-        if (isNew) this.#options.onDivergence();
+        if (isNew) this.#report();
         if (this.#isFinishing) break;
         await this.#pause(delayMs);
         delayMs = Math.min(2 * delayMs, maxRetryDelayMs);
@@ -290,6 +271,14 @@ export class Follower implements WriteListener {
   #fail(runId: string, error: unknown): void {
     if (this.#failed.size >= maxFailedRuns && !this.#failed.has(runId)) this.#missed++;
     else this.#failed.set(runId, error);
-    this.#options.onDivergence();
+    this.#report();
+  }
+
+  #report(): void {
+    try {
+      this.#options.onDivergence?.(this.divergence());
+    } catch {
+      // It is called in the middle of a write, whose caller could do nothing about this error.
+    }
   }
 }

@@ -10,9 +10,8 @@ import {
   OperationsStore,
   type StoreOperations,
 } from "../../stores/operations-store.ts";
-import { batchRuns, bundlesById } from "../bundle-pages.ts";
-import { differenceOf } from "../compare-bundles.ts";
-import { compareRuns, createUnreadable } from "../run-pairs.ts";
+import { batchRuns } from "../bundle-pages.ts";
+import { compareNamed, compareRuns, createUnreadable } from "../run-pairs.ts";
 import { followOperations, signalOf } from "./followed-operations.ts";
 import { Follower } from "./follower.ts";
 import {
@@ -60,7 +59,7 @@ export class MirroredStore extends OperationsStore {
     this.#options = parseArgument(mirrorOptionsSchema, options, "options");
     this.#primary = primary;
     this.#secondary = secondary;
-    this.#follower = this.#createFollower();
+    this.#follower = new Follower(primary, secondary, this.#options);
     this.#followed = followOperations(primary, this.#follower);
     Object.assign(operations, this.#createOperations());
   }
@@ -71,13 +70,7 @@ export class MirroredStore extends OperationsStore {
   }
 
   divergence(): DivergenceReport {
-    const { pendingChanges, failedRuns, missedChanges, lastError } = this.#follower;
-    return {
-      pendingChanges,
-      failedRuns: [...failedRuns].map(([runId, error]) => ({ runId, error })),
-      missedChanges,
-      lastError,
-    };
+    return this.#follower.divergence();
   }
 
   /**
@@ -146,19 +139,6 @@ export class MirroredStore extends OperationsStore {
     }
   }
 
-  #createFollower(): Follower {
-    return new Follower(this.#primary, this.#secondary, {
-      ...this.#options,
-      onDivergence: () => {
-        try {
-          this.#options.onDivergence?.(this.divergence());
-        } catch {
-          // It is called in the middle of a write, whose caller could do nothing about this error.
-        }
-      },
-    });
-  }
-
   /** Each operation of the store that answers at the time of the call. */
   #createOperations(): StoreOperations {
     const operations = Object.fromEntries(
@@ -222,7 +202,7 @@ export class MirroredStore extends OperationsStore {
 
   /** Compares all runs and copies those that differ. Returns their number, and the ids of the first ones. */
   async #copyDifferences(signal: AbortSignal | undefined) {
-    const known = this.#follower.known();
+    const forget = this.#follower.beginComparison();
     const runIds: string[] = [];
     let differing = 0;
     const unreadable = createUnreadable();
@@ -238,12 +218,13 @@ export class MirroredStore extends OperationsStore {
     await this.#follower.drain(signal);
     const corrupt = [...unreadable.first.values()];
     if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
-    this.#follower.settle(known);
+    forget();
     return { differing, runIds };
   }
 
   #followsAll(): boolean {
-    return this.#follower.failedRuns.size === 0 && this.#follower.missedChanges === 0;
+    const { failedRuns, missedChanges } = this.divergence();
+    return failedRuns.length + missedChanges === 0;
   }
 
   /** Switches if both stores hold the same. Returns how long calls waited, or null if the stores differ. */
@@ -260,7 +241,7 @@ export class MirroredStore extends OperationsStore {
         await untilAborted(signal, withOpenTransaction(this, record, reason));
       }
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
-      this.#follower = this.#createFollower();
+      this.#follower = new Follower(this.#primary, this.#secondary, this.#options);
       this.#followed = followOperations(this.#primary, this.#follower);
       return performance.now() - begun;
     } finally {
@@ -290,15 +271,14 @@ export class MirroredStore extends OperationsStore {
   }
 
   async #differ(runIds: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const unreadable = createUnreadable();
     for (let start = 0; start < runIds.length; start += batchRuns) {
       const some = runIds.slice(start, start + batchRuns);
-      const [ours, theirs] = await Promise.all(
-        [this.#primary, this.#secondary].map((store) => bundlesById(store, some, signal)),
-      );
-      const differs = (runId: string) =>
-        differenceOf(runId, ours?.bundles.get(runId), theirs?.bundles.get(runId)) !== null;
-      if (some.some(differs)) return true;
+      const pages = compareNamed(this.#primary, this.#secondary, some, unreadable, signal);
+      for await (const page of pages) {
+        if (page.some(({ difference }) => difference !== null)) return true;
+      }
     }
-    return false;
+    return unreadable.first.size > 0;
   }
 }
