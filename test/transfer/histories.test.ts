@@ -116,7 +116,7 @@ class Process {
       if (this.isDead) throw new StoreConnectionError({ reason: "the process is dead" });
     }
     const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
-    if (fault === 2 && (name === "saveState" || name === "createRun")) {
+    if (fault === 2 && ["saveState", "createRun", "writeBundles"].includes(name)) {
       // A server that applies a write long after its client has given up.
       this.#late.start(work, () => false).catch(() => undefined);
       throw lost();
