@@ -40,7 +40,7 @@ test("a time without a zone is in UTC", () => {
   expect(parseDuration("30m")).toBe(1_800_000);
 });
 
-test("figures choose their unit after they are rounded", () => {
+test("values are rounded before their unit is chosen", () => {
   expect([999.6, 59_960, 59_949, 3_599_999, 7_776_000_000].map(formatDuration)).toEqual(
     ["1.0 s", "1 min 0 s", "59.9 s", "60 min 0 s", "90 d 0 h"].with(3, formatDuration(3_600_000)),
   );
@@ -78,7 +78,7 @@ async function givenRuns(): Promise<string> {
   return database;
 }
 
-test("retry goes through all ids, says what happened to each, and takes them from the input", async () => {
+test("retry processes all ids, reports each, and reads them from standard input", async () => {
   const database = await givenRuns();
   const all = await command.run(["runs", "retry", "a", "b", "c", "none", "--json", "-d", database]);
   expect([all.code, JSON.parse(all.stdout)]).toEqual([
@@ -99,7 +99,7 @@ test("retry goes through all ids, says what happened to each, and takes them fro
   expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("was given twice")]);
 });
 
-test("ids are escaped before they are coloured", async () => {
+test("ids are escaped before they are colored", async () => {
   const database = await givenRuns();
   for (const env of [{ FORCE_COLOR: "1" }, { NO_COLOR: "1" }]) {
     const { stdout } = await command.run(["runs", "list", "-d", database], { env });
@@ -107,13 +107,13 @@ test("ids are escaped before they are coloured", async () => {
   }
 });
 
-test("an error is shown once, with the step that it is of", async () => {
+test("an error is shown once, with its step", async () => {
   const database = await givenRuns();
   const { stdout } = await command.run(["runs", "show", "a", "-d", database]);
   expect(stdout.match(/"message": "no"/g)).toHaveLength(1);
 });
 
-test("a folder .env is ignored, usage errors are JSON, and a full disk is told of", async () => {
+test("a folder .env is ignored, usage errors are JSON, and a full disk is reported", async () => {
   await mkdir(join(command.folder.path, ".env"));
   expect((await command.run(["--version"])).code).toBe(0);
   const usage = await command.run(["report", "runs", "--limit", "0", "--json"]);
@@ -131,7 +131,7 @@ test("a folder .env is ignored, usage errors are JSON, and a full disk is told o
   ]);
 });
 
-test("a copy whose progress nobody reads goes on to its end", async () => {
+test("a copy whose progress is not read continues to its end", async () => {
   const database = await givenRuns();
   const script =
     '"$0" "$1" copy "$2" target.db 2>&1 | true; sleep 3; "$0" "$1" compare "$2" target.db';

@@ -30,7 +30,7 @@ test.each([
   expect(chart).not.toContain("*");
 });
 
-test("a chart marks buckets that the window cuts, and is not drawn for one bucket", () => {
+test("a chart marks partial buckets, and is not drawn for one bucket", () => {
   const [since, until] = [new Date(begin + 1), new Date(begin + 29.5 * hour)];
   const options = { per: "hour", columns: 80, since, until } as const;
   const chart = drawThroughput(rowsOf(30), options);

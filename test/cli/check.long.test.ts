@@ -104,7 +104,7 @@ describe("exit code 1 for", () => {
   });
 });
 
-describe("what cannot be read is named, in one line", () => {
+describe("names in one line what cannot be read:", () => {
   test.each<[string, number, RegExp, () => Promise<void>]>([
     [
       "no configuration",
@@ -184,7 +184,7 @@ describe("git tells a migration that is not committed yet from one that is:", ()
     expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
   });
 
-  test("without git, it has to be named", async () => {
+  test("must be named without git", async () => {
     await command.runProcess(["check", "--record"]);
     await edit("migrations/0000_first.sql", edited);
     expect(await check("--record")).toEqual({ code: 1, problems: ["MIGRATION_EDITED"] });
@@ -192,7 +192,7 @@ describe("git tells a migration that is not committed yet from one that is:", ()
   });
 });
 
-test("the recipe of the docs works for a migration of one's own SQL", async () => {
+test("the recipe in the docs works for a migration with custom SQL", async () => {
   await command.runProcess(["check", "--record"]);
   const generated = await promisify(execFile)(
     process.execPath,
@@ -211,7 +211,7 @@ test("the recipe of the docs works for a migration of one's own SQL", async () =
   expect(await check()).toEqual({ code: 0, problems: [] });
 });
 
-test("a configuration and a schema may print: stdout has the answer alone", async () => {
+test("a configuration and a schema may print: stdout contains only the answer", async () => {
   await command.runProcess(["check", "--record"]);
   const noise = 'console.log("noise"); process.stdout.write("more\\n");';
   await edit("drizzle.config.ts", (text) => noise + text);

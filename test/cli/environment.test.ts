@@ -15,7 +15,7 @@ const server = setUpServer();
 /** Where nobody listens. */
 const nowhere = "http://127.0.0.1:9";
 
-describe("what belongs to the database of GORKFLOW_DATABASE_URL", () => {
+describe("a variable that belongs to GORKFLOW_DATABASE_URL", () => {
   test("is not used for another one", async () => {
     const database = command.folder.database("other.db");
     await makeBulkRuns(database, 3);
@@ -132,7 +132,7 @@ describe("GORKFLOW_AUTH_TOKEN", () => {
   });
 });
 
-test("variables that have no effect on a named database are not used for it", async () => {
+test("variables that do not apply to a named database are not used", async () => {
   const env = {
     GORKFLOW_DATABASE_URL: "file:own.db",
     GORKFLOW_ENCRYPTION_KEY: "key",

@@ -54,7 +54,7 @@ async function missingRuns(first: string, second: string): Promise<number> {
   return differences.length;
 }
 
-test("an import that meets a full disk leaves whole runs, and goes on when there is room", async () => {
+test("an import on a full disk leaves complete runs, and can be continued", async () => {
   await answer(["export", "runs.ndjson", "-d", "runs.db"]);
   const importing = ["import", "runs.ndjson", "-d", "target.db"];
   await expectRefusal(1000, importing, /limit; the same command with --on-conflict skip/);
@@ -65,7 +65,7 @@ test("an import that meets a full disk leaves whole runs, and goes on when there
   expect(await missingRuns("runs.db", "target.db")).toBe(0);
 });
 
-test("a copy that meets a full disk leaves whole runs, and goes on when there is room", async () => {
+test("a copy on a full disk leaves complete runs, and can be continued", async () => {
   const copying = ["copy", "runs.db", "target.db"];
   await expectRefusal(1000, copying, /limit; the same command with --resume/);
   const missing = await missingRuns("runs.db", "target.db");
@@ -75,7 +75,7 @@ test("a copy that meets a full disk leaves whole runs, and goes on when there is
   expect(await missingRuns("runs.db", "target.db")).toBe(0);
 });
 
-test("a prune that meets a full disk leaves whole runs, and goes on when there is room", async () => {
+test("a prune on a full disk leaves complete runs, and can be continued", async () => {
   await copyFile(join(command.folder.path, "runs.db"), join(command.folder.path, "pruned.db"));
   const pruning = ["prune", "--older-than", "1d", "-d", "pruned.db"];
   await expectRefusal(700, pruning, /limit; run the same command again/);

@@ -87,7 +87,7 @@ describe("Ctrl-C in the middle of", () => {
     },
   );
 
-  test("an import leaves whole runs, and --on-conflict skip brings the rest", async () => {
+  test("an import leaves complete runs, and --on-conflict skip imports the rest", async () => {
     await answer(["export", "runs.ndjson", "-d", "runs.db"]);
     const importing = ["import", "runs.ndjson", "-d", "target.db"];
     const { code, stdout, stderr } = await interrupted(importing, signal);
@@ -98,7 +98,7 @@ describe("Ctrl-C in the middle of", () => {
     expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });
   });
 
-  test("a copy leaves whole runs, and --resume brings the rest", async () => {
+  test("a copy leaves complete runs, and --resume copies the rest", async () => {
     const copying = ["copy", "runs.db", "target.db"];
     const { code, stdout, stderr } = await interrupted(copying, signal);
     expect([code, stdout]).toEqual([exitCode, ""]);
@@ -108,14 +108,14 @@ describe("Ctrl-C in the middle of", () => {
     expect(await comparison("runs.db", "target.db")).toMatchObject({ differing: 0 });
   });
 
-  test("a comparison says nothing of the result, and changes nothing", async () => {
+  test("a comparison prints no result, and changes nothing", async () => {
     await copyFile(path("runs.db"), path("copy.db"));
     const { code, stdout } = await interrupted(["compare", "runs.db", "copy.db"], signal);
     expect([code, stdout]).toEqual([exitCode, ""]);
     expect((await readFile(path("copy.db"))).equals(await readFile(path("runs.db")))).toBe(true);
   });
 
-  test("a prune leaves whole runs, and the same command deletes the rest", async () => {
+  test("a prune leaves complete runs, and the same command deletes the rest", async () => {
     await copyFile(path("runs.db"), path("pruned.db"));
     const pruning = ["prune", "--older-than", "1d", "-d", "pruned.db"];
     const { code, stdout, stderr } = await interrupted(pruning, signal);
@@ -127,7 +127,7 @@ describe("Ctrl-C in the middle of", () => {
     expect(await answer(["doctor", "-d", "pruned.db"])).toMatchObject({ healthy: true });
   });
 
-  test("a list of all runs ends after a whole line", async () => {
+  test("a list of all runs ends after a complete line", async () => {
     const started = command.start(["runs", "list", "--all", "--ndjson", "-d", "runs.db"]);
     await once(started.process.stdout, "data");
     started.process.kill(signal);
@@ -138,7 +138,7 @@ describe("Ctrl-C in the middle of", () => {
     for (const line of lines) expect(JSON.parse(line)).toHaveProperty("runId");
   });
 
-  test("a watch changes nothing of the run", async () => {
+  test("a watch does not change the run", async () => {
     const started = command.start(["runs", "watch", "run-000000007", "-d", "runs.db"]);
     let seen = "";
     started.process.stdout.on("data", (text: string) => (seen += text));

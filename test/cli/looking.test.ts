@@ -63,7 +63,7 @@ const notLooking = new Set([
   "help",
 ]);
 
-test("every command is known to look or not to", async () => {
+test("every command is listed as looking or changing", async () => {
   const namesIn = async (args: readonly string[]) =>
     [...(await command.run([...args, "--help"])).stdout.matchAll(/^ {2}([a-z]+)(?:\|[a-z]+)? /gm)]
       .map(([, name = ""]) => name)
@@ -146,7 +146,7 @@ const some = ["runs list", "doctor", "migrate"];
 
 const stateOf = (file: string) => [contentOf(file), pragmasOf(file)];
 
-test("what only looks changes nothing in a file, however it was left", async () => {
+test("a command that looks changes nothing in a file, in any state of the file", async () => {
   const runs: { kind: string; args: string[]; folder: string; before: unknown }[] = [];
   for (const [kind, make] of Object.entries(files)) {
     const template = path(`template of ${runs.length}`);
@@ -182,7 +182,7 @@ test("what only looks changes nothing in a file, however it was left", async () 
   }
 });
 
-test("a command that looks, as a process of its own, changes nothing either", async () => {
+test("a command that looks changes nothing as a separate process either", async () => {
   await files["whose last writer was killed, with all in its -wal"]?.(path("app.db"));
   const before = stateOf(path("app.db"));
   for (const args of [["runs", "list"], ["export", "-"], ["stats"]]) {
@@ -191,7 +191,7 @@ test("a command that looks, as a process of its own, changes nothing either", as
   }
 });
 
-test("what changes a file of an app leaves its auto_vacuum, too", async () => {
+test("a command that changes an app's file keeps its auto_vacuum", async () => {
   await files["in DELETE mode, with auto_vacuum FULL"]?.(path("app.db"));
   expect((await command.run(["runs", "cancel", "r2", "-d", "app.db"])).code).toBe(0);
   const database = new Database(path("app.db"));

@@ -13,7 +13,7 @@ const server = setUpServer();
 const tags = compiledMigrations.map(({ tag }) => tag);
 
 describe.each(["a file", "a server"])("on %s, gorkflow migrate", (place) => {
-  test("makes the tables, says which migrations it applied, and then finds nothing to do", async () => {
+  test("creates the tables, lists the applied migrations, and then has nothing to do", async () => {
     const database = place === "a file" ? command.folder.database() : server.httpUrl;
     const first = await command.run(["migrate", "--database", database]);
     expect(first).toEqual({
@@ -39,7 +39,7 @@ describe.each(["a file", "a server"])("on %s, gorkflow migrate", (place) => {
   });
 });
 
-test("the script of --sql makes a database that gorkflow migrate and doctor agree with", async () => {
+test("the script of --sql makes a database that gorkflow migrate and doctor accept", async () => {
   const { stdout } = await command.run(["migrate", "--sql"]);
   // A statement that fails on an index that somebody dropped by hand is in none of them.
   expect(stdout).not.toMatch(/^DROP INDEX (?!IF EXISTS)/m);
@@ -52,7 +52,7 @@ test("the script of --sql makes a database that gorkflow migrate and doctor agre
   client.close();
 });
 
-test("a copy without its -wal is called what it is", async () => {
+test("a copy without its -wal is reported as such", async () => {
   const client = createClient(command.folder.database());
   await migrate(client);
   const copy = join(command.folder.path, "copy.db");
@@ -71,7 +71,7 @@ test("a copy without its -wal is called what it is", async () => {
   client.close();
 });
 
-test("--status of a database without tables ends with 1 and says what to run", async () => {
+test("--status of a database without tables exits with 1 and names the command to run", async () => {
   writeFileSync(join(command.folder.path, "empty.db"), "");
   const { code, stdout } = await command.run(["migrate", "--status", "-d", "empty.db"]);
   expect(code).toBe(1);
@@ -79,7 +79,7 @@ test("--status of a database without tables ends with 1 and says what to run", a
   expect(stdout).toContain(`pending  ${tags[0]}`);
 });
 
-test("doctor finds what was dropped, names the remedy, and ends with 1", async () => {
+test("doctor finds dropped objects, names the remedy, and exits with 1", async () => {
   const database = command.folder.database();
   await command.run(["migrate", "-d", database]);
   const client = createClient(database);
@@ -101,7 +101,7 @@ test("doctor finds what was dropped, names the remedy, and ends with 1", async (
   });
 });
 
-test("doctor looks at tables with a prefix", async () => {
+test("doctor checks tables with a prefix", async () => {
   const database = command.folder.database();
   await command.run(["migrate", "-d", database]);
   const { code, stdout } = await command.run(["doctor", "-d", database, "--prefix", "app_"]);
@@ -109,7 +109,7 @@ test("doctor looks at tables with a prefix", async () => {
   expect(stdout).toContain("table app_workflow_runs is missing");
 });
 
-describe("bad input: one line that says what to do, and no trace", () => {
+describe("invalid input is reported in one line with a remedy, without a stack trace", () => {
   test.each([
     ["no database", ["doctor"], 2, /^gorkflow: no database was given \(give --database/],
     [
@@ -166,7 +166,7 @@ describe("bad input: one line that says what to do, and no trace", () => {
     });
   });
 
-  test("a variable that cannot be is named, without its value", async () => {
+  test("an invalid variable is named, without its value", async () => {
     const env = { GORKFLOW_DURABILITY: "SECRET", GORKFLOW_DATABASE_URL: command.folder.database() };
     const { code, stderr } = await command.run(["migrate"], { env });
     expect(code).toBe(2);
@@ -175,7 +175,7 @@ describe("bad input: one line that says what to do, and no trace", () => {
   });
 });
 
-test("a file .env names the database, and the environment is stronger", async () => {
+test("a file .env names the database, and the environment takes precedence", async () => {
   writeFileSync(join(command.folder.path, ".env"), "GORKFLOW_DATABASE_URL=from-dotenv.db\n");
   await command.run(["migrate"]);
   expect(existsSync(join(command.folder.path, "from-dotenv.db"))).toBe(true);

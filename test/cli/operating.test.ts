@@ -29,7 +29,7 @@ interface RunList {
 }
 
 describe.each(["a file", "a server"])("on %s", (place) => {
-  test("runs are moved, listed, shown, counted, tried again, cancelled and deleted", async () => {
+  test("runs are copied, listed, shown, counted, retried, cancelled and deleted", async () => {
     const source = await givenRuns();
     const database = place === "a file" ? command.folder.database("target.db") : server.httpUrl;
     expect(await answer(["copy", source, database])).toEqual({ copied: 40, unchanged: 0 });
@@ -82,7 +82,7 @@ test("a run is watched until another process ends it", async () => {
 });
 
 describe("an export", () => {
-  test("is imported elsewhere, and nothing is stored twice unless that is asked for", async () => {
+  test("is imported elsewhere, and runs are replaced only on request", async () => {
     const database = await givenRuns();
     await answer(["export", "runs.ndjson.gz"], database);
     const lines = gunzipSync(await readFile(path("runs.ndjson.gz")))
@@ -120,7 +120,7 @@ describe("an export", () => {
   });
 });
 
-test("a reader that has had enough ends the command quietly", async () => {
+test("a reader that closes the pipe ends the command without an error", async () => {
   const database = await givenRuns("runs.db", 20_000);
   const listing = command.start(["runs", "list", "--all", "--ndjson", "-d", database]);
   await once(listing.process.stdout, "data");
@@ -128,7 +128,7 @@ test("a reader that has had enough ends the command quietly", async () => {
   expect(await listing.ended).toMatchObject({ code: 0, stderr: "" });
 });
 
-describe("is refused in one line, and nothing is made:", () => {
+describe("is refused in one line, and nothing is created:", () => {
   test.each([
     ["a file that is not there", ["stats", "-d", "missing.db"], 1, /there is no database file/],
     ["an unknown status", ["runs", "list", "--status", "DONE"], 2, /DONE|status/i],
@@ -152,7 +152,7 @@ describe("is refused in one line, and nothing is made:", () => {
   });
 });
 
-test("what a terminal would obey in an id, a name or a message is shown in JSON's escapes", async () => {
+test("control characters in ids, names and messages are shown as JSON escapes", async () => {
   const database = command.folder.database();
   const store = await openStore(database);
   const runId = "two\nlines \u001b[2J";
@@ -177,7 +177,7 @@ test("what a terminal would obey in an id, a name or a message is shown in JSON'
   expect((listed as RunList).runs.map((run) => run.runId)).toEqual([runId]);
 });
 
-test("an import reads a pipe that has a name once", async () => {
+test("an import reads a named pipe once", async () => {
   await givenRuns();
   await answer(["export", "runs.ndjson", "-d", "runs.db"]);
   const script = `mkfifo pipe; cat runs.ndjson > pipe & exec "$0" "$1" import pipe -d other.db`;
@@ -185,7 +185,7 @@ test("an import reads a pipe that has a name once", async () => {
   expect([code, stdout]).toEqual([0, "40 runs imported, 0 skipped, 0 replaced\n"]);
 });
 
-test("the database may stand in a file .env", async () => {
+test("the database can be named in a file .env", async () => {
   await givenRuns();
   await writeFile(path(".env"), "GORKFLOW_DATABASE_URL=file:./runs.db\n");
   expect(await answer(["stats"])).toMatchObject({ rows: { workflowRuns: 40 } });

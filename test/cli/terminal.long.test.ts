@@ -39,7 +39,7 @@ function onTerminal(
   });
 }
 
-test("a copy draws a bar with the time that is left, and answers below it", async () => {
+test("a copy draws a bar with the remaining time, and prints the answer below it", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 3000);
   const { code, screen } = await onTerminal(["copy", "runs.db", "target.db"]);
   expect(code).toBe(0);
@@ -48,7 +48,7 @@ test("a copy draws a bar with the time that is left, and answers below it", asyn
   expect(screen).toContain("3,000 runs copied");
 });
 
-test("a prune draws a bar up to what may be deleted, as far as that is known beforehand", async () => {
+test("a prune draws a bar up to the number of runs that may be deleted", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 3000);
   const { code, screen } = await onTerminal(["prune", "--older-than", "1d", "-d", "runs.db"]);
   expect(code).toBe(0);
@@ -70,7 +70,7 @@ test.each(["runs.ndjson", "runs.ndjson.gz"])(
   },
 );
 
-test("a pipe has no end that is known: an import counts, and tells the time", async () => {
+test("an import from a pipe shows a count and the time, without a total", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 300);
   await command.runProcess(["export", "runs.ndjson", "-d", "runs.db"]);
   const { code, screen } = await onTerminal(["import", "-", "-d", "target.db"], {
@@ -81,7 +81,7 @@ test("a pipe has no end that is known: an import counts, and tells the time", as
   expect(screen).not.toMatch(/%|left/);
 });
 
-test("a terminal of 40 columns shows share and time that are left", async () => {
+test("a terminal of 40 columns shows the share and the remaining time", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 1000);
   const { screen } = await onTerminal(["copy", "runs.db", "target.db"], { columns: 40 });
   const bars = screen.match(/[█░]+ \d+% \| \d+s left/g) ?? [];
@@ -89,7 +89,7 @@ test("a terminal of 40 columns shows share and time that are left", async () => 
   for (const bar of bars) expect(bar.length).toBeLessThan(30);
 });
 
-test("Ctrl-C that is typed ends a copy with 130, says how to go on, and gives the cursor back", async () => {
+test("a typed Ctrl-C ends a copy with 130, says how to continue, and shows the cursor again", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 10_000);
   let typed = false;
   const react: TerminalOptions["react"] = (shown, type) => {
@@ -103,7 +103,7 @@ test("Ctrl-C that is typed ends a copy with 130, says how to go on, and gives th
   expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));
 });
 
-test("statuses have colours on a terminal, unless NO_COLOR says no", async () => {
+test("statuses have colors on a terminal, unless NO_COLOR is set", async () => {
   await makeBulkRuns(command.folder.database("runs.db"), 10);
   const { code, screen } = await onTerminal(["runs", "list", "-d", "runs.db"]);
   expect(code).toBe(0);
@@ -114,7 +114,7 @@ test("statuses have colours on a terminal, unless NO_COLOR says no", async () =>
   expect(plain.stdout).not.toContain("\u001b[");
 });
 
-test("bash completes commands, options and their values, without any package of its own for that", async () => {
+test("bash completes commands, options and their values without the package bash-completion", async () => {
   const { path } = command.folder;
   const program = join(path, "gorkflow");
   await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${command.program}" "$@"\n`);

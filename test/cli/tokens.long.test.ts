@@ -43,7 +43,7 @@ const changing = [
   ["import", "runs.ndjson"],
 ];
 
-test("a wrong token is refused in one line that names its variable, and is shown nowhere", async () => {
+test("a wrong token is refused in one line that names its variable, and is never printed", async () => {
   const inUrl = { env: { GORKFLOW_DATABASE_URL: `${server.httpUrl}?authToken=${wrong}` } };
   const results = await Promise.all([
     ...[...looking, ...changing, ["migrate"]].map((args, index) =>
@@ -62,7 +62,7 @@ test("a wrong token is refused in one line that names its variable, and is shown
   }
 });
 
-test("the right one is taken from either place, and the target of a copy may have its own", async () => {
+test("the right token is read from either place, and the target of a copy may have its own", async () => {
   const inUrl = `${server.httpUrl}?authToken=${right}`;
   expect(await command.runProcess(["migrate", "-d", inUrl])).toMatchObject({ code: 0, stderr: "" });
   const copied = await command.runProcess(["copy", "runs.db", server.httpUrl, "--json"], {
@@ -76,7 +76,7 @@ test("the right one is taken from either place, and the target of a copy may hav
   expect(compared).toMatchObject({ code: 0, stdout: "5 runs, all equal\n" });
 });
 
-test("one that only reads looks at everything and changes nothing", async () => {
+test("a read-only token can read everything and change nothing", async () => {
   await command.runProcess(["migrate"], onServer(right));
   await command.runProcess(["copy", "runs.db", server.httpUrl, "--compare"], onServer(right));
   const seen = await Promise.all(

@@ -48,7 +48,7 @@ const stores: Readonly<Record<string, () => Promise<WorkflowStore>>> = {
   "a server": () => LibSQLStore.open(server.httpUrl),
 };
 
-test("a prune beside a process that writes all the time deletes, and gives back what it can", async () => {
+test("a prune beside a process that writes all the time deletes runs and frees space", async () => {
   const url = folder.database("busy.db");
   await makeBulkRuns(url, 3000);
   const program = await compileProgram(`${import.meta.dirname}/programs/busy-writer.ts`);
@@ -63,7 +63,7 @@ test("a prune beside a process that writes all the time deletes, and gives back 
 }, 60_000);
 
 describe.each(Object.entries(stores))("on %s", (_, open) => {
-  test("the newest runs of each workflow stay, also of those that appear during the prune", async () => {
+  test("keeps the newest runs of each workflow, including those created during the prune", async () => {
     const store = await open();
     await createOld(store, idsOf(30), "old");
     await createOld(store, idsOf(2, "few"), "few");

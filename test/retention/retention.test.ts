@@ -77,7 +77,7 @@ describe("a policy", () => {
     expect(await applyRetention(store, policy, { now })).toMatchObject({ deletedRuns: 0 });
   });
 
-  test("is refused whole when one rule cannot be", async () => {
+  test("is refused if one rule is invalid", async () => {
     const store = new MemoryStore();
     await givenHistory(store);
     const bad: [unknown, string][] = [
@@ -99,7 +99,7 @@ describe("a schedule", () => {
   // Not a whole day: no run is just as old as a rule allows.
   const interval = 25 * 60 * 60 * 1000;
 
-  test("applies the policy again and again, whatever fails, until it is stopped", async () => {
+  test("applies the policy repeatedly, after failures too, until it is stopped", async () => {
     vi.useFakeTimers({ now });
     try {
       const store = new MemoryStore();
@@ -138,7 +138,7 @@ describe("a schedule", () => {
     }
   });
 
-  test("refuses what it cannot do", () => {
+  test("refuses invalid options", () => {
     const schedule = (everyMs: number) =>
       scheduleRetention(new MemoryStore(), policy, { everyMs, onError: () => undefined });
     expect(() => schedule(0)).toThrow(/options.everyMs/);
@@ -174,7 +174,7 @@ test("a schedule that is stopped during a deletion waits until the deletion has 
   await stopping;
 });
 
-test("a callback may stop the schedule, and one that never ends does not end it", async () => {
+test("a callback may stop the schedule, and one that never ends does not block it", async () => {
   vi.useFakeTimers({ now });
   try {
     let reports = 0;
@@ -203,7 +203,7 @@ test("a callback may stop the schedule, and one that never ends does not end it"
 describe("a prune", () => {
   const cutoff = new Date(bulkBeginning + 1800 * 1000);
 
-  test("gives the space of a file back, at once", async () => {
+  test("frees the space of a file immediately", async () => {
     const url = folder.database("bulk.db");
     await makeBulkRuns(url, 2000);
     const store = await LibSQLStore.open(url);
@@ -218,7 +218,7 @@ describe("a prune", () => {
     await store.close();
   });
 
-  test("that was aborted is gone on with, and gives back what the first had left", async () => {
+  test("continues an aborted one, and frees the space that it left", async () => {
     const url = folder.database("aborted.db");
     await makeBulkRuns(url, 2000);
     const store = await LibSQLStore.open(url);
@@ -240,7 +240,7 @@ describe("a prune", () => {
     await store.close();
   });
 
-  test("removes the orphans of somebody who deleted with foreign keys off", async () => {
+  test("removes orphans of runs that were deleted with foreign keys off", async () => {
     const url = folder.database("orphans.db");
     await makeBulkRuns(url, 50);
     const client = createClient(url);
@@ -258,7 +258,7 @@ describe("a prune", () => {
     await store.close();
   });
 
-  test("on a server deletes the same, and leaves the space to the server", async () => {
+  test("deletes the same on a server, and leaves the space to it", async () => {
     const store = await LibSQLStore.open(server.httpUrl);
     await givenHistory(store);
     expect(await applyRetention(store, policy, { now })).toMatchObject({

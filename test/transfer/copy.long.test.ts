@@ -56,7 +56,7 @@ const pairs = Object.keys(kinds).flatMap((from) =>
     .map((to) => [from, to] as const),
 );
 
-describe("a copy, and an export and its import, hold the same:", () => {
+describe("a copy and an import of an export are equal to their source:", () => {
   test.each(pairs)("from %s to %s", async (fromKind, toKind) => {
     const from = await (kinds[fromKind] as () => Promise<WorkflowStore>)();
     await givenRuns(from, 25);
@@ -75,7 +75,7 @@ describe("a copy, and an export and its import, hold the same:", () => {
 });
 
 describe("a copy that is resumed", () => {
-  test("brings over what is missing or has changed, and leaves the rest", async () => {
+  test("copies what is missing or has changed, and leaves the rest", async () => {
     const [from, to] = [new MemoryStore(), new MemoryStore()];
     await givenRuns(from, 250);
     await copyStore(from, to, { filter: { createdBefore: new Date(Date.UTC(2026, 0, 1, 0, 1)) } });
@@ -97,7 +97,7 @@ describe("a copy that is resumed", () => {
     });
   });
 
-  test("with a comparison also brings what was written to a run after its end", async () => {
+  test("with a comparison also copies what was written after a run ended", async () => {
     const [from, to] = [new MemoryStore(), new MemoryStore()];
     await givenRuns(from, 250);
     await copyStore(from, to);
@@ -119,7 +119,7 @@ describe("a copy that is resumed", () => {
     expect(await copyStore(from, to, { resume: "compare" })).toEqual({ copied: 0, unchanged: 250 });
   });
 
-  test("is needed where a run is there already", async () => {
+  test("is required if a run exists already", async () => {
     const [from, to] = [new MemoryStore(), new MemoryStore()];
     await givenRuns(from, 5);
     await copyStore(from, to);
@@ -140,7 +140,7 @@ describe("a copy that is resumed", () => {
   });
 });
 
-test("runs that cannot be read are named at the end, after all others were copied", async () => {
+test("a copy names unreadable runs at the end, after all others were copied", async () => {
   const from = await LibSQLStore.open(folder.database("unreadable.db"));
   await givenRuns(from, 250);
   await from.db.run("update workflow_runs set output = '{' where run_id = 'run-000011'");

@@ -41,7 +41,7 @@ test("an export is a header, a run a line, oldest first, and a trailer", async (
   expect([header, ...lines].every((line) => line.indexOf("\n") === line.length - 1)).toBe(true);
 });
 
-test("what is imported is equal, however the text is cut", async () => {
+test("an import restores equal runs, wherever the text is cut", async () => {
   const source = new MemoryStore();
   await givenRuns(source, 250);
   const text = (await linesOf(exportStore(source))).join("");
@@ -56,16 +56,16 @@ test("what is imported is equal, however the text is cut", async () => {
   }
 });
 
-test("an export of no runs is whole", async () => {
+test("an export without runs is complete", async () => {
   expect(await imported(await exported(0))).toMatchObject({ outcome: { written: 0 }, runs: 0 });
 });
 
-test("a text with the line ends of Windows, and without the last one, is imported", async () => {
+test("an import accepts Windows line endings, and a last line without one", async () => {
   const text = (await exported(3)).join("").replaceAll("\n", "\r\n").trimEnd();
   expect(await imported([text])).toMatchObject({ outcome: { written: 3 }, runs: 3 });
 });
 
-test("only what fits the filter is exported", async () => {
+test("an export contains only runs that match the filter", async () => {
   const store = new MemoryStore();
   await givenRuns(store, 10);
   const lines = await linesOf(exportStore(store, { filter: { workflowId: "orders" } }));
@@ -73,7 +73,7 @@ test("only what fits the filter is exported", async () => {
 });
 
 describe("an import", () => {
-  test("fails at the first run that is there, skips it, or replaces it", async () => {
+  test("fails at the first existing run, skips it, or replaces it", async () => {
     const lines = await exported(4);
     const store = new MemoryStore();
     await givenRun(store, 1);
@@ -95,7 +95,7 @@ describe("an import", () => {
     expect(await store.getAllState("run-000001")).toEqual({ total: 1 });
   });
 
-  test("names the line that is not what it should be; the runs before it are stored", async () => {
+  test("names the invalid line and stores the runs before it", async () => {
     const lines = await exported(150);
     const bad: [change: (line: string) => string, reason: string][] = [
       [(line) => line.slice(1), "is not JSON"],
@@ -115,7 +115,7 @@ describe("an import", () => {
     }
   });
 
-  test("says nothing of what a bad line contains", async () => {
+  test("does not print the content of an invalid line", async () => {
     const lines = (await exported(1)).with(1, '{"secret": "hunter2", oops\n');
     const { outcome } = await imported(lines);
     const { message, cause } = outcome as Error;
@@ -123,7 +123,7 @@ describe("an import", () => {
     expect(cause).toBeUndefined();
   });
 
-  test("names the line of a value that no store takes", async () => {
+  test("names the line of a value that no store accepts", async () => {
     const lines = await exported(5);
     const text = JSON.stringify("x".repeat(2 * 1024 * 1024));
     const broken = lines.with(3, (lines[3] ?? "").replace(/"output":null/, `"output":${text}`));
@@ -132,7 +132,7 @@ describe("an import", () => {
     expect(runs).toBe(2);
   });
 
-  test("notices a line that was changed, taken out or added", async () => {
+  test("detects a line that was changed, removed or added", async () => {
     const lines = await exported(5);
     const changed = lines.with(2, (lines[2] ?? "").replace("refunds", "repairs"));
     expect((await imported(changed)).outcome).toMatchObject({ code: "INVALID_EXPORT", line: 7 });
@@ -146,7 +146,7 @@ describe("an import", () => {
     });
   });
 
-  test("notices an export that breaks off, wherever", async () => {
+  test("detects an export that is cut off at any place", async () => {
     const lines = await exported(5);
     const text = lines.join("");
     const last = lines.at(-1) ?? "";
@@ -158,7 +158,7 @@ describe("an import", () => {
     expect((await imported(lines.slice(0, 3))).outcome).toMatchObject({ line: 3 });
   });
 
-  test("refuses what is no export, and what is compressed", async () => {
+  test("refuses a text that is not an export, and a compressed one", async () => {
     for (const text of ["hello\n", "{}\n", '{"format":"other","version":1}\n']) {
       expect((await imported([text])).outcome).toMatchObject({ code: "INVALID_EXPORT", line: 1 });
     }
@@ -183,7 +183,7 @@ describe("an import", () => {
     }
   });
 
-  test("takes what older versions of the schema did not have", async () => {
+  test("accepts exports without the columns of later schemas", async () => {
     const folder = new URL("exports/", import.meta.url);
     const names = await readdir(folder);
     expect(names).not.toEqual([]);
@@ -196,7 +196,7 @@ describe("an import", () => {
     }
   });
 
-  test("tells how far it is, and stops when it is aborted", async () => {
+  test("reports its progress, and stops when it is aborted", async () => {
     const lines = await exported(250);
     const store = new MemoryStore();
     const abort = new AbortController();
@@ -213,16 +213,14 @@ describe("an import", () => {
     expect((await store.stats()).rows.workflowRuns).toBe(200);
   });
 
-  test("refuses options that it does not know", async () => {
+  test("refuses unknown options", async () => {
     await expect(
       importStore(new MemoryStore(), [], { onconflict: "skip" } as object),
     ).rejects.toMatchObject({ code: "INVALID_ARGUMENT", argument: "options.onconflict" });
   });
 });
 
-test("runs that cannot be read are named at the end, in the trailer and by an error", async ({
-  folder,
-}) => {
+test("an export names unreadable runs in the trailer and in an error", async ({ folder }) => {
   const store = await LibSQLStore.open(folder.database());
   try {
     await givenRuns(store, 10);

@@ -56,7 +56,7 @@ class LateCalls {
     return [...this.#calls.values()].some((isHeard) => !isHeard());
   }
 
-  /** Any other call may outlast its caller, too, for as long as it takes: a prune pauses between two batches. */
+  /** Other calls may continue after their callers were released: a prune pauses between two batches. */
   watch(call: Promise<unknown>): void {
     const ended = call
       .catch(() => undefined)
@@ -112,7 +112,7 @@ class Process {
     if (fault === 0) throw new StoreBusyError("busy");
     if (fault === 1) {
       for (let turn = this.#random(5); turn > 0; turn--) await setImmediate();
-      // What a process had not sent when it died nobody sends any more.
+      // A dead process sends nothing that it had not sent yet.
       if (this.isDead) throw new StoreConnectionError({ reason: "the process is dead" });
     }
     const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
@@ -122,7 +122,7 @@ class Process {
       throw lost();
     }
     if (fault === 3 && signal !== undefined) {
-      // The caller is released by its signal; the write continues, and nobody else hears of its end.
+      // The signal releases the caller; the write continues, and only the mirror hears of its end.
       const { signal: _, ...options } = args.at(-1) as { signal: AbortSignal };
       args[args.length - 1] = options;
       return untilAborted(
@@ -161,7 +161,7 @@ async function playHistory(seed: number): Promise<void> {
   let process: Process;
   let mirror: MirroredStore;
   let created = 0;
-  /** The mirror has missed nothing that it does not tell: its process has compared the stores, or had nothing to. */
+  /** The mirror reports everything that it missed: its process has compared the stores, or did not need to. */
   let isComplete = true;
 
   const start = () => {
@@ -199,7 +199,7 @@ async function playHistory(seed: number): Promise<void> {
     const status = random(2) === 0 ? "COMPLETED" : "PENDING";
     const idempotencyKey = random(3) === 0 ? `key-${random(3)}` : null;
     facts.set(runId, { present: null, values: new Set(), isSaved: false });
-    // A run that is found by its key may be one that is being deleted.
+    // A run that is found by its key may be about to be deleted.
     const isCertain = !late.some;
     const isNamed = random(4) > 0;
     const run = { workflowId, status, idempotencyKey, ...(isNamed && { runId }) } as const;
@@ -222,7 +222,7 @@ async function playHistory(seed: number): Promise<void> {
     fact.values.add(value);
     const isLast = !late.some;
     if (await acknowledged((signal) => mirror.saveState(runId, "n", value, { signal }))) {
-      // A write that came too late may still overwrite it: only those that nobody waits for any more are out.
+      // A late write may still overwrite it; without one, this is the only value.
       if (isLast) fact.values = new Set([value]);
       else fact.values.add(value);
       fact.present = true;
@@ -270,7 +270,7 @@ async function playHistory(seed: number): Promise<void> {
     for (const run of runs) if (!left.has(run.runId)) facts.delete(run.runId);
   }
 
-  // A comparison settles what is missed, and so a lost write that takes effect only after it.
+  // A lost write that takes effect after the comparison is no longer counted as missed.
   async function resync(): Promise<void> {
     const isLast = !late.someUnheard;
     isComplete &&= isLast;
@@ -323,7 +323,7 @@ async function playHistory(seed: number): Promise<void> {
   start();
   for (let step = 10 + random(40); step > 0; step--) await actions[random(actions.length)]?.();
 
-  // Everything works from now on.
+  // No call fails from now on.
   await late.end();
   process!.isCalm = true;
   for (let turn = 0; turn < 20; turn++) await setImmediate();
@@ -349,7 +349,7 @@ async function playHistory(seed: number): Promise<void> {
     }
   }
   await copyStore(primary, copy, { resume: "compare" }).catch((error: unknown) => {
-    // What the copy holds of runs that are gone may hold a key; everything else was copied.
+    // A deleted run of the copy may hold an idempotency key; everything else was copied.
     if (error instanceof UnreadableRunsError) throw error;
   });
   const lines: string[] = [];

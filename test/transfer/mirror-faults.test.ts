@@ -46,7 +46,7 @@ function slowStore(store: WorkflowStore) {
 }
 
 describe("a mirror", () => {
-  test("refuses ids that no run can have, and copies everything else", async () => {
+  test("refuses invalid ids, and copies everything else", async () => {
     const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
     const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
     for (const bad of ["", "a\0b", "x".repeat(300), 7 as unknown as string]) {
@@ -111,7 +111,7 @@ describe("a mirror", () => {
     await store.close();
   });
 
-  test("sets a run aside for any error that only this run has", async () => {
+  test("sets a run aside for any error that only this run causes", async () => {
     const [primary, memory] = [new MemoryStore(), new MemoryStore()];
     const secondary = new Proxy(memory, {
       get(target, name) {
@@ -208,7 +208,7 @@ describe("a mirror", () => {
     expect(store.divergence().missedChanges).toBe(0);
   });
 
-  test("deletes from the secondary what a prune deleted, whatever is created meanwhile", async () => {
+  test("deletes pruned runs from the secondary while others are created", async () => {
     const [primary, memory] = [new MemoryStore(), new MemoryStore()];
     const secondary = faultyStore(memory);
     const store = new MirroredStore(primary, secondary.store, { retryDelayMs: 1 });
@@ -255,7 +255,7 @@ describe("a mirror", () => {
     await store.close();
   });
 
-  test("refuses itself to `recordSwitch`, and a signal ends a record that does not end", async () => {
+  test("refuses calls inside `recordSwitch`, and stops waiting for it when the signal aborts", async () => {
     const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
     const store = new MirroredStore(primary, secondary);
     await expect(
@@ -362,7 +362,7 @@ describe("a mirror", () => {
     expect(await compareStores(primary, memory)).toMatchObject({ equal: true });
   });
 
-  test("refuses durations that no timer holds", async () => {
+  test("refuses durations beyond those of timers", async () => {
     const [a, b] = [new MemoryStore(), new MemoryStore()];
     expect(() => new MirroredStore(a, b, { retryDelayMs: 2 ** 31 })).toThrow(/retryDelayMs/);
     const store = new MirroredStore(a, b);

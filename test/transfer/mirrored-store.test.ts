@@ -120,7 +120,7 @@ async function writeEverything(store: MirroredStore): Promise<void> {
   await store.writeBundles(bundles, { onConflict: "fail" });
 }
 
-test("every write of the primary is brought over to the secondary", async () => {
+test("every write of the primary is copied to the secondary", async () => {
   const { store, primary, memory } = mirror();
   await writeEverything(store);
   await store.drain();
@@ -133,7 +133,7 @@ test("every write of the primary is brought over to the secondary", async () => 
   expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 22 });
 });
 
-test("a prune takes place in the secondary, too, and a dry run does not", async () => {
+test("a prune reaches the secondary, and a dry run does not", async () => {
   const { store, primary, memory } = mirror();
   await givenRuns(store, 30);
   const policy: PrunePolicy = { olderThan: new Date(), keepLast: 3, onProgress: () => undefined };
@@ -147,7 +147,7 @@ test("a prune takes place in the secondary, too, and a dry run does not", async 
 });
 
 describe("a secondary that", () => {
-  test("is gone fails no call, and holds all when it is back", async () => {
+  test("is unavailable fails no call, and has all runs when it is back", async () => {
     const reports: number[] = [];
     const { store, primary, secondary, memory } = mirror({
       onDivergence: ({ pendingChanges }) => reports.push(pendingChanges),
@@ -169,7 +169,7 @@ describe("a secondary that", () => {
     expect(await areEqual(primary, memory)).toBe(true);
   });
 
-  test("never answers keeps no call waiting, and is not asked more", async () => {
+  test("never answers delays no call, and gets no further calls", async () => {
     const { store, secondary } = mirror();
     let answer: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -190,7 +190,7 @@ describe("a secondary that", () => {
     await store.drain();
   });
 
-  test("refuses a run gets all others, and the report names the one", async () => {
+  test("refuses a run gets all others, and the report names the refused run", async () => {
     const { store, memory } = mirror();
     await memory.createRun({ runId: "foreign", workflowId: "refunds", idempotencyKey: "key-1" });
     await givenRuns(store, 5);
@@ -205,7 +205,7 @@ describe("a secondary that", () => {
     expect(store.divergence().failedRuns).toEqual([]);
   });
 
-  test("takes an idempotency key over from a run that is gone", async () => {
+  test("accepts an idempotency key of a deleted run", async () => {
     const { store, secondary, primary, memory } = mirror();
     await store.createRun({ runId: "b", workflowId: "w", idempotencyKey: "key" });
     await store.drain();
@@ -220,7 +220,7 @@ describe("a secondary that", () => {
     expect(await areEqual(primary, memory)).toBe(true);
   });
 
-  test("lets go of an idempotency key gets the run that needs it before `drain` resolves", async () => {
+  test("releases an idempotency key gets the run that needs it before `drain` resolves", async () => {
     const { store, primary, memory } = mirror();
     await memory.createRun({ runId: "holder", workflowId: "w", idempotencyKey: "key" });
     await store.createRun({ runId: "a", workflowId: "w", idempotencyKey: "key" });
@@ -232,7 +232,7 @@ describe("a secondary that", () => {
     expect(await areEqual(primary, memory)).toBe(true);
   });
 
-  test("loses its answer keeps no run by which it was told from the primary", async () => {
+  test("does not acknowledge the probe run keeps none", async () => {
     const { store, secondary, primary, memory } = mirror();
     const run = { runId: "a", workflowId: "w", createdAt: new Date(0) };
     for (const each of [primary, memory]) await each.createRun(run);
@@ -248,7 +248,7 @@ describe("a secondary that", () => {
     expect(await areEqual(primary, memory)).toBe(true);
   });
 
-  test("is far behind has its changes counted, not kept", async () => {
+  test("is far behind has its further changes counted, not kept", async () => {
     const { store, secondary, primary, memory } = mirror({ maxPendingRuns: 10 });
     secondary.fault = gone;
     await givenRuns(store, 50);
@@ -263,8 +263,8 @@ describe("a secondary that", () => {
   });
 });
 
-describe("nobody's write fails by", () => {
-  test("a secondary that fails now and then, before it has written or after; what was lost comes again", async () => {
+describe("no write fails because of", () => {
+  test("a secondary that fails at random, before or after a write, and gets every run in the end", async () => {
     const { store, secondary, primary, memory } = mirror();
     let calls = 0;
     secondary.fault = async () => {
@@ -326,7 +326,7 @@ describe("a process that dies", () => {
     },
   );
 
-  test("leaves what a copy that compares cures, too, but for runs that only the copy has", async () => {
+  test("repairs what a copy with a comparison repairs, except for runs that only the copy has", async () => {
     const { store, secondary, primary, memory } = mirror();
     await givenRuns(store, 30);
     await store.drain();
@@ -343,7 +343,7 @@ describe("a process that dies", () => {
   });
 });
 
-test("a resync takes place alone, and is refused what cannot be read", async () => {
+test("a resync refuses a second one, and rejects for unreadable runs", async () => {
   const { store, primary } = mirror();
   await givenRuns(primary, 10);
   const first = store.resync();
@@ -381,7 +381,7 @@ test("ctx.transaction fails before its function runs, though both stores have tr
 });
 
 describe("a switch-over", () => {
-  test("is recorded when both hold the same and nobody is answered", async () => {
+  test("is recorded when both stores are equal and no call is answered", async () => {
     const { store, primary, memory } = mirror();
     await givenRuns(primary, 20);
     let answered = false;
@@ -408,7 +408,7 @@ describe("a switch-over", () => {
     expect(await memory.getRun("waiting")).toMatchObject({ workflowId: "w" });
   });
 
-  test("that cannot be recorded does not take place, however long that took", async () => {
+  test("does not happen if it cannot be recorded, even after a long time", async () => {
     const { store, primary } = mirror();
     await givenRuns(primary, 5);
     const full = new Error("the disk is full");
@@ -431,7 +431,7 @@ describe("a switch-over", () => {
     expect(store.answering).not.toBe(primary);
   });
 
-  test("brings over all that differs, whatever it is, and then the secondary answers", async () => {
+  test("copies every difference, and then the secondary answers", async () => {
     const { store, primary, secondary, memory } = mirror();
     await givenRuns(primary, 500);
     await givenRuns(memory, 100);
@@ -451,7 +451,7 @@ describe("a switch-over", () => {
     expect(store.answering).toBe(primary);
   });
 
-  test("loses nothing that is written meanwhile, and fails no call", async () => {
+  test("loses no concurrent write, and fails no call", async () => {
     const { store, primary, memory } = mirror();
     await givenRuns(primary, 300);
     let writing = true;
@@ -476,7 +476,7 @@ describe("a switch-over", () => {
     });
   });
 
-  test("waits for a transaction under way, not longer than it may", async () => {
+  test("waits for a transaction under way, but not longer than `maxPauseMs`", async () => {
     const { store, primary } = mirror();
     await givenRuns(primary, 3);
     let end: () => void = () => undefined;
@@ -499,7 +499,7 @@ describe("a switch-over", () => {
     expect(store.answering).not.toBe(primary);
   });
 
-  test("does not take place when the secondary is gone, or refuses a run", async () => {
+  test("does not happen if the secondary is unavailable or refuses a run", async () => {
     const { store, primary, secondary, memory } = mirror();
     await givenRuns(primary, 10);
     secondary.fault = gone;
@@ -513,7 +513,7 @@ describe("a switch-over", () => {
     expect(store.answering).toBe(primary);
   });
 
-  test("does not take place twice at once", async () => {
+  test("refuses a second one at the same time", async () => {
     const { store, primary } = mirror();
     await givenRuns(primary, 10);
     const first = store.switchOver();
@@ -522,7 +522,7 @@ describe("a switch-over", () => {
   });
 });
 
-test("closing brings over what is pending, and closes both", async () => {
+test("closing copies pending changes and closes both stores", async () => {
   const { store, primary, secondary, memory } = mirror();
   await givenRun(store, 1);
   await store.close();
@@ -533,7 +533,7 @@ test("closing brings over what is pending, and closes both", async () => {
   await expect(store.countRuns()).rejects.toMatchObject({ code: "STORE_CLOSED" });
 });
 
-test("closing does not wait for a secondary that is gone", async () => {
+test("closing does not wait for an unavailable secondary", async () => {
   const { store, secondary } = mirror({ retryDelayMs: 60_000 });
   secondary.fault = gone;
   await givenRun(store, 1);
@@ -541,7 +541,7 @@ test("closing does not wait for a secondary that is gone", async () => {
   expect(store.divergence().pendingChanges).toBe(1);
 });
 
-test("options that it does not know are refused", () => {
+test("a mirror refuses unknown options", () => {
   const [a, b] = [new MemoryStore(), new MemoryStore()];
   expect(() => new MirroredStore(a, b, { maxPendingRuns: 0 })).toThrow(/options.maxPendingRuns/);
 });

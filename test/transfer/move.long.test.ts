@@ -29,8 +29,8 @@ const double = defineStep({
 });
 const workflow = defineWorkflow({ id: "live", version: "1" }).step(double).build();
 
-describe("a move from a file to a server, as docs/moving.md has it", () => {
-  test("loses nothing and fails nothing, while writers and an engine go on all the time", async () => {
+describe("a move from a file to a server, as in docs/moving.md", () => {
+  test("loses no write and fails no call while writers and an engine continue", async () => {
     const file = await openStore(folder.database());
     await givenRuns(file, 300);
     const target = await openStore(server.httpUrl);

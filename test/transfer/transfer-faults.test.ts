@@ -63,7 +63,7 @@ function waitingStore(store: WorkflowStore) {
   return { waiting, release };
 }
 
-test("exports to one file at once each write their own, and the last to end is there", async () => {
+test("concurrent exports to one file do not mix, and the last one to finish wins", async () => {
   const [few, many] = [new MemoryStore(), new MemoryStore()];
   await givenRuns(few, 3);
   await givenRuns(many, 300);
@@ -136,7 +136,7 @@ test("an import of a file with a value that cannot be stored changes nothing", a
   }
 });
 
-test("an import ends when it is aborted while its source is silent", async () => {
+test("an import ends when it is aborted while it waits for its source", async () => {
   const abort = new AbortController();
   async function* silent(): AsyncGenerator<string> {
     yield "";
@@ -167,7 +167,7 @@ test("times that are not ISO 8601 with a zone are refused by name", async () => 
   }
 });
 
-test("the trailer's list of unreadable runs is under the checksum", async () => {
+test("the checksum covers the trailer's list of unreadable runs", async () => {
   const store = await file();
   await givenRuns(store, 5);
   await store.db.run("update workflow_runs set input = '{' where run_id = 'run-000002'");
@@ -190,7 +190,7 @@ test("the trailer's list of unreadable runs is under the checksum", async () => 
   await store.close();
 });
 
-test("values beyond our limits that SQL has stored are named, and all other runs are transferred", async () => {
+test("a transfer names values beyond our limits that SQL stored, and includes all other runs", async () => {
   const store = await file();
   await givenRuns(store, 50);
   await store.db.run("update workflow_runs set input = '[1e999]' where run_id = 'run-000003'");
@@ -237,7 +237,7 @@ test("numbers are kept exactly, or refused", () => {
   }
 });
 
-test("a run whose text is too long for one line has several, and reads back equal", async () => {
+test("a run that is too long for one line is written to several, and reads back equal", async () => {
   const store = new MemoryStore();
   await givenRun(store, 11);
   const [bundle] = (await store.readBundles()).bundles as [RunBundle];
@@ -264,7 +264,7 @@ test("a long line in small chunks is read in linear time", async () => {
   expect(performance.now() - begun).toBeLessThan(5000);
 });
 
-test("a copy that is resumed sets aside a run whose idempotency key another one holds", async () => {
+test("a resumed copy sets aside a run whose idempotency key another run has", async () => {
   for (const to of [new MemoryStore(), await file()]) {
     const from = new MemoryStore();
     const daily = { workflowId: "w", idempotencyKey: "today" };
@@ -328,7 +328,7 @@ test("a copy and an import keep what the target has in a newer revision", async 
   }
 });
 
-test("a comparison finds a run by its id, wherever the order or the filter puts it", async () => {
+test("a comparison finds a run by its id, although its position or the filter differs", async () => {
   const [a, b] = [new MemoryStore(), new MemoryStore()];
   await givenRuns(a, 5);
   await copyStore(a, b);
@@ -365,7 +365,7 @@ test("a comparison reports no run that both stores deleted after they listed it"
   expect(await compareStores(first.store, b)).toMatchObject({ equal: true, runs: 4 });
 });
 
-test("a check of the databases leaves at most one run where no run can be deleted", async () => {
+test("a check for one database leaves at most one run if no run can be deleted", async () => {
   const target = await file();
   await target.db.$client.executeMultiple(`
     create table audit (run_id text references workflow_runs (run_id));
