@@ -21,6 +21,8 @@ export interface RunClaim {
   readonly limit: number;
   /** Claims only runs of these versions, at most 1000. Defaults to all runs. An empty list claims nothing. */
   readonly workflows?: readonly WorkflowVersion[] | undefined;
+  /** Runs that the worker still executes, at most 1000: they are not claimed after their leases have expired. */
+  readonly activeRunIds?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,6 +52,7 @@ const claimSchema = z.strictObject({
     .array(z.strictObject({ workflowId: idSchema, workflowVersion: idSchema }))
     .max(1000)
     .optional(),
+  activeRunIds: z.array(idSchema).max(1000).optional(),
   ...operationShape,
 });
 const holderShape = {

@@ -270,9 +270,41 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", attempt: 2 });
   });
 
-  test("an engine that claims its own run anew does not run it twice at once", async () => {
+  test("an engine does not claim a run that it still executes after the lease expired", async () => {
     const clock = makeClock();
     const store = await open(clock);
+    const begun = makeGate();
+    const proceed = makeGate();
+    let calls = 0;
+    const step = numberStep("s", async (value) => {
+      calls += 1;
+      begun.open();
+      await proceed.promise;
+      return value + 1;
+    });
+    let claims = 0;
+    let jumpMs = 0;
+    const observed = observe(store, async (operation, carryOut) => {
+      if (operation === "claimRuns") {
+        claims += 1;
+        // As if the process were suspended after it decided to claim.
+        clock.advance(jumpMs);
+      }
+      return carryOut();
+    });
+    const engine = makeEngine(observed, { leaseMs: 30_000, concurrency: 2 });
+    const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    await begun.promise;
+    jumpMs = 30_000;
+    const claimsBefore = claims;
+    await expect.poll(() => claims).toBeGreaterThan(claimsBefore + 1);
+    proceed.open();
+    expect(await running).toMatchObject({ status: "COMPLETED", attempt: 1, lostLeases: 0 });
+    expect(calls).toBe(1);
+  });
+
+  test("an engine that claims its own run again does not run it twice at once", async () => {
+    const store = await open();
     const reached = [makeGate<StepContext>(), makeGate<StepContext>()];
     const proceed = makeGate();
     let calls = 0;
@@ -284,15 +316,15 @@ describe.each(stores)("on %s", (_, open) => {
     const engine = makeEngine(store, { leaseMs: 30_000, concurrency: 2 });
     const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
     const first = await reached[0]?.promise;
-    // The process was asleep for longer than the lease, and is the first to look for runs.
-    clock.advance(30_000);
+    // An operator gives the run to other workers, and this one claims it first.
+    await store.updateRun(first?.runId ?? "", { status: "PENDING" });
     const second = await reached[1]?.promise;
     expect(first?.signal.aborted).toBe(true);
     expect(second?.signal.aborted).toBe(false);
     proceed.open();
     expect(await running).toMatchObject({ status: "COMPLETED", output: 2, attempt: 2 });
     expect(await store.listStepExecutions(second?.runId ?? "")).toMatchObject([
-      { status: "COMPLETED", attempt: 1 },
+      { status: "COMPLETED" },
     ]);
   });
 });

@@ -300,6 +300,7 @@ const leases = fc.oneof(
         workerId,
         leaseMs: rarely(fc.constantFrom(1000, 5000), fc.constantFrom(0, -1, 0.5, 1e13)),
         limit: fc.integer({ min: 1, max: 3 }),
+        activeRunIds: sometimes(fc.array(runId, { maxLength: 2 })),
         workflows: sometimes(
           fc.array(
             record({

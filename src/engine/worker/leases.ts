@@ -22,7 +22,7 @@ export class Lease {
   #takenAt: number;
   /** When the lease ends, on the store's clock. */
   #endsAt: number;
-  #extension: Promise<boolean> | null = null;
+  #extension: Promise<void> | null = null;
 
   constructor(
     options: LeaseOptions,
@@ -37,23 +37,22 @@ export class Lease {
     this.#endsAt = run.leaseExpiresAt?.getTime() ?? options.clock().getTime() + options.leaseMs;
   }
 
-  /** True if this share of the lease has passed. */
-  isOlderThan(share: number): boolean {
+  /** True if a quarter of the lease has passed. */
+  get isDue(): boolean {
     const { leaseMs, clock } = this.#options;
-    const age = performance.now() - this.#takenAt;
-    if (age >= leaseMs * share) return true;
+    if (performance.now() - this.#takenAt >= leaseMs / 4) return true;
     // The clock of `performance` stands still while a computer sleeps; the other one may be set.
-    return this.#endsAt - clock().getTime() <= leaseMs * (1 - share);
+    return this.#endsAt - clock().getTime() <= (leaseMs * 3) / 4;
   }
 
-  /** Extends the lease. False if the result is unknown. Stops the run if it is no longer held. */
-  extend(): Promise<boolean> {
+  /** Extends the lease. Stops the run if it is no longer held. */
+  extend(): Promise<void> {
     return (this.#extension ??= this.#extend().finally(() => {
       this.#extension = null;
     }));
   }
 
-  async #extend(): Promise<boolean> {
+  async #extend(): Promise<void> {
     const { store, workerId, leaseMs, logger } = this.#options;
     const { runId, attempt } = this.#run;
     const takenAt = performance.now();
@@ -61,16 +60,12 @@ export class Lease {
       const end = await store.extendLease({ runId, workerId, attempt, leaseMs });
       this.#takenAt = takenAt;
       this.#endsAt = end.getTime();
-      return true;
     } catch (error) {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
         this.#execution.lose(error);
-        return true;
-      }
-      if (error instanceof StoreClosedError) this.#execution.stop(error);
+      } else if (error instanceof StoreClosedError) this.#execution.stop(error);
       // The run may continue: the claim holds until another worker claims the run.
       else logger.warn({ runId, err: error }, "lease could not be extended");
-      return false;
     }
   }
 }

@@ -229,15 +229,15 @@ export class Worker {
   async #claim(room: number): Promise<number> {
     if (room <= 0) return 0;
     const claimCount = ++this.#claimCount;
-    // After a pause longer than the lease, the claim would find the runs that are active here.
-    if (!(await this.#keepLeases())) return 0;
     const takenAt = performance.now();
     const { store, registry, workerId, leaseMs, logger } = this.#options;
     let runs: WorkflowRunSummary[];
     try {
       const { versions: workflows } = registry;
-      const claim = markChecked({ workerId, leaseMs, limit: room, workflows });
-      runs = await store.claimRuns(claim);
+      // After a pause of this process their leases may have expired.
+      const activeRunIds = [...this.#active.keys()];
+      const claim = { workerId, leaseMs, limit: room, workflows, activeRunIds };
+      runs = await store.claimRuns(markChecked(claim));
     } catch (error) {
       if (error instanceof StoreClosedError) throw error;
       logger.error({ err: error }, "runs could not be claimed");
@@ -278,7 +278,7 @@ export class Worker {
     const workflow = registry.find(run);
     if (workflow === null) return;
     const before = this.#active.get(runId);
-    // Our own lease expired and this claim was the next, or the run was reopened.
+    // The run was released or reopened elsewhere, which this process has not noticed yet.
     before?.execution.stop(new LeaseLostError({ runId, workerId }));
     const observer = new RunObserver({ run, logger, events, telemetry: this.#telemetry });
     const { flow, knownInput } = startedRuns.take(run);
@@ -324,15 +324,7 @@ export class Worker {
 
   #beat(): void {
     for (const { lease } of this.#active.values()) {
-      if (lease.isOlderThan(1 / 4)) void lease.extend();
+      if (lease.isDue) void lease.extend();
     }
-  }
-
-  /** Extends leases that may have expired, as after the process was paused. False if one of them may be claimed. */
-  async #keepLeases(): Promise<boolean> {
-    const old = [...this.#active.values()].filter(({ lease }) => lease.isOlderThan(1 / 2));
-    if (old.length === 0) return true;
-    const kept = await Promise.all(old.map(({ lease }) => lease.extend()));
-    return kept.every(Boolean);
   }
 }

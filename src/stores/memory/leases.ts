@@ -14,7 +14,7 @@ import { rowCodecs } from "../../schema/row-codecs.ts";
 import type { LeaseStore } from "../../store/leases.ts";
 import { changeRun, readGuard, readSummary, requireRun, unset } from "./runs.ts";
 import type { StoreContext } from "./store-context.ts";
-import type { RunRow } from "./tables.ts";
+import { textOf, type RunRow } from "./tables.ts";
 
 const codec = rowCodecs.run;
 
@@ -31,7 +31,7 @@ function readClaim(run: RunRow) {
 export function createLeaseOperations({ clock, write }: StoreContext): LeaseStore {
   return {
     async claimRuns(request) {
-      const { workerId, leaseMs, limit, workflows, signal } = parseClaim(request);
+      const { workerId, leaseMs, limit, workflows, activeRunIds, signal } = parseClaim(request);
       return write(signal, (tables) => {
         const now = clock();
         const scope = {
@@ -39,8 +39,11 @@ export function createLeaseOperations({ clock, write }: StoreContext): LeaseStor
           now: now.getTime(),
           limit,
         };
-        const eligible = [...tables.scanClaimableRuns(scope)].filter((run) =>
-          isClaimable(readClaim(run), now),
+        const active = new Set(activeRunIds);
+        const eligible = [...tables.scanClaimableRuns(scope)].filter(
+          (run) =>
+            isClaimable(readClaim(run), now) &&
+            !(run.status === "RUNNING" && active.has(textOf(run.runId))),
         );
         eligible.sort((a, b) => compareClaims(readClaim(a), readClaim(b)));
         const set = codec.encode(planClaim(workerId, leaseMs, now));

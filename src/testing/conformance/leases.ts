@@ -308,6 +308,25 @@ export function describeLeases(test: StoreTest): void {
       await expectRejection(store.releaseLease({ runId, workerId: "w1" }), "LEASE_LOST");
     });
 
+    test("do not go to runs that the worker still executes", async ({ store, clock }) => {
+      for (const runId of ["a", "b"]) await givenRun(store, { runId });
+      const claim = { workerId: "w", ...lease };
+      const claimed = async (options: { limit?: number; workflows?: WorkflowVersion[] } = {}) => {
+        const runs = await store.claimRuns({ ...claim, activeRunIds: ["a", "x"], ...options });
+        return runs.map(({ runId }) => runId);
+      };
+      await store.claimRuns(claim);
+      clock.advance(1000);
+      expect(await claimed({ limit: 1 })).toEqual(["b"]);
+      clock.advance(1000);
+      expect(await claimed({ limit: 1, workflows: [orders] })).toEqual(["b"]);
+      expect(await store.getRun("a")).toMatchObject({ attempt: 1, lostLeases: 0 });
+      await store.releaseLease({ runId: "a", workerId: "w" });
+      expect(await claimed()).toEqual(["a"]);
+      clock.advance(1000);
+      expect(await store.claimRuns(claim)).toHaveLength(2);
+    });
+
     test("fence writes while the worker matches, even past expiry", async ({ store, clock }) => {
       const { runId } = await givenRun(store);
       await store.claimRuns({ workerId: "w1", ...lease });

@@ -220,6 +220,16 @@ export const defects: Readonly<Record<string, Change>> = {
       return claimed.filter(isWanted);
     },
   }),
+  "a claim does not look at the runs that its worker executes": (store) => ({
+    claimRuns: (claim) => store.claimRuns({ ...claim, activeRunIds: [] }),
+  }),
+  "a claim leaves out PENDING runs that its worker executes": (store) => ({
+    claimRuns: async (claim) => {
+      const claimed = await store.claimRuns(claim);
+      const active = new Set(claim.activeRunIds);
+      return claimed.filter(({ runId }) => !active.has(runId));
+    },
+  }),
   "a claim does not look at the version": (store) => ({
     claimRuns: async ({ workflows, ...claim }) => {
       const [first] = workflows ?? [];

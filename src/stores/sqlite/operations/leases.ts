@@ -26,7 +26,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
   const summary = summaryProperties(codecs);
 
   async function claim(request: ReturnType<typeof parseClaim>): Promise<WorkflowRunSummary[]> {
-    const { workerId, leaseMs, limit } = request;
+    const { workerId, leaseMs, limit, activeRunIds = [] } = request;
     const workflows = request.workflows && distinctVersions(request.workflows);
     if (workflows?.length === 0) return [];
     const now = clock();
@@ -37,6 +37,7 @@ export function createLeaseOperations(context: StoreContext): LeaseStore {
           leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
           now: now.getTime(),
           limit,
+          activeRunIds: JSON.stringify(activeRunIds),
           ...claimArguments(workflows),
         }),
       ],

@@ -5,6 +5,7 @@ import {
   inArray,
   isNull,
   lte,
+  notInArray,
   or,
   sql,
   type SQL,
@@ -13,7 +14,7 @@ import {
 import type { WorkflowVersion } from "../../../model/leases.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import { inlineDetails, limitTo, pick } from "./fragments.ts";
+import { inlineDetails, limitTo, listOf, pick } from "./fragments.ts";
 import { summaryProperties } from "./runs.ts";
 import {
   defineStatement,
@@ -37,6 +38,7 @@ type ClaimArgument =
   | "now"
   | "limit"
   | "versions"
+  | "activeRunIds"
   | `workflow${number}`
   | `version${number}`;
 
@@ -168,12 +170,19 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
     // Spelled out, as the partial index has it: a bound value would not tell SQLite that it applies.
     const pending = and(sql`${runs.status} = 'PENDING'`, own);
     const isDue = lte(runs.wakeAt, argument("now"));
-    const isExpired = lte(runs.leaseExpiresAt, argument("now"));
     return [
       { each, where: and(pending, isNull(runs.wakeAt)), order: [runs.createdAt, runs.runId] },
       { each, where: and(pending, isDue), order: [runs.wakeAt, runs.createdAt, runs.runId] },
-      { each, where: and(running, own, isExpired), order: unindexedOrder },
+      { each, where: and(own, isExpired(argument)), order: unindexedOrder },
     ];
+  }
+
+  function isExpired(argument: ArgumentReference<ClaimArgument>): SQL | undefined {
+    return and(
+      running,
+      lte(runs.leaseExpiresAt, argument("now")),
+      notInArray(runs.runId, listOf(argument("activeRunIds"))),
+    );
   }
 
   /** The same for runs of any version. Expired leases are found among all that run. */
@@ -181,11 +190,10 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
     const isReady = and(eq(runs.status, "PENDING"), isNull(runs.wakeAt));
     // The unary plus keeps the status from choosing the index: runs that wait are fewer than all that are PENDING.
     const isDue = and(eq(sql`+${runs.status}`, "PENDING"), lte(runs.wakeAt, argument("now")));
-    const isExpired = and(running, lte(runs.leaseExpiresAt, argument("now")));
     return [
       { each: false, where: isReady, order: [runs.createdAt, runs.runId] },
       { each: false, where: isDue, order: [runs.wakeAt, runs.createdAt, runs.runId] },
-      { each: false, where: isExpired, order: unindexedOrder },
+      { each: false, where: isExpired(argument), order: unindexedOrder },
     ];
   }
 }
