@@ -3,6 +3,7 @@ import type { RunBundle } from "../model/bundles.ts";
 import { comparePositions } from "../model/cursors.ts";
 import { matchesFilter, parseCountFilter } from "../model/run-queries.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
+import { isId } from "../schema/zod.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import {
   batchRuns,
@@ -14,7 +15,7 @@ import {
 import { differenceOf, type RunDifference } from "./compare-bundles.ts";
 import { probeRunId } from "./same-database.ts";
 
-/** A run that one store or both list. */
+/** A run that one store or both list. If neither does, the second store has it and cannot list it. */
 export interface ListedPair {
   readonly runId: string;
   readonly first: WorkflowRunSummary | null;
@@ -41,9 +42,10 @@ export async function* listPairs(
   scan: BundleScan,
   unreadable: UnreadableRuns,
 ): AsyncGenerator<ListedPair> {
+  const unlisted = new Map<string, CorruptRowError>();
   const [left, right] = [
     summariesOf(first, scan, unreadable.first),
-    summariesOf(second, scan, unreadable.second),
+    summariesOf(second, scan, unlisted),
   ];
   try {
     let [a, b] = await Promise.all([take(left), take(right)]);
@@ -53,6 +55,10 @@ export async function* listPairs(
       const runId = (ours ?? theirs)?.runId ?? "";
       if (runId !== probeRunId) yield { runId, first: ours, second: theirs };
       [a, b] = await Promise.all([order <= 0 ? take(left) : a, order >= 0 ? take(right) : b]);
+    }
+    for (const [runId, error] of unlisted) {
+      unreadable.second.set(runId, error);
+      if (isId(runId)) yield { runId, first: null, second: null };
     }
   } finally {
     await Promise.all([left.return(undefined), right.return(undefined)]);

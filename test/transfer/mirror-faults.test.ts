@@ -255,6 +255,23 @@ describe("a mirror", () => {
     await store.close();
   });
 
+  test.each(["tags", "input"])(
+    "deletes a run with unreadable %s that only the secondary has",
+    async (column) => {
+      const [primary, secondary] = [new MemoryStore(), await file()];
+      for (const each of [primary, secondary]) await givenRuns(each, 3);
+      await secondary.createRun({ runId: "other", workflowId: "w" });
+      await secondary.db.run(
+        `update workflow_runs set ${column} = '{' where run_id in ('other', 'run-000001')`,
+      );
+      const store = new MirroredStore(primary, secondary);
+      await store.switchOver();
+      expect(await compareStores(primary, secondary)).toMatchObject({ equal: true, runs: 3 });
+      expect((await secondary.stats()).rows.workflowRuns).toBe(3);
+      await store.close();
+    },
+  );
+
   test("refuses calls inside `recordSwitch`, and stops waiting for it when the signal aborts", async () => {
     const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
     const store = new MirroredStore(primary, secondary);
