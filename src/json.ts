@@ -34,13 +34,8 @@ export function encodeJson(value: unknown, path: string, maxBytes: number): stri
 export function parseJson(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
-    let mayUnderflow: boolean | undefined;
     // Checks the parsed numbers first, because searching the text takes longer than parsing it.
-    const isSuspicious = (number: number): boolean =>
-      number === 0
-        ? Object.is(number, -0) || (mayUnderflow ??= tiny.test(text))
-        : Math.abs(number) > Number.MAX_SAFE_INTEGER;
-    return hasNumber(value, isSuspicious) && !keepsNumbers(text) ? undefined : value;
+    return mayHaveChanged(value, text) && !keepsNumbers(text) ? undefined : value;
   } catch {
     // The message of the parser quotes the text, so it is dropped.
     return undefined;
@@ -53,13 +48,17 @@ const numbers = /-?\d[\d.eE+-]*/g;
 
 type Json = Readonly<Record<string, unknown>>;
 
-function hasNumber(value: unknown, test: (number: number) => boolean): boolean {
-  if (typeof value === "number") return test(value);
+/** False if no number in `value` can differ from its digits in `text`. */
+function mayHaveChanged(value: unknown, text: string): boolean {
+  if (typeof value === "number") {
+    if (value !== 0) return Math.abs(value) > Number.MAX_SAFE_INTEGER;
+    return Object.is(value, -0) || tiny.test(text);
+  }
   if (typeof value !== "object" || value === null) return false;
   if (Array.isArray(value)) {
-    for (const each of value) if (hasNumber(each, test)) return true;
+    for (const each of value) if (mayHaveChanged(each, text)) return true;
   } else {
-    for (const key in value) if (hasNumber((value as Json)[key], test)) return true;
+    for (const key in value) if (mayHaveChanged((value as Json)[key], text)) return true;
   }
   return false;
 }

@@ -38,13 +38,15 @@ export interface SchemaVersion {
 const maxStatements = 500;
 
 /**
- * The prepared statements of one connection for one kind of use. The least recently used one is dropped first.
+ * The prepared statements of one connection for one kind of use. Those that were not used for longest are dropped.
  *
  * A native statement keeps its integer mode and its values. The binding resets it after reading one row, but before
  * reading a list. Two kinds of use must therefore never share a statement.
  */
 export class StatementCache {
-  readonly #statements = new Map<string, PreparedStatement>();
+  /** What was used since `#older` was last replaced. To order all statements at each use would slow every read. */
+  #recent = new Map<string, PreparedStatement>();
+  #older = new Map<string, PreparedStatement>();
   readonly #prepare: (sql: string) => Database.Statement;
   readonly #packing: Packing;
   #encoding: readonly [string] | null = null;
@@ -55,12 +57,10 @@ export class StatementCache {
   }
 
   get(sql: string): PreparedStatement {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) {
-      this.#statements.delete(sql);
-      this.#statements.set(sql, known);
-      return known;
-    }
+    const recent = this.#recent.get(sql);
+    if (recent !== undefined) return recent;
+    const older = this.#older.get(sql);
+    if (older !== undefined) return this.#keep(sql, older);
     const keyword = keywordOf(sql);
     const native = this.#prepare(sql);
     const givesRows = native.reader;
@@ -87,16 +87,21 @@ export class StatementCache {
       schema: null,
     };
     if (givesRows) native.raw(true);
-    this.#statements.set(sql, statement);
-    const [oldest] = this.#statements.keys();
-    if (this.#statements.size > maxStatements && oldest !== undefined) {
-      this.#statements.delete(oldest);
+    return this.#keep(sql, statement);
+  }
+
+  #keep(sql: string, statement: PreparedStatement): PreparedStatement {
+    if (this.#recent.size >= maxStatements / 2) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
     }
+    this.#recent.set(sql, statement);
     return statement;
   }
 
   forget(sql: string): void {
-    this.#statements.delete(sql);
+    this.#recent.delete(sql);
+    this.#older.delete(sql);
   }
 
   /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */

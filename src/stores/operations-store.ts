@@ -58,7 +58,7 @@ class Operations {
         configurable: true,
         writable: true,
         value(this: Operations, ...args: unknown[]): unknown {
-          return Reflect.apply(this.operations[name], undefined, args);
+          return (this.operations[name] as (...args: unknown[]) => unknown)(...args);
         },
       });
     }

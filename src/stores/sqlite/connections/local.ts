@@ -14,7 +14,8 @@ export class LocalConnection implements Connection {
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
     try {
-      return await this.#client.read(statements);
+      const results = this.#client.read(statements);
+      return results instanceof Promise ? await results : results;
     } catch (error) {
       throw translateError(error, "read");
     }

@@ -63,7 +63,8 @@ export class SQLiteOperations extends OperationsStore {
   }
 }
 
-async function performWhen<T>(
+/** Runs `operation` immediately once the store is ready. It may throw before it returns a promise. */
+function performWhen<T>(
   store: object,
   gate: Gate,
   signal: AbortSignal | undefined,
@@ -72,9 +73,9 @@ async function performWhen<T>(
   gate.checkOpen();
   signal?.throwIfAborted();
   refuseInsideTransaction(store);
-  if (gate.ready !== null) {
-    await gate.ready;
+  if (gate.ready === null) return untilAborted(signal, operation());
+  return gate.ready.then(() => {
     signal?.throwIfAborted();
-  }
-  return untilAborted(signal, operation());
+    return untilAborted(signal, operation());
+  });
 }
