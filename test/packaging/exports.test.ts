@@ -85,7 +85,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "workflowStateSchema",
   ],
   "./relations": ["createWorkflowRelationsPart", "workflowRelations"],
-  "./client": ["createClient", "isLocalClient"],
+  "./client": ["createClient", "createReader", "isLocalClient"],
   "./migrations": [
     "checkMigrations",
     "doctor",
