@@ -4,14 +4,21 @@ const entry = (name: string) => `${import.meta.dirname}/src/${name}`;
 
 /** `npm run test:drizzle-1` sets it: tests run on the Drizzle of the workspace `test/drizzle-1`. */
 const onDrizzle1 = process.env["DRIZZLE"] === "1";
+/** Its subject is a folder as drizzle-kit 0.31 writes it; test/migrations/layouts.test.ts has that of 1.0. */
+const notOnDrizzle1 = ["test/migrations/check.test.ts"];
 const drizzle1: NonNullable<ViteUserConfig["plugins"]>[number] = {
   name: "drizzle-1",
   enforce: "pre",
-  resolveId(source) {
+  async resolveId(source) {
     if (!/^drizzle-(orm|kit)(\/|$)/.test(source)) return null;
     // A file that exists: Vite resolves from the root otherwise.
     const importer = `${import.meta.dirname}/test/drizzle-1/register.mjs`;
-    return this.resolve(source, importer, { skipSelf: true });
+    try {
+      return await this.resolve(source, importer, { skipSelf: true });
+    } catch {
+      // Node has the error for a subpath that 1.0 does not export.
+      return { id: source, external: true };
+    }
   },
 };
 
@@ -61,7 +68,7 @@ export default defineConfig({
         test: {
           name: "short",
           include: ["test/**/*.test.ts"],
-          exclude: [...configDefaults.exclude, long],
+          exclude: [...configDefaults.exclude, long, ...(onDrizzle1 ? notOnDrizzle1 : [])],
           // Loading the sources, Drizzle and zod for each file would take a fifth of the time.
           isolate: false,
           env: { ...smokeSizes, ...sizesOf(process.env) },

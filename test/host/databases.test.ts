@@ -7,6 +7,7 @@ import { withReplicas } from "drizzle-orm/sqlite-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createClient } from "../../src/client/create-client.ts";
+import { isDrizzle1 } from "../../src/drizzle.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
@@ -78,7 +79,11 @@ test("a store on a database with replicas reads and writes its primary", async (
 });
 
 test("a database of an app that loads drizzle-orm by require works", async () => {
-  const require = createRequire(import.meta.url);
+  // `require` is not subject to the hooks that choose the Drizzle of the tests.
+  const place = isDrizzle1
+    ? new URL("../drizzle-1/register.mjs", import.meta.url)
+    : import.meta.url;
+  const require = createRequire(place);
   const common = require("drizzle-orm/libsql") as { drizzle: typeof drizzle };
   expect(common.drizzle).not.toBe(drizzle);
   const client = opened(createClient(folder.database()));

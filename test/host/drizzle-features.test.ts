@@ -3,15 +3,21 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { createInsertSchema, createSelectSchema } from "drizzle-zod";
+import * as core from "drizzle-orm/sqlite-core";
+import type * as drizzleZod from "drizzle-zod";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
+import { isDrizzle1 } from "../../src/drizzle.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import { schema, stepExecutions, workflowRuns } from "../../src/schema/index.ts";
 import { LibSQLStore, type HostDatabase } from "../../src/stores/libsql/libsql-store.ts";
+import { createWorkflowRelationsPart } from "../../src/schema/relations-part.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+const { integer, sqliteTable, text } = core;
+const zodModule = isDrizzle1 ? "drizzle-orm/zod" : "drizzle-zod";
+const { createInsertSchema, createSelectSchema } = (await import(zodModule)) as typeof drizzleZod;
 
 let folder: TemporaryFolder;
 let client: LocalClient;
@@ -41,13 +47,22 @@ describe("drizzle-zod on the tables", () => {
 
 describe.each(["snake_case", "camelCase"] as const)("with the app's casing %s", (casing) => {
   test("the store finds its columns, and the app's tables have theirs", async () => {
-    const orders = sqliteTable("orders", {
+    // Drizzle 1.0 has it in what creates the tables instead of the database.
+    const creators = core as unknown as Record<string, { readonly table: typeof sqliteTable }>;
+    const creator = creators[casing === "snake_case" ? "snakeCase" : "camelCase"];
+    const orders = (creator?.table ?? sqliteTable)("orders", {
       orderId: text().primaryKey(),
       totalCents: integer(),
     });
     const names = casing === "snake_case" ? "order_id, total_cents" : "orderId, totalCents";
     await client.execute(`create table orders (${names})`);
-    const db = drizzle({ client, casing, schema: { ...schema, orders } });
+    const config = isDrizzle1
+      ? { relations: createWorkflowRelationsPart(schema) }
+      : { casing, schema: { ...schema, orders } };
+    const db = drizzle({
+      client,
+      ...(config as { schema: typeof schema & { orders: typeof orders } }),
+    });
     const store = new LibSQLStore(db);
     await db.transaction(async (tx) => {
       await tx.insert(orders).values({ orderId: "o", totalCents: 5 });

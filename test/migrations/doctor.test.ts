@@ -1,11 +1,11 @@
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient as createRemoteClient, type Client } from "@libsql/client";
-import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
 import { drizzle } from "drizzle-orm/libsql";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { doctorCommand } from "../../src/cli/commands/doctor.ts";
 import { createClient } from "../../src/client/create-client.ts";
+import { isDrizzle1 } from "../../src/drizzle.ts";
 import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { migrationsTable } from "../../src/migrations/journal.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
@@ -17,6 +17,7 @@ import { compileCommandLine, runCommand } from "../support/command-line.ts";
 import { startSqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { drifts } from "./support/drift.ts";
+import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "./support/drizzle-kit.ts";
 
 let folder: TemporaryFolder;
 let command: string;
@@ -127,8 +128,11 @@ const kinds = [
     tables: prefixed,
     prefix,
     // One of each kind: what is done to a table does not depend on its name.
-    cases: drifts.filter(({ name }) =>
-      /was dropped$|named as|left over|renamed$|all at once|in other words/.test(name),
+    // Some replace text of a definition that drizzle-kit 1.0 words differently.
+    cases: drifts.filter(
+      ({ name }) =>
+        /was dropped$|named as|left over|renamed$|all at once|in other words/.test(name) &&
+        !(isDrizzle1 && /^(a foreign key that was dropped|all at once)/.test(name)),
     ),
     copy: copiesOf("prefixed", async (client) => {
       const empty = await generateSQLiteDrizzleJson({});
@@ -136,7 +140,9 @@ const kinds = [
         empty,
         await generateSQLiteDrizzleJson({ ...prefixed }),
       );
-      await client.executeMultiple(statements.join("\n"));
+      // drizzle-kit 1.0 leaves NOT NULL out, of which the test of layouts has the warning.
+      const made = statements.join("\n").replace(/(`run_id` text PRIMARY KEY),/, "$1 NOT NULL,");
+      await client.executeMultiple(made);
       await fill(storeOf(client, prefixed));
     }),
   },

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient as createRemoteClient, type Client } from "@libsql/client";
@@ -8,7 +8,8 @@ import { migrate as drizzleMigrate } from "drizzle-orm/libsql/migrator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
-import { migrationsTable } from "../../src/migrations/journal.ts";
+import { isDrizzle1 } from "../../src/drizzle.ts";
+import { folderOf, migrationsTable } from "../../src/migrations/journal.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
 import { migrationScript } from "../../src/migrations/migration-script.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
@@ -18,6 +19,7 @@ import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { plantRebuild } from "./support/planted-rebuild.ts";
 
 const root = join(import.meta.dirname, "../..");
+const kit = `${isDrizzle1 ? "test/drizzle-1/" : ""}node_modules/drizzle-kit/bin.cjs`;
 
 /** The migrations, and the planted rebuild. */
 interface Planted {
@@ -38,7 +40,13 @@ async function plantInFolder(folder: string): Promise<Planted> {
   const rebuild = await plantRebuild();
   const { tag, when, statements } = rebuild;
   await cp(migrationsFolder, folder, { recursive: true });
-  await writeFile(join(folder, `${tag}.sql`), statements.join("\n--> statement-breakpoint\n"));
+  const text = statements.join("\n--> statement-breakpoint\n");
+  if (isDrizzle1) {
+    await mkdir(join(folder, folderOf(rebuild)));
+    await writeFile(join(folder, folderOf(rebuild), "migration.sql"), text);
+    return { folder, migrations: [...compiledMigrations, rebuild] };
+  }
+  await writeFile(join(folder, `${tag}.sql`), text);
   const journalFile = join(folder, "meta/_journal.json");
   const journal = JSON.parse(await readFile(journalFile, "utf8")) as { entries: object[] };
   journal.entries.push({ idx: journal.entries.length, version: "6", when, tag, breakpoints: true });
@@ -83,19 +91,19 @@ const ways: readonly {
   {
     name: "drizzle-kit migrate",
     apply: async (_, url) => {
-      const config = join(temporary.path, "drizzle.config.json");
+      const config = join(temporary.path, "drizzle.config.ts");
       await writeFile(
         config,
-        JSON.stringify({
+        `export default ${JSON.stringify({
           dialect: "sqlite",
           out: "drizzle",
           dbCredentials: { url },
           migrations: { table: migrationsTable },
-        }),
+        })}`,
       );
       await promisify(execFile)(
-        join(root, "node_modules/.bin/drizzle-kit"),
-        ["migrate", "--config", "drizzle.config.json"],
+        process.execPath,
+        [join(root, kit), "migrate", "--config", "drizzle.config.ts"],
         { cwd: temporary.path },
       );
     },

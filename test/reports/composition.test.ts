@@ -3,10 +3,11 @@ import { Cache, type MutationOption } from "drizzle-orm/cache/core";
 import { drizzle as durableObjectDrizzle } from "drizzle-orm/durable-sqlite";
 import { drizzle as proxyDrizzle } from "drizzle-orm/sqlite-proxy";
 import { drizzle } from "drizzle-orm/libsql/web";
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import * as core from "drizzle-orm/sqlite-core";
 import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
+import { isDrizzle1 } from "../../src/drizzle.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import {
   oldestPending,
@@ -24,6 +25,12 @@ import {
 } from "../../src/schema/tables.ts";
 import { reports } from "./support/all-reports.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+const { integer, sqliteTable, text } = core;
+const { refineSqliteCodecs: refine, dateFromStoredMilliseconds } = core as unknown as {
+  readonly refineSqliteCodecs: (codecs: object) => object;
+  readonly dateFromStoredMilliseconds: (value: unknown) => Date;
+};
 
 /** An app's table whose columns have names that ours have, too. */
 const teams = sqliteTable("teams", {
@@ -212,9 +219,13 @@ describe("every report has the same answer on", () => {
 
   test.each(Object.entries(reports))("a third-party driver: %s", async (_, report) => {
     const binding = openBinding();
-    const proxy = proxyDrizzle(async (query, params) => ({
-      rows: binding.prepare(query).raw(true).all(params) as unknown[][],
-    }));
+    const read = async (query: string, params: unknown[]) =>
+      binding.prepare(query).raw(true).all(params) as unknown[][];
+    // The proxy of Drizzle 1.0 decodes nothing unless it is told how.
+    const codecs = { "integer:timestamp_ms": { normalize: dateFromStoredMilliseconds } };
+    const proxy = isDrizzle1
+      ? proxyDrizzle({ all: read } as never, { codecs: refine(codecs) } as never)
+      : proxyDrizzle(async (query, params) => ({ rows: await read(query, params) }));
     expect(await report(proxy)).toEqual(await report(db));
     binding.close();
   });

