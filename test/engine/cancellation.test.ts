@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
@@ -6,7 +7,7 @@ import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts"
 import { RunCancelledError, RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
 import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
-import { stores } from "./support/stores.ts";
+import { fileUrl, openStore, stores } from "./support/stores.ts";
 
 /** A step that hangs until it is told to stop, and says why. */
 function makeHangingStep() {
@@ -192,4 +193,18 @@ describe.each(stores)("on %s", (_, open) => {
       { attempt: 2, status: "COMPLETED" },
     ]);
   });
+});
+
+test("cancelling marks the running step although the payload of another one is corrupt", async () => {
+  const store = await openStore(await fileUrl());
+  const engine = makeEngine(store);
+  const { step, reached } = makeHangingStep();
+  const before = numberStep("before", (value) => value);
+  const running = engine.run(defineWorkflow({ id: "w" }).step(before).step(step).build(), 1);
+  const { runId } = await reached;
+  await store.db.run(sql`update step_executions set input = '{' where step_id = 'before'`);
+  await engine.cancel(runId);
+  expect(await running).toMatchObject({ status: "CANCELLED" });
+  const steps = await store.listStepExecutions(runId, { payloads: false });
+  expect(steps.map(({ status }) => status)).toEqual(["COMPLETED", "CANCELLED"]);
 });

@@ -240,6 +240,72 @@ describe.each(stores)("on %s", (_, open) => {
     await engine.close();
   });
 
+  test("an engine that closes begins no step after a condition", async () => {
+    const store = await open();
+    const asked = makeGate();
+    const answer = makeGate<boolean>();
+    let calls = 0;
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("first", (value) => value))
+      .stepIf(
+        () => {
+          asked.open();
+          return answer.promise;
+        },
+        numberStep("second", (value) => {
+          calls += 1;
+          return value + 1;
+        }),
+      )
+      .build();
+    const engine = makeEngine(store).register(workflow);
+    const runId = await engine.start(workflow, 1);
+    const working = engine.work();
+    await asked.promise;
+    const closing = engine.close();
+    answer.open(true);
+    await closing;
+    await working;
+    expect(calls).toBe(0);
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", wakeAt: null });
+    const other = makeEngine(store).register(workflow);
+    expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", output: 2 });
+    expect(await store.listStepExecutions(runId)).toMatchObject([{ attempt: 1 }, { attempt: 1 }]);
+  });
+
+  test("an engine that closes while it loads a run begins none of its steps", async () => {
+    const store = await open();
+    const loading = makeGate();
+    const proceed = makeGate();
+    let calls = 0;
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("s", (_value, ctx) => {
+          calls += 1;
+          return ctx.attempt;
+        }),
+      )
+      .build();
+    const runId = await makeEngine(store).start(workflow, 1);
+    const observed = observe(store, async (operation, carryOut) => {
+      if (operation === "getRun") {
+        loading.open();
+        await proceed.promise;
+      }
+      return carryOut();
+    });
+    const engine = makeEngine(observed).register(workflow);
+    const working = engine.work();
+    await loading.promise;
+    const closing = engine.close();
+    proceed.open();
+    await closing;
+    await working;
+    expect(calls).toBe(0);
+    const other = makeEngine(store).register(workflow);
+    expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", output: 1 });
+  });
+
   test("a run that closing overtakes in its start is left to others", async () => {
     const store = await open();
     const engine = makeEngine(store);

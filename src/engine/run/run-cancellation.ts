@@ -1,5 +1,5 @@
 import { isFinalStepStatus } from "../../model/transitions.ts";
-import type { StepExecution } from "../../schema/rows.ts";
+import type { StepExecutionSummary } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { inputColumns } from "./run-events.ts";
@@ -15,11 +15,11 @@ export async function cancelSteps(
   now: Date,
   stage: StageRun | null = null,
 ): Promise<void> {
-  const steps = await store.listStepExecutions(runId);
+  const steps = await store.listStepExecutions(runId, { payloads: false });
   if (stage === null && steps.every(({ status }) => isFinalStepStatus(status))) return;
   await store.transaction(async (tx) => {
-    if ((await tx.getRun(runId)).status !== "CANCELLED") return;
-    const rows = await tx.listStepExecutions(runId);
+    if ((await tx.getRun(runId, { payloads: false })).status !== "CANCELLED") return;
+    const rows = await tx.listStepExecutions(runId, { payloads: false });
     await tx.batch((write) => writeCancelled(write, { runId, rows, stage, now }));
   });
 }
@@ -34,7 +34,7 @@ export function writeCancelled(
     now,
   }: {
     readonly runId: string;
-    readonly rows: readonly StepExecution[];
+    readonly rows: readonly StepExecutionSummary[];
     readonly stage: StageRun | null;
     readonly now: Date;
   },

@@ -180,11 +180,14 @@ export class RunExecution {
       const stage = at;
       this.#stage = stage;
       const execution = new StageExecution(scope, stage);
-      const end = await execution.run();
+      // The engine may have begun to close while the run was read or a condition was asked.
+      const end = this.#drainer.aborted ? "waiting" : await execution.run();
       if (end === "released") return "released";
       if (end === "waiting") {
         const released = { wakeAt: execution.waitsUntil };
-        await this.#commit(scope, { stage, endedSteps: countEnded(stage), begun: [], released });
+        // Rows keep the numbers of attempts, which otherwise follow from the number of claims.
+        const begun = stage.steps.filter(isUnsaved);
+        await this.#commit(scope, { stage, endedSteps: countEnded(stage), begun, released });
         this.#wakesAt = released.wakeAt;
         return "released";
       }
@@ -301,7 +304,10 @@ export class RunExecution {
     try {
       await this.#persist(async () => {
         // Rows that cannot be read are left unchanged.
-        const rows = reason instanceof CorruptRowError ? [] : await store.listStepExecutions(runId);
+        const rows =
+          reason instanceof CorruptRowError
+            ? []
+            : await store.listStepExecutions(runId, { payloads: false });
         await store.batch((write) => {
           write.updateRun(runId, { status: "FAILED", error }, this.#fence);
           writeCancelled(write, { runId, rows, stage: this.#stage, now: clock() });
