@@ -89,7 +89,10 @@ describe.each(stores)("on %s", (_, open) => {
       },
     });
     const workflow = defineWorkflow({ id: "w" }).step(step).build();
-    const { runId } = await makeEngine(store, { clock }).run(workflow, { to: "wrong" });
+    const first = makeEngine(store, { clock });
+    const { runId } = await first.run(workflow, { to: "wrong" });
+    // Otherwise it might claim the run before the input is corrected.
+    await first.close();
     await store.reopenRun(runId);
     await store.updateRun(runId, { input: { to: "right" } });
     for (let time = 0; time < 2; time++) {
