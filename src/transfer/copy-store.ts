@@ -85,10 +85,16 @@ export async function copyStore(
     }
   } else {
     if (await isSameDatabase(from, to, signal)) throw sameDatabaseError("to");
-    const skip = (pair: ListedPair): boolean => {
-      const isCopied = resume === true && isFinishedCopy(pair);
+    const skip = ({ first, second }: ListedPair): boolean => {
+      if (first === null) return true;
+      // A run that has not ended is always compared as a whole.
+      const isCopied =
+        resume === true &&
+        second !== null &&
+        isFinalRunStatus(first.status) &&
+        isSameRevision(first, second);
       if (isCopied && ++totals.unchanged % 1000 === 0) report();
-      return isCopied || pair.first === null;
+      return isCopied;
     };
     for await (const page of compareRuns(from, to, scan, unreadable, skip)) {
       const differing = page.filter(({ difference }) => difference !== null);
@@ -100,14 +106,4 @@ export async function copyStore(
   if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt });
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
   return totals;
-}
-
-/** True if the lists show a complete copy. A run that has not ended is compared as a whole. */
-function isFinishedCopy({ first, second }: ListedPair): boolean {
-  return (
-    first !== null &&
-    second !== null &&
-    isFinalRunStatus(first.status) &&
-    isSameRevision(first, second)
-  );
 }

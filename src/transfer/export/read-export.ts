@@ -67,14 +67,17 @@ export async function* readExport(
       } else {
         yield* release();
         trailer = parseTrailer(record, line);
-        if (trailer === null) held = { record, line, size: text.length };
-        else {
-          const reason = complaintOf(trailer, runs, [
-            checksumOf(hash, trailer.corrupt),
-            // Older exports do not have the unreadable runs under the checksum.
-            checksumOf(hash),
-          ]);
-          if (reason !== null) throw new InvalidExportError({ line, reason });
+        if (trailer === null) {
+          held = { record, line, size: text.length };
+        } else if (trailer.runs !== runs) {
+          const reason = `says that the export has ${trailer.runs} runs, and there are ${runs}`;
+          throw new InvalidExportError({ line, reason });
+        } else if (
+          // In older exports, the checksum does not cover the unreadable runs.
+          ![checksumOf(hash, trailer.corrupt), checksumOf(hash)].includes(trailer.sha256)
+        ) {
+          const reason = "has another checksum than the lines before it: one of them was changed";
+          throw new InvalidExportError({ line, reason });
         }
       }
     }
@@ -86,32 +89,16 @@ export async function* readExport(
   return trailer.corrupt.map((cell) => new CorruptRowError(cell));
 }
 
-/** Why the trailer does not belong to the lines before it; null if it does. */
-function complaintOf(
-  trailer: ExportTrailer,
-  runs: number,
-  checksums: readonly string[],
-): string | null {
-  if (trailer.runs !== runs) {
-    return `says that the export has ${trailer.runs} runs, and there are ${runs}`;
-  }
-  if (checksums.includes(trailer.sha256)) return null;
-  return "has another checksum than the lines before it: one of them was changed";
-}
-
 /** Exports have no longer lines: a run that does not fit has several. */
 const maxLineLength = 256 * 1024 * 1024;
 
-interface Line {
-  readonly text: string;
-  /** Counted from 1. */
-  readonly number: number;
-  /** False for a last line that has no line feed: its writer was stopped. */
-  readonly isEnded: boolean;
-}
-
-/** The lines of a text that are not blank, without their line feeds. Holds one line and one chunk at a time. */
-export async function* linesOf(chunks: TextChunks): AsyncGenerator<Line> {
+/**
+ * The lines of a text that are not blank, without their line feeds, counted from 1. Holds one line and one chunk at a
+ * time. `isEnded` is false for a last line without a line feed: its writer was stopped.
+ */
+export async function* linesOf(
+  chunks: TextChunks,
+): AsyncGenerator<{ text: string; number: number; isEnded: boolean }> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let number = 1;
   /** The beginning of a line. The chunks are joined once, when the line ends. */
