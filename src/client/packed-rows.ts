@@ -31,7 +31,7 @@ type Form = "json" | "raw" | "exact";
 /** From this size of a row on, `raw` is faster than `json`. */
 const longRow = 2048;
 
-/** What the declared type of a column says of its cells. An expression has none, and must be named only once. */
+/** What the declared type of a column says of its cells. An expression has none. */
 type Kind = "text" | "integer" | "real" | "other";
 
 type Prepare = (sql: string) => Database.Statement;
@@ -134,7 +134,7 @@ export class PackedQuery {
     let next = start;
     for (let index = 0; index < row.length; index++) {
       if (this.#kinds[index] !== "text" || row[index] === null) continue;
-      // A blob keeps its mark, and is read again in the exact form.
+      // Any other cell keeps its mark, and is read again in the exact form.
       if (row[index] === 1) row[index] = unshared(parts[next++] ?? "");
     }
     return next;
@@ -204,7 +204,8 @@ export function packQuery(
     const json = names.map((name, index) => {
       if (kinds[index] === "real" && isShort) return `${name} < ''`;
       if (kinds[index] === "real" || kinds[index] === "other") return quoted(name);
-      if (kinds[index] === "text" && form === "raw") return `${name} < x''`;
+      // 1 for a text; 0 for a number, which a union may have, and for a blob.
+      if (kinds[index] === "text" && form === "raw") return `(+${name} >= '') - (${name} >= x'')`;
       // SQLite takes some blobs for JSON. No text and no integer is this number.
       return `iif(${name} >= x'', 0.5, ${name})`;
     });
@@ -222,10 +223,30 @@ export function packQuery(
     // For a short row, the digits of the bytes take less time than a buffer of the binding.
     const cells = isShort
       ? [`hex(${array})`, ...reals.map((name) => `iif(${name} < '', ${name}, null)`)]
-      : blobs.map((blob) => `cast(${blob} as blob)`);
-    return `with "gorkflow query"(${names.join()}) as (${statement}
-) select ${cells.join()} from "gorkflow query"`;
+      : blobs.map(asBlob);
+    return selectCells(statement, names, cells);
   }
+}
+
+/** The query of `statement`, which is a query itself, whose rows are one blob each. `exactCellsOf` reads them. */
+export function exactQuery(statement: string, width: number): string {
+  const names = Array.from({ length: width }, (_, index) => `c${index}`);
+  return selectCells(statement, names, [asBlob(join(names.map(quoted)))]);
+}
+
+function selectCells(
+  statement: string,
+  names: readonly string[],
+  cells: readonly string[],
+): string {
+  // Without the offset, SQLite would put the expressions of the query in place of their names, and compute an
+  // expression as often as its name is used.
+  return `with "gorkflow query"(${names.join()}) as (${statement}
+) select ${cells.join()} from (select * from "gorkflow query" limit -1 offset 0)`;
+}
+
+function asBlob(expression: string): string {
+  return `cast(${expression} as blob)`;
 }
 
 const packable = /^(?:select|with|values|insert|update|delete|replace)$/;
@@ -297,7 +318,8 @@ function textOf(blob: Buffer | null | undefined): string | null {
   return text.includes("\uFFFD") && !isUtf8(blob) ? null : text;
 }
 
-function exactCellsOf(blob: Buffer, readInteger: ReadInteger): PackedCell[] {
+/** The cells of a row in the exact form. */
+export function exactCellsOf(blob: Buffer, readInteger: ReadInteger): PackedCell[] {
   const cells: PackedCell[] = [];
   for (let start = 0; start <= blob.length;) {
     const nul = blob.indexOf(0, start);

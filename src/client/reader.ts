@@ -1,3 +1,4 @@
+import type { Buffer } from "node:buffer";
 import { availableParallelism } from "node:os";
 import { pathToFileURL } from "node:url";
 import {
@@ -23,7 +24,8 @@ import { bind, toNativeArguments } from "./bound-values.ts";
 import { busyBackoff, busyError } from "./busy-wait.ts";
 import { parseConfig, type LocalDatabaseSettings } from "./config.ts";
 import { DatabaseFile } from "./database-file.ts";
-import { resultOfRows, rowOf, type NativeCell } from "./result-set.ts";
+import { exactCellsOf, exactQuery } from "./packed-rows.ts";
+import { readIntegerAs, resultOfRows, rowOf, type NativeCell } from "./result-set.ts";
 import { parametersOf, statementsOf } from "./sql-tokens.ts";
 import {
   clientClosed,
@@ -163,15 +165,22 @@ class ReadConnection {
     signal.addEventListener("abort", interrupt);
     try {
       const [sql = text] = statementsOf(text);
+      // Preparing a statement takes the schema that SQLite remembers; running one reads the present one.
+      await this.#database.exec("select 1 from sqlite_schema limit 1");
       const asked = await this.#database.prepare(sql);
       if (!asked.reader) throw readOnlyError();
       const columns = asked.columns();
       const names = columns.map(({ name }) => name);
       const types = columns.map(({ type }) => type ?? "");
-      const query = await this.#whole(sql, columns.length, asked);
       const rows: Row[] = [];
+      const read = readIntegerAs[this.#intMode];
+      const isPacked =
+        /^(?:select|with|values)$/.test(keywordOf(sql)) && (await this.#hasUtf8Text());
+      const query = isPacked ? await this.#whole(sql, columns.length) : asked;
+      query.raw(true).safeIntegers(true);
       for (const cells of await query.iterate(bind(values, parametersOf(sql)))) {
-        rows.push(rowOf({ names, types }, cells, this.#intMode));
+        const own = isPacked ? exactCellsOf(cells[0] as Buffer, read) : cells;
+        rows.push(rowOf({ names, types }, own, this.#intMode));
         const turn = dueTurn();
         if (turn === null) continue;
         await turn;
@@ -189,15 +198,21 @@ class ReadConnection {
   }
 
   /**
-   * The query in a form that computes all rows in its first step. The binding runs only this step on another thread,
-   * and the others in the thread that asks for the rows.
+   * The query in a form that computes all rows in its first step, each packed in a blob. The binding runs only this
+   * step on another thread, and ends the process if a row has text that is not UTF-8.
    */
-  async #whole(sql: string, width: number, asked: NativeStatement): Promise<NativeStatement> {
-    const isQuery = /^(?:select|with|values)$/.test(keywordOf(sql));
-    const names = Array.from({ length: width }, (_, index) => `c${index}`);
-    const whole = `with gorkflow_rows(${names.join()}) as materialized (${sql}\n) select * from gorkflow_rows`;
-    const statement = isQuery ? await this.#database.prepare(whole) : asked;
-    return statement.raw(true).safeIntegers(true);
+  #whole(sql: string, width: number): Promise<NativeStatement> {
+    const rows = exactQuery(sql, width);
+    return this.#database.prepare(
+      `with gorkflow_rows(c) as materialized (${rows}) select c from gorkflow_rows`,
+    );
+  }
+
+  /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */
+  async #hasUtf8Text(): Promise<boolean> {
+    const pragma = (await this.#database.prepare("pragma encoding")).raw(true);
+    const [[encoding]] = [...(await pragma.iterate([]))] as [[string]];
+    return encoding === "UTF-8";
   }
 
   close(): void {

@@ -49,7 +49,7 @@ export class StatementCache {
   #older = new Map<string, PreparedStatement>();
   readonly #prepare: (sql: string) => Database.Statement;
   readonly #packing: Packing;
-  #encoding: readonly [string] | null = null;
+  #isUtf8: boolean | null = null;
 
   constructor(prepare: (sql: string) => Database.Statement, packing: Packing) {
     this.#prepare = prepare;
@@ -106,7 +106,12 @@ export class StatementCache {
 
   /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */
   #hasUtf8Text(): boolean {
-    this.#encoding ??= this.#prepare("pragma encoding").raw(true).get([]) as [string];
-    return this.#encoding[0] === "UTF-8";
+    if (this.#isUtf8 !== null) return this.#isUtf8;
+    const [encoding] = this.#prepare("pragma encoding").raw(true).get([]) as [string];
+    const isUtf8 = encoding === "UTF-8";
+    // Until a database has a table, its encoding may change.
+    const table: unknown = this.#prepare("select 1 from sqlite_schema limit 1").get([]);
+    if (table !== undefined) this.#isUtf8 = isUtf8;
+    return isUtf8;
   }
 }

@@ -236,3 +236,58 @@ test.each(["UTF-16le", "UTF-16be"])(
     client.close();
   },
 );
+
+test.each(["a file", "memory"])(
+  "an encoding that is set after a first query is seen, in %s",
+  async (place) => {
+    const folder = await temporaryFolder();
+    cleanups.push(() => folder.remove());
+    const client = createClient(place === "memory" ? ":memory:" : folder.database());
+    expect((await client.execute("select 'é' as x")).rows).toEqual([{ x: "é" }]);
+    await client.execute("pragma encoding = 'UTF-16le'");
+    await client.execute("create table app (x text)");
+    await client.execute({ sql: "insert into app values (?)", args: ["é漢🎉"] });
+    expect((await client.execute("select x, 'é' as y from app")).rows).toEqual([
+      { x: "é漢🎉", y: "é" },
+    ]);
+    expect((await client.execute("select 'é' as x")).rows).toEqual([{ x: "é" }]);
+    client.close();
+  },
+);
+
+describe("rows of long texts", () => {
+  async function openTexts() {
+    const client = createClient(":memory:");
+    cleanups.push(async () => client.close());
+    await client.execute("create table t (a text, b text)");
+    const args = ["a".repeat(5000), "b".repeat(5000)];
+    await client.execute({ sql: "insert into t values (?, ?)", args });
+    return client;
+  }
+
+  test.each([5, 1.5, null, "x", "", "a\0b"])(
+    "keep the type of a cell of a union: %j",
+    async (value) => {
+      const client = await openTexts();
+      const plain = createLibsqlClient({ url: ":memory:" });
+      cleanups.push(async () => plain.close());
+      const { rows } = await plain.execute({ sql: "select ? as a", args: [value] });
+      // The first query makes the next one read long texts.
+      for (const args of [["x"], [value]]) {
+        const result = await client.execute({ sql: "select a from t union all select ?", args });
+        if (args[0] === value) expect(result.rows[1]).toEqual(rows[0]);
+      }
+    },
+  );
+
+  test("have each cell of a subquery in its own column, computed once", async () => {
+    const client = await openTexts();
+    const maybe = (column: string) =>
+      `(select ${column} from t where random() > 0 and o.a <> '') as ${column}`;
+    for (let turn = 0; turn < 300; turn++) {
+      const [row] = (await client.execute(`select ${maybe("a")}, ${maybe("b")} from t o`)).rows;
+      expect([null, "a"]).toContain((row?.["a"] as string | null)?.[0] ?? null);
+      expect([null, "b"]).toContain((row?.["b"] as string | null)?.[0] ?? null);
+    }
+  });
+});

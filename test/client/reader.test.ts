@@ -100,6 +100,32 @@ describe("a reader answers as the client does", () => {
   });
 });
 
+test("text that is not UTF-8 is an error, and other cells keep their values", async () => {
+  const reader = open();
+  await client.execute(
+    "insert into entries values (3, cast(x'ff' as text), 1e999, x'00'), (4, 'it''s \uFFFD', -5, 'text')",
+  );
+  await expect(reader.execute("select * from entries")).rejects.toMatchObject({
+    code: "TEXT_NOT_UTF8",
+  });
+  await expect(reader.batch(["values (1, cast(x'ff' as text))"])).rejects.toMatchObject({
+    code: "TEXT_NOT_UTF8",
+  });
+  const sql = "select *, size || name from entries where id <> 3 order by id desc limit 2";
+  expect((await reader.execute(sql)).rows).toEqual((await client.execute(sql)).rows);
+  expect((await reader.execute("select size from entries where id = 3")).rows).toEqual([
+    { size: Infinity },
+  ]);
+});
+
+test("columns that another connection added are read", async () => {
+  const reader = open();
+  await reader.execute("select * from entries");
+  await client.execute("alter table entries add column more text default 'new'");
+  const { columns, rows } = await reader.execute("select * from entries where id = 1");
+  expect([columns.at(-1), rows[0]?.["more"]]).toEqual(["more", "new"]);
+});
+
 test("a batch and a transaction see one snapshot, and the next statement sees what was committed", async () => {
   const reader = open();
   const count = "select count(*) as n from entries";
