@@ -162,14 +162,15 @@ export type NewerArgument =
   | "outputs"
   | "state";
 
+const ids = (rows: readonly { readonly stepId: string }[]) =>
+  JSON.stringify(rows.map(({ stepId }) => stepId));
+
 /** The arguments of `newerRun` for a bundle. `run` is encoded. */
 export function newerArguments(
   { steps, attempts, outputs, state }: RunBundle,
   run: Readonly<Record<"runId" | "createdAt" | "revision" | "stateRevision", Cell>>,
 ): Record<NewerArgument, Cell> {
   const { runId, createdAt, revision, stateRevision } = run;
-  const ids = (rows: readonly { readonly stepId: string }[]) =>
-    JSON.stringify(rows.map(({ stepId }) => stepId));
   return {
     runId,
     createdAt,
@@ -183,6 +184,8 @@ export function newerArguments(
   };
 }
 
+const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
+
 /** One row if the run exists and is newer than a bundle: the rule of `isNewerBundle` in SQL. */
 export function newerRun(
   target: Pick<Database, "select">,
@@ -195,7 +198,6 @@ export function newerRun(
   }: WorkflowTables,
   argument: ArgumentReference<NewerArgument>,
 ): Builder {
-  const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
   const any = (
     table: typeof steps | typeof attempts | typeof outputs | typeof state,
     condition: SQL | undefined,
