@@ -1,11 +1,14 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { upgradedFolder, upgradeMigrations } from "../../scripts/upgrade-migrations.ts";
 import { createClient } from "../../src/client/create-client.ts";
 import { isDrizzle1 } from "../../src/drizzle.ts";
 import { checkMigrations } from "../../src/migrations/check/check.ts";
-import { readMigrationFolder } from "../../src/migrations/check/migration-folder.ts";
+import {
+  readMigrationFolder,
+  recordMigrationHashes,
+} from "../../src/migrations/check/migration-folder.ts";
 import { checkFolder } from "../../src/migrations/check/folder-checks.ts";
 import { compiledMigrations } from "../../src/migrations/compiled.ts";
 import { folderOf, migrationsTable, migrationStatus } from "../../src/migrations/journal.ts";
@@ -73,7 +76,6 @@ test.each([
 ] as const)("in the layout of drizzle-kit 1.0, %s is found", async (code, name, edit) => {
   const temporary = await temporaryFolder();
   const folder = join(temporary.path, "drizzle");
-  const { cp, rm } = await import("node:fs/promises");
   await cp(upgradedFolder, folder, { recursive: true });
   const tag = folderOf(compiledMigrations[1]!);
   const file = join(folder, tag, name);
@@ -83,6 +85,79 @@ test.each([
   expect(checkFolder(read)).toContainEqual(
     expect.objectContaining({ code, file: `${tag}/${name}` }),
   );
+  await temporary.remove();
+});
+
+/** Snapshots of two branches that each change what `x` and `y` say. */
+async function branchOff(folder: string, x: object, y: object): Promise<void> {
+  const last = JSON.parse(
+    await readFile(
+      join(upgradedFolder, folderOf(compiledMigrations.at(-1)!), "snapshot.json"),
+      "utf8",
+    ),
+  ) as { readonly id: string; readonly ddl: object[] };
+  await cp(upgradedFolder, folder, { recursive: true });
+  for (const [name, entity] of Object.entries({ x, y })) {
+    await mkdir(join(folder, `20270101000000_${name}`));
+    const snapshot = { ...last, id: name, prevIds: [last.id], ddl: [...last.ddl, entity] };
+    await writeFile(join(folder, `20270101000000_${name}/snapshot.json`), JSON.stringify(snapshot));
+    await writeFile(join(folder, `20270101000000_${name}/migration.sql`), "select 1;");
+  }
+  await recordMigrationHashes(folder);
+}
+
+const column = (table: string, name: string) => ({ entityType: "columns", table, name });
+
+test.each([
+  ["two tables", column("workflow_runs", "x"), column("step_outputs", "y"), []],
+  [
+    "one table with columns of their own",
+    column("step_outputs", "x"),
+    column("step_outputs", "y"),
+    [],
+  ],
+  [
+    "one column",
+    column("step_outputs", "x"),
+    column("step_outputs", "x"),
+    [{ code: "SNAPSHOT_CHAIN_BROKEN", file: "20270101000000_y/snapshot.json" }],
+  ],
+  [
+    "one table, which one of them rebuilds",
+    { entityType: "checks", table: "step_outputs", name: "x", value: "1" },
+    column("step_outputs", "y"),
+    [{ code: "SNAPSHOT_CHAIN_BROKEN", file: "20270101000000_y/snapshot.json" }],
+  ],
+])(
+  "in the layout of drizzle-kit 1.0, branches that change %s are judged",
+  async (_, x, y, problems) => {
+    const temporary = await temporaryFolder();
+    const folder = join(temporary.path, "drizzle");
+    await branchOff(folder, x, y);
+    const { folder: read } = await readMigrationFolder(folder);
+    expect(checkFolder(read)).toMatchObject(problems);
+    if (isDrizzle1 && problems.length === 0) {
+      const drift = await checkMigrations({ schema, folder });
+      expect(drift.map(({ message }) => message.replace(/^.*differ: /, ""))).toEqual(
+        [x, y].map(({ table, name }) => `column ${table}: ${name} was removed`).toSorted(),
+      );
+    }
+    await temporary.remove();
+  },
+);
+
+test("hashes of tags with any prefix survive drizzle-kit up", async () => {
+  const temporary = await temporaryFolder();
+  const folder = join(temporary.path, "drizzle");
+  await cp(upgradedFolder, folder, { recursive: true });
+  const file = join(folder, "_hashes.json");
+  const hashes = JSON.parse(await readFile(file, "utf8")) as Record<string, string>;
+  const renamed = Object.entries(hashes).map(
+    ([tag, hash], index) => [tag.replace(/^\d+/, String(1795525012 + index)), hash] as const,
+  );
+  await writeFile(file, JSON.stringify(Object.fromEntries(renamed)));
+  const { folder: read } = await readMigrationFolder(folder);
+  expect(checkFolder(read)).toEqual([]);
   await temporary.remove();
 });
 

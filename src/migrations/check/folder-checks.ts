@@ -7,6 +7,7 @@ import {
   sqlFile,
   type MigrationFolder,
 } from "./migration-folder.ts";
+import { combineBranches, graphSnapshotSchema } from "./branches.ts";
 import { hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { chunksOf, countStatements } from "../sql-statements.ts";
@@ -98,13 +99,12 @@ function readSnapshot<T>(
   return null;
 }
 
-const graphSnapshotSchema = z.object({ id: z.string(), prevIds: z.array(z.string()).nonempty() });
-
 /** In the layout of drizzle-kit 1.0 a snapshot may follow several: those of branches that were merged. */
 function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
   const problems: MigrationProblem[] = [];
   const known = new Set([originId]);
-  const leaves = new Map<string, string>();
+  const snapshots: z.output<typeof graphSnapshotSchema>[] = [];
+  const files = new Map<string, string>();
   let isComplete = true;
   for (const { tag } of folder.entries) {
     const file = snapshotFile(folder, tag);
@@ -127,15 +127,16 @@ function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
       });
     }
     known.add(snapshot.id);
-    for (const id of snapshot.prevIds) leaves.delete(id);
-    leaves.set(snapshot.id, file);
+    snapshots.push(snapshot);
+    files.set(snapshot.id, file);
   }
-  const [, ...others] = leaves.values();
-  for (const file of isComplete && problems.length === 0 ? others : []) {
+  if (!isComplete || problems.length > 0) return problems;
+  for (const id of combineBranches(snapshots).conflicting) {
+    const file = files.get(id) ?? id;
     problems.push({
       code: "SNAPSHOT_CHAIN_BROKEN",
       file,
-      message: `${file} does not follow the snapshot before it: two branches generated migrations side by side`,
+      message: `${file} changes a table that another branch changes too: two branches generated migrations side by side`,
       remedy: generateAgain,
     });
   }

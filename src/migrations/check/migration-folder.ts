@@ -123,8 +123,9 @@ function renamed(
     Object.entries(hashes)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([tag, hash]) => {
-        const name = /^\d{4}_(.*)$/.exec(tag)?.[1];
-        const index = left.findIndex((each) => each.replace(/^\d{14}_/, "") === name);
+        // `up` puts a time in the place of any prefix, and takes the first word for one.
+        const name = tag.slice(tag.indexOf("_") + 1);
+        const index = left.findIndex((each) => each.slice("20260131120000_".length) === name);
         const [found] = known.has(tag) || index < 0 ? [tag] : left.splice(index, 1);
         return [found ?? tag, hash] as const;
       }),

@@ -1,4 +1,6 @@
+import * as z from "zod";
 import { UnsupportedError } from "../../errors.ts";
+import { combineBranches, graphSnapshotSchema } from "./branches.ts";
 import { parseJson, snapshotFile, type MigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { definitionsIn, findTakenNames } from "./schema-names.ts";
@@ -20,8 +22,7 @@ export async function findSchemaDrift(
   casing?: Casing,
 ): Promise<MigrationProblem[]> {
   const tag = folder.entries.at(-1)?.tag;
-  const last =
-    tag === undefined ? {} : parseJson(folder.snapshots.get(snapshotFile(folder, tag)) ?? null);
+  const last = tag === undefined ? {} : lastState(folder, tag);
   // A missing or unreadable snapshot is reported separately.
   if (last === undefined) return [];
   const definitions = definitionsIn(schema);
@@ -53,6 +54,14 @@ export async function findSchemaDrift(
     message: `the schema and the last migration differ: ${difference}`,
     remedy: "generate a migration, and commit it with the schema",
   }));
+}
+
+/** The last snapshot, with the changes of branches beside it. */
+function lastState(folder: MigrationFolder, last: string): unknown {
+  const read = (tag: string) => parseJson(folder.snapshots.get(snapshotFile(folder, tag)) ?? null);
+  if (folder.layout === "journal") return read(last);
+  const all = z.array(graphSnapshotSchema).safeParse(folder.entries.map(({ tag }) => read(tag)));
+  return all.success ? combineBranches(all.data) : read(last);
 }
 
 function layoutOfOtherVersion(installed: MigrationFolder["layout"]): MigrationProblem {
