@@ -48,6 +48,10 @@ export class LocalCopy {
     return this.#replica !== null;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** A client that reads the file. */
   get client(): LocalClient {
     if (this.#isClosed) throw clientClosed();
@@ -76,9 +80,14 @@ export class LocalCopy {
   }
 
   async #sync(): Promise<bigint> {
-    if (this.#isClosed) throw clientClosed();
+    if (this.isClosed) throw clientClosed();
     const { authToken, encryptionKey, timeoutMs } = this.#config;
     this.#relay ??= await PrimaryRelay.start(this.#config, timeoutMs);
+    // Closed meanwhile: `close` had no relay to close.
+    if (this.isClosed) {
+      this.#relay.close();
+      throw clientClosed();
+    }
     const shut = this.#relay.open(timeoutMs);
     try {
       this.#replica ??= new Database(this.#path, {
