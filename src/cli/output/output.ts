@@ -87,7 +87,9 @@ function colorsOf(stream: NodeJS.WriteStream) {
   const { FORCE_COLOR: forced, NO_COLOR: refused } = process.env;
   const isRefused = refused !== undefined && refused !== "";
   const isForced = forced !== undefined && forced !== "0" && forced !== "false";
-  return picocolors.createColors(!isRefused && (isForced || (stream.isTTY && stream.hasColors())));
+  const isAble = isForced || (stream.isTTY === true && stream.hasColors());
+  // `undefined` would let picocolors decide, which turns colors on in CI.
+  return picocolors.createColors(!isRefused && isAble);
 }
 
 /** Aligned rows under their headings, without lines, so that scripts can read them too. */
