@@ -131,7 +131,7 @@ describe("names in one line what cannot be read:", () => {
     [
       "no schema",
       1,
-      /no file fits the schema \.\/src\/nowhere/,
+      /no file matches the schema \.\/src\/nowhere/,
       () => edit("drizzle.config.ts", (text) => text.replace("src/db", "src/nowhere")),
     ],
     [
@@ -203,7 +203,7 @@ test("the recipe in the docs works for a migration with custom SQL", async () =>
   const early = await command.runProcess(["check", "--record"]);
   expect([early.code, early.stdout]).toEqual([
     0,
-    expect.stringContaining("not recorded 0001_own: write its SQL, and record it then"),
+    expect.stringContaining("not recorded 0001_own: write its SQL, then record it"),
   ]);
   expect((await check()).problems).toEqual(["MIGRATION_NOT_RECORDED", "STATEMENT_EMPTY"]);
   await edit("migrations/0001_own.sql", () => "update users set home_town = 'Dakar';");

