@@ -53,6 +53,8 @@ async function refuseIncompleteCopy(
   try {
     const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
     if (rows.length === 0) throw incomplete;
+  } catch (error) {
+    throw isOfDriver(error) ? translateError(error, "read") : error;
   } finally {
     client.close();
   }

@@ -57,7 +57,7 @@ async function missingRuns(first: string, second: string): Promise<number> {
 test("an import on a full disk leaves complete runs, and can be continued", async () => {
   await answer(["export", "runs.ndjson", "-d", "runs.db"]);
   const importing = ["import", "runs.ndjson", "-d", "target.db"];
-  await expectRefusal(1000, importing, /limit; the same command with --on-conflict skip/);
+  await expectRefusal(1000, importing, /limit; run the same command with --on-conflict skip/);
   const missing = await missingRuns("runs.db", "target.db");
   expect(missing).toBeGreaterThan(0);
   expect(missing).toBeLessThan(runs);
@@ -67,7 +67,7 @@ test("an import on a full disk leaves complete runs, and can be continued", asyn
 
 test("a copy on a full disk leaves complete runs, and can be continued", async () => {
   const copying = ["copy", "runs.db", "target.db"];
-  await expectRefusal(1000, copying, /limit; the same command with --resume/);
+  await expectRefusal(1000, copying, /limit; run the same command with --resume/);
   const missing = await missingRuns("runs.db", "target.db");
   expect(missing).toBeGreaterThan(0);
   expect(missing).toBeLessThan(runs);

@@ -57,15 +57,15 @@ test("a prune draws a bar up to the number of runs that may be deleted", async (
 });
 
 test.each(["runs.ndjson", "runs.ndjson.gz"])(
-  "an import of %s draws a bar by the bytes of the file: for the check, and for what it stores",
+  "an import of %s says that it checks the file, and draws a bar by the runs that it stores",
   async (file) => {
     await makeBulkRuns(command.folder.database("runs.db"), 4000);
     await command.runProcess(["export", file, "-d", "runs.db"]);
     const { code, screen } = await onTerminal(["import", file, "-d", "target.db"]);
     expect(code).toBe(0);
-    expect(screen).toMatch(/█ 100% \| 0s left \| checked/);
-    expect(screen).toMatch(/█.* \d\d% \| \d+s left \| [\d,]+ runs/);
-    expect(screen).toMatch(/█ 100% \| 0s left \| 4,000 runs/);
+    expect(screen).toContain(`checking ${file}`);
+    expect(screen).toMatch(/█.* \d\d% \| \d+s left \| [\d,]+ of 4,000 runs/);
+    expect(screen).toMatch(/█ 100% \| 0s left \| 4,000 of 4,000 runs/);
     expect(screen).toContain("4,000 runs imported");
   },
 );
