@@ -37,5 +37,6 @@ const failed =
   });
 const skipped = sum((run) => run.numPendingTests + run.numTodoTests);
 
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-if (failed > 0 || passed === 0) process.exitCode = 1;
+if (skipped > 0) console.error(`${skipped} tests were skipped`);
+console.log(`${passed} passed, ${failed} failed`);
+if (skipped > 0 || failed > 0 || passed === 0) process.exitCode = 1;

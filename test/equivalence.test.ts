@@ -99,21 +99,23 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
 });
 
 // A few sequences may miss some of them.
-test.runIf(sequencesPerBackend >= 1000)("the sequences reach the errors of the contract", () => {
-  expect([...reached].toSorted()).toEqual(
-    expect.arrayContaining([
-      "INVALID_ARGUMENT",
-      "INVALID_VALUE",
-      "LEASE_LOST",
-      "REVISION_CONFLICT",
-      "RUN_ALREADY_EXISTS",
-      "RUN_NOT_FOUND",
-      "RUN_TRANSITION",
-      "STATE_NOT_FOUND",
-      "STEP_EXECUTION_ALREADY_EXISTS",
-      "STEP_EXECUTION_NOT_FOUND",
-      "STEP_OUTPUT_NOT_FOUND",
-      "STEP_TRANSITION",
-    ]),
-  );
-});
+if (sequencesPerBackend >= 1000) {
+  test("the sequences reach the errors of the contract", () => {
+    expect([...reached].toSorted()).toEqual(
+      expect.arrayContaining([
+        "INVALID_ARGUMENT",
+        "INVALID_VALUE",
+        "LEASE_LOST",
+        "REVISION_CONFLICT",
+        "RUN_ALREADY_EXISTS",
+        "RUN_NOT_FOUND",
+        "RUN_TRANSITION",
+        "STATE_NOT_FOUND",
+        "STEP_EXECUTION_ALREADY_EXISTS",
+        "STEP_EXECUTION_NOT_FOUND",
+        "STEP_OUTPUT_NOT_FOUND",
+        "STEP_TRANSITION",
+      ]),
+    );
+  });
+}

@@ -87,8 +87,8 @@ function colorsOf(stream: NodeJS.WriteStream) {
   const { FORCE_COLOR: forced, NO_COLOR: refused } = process.env;
   const isRefused = refused !== undefined && refused !== "";
   const isForced = forced !== undefined && forced !== "0" && forced !== "false";
-  const isAble = isForced || (stream.isTTY === true && stream.hasColors());
-  // `undefined` would let picocolors decide, which turns colors on in CI.
+  const isAble = isForced || (stream.isTTY ? stream.hasColors() : false);
+  // Outside of a terminal `isTTY` is undefined, and picocolors would decide: it turns colors on in CI.
   return picocolors.createColors(!isRefused && isAble);
 }
 
