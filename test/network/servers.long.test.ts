@@ -204,14 +204,14 @@ describe.each(["httpUrl", "webSocketUrl"] as const)("over %s", (protocol) => {
     void engine.work();
     // Whoever waits is told, and so is the log.
     expect(await failureOf(engine.wait(runId))).toMatchObject({ code: "STORE_CONNECTION" });
-    await expect.poll(() => said.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => said.length, { timeout: 30_000 }).toBeGreaterThan(0);
     const elsewhere = defineWorkflow({ id: `healthy-${protocol}` })
       .step(step)
       .build();
     expect(await healthy.run(elsewhere, 1)).toMatchObject({ status: "COMPLETED", output: 2 });
     proxy.stalled = false;
     await expect
-      .poll(async () => (await other.getRun(runId)).status, { timeout: 10_000 })
+      .poll(async () => (await other.getRun(runId)).status, { timeout: 30_000 })
       .toBe("COMPLETED");
   });
 });
