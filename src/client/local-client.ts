@@ -20,7 +20,7 @@ export interface StatementResult {
 /** A `Client` with `read` and `write`, which avoid the cost of result sets. They return integers as numbers. */
 export interface LocalClient extends Client {
   /** Runs statements that do not write, on one snapshot. It does not wait for writers. */
-  read(statements: readonly Statement[]): StatementResult[] | Promise<StatementResult[]>;
+  read(statements: readonly Statement[]): Promise<StatementResult[]>;
 
   /**
    * Runs the statements in order, all or none of them, and resolves after the commit.

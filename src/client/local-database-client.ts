@@ -42,7 +42,7 @@ export class LocalDatabaseClient implements LocalClient {
     return this.#closed;
   }
 
-  read(statements: readonly Statement[]): StatementResult[] | Promise<StatementResult[]> {
+  async read(statements: readonly Statement[]): Promise<StatementResult[]> {
     const [only] = statements;
     return this.#read((connection) =>
       only !== undefined && statements.length === 1

@@ -14,8 +14,7 @@ export class LocalConnection implements Connection {
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
     try {
-      const results = this.#client.read(statements);
-      return results instanceof Promise ? await results : results;
+      return await this.#client.read(statements);
     } catch (error) {
       throw translateError(error, "read");
     }
