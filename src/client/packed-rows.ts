@@ -13,8 +13,8 @@ export type ReadInteger = (digits: string) => string | number | bigint;
 export class BrokenText extends Uint8Array {}
 
 /**
- * What is read of a query at once: its first row, each row by itself, or all rows together. The last is the
- * fastest, and holds all of the result twice for a moment.
+ * How the rows of a query are read: the first one, each alone, or all together. `all` is the fastest, and holds the whole
+ * result twice for a moment.
  */
 export type Packing = "first" | "each" | "all";
 
@@ -145,10 +145,9 @@ export class PackedQuery {
     for (let index = 0; index < row.length; index++) {
       const cell = row[index] as PackedCell;
       const kind = this.#kinds[index];
-      if (kind === "other" || (kind === "real" && typeof cell === "string")) {
-        row[index] = cellOf(cell as string, readInteger ?? Number);
-      } else if (kind === "real") continue;
-      else if (typeof cell === "number") {
+      if (kind === "other" || kind === "real") {
+        if (typeof cell === "string") row[index] = cellOf(cell, readInteger ?? Number);
+      } else if (typeof cell === "number") {
         if (kind === "text" || !Number.isSafeInteger(cell)) return false;
         if (readInteger !== null) row[index] = readInteger(String(cell));
       }
@@ -224,25 +223,45 @@ export function packQuery(
     const cells = isShort
       ? [`hex(${array})`, ...reals.map((name) => `iif(${name} < '', ${name}, null)`)]
       : blobs.map(asBlob);
-    return selectCells(statement, names, cells);
+    const isPlain = packing === "first" && selectsPlainColumns(statement, columns);
+    return selectCells(statement, names, cells, isPlain ? rowsOfQuery : rowsComputedOnce);
   }
 }
 
 /** The query of `statement`, which is a query itself, whose rows are one blob each. `exactCellsOf` reads them. */
 export function exactQuery(statement: string, width: number): string {
   const names = Array.from({ length: width }, (_, index) => `c${index}`);
-  return selectCells(statement, names, [asBlob(join(names.map(quoted)))]);
+  return selectCells(statement, names, [asBlob(join(names.map(quoted)))], rowsComputedOnce);
 }
 
 function selectCells(
   statement: string,
   names: readonly string[],
   cells: readonly string[],
+  rows: string,
 ): string {
-  // Without the offset, SQLite would put the expressions of the query in place of their names, and compute an
-  // expression as often as its name is used.
   return `with "gorkflow query"(${names.join()}) as (${statement}
-) select ${cells.join()} from (select * from "gorkflow query" limit -1 offset 0)`;
+) select ${cells.join()} from ${rows}`;
+}
+
+/** SQLite puts the expressions of the query in place of their names. That costs a column of a table nothing. */
+const rowsOfQuery = `"gorkflow query"`;
+
+/** Computes each expression once, however often its name is used. The offset keeps SQLite from merging the queries. */
+const rowsComputedOnce = `(select * from ${rowsOfQuery} limit -1 offset 0)`;
+
+/** True if every cell is a column of a table, and neither of a view nor of a query inside the statement. */
+function selectsPlainColumns(
+  statement: string,
+  columns: readonly Database.ColumnDefinition[],
+): boolean {
+  const names = Array.from(tokensOf(statement), ({ kind, text }) =>
+    (kind === "quoted" ? text.slice(1, -1) : text).toLowerCase(),
+  );
+  return (
+    names.filter((name) => name === "select").length === 1 &&
+    columns.every(({ table }) => table !== null && names.includes(table.toLowerCase()))
+  );
 }
 
 function asBlob(expression: string): string {
