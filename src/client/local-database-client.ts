@@ -7,6 +7,7 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import { dueTurn } from "../async/pause.ts";
+import { LruMap } from "../lru-map.ts";
 import { toNativeArguments } from "./bound-values.ts";
 import { busyError, retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
@@ -29,7 +30,7 @@ export class LocalDatabaseClient implements LocalClient {
   readonly protocol = "file";
   readonly #settings: LocalDatabaseSettings;
   /** The kinds of the statements that were used last. */
-  readonly #kinds = new Map<string, StatementKind>();
+  readonly #kinds = new LruMap<string, StatementKind>(maxKnownKinds);
   #connections: DatabaseConnections;
   #closed = false;
 
@@ -221,17 +222,7 @@ export class LocalDatabaseClient implements LocalClient {
   }
 
   #kindOf({ sql }: ClientStatement): StatementKind {
-    const known = this.#kinds.get(sql);
-    if (known !== undefined) {
-      this.#kinds.delete(sql);
-      this.#kinds.set(sql, known);
-      return known;
-    }
-    const kind = kindOf(sql);
-    this.#kinds.set(sql, kind);
-    const [oldest] = this.#kinds.keys();
-    if (this.#kinds.size > maxKnownKinds && oldest !== undefined) this.#kinds.delete(oldest);
-    return kind;
+    return this.#kinds.getOrMake(sql, () => kindOf(sql));
   }
 
   #executeEach(connection: NativeConnection, statements: readonly ClientStatement[]): ResultSet[] {

@@ -1,4 +1,5 @@
 import type Database from "libsql";
+import { LruMap } from "../lru-map.ts";
 import type { Parameters } from "./bound-values.ts";
 import { packQuery, type PackedQuery, type Packing } from "./packed-rows.ts";
 import { parametersOf } from "./sql-tokens.ts";
@@ -38,15 +39,13 @@ export interface SchemaVersion {
 const maxStatements = 500;
 
 /**
- * The prepared statements of one connection for one kind of use. Those that were not used for longest are dropped.
+ * The prepared statements of one connection for one kind of use. The least recently used one is dropped first.
  *
  * A native statement keeps its integer mode and its values. The binding resets it after reading one row, but before
  * reading a list. Two kinds of use must therefore never share a statement.
  */
 export class StatementCache {
-  /** What was used since `#older` was last replaced. To order all statements at each use would slow every read. */
-  #recent = new Map<string, PreparedStatement>();
-  #older = new Map<string, PreparedStatement>();
+  readonly #statements = new LruMap<string, PreparedStatement>(maxStatements);
   readonly #prepare: (sql: string) => Database.Statement;
   readonly #packing: Packing;
   #isUtf8: boolean | null = null;
@@ -57,20 +56,26 @@ export class StatementCache {
   }
 
   get(sql: string): PreparedStatement {
-    const recent = this.#recent.get(sql);
-    if (recent !== undefined) return recent;
-    const older = this.#older.get(sql);
-    if (older !== undefined) return this.#keep(sql, older);
+    return this.#statements.getOrMake(sql, () => this.#make(sql));
+  }
+
+  forget(sql: string): void {
+    this.#statements.delete(sql);
+  }
+
+  #make(sql: string): PreparedStatement {
     const keyword = keywordOf(sql);
     const native = this.#prepare(sql);
     const givesRows = native.reader;
     const columns = givesRows ? native.columns() : [];
-    const statement: PreparedStatement = {
+    const packed =
+      givesRows && this.#hasUtf8Text()
+        ? packQuery(this.#prepare, sql, columns, this.#packing)
+        : null;
+    if (givesRows) native.raw(true);
+    return {
       native,
-      packed:
-        givesRows && this.#hasUtf8Text()
-          ? packQuery(this.#prepare, sql, columns, this.#packing)
-          : null,
+      packed,
       givesRows,
       parameters: parametersOf(sql),
       explains: keyword === "explain",
@@ -86,22 +91,6 @@ export class StatementCache {
       },
       schema: null,
     };
-    if (givesRows) native.raw(true);
-    return this.#keep(sql, statement);
-  }
-
-  #keep(sql: string, statement: PreparedStatement): PreparedStatement {
-    if (this.#recent.size >= maxStatements / 2) {
-      this.#older = this.#recent;
-      this.#recent = new Map();
-    }
-    this.#recent.set(sql, statement);
-    return statement;
-  }
-
-  forget(sql: string): void {
-    this.#recent.delete(sql);
-    this.#older.delete(sql);
   }
 
   /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */

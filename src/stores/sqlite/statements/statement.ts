@@ -2,6 +2,7 @@ import type { ResultSet } from "@libsql/client";
 import { is, Placeholder, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { RunnableQuery } from "drizzle-orm/runnable-query";
 import type { AnyDatabase } from "../../../drizzle-types.ts";
+import { LruMap } from "../../../lru-map.ts";
 import type { PositionCell } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
 
@@ -169,17 +170,8 @@ export function statementFamily<Shape, Name extends string, Built extends Builde
   keyOf: (shape: Shape) => string,
   define: (shape: Shape) => Statement<Name, Built>,
 ): (shape: Shape) => Statement<Name, Built> {
-  const members = new Map<string, Statement<Name, Built>>();
-  return (shape) => {
-    const key = keyOf(shape);
-    const known = members.get(key);
-    if (known !== undefined) members.delete(key);
-    const statement = known ?? define(shape);
-    members.set(key, statement);
-    const [oldest] = members.keys();
-    if (members.size > maxFamilySize && oldest !== undefined) members.delete(oldest);
-    return statement;
-  };
+  const members = new LruMap<string, Statement<Name, Built>>(maxFamilySize);
+  return (shape) => members.getOrMake(keyOf(shape), () => define(shape));
 }
 
 /** Shapes are few in practice (which columns an update names); the bound is for callers who try them all. */
