@@ -147,6 +147,8 @@ describe.each(stores)("on %s", (_, open) => {
     clock.advance(10_000);
     engine.register(limited);
     expect(await engine.recover()).toBe(3);
+    // It would continue to claim, and could claim a reopened run.
+    await engine.close();
     await store.updateRun(started[3], { status: "FAILED" });
     for (let time = 0; time < 2; time++) {
       clock.advance(60_000);
@@ -160,9 +162,9 @@ describe.each(stores)("on %s", (_, open) => {
       expect(deadlines).toEqual([at(5000), at(7000), at(3000), null]);
       for (const runId of started) await store.updateRun(runId, { status: "FAILED" });
     }
-    await engine.retry(started[0]);
-    engine.register(free);
-    void engine.work();
+    const next = makeEngine(store, { clock }).register(limited).register(free);
+    await next.retry(started[0]);
+    void next.work();
     expect((await reached).runId).toBe(started[0]);
   });
 
