@@ -30,6 +30,11 @@ export function isRefusal(error: unknown): error is GorkflowError {
   );
 }
 
+/** True if a write that failed may have taken effect, or may do so later. */
+export function isAnswerLost(error: unknown): boolean {
+  return error instanceof StoreConnectionError && error.outcome === "unknown";
+}
+
 /**
  * Stores bundles together and, if the store refuses them, one by one. Calls `onRefused` for each bundle that the store
  * does not accept; an error that it throws ends the call. An error that does not say whether the run or the store is

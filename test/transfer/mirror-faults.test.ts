@@ -45,6 +45,30 @@ function slowStore(store: WorkflowStore) {
   return { slow, release };
 }
 
+/** A store that loses its answer to each new write of runs; `release` makes those writes take effect again. */
+function losingStore(store: WorkflowStore) {
+  const requests = new Map<string, () => Promise<unknown>>();
+  const slow = new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (name === "close") return () => target.close();
+      if (name !== "writeBundles") return member;
+      return async (...args: Parameters<WorkflowStore["writeBundles"]>) => {
+        const key = JSON.stringify(args);
+        if (requests.has(key) || args[0][0]?.run.workflowId !== "w") {
+          return target.writeBundles(...args);
+        }
+        requests.set(key, () => target.writeBundles(...args));
+        throw new StoreConnectionError({ reason: "lost", outcome: "unknown", retryable: true });
+      };
+    },
+  });
+  const release = async () => {
+    for (const write of requests.values()) await write();
+  };
+  return { slow, release };
+}
+
 describe("a mirror", () => {
   test("refuses invalid ids, and copies everything else", async () => {
     const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
@@ -366,6 +390,48 @@ describe("a mirror", () => {
     expect(await second.loadState("a", "k")).toBe("new");
     expect(await second.loadStepOutput("a", "s")).toBe("new");
     await store.close();
+  });
+
+  test.each([
+    ["memory", async () => new MemoryStore()],
+    ["a file", file],
+  ])("keeps what was written after a switch from a late comparison, on %s", async (_, open) => {
+    const [first, second] = [new MemoryStore(), await open()];
+    await first.createRun({ runId: "a", workflowId: "w" });
+    await copyStore(first, second);
+    await second.saveState("a", "k", "stray");
+    const { slow, release } = losingStore(second);
+    const store = new MirroredStore(first, slow, { retryDelayMs: 1 });
+    let failures = 0;
+    while (store.answering === first) {
+      await store.switchOver().catch((error: unknown) => {
+        expect(error).toMatchObject({ outcome: "unknown" });
+        failures++;
+      });
+    }
+    expect(failures).toBeGreaterThan(0);
+    expect(await second.getAllState("a")).toEqual({});
+    await store.saveState("a", "k", "new");
+    await release();
+    expect(await second.getAllState("a")).toEqual({ k: "new" });
+    await store.close();
+  });
+
+  test("counts a copy whose answer was lost as missed: it can restore a deleted run", async () => {
+    const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
+    const { slow, release } = losingStore(secondary);
+    const store = new MirroredStore(primary, slow, { retryDelayMs: 1 });
+    await store.drain();
+    await store.createRun({ runId: "a", workflowId: "w" });
+    await store.drain().catch(() => undefined);
+    await store.deleteRun("a");
+    await store.drain();
+    await release();
+    expect(await compareStores(primary, secondary)).toMatchObject({ differing: 1 });
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 1 });
+    await store.resync();
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 0 });
+    expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
   });
 
   test("replaces a run that was deleted and created again under its id", async () => {

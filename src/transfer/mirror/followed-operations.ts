@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import { GorkflowError, InvalidArgumentError, StoreConnectionError } from "../../errors.ts";
+import { GorkflowError, InvalidArgumentError } from "../../errors.ts";
 import { untilEnded } from "../../async/abort.ts";
 import type { BundleInput } from "../../model/bundles.ts";
 import { isId } from "../../schema/zod.ts";
@@ -11,6 +11,7 @@ import {
   OperationsStore,
   type StoreOperations,
 } from "../../stores/operations-store.ts";
+import { isAnswerLost } from "../refusals.ts";
 
 /** Receives what a store's writes may have changed, when they have ended. */
 export interface WriteListener {
@@ -120,10 +121,6 @@ function runIdOf(argument: unknown): unknown {
   return typeof argument === "object" && argument !== null && "runId" in argument
     ? argument.runId
     : argument;
-}
-
-function isAnswerLost(error: unknown): boolean {
-  return error instanceof StoreConnectionError && error.outcome === "unknown";
 }
 
 /** Some run may have changed, unless the error is one of a store that says that nothing was written. */

@@ -1,9 +1,10 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
+import type { RunBundle } from "../../model/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { batchRuns, bundlesById, namedPages } from "../bundle-pages.ts";
-import { isOutage, isRefusal } from "../refusals.ts";
+import { batchRuns, namedPages } from "../bundle-pages.ts";
+import { isAnswerLost, isOutage, isRefusal } from "../refusals.ts";
 import { createUnreadable, isSameRevision, listPairs } from "../run-pairs.ts";
 import { isSameDatabase, sameDatabaseError } from "../same-database.ts";
 import type { WriteListener } from "./followed-operations.ts";
@@ -242,22 +243,33 @@ export class Follower implements WriteListener {
       for (const error of corrupt) throw error;
       for (const { run } of bundles) gone.delete(run.runId);
       const options = { onConflict: "replace", keepNewer: true } as const;
-      const { skipped } = await this.#to.writeBundles(bundles, options);
+      const { skipped } = await this.#write((to) => to.writeBundles(bundles, options));
       const [first, second] = bundles;
       if (skipped === 0 || first === undefined) continue;
       if (second !== undefined) throw new Error("some runs are newer: copied one by one");
       const { runId, revision: expectedRevision } = first.run;
-      const { bundles: copies } = await bundlesById(this.#to, [runId]);
-      const actualRevision = copies.get(runId)?.run.revision ?? 0;
+      const { isComparing } = this;
+      const actualRevision = isComparing
+        ? await this.#write((to) => to.transaction((tx) => replaceSameRevision(tx, first)))
+        : await revisionIn(this.#to, runId);
       // A run that has changed since is copied again.
       if (this.#tasks.has(runId) || actualRevision < expectedRevision) continue;
-      if (this.isComparing && actualRevision === expectedRevision) {
-        await this.#to.writeBundles([first], { onConflict: "replace" });
-        continue;
-      }
+      if (isComparing && actualRevision === expectedRevision) continue;
       throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
     }
-    for (const runId of gone) if (await this.#to.deleteRun(runId)) deleted.add(runId);
+    for (const runId of gone) {
+      if (await this.#write((to) => to.deleteRun(runId))) deleted.add(runId);
+    }
+  }
+
+  /** Writes to the other store. A write whose answer is lost may take effect after later ones, and undo them. */
+  async #write<T>(work: (to: WorkflowStore) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#to);
+    } catch (error) {
+      if (isAnswerLost(error)) this.lose();
+      throw error;
+    }
   }
 
   /** True if both stores work, so that an error is the fault of the run that was copied. */
@@ -281,4 +293,20 @@ export class Follower implements WriteListener {
       // It is called in the middle of a write, whose caller could do nothing about this error.
     }
   }
+}
+
+/** The run's revision; 0 if the store does not have it. */
+async function revisionIn(store: WorkflowStore, runId: string): Promise<number> {
+  return (await store.findRun(runId, { payloads: false }))?.revision ?? 0;
+}
+
+/**
+ * Replaces the run if the store has it at the bundle's revision. Returns the revision that it has. Call it with a
+ * transaction: `replace` alone, if it took effect late, would overwrite what was written in the meantime.
+ */
+async function replaceSameRevision(tx: WorkflowStore, bundle: RunBundle): Promise<number> {
+  const { runId, revision } = bundle.run;
+  const actualRevision = await revisionIn(tx, runId);
+  if (actualRevision === revision) await tx.writeBundles([bundle], { onConflict: "replace" });
+  return actualRevision;
 }
