@@ -119,6 +119,13 @@ test("a cut off or very long text with a large number is read in linear time", (
   expect(performance.now() - begun).toBeLessThan(10_000);
 });
 
+test("a long text with many zeros is read in linear time", () => {
+  const begun = performance.now();
+  const zeros = JSON.stringify(Array.from({ length: 200_000 }, () => 0));
+  expect(parseJson(zeros)).toHaveLength(200_000);
+  expect(performance.now() - begun).toBeLessThan(10_000);
+});
+
 test("a number that is read as 0, and is not, is refused", () => {
   for (const text of ["1e-400", "[0, 1E-999]", `0.${"0".repeat(400)}1`]) {
     expect(parseJson(text)).toBeUndefined();
