@@ -1,5 +1,8 @@
 // Types that Drizzle 0.45 and 1.0 name or build differently. They are computed where an app is compiled, against the
-// Drizzle that it has. Of each pair one is an error that `@ts-ignore` hides, in the declarations that we ship too.
+// Drizzle that it has. Of each pair one is an error there, and `PerVersion` picks the other.
+//
+// `@ts-ignore` hides the error, because `@ts-expect-error` would be one on the other version. It is a JSDoc comment, which
+// the compiler copies into the declarations that we ship, and covers the next line only, which must not be broken.
 import type * as orm from "drizzle-orm";
 import type * as libsql from "drizzle-orm/libsql/driver-core";
 import type * as core from "drizzle-orm/sqlite-core";
@@ -48,7 +51,6 @@ interface NamedJson extends Json {
 }
 /** @ts-ignore */
 type Json1<Data> = core.SQLiteCustomColumnBuilder<Json & { data: Data }>;
-/** @ts-ignore */
 type Json0<Data> = core.SQLiteCustomColumnBuilder<NamedJson & { data: Data }>;
 export interface JsonBuilder<Data> extends PerVersion<Json1<Data>, Json0<Data>> {}
 
@@ -106,7 +108,5 @@ type Part1<Config, Tables> = orm.ExtractTablesWithRelationsParts<Config, Tables>
 /** `defineRelationsPart(…)` of 1.0. */
 export type RelationsPart<Config, Tables> = PerVersion<Part1<Config, Tables>, never>;
 
-/** @ts-ignore */
 export type One<Table extends string, Optional extends boolean> = orm.One<Table, Optional>;
-/** @ts-ignore */
 export type Many<Table extends string> = orm.Many<Table>;
