@@ -169,6 +169,20 @@ describe("an embedded replica", () => {
     }
   });
 
+  test("leaves no timer behind when reads wait for a sync", async () => {
+    const store = await open({ url: folder.database("timers.db"), syncUrl: primary.httpUrl });
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const { runId } = await store.createRun({ workflowId: "w" });
+    await store.getRun(runId);
+    const before = timers();
+    for (let revision = 2; revision <= 11; revision++) {
+      await store.updateRun(runId, { progress: revision / 20 });
+      expect((await store.getRun(runId)).revision).toBe(revision);
+    }
+    expect(timers()).toBeLessThan(before + 5);
+  });
+
   test("in a folder with a space and a percent sign is opened without its primary", async () => {
     const away = await startSqld();
     onTestFinished(() => away.stop());

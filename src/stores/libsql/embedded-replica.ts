@@ -1,5 +1,4 @@
 import type { Client, InStatement } from "@libsql/client";
-import { pause } from "../../async/pause.ts";
 import type { LocalCopy } from "../../client/local-copy.ts";
 import { kindOf } from "../../client/statement-kinds.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
@@ -109,16 +108,13 @@ export class EmbeddedReplica implements Replica {
 
   /** False if the sync fails, or takes longer than a read can wait. */
   async #waitFor(syncing: Promise<void>): Promise<boolean> {
-    const waitMs = Math.min(patienceMs, this.#timeoutMs / 2);
-    const outcome = await Promise.race([
-      syncing.then(
-        () => "synced",
-        () => "failed",
-      ),
-      pause(waitMs).then(() => "late"),
-    ]);
-    if (outcome !== "synced") this.#leftOutUntil = performance.now() + absenceMs;
-    return outcome === "synced";
+    try {
+      await within(Math.min(patienceMs, this.#timeoutMs / 2), syncing, () => undefined);
+      return true;
+    } catch {
+      this.#leftOutUntil = performance.now() + absenceMs;
+      return false;
+    }
   }
 
   #isCurrent(): boolean {
