@@ -1,3 +1,4 @@
+import type { StopSignal } from "../async/abort.ts";
 import { Backoff, retry, retryFor } from "../async/retry.ts";
 import { StoreBusyError } from "../errors.ts";
 import { isBusy } from "./sqlite-errors.ts";
@@ -17,10 +18,15 @@ export function busyError(busyTimeoutMs: number, cause: unknown): StoreBusyError
  * The result of `work`, which is called again while it meets a lock. The event loop is not blocked meanwhile.
  *
  * @throws {StoreBusyError} if the lock is still held after `busyTimeoutMs`.
+ * @throws the reason of `signal` once it aborts between two tries.
  */
-export async function retryWhileBusy<T>(work: () => T, busyTimeoutMs: number): Promise<T> {
+export async function retryWhileBusy<T>(
+  work: () => T | Promise<T>,
+  busyTimeoutMs: number,
+  signal?: StopSignal,
+): Promise<T> {
   try {
-    return await retry(work, retryFor(busyTimeoutMs, isBusy, busyBackoff()));
+    return await retry(work, retryFor(busyTimeoutMs, isBusy, busyBackoff()), signal);
   } catch (error) {
     throw isBusy(error) ? busyError(busyTimeoutMs, error) : error;
   }

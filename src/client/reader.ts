@@ -18,10 +18,9 @@ import { parseArgument } from "../arguments.ts";
 import { Stopper, untilAborted, untilEnded, type StopSignal } from "../async/abort.ts";
 import { Mutex } from "../async/mutex.ts";
 import { dueTurn } from "../async/pause.ts";
-import { retry, retryFor } from "../async/retry.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { bind, toNativeArguments } from "./bound-values.ts";
-import { busyBackoff, busyError } from "./busy-wait.ts";
+import { retryWhileBusy } from "./busy-wait.ts";
 import { parseConfig, type LocalDatabaseSettings } from "./config.ts";
 import { DatabaseFile } from "./database-file.ts";
 import { exactCellsOf, exactQuery } from "./packed-rows.ts";
@@ -29,7 +28,6 @@ import { readIntegerAs, resultOfRows, rowOf, type NativeCell } from "./result-se
 import { parametersOf, statementsOf } from "./sql-tokens.ts";
 import {
   clientClosed,
-  isBusy,
   toBatchError,
   toLibsqlError,
   toOpeningError,
@@ -372,24 +370,23 @@ class FileReader implements Reader {
     work: (connection: ReadConnection, stopper: StopSignal) => Promise<T>,
   ): Promise<T> {
     const { busyTimeoutMs } = this.#connections.settings;
-    return this.#connections.run(this.#limits, async (stopper) => {
-      const attempt = async () => {
-        const connection = this.#connections.take();
-        try {
-          const result = await work(connection, stopper);
-          this.#connections.giveBack(connection);
-          return result;
-        } catch (error) {
-          connection.close();
-          throw error;
-        }
-      };
-      try {
-        return await retry(attempt, retryFor(busyTimeoutMs, isBusy, busyBackoff()), stopper);
-      } catch (error) {
-        throw isBusy(error) ? busyError(busyTimeoutMs, error) : error;
-      }
-    });
+    return this.#connections.run(this.#limits, (stopper) =>
+      retryWhileBusy(
+        async () => {
+          const connection = this.#connections.take();
+          try {
+            const result = await work(connection, stopper);
+            this.#connections.giveBack(connection);
+            return result;
+          } catch (error) {
+            connection.close();
+            throw error;
+          }
+        },
+        busyTimeoutMs,
+        stopper,
+      ),
+    );
   }
 }
 
