@@ -31,6 +31,10 @@ export async function withClient<T>(
 ): Promise<T> {
   const open = optionsOf(context, options, access);
   if (access !== "create") await refuseIncompleteCopy(context, options, open.url);
+  return useClient(open, work);
+}
+
+async function useClient<T>(open: OpenOptions, work: (client: Client) => Promise<T>): Promise<T> {
   const { client } = await openClient(parseOpenOptions(open));
   try {
     return await work(client);
@@ -49,15 +53,10 @@ async function refuseIncompleteCopy(
 ): Promise<void> {
   const incomplete = incompleteCopyAt(url);
   if (incomplete === null) return;
-  const { client } = await openClient(parseOpenOptions(optionsOf(context, options, "look")));
-  try {
+  await useClient(optionsOf(context, options, "look"), async (client) => {
     const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
     if (rows.length === 0) throw incomplete;
-  } catch (error) {
-    throw isOfDriver(error) ? translateError(error, "read") : error;
-  } finally {
-    client.close();
-  }
+  });
 }
 
 /** How a command uses a store. */
