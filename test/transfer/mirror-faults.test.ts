@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect } from "vitest";
 import { StoreConnectionError } from "../../src/errors.ts";
 import { untilAborted } from "../../src/async/abort.ts";
@@ -432,6 +433,25 @@ describe("a mirror", () => {
     await store.resync();
     expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 0 });
     expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
+  });
+
+  test("copies outside the asynchronous flow of the write", async () => {
+    const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+    const tenant = new AsyncLocalStorage<string>();
+    const secondary = faultyStore(memory);
+    const tenants = new Set<string | undefined>();
+    secondary.fault = async () => void tenants.add(tenant.getStore());
+    const store = new MirroredStore(primary, secondary.store, { retryDelayMs: 1 });
+    await tenant.run("first", () => store.createRun({ runId: "a", workflowId: "w" }));
+    await store.drain();
+    await memory.transaction(async () => {
+      await store.createRun({ runId: "b", workflowId: "w" });
+      await settle();
+    });
+    await store.drain();
+    expect(tenants).toEqual(new Set([undefined]));
+    expect(store.divergence()).toMatchObject({ failedRuns: [], lastError: null });
+    expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 2 });
   });
 
   test("replaces a run that was deleted and created again under its id", async () => {

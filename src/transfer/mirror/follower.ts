@@ -1,6 +1,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
+import { outerFlow } from "../../async/flow.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { batchRuns, namedPages } from "../bundle-pages.ts";
@@ -79,7 +80,9 @@ export class Follower implements WriteListener {
       if (task !== null && this.#tasks.size >= this.#options.maxPendingRuns) return this.lose();
       this.#tasks.set(task, ++this.#sequence);
     }
-    if (!this.#isWorking) void this.#work();
+    // Outside the asynchronous flow of the write that happens to come first: it may be inside a transaction of the
+    // other store, which would refuse the copy.
+    if (!this.#isWorking) void outerFlow(() => this.#work());
   }
 
   lose(): void {
