@@ -1,15 +1,9 @@
 import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { Engine } from "../../../engine/engine.ts";
-import {
-  GorkflowError,
-  SchemaOutOfDateError,
-  StoreBusyError,
-  StoreClosedError,
-  StoreConnectionError,
-  UnsupportedError,
-} from "../../../errors.ts";
+import { type GorkflowError, UnsupportedError } from "../../../errors.ts";
 import type { LibSQLStore } from "../../../stores/libsql/libsql-store.ts";
+import { isRefusal } from "../../../transfer/refusals.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
@@ -94,15 +88,7 @@ async function* withInput(given: readonly string[], signal: AbortSignal): AsyncG
   }
 }
 
-/** Errors that the next run would meet as well. */
-const ofAllRuns = [
-  StoreBusyError,
-  StoreConnectionError,
-  StoreClosedError,
-  SchemaOutOfDateError,
-  UnsupportedError,
-];
-
+/** False for an error that the next run would meet as well. */
 function isOfOneRun(error: unknown): error is GorkflowError {
-  return error instanceof GorkflowError && !ofAllRuns.some((each) => error instanceof each);
+  return isRefusal(error) && !(error instanceof UnsupportedError);
 }
