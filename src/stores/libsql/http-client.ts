@@ -2,13 +2,13 @@ import { createClient, type Client } from "@libsql/client/web";
 import { isReadRequest, readIndex, type PrimaryPosition } from "./primary-position.ts";
 import { askWithin } from "../sqlite/connections/timeouts.ts";
 
-/** Where a server is, and what it is shown. */
+/** The address of a server, and the token for it. */
 export interface ServerConfig {
   readonly url: string;
   readonly authToken?: string;
 }
 
-/** A client over HTTP that does not wait for ever, and notes how far the server is, where that is asked for. */
+/** A client over HTTP with a time limit for each call. It records the position of the server if one is given. */
 export function createHttpClient(
   config: ServerConfig,
   timeoutMs: number,

@@ -12,8 +12,8 @@ import { RemoteConnection } from "../sqlite/connections/remote.ts";
 import { defaultTimeoutMs } from "../sqlite/connections/timeouts.ts";
 
 /**
- * A client whose file is a copy of the database at `syncUrl`: brought up to date, or as it was left when the
- * primary cannot be reached.
+ * A client whose file is a copy of the database at `syncUrl`. The copy is synced first. If the primary cannot be
+ * reached, an existing copy is used unchanged.
  */
 export async function openEmbeddedReplica(
   syncUrl: string,
@@ -63,11 +63,11 @@ export async function openEmbeddedReplica(
   return { client, drizzle, connection, reporting, isOffline };
 }
 
-/** Returns how to stop. A process that has nothing else to do ends all the same. */
+/** Returns a function that stops it. It does not keep the process alive. */
 function syncEvery(seconds: number | undefined, replica: EmbeddedReplica): () => void {
   if (seconds === undefined) return () => undefined;
   const timer = setInterval(() => {
-    // Without the primary the copy stays as it is until the next time.
+    // If the primary cannot be reached, the copy is synced at the next interval.
     void replica.sync().catch(() => undefined);
   }, seconds * 1000);
   timer.unref();

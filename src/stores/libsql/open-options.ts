@@ -10,50 +10,50 @@ export interface OpenOptions<
 > extends StoreOptions {
   /** `file:…`, `:memory:`, `libsql://…`, `http(s)://…` or `ws(s)://…`; may carry `?authToken=…`. */
   readonly url: string;
-  /** For a server, over TLS or on this machine: a token is never sent over a plain connection to another one. */
+  /** The token of a server. It is sent over TLS or to this machine, and never over an unencrypted connection to another. */
   readonly authToken?: string | undefined;
   /**
-   * A read replica of the server at `url`, where reads of the store go; both over HTTP. What this store has
-   * written, or seen, and the replica does not have yet is read from the primary. It is asked at opening, and left
-   * out for a while whenever it does not answer. `db` uses `url` only.
+   * A read replica of the server at `url`, for the reads of the store; both over HTTP. If the replica does not have
+   * everything that this store has written or read, the primary is asked. A replica that does not answer, at opening or
+   * later, is not used for a while. `db` uses `url` only.
    */
   readonly readUrl?: string | undefined;
   /**
-   * The primary, over HTTP, of an embedded replica whose copy is the file at `url`. Writes go to the primary. The
-   * copy is synced at opening and whenever it lacks what was written here; when the primary cannot be reached at
-   * opening, the copy of before is used.
+   * The primary, over HTTP, of an embedded replica whose copy is the file at `url`. Writes go to the primary. The copy
+   * is synced at opening, and before a read if it lacks a write of this process. If the primary cannot be reached at
+   * opening, an existing copy is used.
    */
   readonly syncUrl?: string | undefined;
-  /** Seconds between two more syncs of an embedded replica, which bring what others have written; defaults to none. */
+  /** The seconds between regular syncs of an embedded replica, for the writes of others. Defaults to no regular syncs. */
   readonly syncIntervalSeconds?: number | undefined;
   /** Local files only. */
   readonly encryptionKey?: string | undefined;
   /**
-   * Local files: `full` (the default) survives power loss, `normal` a crash of the process. A server decides
-   * for itself.
+   * For local files: writes survive power loss with `full` (the default), and a crash of the process with `normal`. A
+   * server has its own setting.
    */
   readonly durability?: "full" | "normal" | undefined;
   /**
-   * How long a call may take on a server, in milliseconds, with all its retries; defaults to 30000. Inside a
-   * transaction it holds for each call, and operations that work in pages or batches have it for each of them.
+   * The most milliseconds for a call on a server, retries included. Defaults to 30000. In a transaction it applies to
+   * each call; in an operation of several pages or batches, to each of them.
    */
   readonly timeoutMs?: number | undefined;
-  /** Local databases: how long a lock of another process is waited for; defaults to 5000. */
+  /** For local databases: how long to wait for the lock of another process, in milliseconds. Defaults to 5000. */
   readonly busyTimeoutMs?: number | undefined;
   /** False checks the schema instead of migrating it. Implied by `tables`. */
   readonly migrate?: boolean | undefined;
-  /** What your own `drizzle({ … })` call has: the store's `db` is made with it, and its transactions are typed by it. */
+  /** The options of your own `drizzle({ … })` call. The store's `db` has them, and its transactions have their types. */
   readonly drizzle?: DrizzleConfig<Schema> | undefined;
-  /** A local file: opened as it is, without a change to it, and never written to. The tables are only checked. */
+  /** Opens a local file without changing it. The tables are only checked. */
   readonly readOnly?: boolean | undefined;
 }
 
-/** True for `http://user:password@…`: a libSQL server takes a token, and nothing else. */
+/** True for `http://user:password@…`. A libSQL server accepts only a token. */
 export function hasCredentials(url: string): boolean {
   return /^\w+:\/\/[^/?#]*@/.test(url);
 }
 
-/** A server's URL without the token that it carries, and the token for it: its own, or else the one that is given. */
+/** The URL of a server without its token, and the token: the one in the URL, or else the given one. */
 export function separateToken(
   url: string,
   authToken: string | undefined,
@@ -73,7 +73,7 @@ function isToken(pair: string): boolean {
   return new URLSearchParams(pair).has("authToken");
 }
 
-/** True when what is sent to the URL may be read on its way. */
+/** True if others may read what is sent to the URL. */
 function isExposed(url: string): boolean {
   const parsed = parseServerUrl(url);
   if (parsed === null) return false;
@@ -83,7 +83,7 @@ function isExposed(url: string): boolean {
   return isPlain && !/^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(parsed.hostname);
 }
 
-/** Null for what is no URL: the client says so. */
+/** Null if it is not a URL, which the client reports. */
 function parseServerUrl(url: string): URL | null {
   try {
     return new URL(url.replace(/^libsql:/, "https:"));
@@ -92,7 +92,7 @@ function parseServerUrl(url: string): URL | null {
   }
 }
 
-/** True when both URLs are on one server, reached in an equally safe way. */
+/** True if both URLs have one server and are equally safe. */
 export function isSameServer(first: string, second: string): boolean {
   const [one, other] = [first, second].map((url) => parseServerUrl(url.replace(/^ws/, "http")));
   return one != null && other != null && one.protocol !== "file:" && one.origin === other.origin;
@@ -117,7 +117,7 @@ const httpUrlSchema = withoutCredentials.refine((url) => /^(libsql|https?):/.tes
   error: "must begin with libsql:, http: or https:",
 });
 
-/** Timers take no more. */
+/** The longest delay of a timer. */
 const longestMs = 2_147_483_647;
 
 const ownObject = z.custom<object>(isObject, "must be an object").optional();

@@ -1,11 +1,11 @@
 import { kindOf } from "../../client/statement-kinds.ts";
 
 /**
- * How far this process knows the database to be: the highest replication index that an answer bore.
+ * The highest replication index that this process has seen in an answer.
  *
- * Every answer over HTTP bears the index of the last frame that is in it. A copy that is at this index, or
- * further, has everything that was acknowledged or seen here. A server that crashes may begin its log anew: then
- * its index falls, and indexes of before say nothing any more.
+ * Every answer over HTTP has the index of the last frame that it includes. A copy with this index or a higher one has
+ * everything that was acknowledged or read here. A server that crashes may restart its log. Its index is lower then, and
+ * earlier indexes mean nothing.
  */
 export class PrimaryPosition {
   #index = 0n;
@@ -19,27 +19,27 @@ export class PrimaryPosition {
     return this.#index;
   }
 
-  /** How often the log has begun anew. */
+  /** How often the log was restarted. */
   get restarts(): number {
     return this.#restarts;
   }
 
-  /** Beyond this index an answer can only be from the log as it is now: no log of before came so far. */
+  /** The highest index of all earlier logs. An answer with a higher one is from the present log. */
   get highestBeforeRestart(): bigint {
     return this.#highestBeforeRestart;
   }
 
-  /** How many writes were sent of which no index is known: their answer had none, or was lost. */
+  /** The number of writes whose index is unknown: their answer had none, or was lost. */
   get doubts(): number {
     return this.#doubts;
   }
 
-  /** True when `index` covers every write that was sent. */
+  /** True if `index` includes every write that was sent. */
   get isCertain(): boolean {
     return this.#settledDoubts === this.#doubts;
   }
 
-  /** True when the last answer of the primary said how far it is. */
+  /** True if the last answer of the primary had an index. */
   get isTold(): boolean {
     return this.#isTold;
   }
@@ -52,7 +52,7 @@ export class PrimaryPosition {
     this.#isTold = false;
   }
 
-  /** The primary has answered. `before` and `doubts` are those of the time when it was asked. */
+  /** Records an answer of the primary. `before` and `doubts` are the values when the request was sent. */
   noteAnswer(index: bigint, before: bigint, doubts: number): void {
     this.#isTold = true;
     if (doubts > this.#settledDoubts) this.#settledDoubts = doubts;
@@ -65,16 +65,16 @@ export class PrimaryPosition {
     }
   }
 
-  /** A copy has answered: the primary is at least as far. */
+  /** Records an answer of a copy. The primary has at least its index. */
   noteCopy(index: bigint): void {
     if (index > this.#index) this.#index = index;
   }
 }
 
 /**
- * The request, to be answered by a copy only once it has come to `index`: it waits until then.
+ * The request, which a copy answers only when it has reached `index`.
  *
- * Source: the libSQL extension of Hrana, where a batch may name the `replication_index` that it demands.
+ * Source: the libSQL extension of Hrana, in which a batch can demand a `replication_index`.
  */
 export async function demandIndex(request: Request, index: bigint): Promise<Request> {
   const body: unknown = JSON.parse(await request.clone().text());
@@ -84,7 +84,7 @@ export async function demandIndex(request: Request, index: bigint): Promise<Requ
   return new Request(request, { method: "POST", body: JSON.stringify(body) });
 }
 
-/** True when the statements of a request only read. */
+/** True if all statements of a request only read. */
 export function isReadRequest(body: string): boolean {
   let onlyReads = true;
   JSON.parse(body, (key, value: unknown) => {
@@ -99,13 +99,13 @@ function isRead(sql: string): boolean {
   return kind === "read" || kind === "control";
 }
 
-/** The index that an answer bears, null when it bears none, and the answer to go on with. */
+/** The index of an answer, or null if it has none, and the answer to use from here on. */
 export async function readIndex(
   response: Response,
 ): Promise<{ readonly index: bigint | null; readonly copy: Response }> {
   const text = await response.text();
   let index: bigint | null = null;
-  // In the text of a cell the quotes have backslashes before them.
+  // Quotes in the text of a cell are escaped, so this matches no cell.
   for (const [, digits = ""] of text.matchAll(/"replication_index":"(\d+)"/g)) {
     const found = BigInt(digits);
     if (index === null || found > index) index = found;

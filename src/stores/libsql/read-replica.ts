@@ -9,22 +9,22 @@ import { resultOf } from "../sqlite/connections/result-sets.ts";
 import type { BoundStatement } from "../sqlite/statements/statement.ts";
 import { askWithin, type Fetch } from "../sqlite/connections/timeouts.ts";
 
-/** A replica that takes longer is not worth waiting for: the primary has all that it has. */
+/** If a replica takes longer, the primary is asked. */
 const patienceMs = 5_000;
 
-/** How long a replica that has failed is left out; doubled with each failure that follows. */
+/** How long a replica is not used after a failure. It doubles with each failure in a row. */
 const shortestAbsenceMs = 1_000;
 const longestAbsenceMs = 30_000;
 
-/** A server's read replica, reached over HTTP. What it lacks, the primary has. */
+/** A read replica of a server, over HTTP. Reads that it cannot answer go to the primary. */
 export class ReadReplica implements Replica {
   readonly #config: ServerConfig;
   readonly #position: PrimaryPosition;
   readonly #fetch: Fetch;
   #index = 0n;
-  /** The `restarts` of the log that its answers are known to be from. */
+  /** The `restarts` of the log that its answers are from. */
   #log = 0;
-  /** Until when it is left out, in milliseconds of `performance.now()`; null while it is used. */
+  /** When it is used again, in milliseconds of `performance.now()`; null if it is in use. */
   #leftOutUntil: number | null = null;
   #absenceMs = shortestAbsenceMs;
   #isAsked = false;
@@ -36,9 +36,9 @@ export class ReadReplica implements Replica {
   }
 
   /**
-   * Asks the replica for the first time. One that does not answer is left out until it does.
+   * Sends the first request. A replica that does not answer is not used until it does.
    *
-   * @throws {StoreConnectionError} when it refuses the token or the database: waiting does not help.
+   * @throws {StoreConnectionError} if it rejects the token or the database, because waiting does not help.
    */
   async open(): Promise<void> {
     try {
@@ -53,7 +53,7 @@ export class ReadReplica implements Replica {
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[] | null> {
-    // Its answer could not be compared with what was written.
+    // It is unknown whether the replica has the writes of this process.
     if (!this.#position.isCertain) return null;
     if (this.#leftOutUntil !== null) {
       void this.#askAgain(this.#leftOutUntil);
@@ -66,33 +66,33 @@ export class ReadReplica implements Replica {
         const wasKnown = this.#log === this.#position.restarts;
         const shouldHave = wasKnown && before >= required;
         const { results, reached } = await this.#ask(statements, shouldHave ? required : null);
-        // A server that does not say where it is can be trusted until something was written.
+        // A replica without an index can be used until this process has written.
         if (reached === null) return required === 0n ? results : null;
         this.#note(reached, before);
-        // A server reads the index after the rows, so that they may be older than it: they are not where the answer
-        // had to wait for what is required. What an earlier answer said does not suffice. A replica that is behind
-        // when it starts passes questions on to the primary, and later answers by itself with less.
+        // A server reads the index after the rows, so the rows may be older than the index. They are not if the
+        // answer had to wait for the required index. The index of an earlier answer is not enough: a replica that
+        // starts behind forwards requests to the primary, and later answers from its own, older data.
         if (shouldHave && reached >= required) return results;
         if (this.#log !== this.#position.restarts || this.#index < required) return null;
       }
     } catch (error) {
-      // It may have waited for what it turned out not to have.
+      // It may have waited for an index that it does not reach.
       this.#index = 0n;
       const { message, retryable } = translateError(error, "read");
-      // What it says of the statements, the primary says better.
+      // The primary reports errors of the statements.
       if (retryable || isRefusal(error)) this.#leaveOut(message);
       return null;
     }
   }
 
-  /** Reads go to the primary for a while. Several that were under way together count as one failure. */
+  /** Sends reads to the primary for a while. Failures of concurrent reads count as one. */
   #leaveOut(message: string): void {
     if (this.#leftOutUntil !== null) return;
     warn(`the read replica is left out until it answers: ${message}`);
     this.#leftOutUntil = performance.now() + this.#absenceMs;
   }
 
-  /** When it has been left out for long enough it is asked beside a read of the primary, which waits for nothing. */
+  /** Tests an unused replica again, once its time is over. The read that triggers the test goes to the primary. */
   async #askAgain(leftOutUntil: number): Promise<void> {
     if (this.#isAsked || performance.now() < leftOutUntil) return;
     this.#isAsked = true;
@@ -113,8 +113,7 @@ export class ReadReplica implements Replica {
     demanded: bigint | null,
   ): Promise<{ results: StatementResult[]; reached: bigint | null }> {
     let reached = null as bigint | null;
-    // One client for each question: so the index is known to be that of its answer. It opens no connection;
-    // those are the runtime's, and shared.
+    // One client for each request, so that the index belongs to its answer. The runtime shares the connections.
     const client = createClient({
       ...this.#config,
       fetch: async (request: Request) => {
@@ -135,11 +134,11 @@ export class ReadReplica implements Replica {
     }
   }
 
-  /** It has answered. `before` is its index at the time when it was asked. */
+  /** Records an answer. `before` is the index when the request was sent. */
   #note(reached: bigint, before: bigint): void {
     const { restarts, highestBeforeRestart } = this.#position;
     if (this.#log !== restarts) {
-      // What it answers may be from before the restart, until its own index has fallen, or is past all of that.
+      // Its data may be older than the restart until its index falls, or exceeds those of the earlier log.
       if (reached >= before && reached <= highestBeforeRestart) return;
       this.#log = restarts;
     }
@@ -150,7 +149,7 @@ export class ReadReplica implements Replica {
 
 const selectOne = { sql: "select 1", args: [] };
 
-/** A replica that fails changes no answer, so nothing else would show it. Runtimes without `process` have no warnings. */
+/** A failing replica changes no answer, so a warning is its only sign. Runtimes without `process` have no warnings. */
 function warn(message: string): void {
   const { process } = globalThis as { process?: { emitWarning?: (...args: string[]) => void } };
   process?.emitWarning?.(message, "GorkflowWarning", "GORKFLOW_READ_REPLICA");

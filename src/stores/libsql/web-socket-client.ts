@@ -4,8 +4,8 @@ import type { ServerConfig } from "./http-client.ts";
 import { ServerTimeoutError, within } from "../sqlite/connections/timeouts.ts";
 
 /**
- * A client over a WebSocket that does not wait for ever. A socket that has not answered in time is given up, with all
- * that waits for it: it never will, and the next call connects again.
+ * A client over a WebSocket with a time limit for each call. A socket that does not answer in time is closed, and all
+ * calls that wait for it fail. The next call connects again.
  */
 export class WebSocketClient implements Client {
   readonly protocol = "ws";
@@ -90,7 +90,7 @@ export class WebSocketClient implements Client {
     try {
       return await within(this.#timeoutMs, request, () => this.#giveUp(client));
     } catch (error) {
-      // Another call has given up the socket that this one waited for.
+      // Another call has closed the socket that this one waited for.
       if (client !== this.#current && !this.#isClosed)
         throw new ServerTimeoutError(this.#timeoutMs);
       throw error;
