@@ -1,5 +1,6 @@
 import type { Config, IntMode } from "@libsql/client";
 import * as z from "zod";
+import { maxTimerMs } from "../async/pause.ts";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { memoryPath, pathOf, pathOfUrl } from "./file-path.ts";
@@ -71,7 +72,7 @@ export interface LocalDatabaseSettings {
   readonly readOnly: boolean;
 }
 
-const milliseconds = z.int().min(0).max(2_147_483_647);
+const milliseconds = z.int().min(0).max(maxTimerMs);
 
 const forServers = z.undefined({
   error: "has no meaning for a local database: it is for servers and their replicas",

@@ -17,7 +17,7 @@ import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { Stopper, untilAborted, untilEnded, type StopSignal } from "../async/abort.ts";
 import { Mutex } from "../async/mutex.ts";
-import { dueTurn } from "../async/pause.ts";
+import { dueTurn, maxTimerMs } from "../async/pause.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { bind, toNativeArguments } from "./bound-values.ts";
 import { retryWhileBusy } from "./busy-wait.ts";
@@ -64,7 +64,7 @@ export interface Reader extends Client {
 
 const limitsShape = {
   signal: z.instanceof(AbortSignal).optional(),
-  timeoutMs: z.int().min(1).max(2_147_483_647).optional(),
+  timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
 };
 
 /**

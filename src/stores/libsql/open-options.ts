@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { maxTimerMs } from "../../async/pause.ts";
 import { parseArgument } from "../../arguments.ts";
 import type { DrizzleConfig } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
@@ -117,9 +118,6 @@ const httpUrlSchema = withoutCredentials.refine((url) => /^(libsql|https?):/.tes
   error: "must begin with libsql:, http: or https:",
 });
 
-/** The longest delay of a timer. */
-const longestMs = 2_147_483_647;
-
 const ownObject = z.custom<object>(isObject, "must be an object").optional();
 const drizzleSchema = z
   .strictObject({
@@ -149,12 +147,12 @@ export const openOptionsSchema = z
     syncIntervalSeconds: z
       .number()
       .positive()
-      .max(Math.floor(longestMs / 1000))
+      .max(Math.floor(maxTimerMs / 1000))
       .optional(),
     encryptionKey: z.string().optional(),
     durability: z.enum(["full", "normal"]).optional(),
-    timeoutMs: z.int().min(1).max(longestMs).optional(),
-    busyTimeoutMs: z.int().min(0).max(longestMs).optional(),
+    timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
+    busyTimeoutMs: z.int().min(0).max(maxTimerMs).optional(),
     migrate: z.boolean().optional(),
     drizzle: drizzleSchema.optional(),
     readOnly: z.boolean().optional(),
