@@ -5,7 +5,7 @@ import type { CommandContext } from "./context.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
-import { watchForInterruption } from "./interruption.ts";
+import { exitSoon, watchForInterruption } from "./interruption.ts";
 import { escaped } from "./output/output.ts";
 import { repeatableOptions } from "./options.ts";
 import { version } from "./version.ts";
@@ -40,7 +40,7 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     return exitCode;
   } catch (error) {
     // Do not wait for a connection to a server that does not answer.
-    if (signal.aborted) setTimeout(() => process.exit(), lingeringMs).unref();
+    if (signal.aborted) exitSoon();
     // An operation may report the interruption with its own error.
     const isAborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
@@ -50,8 +50,6 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
 
 /** How long an interrupted command may take to finish its current batch. */
 const patienceMs = 2000;
-/** How long the process waits for its output to be written. */
-const lingeringMs = 250;
 
 /** Rejects if the command has not ended soon after the signal, because it waits for a server or a lock. */
 function endOfPatience(signal: AbortSignal): Promise<never> {

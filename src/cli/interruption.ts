@@ -41,3 +41,11 @@ export function watchForInterruption(
     },
   };
 }
+
+/** How long the process waits for its output to be written. */
+const lingeringMs = 250;
+
+/** Ends the process soon, even if an open connection would keep it alive. */
+export function exitSoon(): void {
+  setTimeout(() => process.exit(), lingeringMs).unref();
+}

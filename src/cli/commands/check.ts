@@ -14,6 +14,7 @@ import type { CommandContext } from "../context.ts";
 import { readDrizzleConfig, readDrizzleSchema } from "../drizzle-project.ts";
 import { CommandError } from "../errors.ts";
 import { reportFailure } from "../failures.ts";
+import { exitSoon } from "../interruption.ts";
 import { type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson, reserveOutput } from "../output/output.ts";
 
@@ -69,7 +70,7 @@ Examples:
         for (const problem of report.problems) print(annotate(problem, relative(root, folder)));
       } else print(describe(report, folder));
       // Resources that the schema opened, such as a connection pool, would keep the process alive.
-      setTimeout(() => process.exit(), lingeringMs).unref();
+      exitSoon();
     });
 }
 
@@ -98,9 +99,6 @@ async function check(
   const problems = found.filter((problem) => !isOfUnwritten(problem, unwritten));
   return { folder, recorded, unwritten, problems };
 }
-
-/** How long the process waits for its output to be written. */
-const lingeringMs = 250;
 
 /** Reports an error if a module of the project ends the process. */
 function guardAgainstExit(json: boolean): () => void {
