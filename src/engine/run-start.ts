@@ -11,6 +11,7 @@ import { parseValue } from "./definition/define-step.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
+import { textOf } from "./run/step-input.ts";
 import type { StartedRuns } from "./started-runs.ts";
 
 export interface RunStarter {
@@ -129,13 +130,4 @@ async function acceptInput(workflow: Workflow, text: string | undefined): Promis
 /** The value of JSON text; undefined stands for no input. */
 function valueOf(text: string | undefined): unknown {
   return text === undefined ? undefined : JSON.parse(text);
-}
-
-/** The JSON text of a value; null if JSON cannot hold it. */
-function textOf(value: unknown): string | null {
-  try {
-    return encodeJson(value, "input", jsonLimits.payload);
-  } catch {
-    return null;
-  }
 }

@@ -52,7 +52,8 @@ function makesJson(schema: z.ZodType): boolean {
   }
 }
 
-function textOf(value: unknown): string | null {
+/** An input as JSON text; null if it cannot be stored as JSON. */
+export function textOf(value: unknown): string | null {
   try {
     return encodeJson(value, "input", jsonLimits.payload);
   } catch (error) {
