@@ -274,7 +274,7 @@ function plainRows(
     return row === undefined ? [] : [row];
   }
   const rows = native.all(parameters);
-  // Reading one row resets the statement, and explaining it once more changes nothing.
+  // Reading one row resets the statement, and explaining it again changes nothing.
   if (explains) native.get(parameters);
   return rows;
 }

@@ -33,7 +33,7 @@ export class PrimaryRelay {
     );
     url.search = "";
     if (!url.pathname.endsWith("/")) url.pathname += "/";
-    // As the binding writes it without a token, too.
+    // The binding sends the header without a token too.
     const authorization = `Bearer ${authToken ?? ""}`.trim();
     const info = await fetch(new URL("info", url), {
       headers: { authorization },

@@ -230,7 +230,7 @@ class ReadConnections {
   constructor(settings: LocalDatabaseSettings) {
     this.settings = settings;
     this.#file = new DatabaseFile(settings.path);
-    // Opening it shows now what is wrong with the file.
+    // Fails now if the file cannot be opened.
     this.#idle.push(new ReadConnection(settings));
     this.#file.remember();
   }

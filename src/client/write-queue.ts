@@ -189,7 +189,7 @@ export class WriteQueue {
     return false;
   }
 
-  /** Runs the reads in the queue on readers, because reads do not wait for locks. They see what is committed. */
+  /** Runs the reads in the queue on readers, because reads do not wait for locks. They see all committed writes. */
   #readElsewhere(): void {
     for (const entry of this.#entries.filter(({ kind }) => kind === "group")) {
       if (entry.kind !== "group" || entry.group.readElsewhere === undefined) continue;
