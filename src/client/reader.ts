@@ -128,10 +128,18 @@ interface NativeStatement {
   iterate(values: readonly unknown[]): Promise<Iterable<NativeCell[]>>;
 }
 
+/** How many statements and results a connection keeps before it is replaced. */
+const maxKept = 300;
+
 /** One connection. It runs one statement at a time: a second one would block the event loop. */
 class ReadConnection {
   readonly #database: NativeDatabase;
   readonly #intMode: IntMode;
+  /**
+   * Everything that the connection has prepared and read. The garbage collector would finalize it on the event loop, and
+   * would wait there for the query that runs.
+   */
+  readonly #kept: unknown[] = [];
 
   constructor({ path, encryptionKey, intMode }: LocalDatabaseSettings) {
     this.#intMode = intMode;
@@ -142,6 +150,11 @@ class ReadConnection {
     } catch (error) {
       throw toOpeningError(error);
     }
+  }
+
+  /** True once it keeps so much that another connection should take its place. */
+  get isWorn(): boolean {
+    return this.#kept.length > maxKept;
   }
 
   async exec(sql: string): Promise<void> {
@@ -165,7 +178,7 @@ class ReadConnection {
       const [sql = text] = statementsOf(text);
       // Preparing a statement takes the schema that SQLite remembers; running one reads the present one.
       await this.#database.exec("select 1 from sqlite_schema limit 1");
-      const asked = await this.#database.prepare(sql);
+      const asked = await this.#prepare(sql);
       if (!asked.reader) throw readOnlyError();
       const columns = asked.columns();
       const names = columns.map(({ name }) => name);
@@ -176,7 +189,7 @@ class ReadConnection {
         /^(?:select|with|values)$/.test(keywordOf(sql)) && (await this.#hasUtf8Text());
       const query = isPacked ? await this.#whole(sql, columns.length) : asked;
       query.raw(true).safeIntegers(true);
-      for (const cells of await query.iterate(bind(values, parametersOf(sql)))) {
+      for (const cells of await this.#read(query, bind(values, parametersOf(sql)))) {
         const own = isPacked ? exactCellsOf(cells[0] as Buffer, read) : cells;
         rows.push(rowOf({ names, types }, own, this.#intMode));
         const turn = dueTurn();
@@ -201,16 +214,31 @@ class ReadConnection {
    */
   #whole(sql: string, width: number): Promise<NativeStatement> {
     const rows = exactQuery(sql, width);
-    return this.#database.prepare(
+    return this.#prepare(
       `with gorkflow_rows(c) as materialized (${rows}) select c from gorkflow_rows`,
     );
   }
 
   /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */
   async #hasUtf8Text(): Promise<boolean> {
-    const pragma = (await this.#database.prepare("pragma encoding")).raw(true);
-    const [[encoding]] = [...(await pragma.iterate([]))] as [[string]];
+    const pragma = (await this.#prepare("pragma encoding")).raw(true);
+    const [[encoding]] = [...(await this.#read(pragma, []))] as [[string]];
     return encoding === "UTF-8";
+  }
+
+  async #prepare(sql: string): Promise<NativeStatement> {
+    const statement = await this.#database.prepare(sql);
+    this.#kept.push(statement);
+    return statement;
+  }
+
+  async #read(
+    statement: NativeStatement,
+    values: readonly unknown[],
+  ): Promise<Iterable<NativeCell[]>> {
+    const rows = await statement.iterate(values);
+    this.#kept.push(rows);
+    return rows;
   }
 
   close(): void {
@@ -246,7 +274,7 @@ class ReadConnections {
   }
 
   giveBack(connection: ReadConnection): void {
-    if (this.#closed || this.#idle.length > 0) connection.close();
+    if (this.#closed || this.#idle.length > 0 || connection.isWorn) connection.close();
     else this.#idle.push(connection);
   }
 

@@ -52,9 +52,9 @@ export async function migrationStatus(target: MigrationTarget): Promise<Migratio
 export async function readJournal(client: Client): Promise<AppliedMigration[] | null> {
   const columns = await readJournalColumns(client);
   if (columns.size === 0) return null;
-  const name = columns.has("name") ? "name" : "null";
-  const { rows } = await client.execute(`select hash, created_at, ${name} from ${migrationsTable}`);
   const isNamed = columns.has("name");
+  const name = isNamed ? "name" : "null";
+  const { rows } = await client.execute(`select hash, created_at, ${name} from ${migrationsTable}`);
   return rows.map((row) => ({
     hash: typeof row[0] === "string" ? row[0] : "",
     when: Number(row[1]),

@@ -74,7 +74,7 @@ function checkJournal(folder: MigrationFolder): MigrationProblem[] {
 const snapshotSchema = z.object({ id: z.string(), prevId: z.string() });
 const originId = "00000000-0000-0000-0000-000000000000";
 
-/** The id of a snapshot; null if it is missing or cannot be read, which `report` is told. */
+/** The snapshot; null if it is missing or invalid, after a call of `report`. */
 function readSnapshot<T>(
   file: string,
   text: string | undefined,

@@ -128,7 +128,7 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
           .where(
             and(
               eq(attempts.runId, argument("runId")),
-              sql`(${attempts.stepId}, ${attempts.attempt}) not in (select value ->> 0, value ->> 1 from json_each(${argument("keys")}))`,
+              sql`(${attempts.stepId}, ${attempts.attempt}) not in ${pairs(argument("keys"))}`,
             ),
           ),
       ),
@@ -141,6 +141,9 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
     },
   };
 }
+
+/** The rows of a JSON list of pairs. */
+const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
 
 /** The rows of the run whose key is not in `keys`. */
 function isOther(
@@ -183,8 +186,6 @@ export function newerArguments(
     state: JSON.stringify(state.map((entry) => [entry.key, entry.revision])),
   };
 }
-
-const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
 
 /** One row if the run exists and is newer than a bundle: the rule of `isNewerBundle` in SQL. */
 export function newerRun(
