@@ -1,7 +1,6 @@
 import * as z from "zod";
 import { maxTimerMs } from "../../async/pause.ts";
 import { parseArgument } from "../../arguments.ts";
-import { maxTimerMs } from "../../async/pause.ts";
 import type { DrizzleConfig } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
 import { storeOptionsShape, type StoreOptions } from "./store-options.ts";
