@@ -182,7 +182,10 @@ const createStep = fc.tuple(runId, stepId).map(
     ),
 );
 
-const updateStep = fc.tuple(runId, stepId, fc.constantFrom(...stepStatuses), fence).map(
+/** An ended step that is updated again needs COMPLETED before it. */
+const newStatus = fc.constantFrom(...stepStatuses, "COMPLETED", "COMPLETED");
+
+const updateStep = fc.tuple(runId, stepId, newStatus, fence).map(
   ([run, step, status, worker]) =>
     new Step(
       `${worker ?? "anybody"} updates ${step} of ${run} to ${status}`,
@@ -219,7 +222,10 @@ const wait = fc.constantFrom(1, 100, 1000).map(
 );
 
 export const commands = fc.commands(
-  [create, create, claim, claim, extend, release, update, reopen, remove, createStep].concat(
+  [create, create, claim, claim, extend, release, update, reopen, remove].concat(
+    createStep,
+    createStep,
+    updateStep,
     updateStep,
     updateStep,
     settle,
