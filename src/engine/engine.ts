@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from "uuid";
+import { uuidv7 } from "../uuid.ts";
 import { parseArgument } from "../arguments.ts";
 import { Stopper } from "../async/abort.ts";
 import { Backoff } from "../async/retry.ts";

@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from "uuid";
+import { uuidv7 } from "../../uuid.ts";
 import { GorkflowError, InvalidArgumentError } from "../../errors.ts";
 import { untilEnded } from "../../async/abort.ts";
 import type { BundleInput } from "../../model/bundles.ts";
