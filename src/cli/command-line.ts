@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { Command, type Option } from "commander";
-import { withoutForeignTokens } from "../environment.ts";
+import type { Environment } from "../environment.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
@@ -29,8 +29,7 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     const program = await createProgram(
       {
         ...interruption,
-        // A `.env` file from somebody else must not send the shell's token to another server.
-        env: withoutForeignTokens(process.env, (name) => inherited.has(name)),
+        env: namedCommand(args) === undefined ? {} : await environmentOf(inherited),
         foundSomething: () => (exitCode = exitCodes.failure),
         onInterruption: (remedy) => (goOn = remedy),
       },
@@ -46,6 +45,18 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
     return reportFailure(cause, { json, goOn });
   }
+}
+
+/** The command that the arguments name. */
+function namedCommand(args: readonly string[]): string | undefined {
+  return args.find((arg) => !arg.startsWith("-"));
+}
+
+/** The variables for a command. Loading the options of a store would double the time of `--version` and `--help`. */
+async function environmentOf(inherited: ReadonlySet<string>): Promise<Environment> {
+  const { withoutForeignTokens } = await import("../environment.ts");
+  // A `.env` file from somebody else must not send the shell's token to another server.
+  return withoutForeignTokens(process.env, (name) => inherited.has(name));
 }
 
 /** How long an interrupted command may take to finish its current batch. */
@@ -150,7 +161,7 @@ that begins with - is an option; write -- before ids that begin with -. NO_COLOR
 \`gorkflow complete bash\` (or zsh, fish, powershell) prints a completion script.
 ${exitCodesHelp}`,
     );
-  const named = args.find((arg) => !arg.startsWith("-"));
+  const named = namedCommand(args);
   const needsAll = named === "complete" || named === "help";
   for (const { name, summary, load } of commands) {
     const isNeeded = needsAll || name === named;
