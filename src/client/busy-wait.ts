@@ -3,7 +3,7 @@ import { Backoff, retry, retryFor } from "../async/retry.ts";
 import { StoreBusyError } from "../errors.ts";
 import { isBusy } from "./sqlite-errors.ts";
 
-/** The waits between two tries. Locks are held for a commit, which takes a few milliseconds. */
+/** The waits between two tries. A lock is usually held for one commit, which takes a few milliseconds. */
 export const busyBackoff = (): Backoff => new Backoff(2, 20);
 
 export function busyError(busyTimeoutMs: number, cause: unknown): StoreBusyError {
@@ -15,7 +15,7 @@ export function busyError(busyTimeoutMs: number, cause: unknown): StoreBusyError
 }
 
 /**
- * The result of `work`, which is called again while it meets a lock. The event loop is not blocked meanwhile.
+ * The result of `work`, which is called again if it meets a lock. The event loop is not blocked meanwhile.
  *
  * @throws {StoreBusyError} if the lock is still held after `busyTimeoutMs`.
  * @throws the reason of `signal` once it aborts between two tries.

@@ -121,7 +121,7 @@ export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSe
   if (data.readOnly === true && (inMemory || data.journalMode !== undefined)) {
     throw new InvalidArgumentError({
       argument: "config.readOnly",
-      reason: "is for a file, whose journal mode it leaves as it is",
+      reason: "is for a file, and does not change its journal mode",
     });
   }
   return {

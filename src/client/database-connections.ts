@@ -49,7 +49,7 @@ export class DatabaseConnections {
     return this.queue.isLeased ? this.queue.solitary(work) : work(this.#writer);
   }
 
-  /** As `read`, after all earlier calls of this client, and with its temporary tables. */
+  /** Like `read`, but after all earlier calls of this client, and with its temporary tables. */
   readInOrder<T>(work: (connection: NativeConnection) => T): T | Promise<T> {
     if (this.#writer.isBound) return this.queue.solitary(work);
     if (!this.queue.isBehind) return this.read(work);
@@ -72,7 +72,7 @@ export class DatabaseConnections {
     this.#readers?.close();
     if (!this.#writer.isOpen) return;
     try {
-      // Leaves one file that holds everything. If another process still reads, the log stays, which is safe too.
+      // Moves all commits into the file. If another process still reads, the log stays, which is also safe.
       if (!this.#writer.inTransaction && !this.#settings.readOnly)
         this.#writer.exec("pragma wal_checkpoint(truncate)");
     } catch {
@@ -92,7 +92,7 @@ export class DatabaseConnections {
     try {
       // No table was ever created. Another process that opens the file now may have written its first page.
       const isNew = this.#writer.pragma("schema_version") === 0;
-      // It has to be set before the first page is written. Without it free pages cannot be given back.
+      // Without it, free pages cannot be returned to the file system. It must be set before the first page is written.
       if (isNew) this.#writer.exec("pragma auto_vacuum = incremental");
       const wanted = journalMode ?? (isNew ? "wal" : null);
       if (wanted === null || this.#writer.pragma("journal_mode") === wanted) return;

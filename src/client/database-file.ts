@@ -4,8 +4,8 @@ import { LibsqlError } from "@libsql/client/sqlite3";
 /**
  * Notices that a database file was deleted or replaced while it was open.
  *
- * SQLite would continue to write to the file that has no name any more, and every acknowledged write would be lost
- * when the process ends.
+ * SQLite would continue to write to the deleted file, and all acknowledged writes would be lost when the process
+ * ends.
  */
 export class DatabaseFile {
   readonly #path: string;
@@ -20,7 +20,7 @@ export class DatabaseFile {
     this.#inode = this.#readInode();
   }
 
-  /** @throws {LibsqlError} `SQLITE_READONLY_DBMOVED` if another file, or none, is at the path. */
+  /** @throws {LibsqlError} `SQLITE_READONLY_DBMOVED` if the path has another file or none. */
   check(): void {
     if (this.#inode === null || this.#readInode() === this.#inode) return;
     throw new LibsqlError(

@@ -37,7 +37,7 @@ export function pathOfUrl(url: string, platform: PlatformPath = nativePath): str
   return pathOf(platform.sep === "\\" && /^\/[a-z]:/i.test(path) ? path.slice(1) : path, platform);
 }
 
-const encodingAdvice = "write a % of a name as %25, or give the path as it is: { path }";
+const encodingAdvice = "write a % of a name as %25, or give the unencoded path: { path }";
 
 function invalidUrl(reason: string): InvalidArgumentError {
   return new InvalidArgumentError({ argument: "config.url", reason });

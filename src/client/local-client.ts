@@ -36,7 +36,7 @@ export interface LocalClient extends Client {
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<StatementResult[]>;
 
-  /** As `begin`. With the mode `read`, a snapshot on a connection that only reads. */
+  /** Like `begin`. The mode `read` gives a snapshot on a connection that only reads. */
   transaction(mode?: TransactionMode): Promise<LocalTransaction>;
 
   /** A transaction that holds the write lock (`BEGIN IMMEDIATE`) until it is committed, rolled back or closed. */

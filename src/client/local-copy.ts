@@ -12,15 +12,15 @@ import { clientClosed } from "./sqlite-errors.ts";
 export interface LocalCopyConfig extends PrimaryConfig {
   readonly url: string;
   readonly encryptionKey?: string;
-  /** How long one sync may take, in milliseconds. */
+  /** The time limit of a sync in milliseconds. */
   readonly timeoutMs: number;
 }
 
 /**
  * The file of an embedded replica.
  *
- * One connection of the binding syncs it. Reads use connections of our own client, which cannot write: a row that was
- * written to the file would part it from its primary for good.
+ * One connection of the binding syncs it. Reads use connections of our own client that cannot write, because a row that
+ * is written to the file would separate it from its primary permanently.
  */
 export class LocalCopy {
   readonly #config: LocalCopyConfig;
@@ -59,14 +59,14 @@ export class LocalCopy {
     return (this.#client ??= createClient({ path: this.#path, encryptionKey, readOnly: true }));
   }
 
-  /** As `client`, for queries that take long. */
+  /** Like `client`, for long queries. */
   get reader(): Reader {
     if (this.#isClosed) throw clientClosed();
     const { encryptionKey } = this.#config;
     return (this.#reader ??= createReader({ path: this.#path, encryptionKey }));
   }
 
-  /** Fetches what the primary has more, and returns the replication index of the file. */
+  /** Fetches the new frames of the primary, and returns the replication index of the file. */
   sync(): Promise<bigint> {
     return this.#mutex.run(() => this.#sync());
   }
@@ -75,7 +75,7 @@ export class LocalCopy {
     this.#isClosed = true;
     this.#closeClients();
     this.#relay?.close();
-    // A sync that runs ends now that its relay is closed.
+    // Closing the relay ends a running sync.
     void this.#mutex.run(() => this.#replica?.close());
   }
 
@@ -83,7 +83,7 @@ export class LocalCopy {
     if (this.isClosed) throw clientClosed();
     const { authToken, encryptionKey, timeoutMs } = this.#config;
     this.#relay ??= await PrimaryRelay.start(this.#config, timeoutMs);
-    // Closed meanwhile: `close` had no relay to close.
+    // `close` was called meanwhile and had no relay to close.
     if (this.isClosed) {
       this.#relay.close();
       throw clientClosed();
@@ -105,7 +105,7 @@ export class LocalCopy {
     }
   }
 
-  /** A primary that lost its log has the file made again: clients that have the old one open read it no more. */
+  /** If a primary has lost its log, the file is created again. Clients would continue to read the old one. */
   #followFile(): void {
     const inode = statSync(this.#path, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
     if (this.#inode !== 0n && inode !== this.#inode) this.#closeClients();

@@ -29,7 +29,7 @@ const noResult: StatementResult = { rows: [], changes: 0 };
 export class LocalDatabaseClient implements LocalClient {
   readonly protocol = "file";
   readonly #settings: LocalDatabaseSettings;
-  /** The kinds of the statements that were used last. */
+  /** The kinds of recently used statements. */
   readonly #kinds = new LruMap<string, StatementKind>(maxKnownKinds);
   #connections: DatabaseConnections;
   #closed = false;
@@ -78,7 +78,8 @@ export class LocalDatabaseClient implements LocalClient {
     if (this.#closed) throw clientClosed();
     const { intMode } = this.#settings;
     const { sql, args: given } = normalize(statement, args);
-    // Converted now: an invalid value must not undo writes that share its commit, and the caller may change it later.
+    // Converted before queuing: an invalid value must not undo writes that share its commit, and the caller may change
+    // the values later.
     const normalized = { sql, args: toNativeArguments(given, intMode) };
     const run = (connection: NativeConnection) => connection.execute(normalized, intMode);
     switch (this.#kindOf(normalized)) {

@@ -34,7 +34,7 @@ export class NativeConnection {
   #database: Database.Database;
   #statements: Statements;
   #schema: SchemaVersion = { version: 0 };
-  /** Since it was last restored: that may be rolled back. */
+  /** True if a statement since the last `restore` changed the schema. A rollback may undo the change. */
   #hasChangedSchema = false;
   /** False until the pragmas of the connection are set, which may meet a lock. */
   #isConfigured = false;
@@ -150,7 +150,7 @@ export class NativeConnection {
   }
 
   /**
-   * What the `Client` interface gives.
+   * Runs a statement of the `Client` interface.
    *
    * @throws {LibsqlError} `TEXT_NOT_UTF8`
    */
@@ -203,17 +203,17 @@ export class NativeConnection {
     }
   }
 
-  /** The statement for `execute`, prepared again if the schema has changed: it has the columns of its preparation. */
+  /** The statement for `execute`. It is prepared again if the schema has changed, because its columns may have changed. */
   #presentStatement(sql: string): PreparedStatement {
     const { execute } = this.#statements;
     const version = this.#statements.schemaVersion();
     if (version !== this.#schema.version) {
       this.#schema = { version };
-      // Preparing a statement takes the schema that SQLite remembers; running one reads the present one.
+      // Preparing a statement uses the schema that SQLite has cached. Running one reads the current schema.
       this.#database.exec("select 1 from sqlite_schema limit 1");
     }
     let statement = execute.get(sql);
-    // The version does not tell of temporary and attached tables.
+    // The version does not include temporary and attached tables.
     const isPresent = statement.schema === this.#schema && !this.#isBound;
     if (statement.schema !== null && !isPresent) {
       execute.forget(sql);
@@ -263,7 +263,7 @@ export class NativeConnection {
   }
 }
 
-/** All rows of a statement that is not packed; afterwards it is reset. */
+/** All rows of a statement that is not packed. The statement is reset afterwards. */
 function plainRows(
   { native, explains }: PreparedStatement,
   parameters: readonly NativeValue[],
@@ -296,7 +296,7 @@ const connectionState = {
   read_uncommitted: "off",
 } as const;
 
-/** Scripts of this client that do not change the schema. */
+/** The scripts of this client that do not change the schema. */
 const transactionControl: ReadonlySet<string> = new Set([
   "begin",
   "begin immediate",

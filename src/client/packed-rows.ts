@@ -3,18 +3,18 @@ import type Database from "libsql";
 import { statementsOf, tokensOf } from "./sql-tokens.ts";
 import { keywordOf } from "./statement-kinds.ts";
 
-/** A cell of a packed row. Integers are what `ReadInteger` makes of them. */
+/** A cell of a packed row. `ReadInteger` has converted the integers. */
 export type PackedCell = null | string | number | bigint | Uint8Array;
 
-/** Makes a value of the digits of an integer. */
+/** Converts the digits of an integer to a value. */
 export type ReadInteger = (digits: string) => string | number | bigint;
 
-/** Text that is not UTF-8, where a row has it in place of the text. */
+/** The bytes of a text that is not UTF-8. */
 export class BrokenText extends Uint8Array {}
 
 /**
- * How the rows of a query are read: the first one, each alone, or all together. `all` is the fastest, and holds the whole
- * result twice for a moment.
+ * How the rows of a query are read: only the first one, one by one, or all in one cell. `all` is the fastest, but the
+ * result is in memory twice for a moment.
  */
 export type Packing = "first" | "each" | "all";
 
@@ -22,16 +22,16 @@ export type Packing = "first" | "each" | "all";
  * How cells are packed.
  *
  * - `json`: one JSON array. The fastest for short cells.
- * - `raw`: texts stand behind the array, since escaping a long one takes as long as reading it.
- * - `exact`: each cell by `quote`, for what the others cannot tell: a blob, text that has a NUL or is not UTF-8, an
- *   integer that a number cannot hold.
+ * - `raw`: a JSON array, followed by the texts, because escaping a long text takes as long as reading it.
+ * - `exact`: each cell as `quote` writes it. The other forms cannot represent blobs, text that has a NUL or is not
+ *   UTF-8, and integers that a number cannot hold.
  */
 type Form = "json" | "raw" | "exact";
 
-/** From this size of a row on, `raw` is faster than `json`. */
+/** The size of a row in characters above which `raw` is faster than `json`. */
 const longRow = 2048;
 
-/** What the declared type of a column says of its cells. An expression has none. */
+/** The declared type of a column. An expression has none and is `other`. */
 type Kind = "text" | "integer" | "real" | "other";
 
 type Prepare = (sql: string) => Database.Statement;
@@ -39,8 +39,8 @@ type Prepare = (sql: string) => Database.Statement;
 /**
  * A query whose cells arrive in one blob.
  *
- * The binding ends the process when it reads text that is not UTF-8, which any program may have stored. It hands a blob
- * out unchanged, and one blob takes less time than the cells of a row.
+ * The binding ends the process when it reads text that is not UTF-8, which any program may have stored. It returns blobs
+ * unchanged, and reading one blob takes less time than reading the cells of a row.
  */
 export class PackedQuery {
   readonly #prepare: (form: Form) => Database.Statement;
@@ -76,7 +76,7 @@ export class PackedQuery {
     return rows ?? this.#readExact(parameters, readInteger ?? Number);
   }
 
-  /** As `#readJson`, for the most frequent query. */
+  /** `#readJson` for the most frequent case: one short row. */
   #readFirst(parameters: unknown, readInteger: ReadInteger | null): PackedCell[][] | null {
     const native = (this.#statements.json ??= this.#prepare("json"));
     const found = native.get(parameters) as readonly [string, ...(number | null)[]] | undefined;
@@ -88,7 +88,7 @@ export class PackedQuery {
     let next = 1;
     for (const index of this.#reals) {
       const number = found[next++] as number | null;
-      // Null behind a cell that is present: it is text or a blob.
+      // The cell is text or a blob: it is present, but is not a number.
       if (number === null && row[index] !== null) return null;
       row[index] = number;
     }
@@ -102,7 +102,7 @@ export class PackedQuery {
     return row === undefined ? [] : [row];
   }
 
-  /** Null if a cell needs the exact form. */
+  /** The rows; null if a cell needs the exact form. */
   #readJson(
     form: "json" | "raw",
     parameters: unknown,
@@ -129,7 +129,7 @@ export class PackedQuery {
     return rows;
   }
 
-  /** Replaces the mark of each text by the text. The parts of a row begin with a mark of their own. */
+  /** Replaces the mark of each text with the text. The first part of each row is a mark of its start. */
   #fillTexts(row: PackedCell[], parts: readonly string[], start: number): number {
     let next = start;
     for (let index = 0; index < row.length; index++) {
@@ -169,7 +169,7 @@ export class PackedQuery {
   }
 }
 
-/** Null for a statement that cannot be packed. It gives rows of `columns`. */
+/** The packed form of a statement that returns rows of `columns`; null if it cannot be packed. */
 export function packQuery(
   prepare: Prepare,
   sql: string,
@@ -190,7 +190,7 @@ export function packQuery(
       form: kinds.length > maxArguments ? "exact" : "json",
     });
   } catch {
-    // The statement itself runs, or has an error of its own.
+    // The statement is run unpacked, which reports its error if it has one.
     return null;
   }
 
@@ -203,13 +203,13 @@ export function packQuery(
     const json = names.map((name, index) => {
       if (kinds[index] === "real" && isShort) return `${name} < ''`;
       if (kinds[index] === "real" || kinds[index] === "other") return quoted(name);
-      // 1 for a text; 0 for a number, which a union may have, and for a blob.
+      // 1 for a text. A blob or a number gives 0; a column of a union may have numbers.
       if (kinds[index] === "text" && form === "raw") return `(+${name} >= '') - (${name} >= x'')`;
-      // SQLite takes some blobs for JSON. No text and no integer is this number.
+      // SQLite reads some blobs as JSON. 0.5 marks a blob, because no text and no integer gives it.
       return `iif(${name} >= x'', 0.5, ${name})`;
     });
     const array = `json_array(${json.join()})`;
-    // Some versions of SQLite leave out the separator behind an empty text.
+    // Some versions of SQLite omit the separator after an empty text.
     const behind = join(["'-'", ...texts]);
     const exact = join(names.map(quoted));
     const blobs =
@@ -219,7 +219,7 @@ export function packQuery(
             all ? `json_group_array(${array})` : array,
             ...(form === "raw" ? [all ? `group_concat(${behind}, char(0))` : behind] : []),
           ];
-    // For a short row, the digits of the bytes take less time than a buffer of the binding.
+    // For a short row, hex digits take less time than a buffer of the binding.
     const cells = isShort
       ? [`hex(${array})`, ...reals.map((name) => `iif(${name} < '', ${name}, null)`)]
       : blobs.map(asBlob);
@@ -228,7 +228,7 @@ export function packQuery(
   }
 }
 
-/** The query of `statement`, which is a query itself, whose rows are one blob each. `exactCellsOf` reads them. */
+/** The query `statement` with each row packed into one blob, which `exactCellsOf` reads. */
 export function exactQuery(statement: string, width: number): string {
   const names = Array.from({ length: width }, (_, index) => `c${index}`);
   return selectCells(statement, names, [asBlob(join(names.map(quoted)))], rowsComputedOnce);
@@ -244,13 +244,13 @@ function selectCells(
 ) select ${cells.join()} from ${rows}`;
 }
 
-/** SQLite puts the expressions of the query in place of their names. That costs a column of a table nothing. */
+/** SQLite replaces names with the expressions of the query. This costs nothing if they are columns of a table. */
 const rowsOfQuery = `"gorkflow query"`;
 
-/** Computes each expression once, however often its name is used. The offset keeps SQLite from merging the queries. */
+/** Computes each expression once, even if its name is used several times. The offset keeps SQLite from merging the queries. */
 const rowsComputedOnce = `(select * from ${rowsOfQuery} limit -1 offset 0)`;
 
-/** True if every cell is a column of a table, and neither of a view nor of a query inside the statement. */
+/** True if every cell is a column of a table, and not of a view or a subquery. */
 function selectsPlainColumns(
   statement: string,
   columns: readonly Database.ColumnDefinition[],
@@ -276,12 +276,12 @@ function kindOf(type: string | null): Kind {
   return type !== null && /int/i.test(type) ? "integer" : "other";
 }
 
-/** A cell as SQL text. A text is cut at a NUL, as the binding cuts it. */
+/** A cell as SQL text. A text ends at its first NUL, as in the binding. */
 function quoted(expression: string): string {
   return `quote(${expression})`;
 }
 
-/** SQLite takes 127 arguments at most. */
+/** SQLite accepts at most 127 arguments. */
 function join(cells: readonly string[]): string {
   if (cells.length <= maxArguments) return `concat_ws(char(0), ${cells.join()})`;
   const parts: string[] = [];
@@ -333,7 +333,7 @@ function packReturning(
 function textOf(blob: Buffer | null | undefined): string | null {
   if (blob === undefined || blob === null) return "";
   const text = blob.toString();
-  // The decoder puts this character in place of bytes that are not UTF-8, but a text may have it, too.
+  // The decoder replaces bytes that are not UTF-8 with this character, but a text may contain it too.
   return text.includes("\uFFFD") && !isUtf8(blob) ? null : text;
 }
 
@@ -350,7 +350,7 @@ export function exactCellsOf(blob: Buffer, readInteger: ReadInteger): PackedCell
   return cells;
 }
 
-/** The value that SQL text stands for. */
+/** The value of a literal in SQL text. */
 function cellOf(sql: string, readInteger: ReadInteger): PackedCell {
   switch (sql[0]) {
     case "'":
@@ -365,7 +365,7 @@ function cellOf(sql: string, readInteger: ReadInteger): PackedCell {
   }
 }
 
-/** A copy of a short text, such as an id: a part of the text of all rows would keep that in memory. */
+/** A copy of a short text, such as an id. A slice would keep the text of all rows in memory. */
 function unshared(text: string): string {
   return text.length > 12 && text.length < 256 ? ` ${text}`.slice(1) : text;
 }

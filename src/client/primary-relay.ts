@@ -1,18 +1,18 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 
-/** Where a primary is, and the token that it asks for. */
+/** The URL of a primary, and its token. */
 export interface PrimaryConfig {
   readonly syncUrl: string;
   readonly authToken?: string;
 }
 
 /**
- * A server on loopback that passes requests on to a primary, from a thread of its own.
+ * A server on loopback that forwards requests to a primary. It runs on its own thread.
  *
- * The binding waits for a primary without a time limit: it blocks the event loop when it opens a replica, and cannot
- * be stopped when it fetches frames. The relay answers the one request of opening at once, from what the primary
- * answered to `start`, and cuts every other one when it is told to.
+ * The binding waits for a primary without a time limit: it blocks the event loop while it opens a replica, and cannot
+ * be stopped while it fetches frames. The relay answers the request of opening immediately with the response that
+ * `start` got from the primary. It forwards other requests only while it is open, and aborts them when it is closed.
  */
 export class PrimaryRelay {
   readonly url: string;
@@ -33,7 +33,7 @@ export class PrimaryRelay {
     );
     url.search = "";
     if (!url.pathname.endsWith("/")) url.pathname += "/";
-    // The binding sends the header without a token too.
+    // The binding sends this header even without a token.
     const authorization = `Bearer ${authToken ?? ""}`.trim();
     const info = await fetch(new URL("info", url), {
       headers: { authorization },
@@ -53,7 +53,7 @@ export class PrimaryRelay {
     return new PrimaryRelay(worker, port);
   }
 
-  /** Passes requests on from now, for `timeoutMs` or until the returned function is called. */
+  /** Forwards requests until the returned function is called, but for at most `timeoutMs`. */
   open(timeoutMs: number): () => void {
     this.#worker.postMessage(true, []);
     const shut = () => {
@@ -69,7 +69,7 @@ export class PrimaryRelay {
   }
 }
 
-/** Text and not a file, so that it needs no address in a bundled app. */
+/** A text and not a file, because a bundled app may not have the file. */
 const relayProgram = `
 const http = require("node:http");
 const https = require("node:https");

@@ -36,9 +36,9 @@ import {
 import { keywordOf } from "./statement-kinds.ts";
 import { normalize, type AnyStatement } from "./statements.ts";
 
-/** When the statements of a reader end before they have their rows. */
+/** When a reader interrupts its statements. */
 export interface ReaderLimits {
-  /** Interrupts the statements that run when it aborts. They reject with its reason. */
+  /** Interrupts running statements when it aborts. They reject with its reason. */
   readonly signal?: AbortSignal | undefined;
   /** Interrupts each statement after this many milliseconds. Defaults to no limit. */
   readonly timeoutMs?: number | undefined;
@@ -71,8 +71,8 @@ const limitsShape = {
  * A client that reads a database file on threads of the binding: the event loop continues while a query runs.
  *
  * Abort signals and timeouts interrupt the query itself. Each statement, batch and transaction sees one snapshot, and
- * never waits for a writer if the file has a write-ahead log. Everything but a query is refused with
- * `SQLITE_READONLY`. Queries beyond the number of processors, less one, wait for each other.
+ * never waits for a writer if the file has a write-ahead log. Statements other than queries are rejected with
+ * `SQLITE_READONLY`. At most one query less than there are processors runs at a time; further queries wait.
  *
  * @throws {InvalidArgumentError} that names the field.
  * @throws {UnsupportedError} for `:memory:`, which no second connection can see.
@@ -109,10 +109,10 @@ const readerOptions = {
 /** The thread pool of the binding has one thread for each processor. One stays free for other work. */
 const threads = new Mutex(Math.max(1, availableParallelism() - 1));
 
-/** How often a query is interrupted until it has ended: an interruption before its first step has no effect. */
+/** The interval at which a query is interrupted until it ends. An interruption before its first step has no effect. */
 const interruptEveryMs = 5;
 
-/** The parts of the binding's asynchronous interface that are used here. Its own types have none. */
+/** The parts of the binding's asynchronous interface that are used here. Its types do not describe them. */
 interface NativeDatabase {
   prepare(sql: string): Promise<NativeStatement>;
   exec(sql: string): Promise<void>;
@@ -128,7 +128,7 @@ interface NativeStatement {
   iterate(values: readonly unknown[]): Promise<Iterable<NativeCell[]>>;
 }
 
-/** How many statements and results a connection keeps before it is replaced. */
+/** The number of statements and results that a connection keeps before it is replaced. */
 const maxKept = 300;
 
 /** One connection. It runs one statement at a time: a second one would block the event loop. */
@@ -136,8 +136,8 @@ class ReadConnection {
   readonly #database: NativeDatabase;
   readonly #intMode: IntMode;
   /**
-   * Everything that the connection has prepared and read. The garbage collector would finalize it on the event loop, and
-   * would wait there for the query that runs.
+   * All statements and results of the connection. The garbage collector would finalize them on the event loop, and
+   * would block it until the running query ends.
    */
   readonly #kept: unknown[] = [];
 
@@ -152,7 +152,7 @@ class ReadConnection {
     }
   }
 
-  /** True once it keeps so much that another connection should take its place. */
+  /** True if another connection should replace it, because it keeps too much. */
   get isWorn(): boolean {
     return this.#kept.length > maxKept;
   }
@@ -176,7 +176,7 @@ class ReadConnection {
     signal.addEventListener("abort", interrupt);
     try {
       const [sql = text] = statementsOf(text);
-      // Preparing a statement takes the schema that SQLite remembers; running one reads the present one.
+      // Preparing a statement uses the schema that SQLite has cached. Running one reads the current schema.
       await this.#database.exec("select 1 from sqlite_schema limit 1");
       const asked = await this.#prepare(sql);
       if (!asked.reader) throw readOnlyError();
@@ -195,7 +195,7 @@ class ReadConnection {
         const turn = dueTurn();
         if (turn === null) continue;
         await turn;
-        // The next step fails then, which ends the statement.
+        // This makes the next step fail, which ends the statement.
         if (signal.aborted) this.#database.interrupt();
       }
       signal.throwIfAborted();
@@ -246,7 +246,7 @@ class ReadConnection {
   }
 }
 
-/** The connections of a reader: an idle one for the next query, and one for each that runs. */
+/** The connections of a reader: one for each running query, and an idle one for the next query. */
 class ReadConnections {
   readonly settings: LocalDatabaseSettings;
   readonly #file: DatabaseFile;
@@ -258,7 +258,7 @@ class ReadConnections {
   constructor(settings: LocalDatabaseSettings) {
     this.settings = settings;
     this.#file = new DatabaseFile(settings.path);
-    // Fails now if the file cannot be opened.
+    // Fails immediately if the file cannot be opened.
     this.#idle.push(new ReadConnection(settings));
     this.#file.remember();
   }
@@ -278,7 +278,7 @@ class ReadConnections {
     else this.#idle.push(connection);
   }
 
-  /** Runs `work` on a thread of the binding, for as long as the limits and the reader allow. */
+  /** Runs `work` on a thread of the binding until it ends, a limit is reached, or the reader is closed. */
   async run<T>(
     { signal, timeoutMs }: ReaderLimits,
     work: (stopper: StopSignal) => Promise<T>,
@@ -393,7 +393,7 @@ class FileReader implements Reader {
     this.#connections.close();
   }
 
-  /** Runs `work` on a connection; again, on another one, while it meets a lock. */
+  /** Runs `work` on a connection. If it meets a lock, it is run again on another one. */
   #onConnection<T>(
     work: (connection: ReadConnection, stopper: StopSignal) => Promise<T>,
   ): Promise<T> {
@@ -465,7 +465,7 @@ class ReaderTransaction implements Transaction {
     if (this.#closed) return;
     this.#closed = true;
     this.#connections.transactions.delete(this);
-    // After the statement that runs now.
+    // The running statement ends first.
     void this.#mutex.run(() => this.#connection.close());
   }
 

@@ -3,7 +3,7 @@ import { BrokenText, type ReadInteger } from "./packed-rows.ts";
 import { brokenText } from "./sqlite-errors.ts";
 import type { Columns } from "./statement-cache.ts";
 
-/** A cell as the binding gives it, with integers as bigints, or as a packed row has it. */
+/** A cell of the binding, with integers as bigints, or of a packed row. */
 export type NativeCell = null | string | number | bigint | Uint8Array;
 
 /** How a packed row reads integers. @throws {RangeError} in mode `number` for one that a number cannot hold. */
@@ -82,7 +82,8 @@ function cellValue(cell: NativeCell, intMode: IntMode): Value {
 }
 
 /**
- * A row as `@libsql/client` creates it: a plain object with a property for each position and each name. Only the names are enumerable. If several columns have one name, the property has the value of the first.
+ * A row as `@libsql/client` creates it: a plain object with a property for each position and each name. Only the names
+ * are enumerable. If several columns have the same name, the property has the value of the first.
  */
 function makeRow(columns: readonly string[], values: readonly Value[]): Row {
   const row: Record<string, Value> = {};

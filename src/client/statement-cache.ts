@@ -8,12 +8,12 @@ import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 /** A prepared statement and its properties. */
 export interface PreparedStatement {
   readonly native: Database.Statement;
-  /** What gives its rows; null for one that gives none, or cannot be packed. */
+  /** Null if it returns no rows, or cannot be packed. */
   readonly packed: PackedQuery | null;
-  /** False for a statement that returns a number of changes instead. */
+  /** False if it returns a number of changes instead. */
   readonly givesRows: boolean;
   readonly parameters: Parameters;
-  /** True for EXPLAIN, which the binding does not reset after its rows are read. It would keep its snapshot. */
+  /** True for EXPLAIN. The binding does not reset it after reading its rows, so it would keep its snapshot. */
   readonly explains: boolean;
   readonly changesSchema: boolean;
   readonly isPragma: boolean;
@@ -26,7 +26,7 @@ export interface PreparedStatement {
 export interface Columns {
   readonly names: readonly string[];
   readonly types: readonly string[];
-  /** The table column that each gives; null for an expression. */
+  /** The table column of each; null for an expression. */
   readonly origins?: readonly ({ readonly table: string; readonly column: string } | null)[];
 }
 
@@ -35,7 +35,7 @@ export interface SchemaVersion {
   readonly version: number;
 }
 
-/** More than all statements of a large app. The limit is for programs that write values into their SQL text. */
+/** More than a large app has. The limit is for programs that write values into their SQL text. */
 const maxStatements = 500;
 
 /**

@@ -80,7 +80,7 @@ export class OpenTransaction implements LocalTransaction {
     this.#lease.release();
   }
 
-  /** Runs `work` after all earlier calls. The event loop gets a turn first if one is due. */
+  /** Runs `work` after all earlier calls, and after a turn of the event loop if one is due. */
   #inOrder<T>(work: () => T | Promise<T>): Promise<T> {
     return this.#mutex.run(() => {
       const turn = dueTurn();

@@ -4,13 +4,13 @@ import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, isSqliteError, isTriggerFailure } from "./sqlite-errors.ts";
 
-/** Statements of which all take effect or none. Several groups may share a commit. */
+/** Statements that take effect together or not at all. Several groups may share a commit. */
 export interface Group<T> {
   /** The number of statements that may write. SQLite undoes a single one that fails. */
   readonly statements: number;
   readonly bytes: number;
   readonly run: (connection: NativeConnection) => T;
-  /** For a read that is queued only for its order: runs it while another process holds the lock. */
+  /** For a read that is queued only to keep its order. It runs the read while another process holds the lock. */
   readonly readElsewhere?: () => T | Promise<T>;
 }
 
@@ -100,7 +100,7 @@ export class WriteQueue {
     });
   }
 
-  /** Runs `run` alone. It is run again if it meets a lock, and must have had no effect then. */
+  /** Runs `run` alone. It is called again if it meets a lock, so it must have no effect in that case. */
   solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#enqueue({
@@ -120,7 +120,7 @@ export class WriteQueue {
     });
   }
 
-  /** Rejects everything that waits. */
+  /** Rejects all waiting entries. */
   close(): void {
     this.#closed = true;
     this.#stopWatching();
@@ -165,7 +165,7 @@ export class WriteQueue {
     }
   }
 
-  /** Takes the write lock. False if nothing waits for it any more. */
+  /** Takes the write lock. False if no entry waits for it any more. */
   async #begin(): Promise<boolean> {
     const busySince = performance.now();
     const backoff = busyBackoff();
