@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig, type ViteUserConfig } from "vitest/config";
+import { SlowestFirst } from "./scripts/test-order.ts";
 
 const entry = (name: string) => `${import.meta.dirname}/src/${name}`;
 
@@ -59,6 +60,7 @@ export default defineConfig({
     reporters: ["default", "./scripts/slowest-files.ts"],
     // Most tests wait for a process, a server or the disk, so two files at once take half the time on two cores.
     maxWorkers: 2,
+    sequence: { sequencer: SlowestFirst },
     // Processes and servers can be slow on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,

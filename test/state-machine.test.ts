@@ -18,6 +18,7 @@ async function check(
   open: (clock: TestClock) => Promise<WorkflowStore>,
   rulesMet: Set<string>,
   numRuns: number,
+  round = 0,
 ): Promise<void> {
   await fc.assert(
     fc.asyncProperty(commands, async (sequence) => {
@@ -28,7 +29,7 @@ async function check(
     }),
     {
       numRuns,
-      ...(seed !== undefined && { seed: Number(seed) }),
+      ...(seed !== undefined && { seed: Number(seed) + round }),
       ...(path !== undefined && { path }),
     },
   );
@@ -37,9 +38,14 @@ async function check(
 describe("every sequence of commands does to the rows what the model says", () => {
   test("in memory", async () => {
     const rulesMet = new Set<string>();
-    await check(async (clock) => new MemoryStore({ clock: clock.now }), rulesMet, 5 * sequences);
-    // What no sequence reaches is not tested.
-    expect([...rulesMet].toSorted()).toEqual([...modelRules].toSorted());
+    const open = async (clock: TestClock) => new MemoryStore({ clock: clock.now });
+    await check(open, rulesMet, 5 * sequences);
+    // A rule that no sequence reaches is not tested. Few sequences may miss a rare one.
+    const missed = () => [...modelRules].filter((rule) => !rulesMet.has(rule));
+    for (let round = 1; round <= 20 && missed().length > 0; round++) {
+      await check(open, rulesMet, sequences, round);
+    }
+    expect(missed()).toEqual([]);
   });
 
   test("on a file", async () => {

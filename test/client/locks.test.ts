@@ -15,6 +15,12 @@ beforeAll(async () => {
   };
 });
 
+/** An answer of the program `opener`; it is ready for round 0 after round -1. */
+interface Opened {
+  readonly round: number;
+  readonly failed: string | null;
+}
+
 let folder: TemporaryFolder;
 const clients: LocalClient[] = [];
 const open = (options: Omit<LocalClientConfig, "url" | "path"> = {}): LocalClient => {
@@ -176,17 +182,20 @@ test("a file that another process is opening for the first time gets a write-ahe
 
 test("four processes that open one new file at once all succeed", async () => {
   const opener = await compileProgram(`${import.meta.dirname}/programs/opener.ts`);
+  const openers = Array.from({ length: 4 }, () => startProgram<Opened>(opener, []));
+  const all = (fits: (message: Opened) => boolean) =>
+    Promise.all(openers.map(({ message }) => message(fits)));
+  await all(({ round }) => round === -1);
   for (let round = 0; round < 4; round++) {
     const url = folder.database(`opened-${round}.db`);
-    const startAt = Date.now() + 1000;
-    const openers = Array.from({ length: 4 }, () =>
-      startProgram<{ failed: string }>(opener, [url, String(startAt)]),
-    );
-    await Promise.all(openers.map(({ ended }) => ended));
-    expect(openers.map(({ messages }) => messages)).toEqual([[], [], [], []]);
+    const startAt = Date.now() + 50;
+    for (const { send } of openers) send({ url, startAt, round });
+    const answers = await all((message) => message.round === round);
+    expect(answers.map(({ failed }) => failed)).toEqual([null, null, null, null]);
     const client = createClient(url);
     expect((await client.execute("select count(*) as n from t")).rows).toEqual([{ n: 4 }]);
     expect((await client.execute("pragma journal_mode")).rows).toEqual([{ journal_mode: "wal" }]);
     client.close();
   }
+  await Promise.all(openers.map(({ kill }) => kill()));
 });

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { StoreBusyError } from "../../src/errors.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
@@ -285,12 +285,16 @@ test("durations that no timer can hold are refused", async () => {
 });
 
 test("a step that waits for a run while it holds the last place is reported", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
   const logger = makeLogger();
   const engine = makeEngine(new MemoryStore(), { concurrency: 1, logger });
   const child = adder();
+  let isWaiting = false;
   const parent = defineWorkflow({ id: "parent" })
     .step(
       numberStep("p", async (value, { signal }) => {
+        isWaiting = true;
         const { output } = await engine.run(child, value, { signal });
         return output ?? 0;
       }),
@@ -298,10 +302,15 @@ test("a step that waits for a run while it holds the last place is reported", as
     .build();
   const waiting = engine.run(parent, 1);
   waiting.catch(() => {});
-  await expect
-    .poll(() => logger.reports.some(({ message }) => message.includes("all places are taken")), {
-      timeout: 10_000,
-    })
-    .toBe(true);
+  const isReported = () =>
+    logger.reports.some(({ message }) => message.includes("all places are taken"));
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 300));
+  await expect.poll(() => isWaiting, { timeout: 10_000 }).toBe(true);
+  await settle();
+  vi.advanceTimersByTime(4_000);
+  await settle();
+  expect(isReported()).toBe(false);
+  vi.advanceTimersByTime(1_000);
+  await expect.poll(isReported, { timeout: 10_000 }).toBe(true);
   await engine.close({ deadlineMs: 0 });
-}, 20_000);
+});

@@ -92,9 +92,12 @@ describe("a read replica", () => {
       readUrl: proxy.httpUrl,
       timeoutMs: 1_000,
     });
-    const startedAt = performance.now();
-    for (let read = 0; read < 20; read++) await store.countRuns();
-    expect(performance.now() - startedAt).toBeLessThan(900);
+    for (let read = 0; read < 20; read++) {
+      const startedAt = performance.now();
+      await store.countRuns();
+      // Opening has waited for the time limit of a second; a read waits for the primary only.
+      expect(performance.now() - startedAt).toBeLessThan(900);
+    }
     await expect.poll(() => said).toEqual([expect.stringMatching(/replica is left out/)]);
     proxy.stalled = false;
     proxy.cutAll();
@@ -227,7 +230,7 @@ describe("an embedded replica", () => {
       const proxy = await startLyingProxy(primary.port);
       onTestFinished(() => proxy.close());
       const url = folder.database(`stalled-${stalledPath.split("/").at(-1)}.db`);
-      const options = { url, syncUrl: proxy.url, timeoutMs: 2_000 };
+      const options = { url, syncUrl: proxy.url, timeoutMs: 700 };
       const first = await open(options);
       const { runId } = await first.createRun({ workflowId: "w" });
       await first.getRun(runId);
@@ -237,7 +240,7 @@ describe("an embedded replica", () => {
         const startedAt = performance.now();
         await call();
         // The time limit, and some for a machine that is busy.
-        expect(performance.now() - startedAt).toBeLessThan(2_500);
+        expect(performance.now() - startedAt).toBeLessThan(1_200);
       };
       proxy.stalledPath = stalledPath;
       const hold = await longestHold(async () => {
@@ -273,25 +276,29 @@ describe("an embedded replica", () => {
   );
 
   test("does not keep a process alive while its primary stalls", async () => {
-    const proxy = await startLyingProxy(primary.port);
-    onTestFinished(() => proxy.close());
     const program = await compileProgram(`${import.meta.dirname}/programs/sync-and-exit.ts`);
-    const url = folder.database("exit.db");
-    for (const [exits, stalledPath] of [
+    const store = await open({ url: primary.httpUrl });
+    const cases = [
       ["process.exit", "/wal_log.ReplicationLog/BatchLogEntries"],
       ["store.close", "/wal_log.ReplicationLog/BatchLogEntries"],
       ["process.exit", "/info"],
-    ] as const) {
-      proxy.stalledPath = null;
-      const { ended, message } = startProgram<string>(program, [url, proxy.url, authToken, exits]);
-      await message((said) => said === "opened");
-      proxy.stalledPath = stalledPath;
-      const store = await open({ url: primary.httpUrl });
-      await store.createRun({ workflowId: "w" });
-      const startedAt = performance.now();
-      expect((await ended).code).toBe(0);
-      expect(performance.now() - startedAt).toBeLessThan(5_000);
-    }
+    ] as const;
+    await Promise.all(
+      cases.map(async ([exits, stalledPath], index) => {
+        const proxy = await startLyingProxy(primary.port);
+        onTestFinished(() => proxy.close());
+        const url = folder.database(`exit-${index}.db`);
+        const args = [url, proxy.url, authToken, exits];
+        const { ended, message, send } = startProgram<string>(program, args);
+        await message((said) => said === "opened");
+        proxy.stalledPath = stalledPath;
+        await store.createRun({ workflowId: "w" });
+        const startedAt = performance.now();
+        send("sync");
+        expect((await ended).code).toBe(0);
+        expect(performance.now() - startedAt).toBeLessThan(5_000);
+      }),
+    );
   });
 
   test("answers whole snapshots while frames are fetched", async () => {

@@ -4,18 +4,16 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { startVitest } from "vitest/node";
-import { buildPackage } from "../../support/built-package.ts";
-import { bundle } from "../../support/child-processes.ts";
+import { builtPackage } from "../../support/built-package.ts";
+import { bundle, compileProgram } from "../../support/child-processes.ts";
 import { startSqld } from "../../support/sqld.ts";
+import { temporaryFolder } from "../../support/temporary.ts";
 import { root, type CodeBlock, type Page } from "./code-blocks.ts";
 
 const execute = promisify(execFile);
 
 /** The address of a server in the pages. A local server replaces it. */
 const serverAddress = /libsql:\/\/[\w-]+\.turso\.io/g;
-
-/** Inside the project, so that its packages resolve. */
-const parent = join(root, "test/docs/.blocks");
 
 /** The output of a block. */
 interface Output {
@@ -48,13 +46,12 @@ export interface Installation {
 }
 
 export async function install(): Promise<Installation> {
-  await mkdir(parent, { recursive: true });
-  const folder = await mkdtemp(join(parent, "package-"));
-  const built = join(folder, "gorkflow");
-  const pageProgram = join(folder, "page.mjs");
-  await Promise.all([
-    buildPackage(built),
-    bundle(join(import.meta.dirname, "../programs/page.ts"), pageProgram),
+  const { path: folder, remove } = await temporaryFolder();
+  // The packages of this project, for the built one and for the pages.
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  const [built, pageProgram] = await Promise.all([
+    builtPackage(),
+    compileProgram(join(import.meta.dirname, "../programs/page.ts")),
   ]);
 
   async function makeProject(prefix: string): Promise<string> {
@@ -104,7 +101,7 @@ export async function install(): Promise<Installation> {
         ({ stdout }: { stdout: string }) => stdout.trim().split("\n"),
       );
     },
-    remove: () => rm(folder, { recursive: true, force: true }),
+    remove,
   };
 }
 

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { buildPackage } from "../../support/built-package.ts";
+import { builtPackage, copyPackage } from "../../support/built-package.ts";
 import { temporaryFolder, type TemporaryFolder } from "../../support/temporary.ts";
 
 const run = promisify(execFile);
@@ -92,7 +92,7 @@ export async function makeLinkedProject(
 ): Promise<Project> {
   const folder = await temporaryFolder();
   const modules = join(folder.path, "node_modules");
-  await buildPackage(join(modules, "gorkflow"));
+  await copyPackage(join(modules, "gorkflow"));
   const installed = [...packages, ".bin"].map((name) => [name, `node_modules/${name}`] as const);
   for (const [name, target] of [...installed, ...Object.entries(links)]) {
     const link = join(modules, name);
@@ -118,10 +118,8 @@ function runIn(path: string): Project["run"] {
 }
 
 async function pack(folder: TemporaryFolder): Promise<string> {
-  const source = join(folder.path, "package");
-  await buildPackage(source);
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder.path], {
-    cwd: source,
+    cwd: await builtPackage(),
   });
   const tarball = (await readdir(folder.path)).find((name) => name.endsWith(".tgz"));
   if (tarball === undefined) throw new Error("npm pack made no tarball");
