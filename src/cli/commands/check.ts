@@ -8,6 +8,7 @@ import {
   readMigrationFolder,
   recordMigrationHashes,
   sqlFile,
+  type MigrationFolder,
 } from "../../migrations/check/migration-folder.ts";
 import type { MigrationProblem } from "../../migrations/check/migration-problems.ts";
 import type { CommandContext } from "../context.ts";
@@ -82,22 +83,30 @@ interface Report {
 }
 
 async function check(
-  path: string | undefined,
+  configFile: string | undefined,
   record: CheckOptions["record"],
 ): Promise<Report & { readonly folder: string }> {
-  const config = await readDrizzleConfig(path);
-  const { out: folder, casing } = config;
+  const config = await readDrizzleConfig(configFile);
+  const { out: path, casing } = config;
   const schema = await readDrizzleSchema(config);
+  const findProblems = () => checkMigrations({ schema, folder: path, casing });
   if (record === undefined) {
-    const problems = await checkMigrations({ schema, folder, casing });
-    return { folder, recorded: [], unwritten: [], problems };
+    return { folder: path, recorded: [], unwritten: [], problems: await findProblems() };
   }
+  const { folder } = await readMigrationFolder(path);
   const again = [...(record === true ? [] : record), ...(await uncommittedIn(folder))];
-  const recorded = await recordMigrationHashes(folder, { again });
-  const unwritten = await unwrittenIn(folder);
-  const found = await checkMigrations({ schema, folder, casing });
-  const problems = found.filter((problem) => !isOfUnwritten(problem, unwritten));
-  return { folder, recorded, unwritten, problems };
+  const recorded = await recordMigrationHashes(path, { again });
+  const unwritten = folder.entries.flatMap(({ tag }) => {
+    const sql = folder.sql.get(tag);
+    return sql !== undefined && isUnwritten(sql) ? [tag] : [];
+  });
+  // A migration whose SQL is not written yet is not a problem here. All others have just been recorded.
+  const files = unwritten.map((tag) => sqlFile(folder, tag));
+  const isExpected = ({ code, file }: MigrationProblem) =>
+    (code === "MIGRATION_NOT_RECORDED" && files.length > 0) ||
+    (code === "STATEMENT_EMPTY" && files.includes(file ?? ""));
+  const problems = (await findProblems()).filter((problem) => !isExpected(problem));
+  return { folder: path, recorded, unwritten, problems };
 }
 
 /** Reports an error if a module of the project ends the process. */
@@ -115,8 +124,8 @@ function guardAgainstExit(json: boolean): () => void {
 }
 
 /** Migrations whose SQL is not in HEAD; empty outside a git repository. */
-async function uncommittedIn(path: string): Promise<string[]> {
-  const git = (...args: string[]) => promisify(execFile)("git", args, { cwd: path });
+async function uncommittedIn(folder: MigrationFolder): Promise<string[]> {
+  const git = (...args: string[]) => promisify(execFile)("git", args, { cwd: folder.path });
   try {
     await git("rev-parse", "--is-inside-work-tree");
   } catch {
@@ -127,27 +136,7 @@ async function uncommittedIn(path: string): Promise<string[]> {
     ({ stdout }) => new Set(stdout.split("\0")),
     () => new Set(),
   );
-  const { folder } = await readMigrationFolder(path);
   return folder.entries.map(({ tag }) => tag).filter((tag) => !committed.has(sqlFile(folder, tag)));
-}
-
-async function unwrittenIn(path: string): Promise<string[]> {
-  const { folder } = await readMigrationFolder(path);
-  return folder.entries.flatMap(({ tag }) => {
-    const sql = folder.sql.get(tag);
-    return sql !== undefined && isUnwritten(sql) ? [tag] : [];
-  });
-}
-
-/** After `--record`, a migration whose SQL is not written yet is not a problem. */
-function isOfUnwritten({ code, file }: MigrationProblem, unwritten: readonly string[]): boolean {
-  if (unwritten.length === 0) return false;
-  // All others have just been recorded.
-  if (code === "MIGRATION_NOT_RECORDED") return true;
-  return (
-    code === "STATEMENT_EMPTY" &&
-    unwritten.some((tag) => file === `${tag}.sql` || file === `${tag}/migration.sql`)
-  );
 }
 
 function describe({ recorded, unwritten, problems }: Report, folder: string): string {

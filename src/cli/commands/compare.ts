@@ -12,7 +12,7 @@ import {
   shared,
 } from "../options.ts";
 import { colors, escaped, escapedIn, print, printJson } from "../output/output.ts";
-import { countOf, runsProgress, withProgress } from "../output/progress.ts";
+import { countOf, withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
 
 interface CompareOptions extends FilterOptions, JsonOptions {
@@ -40,7 +40,7 @@ Examples:
       const filter = filterOf(options);
       const report = await withTwoStores(context, [first, second], "look", async (a, b) => {
         const total = await countOf(a, filter);
-        return withProgress(runsProgress(total, { quiet: options.json === true }), (update) =>
+        return withProgress({ total, options }, (update) =>
           compareStores(a, b, {
             filter,
             maxDifferences: max,

@@ -10,7 +10,7 @@ import {
   shared,
 } from "../options.ts";
 import { print, printJson } from "../output/output.ts";
-import { countOf, runsProgress, withProgress } from "../output/progress.ts";
+import { countOf, withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
 
 interface CopyOptions extends FilterOptions, JsonOptions {
@@ -48,7 +48,7 @@ Examples:
       const filter = filterOf(options);
       const report = await withTwoStores(context, [from, to], "create", async (source, target) => {
         const total = await countOf(source, filter);
-        return withProgress(runsProgress(total, { quiet: options.json === true }), (update) =>
+        return withProgress({ total, options }, (update) =>
           copyStore(source, target, {
             filter,
             resume: options.compare ? "compare" : options.resume,

@@ -6,7 +6,7 @@ import { parcelOf, sendParcel } from "../demo-workflow.ts";
 import { parseLimit } from "../output/numbers.ts";
 import { type DatabaseOptions, type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson, table } from "../output/output.ts";
-import { runsProgress, withProgress } from "../output/progress.ts";
+import { withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
 
 interface DemoOptions extends DatabaseOptions, JsonOptions {
@@ -47,15 +47,13 @@ Examples:
               ),
             );
             let done = 0;
-            await withProgress(
-              runsProgress(runIds.length, { quiet: options.json === true }),
-              (update) =>
-                Promise.all(
-                  runIds.map(async (runId) => {
-                    await engine.wait(runId, { signal: context.signal });
-                    update(++done);
-                  }),
-                ),
+            await withProgress({ total: runIds.length, options }, (update) =>
+              Promise.all(
+                runIds.map(async (runId) => {
+                  await engine.wait(runId, { signal: context.signal });
+                  update(++done);
+                }),
+              ),
             );
           } finally {
             await engine.close();

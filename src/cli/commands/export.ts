@@ -18,7 +18,7 @@ import {
   type TableOptions,
 } from "../options.ts";
 import { escaped, print, printJson } from "../output/output.ts";
-import { countOf, runsProgress, withProgress } from "../output/progress.ts";
+import { countOf, withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
 
 export function exportCommand(context: CommandContext): Command {
@@ -48,7 +48,7 @@ Examples:
       let last: ExportProgress = { runs: 0, unreadable: 0 };
       await withStore(context, options, async (store) => {
         const total = await countOf(store, filter);
-        await withProgress(runsProgress(total, { quiet: options.json === true }), (update) => {
+        await withProgress({ total, options }, (update) => {
           const exportOptions: ExportOptions = {
             filter,
             signal: toOutput ? context.reading : context.signal,

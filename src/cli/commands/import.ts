@@ -8,7 +8,7 @@ import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { escaped, note, print, printJson } from "../output/output.ts";
-import { isOnTerminal, runsProgress, withProgress } from "../output/progress.ts";
+import { isOnTerminal, withProgress } from "../output/progress.ts";
 import { formatCount } from "../output/words.ts";
 
 interface ImportCommandOptions extends TableOptions, JsonOptions {
@@ -41,17 +41,16 @@ Examples:
     .action(async (file: string, { onConflict, ...options }: ImportCommandOptions) => {
       context.onInterruption("run the same command with --on-conflict skip to continue");
       const { signal } = context;
-      const quiet = options.json === true;
       // A file is checked first, so that no database is created for one that is not an export. Standard input and named
       // pipes can only be read once.
       const canCheck = file !== "-" && statSync(file, { throwIfNoEntry: false })?.isFIFO() !== true;
-      if (canCheck && !quiet && isOnTerminal()) note(`checking ${escaped(file)}`);
+      if (canCheck && !options.json && isOnTerminal()) note(`checking ${escaped(file)}`);
       const total = canCheck ? await checkFile(file, signal) : null;
       const report = await withStore(
         context,
         options,
         (store) =>
-          withProgress(runsProgress(total, { quiet }), (update) => {
+          withProgress({ total, options }, (update) => {
             const onProgress = ({ written, skipped, replaced }: ImportProgress) =>
               update(written + skipped + replaced);
             const importOptions = { onConflict, signal, onProgress };

@@ -8,7 +8,7 @@ import { withStore } from "../database.ts";
 import { parseCount } from "../output/numbers.ts";
 import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { print, printJson, table } from "../output/output.ts";
-import { countOf, runsProgress, withProgress } from "../output/progress.ts";
+import { countOf, withProgress } from "../output/progress.ts";
 import { parseTime, timeForms } from "../output/times.ts";
 import { formatBytes, formatCount } from "../output/words.ts";
 
@@ -70,10 +70,8 @@ Examples:
           workflowId,
           createdBefore: olderThan,
         });
-        return withProgress(
-          runsProgress(total, { quiet: options.json === true, atMost: true }),
-          (update) =>
-            store.pruneRuns({ ...policy, onProgress: ({ deletedRuns }) => update(deletedRuns) }),
+        return withProgress({ total, atMost: true, options }, (update) =>
+          store.pruneRuns({ ...policy, onProgress: ({ deletedRuns }) => update(deletedRuns) }),
         );
       };
       const report = await withStore(context, options, prune, { access });

@@ -1,8 +1,7 @@
 import { Command } from "commander";
 import type { CommandContext } from "../context.ts";
-import { cancelCommand } from "./runs/cancel.ts";
+import { cancelCommand, retryCommand } from "./runs/changes.ts";
 import { listCommand } from "./runs/list.ts";
-import { retryCommand } from "./runs/retry.ts";
 import { showCommand } from "./runs/show.ts";
 import { watchCommand } from "./runs/watch.ts";
 

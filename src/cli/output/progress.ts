@@ -1,6 +1,7 @@
 import cliProgress, { type Options, type Params } from "cli-progress";
 import type { RunFilter } from "../../model/run-queries.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
+import type { JsonOptions } from "../options.ts";
 import { note } from "./output.ts";
 import { formatCount } from "./words.ts";
 
@@ -14,26 +15,28 @@ interface Progress {
   stop(): void;
 }
 
-export interface ProgressOptions {
-  /** The final value of `done`; null if it is not known. */
+interface ProgressOptions {
+  /** The number of runs; null if it is not known. */
   readonly total: number | null;
-  /** The work so far in words, shown beside the share of the total. */
-  readonly describe: (done: number) => string;
-  readonly quiet: boolean;
+  /** It may turn out to be fewer. */
+  readonly atMost?: boolean;
+  /** With `json`, nothing is shown. */
+  readonly options: JsonOptions;
 }
 
 /**
- * Runs `work` and shows its progress: on a terminal a bar with the remaining time, elsewhere a line for each tenth, or for
- * each 10,000 without a total. With `quiet`, shows nothing.
+ * Runs `work` and shows how many runs are done: on a terminal a bar with the remaining time, elsewhere a line for each
+ * tenth, or for each 10,000 without a total.
  */
 export async function withProgress<T>(
-  { total, describe, quiet }: ProgressOptions,
+  { total, atMost = false, options }: ProgressOptions,
   work: (update: (done: number) => void) => Promise<T>,
 ): Promise<T> {
-  if (quiet) return work(() => {});
+  if (options.json) return work(() => {});
+  const of = total === null ? "" : ` of ${atMost ? "at most " : ""}${formatCount(total)}`;
   const progress = isOnTerminal() ? showBar(total) : showLines(total);
   try {
-    return await work((done) => progress.update(done, describe(done)));
+    return await work((done) => progress.update(done, `${formatCount(done)}${of} runs`));
   } finally {
     progress.stop();
   }
@@ -42,15 +45,6 @@ export async function withProgress<T>(
 /** True if progress is a bar that is redrawn, false if it is a list of lines. */
 export function isOnTerminal(): boolean {
   return process.stderr.isTTY;
-}
-
-/** Options for this number of runs; with `atMost`, it may turn out to be fewer. */
-export function runsProgress(
-  total: number | null,
-  { quiet, atMost = false }: { readonly quiet: boolean; readonly atMost?: boolean },
-): ProgressOptions {
-  const of = total === null ? "" : ` of ${atMost ? "at most " : ""}${formatCount(total)}`;
-  return { total, describe: (done) => `${formatCount(done)}${of} runs`, quiet };
 }
 
 /** Columns for the text beside the bar. A narrow terminal cuts its end. */

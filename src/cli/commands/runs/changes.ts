@@ -9,8 +9,40 @@ import { withStore } from "../../database.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
 import { escaped, note, print, printJson } from "../../output/output.ts";
 
-/** A command that changes runs one after the other. It continues after a run that cannot be changed. */
-export interface RunChange {
+export function cancelCommand(context: CommandContext): Command {
+  return changeCommand(context, {
+    name: "cancel",
+    description: "cancel runs: no further step starts, and active steps are aborted",
+    done: "cancelled",
+    change: (engine, runId) => engine.cancel(runId),
+    help: `
+A process that executes such a run notices within a quarter of its lease. Cancelling a cancelled run is not an error;
+cancelling a COMPLETED or FAILED run is.
+
+Examples:
+  gorkflow runs cancel 0198c0de-0000-7000-8000-000000000000
+  gorkflow runs cancel -- --an-id-that-looks-like-an-option
+  gorkflow runs list --status PENDING --all --ndjson | jq -r .runId | gorkflow runs cancel -`,
+  });
+}
+
+export function retryCommand(context: CommandContext): Command {
+  return changeCommand(context, {
+    name: "retry",
+    description: "make FAILED or CANCELLED runs PENDING again, for the next worker",
+    done: "pending",
+    change: (engine, runId) => engine.retry(runId),
+    help: `
+A run continues with the steps that failed or were cancelled; they get all their retries again. Completed steps do not
+run again. The command itself executes nothing: a worker does.
+
+Examples:
+  gorkflow runs retry 0198c0de-0000-7000-8000-000000000000
+  gorkflow runs list --status FAILED --after 1h --all --ndjson | jq -r .runId | gorkflow runs retry -`,
+  });
+}
+
+interface RunChange {
   readonly name: string;
   readonly description: string;
   readonly help: string;
@@ -19,13 +51,8 @@ export interface RunChange {
   change(engine: Engine, runId: string): Promise<void>;
 }
 
-interface FailedChange {
-  readonly runId: string;
-  readonly code: string;
-  readonly message: string;
-}
-
-export function changeCommand(
+/** A command that changes runs one after the other. It continues after a run that cannot be changed. */
+function changeCommand(
   context: CommandContext,
   { name, description, help, done, change }: RunChange,
 ): Command {
@@ -38,11 +65,16 @@ export function changeCommand(
     .addHelpText("after", help)
     .action(async (given: readonly string[], { json, ...options }: TableOptions & JsonOptions) => {
       const changed: string[] = [];
-      const failed: FailedChange[] = [];
+      const failed: { runId: string; code: string; message: string }[] = [];
       const changeAll = async (store: LibSQLStore) => {
         const engine = new Engine(store);
+        // A second change of a run would fail.
+        const seen = new Set<string>();
         try {
           for await (const runId of idsOf(given, context.signal)) {
+            context.signal.throwIfAborted();
+            if (seen.has(runId)) continue;
+            seen.add(runId);
             try {
               await change(engine, runId);
               changed.push(runId);
@@ -64,18 +96,7 @@ export function changeCommand(
     });
 }
 
-/** Each id once, because a second change of a run would fail. */
 async function* idsOf(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
-  const seen = new Set<string>();
-  for await (const runId of withInput(given, signal)) {
-    signal.throwIfAborted();
-    if (seen.has(runId)) continue;
-    seen.add(runId);
-    yield runId;
-  }
-}
-
-async function* withInput(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
   for (const runId of given) {
     if (runId !== "-") yield runId;
     else {
