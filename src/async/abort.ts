@@ -62,11 +62,12 @@ export function untilAborted<T>(signal: StopSignal | undefined, operation: Promi
 
 /**
  * Resolves when every operation that was started under the signal has ended, aborted ones included: none of them
- * writes anything later.
+ * writes anything later. Returns the errors of those that failed.
  */
-export async function operationsEnded(signal: StopSignal): Promise<void> {
+export async function operationsEnded(signal: StopSignal): Promise<unknown[]> {
   const operations = underWay.get(signal)?.keys() ?? [];
-  await Promise.allSettled(Array.from(operations, async (operation) => operation));
+  const outcomes = await Promise.allSettled(Array.from(operations, async (each) => each));
+  return outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
 }
 
 /**

@@ -14,5 +14,5 @@ export const operationOptionsSchema = z.strictObject(operationShape);
 export const limitSchema = z.int().min(1).max(1000);
 
 /** A callback, or undefined. */
-export const callbackSchema = <Told>() =>
-  z.custom<(told: Told) => void>((value) => typeof value === "function").optional();
+export const callbackSchema = <Told, Result = void>() =>
+  z.custom<(told: Told) => Result>((value) => typeof value === "function").optional();

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { operationsEnded } from "../async/abort.ts";
 import { maxTimerMs } from "../async/pause.ts";
+import { callbackSchema } from "../model/arguments.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
   applyRetention,
@@ -24,11 +25,10 @@ export interface RetentionSchedule {
   stop(): Promise<void>;
 }
 
-const isFunction = (value: unknown): boolean => typeof value === "function";
 const optionsSchema = z.strictObject({
   everyMs: z.int().min(1).max(maxTimerMs),
-  onReport: z.custom<(report: RetentionReport) => unknown>(isFunction).optional(),
-  onError: z.custom<(error: unknown) => unknown>(isFunction),
+  onReport: callbackSchema<RetentionReport, unknown>(),
+  onError: callbackSchema<unknown, unknown>().nonoptional(),
 });
 
 /**

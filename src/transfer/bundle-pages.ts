@@ -12,6 +12,14 @@ export interface BundleScan {
 /** Runs that are read, compared or stored together. */
 export const batchRuns = 100;
 
+/** The workflow of the runs by which `isSameDatabase` compares databases, and the beginning of their ids. */
+export const probeWorkflowId = "gorkflow-probe";
+
+/** True for a run that `isSameDatabase` wrote. A killed process leaves it behind; no transfer includes it. */
+export function isProbe({ runId }: { readonly runId: string }): boolean {
+  return runId.startsWith(`${probeWorkflowId}:`);
+}
+
 /** All bundles of a store, oldest first. The next page is read while the caller uses this one. */
 export async function* bundlePages(
   store: WorkflowStore,
@@ -27,23 +35,25 @@ export async function* bundlePages(
   while (next !== null) {
     const page: BundlePage = await next;
     next = page.nextCursor === null ? null : read(page.nextCursor);
-    yield page;
+    yield { ...page, bundles: page.bundles.filter(({ run }) => !isProbe(run)) };
   }
 }
 
-/** The bundles of these runs, in as many pages as they need. */
+/** The bundles of any number of runs. */
 export async function* namedPages(
   store: WorkflowStore,
   runIds: readonly string[],
   signal?: AbortSignal,
 ): AsyncGenerator<BundlePage> {
-  if (runIds.length === 0) return;
-  let cursor: string | null = null;
-  do {
-    const page: BundlePage = await store.readBundles({ runIds, cursor, signal });
-    yield page;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  for (let start = 0; start < runIds.length; start += batchRuns) {
+    const some = runIds.slice(start, start + batchRuns);
+    let cursor: string | null = null;
+    do {
+      const page: BundlePage = await store.readBundles({ runIds: some, cursor, signal });
+      yield page;
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+  }
 }
 
 /** The bundles of these runs by id, and the errors of those that cannot be read. */

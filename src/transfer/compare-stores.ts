@@ -4,7 +4,7 @@ import type { CorruptRowError } from "../errors.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import type { RunDifference } from "./compare-bundles.ts";
-import { compareRuns, createUnreadable } from "./run-pairs.ts";
+import { StoreComparison } from "./store-comparison.ts";
 import { transferShape } from "./transfer-options.ts";
 
 export interface CompareProgress {
@@ -53,17 +53,16 @@ export async function compareStores(
   options: CompareOptions = {},
 ): Promise<CompareReport> {
   const { maxDifferences, onProgress, ...scan } = parseArgument(optionsSchema, options, "options");
-  const unreadable = createUnreadable();
+  const comparison = new StoreComparison(first, second, scan);
+  const { unreadable } = comparison;
   const differences: RunDifference[] = [];
   const totals = { runs: 0, differing: 0 };
-  for await (const compared of compareRuns(first, second, scan, unreadable)) {
-    for (const { runId, difference } of compared) {
-      if (unreadable.second.has(runId)) continue;
-      totals.runs++;
-      if (difference === null) continue;
-      totals.differing++;
-      if (differences.length < maxDifferences) differences.push(difference);
-    }
+  for await (const page of comparison.runs()) {
+    const compared = page.filter(({ runId }) => !unreadable.second.has(runId));
+    const found = compared.flatMap(({ difference }) => difference ?? []);
+    totals.runs += compared.length;
+    totals.differing += found.length;
+    differences.push(...found.slice(0, maxDifferences - differences.length));
     onProgress?.({ ...totals });
   }
   onProgress?.({ ...totals });

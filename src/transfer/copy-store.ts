@@ -7,8 +7,8 @@ import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { bundlePages, runIdOfCell } from "./bundle-pages.ts";
 import { storeBundles } from "./refusals.ts";
-import { compareRuns, createUnreadable, isSameRevision, type ListedPair } from "./run-pairs.ts";
 import { isSameDatabase, sameDatabaseError } from "./same-database.ts";
+import { isSameRevision, StoreComparison, type ListedPair } from "./store-comparison.ts";
 import { transferShape } from "./transfer-options.ts";
 
 export interface CopyProgress {
@@ -60,18 +60,17 @@ export async function copyStore(
 ): Promise<CopyReport> {
   const { onProgress, resume, ...scan } = parseArgument(optionsSchema, options, "options");
   const { signal } = scan;
+  const comparison = new StoreComparison(from, to, scan);
+  const { first: unreadable } = comparison.unreadable;
   const totals = { copied: 0, unchanged: 0 };
-  const unreadable = createUnreadable();
   const refused: { runId: string; error: unknown }[] = [];
-  const report = () => onProgress?.({ ...totals, unreadable: unreadable.first.size });
+  const report = () => onProgress?.({ ...totals, unreadable: unreadable.size });
   const store = async (bundles: readonly RunBundle[]) => {
     if (bundles.length > 0) {
       const onConflict = resume === false ? "fail" : "replace";
-      const stored = await storeBundles(
-        to,
-        bundles,
-        { onConflict, keepNewer: true, signal },
-        ({ run: { runId } }, error) => refused.push({ runId, error }),
+      const writeOptions = { onConflict, keepNewer: true, signal } as const;
+      const stored = await storeBundles(to, bundles, writeOptions, ({ run: { runId } }, error) =>
+        refused.push({ runId, error }),
       );
       totals.copied += stored.written + stored.replaced;
       totals.unchanged += stored.skipped;
@@ -80,7 +79,7 @@ export async function copyStore(
   };
   if (resume === false) {
     for await (const { bundles, corrupt } of bundlePages(from, scan)) {
-      for (const error of corrupt) unreadable.first.set(runIdOfCell(error), error);
+      for (const error of corrupt) unreadable.set(runIdOfCell(error), error);
       await store(bundles);
     }
   } else {
@@ -96,13 +95,13 @@ export async function copyStore(
       if (isCopied && ++totals.unchanged % 1000 === 0) report();
       return isCopied;
     };
-    for await (const page of compareRuns(from, to, scan, unreadable, skip)) {
+    for await (const page of comparison.runs(skip)) {
       const differing = page.filter(({ difference }) => difference !== null);
       totals.unchanged += page.length - differing.length;
       await store(differing.flatMap(({ bundle }) => bundle ?? []));
     }
   }
-  const corrupt = [...unreadable.first.values()];
+  const corrupt = [...unreadable.values()];
   if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt });
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
   return totals;

@@ -1,17 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import { InvalidArgumentError, StoreBusyError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { completeNewRun } from "../model/new-rows.ts";
+import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { bundlesById } from "./bundle-pages.ts";
+import { bundlesById, probeWorkflowId } from "./bundle-pages.ts";
 import { isOutage, isRefusal } from "./refusals.ts";
 
-/** The run that a check writes. Every check uses the same id, so at most one is ever left behind. */
-export const probeRunId = "gorkflow-probe";
-
 /**
- * True if a run that is written to `target` appears in `source`. The run is not written if the newest run of
- * `source` is missing in `target`. A stored identity would not do: a restored backup has the same one.
+ * True if a run that is written to `target` appears in `source`. Nothing is written if only `source` has its newest run,
+ * or only `target` has a run of an earlier check. A stored identity would not do: a restored backup has the same one.
  *
  * The run is finished and from 1970: no worker claims it, and retention deletes it if this process dies or a
  * constraint of the app keeps it. A target that refuses it counts as another database.
@@ -22,53 +19,47 @@ export async function isSameDatabase(
   signal?: AbortSignal,
 ): Promise<boolean> {
   if (source === target) return true;
-  const [newest] = (await source.listRuns({ limit: 1, signal })).runs;
-  if (newest !== undefined && !(await has(target, newest.runId, signal))) {
-    // It may have been deleted since; only a run that `source` still has proves something.
-    if (await has(source, newest.runId, signal)) return false;
+  if ((await ownRun(source, target, {}, signal)) !== null) return false;
+  const leftOver = await ownRun(target, source, { workflowId: probeWorkflowId }, signal);
+  if (leftOver !== null) {
+    await remove(target, leftOver);
+    return false;
   }
-  const beginning = new Date(0);
-  for (let attempt = 0; attempt < 10; attempt++) {
-    const token = randomUUID();
+  const completedAt = new Date(0);
+  for (;;) {
+    const runId = `${probeWorkflowId}:${randomUUID()}`;
     const run = completeNewRun(
-      {
-        runId: probeRunId,
-        workflowId: probeRunId,
-        workflowVersion: token,
-        status: "CANCELLED",
-        createdAt: beginning,
-        completedAt: beginning,
-      },
-      beginning,
+      { runId, workflowId: probeWorkflowId, status: "CANCELLED", completedAt },
+      completedAt,
     );
     const probe = { run, steps: [], attempts: [], outputs: [], state: [] };
     try {
-      await target.writeBundles([probe], { onConflict: "replace", signal });
+      await target.writeBundles([probe], { onConflict: "fail", signal });
     } catch (error) {
       if (isOutage(error) || signal?.aborted === true) throw error;
       return false;
     }
     try {
-      if ((await tokenIn(source, signal)) === token) return true;
-      if ((await tokenIn(target, signal)) === token) return false;
+      if (await has(source, runId, signal)) return true;
+      if (await has(target, runId, signal)) return false;
+      // Retention or another check has deleted the run in the meantime.
     } finally {
-      await target.deleteRun(probeRunId).catch((error: unknown) => {
-        if (!isRefusal(error)) throw error;
-      });
+      await remove(target, runId);
     }
-    // Another check replaced the run before `source` was read.
-    await sleep(Math.random() * 100, undefined, { signal });
   }
-  throw new StoreBusyError("other processes compare the same databases");
 }
 
-async function tokenIn(store: WorkflowStore, signal?: AbortSignal): Promise<string | undefined> {
-  const { bundles } = await bundlesById(store, [probeRunId], signal);
-  return bundles.get(probeRunId)?.run.workflowVersion;
-}
-
-export function sameDatabaseError(argument: string): InvalidArgumentError {
-  return new InvalidArgumentError({ argument, reason: "is the same database as the other store" });
+/** The newest run that matches in `store`, if `other` does not have it; otherwise null. */
+async function ownRun(
+  store: WorkflowStore,
+  other: WorkflowStore,
+  filter: RunFilter,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  const [newest] = (await store.listRuns({ ...filter, limit: 1, signal })).runs;
+  if (newest === undefined || (await has(other, newest.runId, signal))) return null;
+  // It may have been deleted since. Only a run that `store` still has proves something.
+  return (await has(store, newest.runId, signal)) ? newest.runId : null;
 }
 
 async function has(
@@ -78,4 +69,14 @@ async function has(
 ): Promise<boolean> {
   const { bundles, corrupt } = await bundlesById(store, [runId], signal);
   return bundles.size + corrupt.length > 0;
+}
+
+async function remove(store: WorkflowStore, runId: string): Promise<void> {
+  await store.deleteRun(runId).catch((error: unknown) => {
+    if (!isRefusal(error)) throw error;
+  });
+}
+
+export function sameDatabaseError(argument: string): InvalidArgumentError {
+  return new InvalidArgumentError({ argument, reason: "is the same database as the other store" });
 }

@@ -282,7 +282,6 @@ async function playHistory(seed: number): Promise<void> {
 
   async function switchOver(): Promise<void> {
     const before = answering;
-    isComplete &&= !late.someUnheard;
     const isDone = await mirror
       .switchOver({
         maxPauseMs: 1000,

@@ -46,6 +46,20 @@ function slowStore(store: WorkflowStore) {
   return { slow, release };
 }
 
+/** A store whose operations release their callers when they are aborted, as those of a server do. */
+function abortableStore(store: WorkflowStore) {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return async (...args: unknown[]) => {
+        const { signal } = (args.at(-1) ?? {}) as { signal?: AbortSignal };
+        return untilAborted(signal, Reflect.apply(member, target, args) as Promise<unknown>);
+      };
+    },
+  });
+}
+
 /** A store that loses its answer to each new write of runs; `release` makes those writes take effect again. */
 function losingStore(store: WorkflowStore) {
   const requests = new Map<string, () => Promise<unknown>>();
@@ -433,6 +447,59 @@ describe("a mirror", () => {
     await store.resync();
     expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 0 });
     expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
+  });
+
+  test("counts an aborted write as missed whose answer is then lost: it may still take effect", async () => {
+    const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
+    await memory.createRun({ runId: "a", workflowId: "w" });
+    const primary = faultyStore(memory);
+    const store = new MirroredStore(abortableStore(primary.store), secondary, { retryDelayMs: 1 });
+    await store.drain();
+    primary.fault = async () => {
+      if (primary.calls.at(-1) !== "saveState") return;
+      await settle();
+      throw lost();
+    };
+    const abort = new AbortController();
+    const write = store.saveState("a", "k", 1, { signal: abort.signal });
+    abort.abort(new Error("enough"));
+    await expect(write).rejects.toThrow("enough");
+    await settle();
+    await settle();
+    expect(store.divergence().missedChanges).toBe(1);
+  });
+
+  test("copies a write of unknown outcome that takes effect while a switch-over makes calls wait", async () => {
+    const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
+    for (const runId of ["a", "b"]) await memory.createRun({ runId, workflowId: "w" });
+    const primary = faultyStore(memory);
+    const store = new MirroredStore(primary.store, secondary, { retryDelayMs: 1 });
+    primary.fault = async () => {
+      throw lost();
+    };
+    await expect(store.saveState("a", "k", 1)).rejects.toMatchObject({ outcome: "unknown" });
+    let release: () => void = () => undefined;
+    primary.fault = async () => {
+      if (primary.calls.at(-1) !== "getRun") return;
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    };
+    // The switch-over has compared the stores when it waits for this call.
+    const reading = store.getRun("b");
+    const switching = store.switchOver({ maxPauseMs: 60_000 });
+    await settle();
+    await settle();
+    await memory.saveState("a", "k", 1);
+    release();
+    await Promise.all([reading, switching]);
+    expect(await secondary.loadState("a", "k")).toBe(1);
+    // It might also have come after the switch.
+    expect(store.divergence().missedChanges).toBe(1);
+    await memory.saveState("b", "k", 1);
+    await store.resync();
+    expect(store.divergence().missedChanges).toBe(0);
+    expect(await compareStores(memory, secondary)).toMatchObject({ equal: true });
   });
 
   test("copies outside the asynchronous flow of the write", async () => {

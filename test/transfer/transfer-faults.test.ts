@@ -365,6 +365,40 @@ test("a comparison reports no run that both stores deleted after they listed it"
   expect(await compareStores(first.store, b)).toMatchObject({ equal: true, runs: 4 });
 });
 
+test("copies to one target at the same time do not disturb each other, nor a run of the app", async () => {
+  for (const to of [new MemoryStore(), await file()]) {
+    const from = new MemoryStore();
+    await givenRuns(from, 3);
+    await from.createRun({ runId: "gorkflow-probe", workflowId: "gorkflow-probe" });
+    await copyStore(from, to);
+    const copies = Array.from({ length: 30 }, () => copyStore(from, to, { resume: "compare" }));
+    for (const report of await Promise.all(copies)) {
+      expect(report).toEqual({ copied: 0, unchanged: 4 });
+    }
+    expect(await compareStores(from, to)).toMatchObject({ equal: true, runs: 4 });
+    expect((await to.stats()).rows.workflowRuns).toBe(4);
+    await to.close();
+  }
+});
+
+test("no transfer includes the run that a killed check left behind", async () => {
+  const [store, memory] = [new MemoryStore(), new MemoryStore()];
+  await givenRuns(store, 3);
+  await copyStore(store, memory);
+  const dying = faultyStore(memory);
+  dying.faultAfter = async () => {
+    if (dying.calls.includes("writeBundles")) throw new Error("killed");
+  };
+  await expect(copyStore(store, dying.store, { resume: true })).rejects.toThrow("killed");
+  expect((await memory.stats()).rows.workflowRuns).toBe(4);
+  const lines = await exported(memory);
+  expect(await importStore(new MemoryStore(), lines)).toMatchObject({ written: 3 });
+  expect(await copyStore(memory, new MemoryStore())).toEqual({ copied: 3, unchanged: 0 });
+  expect(await compareStores(store, memory)).toMatchObject({ equal: true, runs: 3 });
+  expect(await copyStore(store, memory, { resume: true })).toEqual({ copied: 0, unchanged: 3 });
+  expect((await memory.stats()).rows.workflowRuns).toBe(3);
+});
+
 test("a check for one database leaves at most one run if no run can be deleted", async () => {
   const target = await file();
   await target.db.$client.executeMultiple(`

@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
 import { chmod, readdir, readlink, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
-import { createGunzip, createGzip } from "node:zlib";
+import { constants, createGunzip, createGzip } from "node:zlib";
 import { ExportFileError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -89,18 +89,17 @@ async function targetOf(path: string, links = 0): Promise<string> {
 
 /** Removes partial files of killed exports. It is not needed for this export, so its errors are ignored. */
 async function removeAbandoned(target: string): Promise<void> {
-  const [folder, prefix] = [dirname(target), `${basename(target)}.`];
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names) {
-    if (!name.startsWith(prefix) || !/^[-\da-f]{36}\.partial$/.test(name.slice(prefix.length))) {
-      continue;
-    }
-    const partial = join(folder, name);
-    const written = await stat(partial).catch(() => null);
+  const prefix = `${basename(target)}.`;
+  for (const name of await readdir(dirname(target)).catch(() => [])) {
+    const isPartial = name.startsWith(prefix) && partialPattern.test(name.slice(prefix.length));
+    const partial = join(dirname(target), name);
+    const written = isPartial ? await stat(partial).catch(() => null) : null;
     if (written === null || Date.now() - written.mtimeMs < abandonedMs) continue;
     await rm(partial, { force: true }).catch(() => undefined);
   }
 }
+
+const partialPattern = /^[-\da-f]{36}\.partial$/;
 
 /**
  * Stores the runs of a file, decompressed if its name ends with `.gz`. The whole file is checked first: one that is cut
@@ -149,26 +148,20 @@ export async function storeFile(
 async function reading<T>(
   path: string,
   signal: AbortSignal | undefined,
-  work: (chunks: AsyncGenerator<Uint8Array>) => Promise<T>,
+  work: (chunks: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    const file = createReadStream(path, { signal });
-    const content = isCompressed(path) ? file.pipe(createGunzip()) : file;
-    file.once("error", (error) => content.destroy(error));
-    try {
-      yield* content;
-    } catch (error) {
-      // A compressed file that is cut off ends like text that is cut off: `readExport` knows after which line.
-      if (codeOf(error) !== "Z_BUF_ERROR") throw error;
-    } finally {
-      file.destroy();
-    }
-  }
+  const file = createReadStream(path, { signal });
+  // A compressed file that is cut off then ends like text that is cut off: `readExport` knows after which line.
+  const finishFlush = constants.Z_SYNC_FLUSH;
+  const content = isCompressed(path) ? file.pipe(createGunzip({ finishFlush })) : file;
+  file.once("error", (error) => content.destroy(error));
   try {
-    return await work(chunks());
+    return await work(content);
   } catch (error) {
     signal?.throwIfAborted();
     throw fileError(path, error);
+  } finally {
+    file.destroy();
   }
 }
 

@@ -38,13 +38,13 @@ export interface ImportReport extends ImportProgress {
   readonly unreadable: readonly CorruptRowError[];
 }
 
-const { onProgress, signal } = transferShape<ImportProgress>();
-const optionsSchema = z.strictObject({
-  onConflict: z.enum(["fail", "skip", "replace"]).default("fail"),
-  keepNewer: z.boolean().optional(),
-  onProgress,
-  signal,
-});
+const optionsSchema = z
+  .strictObject({
+    ...transferShape<ImportProgress>(),
+    onConflict: z.enum(["fail", "skip", "replace"]).default("fail"),
+    keepNewer: z.boolean().optional(),
+  })
+  .omit({ filter: true });
 
 /**
  * Stores the runs of an export. `records` is the text that `exportStore` returns, or its UTF-8, cut anywhere; it is not
@@ -67,13 +67,13 @@ export async function importStore(
   options: ImportOptions = {},
 ): Promise<ImportReport> {
   const parsed = parseArgument(optionsSchema, options, "options");
-  const { onConflict, keepNewer } = parsed;
+  const { onConflict, keepNewer, onProgress, signal } = parsed;
   const totals = { written: 0, skipped: 0, replaced: 0 };
   const refused: { runId: string; error: unknown }[] = [];
   let batch: ExportedBundle[] = [];
   let size = 0;
   const flush = async () => {
-    parsed.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     if (batch.length === 0) return;
     const lines = new Map(batch.map(({ bundle, line }) => [bundle, line]));
     batch = [];
@@ -81,7 +81,7 @@ export async function importStore(
     const stored = await storeBundles(
       store,
       [...lines.keys()],
-      { onConflict, keepNewer, signal: parsed.signal },
+      { onConflict, keepNewer, signal },
       (bundle, error) => {
         if (error instanceof InvalidValueError || error instanceof InvalidArgumentError) {
           const line = lines.get(bundle) ?? 0;
@@ -93,30 +93,30 @@ export async function importStore(
     totals.written += stored.written;
     totals.skipped += stored.skipped;
     totals.replaced += stored.replaced;
-    parsed.onProgress?.({ ...totals });
+    onProgress?.({ ...totals });
   };
 
   const bundles = readExport(records);
-  /** The next run. An error waits until the runs before it are stored. */
-  const take = () => bundles.next().catch((error: unknown) => ({ error }));
+  const take = () => untilAborted(signal, bundles.next());
   try {
-    for (;;) {
-      const next = await untilAborted(parsed.signal, take());
-      if (!("error" in next) && next.done !== true) {
-        batch.push(next.value);
-        size += next.value.size;
-        if (batch.length >= batchRuns || size >= pageBytes) await flush();
-        continue;
-      }
-      await flush();
-      if ("error" in next) throw next.error;
-      if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt: next.value });
-      return { ...totals, unreadable: next.value };
+    let next = await take();
+    while (next.done !== true) {
+      batch.push(next.value);
+      size += next.value.size;
+      if (batch.length >= batchRuns || size >= pageBytes) await flush();
+      next = await take();
     }
+    await flush();
+    if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt: next.value });
+    return { ...totals, unreadable: next.value };
+  } catch (error) {
+    // The runs of the lines before a line that is wrong are stored.
+    await flush();
+    throw error;
   } finally {
     // A source that is silent closes only after its next chunk.
     const closed = bundles.return([]);
-    if (parsed.signal?.aborted === true) closed.catch(() => undefined);
+    if (signal?.aborted === true) closed.catch(() => undefined);
     else await closed;
   }
 }

@@ -1,7 +1,8 @@
 import { uuidv7 } from "../../uuid.ts";
 import { GorkflowError, InvalidArgumentError } from "../../errors.ts";
-import { untilEnded } from "../../async/abort.ts";
-import type { BundleInput } from "../../model/bundles.ts";
+import { operationsEnded, untilEnded } from "../../async/abort.ts";
+import type { RunBundle } from "../../model/bundles.ts";
+import type { PruneReport } from "../../model/retention.ts";
 import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -13,107 +14,108 @@ import {
 } from "../../stores/operations-store.ts";
 import { isAnswerLost } from "../refusals.ts";
 
-/** Receives what a store's writes may have changed, when they have ended. */
-export interface WriteListener {
-  /** The run may have been changed, created or deleted; null: some runs, which the lists tell. */
-  touch(runId: string | null): void;
-  /** The answer to a write was lost: it may take effect after this call. */
-  lose(): void;
-}
+/** A run that may have been changed, created or deleted; null: some runs, which only the lists tell. */
+export type Change = string | null;
+
+/** Receives the changes of a write. If its answer was lost, the write may take effect after this call. */
+type WriteListener = (changes: readonly Change[], isLost: boolean) => void;
+
+type Operation = (...args: readonly unknown[]) => Promise<unknown>;
 
 /**
  * The operations of `store`. `listener` is told of each write when it has really ended, even if it failed or a signal
  * released its caller earlier; of a transaction's writes, when the transaction has ended.
  */
 export function followOperations(store: WorkflowStore, listener: WriteListener): StoreOperations {
-  const report = (runIds: readonly unknown[]): void => {
-    // The store refuses an id that no run can have.
-    for (const runId of runIds) if (runId === null || isId(runId)) listener.touch(runId);
-  };
+  const call = async (name: keyof StoreOperations, args: readonly unknown[]) =>
+    Reflect.apply(store[name], store, args) as unknown;
 
-  /** Calls the operation, then reports the runs that `changedBy` names. */
-  async function follow<Name extends keyof StoreOperations>(
-    name: Name,
+  /** `inner` collects the changes of a write that consists of several. */
+  async function follow(
+    name: keyof StoreOperations,
     args: readonly unknown[],
-    changedBy: (
-      result: Awaited<ReturnType<StoreOperations[Name]>> | null,
-      error: unknown,
-    ) => readonly unknown[],
-  ) {
+    inner?: { readonly runIds: readonly unknown[]; readonly isLost: boolean },
+  ): Promise<unknown> {
+    const report = (result: unknown, error: unknown) => {
+      const runIds = inner?.runIds ?? (changedBy[name] ?? namedRun)(args, result, error);
+      // The store refuses an id that no run can have.
+      const changes = runIds.filter((runId): runId is Change => runId === null || isId(runId));
+      listener(changes, isAnswerLost(error) || inner?.isLost === true);
+    };
     const signal = signalOf(args);
-    const call = (own?: AbortSignal) => {
-      const given = own
-        ? [...args.slice(0, -1), { ...(args.at(-1) as object), signal: own }]
-        : args;
-      return Reflect.apply(store[name], store, given) as ReturnType<StoreOperations[Name]>;
+    /** The errors of operations that were aborted. The caller gets the reason of the signal instead. */
+    const errors: Promise<unknown[]>[] = [];
+    const callUnder = (own: AbortSignal) => {
+      own.addEventListener("abort", () => errors.push(operationsEnded(own)));
+      return call(name, [...args.slice(0, -1), { ...(args.at(-1) as object), signal: own }]);
     };
     try {
-      const result = await (signal === undefined ? call() : untilEnded(signal, call));
-      report(changedBy(result as Awaited<ReturnType<StoreOperations[Name]>>, null));
+      const result = await (signal ? untilEnded(signal, callUnder) : call(name, args));
+      report(result, null);
       return result;
     } catch (error) {
-      if (isAnswerLost(error)) listener.lose();
-      report(changedBy(null, error));
+      report(null, (await Promise.all(errors)).flat().find(isAnswerLost) ?? error);
       throw error;
     }
   }
 
-  const operations = Object.fromEntries(
+  const operations: Record<string, Operation> = Object.fromEntries(
     operationNames.map((name) => [
       name,
-      isRead(name)
-        ? async (...args: unknown[]) => Reflect.apply(store[name], store, args) as unknown
-        : async (...args: unknown[]) => follow(name, args, () => [runIdOf(args[0])]),
+      async (...args) => (isRead(name) ? call(name, args) : follow(name, args)),
     ]),
   );
-  return Object.assign(operations, {
-    createRun: async (...args: unknown[]) =>
-      follow("createRun", args, (run, error) => {
-        const runId = run?.runId ?? runIdOf(args[0]);
-        return isId(runId) ? [runId] : unknownAfter(error);
-      }),
-
-    claimRuns: async (...args: unknown[]) =>
-      follow("claimRuns", args, (runs, error) =>
-        runs === null ? unknownAfter(error) : runs.map(({ runId }) => runId),
-      ),
+  return {
+    ...operations,
 
     async batch(collect: (write: BatchWriter) => void, ...options: unknown[]) {
-      const written: unknown[] = [];
-      const noted = (write: BatchWriter) => collect(noteRuns(write, written));
-      return follow("batch", [noted, ...options], () => written);
+      const inner = { runIds: [] as unknown[], isLost: false };
+      const noted = (write: BatchWriter) => collect(noteRuns(write, inner.runIds));
+      return follow("batch", [noted, ...options], inner);
     },
 
     async transaction(work: (tx: WorkflowStore) => Promise<unknown>, ...options: unknown[]) {
-      const written: (string | null)[] = [];
-      let lost = 0;
-      const inside: WriteListener = { touch: (runId) => written.push(runId), lose: () => lost++ };
+      const inner = { runIds: [] as unknown[], isLost: false };
+      const listen: WriteListener = (changes, isLost) => {
+        inner.runIds.push(...changes);
+        inner.isLost ||= isLost;
+      };
       const followed = (tx: WorkflowStore) =>
-        work(new OperationsStore(followOperations(tx, inside)));
-      return follow("transaction", [followed, ...options], () => {
-        for (; lost > 0; lost--) listener.lose();
-        return written;
-      });
+        work(new OperationsStore(followOperations(tx, listen)));
+      return follow("transaction", [followed, ...options], inner);
     },
+  } as unknown as StoreOperations;
+}
 
-    writeBundles: async (bundles: readonly BundleInput[], ...options: unknown[]) =>
-      follow("writeBundles", [bundles, ...options], () =>
-        Array.isArray(bundles) ? bundles.map((bundle) => runIdOf(bundle?.run)) : [],
-      ),
+type ChangedBy = (args: readonly unknown[], result: unknown, error: unknown) => readonly unknown[];
 
-    pruneRuns: async (...args: unknown[]) =>
-      // A prune that failed may have deleted some batches before.
-      follow("pruneRuns", args, (pruned, error) =>
-        pruned?.dryRun === true || error instanceof InvalidArgumentError ? [] : [null],
-      ),
-  }) as unknown as StoreOperations;
+/** The ids of the runs that a write may have changed, or null. */
+const namedRun: ChangedBy = ([first]) => [runIdOf(first)];
+const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
+  createRun: ([run], created, error) => {
+    const runId = runIdOf(created ?? run);
+    return isId(runId) ? [runId] : unknownAfter(error);
+  },
+  claimRuns: (_, runs, error) => (Array.isArray(runs) ? runs.map(runIdOf) : unknownAfter(error)),
+  writeBundles: ([bundles]) =>
+    Array.isArray(bundles)
+      ? bundles.map((bundle: Partial<RunBundle> | null) => runIdOf(bundle?.run))
+      : [],
+  // A prune that failed may have deleted some batches before.
+  pruneRuns: (_, pruned, error) =>
+    (pruned as PruneReport | null)?.dryRun === true || error instanceof InvalidArgumentError
+      ? []
+      : [null],
+};
+
+/** Some run may have changed, unless the error is one of a store that says that nothing was written. */
+function unknownAfter(error: unknown): [] | [null] {
+  return error instanceof GorkflowError && !isAnswerLost(error) ? [] : [null];
 }
 
 /** The signal of a call: an option of its last argument. */
 export function signalOf(args: readonly unknown[]): AbortSignal | undefined {
-  const last = args.at(-1);
-  const signal: unknown =
-    typeof last === "object" && last !== null && "signal" in last ? last.signal : undefined;
+  const signal: unknown = (args.at(-1) as { readonly signal?: unknown } | null | undefined)?.signal;
   return signal instanceof AbortSignal ? signal : undefined;
 }
 
@@ -121,11 +123,6 @@ function runIdOf(argument: unknown): unknown {
   return typeof argument === "object" && argument !== null && "runId" in argument
     ? argument.runId
     : argument;
-}
-
-/** Some run may have changed, unless the error is one of a store that says that nothing was written. */
-function unknownAfter(error: unknown): [] | [null] {
-  return error instanceof GorkflowError && !isAnswerLost(error) ? [] : [null];
 }
 
 /** The batch's writer, which notes the run of each write. */

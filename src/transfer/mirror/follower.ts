@@ -1,27 +1,56 @@
+import { EventEmitter, once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import * as z from "zod";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { outerFlow } from "../../async/flow.ts";
+import { maxTimerMs } from "../../async/pause.ts";
+import { callbackSchema } from "../../model/arguments.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { batchRuns, namedPages } from "../bundle-pages.ts";
 import { isAnswerLost, isOutage, isRefusal } from "../refusals.ts";
-import { createUnreadable, isSameRevision, listPairs } from "../run-pairs.ts";
 import { isSameDatabase, sameDatabaseError } from "../same-database.ts";
-import type { WriteListener } from "./followed-operations.ts";
-import type { DivergenceReport, ParsedMirrorOptions } from "./mirror-options.ts";
+import { isSameRevision, StoreComparison } from "../store-comparison.ts";
+import type { Change } from "./followed-operations.ts";
+
+export interface MirrorOptions {
+  /** The most changed runs that wait for the secondary; further changes are missed and counted. Defaults to 10,000. */
+  readonly maxPendingRuns?: number | undefined;
+  /** Milliseconds before a failed attempt is repeated, doubled up to 5 s. Defaults to 100. */
+  readonly retryDelayMs?: number | undefined;
+  /**
+   * Called when the secondary begins to fail, when it refuses a run, and when a change is missed. An error that it
+   * throws is ignored.
+   */
+  readonly onDivergence?: ((report: DivergenceReport) => void) | undefined;
+}
+
+/** How far the secondary is behind the primary, as far as this mirror knows. */
+export interface DivergenceReport {
+  /** Changes that have not been copied yet. */
+  readonly pendingChanges: number;
+  /**
+   * Runs that were not copied, each with its error, and will not be until they change again: the secondary refuses
+   * them or has a newer run, or they cannot be read. `resync` copies over newer steps, outputs and state of the same
+   * revision; a run of a later revision must be deleted from the secondary first.
+   */
+  readonly failedRuns: readonly { readonly runId: string; readonly error: unknown }[];
+  /** Changes whose runs are not known: the queue was full, or the answer to a write was lost. */
+  readonly missedChanges: number;
+  /** Why the last attempt to copy failed; null if it succeeded. */
+  readonly lastError: unknown;
+}
+
+export const mirrorOptionsSchema = z.strictObject({
+  maxPendingRuns: z.int().min(1).default(10_000),
+  retryDelayMs: z.int().min(1).max(maxTimerMs).default(100),
+  onDivergence: callbackSchema<DivergenceReport>(),
+});
 
 /** Failed runs that are kept with their errors; more count as missed. */
 const maxFailedRuns = 1000;
 const maxRetryDelayMs = 5000;
-
-/** A run to copy; null: look for changed runs in the lists of both stores. */
-type Task = string | null;
-
-interface Waiting {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /**
  * Makes one store hold what another does, run by run, in the order in which the runs changed.
@@ -29,41 +58,51 @@ interface Waiting {
  * It copies the current state of a run and does not repeat writes. So an attempt that failed, or whose outcome is not
  * known, is repeated without harm, and a run that changes faster than the store follows is copied less often.
  */
-export class Follower implements WriteListener {
+export class Follower {
   /**
    * True while all runs are compared on request. Then a run that the other store has at the same revision with newer
    * steps, outputs or state is replaced. Otherwise it is refused: the pending write of a killed process must not replace
    * what was written after a switch.
    */
   isComparing = false;
+  /** The number of writes to either store whose answers were lost. Any of them may still take effect. */
+  lostAnswers = 0;
+  /** The last runs that such a write may change. */
+  readonly unsettled = new Set<string>();
   readonly #from: WorkflowStore;
   readonly #to: WorkflowStore;
-  readonly #options: ParsedMirrorOptions;
-  /** The position of each task; a run that is touched again keeps its position. */
-  #tasks = new Map<Task, number>();
-  /** The tasks of the current attempt. */
-  #current: ReadonlyMap<Task, number> = new Map();
+  readonly #options: z.output<typeof mirrorOptionsSchema>;
+  /** The position of each change. A run that changes again keeps its position. */
+  #pending = new Map<Change, number>();
+  /** The changes of the current attempt. */
+  #current: ReadonlyMap<Change, number> = new Map();
   #sequence = 0;
   readonly #failed = new Map<string, unknown>();
-  #missed = 0;
+  #missed: number;
   #lastError: unknown = null;
-  /** Callers that wait for the end of the current or next attempt. */
-  readonly #waiting: Waiting[] = [];
+  /** Emits `end` or `error` when an attempt has ended. */
+  readonly #attempts = new EventEmitter().setMaxListeners(0);
   #isSame: boolean | null = null;
   #isWorking = false;
   #isFinishing = false;
   #wake = new AbortController();
 
-  constructor(from: WorkflowStore, to: WorkflowStore, options: ParsedMirrorOptions) {
+  constructor(
+    from: WorkflowStore,
+    to: WorkflowStore,
+    options: z.output<typeof mirrorOptionsSchema>,
+    missedChanges = 0,
+  ) {
     if (from === to) throw sameDatabaseError("secondary");
     this.#from = from;
     this.#to = to;
     this.#options = options;
+    this.#missed = missedChanges;
   }
 
   /** Changes that have not been copied yet, including those of the current attempt. */
   get pendingChanges(): number {
-    return this.#tasks.size + this.#current.size;
+    return this.#pending.size + this.#current.size;
   }
 
   divergence(): DivergenceReport {
@@ -75,19 +114,22 @@ export class Follower implements WriteListener {
     };
   }
 
-  touch(task: Task): void {
-    if (!this.#tasks.has(task)) {
-      if (task !== null && this.#tasks.size >= this.#options.maxPendingRuns) return this.lose();
-      this.#tasks.set(task, ++this.#sequence);
+  touch(change: Change): void {
+    if (!this.#pending.has(change)) {
+      if (change !== null && this.#pending.size >= this.#options.maxPendingRuns) {
+        return this.#miss();
+      }
+      this.#pending.set(change, ++this.#sequence);
     }
     // Outside the asynchronous flow of the write that happens to come first: it may be inside a transaction of the
     // other store, which would refuse the copy.
     if (!this.#isWorking) void outerFlow(() => this.#work());
   }
 
-  lose(): void {
-    this.#missed++;
-    this.#report();
+  /** Takes the changes of a write. One whose answer was lost may take effect after later ones, and undo them. */
+  note(changes: readonly Change[], isLost: boolean): void {
+    if (isLost) this.#lose(changes);
+    for (const change of changes) this.touch(change);
   }
 
   /** For a comparison of all runs that begins now: the result forgets the divergence that is known now. */
@@ -107,13 +149,12 @@ export class Follower implements WriteListener {
    * attempt that fails before that.
    */
   async drain(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     const until = this.#sequence;
-    await this.#until(() => this.#firstPosition() > until, signal);
-  }
-
-  /** Resolves when at most `changes` are pending; rejects as `drain`. */
-  async drainTo(changes: number, signal?: AbortSignal): Promise<void> {
-    await this.#until(() => this.pendingChanges <= changes, signal);
+    this.#wake.abort();
+    while (this.#firstPosition() <= until) {
+      await untilAborted(signal, once(this.#attempts, "end"));
+    }
   }
 
   /** Copies what is pending and gives up at the first failure. Nothing may be touched afterwards. */
@@ -122,20 +163,9 @@ export class Follower implements WriteListener {
     await this.drain().catch(() => undefined);
   }
 
-  async #until(isReached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    this.#wake.abort();
-    while (!isReached()) {
-      const attempt = new Promise<void>((resolve, reject) => {
-        this.#waiting.push({ resolve, reject });
-      });
-      await untilAborted(signal, attempt);
-    }
-  }
-
-  /** The position of the first task that is not done. */
+  /** The position of the first change that is not copied. */
   #firstPosition(): number {
-    const [first] = this.#current.size > 0 ? this.#current.values() : this.#tasks.values();
+    const [first] = this.#current.size > 0 ? this.#current.values() : this.#pending.values();
     return first ?? Number.POSITIVE_INFINITY;
   }
 
@@ -144,18 +174,21 @@ export class Follower implements WriteListener {
     let delayMs = this.#options.retryDelayMs;
     // The caller continues first: everything that it touches in the same turn is copied together.
     await setImmediate();
-    while (this.#tasks.size > 0) {
-      this.#current = this.#take();
+    while (this.#pending.size > 0) {
+      this.#current = new Map([...this.#pending].slice(0, batchRuns));
+      for (const change of this.#current.keys()) this.#pending.delete(change);
       try {
         await this.#attempt([...this.#current.keys()]);
+        this.#current = new Map();
         this.#lastError = null;
         delayMs = this.#options.retryDelayMs;
-        this.#endAttempt(({ resolve }) => resolve());
+        this.#attempts.emit("end");
       } catch (error) {
         this.#putFirst(this.#current);
+        this.#current = new Map();
         const isNew = this.#lastError === null;
         this.#lastError = error;
-        this.#endAttempt(({ reject }) => reject(error));
+        if (this.#attempts.listenerCount("error") > 0) this.#attempts.emit("error", error);
         if (isNew) this.#report();
         if (this.#isFinishing) break;
         await this.#pause(delayMs);
@@ -165,11 +198,6 @@ export class Follower implements WriteListener {
     this.#isWorking = false;
   }
 
-  #endAttempt(tell: (waiting: Waiting) => void): void {
-    this.#current = new Map();
-    for (const waiting of this.#waiting.splice(0)) tell(waiting);
-  }
-
   /** Waits before the next attempt; a `drain` ends the wait. */
   async #pause(delayMs: number): Promise<void> {
     this.#wake = new AbortController();
@@ -177,115 +205,122 @@ export class Follower implements WriteListener {
     await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined);
   }
 
-  /** Removes the first runs from the queue, or the task that reads the lists. */
-  #take(): Map<Task, number> {
-    const taken = new Map<Task, number>();
-    for (const [task, position] of this.#tasks) {
-      if (taken.size === batchRuns || (taken.size > 0 && task === null)) break;
-      taken.set(task, position);
-      this.#tasks.delete(task);
-      if (task === null) break;
-    }
-    return taken;
+  #putFirst(changes: ReadonlyMap<Change, number>): void {
+    const later = [...this.#pending].filter(([change]) => !changes.has(change));
+    this.#pending = new Map([...changes, ...later]);
   }
 
-  #putFirst(tasks: ReadonlyMap<Task, number>): void {
-    const later = [...this.#tasks].filter(([task]) => !tasks.has(task));
-    this.#tasks = new Map([...tasks, ...later]);
-  }
-
-  async #attempt(tasks: readonly Task[]): Promise<void> {
+  async #attempt(changes: readonly Change[]): Promise<void> {
     this.#isSame ??= await isSameDatabase(this.#from, this.#to);
     if (this.#isSame) throw sameDatabaseError("secondary");
-    let runIds = tasks.filter((task) => task !== null);
-    if (runIds.length > 0) return this.#copy(runIds);
-    for await (const pair of listPairs(this.#from, this.#to, {}, createUnreadable())) {
-      const { runId, first, second } = pair;
-      if (first !== null && second !== null && isSameRevision(first, second)) continue;
-      runIds.push(runId);
-      if (runIds.length < batchRuns) continue;
-      await this.#copy(runIds);
-      runIds = [];
+    let runIds = changes.filter((change) => change !== null);
+    if (changes.includes(null)) {
+      for await (const pair of new StoreComparison(this.#from, this.#to).pairs()) {
+        const { runId, first, second } = pair;
+        if (first !== null && second !== null && isSameRevision(first, second)) continue;
+        runIds.push(runId);
+        if (runIds.length < batchRuns) continue;
+        await this.#copy(runIds);
+        runIds = [];
+      }
     }
     await this.#copy(runIds);
   }
 
   /** Copies runs together and, if any of them is refused, one by one. */
   async #copy(runIds: readonly string[]): Promise<void> {
-    const deleted = new Set<string>();
-    const copied = new Set<string>();
     try {
-      await this.#copyTogether(runIds, deleted);
-      for (const runId of runIds) copied.add(runId);
+      await this.#copyTogether(runIds);
     } catch (error) {
-      if (isOutage(error)) throw error;
-      for (const runId of runIds) {
-        try {
-          await this.#copyTogether([runId], deleted);
-          copied.add(runId);
-        } catch (cause) {
-          if (isOutage(cause) || !(isRefusal(cause) || (await this.#bothAnswer()))) throw cause;
-          this.#fail(runId, cause);
-        }
+      const [runId, another] = runIds;
+      if (another !== undefined && !isOutage(error)) {
+        for (const each of runIds) await this.#copy([each]);
+        return;
       }
+      const isOfRun = isRefusal(error) || (!isOutage(error) && (await this.#bothAnswer()));
+      if (!isOfRun || runId === undefined) throw error;
+      if (this.#failed.size >= maxFailedRuns && !this.#failed.has(runId)) this.#missed++;
+      else this.#failed.set(runId, error);
+      this.#report();
     }
-    for (const runId of copied) this.#failed.delete(runId);
-    // A run that was deleted may have held the idempotency key of one that was refused. The retry takes the position
-    // of this attempt, so that `drain` waits for it.
-    const position = this.#firstPosition();
-    const released = [...this.#failed].filter(
-      ([, error]) => error instanceof RunAlreadyExistsError && deleted.has(error.heldBy ?? ""),
-    );
-    this.#putFirst(new Map(released.map(([runId]) => [runId, position])));
   }
 
   /** Makes the other store hold these runs as this one does, or not at all. @throws if it refuses any of them. */
-  async #copyTogether(runIds: readonly string[], deleted: Set<string>): Promise<void> {
+  async #copyTogether(runIds: readonly string[]): Promise<void> {
     const gone = new Set(runIds);
     for await (const { bundles, corrupt } of namedPages(this.#from, runIds)) {
       for (const error of corrupt) throw error;
       for (const { run } of bundles) gone.delete(run.runId);
-      const options = { onConflict: "replace", keepNewer: true } as const;
-      const { skipped } = await this.#write((to) => to.writeBundles(bundles, options));
+      const { skipped } = await this.#write(runIds, (to) =>
+        to.writeBundles(bundles, { onConflict: "replace", keepNewer: true }),
+      );
       const [first, second] = bundles;
       if (skipped === 0 || first === undefined) continue;
       if (second !== undefined) throw new Error("some runs are newer: copied one by one");
-      const { runId, revision: expectedRevision } = first.run;
-      const { isComparing } = this;
-      const actualRevision = isComparing
-        ? await this.#write((to) => to.transaction((tx) => replaceSameRevision(tx, first)))
-        : await revisionIn(this.#to, runId);
-      // A run that has changed since is copied again.
-      if (this.#tasks.has(runId) || actualRevision < expectedRevision) continue;
-      if (isComparing && actualRevision === expectedRevision) continue;
-      throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
+      await this.#copyOverNewer(first);
     }
     for (const runId of gone) {
-      if (await this.#write((to) => to.deleteRun(runId))) deleted.add(runId);
+      if (await this.#write([runId], (to) => to.deleteRun(runId))) this.#retryHeldBy(runId);
     }
+    for (const runId of runIds) this.#failed.delete(runId);
   }
 
-  /** Writes to the other store. A write whose answer is lost may take effect after later ones, and undo them. */
-  async #write<T>(work: (to: WorkflowStore) => Promise<T>): Promise<T> {
+  /** For a run of which the other store has a newer version. @throws {RevisionConflictError} if that stays. */
+  async #copyOverNewer(bundle: RunBundle): Promise<void> {
+    const { runId, revision: expectedRevision } = bundle.run;
+    const { isComparing } = this;
+    // Without a transaction, a replacement that took effect late would overwrite what was written in the meantime.
+    const actualRevision = await this.#write([runId], (to) =>
+      to.transaction(async (tx) => {
+        const actual = (await tx.findRun(runId, { payloads: false }))?.revision ?? 0;
+        const isSame = isComparing && actual === expectedRevision;
+        if (isSame) await tx.writeBundles([bundle], { onConflict: "replace" });
+        return actual;
+      }),
+    );
+    // A run that has changed since is copied again.
+    if (this.#pending.has(runId) || actualRevision < expectedRevision) return;
+    if (isComparing && actualRevision === expectedRevision) return;
+    throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
+  }
+
+  /** Retries runs that were refused because this run, now deleted, had their idempotency key. */
+  #retryHeldBy(runId: string): void {
+    // They take the position of this attempt, so that `drain` waits for them.
+    const position = this.#firstPosition();
+    const released = [...this.#failed].filter(
+      ([, error]) => error instanceof RunAlreadyExistsError && error.heldBy === runId,
+    );
+    this.#putFirst(new Map(released.map(([each]) => [each, position])));
+  }
+
+  async #write<T>(runIds: readonly string[], work: (to: WorkflowStore) => Promise<T>): Promise<T> {
     try {
       return await work(this.#to);
     } catch (error) {
-      if (isAnswerLost(error)) this.lose();
+      if (isAnswerLost(error)) this.#lose(runIds);
       throw error;
     }
   }
 
   /** True if both stores work, so that an error is the fault of the run that was copied. */
   async #bothAnswer(): Promise<boolean> {
-    const answers = await Promise.allSettled(
-      [this.#from, this.#to].map((store) => store.listRuns({ limit: 1 })),
+    const answers = [this.#from, this.#to].map((store) => store.listRuns({ limit: 1 }));
+    return Promise.all(answers).then(
+      () => true,
+      () => false,
     );
-    return answers.every(({ status }) => status === "fulfilled");
   }
 
-  #fail(runId: string, error: unknown): void {
-    if (this.#failed.size >= maxFailedRuns && !this.#failed.has(runId)) this.#missed++;
-    else this.#failed.set(runId, error);
+  #lose(changes: readonly Change[]): void {
+    this.lostAnswers++;
+    for (const change of changes) if (change !== null) this.unsettled.add(change);
+    for (const runId of [...this.unsettled].slice(0, -batchRuns)) this.unsettled.delete(runId);
+    this.#miss();
+  }
+
+  #miss(): void {
+    this.#missed++;
     this.#report();
   }
 
@@ -296,20 +331,4 @@ export class Follower implements WriteListener {
       // It is called in the middle of a write, whose caller could do nothing about this error.
     }
   }
-}
-
-/** The run's revision; 0 if the store does not have it. */
-async function revisionIn(store: WorkflowStore, runId: string): Promise<number> {
-  return (await store.findRun(runId, { payloads: false }))?.revision ?? 0;
-}
-
-/**
- * Replaces the run if the store has it at the bundle's revision. Returns the revision that it has. Call it with a
- * transaction: `replace` alone, if it took effect late, would overwrite what was written in the meantime.
- */
-async function replaceSameRevision(tx: WorkflowStore, bundle: RunBundle): Promise<number> {
-  const { runId, revision } = bundle.run;
-  const actualRevision = await revisionIn(tx, runId);
-  if (actualRevision === revision) await tx.writeBundles([bundle], { onConflict: "replace" });
-  return actualRevision;
 }

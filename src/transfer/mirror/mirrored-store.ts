@@ -1,8 +1,10 @@
+import * as z from "zod";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { parseArgument } from "../../arguments.ts";
 import { SwitchOverError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
-import { operationOptionsSchema } from "../../model/arguments.ts";
+import { maxTimerMs } from "../../async/pause.ts";
+import { callbackSchema, operationOptionsSchema, operationShape } from "../../model/arguments.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
@@ -10,21 +12,45 @@ import {
   OperationsStore,
   type StoreOperations,
 } from "../../stores/operations-store.ts";
-import { batchRuns } from "../bundle-pages.ts";
-import { compareNamed, compareRuns, createUnreadable } from "../run-pairs.ts";
+import { StoreComparison } from "../store-comparison.ts";
 import { followOperations, signalOf } from "./followed-operations.ts";
-import { Follower } from "./follower.ts";
 import {
+  Follower,
   mirrorOptionsSchema,
-  switchOverOptionsSchema,
   type DivergenceReport,
   type MirrorOptions,
-  type ParsedMirrorOptions,
-  type ParsedSwitchOverOptions,
-  type ResyncReport,
-  type SwitchOverOptions,
-  type SwitchOverReport,
-} from "./mirror-options.ts";
+} from "./follower.ts";
+
+export interface SwitchOverOptions extends OperationOptions {
+  /** The longest time in milliseconds that calls may wait while the last differences are copied. Defaults to 5000. */
+  readonly maxPauseMs?: number | undefined;
+  /**
+   * Called when both stores hold the same, before the secondary answers any call: the place to record which store a
+   * restarted process uses as its primary. A process that restarts with the old primary loses what was written since.
+   * If the callback rejects, nothing is switched and `switchOver` rejects with its error. `maxPauseMs` does not end
+   * it. The signal does, and then the primary stays: a record that is written later is wrong. Calls of the mirrored
+   * store inside the callback are refused.
+   */
+  readonly recordSwitch?: ((options: OperationOptions) => void | Promise<void>) | undefined;
+}
+
+export interface SwitchOverReport {
+  /** How often the stores were compared. */
+  readonly comparisons: number;
+  /** How long calls waited, in milliseconds. */
+  readonly pausedMs: number;
+}
+
+export interface ResyncReport {
+  /** Runs that differed and were copied. */
+  readonly differing: number;
+}
+
+const switchOverOptionsSchema = z.strictObject({
+  maxPauseMs: z.int().min(1).max(maxTimerMs).default(5000),
+  recordSwitch: callbackSchema<OperationOptions, void | Promise<void>>(),
+  ...operationShape,
+});
 
 /** The most differing runs that are compared again while calls wait. */
 const fewRuns = 1000;
@@ -41,7 +67,7 @@ const maxComparisons = 10;
  * in one process. It does not take part in an app's own transactions (`HostTransactions`).
  */
 export class MirroredStore extends OperationsStore {
-  readonly #options: ParsedMirrorOptions;
+  readonly #options: z.output<typeof mirrorOptionsSchema>;
   #primary: WorkflowStore;
   #secondary: WorkflowStore;
   #follower: Follower;
@@ -51,7 +77,6 @@ export class MirroredStore extends OperationsStore {
   /** Resolves when calls may continue; null if none has to wait. */
   #paused: Promise<void> | null = null;
   #resume: () => void = () => undefined;
-  #isComparing = false;
 
   constructor(primary: WorkflowStore, secondary: WorkflowStore, options: MirrorOptions = {}) {
     const operations = {} as StoreOperations;
@@ -60,7 +85,7 @@ export class MirroredStore extends OperationsStore {
     this.#primary = primary;
     this.#secondary = secondary;
     this.#follower = new Follower(primary, secondary, this.#options);
-    this.#followed = followOperations(primary, this.#follower);
+    this.#followed = followedBy(this.#follower, primary);
     Object.assign(operations, this.#createOperations());
   }
 
@@ -139,7 +164,6 @@ export class MirroredStore extends OperationsStore {
     }
   }
 
-  /** Each operation of the store that answers at the time of the call. */
   #createOperations(): StoreOperations {
     const operations = Object.fromEntries(
       operationNames.map((name) => [
@@ -147,26 +171,21 @@ export class MirroredStore extends OperationsStore {
         async (...args: unknown[]) => {
           // Inside its own transaction, a call would wait for a switch-over that waits for the transaction.
           refuseInsideTransaction(this);
-          const signal = signalOf(args);
-          const call = async () => {
-            signal?.throwIfAborted();
-            return Reflect.apply(this.#followed[name], undefined, args) as Promise<unknown>;
-          };
-          return untilAborted(signal, this.#callWhenOpen(call));
+          return untilAborted(signalOf(args), this.#callWhenOpen(name, args));
         },
       ]),
     ) as unknown as StoreOperations;
     const { transaction } = operations;
-    return {
-      ...operations,
-      transaction: (work, options) =>
-        transaction((tx) => withOpenTransaction(this, () => work(tx)), options),
-    };
+    operations.transaction = (work, options) =>
+      transaction((tx) => withOpenTransaction(this, () => work(tx)), options);
+    return operations;
   }
 
-  async #callWhenOpen(work: () => Promise<unknown>): Promise<unknown> {
+  /** Calls the operation of the store that answers when no switch-over makes calls wait. */
+  async #callWhenOpen(name: keyof StoreOperations, args: readonly unknown[]): Promise<unknown> {
     while (this.#paused !== null) await this.#paused;
-    const call = work();
+    signalOf(args)?.throwIfAborted();
+    const call = Reflect.apply(this.#followed[name], undefined, args) as Promise<unknown>;
     this.#calls.add(call);
     try {
       return await call;
@@ -189,34 +208,35 @@ export class MirroredStore extends OperationsStore {
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isComparing) {
+    const follower = this.#follower;
+    if (follower.isComparing) {
       throw new SwitchOverError({ reason: "the stores are already being compared" });
     }
-    this.#isComparing = this.#follower.isComparing = true;
+    follower.isComparing = true;
     try {
       return await work();
     } finally {
-      this.#isComparing = this.#follower.isComparing = false;
+      follower.isComparing = false;
     }
   }
 
   /** Compares all runs and copies those that differ. Returns their number, and the ids of the first ones. */
   async #copyDifferences(signal: AbortSignal | undefined) {
     const forget = this.#follower.beginComparison();
+    const comparison = new StoreComparison(this.#primary, this.#secondary, { signal });
     const runIds: string[] = [];
     let differing = 0;
-    const unreadable = createUnreadable();
-    const pages = compareRuns(this.#primary, this.#secondary, { signal }, unreadable);
-    for await (const page of pages) {
+    for await (const page of comparison.runs()) {
       for (const { runId, difference } of page) {
         if (difference === null) continue;
         if (differing++ < fewRuns) runIds.push(runId);
         this.#follower.touch(runId);
-        await this.#follower.drainTo(Math.floor(this.#options.maxPendingRuns / 2), signal);
+        const { pendingChanges } = this.#follower;
+        if (pendingChanges > this.#options.maxPendingRuns / 2) await this.#follower.drain(signal);
       }
     }
     await this.#follower.drain(signal);
-    const corrupt = [...unreadable.first.values()];
+    const corrupt = [...comparison.unreadable.first.values()];
     if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
     forget();
     return { differing, runIds };
@@ -230,7 +250,7 @@ export class MirroredStore extends OperationsStore {
   /** Switches if both stores hold the same. Returns how long calls waited, or null if the stores differ. */
   async #switchWhilePaused(
     differing: readonly string[],
-    { maxPauseMs, recordSwitch, signal }: ParsedSwitchOverOptions,
+    { maxPauseMs, recordSwitch, signal }: z.output<typeof switchOverOptionsSchema>,
   ): Promise<number | null> {
     const begun = performance.now();
     try {
@@ -240,9 +260,11 @@ export class MirroredStore extends OperationsStore {
         const record = async () => recordSwitch({ signal });
         await untilAborted(signal, withOpenTransaction(this, record, reason));
       }
+      const { lostAnswers } = this.#follower;
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
-      this.#follower = new Follower(this.#primary, this.#secondary, this.#options);
-      this.#followed = followOperations(this.#primary, this.#follower);
+      // A write whose answer was lost may still take effect in either store.
+      this.#follower = new Follower(this.#primary, this.#secondary, this.#options, lostAnswers);
+      this.#followed = followedBy(this.#follower, this.#primary);
       return performance.now() - begun;
     } finally {
       this.#resumeCalls();
@@ -260,7 +282,12 @@ export class MirroredStore extends OperationsStore {
     try {
       await untilAborted(limit, this.#pauseCalls());
       await this.#follower.drain(limit);
-      return this.#followsAll() && !(await this.#differ(differing, limit));
+      if (!this.#followsAll()) return false;
+      const comparison = new StoreComparison(this.#primary, this.#secondary, { signal: limit });
+      for await (const page of comparison.named([...differing, ...this.#follower.unsettled])) {
+        if (page.some(({ difference }) => difference !== null)) return false;
+      }
+      return comparison.unreadable.first.size === 0;
     } catch (error) {
       if (!timeout.aborted) throw error;
       throw new SwitchOverError(
@@ -269,16 +296,9 @@ export class MirroredStore extends OperationsStore {
       );
     }
   }
+}
 
-  async #differ(runIds: readonly string[], signal: AbortSignal): Promise<boolean> {
-    const unreadable = createUnreadable();
-    for (let start = 0; start < runIds.length; start += batchRuns) {
-      const some = runIds.slice(start, start + batchRuns);
-      const pages = compareNamed(this.#primary, this.#secondary, some, unreadable, signal);
-      for await (const page of pages) {
-        if (page.some(({ difference }) => difference !== null)) return true;
-      }
-    }
-    return unreadable.first.size > 0;
-  }
+/** The operations of the primary, whose writes the follower copies. */
+function followedBy(follower: Follower, primary: WorkflowStore): StoreOperations {
+  return followOperations(primary, (changes, isLost) => follower.note(changes, isLost));
 }

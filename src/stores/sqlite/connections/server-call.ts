@@ -48,7 +48,8 @@ export class ServerCall {
 
   /** False if the caller has an answer or has aborted. Nothing more is sent then. */
   get isOpen(): boolean {
-    if (this.#signal?.aborted) this.fail(this.#signal.reason);
+    // The caller has the reason already. The mirror still needs to know whether the write may take effect.
+    if (this.#signal?.aborted) this.fail(this.#undecided ?? this.#signal.reason);
     return this.#isOpen;
   }
 
