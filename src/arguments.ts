@@ -28,12 +28,17 @@ export function parseArgument<Schema extends z.ZodType>(
   const path = [...(issue?.path ?? [])];
   if (issue?.code === "unrecognized_keys") path.push(issue.keys[0] ?? "");
   throw new InvalidArgumentError({
-    argument: path.reduce<string>(
-      (prefix, part) =>
-        typeof part === "number" ? `${prefix}[${part}]` : `${prefix}.${String(part)}`,
-      argument,
-    ),
+    argument: nameField(argument, path),
     reason:
       issue?.code === "unrecognized_keys" ? "is not known" : (issue?.message ?? "is not valid"),
   });
+}
+
+/** The name of a field of the value `root`: `root.items[2]`. */
+export function nameField(root: string, path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (prefix, part) =>
+      typeof part === "number" ? `${prefix}[${part}]` : `${prefix}.${String(part)}`,
+    root,
+  );
 }

@@ -27,16 +27,16 @@ import {
   type StartOptions,
 } from "./engine-options.ts";
 import { EventEmitter, type EngineEventType, type EngineListener } from "./observe/events.ts";
-import { findTelemetry, hasTelemetry } from "./observe/find-telemetry.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./observe/logger.ts";
-import { noTelemetry, type Telemetry } from "./observe/telemetry.ts";
+import { findTelemetry, hasTelemetry } from "./observe/open-telemetry.ts";
+import type { Telemetry } from "./observe/telemetry.ts";
 import { startRun, type RunStarter } from "./run-start.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
 import { cancelSteps } from "./run/run-cancellation.ts";
 import { loadRunOutput } from "./run/run-loading.ts";
 import { StartedRuns } from "./started-runs.ts";
 import { retryWhileBusy } from "./store-retry.ts";
-import { RunWaits } from "./worker/waits.ts";
+import { waitForRun } from "./worker/waits.ts";
 import { Worker } from "./worker/worker.ts";
 
 const firstPollMs = 20;
@@ -59,15 +59,13 @@ export class Engine {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #events: EventEmitter;
-  #telemetry: Promise<Telemetry> | null = null;
   readonly #registry = new WorkflowRegistry();
   readonly #starter: RunStarter;
   readonly #worker: Worker;
-  readonly #closing = new AbortController();
-  /** Aborts with `#closing`. It takes any number of listeners. */
+  /** Aborts when the engine begins to close. */
   readonly #closer = new Stopper();
+  #telemetry: Promise<Telemetry | null> | null = null;
   #closed: Promise<void> | null = null;
-  readonly #waits = new RunWaits();
 
   /** @throws {InvalidArgumentError} that names the option. */
   constructor(store: WorkflowStore, options: EngineOptions = {}) {
@@ -76,11 +74,11 @@ export class Engine {
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
     this.#clock = parsed.clock ?? systemClock;
     this.#leaseMs = parsed.leaseMs ?? 30_000;
-    const openTelemetry = () => this.#openTelemetry();
     const startedRuns = new StartedRuns();
+    const openTelemetry = this.#openTelemetry;
     this.#starter = { store, clock: this.#clock, startedRuns, openTelemetry };
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
-    this.#events = new EventEmitter({ workerId, clock: this.#clock, logger: this.#logger });
+    this.#events = new EventEmitter(workerId, this.#clock, this.#logger);
     this.#worker = new Worker({
       store,
       registry: this.#registry,
@@ -93,7 +91,6 @@ export class Engine {
       events: this.#events,
       openTelemetry,
       clock: this.#clock,
-      onEnded: (runId) => this.#waits.wake(runId),
     });
   }
 
@@ -135,7 +132,7 @@ export class Engine {
    */
   async wait(runId: string, options: OperationOptions = {}): Promise<WorkflowRun> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
-    return this.#wait(runId, signal, new Backoff(firstPollMs, longestPollMs));
+    return this.#wait(runId, signal);
   }
 
   /**
@@ -152,25 +149,17 @@ export class Engine {
   ): Promise<FinishedRun<Output>> {
     this.register(workflow);
     const started = await this.#start(workflow, input, options);
-    const { runId, attempt } = started;
+    const { runId, workflowVersion } = started;
     this.#checkOpen();
     if (!isFinalRunStatus(started.status) && this.#registry.find(started) === null) {
       throw new InvalidArgumentError({
         argument: "options.idempotencyKey",
-        reason: `belongs to run ${runId} of version ${started.workflowVersion}, which is not registered here`,
+        reason: `belongs to run ${runId} of version ${workflowVersion}, which is not registered here`,
       });
     }
-    const backoff = new Backoff(firstPollMs, longestPollMs);
-    if (attempt === 0) {
-      // A new run need not be read before something has happened.
-      this.#startWorking();
-      const wait = this.#waits.begin(runId, options.signal);
-      await wait.wakeUp.wait(backoff.next());
-      wait.end();
-    }
-    const run = await this.#wait(runId, options.signal, backoff);
+    if (started.attempt === 0) this.#startWorking();
     // The output schema of the last step made the output; the engine wrote the error.
-    return run as FinishedRun<Output>;
+    return (await this.#wait(runId, options.signal)) as FinishedRun<Output>;
   }
 
   /**
@@ -204,22 +193,18 @@ export class Engine {
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
     try {
-      const run = await this.#persist(() => this.#store.updateRun(runId, { status: "CANCELLED" }));
-      const { workflowId, workflowVersion, attempt } = run;
-      const telemetry = await this.#openTelemetry();
-      telemetry.countFinished(workflowId, "CANCELLED");
-      const cancelled = { runId, workflowId, workflowVersion, runAttempt: attempt };
-      this.#events.emit("run.finished", runId, () => ({
-        ...cancelled,
-        status: "CANCELLED" as const,
-      }));
+      const status = "CANCELLED";
+      const run = await this.#persist(() => this.#store.updateRun(runId, { status }));
+      const { workflowId, workflowVersion, attempt: runAttempt } = run;
+      (await this.#openTelemetry())?.countFinished(workflowId, status);
+      const fields = { runId, workflowId, workflowVersion, runAttempt, status } as const;
+      this.#events.emit("run.finished", runId, () => fields);
     } catch (error) {
       // Whoever cancelled the run may not have marked its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
     await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
     await this.#cancelSteps(runId);
-    this.#waits.wake(runId);
   }
 
   /**
@@ -248,7 +233,7 @@ export class Engine {
     return watchRun({
       store: this.#store,
       events: this.#events,
-      closing: this.#closing.signal,
+      closer: this.#closer,
       runId,
       options,
     });
@@ -267,7 +252,6 @@ export class Engine {
     this.#checkOpen();
     await this.#store.reopenRun(runId);
     this.#worker.wake();
-    this.#waits.wake(runId);
   }
 
   /**
@@ -296,14 +280,12 @@ export class Engine {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    this.#closing.abort(new EngineClosedError());
     this.#closer.abort(new EngineClosedError());
     try {
       await this.#worker.close(deadlineMs);
     } catch (error) {
       this.#logger.warn({ err: error }, "the worker had stopped with an error");
     }
-    this.#waits.wakeAll();
   }
 
   /** Marks the steps of a cancelled run. Whoever cancelled it may have died before it did. */
@@ -316,34 +298,38 @@ export class Engine {
   }
 
   #persist<T>(work: () => Promise<T>): Promise<T> {
-    return retryWhileBusy(work, { retryMs: this.#leaseMs, signal: this.#closer });
+    return retryWhileBusy(work, this.#leaseMs, this.#closer);
   }
 
   #checkOpen(): void {
-    if (this.#closing.signal.aborted) throw new EngineClosedError();
+    if (this.#closer.aborted) throw new EngineClosedError();
   }
 
   async #start(workflow: Workflow, input: unknown, options: StartOptions): Promise<WorkflowRun> {
     this.#checkOpen();
-    const { run, startsAt } = await startRun(this.#starter, workflow, input, options);
-    if (startsAt === null) this.#worker.wake();
-    else this.#worker.wakeAt(startsAt);
+    const run = await startRun(this.#starter, workflow, input, options);
+    if (run.wakeAt === null || run.wakeAt <= this.#clock()) this.#worker.wake();
+    else this.#worker.wakeAt(run.wakeAt);
     return run;
   }
 
-  async #wait(
-    runId: string,
-    signal: AbortSignal | undefined,
-    backoff: Backoff,
-  ): Promise<WorkflowRun> {
+  async #wait(runId: string, signal: AbortSignal | undefined): Promise<WorkflowRun> {
+    const { wakeUp, end } = waitForRun(this.#events, {
+      runId,
+      types: ["run.finished", "run.left"],
+      signals: [this.#closer, signal],
+    });
+    const backoff = new Backoff(firstPollMs, longestPollMs);
     let hasWarned = false;
     // A run that was just started here is about to be claimed here, and need not be read yet.
     let isExpected = this.#worker.isWorking && this.#starter.startedRuns.has(runId);
-    for (;;) {
-      const wait = this.#waits.begin(runId, signal);
-      try {
-        // A run that is active in this process wakes this wait when it ends.
-        while (this.#worker.isActive(runId)) if (await wait.wakeUp.wait(longestPollMs)) break;
+    try {
+      for (;;) {
+        // A run that is active here wakes this wait when it ends.
+        while (this.#worker.isActive(runId)) {
+          await wakeUp.wait(longestPollMs);
+          if (signal?.aborted === true) break;
+        }
         if (!isExpected) {
           const run = await this.#store.getRun(runId, { payloads: false, signal });
           if (run.status === "CANCELLED") await this.#cancelSteps(runId);
@@ -357,10 +343,10 @@ export class Engine {
           }
         }
         isExpected = false;
-        await wait.wakeUp.wait(this.#worker.isFull ? fullPollMs : backoff.next());
-      } finally {
-        wait.end();
+        await wakeUp.wait(this.#worker.isFull ? fullPollMs : backoff.next());
       }
+    } finally {
+      end();
     }
   }
 
@@ -384,13 +370,13 @@ export class Engine {
     return true;
   }
 
-  /** Telemetry, as soon as the app has registered a provider. */
-  async #openTelemetry(): Promise<Telemetry> {
-    if (this.#telemetry === null && !hasTelemetry()) return noTelemetry;
+  /** Null until the app has registered a provider. */
+  readonly #openTelemetry = async (): Promise<Telemetry | null> => {
+    if (this.#telemetry === null && !hasTelemetry()) return null;
     return (this.#telemetry ??= findTelemetry((error) => {
       this.#logger.warn({ err: error }, "telemetry failed");
     }));
-  }
+  };
 
   /** Works without being waited for. Callers that wait meet an error of the store themselves. */
   #startWorking(): void {

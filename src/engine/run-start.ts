@@ -1,11 +1,11 @@
 import { markChecked, parseArgument } from "../arguments.ts";
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
 import { jsonLimits } from "../schema/columns.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
-import { hasHostTransactions } from "../store/transactions.ts";
+import { requireHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { parseValue } from "./definition/define-step.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
@@ -18,13 +18,7 @@ export interface RunStarter {
   readonly store: WorkflowStore;
   readonly clock: Clock;
   readonly startedRuns: StartedRuns;
-  readonly openTelemetry: () => Promise<Telemetry>;
-}
-
-export interface StartedRun {
-  readonly run: WorkflowRun;
-  /** When it may begin; null if it may begin at once. */
-  readonly startsAt: Date | null;
+  readonly openTelemetry: () => Promise<Telemetry | null>;
 }
 
 /**
@@ -39,7 +33,7 @@ export async function startRun(
   workflow: Workflow,
   input: unknown,
   options: StartOptions,
-): Promise<StartedRun> {
+): Promise<WorkflowRun> {
   checkWorkflow(workflow);
   const parsed = parseArgument(startOptionsSchema, options, "options");
   const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
@@ -47,7 +41,6 @@ export async function startRun(
   const given = input === undefined ? undefined : encodeJson(input, "input", jsonLimits.payload);
   const startAt = parsed.startAt && new Date(parsed.startAt);
   const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
-  const columns = { resourceId, idempotencyKey, tags: tags && { ...tags } };
   const now = clock();
   const startsAt = startAt ?? now;
   if (deadlineAt !== undefined && deadlineAt <= startsAt) {
@@ -67,41 +60,31 @@ export async function startRun(
       reason: "ends beyond the times that a Date can hold",
     });
   }
-  const accepted = await acceptInput(workflow, given);
-  const target = tx === undefined ? store : within(store, tx);
+  const target =
+    tx === undefined ? store : requireHostTransactions(store, "options.tx").withTransaction(tx);
   const newRun = {
+    resourceId,
+    idempotencyKey,
+    tags: tags && { ...tags },
     workflowId: workflow.id,
     workflowVersion: workflow.version,
-    input: accepted,
+    input: await acceptInput(workflow, given),
     wakeAt: startAt,
     deadlineAt: endsBy,
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
-    ...columns,
   };
-  const start = (await openTelemetry()).beginStart(workflow);
-  const { context } = start;
-  let run: WorkflowRun;
+  const start = (await openTelemetry())?.beginStart(workflow) ?? null;
+  const create = () =>
+    target.createRun(markChecked({ ...newRun, context: start?.context ?? null }), { signal });
   try {
-    run = await start.within(() =>
-      target.createRun(markChecked({ ...newRun, context }), { signal }),
-    );
+    const run = await (start === null ? create() : start.within(create));
+    start?.end(run);
+    if (tx === undefined && startsAt <= now && run.attempt === 0) startedRuns.add(run);
+    return run;
   } catch (error) {
-    start.end({ error });
+    start?.end({ error });
     throw error;
   }
-  start.end(run);
-  if (startsAt > now) return { run, startsAt };
-  if (tx === undefined && run.attempt === 0) startedRuns.add(run);
-  return { run, startsAt: null };
-}
-
-/** @throws {UnsupportedError} if the store does not share a database with an app. */
-function within(store: WorkflowStore, tx: unknown): WorkflowStore {
-  if (hasHostTransactions(store)) return store.withTransaction(tx);
-  throw new UnsupportedError({
-    feature: "options.tx",
-    reason: "the store does not share a database with an app",
-  });
 }
 
 /**

@@ -14,8 +14,8 @@ export interface KnownInput {
 interface Entry {
   /** The asynchronous flow in which the run was started. */
   readonly flow: Flow;
-  /** Null if it is too large to be kept. */
-  readonly input: { readonly inputText: string; readonly contextText: string } | null;
+  /** Null if the input is too large to be kept. */
+  readonly knownInput: KnownInput | null;
   readonly revision: number;
   readonly since: number;
 }
@@ -30,25 +30,24 @@ export class StartedRuns {
 
   add({ runId, input, context, revision }: WorkflowRun): void {
     if (this.#entries.has(runId)) return;
-    if (this.#entries.size >= maxEntries) this.#deleteOldest();
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined && this.#entries.size >= maxEntries) this.#entries.delete(oldest);
     const inputText = JSON.stringify(input);
-    const contextText = JSON.stringify(context);
-    const isSmall = inputText.length + contextText.length <= maxInputCharacters;
     this.#entries.set(runId, {
       flow: captureFlow(),
-      input: isSmall ? { inputText, contextText } : null,
+      knownInput: inputText.length <= maxInputCharacters ? { inputText, context } : null,
       revision,
       since: performance.now(),
     });
     this.#forgetLater();
   }
 
-  /** True if the run has not been claimed here and its input is known. */
+  /** True if the run has not been claimed here. */
   has(runId: string): boolean {
-    return (this.#entries.get(runId)?.input ?? null) !== null;
+    return this.#entries.has(runId);
   }
 
-  /** Forgets the run. The flow is that of no request, and the input null, if the run was not started here or has changed. */
+  /** Forgets the run. Without a start here its flow is that of no request; its input is null if the run has changed. */
   take({ runId, revision }: Pick<WorkflowRun, "runId" | "revision">): {
     readonly flow: Flow;
     readonly knownInput: KnownInput | null;
@@ -56,17 +55,8 @@ export class StartedRuns {
     const entry = this.#entries.get(runId);
     if (entry === undefined) return { flow: outerFlow, knownInput: null };
     this.#entries.delete(runId);
-    const { flow, input } = entry;
-    if (input === null || revision !== entry.revision + 1) return { flow, knownInput: null };
-    const { inputText, contextText } = input;
-    return { flow, knownInput: { inputText, context: JSON.parse(contextText) } };
-  }
-
-  #deleteOldest(): void {
-    for (const runId of this.#entries.keys()) {
-      this.#entries.delete(runId);
-      return;
-    }
+    const { flow, knownInput } = entry;
+    return { flow, knownInput: revision === entry.revision + 1 ? knownInput : null };
   }
 
   #forgetLater(): void {

@@ -3,21 +3,19 @@ import { Backoff, retry, retryFor, type RetryPolicy } from "../async/retry.ts";
 import { GorkflowError } from "../errors.ts";
 
 /**
- * The result of `work`. While the store is busy or unreachable, it is called again for `retryMs` after the first
- * failure.
+ * The result of `work`. While the store is busy or unreachable, it is called again for `ms` after the first failure.
  *
  * @throws the last error, or the reason of `signal` once it aborts between two tries.
  */
 export function retryWhileBusy<T>(
   work: () => Promise<T>,
-  { retryMs, signal }: { readonly retryMs: number; readonly signal: StopSignal },
+  ms: number,
+  signal: StopSignal,
 ): Promise<T> {
   let policy: RetryPolicy | null = null;
-  return retry(
-    work,
-    (error) => (policy ??= retryFor(retryMs, isTransient, new Backoff(10, 500)))(error),
-    signal,
-  );
+  const decide: RetryPolicy = (error) =>
+    (policy ??= retryFor(ms, isTransient, new Backoff(10, 500)))(error);
+  return retry(work, decide, signal);
 }
 
 /** True for an error of the store that may not occur again. */

@@ -1,3 +1,4 @@
+import { UnsupportedError } from "../errors.ts";
 import type { OperationOptions } from "./options.ts";
 import type { WorkflowStore } from "./workflow-store.ts";
 
@@ -37,4 +38,13 @@ export interface HostTransactions<HostTransaction = unknown> {
 /** True if the store has the capability `HostTransactions`. */
 export function hasHostTransactions(store: object): store is HostTransactions {
   return "withTransaction" in store && "hostTransaction" in store;
+}
+
+/** The capability `HostTransactions` of the store. @throws {UnsupportedError} if the store does not have it. */
+export function requireHostTransactions(store: object, feature: string): HostTransactions {
+  if (hasHostTransactions(store)) return store;
+  throw new UnsupportedError({
+    feature,
+    reason: "the store does not share a database with an app",
+  });
 }

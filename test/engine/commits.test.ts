@@ -117,9 +117,9 @@ describe.each(stores)("on %s", (_, open) => {
       const reads = operations.filter((name) => name !== "claimRuns" && name !== "batch");
       // The run's input, the rows of two steps, and the output of one.
       expect(reads.toSorted()).toEqual([
+        "findStepExecution",
+        "findStepExecution",
         "getRun",
-        "getStepExecution",
-        "getStepExecution",
         "loadStepOutput",
       ]);
     },

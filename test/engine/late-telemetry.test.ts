@@ -6,9 +6,9 @@ import {
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 const { findTelemetry } = vi.hoisted(() => ({ findTelemetry: vi.fn() }));
-vi.mock("../../src/engine/observe/find-telemetry.ts", async (importOriginal) => {
+vi.mock("../../src/engine/observe/open-telemetry.ts", async (importOriginal) => {
   const original =
-    await importOriginal<typeof import("../../src/engine/observe/find-telemetry.ts")>();
+    await importOriginal<typeof import("../../src/engine/observe/open-telemetry.ts")>();
   findTelemetry.mockImplementation(original.findTelemetry);
   return { ...original, findTelemetry };
 });

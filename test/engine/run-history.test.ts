@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
-import { findInputStage, findResumption, type StepRows } from "../../src/engine/run/run-history.ts";
+import { findResumption, type StepRows } from "../../src/engine/run/run-history.ts";
+import { findInputStage } from "../../src/engine/run/run-loading.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import type { StepStatus } from "../../src/statuses.ts";
 
@@ -25,14 +26,25 @@ const { plan } = defineWorkflow({ id: "w" })
 
 const startedAt = new Date(1000);
 const updatedAt = new Date(5000);
-const fresh = { attemptOffset: 0, sleepCount: 0, wakeAt: null };
+const fresh = {
+  runId: "r",
+  executionIndex: 0,
+  attemptOffset: 0,
+  sleepCount: 0,
+  wakeAt: null,
+  input: null,
+  inputFrom: null,
+  durationMs: null,
+  createdAt: startedAt,
+  completedAt: null,
+};
 
 function rows(statuses: Record<string, StepStatus | [StepStatus, number]>): StepRows {
   return new Map(
     Object.entries(statuses).map(([stepId, given]) => {
       const [status, attempt] = typeof given === "string" ? [given, 1] : given;
       const error = `error of ${stepId}`;
-      return [stepId, { ...fresh, status, attempt, startedAt, updatedAt, error }];
+      return [stepId, { ...fresh, stepId, status, attempt, startedAt, updatedAt, error }];
     }),
   );
 }

@@ -19,7 +19,7 @@ describe.each(stores)("on %s", (_, open) => {
     const inner = await open();
     let reads = 0;
     const store = observe(inner, async (operation, carryOut) => {
-      if (operation === "loadState" && ++reads <= 3) throw busy();
+      if (operation === "findState" && ++reads <= 3) throw busy();
       return carryOut();
     });
     let charges = 0;

@@ -306,6 +306,34 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", output: 1 });
   });
 
+  test("a run that an engine claims while it closes begins elsewhere, with attempt 1", async () => {
+    const store = await open();
+    const claimed = makeGate();
+    const proceed = makeGate();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (_value, ctx) => ctx.attempt))
+      .build();
+    const runId = await makeEngine(store).start(workflow, 1);
+    const observed = observe(store, async (operation, carryOut) => {
+      const result = await carryOut();
+      if (operation === "claimRuns") {
+        claimed.open();
+        await proceed.promise;
+      }
+      return result;
+    });
+    const engine = makeEngine(observed).register(workflow);
+    const working = engine.work();
+    await claimed.promise;
+    const closing = engine.close();
+    proceed.open();
+    await closing;
+    await working;
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", attempt: 1 });
+    const other = makeEngine(store).register(workflow);
+    expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", output: 1, attempt: 2 });
+  });
+
   test("a run that closing overtakes in its start is left to others", async () => {
     const store = await open();
     const engine = makeEngine(store);

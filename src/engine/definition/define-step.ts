@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseArgument } from "../../arguments.ts";
+import { nameField, parseArgument } from "../../arguments.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { StepValidationError } from "../../errors.ts";
 import type { RetryPolicy } from "../../model/backoff.ts";
@@ -42,18 +42,18 @@ const isSchema = (value: unknown): value is z.ZodType => value instanceof z.ZodT
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
 const retrySchema = z.strictObject({
-  maxRetries: z.int().min(0).optional(),
-  delayMs: z.number().min(0).optional(),
-  backoff: z.enum(["none", "linear", "exponential"]).optional(),
+  maxRetries: z.int().min(0).default(0),
+  delayMs: z.number().min(0).default(1000),
+  backoff: z.enum(["none", "linear", "exponential"]).default("none"),
 });
 
 const optionsSchema = z.strictObject({
   id: idSchema,
   input: z.custom(isSchema, "must be a zod schema"),
   output: z.custom(isSchema, "must be a zod schema"),
-  retry: retrySchema.optional(),
+  retry: retrySchema.prefault({}),
   timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
-  continueOnError: z.boolean().optional(),
+  continueOnError: z.boolean().default(false),
   run: z.custom(isFunction, "must be a function"),
 });
 
@@ -81,13 +81,9 @@ export function defineStep<
   const { id, input: inputSchema, output: outputSchema, run } = options;
   return Object.freeze({
     id,
-    retry: Object.freeze({
-      maxRetries: retry?.maxRetries ?? 0,
-      delayMs: retry?.delayMs ?? 1000,
-      backoff: retry?.backoff ?? "none",
-    }),
+    retry: Object.freeze(retry),
     timeoutMs: timeoutMs ?? null,
-    continueOnError: continueOnError ?? false,
+    continueOnError,
     inputSchema,
     parseInput: async (input: unknown) => {
       // A missing input is stored as null.
@@ -115,20 +111,16 @@ export type Parsed<Value> =
   | { readonly fits: true; readonly value: Value }
   | { readonly fits: false; readonly path: string; readonly reason: string };
 
-/** Reads `value` by `schema`. `root` names the value: `output.items[2]`. */
+/** Parses `value` with `schema`. `root` names the value: `output.items[2]`. */
 export async function parseValue<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   root: string,
 ): Promise<Parsed<z.output<Schema>>> {
-  const result = await schema.safeParseAsync(value);
-  if (result.success) return { fits: true, value: result.data };
-  const [issue] = result.error.issues;
-  const path = (issue?.path ?? []).reduce<string>(
-    (prefix, part) =>
-      typeof part === "number" ? `${prefix}[${part}]` : `${prefix}.${String(part)}`,
-    root,
-  );
+  const { success, data, error } = await schema.safeParseAsync(value);
+  if (success) return { fits: true, value: data };
+  const [issue] = error.issues;
+  const path = nameField(root, issue?.path ?? []);
   return { fits: false, path, reason: issue?.message ?? "is not valid" };
 }
 

@@ -4,7 +4,7 @@ import { parseArgument } from "../../arguments.ts";
 import { idSchema, isId, timeoutSchema } from "../../schema/zod.ts";
 import type { StepDefinition, StepOutput } from "./step-definition.ts";
 import { maxLostLeasesSchema } from "../engine-options.ts";
-import type { Condition, PlannedStep, Stage, WorkflowPlan } from "./workflow-plan.ts";
+import type { Condition, Stage, WorkflowPlan } from "./workflow-plan.ts";
 
 declare const workflowTypes: unique symbol;
 
@@ -39,23 +39,11 @@ type CommonInput<Steps extends readonly AnyStep<never>[]> = {
   ? Input
   : never;
 
-interface Identity {
-  readonly id: string;
-  readonly version: string;
-  readonly timeoutMs: number | null;
-  readonly maxLostLeases: number | null;
-}
-
-/** A stage whose steps have no positions yet. */
-interface StageDraft {
-  readonly parallel: boolean;
-  readonly definitions: readonly StepDefinition[];
-  readonly condition: Condition<unknown> | null;
-}
+type Identity = Pick<Workflow, "id" | "version" | "timeoutMs" | "maxLostLeases">;
 
 /** The stages so far, the last one first. Adding one does not copy the others. */
 interface StageList {
-  readonly last: StageDraft;
+  readonly stage: Stage;
   readonly before: StageList | null;
 }
 
@@ -100,24 +88,20 @@ export class EmptyWorkflow {
   }
 
   step<Input, Output>(step: StepDefinition<string, Input, Output>): WorkflowBuilder<Input, Output> {
-    return this.#begin(oneStep(step));
+    return new WorkflowBuilder(this.#identity, addStep(null, step));
   }
 
   parallel<const Steps extends readonly [AnyStep<never>, ...AnyStep<never>[]]>(
     ...steps: Steps
   ): WorkflowBuilder<CommonInput<Steps>, OutputsById<Steps>> {
-    return this.#begin(sideBySide(steps));
+    return new WorkflowBuilder(this.#identity, addParallel(null, steps));
   }
 
   stepIf<Input, Output>(
     condition: Condition<NoInfer<Input>>,
     step: StepDefinition<string, Input, Output>,
   ): WorkflowBuilder<Input, Input | Output> {
-    return this.#begin(conditionalStep(condition, step));
-  }
-
-  #begin<Input, Current>(stage: StageDraft): WorkflowBuilder<Input, Current> {
-    return new WorkflowBuilder(this.#identity, { last: stage, before: null });
+    return new WorkflowBuilder(this.#identity, addConditional(null, condition, step));
   }
 }
 
@@ -136,7 +120,7 @@ export class WorkflowBuilder<Input, Current> {
 
   /** Adds a step. Its input is the output of the stage before it. */
   step<Output>(step: StepDefinition<string, Current, Output>): WorkflowBuilder<Input, Output> {
-    return this.#add(oneStep(step));
+    return new WorkflowBuilder(this.#identity, addStep(this.#stages, step));
   }
 
   /**
@@ -146,7 +130,7 @@ export class WorkflowBuilder<Input, Current> {
   parallel<const Steps extends readonly [AnyStep<Current>, ...AnyStep<Current>[]]>(
     ...steps: Steps
   ): WorkflowBuilder<Input, OutputsById<Steps>> {
-    return this.#add(sideBySide(steps));
+    return new WorkflowBuilder(this.#identity, addParallel(this.#stages, steps));
   }
 
   /** Adds a step that runs if the condition holds. Otherwise it is SKIPPED, and its input is handed on. */
@@ -154,56 +138,56 @@ export class WorkflowBuilder<Input, Current> {
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
   ): WorkflowBuilder<Input, Current | Output> {
-    return this.#add(conditionalStep(condition, step));
+    return new WorkflowBuilder(this.#identity, addConditional(this.#stages, condition, step));
   }
 
   /** @throws {InvalidArgumentError} if two steps have the same id. */
   build(): Workflow<Input, Current> {
     return Object.freeze({ ...this.#identity, plan: planStages(this.#stages) });
   }
-
-  #add<Next>(stage: StageDraft): WorkflowBuilder<Input, Next> {
-    return new WorkflowBuilder(this.#identity, { last: stage, before: this.#stages });
-  }
 }
 
-function oneStep<Input>(
-  definition: AnyStep<Input>,
-  condition: Condition<Input> | null = null,
-): StageDraft {
-  checkStep(definition);
-  return {
-    parallel: false,
-    definitions: [definition],
-    // The builder's types ensure that the stage before hands on an `Input`.
-    condition: condition as Condition<unknown> | null,
-  };
+function addStep(
+  before: StageList | null,
+  definition: StepDefinition,
+  asked: Condition<never> | null = null,
+): StageList {
+  // The builder's types ensure that the stage before hands on what the condition takes.
+  const condition = asked as Condition<unknown> | null;
+  return addStage(before, [definition], { parallel: false, condition });
 }
 
-function conditionalStep<Input>(
-  condition: Condition<Input>,
-  definition: AnyStep<Input>,
-): StageDraft {
-  if (typeof condition === "function") return oneStep(definition, condition);
+function addConditional(
+  before: StageList | null,
+  condition: Condition<never>,
+  definition: StepDefinition,
+): StageList {
+  if (typeof condition === "function") return addStep(before, definition, condition);
   throw new InvalidArgumentError({ argument: "condition", reason: "must be a function" });
 }
 
-function sideBySide(definitions: readonly StepDefinition[]): StageDraft {
-  for (const definition of definitions) checkStep(definition);
-  if (definitions.length === 0) {
-    throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+function addParallel(before: StageList | null, definitions: readonly StepDefinition[]): StageList {
+  if (definitions.length > 0) {
+    return addStage(before, definitions, { parallel: true, condition: null });
   }
-  return { parallel: true, definitions, condition: null };
+  throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+}
+
+function addStage(
+  before: StageList | null,
+  definitions: readonly StepDefinition[],
+  stage: Omit<Stage, "steps">,
+): StageList {
+  for (const definition of definitions) checkStep(definition);
+  const first = (before?.stage.steps.at(-1)?.index ?? -1) + 1;
+  const steps = definitions.map((definition, at) => ({ index: first + at, definition }));
+  return { before, stage: { ...stage, steps } };
 }
 
 /** @throws {InvalidArgumentError} if it is not a step. */
 function checkStep(definition: unknown): void {
-  const isStep =
-    typeof definition === "object" &&
-    definition !== null &&
-    isId(Reflect.get(definition, "id")) &&
-    typeof Reflect.get(definition, "invoke") === "function";
-  if (isStep) return;
+  const { id, invoke } = (definition ?? {}) as { id?: unknown; invoke?: unknown };
+  if (isId(id) && typeof invoke === "function") return;
   throw new InvalidArgumentError({
     argument: "step",
     reason: "must be a result of `defineStep`",
@@ -212,26 +196,25 @@ function checkStep(definition: unknown): void {
 
 /** @throws {InvalidArgumentError} if it is not a built workflow. */
 export function checkWorkflow(workflow: unknown): void {
-  const isBuilt =
-    typeof workflow === "object" &&
-    workflow !== null &&
-    isId(Reflect.get(workflow, "id")) &&
-    isId(Reflect.get(workflow, "version")) &&
-    typeof Reflect.get(workflow, "plan") === "object";
-  if (isBuilt) return;
+  const { id, version, plan } = (workflow ?? {}) as {
+    id?: unknown;
+    version?: unknown;
+    plan?: unknown;
+  };
+  if (isId(id) && isId(version) && typeof plan === "object") return;
   throw new InvalidArgumentError({
     argument: "workflow",
     reason: "must be a result of a workflow builder's `build()`",
   });
 }
 
+/** @throws {InvalidArgumentError} if two steps have the same id. */
 function planStages(list: StageList): WorkflowPlan {
-  const drafts: StageDraft[] = [];
-  for (let stages: StageList | null = list; stages !== null; stages = stages.before) {
-    drafts.push(stages.last);
-  }
+  const stages: Stage[] = [];
+  for (let at: StageList | null = list; at !== null; at = at.before) stages.push(at.stage);
+  stages.reverse();
   const stepIds = new Set<string>();
-  const place = (definition: StepDefinition): PlannedStep => {
+  for (const { definition } of stages.flatMap(({ steps }) => steps)) {
     if (stepIds.has(definition.id)) {
       throw new InvalidArgumentError({
         argument: "workflow",
@@ -239,12 +222,6 @@ function planStages(list: StageList): WorkflowPlan {
       });
     }
     stepIds.add(definition.id);
-    return { index: stepIds.size - 1, definition };
-  };
-  const stages = drafts.toReversed().map(({ parallel, definitions, condition }): Stage => ({
-    parallel,
-    condition,
-    steps: definitions.map(place),
-  }));
+  }
   return { stages, stepIds };
 }

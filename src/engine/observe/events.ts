@@ -81,25 +81,18 @@ export const engineEventTypes = [
 ] as const satisfies readonly EngineEventType[];
 
 type Stamped = "at" | "workerId";
+type RunEventObserver = (type: EngineEventType) => void;
 type AnyListener = (event: EngineEvents[EngineEventType]) => void | Promise<void>;
 
 /** Calls listeners in order and never waits for them. An error of one is logged and affects nothing else. */
 export class EventEmitter {
   readonly #listeners = new Map<EngineEventType, ReadonlySet<AnyListener>>();
-  readonly #observers = new Map<string, ReadonlySet<() => void>>();
+  readonly #observers = new Map<string, ReadonlySet<RunEventObserver>>();
   readonly #workerId: string;
   readonly #clock: Clock;
   readonly #logger: BoundLogger;
 
-  constructor({
-    workerId,
-    clock,
-    logger,
-  }: {
-    workerId: string;
-    clock: Clock;
-    logger: BoundLogger;
-  }) {
+  constructor(workerId: string, clock: Clock, logger: BoundLogger) {
     this.#workerId = workerId;
     this.#clock = clock;
     this.#logger = logger;
@@ -111,8 +104,8 @@ export class EventEmitter {
     return addTo(this.#listeners, type, (event) => listener(event as EngineEvents[Type]));
   }
 
-  /** Calls `observer` at each event of the run. */
-  onRun(runId: string, observer: () => void): () => void {
+  /** Calls `observer` at each event of the run, until the returned function is called. */
+  onRun(runId: string, observer: RunEventObserver): () => void {
     return addTo(this.#observers, runId, observer);
   }
 
@@ -122,7 +115,7 @@ export class EventEmitter {
     runId: string,
     describe: () => Omit<EngineEvents[Type], Stamped>,
   ): void {
-    for (const observer of this.#observers.get(runId) ?? []) observer();
+    for (const observer of this.#observers.get(runId) ?? []) observer(type);
     const listeners = this.#listeners.get(type);
     if (listeners === undefined) return;
     const event = { ...describe(), workerId: this.#workerId, at: this.#clock() };

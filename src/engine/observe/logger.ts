@@ -18,18 +18,24 @@ export interface BoundLogger extends Logger {
   child(fields: object): BoundLogger;
 }
 
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+
+type Log = (level: (typeof logLevels)[number], fields: object, message: string) => void;
+
+/** A logger whose messages go to `log`. */
+function loggerOf(log: Log): Logger {
+  return {
+    debug: (fields, message) => log("debug", fields, message),
+    info: (fields, message) => log("info", fields, message),
+    warn: (fields, message) => log("warn", fields, message),
+    error: (fields, message) => log("error", fields, message),
+  };
+}
+
 const nothing = (): void => {};
 
 /** Logs nothing. The default. */
-export const silentLogger: BoundLogger = {
-  debug: nothing,
-  info: nothing,
-  warn: nothing,
-  error: nothing,
-  child: () => silentLogger,
-};
-
-export const logLevels = ["debug", "info", "warn", "error"] as const;
+export const silentLogger: BoundLogger = { ...loggerOf(nothing), child: () => silentLogger };
 
 /** `logger` without its errors, and without the values of queries in messages. */
 export function bindLogger(logger: Logger): BoundLogger {
@@ -40,37 +46,20 @@ export function bindLogger(logger: Logger): BoundLogger {
 function bind(open: () => Logger): BoundLogger {
   let opened: Logger | null = null;
   const target = (): Logger => (opened ??= open());
-  const log =
-    (level: (typeof logLevels)[number]) =>
-    (fields: object, message: string): void => {
-      try {
-        const result: unknown = target()[level](withLoggableError(fields), message);
-        if (typeof result === "object") Promise.resolve(result).catch(nothing);
-      } catch {
-        // The error cannot be logged either.
-      }
-    };
-  return {
-    debug: log("debug"),
-    info: log("info"),
-    warn: log("warn"),
-    error: log("error"),
-    child: (fields) => bind(() => childOf(target(), fields)),
+  const log: Log = (level, fields, message) => {
+    try {
+      const result: unknown = target()[level](withLoggableError(fields), message);
+      if (typeof result === "object") Promise.resolve(result).catch(nothing);
+    } catch {
+      // The error cannot be logged either.
+    }
   };
+  return { ...loggerOf(log), child: (fields) => bind(() => childOf(target(), fields)) };
 }
 
 function childOf(logger: Logger, fields: object): Logger {
   if (logger.child !== undefined) return logger.child(fields);
-  const log =
-    (level: (typeof logLevels)[number]) =>
-    (more: object, message: string): void =>
-      logger[level]({ ...fields, ...more }, message);
-  return {
-    debug: log("debug"),
-    info: log("info"),
-    warn: log("warn"),
-    error: log("error"),
-  };
+  return loggerOf((level, more, message) => logger[level]({ ...fields, ...more }, message));
 }
 
 function withLoggableError(fields: object): object {

@@ -1,16 +1,15 @@
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { PassedStep } from "../run/stage-run.ts";
-import type { EngineEvents, EventEmitter, RunEnding } from "./events.ts";
+import type { AttemptEnding, PassedStep } from "../run/stage-run.ts";
+import type { EventEmitter, RunEnding } from "./events.ts";
 import type { BoundLogger } from "./logger.ts";
-import { noAttempt, type AttemptEnd, type AttemptTelemetry } from "./telemetry.ts";
-import type { RunTelemetry, Telemetry } from "./telemetry.ts";
+import type { AttemptTelemetry, RunTelemetry, Telemetry } from "./telemetry.ts";
 
-/** Who is told about one claimed run. */
+/** Where the reports of one claimed run go. */
 interface Audience {
   readonly run: WorkflowRunSummary;
   readonly logger: BoundLogger;
   readonly events: EventEmitter;
-  readonly telemetry: Telemetry;
+  readonly telemetry: Telemetry | null;
 }
 
 /** Reports one claimed run to the logger, the listeners and the telemetry. */
@@ -24,7 +23,7 @@ export class RunObserver {
 
   started(): void {
     const { events, telemetry, run } = this.#audience;
-    this.#telemetry = telemetry.beginRun(run);
+    this.#telemetry = telemetry?.beginRun(run) ?? null;
     events.emit("run.started", run.runId, () => fieldsOf(run));
   }
 
@@ -40,7 +39,7 @@ export class RunObserver {
     this.#telemetry?.end(ending);
     if (ending === "completed" || ending === "failed") {
       const status = ending === "completed" ? ("COMPLETED" as const) : ("FAILED" as const);
-      telemetry.countFinished(workflowId, status);
+      telemetry?.countFinished(workflowId, status);
       events.emit("run.finished", runId, () => ({ ...fieldsOf(run), status }));
     } else {
       events.emit("run.left", runId, () => ({ ...fieldsOf(run), reason: ending }));
@@ -63,21 +62,25 @@ export class RunObserver {
   }
 
   beginAttempt(stepId: string, attempt: number): AttemptObserver {
-    const telemetry = this.#telemetry?.beginAttempt(stepId, attempt) ?? noAttempt;
+    const telemetry = this.#telemetry?.beginAttempt(stepId, attempt) ?? null;
     return new AttemptObserver(this.#audience, stepId, attempt, telemetry);
   }
 }
 
-/** Reports how one attempt of a step ends, once. */
+/** Reports one attempt of a step. */
 export class AttemptObserver {
   readonly #audience: Audience;
   readonly #stepId: string;
   readonly #attempt: number;
-  readonly #telemetry: AttemptTelemetry;
+  readonly #telemetry: AttemptTelemetry | null;
   readonly #begunAt = performance.now();
-  #hasEnded = false;
 
-  constructor(audience: Audience, stepId: string, attempt: number, telemetry: AttemptTelemetry) {
+  constructor(
+    audience: Audience,
+    stepId: string,
+    attempt: number,
+    telemetry: AttemptTelemetry | null,
+  ) {
     this.#audience = audience;
     this.#stepId = stepId;
     this.#attempt = attempt;
@@ -87,61 +90,40 @@ export class AttemptObserver {
 
   /** Calls `work` so that its spans belong to the attempt. */
   within<Result>(work: () => Result): Result {
-    return this.#telemetry.within(work);
+    return this.#telemetry === null ? work() : this.#telemetry.within(work);
   }
 
-  completed(): void {
-    this.#audience.logger.debug(this.#logFields(), "step completed");
-    const status = "COMPLETED" as const;
-    this.#end(status, "step.finished", (ended) => ({ ...ended, status }));
-  }
-
-  /** `delayMs` is the time until the next attempt; null if there is none. */
-  failed(error: unknown, delayMs: number | null): void {
-    const { logger } = this.#audience;
-    const fields = { ...this.#logFields(), err: error };
-    if (delayMs === null) {
-      logger.warn(fields, "step failed");
-      const status = "FAILED" as const;
-      this.#end(status, "step.finished", (ended) => ({ ...ended, status, error }), error);
-    } else {
-      logger.warn(fields, "step failed and is tried again");
-      this.#end("RETRYING", "step.retrying", (ended) => ({ ...ended, delayMs, error }), error);
-    }
-  }
-
-  sleeping(until: Date): void {
-    this.#audience.logger.debug({ ...this.#logFields(), until }, "step sleeps");
-    this.#end("SLEEPING", "step.sleeping", (ended) => ({ ...ended, until }));
-  }
-
-  /** An attempt without another report was interrupted. */
-  close(): void {
-    if (!this.#hasEnded) this.#end("INTERRUPTED", "step.interrupted", (ended) => ended);
-  }
-
-  #end<Type extends "step.finished" | "step.retrying" | "step.sleeping" | "step.interrupted">(
-    status: AttemptEnd["status"],
-    type: Type,
-    describe: (
-      ended: Omit<EngineEvents["step.interrupted"], "at" | "workerId">,
-    ) => Omit<EngineEvents[Type], "at" | "workerId">,
-    error?: unknown,
-  ): void {
-    this.#hasEnded = true;
+  /** The attempt ended, or was interrupted if `ending` is null. `error` is what the step threw. */
+  ended(ending: AttemptEnding | null, error: unknown): void {
+    const { logger, events, run } = this.#audience;
+    const { runId, workflowId } = run;
     const durationMs = performance.now() - this.#begunAt;
-    this.#telemetry.end({ status, durationMs, error });
-    const { events, run } = this.#audience;
-    events.emit(type, run.runId, () => describe({ ...this.#fields(), durationMs }));
+    this.#telemetry?.end({ status: ending?.status ?? "INTERRUPTED", durationMs, error });
+    const logged = { runId, workflowId, stepId: this.#stepId, attempt: this.#attempt };
+    const describe = () => ({ ...this.#fields(), durationMs });
+    if (ending === null) {
+      events.emit("step.interrupted", runId, describe);
+    } else if (ending.status === "COMPLETED") {
+      const { status } = ending;
+      logger.debug(logged, "step completed");
+      events.emit("step.finished", runId, () => ({ ...describe(), status }));
+    } else if (ending.status === "FAILED") {
+      const { status } = ending;
+      logger.warn({ ...logged, err: error }, "step failed");
+      events.emit("step.finished", runId, () => ({ ...describe(), status, error }));
+    } else if (ending.status === "RETRYING") {
+      const { delayMs } = ending;
+      logger.warn({ ...logged, err: error }, "step failed and is tried again");
+      events.emit("step.retrying", runId, () => ({ ...describe(), delayMs, error }));
+    } else {
+      const { until } = ending;
+      logger.debug({ ...logged, until }, "step sleeps");
+      events.emit("step.sleeping", runId, () => ({ ...describe(), until }));
+    }
   }
 
   #fields() {
     return { ...fieldsOf(this.#audience.run), stepId: this.#stepId, attempt: this.#attempt };
-  }
-
-  #logFields() {
-    const { runId, workflowId } = this.#audience.run;
-    return { runId, workflowId, stepId: this.#stepId, attempt: this.#attempt };
   }
 }
 

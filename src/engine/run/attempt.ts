@@ -3,19 +3,18 @@ import {
   LeaseLostError,
   StepSleepingError,
   StepTimeoutError,
-  UnsupportedError,
 } from "../../errors.ts";
-import { hasHostTransactions } from "../../store/transactions.ts";
+import { requireHostTransactions } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
   StepTransaction,
   type DrizzleTransaction,
   type StepContext,
-  type StepDefinition,
   type StepState,
 } from "../definition/step-definition.ts";
 import type { BoundLogger } from "../observe/logger.ts";
-import { createStateReader, readOutput, type RunScope } from "./run-scope.ts";
+import type { ConditionContext } from "../definition/workflow-plan.ts";
+import { createReadContext, type RunScope } from "./run-scope.ts";
 import type { StepRun } from "./stage-run.ts";
 
 /** A sleep that the step has asked for: it is call number `sleepCount`. */
@@ -43,6 +42,7 @@ export class Attempt implements StepContext {
   /** Rejects the race that is under way. */
   #reject: ((reason: unknown) => void) | null = null;
   #logger: BoundLogger | null = null;
+  #reads: ConditionContext | null = null;
   #state: StepState | null = null;
   #transaction: StepTransaction<unknown> | null = null;
   #misuse: InvalidArgumentError | null = null;
@@ -82,12 +82,8 @@ export class Attempt implements StepContext {
     return (this.#state ??= this.#createState());
   }
 
-  get output() {
-    return async <Output>(step: StepDefinition<string, never, Output>): Promise<Output> => {
-      this.#checkOpen();
-      // The step's output schema made it.
-      return (await readOutput(this.#scope, this.#store, step.id)) as Output;
-    };
+  get output(): StepContext["output"] {
+    return this.#readContext.output;
   }
 
   get sleep() {
@@ -104,13 +100,7 @@ export class Attempt implements StepContext {
       work: (tx: Transaction) => Promise<Output> | Output,
     ): StepTransaction<Output> => {
       this.#checkOpen();
-      const { store } = this.#scope;
-      if (!hasHostTransactions(store)) {
-        throw new UnsupportedError({
-          feature: "ctx.transaction",
-          reason: "the store does not share a database with an app",
-        });
-      }
+      const host = requireHostTransactions(this.#scope.store, "ctx.transaction");
       if (this.#transaction !== null) {
         this.#misuse = new InvalidArgumentError({
           argument: "ctx.transaction",
@@ -118,7 +108,7 @@ export class Attempt implements StepContext {
         });
         throw this.#misuse;
       }
-      const transaction = new StepTransaction<Output>(store, async (tx) =>
+      const transaction = new StepTransaction<Output>(host, async (tx) =>
         // The store hands out its own kind of transaction; the step's author names its type.
         work(tx as Transaction),
       );
@@ -211,27 +201,30 @@ export class Attempt implements StepContext {
     });
   }
 
+  get #readContext(): ConditionContext {
+    const { stepId } = this;
+    return (this.#reads ??= createReadContext(this.#scope, stepId, () => this.#open()));
+  }
+
+  #open(): WorkflowStore {
+    this.#checkOpen();
+    return this.#store;
+  }
+
   #createState(): StepState {
     const { runId } = this;
     const { fence } = this.#scope;
-    const open = (): WorkflowStore => {
-      this.#checkOpen();
-      return this.#store;
-    };
     return {
-      ...createStateReader(runId, this.stepId, open),
-      set: (key, value) =>
-        this.#write(async () => {
-          await open().saveState(runId, key, value, fence);
-        }),
-      delete: (key) => this.#write(async () => open().deleteState(runId, key, fence)),
+      ...this.#readContext.state,
+      set: async (key, value) => this.#write(this.#open().saveState(runId, key, value, fence)),
+      delete: async (key) => this.#write(this.#open().deleteState(runId, key, fence)),
     };
   }
 
   /** A refused write stops the run before the next heartbeat would. */
-  async #write(write: () => Promise<void>): Promise<void> {
+  async #write(writing: Promise<unknown>): Promise<void> {
     try {
-      await write();
+      await writing;
     } catch (error) {
       if (error instanceof LeaseLostError) this.#scope.lose(error);
       throw error;

@@ -2,8 +2,8 @@ import { isFinalStepStatus } from "../../model/transitions.ts";
 import type { StepExecutionSummary } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { inputColumns } from "./run-events.ts";
-import { isUnsaved, type StageRun, type StepRun } from "./stage-run.ts";
+import { inputColumns, newRow } from "./run-events.ts";
+import { isUnsaved, type StageRun } from "./stage-run.ts";
 
 /**
  * Makes the open steps of a cancelled run CANCELLED, so that no row stays RUNNING. A run that was reopened meanwhile is
@@ -20,40 +20,24 @@ export async function cancelSteps(
   await store.transaction(async (tx) => {
     if ((await tx.getRun(runId, { payloads: false })).status !== "CANCELLED") return;
     const rows = await tx.listStepExecutions(runId, { payloads: false });
-    await tx.batch((write) => writeCancelled(write, { runId, rows, stage, now }));
+    await tx.batch((write) => writeCancelled(write, runId, now, rows, stage));
   });
 }
 
 /** Writes that the open steps of a run, and their running attempts, are CANCELLED. */
 export function writeCancelled(
   write: BatchWriter,
-  {
-    runId,
-    rows,
-    stage,
-    now,
-  }: {
-    readonly runId: string;
-    readonly rows: readonly StepExecutionSummary[];
-    readonly stage: StageRun | null;
-    readonly now: Date;
-  },
+  runId: string,
+  now: Date,
+  rows: readonly StepExecutionSummary[],
+  stage: StageRun | null,
 ): void {
-  const begun = new Map<string, StepRun>();
-  for (const step of stage?.steps ?? []) {
-    if (step.attemptStartedAt !== null && isUnsaved(step)) {
-      begun.set(step.planned.definition.id, step);
-    }
-  }
-  const writeAttempt = (stepId: string, attempt: number, startedAt: Date | null): void =>
-    write.saveStepAttempt({
-      runId,
-      stepId,
-      attempt,
-      status: "CANCELLED",
-      startedAt,
-      completedAt: now,
-    });
+  const unsaved = stage?.steps.filter((step) => step.attemptStartedAt !== null && isUnsaved(step));
+  const begun = new Map(unsaved?.map((step) => [step.planned.definition.id, step]));
+  const writeAttempt = (stepId: string, attempt: number, startedAt: Date | null): void => {
+    const times = { startedAt, completedAt: now };
+    write.saveStepAttempt({ runId, stepId, attempt, status: "CANCELLED", ...times });
+  };
   for (const { stepId, status, attempt, attemptOffset, startedAt } of rows) {
     const step = begun.get(stepId);
     begun.delete(stepId);
@@ -68,19 +52,9 @@ export function writeCancelled(
     }
   }
   if (stage === null) return;
-  for (const [stepId, { planned, attempt, attemptOffset, ...step }] of begun) {
-    write.createStepExecution({
-      runId,
-      stepId,
-      executionIndex: planned.index,
-      ...inputColumns(stage.input),
-      status: "CANCELLED",
-      attempt,
-      attemptOffset,
-      createdAt: step.startedAt ?? now,
-      startedAt: step.startedAt,
-      completedAt: now,
-    });
-    writeAttempt(stepId, attempt, step.attemptStartedAt);
+  for (const [stepId, step] of begun) {
+    const row = newRow(runId, step, inputColumns(stage.input), now);
+    write.createStepExecution({ ...row, status: "CANCELLED", completedAt: now });
+    writeAttempt(stepId, step.attempt, step.attemptStartedAt);
   }
 }

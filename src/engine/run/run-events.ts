@@ -4,10 +4,10 @@ import {
   type RunChanges,
   type StepExecutionChanges,
 } from "../../model/changes.ts";
-import type { Fence } from "../../model/transitions.ts";
 import type { NewStepExecution } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { PlannedStep } from "../definition/workflow-plan.ts";
+import type { ClaimedRun } from "./run-scope.ts";
 import {
   isWaiting,
   type Outcome,
@@ -18,63 +18,57 @@ import {
   type StepRun,
 } from "./stage-run.ts";
 
+/** A step of the stage that has ended, or continues later. */
+export interface Settled {
+  readonly step: StepRun;
+  readonly outcome: Outcome;
+}
+
 /** A change of a run that is stored in one commit. */
 export interface RunEvent {
   /** The steps of the run that completed, were skipped, or failed with `continueOnError`. */
   readonly endedSteps: number;
-  /** The current stage; null if there is none. */
-  readonly stage: StageRun | null;
-  /** Steps of the stage that have begun, which their rows do not say yet. */
-  readonly begun: readonly StepRun[];
   /** Steps before the stage that do not run. */
   readonly passed?: readonly PassedStep[];
-  /** A step of the stage that has ended, or continues later. */
-  readonly settled?: { readonly step: StepRun; readonly outcome: Outcome } | undefined;
+  /** The current stage. */
+  readonly stage?: StageRun;
+  /** Steps of the stage that have begun, which their rows do not say yet. */
+  readonly begun?: readonly StepRun[];
+  readonly settled?: Settled;
   /** The next stage, which begins with this event. */
-  readonly next?: StageRun | null;
-  readonly result?: RunResult | null;
+  readonly next?: StageRun;
+  readonly result?: RunResult;
   /** The run is released: no worker claims it before `wakeAt`. */
-  readonly released?: { readonly wakeAt: Date | null } | null;
+  readonly released?: { readonly wakeAt: Date | null };
 }
 
-/** The run that is written, and the claim that writes it. */
-export interface EventAuthor {
-  readonly runId: string;
-  readonly totalSteps: number;
-  readonly fence: Fence;
-}
+type Author = Pick<ClaimedRun, "run" | "workflow" | "fence" | "clock">;
 
 /**
  * The writes of an event. The change of the run comes first: its fence guards the whole batch. Every event changes the
  * run's revision, so watchers see that something happened.
  */
-export function writeEvent(
-  write: BatchWriter,
-  author: EventAuthor,
-  event: RunEvent,
-  now: Date,
-): void {
-  const { runId, fence } = author;
-  const { stage, settled, begun, passed, next } = event;
+export function writeEvent(write: BatchWriter, author: Author, event: RunEvent): void {
+  const { run, workflow, fence, clock } = author;
+  const { runId } = run;
+  const { stage, settled, next } = event;
+  const now = clock();
   // The engine made all these arguments: the store need not check them again.
-  write.updateRun(runId, markChecked(runChanges(author, event)), fence);
-  if (passed !== undefined) for (const step of passed) writePassed(write, runId, step, now);
-  if (stage !== null) {
+  write.updateRun(runId, markChecked(runChanges(workflow.plan.stepIds.size, event)), fence);
+  for (const step of event.passed ?? []) writePassed(write, runId, step, now);
+  if (stage !== undefined) {
     if (settled) writeOutcome(write, author, stage.input, settled, now);
-    for (const step of begun) {
+    for (const step of event.begun ?? []) {
       if (step !== settled?.step) writeBegun(write, runId, stage.input, step, now);
     }
   }
   if (next) for (const step of next.steps) writeBegun(write, runId, next.input, step, now);
 }
 
-function runChanges(
-  { totalSteps }: EventAuthor,
-  { endedSteps, result = null, released = null }: RunEvent,
-): RunChanges {
+function runChanges(totalSteps: number, { endedSteps, result, released }: RunEvent): RunChanges {
   const progress = endedSteps / totalSteps;
-  if (released !== null) return { progress, status: "PENDING", wakeAt: released.wakeAt };
-  if (result === null) return { progress };
+  if (released !== undefined) return { progress, status: "PENDING", wakeAt: released.wakeAt };
+  if (result === undefined) return { progress };
   if (result.status === "COMPLETED") return { ...result, progress: 1 };
   return { ...result, progress: Math.min(endedSteps, totalSteps - 1) / totalSteps };
 }
@@ -101,17 +95,8 @@ function writeBegun(
   now: Date,
 ): void {
   const { planned, attempt, attemptOffset, sleepCount } = step;
-  const startedAt = step.startedAt ?? now;
   if (step.row === "missing") {
-    const row: NewStepExecution = {
-      ...rowIdentity(runId, planned, startedAt),
-      ...(parsedColumn(step, input) ?? inputColumns(input)),
-      status: "RUNNING",
-      attempt,
-      attemptOffset,
-      startedAt,
-    };
-    write.createStepExecution(markChecked(row));
+    write.createStepExecution(markChecked(newRow(runId, step, stepInputColumns(step, input), now)));
     return;
   }
   const changes: StepExecutionChanges = {
@@ -121,11 +106,11 @@ function writeBegun(
     ...parsedColumn(step, input),
     // The first attempt after the run was reopened: the row describes the step's earlier end.
     ...(attempt === attemptOffset + 1 && {
-      ...(parsedColumn(step, input) ?? inputColumns(input)),
+      ...stepInputColumns(step, input),
       attemptOffset,
       sleepCount,
       error: null,
-      startedAt,
+      startedAt: step.startedAt ?? now,
       completedAt: null,
       durationMs: null,
     }),
@@ -135,17 +120,17 @@ function writeBegun(
 
 function writeOutcome(
   write: BatchWriter,
-  { runId, fence }: EventAuthor,
+  { run, fence }: Author,
   input: StageInput,
-  { step, outcome }: NonNullable<RunEvent["settled"]>,
+  { step, outcome }: Settled,
   now: Date,
 ): void {
+  const { runId } = run;
   const { planned, attempt, startedAt } = step;
   const { id: stepId, continueOnError } = planned.definition;
   const isLater = isWaiting(outcome);
   const completedAt = isLater ? null : now;
   const error = "failure" in outcome ? outcome.failure : null;
-  const parsed = isLater ? parsedColumn(step, input) : undefined;
   const changes: StepExecutionChanges = {
     status: outcome.status === "SLEEPING" ? "RUNNING" : outcome.status,
     attempt,
@@ -153,20 +138,13 @@ function writeOutcome(
     startedAt,
     completedAt,
     durationMs: durationBetween(startedAt, completedAt),
-    ...(isLater && { wakeAt: outcome.until }),
+    ...(isLater && { wakeAt: outcome.until, ...parsedColumn(step, input) }),
     ...(!isLater && step.notBefore !== null && { wakeAt: null }),
     ...(outcome.status === "SLEEPING" && { sleepCount: outcome.sleepCount }),
-    ...parsed,
   };
   if (step.row === "missing") {
-    write.createStepExecution(
-      markChecked({
-        ...rowIdentity(runId, planned, startedAt ?? now),
-        attemptOffset: step.attemptOffset,
-        ...(parsed ?? inputColumns(input)),
-        ...changes,
-      }),
-    );
+    const columns = isLater ? stepInputColumns(step, input) : inputColumns(input);
+    write.createStepExecution(markChecked({ ...newRow(runId, step, columns, now), ...changes }));
   } else write.updateStepExecution(runId, stepId, markChecked(changes));
   if (outcome.status === "COMPLETED") {
     write.saveStepOutput(runId, stepId, JSON.parse(outcome.text));
@@ -188,6 +166,18 @@ function writeOutcome(
   }
 }
 
+/** The row of a step that has none yet: its attempt is under way. */
+export function newRow(
+  runId: string,
+  { planned, attempt, attemptOffset, startedAt: begunAt }: StepRun,
+  input: InputColumns,
+  now: Date,
+): NewStepExecution {
+  const startedAt = begunAt ?? now;
+  const identity = rowIdentity(runId, planned, startedAt);
+  return { ...identity, ...input, status: "RUNNING", attempt, attemptOffset, startedAt };
+}
+
 /** The input that the step's schema made, if it differs from the stage's and the row does not have it. */
 function parsedColumn(
   { parsedInput, isInputStored }: StepRun,
@@ -197,9 +187,15 @@ function parsedColumn(
   return { input: JSON.parse(parsedInput) };
 }
 
+type InputColumns = { readonly input: unknown } | { readonly inputFrom: string | string[] };
+
+function stepInputColumns(step: StepRun, input: StageInput): InputColumns {
+  return parsedColumn(step, input) ?? inputColumns(input);
+}
+
 /** The columns of a stage's input. An input that consists of stored outputs is stored as a reference. */
-export function inputColumns({ text, from }: StageInput) {
-  return from === null ? { input: JSON.parse(text) as unknown } : { inputFrom: from };
+export function inputColumns({ text, from }: StageInput): InputColumns {
+  return from === null ? { input: JSON.parse(text) } : { inputFrom: from };
 }
 
 function rowIdentity(runId: string, { index, definition }: PlannedStep, createdAt: Date) {

@@ -8,60 +8,33 @@ import {
   LeaseLostError,
   RunAbandonedError,
   RunCancelledError,
-  RunNotFoundError,
   RunTimeoutError,
   StepOutputNotFoundError,
   StoreClosedError,
 } from "../../errors.ts";
-import type { Fence } from "../../model/transitions.ts";
-import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { Clock } from "../../store/clock.ts";
-import type { WorkflowStore } from "../../store/workflow-store.ts";
-import type { Workflow } from "../definition/workflow-builder.ts";
 import type { RunEnding } from "../observe/events.ts";
-import type { BoundLogger } from "../observe/logger.ts";
-import type { RunObserver } from "../observe/run-observer.ts";
-import type { KnownInput } from "../started-runs.ts";
 import { retryWhileBusy } from "../store-retry.ts";
 import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
-import { writeEvent, type EventAuthor, type RunEvent } from "./run-events.ts";
+import { writeEvent, type RunEvent } from "./run-events.ts";
 import { loadRun } from "./run-loading.ts";
-import { createConditionContext, type RunScope } from "./run-scope.ts";
+import type { ClaimedRun, RunScope } from "./run-scope.ts";
 import { isLoss, RunWriter } from "./run-writer.ts";
 import { enterStage } from "./stage-entry.ts";
 import { StageExecution } from "./stage-execution.ts";
 import {
-  countEnded,
-  isUnsaved,
+  describeProgress,
   type RunResult,
   type StagePosition,
   type StageRun,
 } from "./stage-run.ts";
 import { describeError } from "./step-errors.ts";
 
-export interface RunExecutionOptions {
-  readonly store: WorkflowStore;
-  readonly workflow: Workflow;
-  /** The run as it was claimed. */
-  readonly run: WorkflowRunSummary;
-  /** The input if this process knows it, otherwise null. */
-  readonly knownInput: KnownInput | null;
-  readonly workerId: string;
-  /** How long a store that is busy or unreachable is retried. */
-  readonly retryMs: number;
-  readonly logger: BoundLogger;
-  readonly observer: RunObserver;
-  readonly clock: Clock;
-}
-
 /** How often a run is resumed after a failure of the store, before its lease is left to expire. */
 const maxTries = 5;
 
 /** Runs one claimed run until it ends or leaves this process. */
 export class RunExecution {
-  readonly #options: RunExecutionOptions;
-  readonly #fence: Fence;
-  readonly #author: EventAuthor;
+  readonly #claimed: ClaimedRun;
   /** Aborts when the run stops in this process; the reason says why. */
   readonly #stopper = new Stopper();
   readonly #drainer = new Stopper();
@@ -70,22 +43,23 @@ export class RunExecution {
   #stage: StageRun | null = null;
   #wakesAt: Date | null = null;
 
-  constructor(options: RunExecutionOptions) {
-    this.#options = options;
-    const { run, workflow, workerId } = options;
-    this.#fence = markChecked({ workerId, attempt: run.attempt });
-    const totalSteps = workflow.plan.stepIds.size;
-    this.#author = { runId: run.runId, totalSteps, fence: this.#fence };
+  constructor(claimed: Omit<ClaimedRun, "fence">) {
+    const { workerId, run } = claimed;
+    this.#claimed = { ...claimed, fence: markChecked({ workerId, attempt: run.attempt }) };
   }
 
   /** Resolves when the run has left this process. Steps that ignore their signal may still run. */
   async run(): Promise<RunEnding> {
-    const cancel = this.#stopAtDeadline();
+    const cancelDeadline = this.#stopAtDeadline();
+    const backoff = new Backoff(50, 1000);
     try {
-      const ending = await this.#try(true);
-      return ending === "troubled" ? await this.#resume() : ending;
+      for (let tries = 1; ; tries++) {
+        const ending = await this.#try(tries === 1);
+        if (ending !== "troubled" || tries === maxTries || this.#drainer.aborted) return ending;
+        await pause(backoff.next(), this.#drainer);
+      }
     } finally {
-      cancel?.();
+      cancelDeadline?.();
     }
   }
 
@@ -110,121 +84,83 @@ export class RunExecution {
 
   /** Stops the run because a write or a heartbeat was refused. */
   lose(error: Error): void {
-    const { runId } = this.#options.run;
+    const { runId } = this.#claimed.run;
     const isCancelled = error instanceof LeaseLostError && error.status === "CANCELLED";
     this.stop(isCancelled ? new RunCancelledError({ runId }, { cause: error }) : error);
   }
 
-  /** Tries again after failures of the store. */
-  async #resume(): Promise<RunEnding> {
-    const backoff = new Backoff(50, 1000);
-    for (let tries = 2; tries <= maxTries && !this.#drainer.aborted; tries++) {
-      await pause(backoff.next(), this.#drainer);
-      const ending = await this.#try(false);
-      if (ending !== "troubled") return ending;
-    }
-    return "troubled";
-  }
-
-  /** Runs the run from its stored state. */
+  /** Runs the run from its stored state. A failure of the store ends this try only. */
   async #try(isFirst: boolean): Promise<RunEnding> {
-    const { store, run, workflow, clock, retryMs, logger, observer } = this.#options;
-    const fence = this.#fence;
-    // A failure of the store ends this try only.
-    const stopper = new Stopper();
-    const stop = (): void => stopper.abort(this.#stopper.reason);
-    const lose = (error: Error): void => this.lose(error);
-    const author = this.#author;
-    const writer = new RunWriter({ store, author, clock, retryMs, stopper, lose });
-    const signals = { signal: stopper, drainSignal: this.#drainer };
-    const scope = {
-      store,
-      workflow,
-      run,
-      fence,
-      logger,
-      observer,
-      clock,
-      writer,
-      lose,
-      ...signals,
+    const signal = new Stopper();
+    const stop = (): void => signal.abort(this.#stopper.reason);
+    const scope: RunScope = {
+      ...this.#claimed,
+      signal,
+      drainSignal: this.#drainer,
+      lose: (error) => this.lose(error),
     };
+    const writer = new RunWriter(scope);
     this.#stopper.addEventListener("abort", stop);
     try {
       this.#stopper.throwIfAborted();
-      return await this.#advance(isFirst, scope);
+      return await this.#advance(scope, writer, isFirst);
     } catch (error) {
-      stopper.abort(error);
+      signal.abort(error);
       await writer.settled();
-      return await this.#endAfter(stopper.reason);
+      return await this.#endAfter(signal.reason);
     } finally {
       this.#stopper.removeEventListener("abort", stop);
     }
   }
 
-  async #advance(isFirst: boolean, scope: RunScope): Promise<RunEnding> {
-    const { store, run, observer, workflow, knownInput } = this.#options;
+  async #advance(scope: RunScope, writer: RunWriter, isFirst: boolean): Promise<RunEnding> {
+    const commit = (event: RunEvent) => writer.exclusive(() => writer.commit(event));
     this.#stage = null;
-    const loaded = await loadRun({
-      store,
-      plan: workflow.plan,
-      run,
-      isNew: isFirst && run.attempt === 1,
-      knownInput: isFirst ? knownInput : null,
-    });
-    observer.loaded(loaded.context);
-    const { failedStepId } = loaded;
-    let at: StageRun | RunResult =
-      "steps" in loaded.at ? loaded.at : await this.#enter(loaded.at, failedStepId, scope);
+    const { context, at: start } = await loadRun(scope, isFirst);
+    scope.observer.loaded(context);
+    let at: StageRun | StagePosition | RunResult = start;
     while (!("status" in at)) {
-      const stage = at;
-      this.#stage = stage;
-      const execution = new StageExecution(scope, stage);
+      if (!("steps" in at)) {
+        at = await this.#enter(scope, at, commit);
+        continue;
+      }
+      this.#stage = at;
+      const execution = new StageExecution(scope, writer, at);
       // The engine may have begun to close while the run was read or a condition was asked.
       const end = this.#drainer.aborted ? "waiting" : await execution.run();
       if (end === "released") return "released";
       if (end === "waiting") {
-        const released = { wakeAt: execution.waitsUntil };
-        // Rows keep the numbers of attempts, which otherwise follow from the number of claims.
-        const begun = stage.steps.filter(isUnsaved);
-        await this.#commit(scope, { stage, endedSteps: countEnded(stage), begun, released });
-        this.#wakesAt = released.wakeAt;
+        const wakeAt = execution.waitsUntil;
+        await commit({ ...describeProgress(at), released: { wakeAt } });
+        this.#wakesAt = wakeAt;
         return "released";
       }
-      at = "status" in end || "steps" in end ? end : await this.#enter(end, null, scope);
+      at = end;
     }
     return at.status === "COMPLETED" ? "completed" : "failed";
   }
 
   /** Asks the conditions at the position, again while the store fails, and stores what follows. */
   async #enter(
-    position: StagePosition,
-    failedStepId: string | null,
     scope: RunScope,
+    position: StagePosition,
+    commit: (event: RunEvent) => Promise<void>,
   ): Promise<StageRun | RunResult> {
-    const { signal, workflow, observer } = scope;
-    const contextOf = (stepId: string) => createConditionContext(scope, stepId);
-    const { passed, next, endedSteps } = await retryWhileBusy(
-      () => enterStage(workflow.plan, position, { failedStepId, signal, contextOf }),
-      { retryMs: this.#options.retryMs, signal },
-    );
-    if ("status" in next) {
-      await this.#commit(scope, { endedSteps, passed, stage: null, begun: [], result: next });
-    } else {
-      await this.#commit(scope, { endedSteps, passed, stage: next, begun: next.steps });
+    const { leaseMs, signal, observer } = scope;
+    const entry = await retryWhileBusy(() => enterStage(scope, position), leaseMs, signal);
+    const { passed, next, endedSteps } = entry;
+    if ("status" in next) await commit({ endedSteps, passed, result: next });
+    else {
+      await commit({ endedSteps, passed, next });
       for (const step of next.steps) step.row = "current";
     }
     observer.passed(passed);
     return next;
   }
 
-  #commit({ writer }: RunScope, event: RunEvent): Promise<void> {
-    return writer.exclusive(() => writer.commit(event));
-  }
-
   /** Stops the run at its deadline, unless the returned function is called before. */
   #stopAtDeadline(): (() => void) | null {
-    const { run, clock } = this.#options;
+    const { run, clock } = this.#claimed;
     const { runId, deadlineAt } = run;
     if (deadlineAt === null) return null;
     const stop = (): void => this.stop(new RunTimeoutError({ runId, deadlineAt }));
@@ -235,7 +171,7 @@ export class RunExecution {
   }
 
   async #endAfter(reason: unknown): Promise<RunEnding> {
-    const { logger, run, store, clock } = this.#options;
+    const { logger, run, store, clock } = this.#claimed;
     const { runId, workflowId } = run;
     const fields = { runId, workflowId, err: reason };
     if (isLoss(reason)) return this.#endLost(reason);
@@ -265,32 +201,25 @@ export class RunExecution {
   }
 
   /** Gives the run to other workers. An attempt without a row gets one, so that it restarts under its number. */
-  async #release(): Promise<void> {
-    const { store, run, clock } = this.#options;
-    const { runId } = run;
-    const stage = this.#stage;
-    const begun = stage?.steps.filter(isUnsaved) ?? [];
-    if (stage === null || begun.length === 0) {
-      return store.releaseLease({ runId, ...this.#fence });
-    }
-    const event = { stage, begun, endedSteps: countEnded(stage), released: { wakeAt: null } };
-    await store.batch((write) => writeEvent(write, this.#author, event, clock()));
+  #release(): Promise<void> {
+    const { store, run, fence } = this.#claimed;
+    if (this.#stage === null) return store.releaseLease({ runId: run.runId, ...fence });
+    const event = { ...describeProgress(this.#stage), released: { wakeAt: null } };
+    return store.batch((write) => writeEvent(write, this.#claimed, event));
   }
 
   /** How a run ended that this worker no longer holds: its last write may have been stored without an answer. */
   async #endLost(error: Error): Promise<RunEnding> {
-    const { logger, run, store, workerId } = this.#options;
-    const { runId, workflowId } = run;
+    const { logger, run, store, workerId } = this.#claimed;
+    const { runId, workflowId, attempt } = run;
     try {
-      const stored = await this.#persist(() => store.getRun(runId));
-      const isOurs = stored.workerId === workerId && stored.attempt === run.attempt;
+      const stored = await this.#persist(() => store.findRun(runId, { payloads: false }));
+      const isOurs = stored?.workerId === workerId && stored.attempt === attempt;
       if (isOurs && stored.status === "COMPLETED") return "completed";
       if (isOurs && stored.status === "FAILED") return "failed";
-      if (stored.status === "CANCELLED") return "cancelled";
+      if (stored?.status === "CANCELLED") return "cancelled";
     } catch (failure) {
-      if (!(failure instanceof RunNotFoundError)) {
-        logger.warn({ runId, err: failure }, "a lost run could not be read");
-      }
+      logger.warn({ runId, err: failure }, "a lost run could not be read");
     }
     logger.warn({ runId, workflowId, err: error }, "run is no longer held by this worker");
     return "lost";
@@ -298,7 +227,7 @@ export class RunExecution {
 
   /** Fails the run and cancels its steps. */
   async #fail(reason: Error): Promise<RunEnding> {
-    const { store, run, clock, logger } = this.#options;
+    const { store, run, clock, logger, fence } = this.#claimed;
     const { runId } = run;
     const error = describeError(reason);
     try {
@@ -309,8 +238,8 @@ export class RunExecution {
             ? []
             : await store.listStepExecutions(runId, { payloads: false });
         await store.batch((write) => {
-          write.updateRun(runId, { status: "FAILED", error }, this.#fence);
-          writeCancelled(write, { runId, rows, stage: this.#stage, now: clock() });
+          write.updateRun(runId, { status: "FAILED", error }, fence);
+          writeCancelled(write, runId, clock(), rows, this.#stage);
         });
       });
       return "failed";
@@ -322,8 +251,7 @@ export class RunExecution {
   }
 
   #persist<T>(work: () => Promise<T>): Promise<T> {
-    const { retryMs } = this.#options;
-    return retryWhileBusy(work, { retryMs, signal: this.#closer });
+    return retryWhileBusy(work, this.#claimed.leaseMs, this.#closer);
   }
 
   /** Does what the run can do without: its lease expires, or the next worker repairs it. */
@@ -331,7 +259,7 @@ export class RunExecution {
     try {
       await this.#persist(work);
     } catch (error) {
-      const { logger, run } = this.#options;
+      const { logger, run } = this.#claimed;
       logger.warn({ runId: run.runId, err: error }, `${what} failed`);
     }
   }

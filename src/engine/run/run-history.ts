@@ -1,24 +1,11 @@
 import { retryDelayMs } from "../../model/backoff.ts";
 import type { StepExecution } from "../../schema/rows.ts";
-import type { PlannedStep, Stage, WorkflowPlan } from "../definition/workflow-plan.ts";
+import type { PlannedStep, WorkflowPlan } from "../definition/workflow-plan.ts";
 import type { StepDefinition } from "../definition/step-definition.ts";
 import { newStepRun, type StepRun } from "./stage-run.ts";
 
 /** The rows of a run's steps, by step id. */
-export type StepRows = ReadonlyMap<
-  string,
-  Pick<
-    StepExecution,
-    | "status"
-    | "attempt"
-    | "attemptOffset"
-    | "sleepCount"
-    | "wakeAt"
-    | "updatedAt"
-    | "startedAt"
-    | "error"
-  >
->;
+export type StepRows = ReadonlyMap<string, StepExecution>;
 
 /** Where a run continues. */
 export interface Resumption {
@@ -40,21 +27,18 @@ type Standing = "ended" | "failed" | "cancelled" | "open";
  */
 export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number): Resumption {
   for (let index = from; index < plan.stages.length; index++) {
-    const stage = plan.stages[index];
-    if (stage === undefined) break;
-    const standings = stage.steps.map((step) => standingOf(step.definition, rows));
+    const steps = plan.stages[index]?.steps ?? [];
+    const standings = steps.map(({ definition }) => standingOf(definition, rows));
     if (standings.every((standing) => standing === "ended")) continue;
     const isReopened = standings.includes("cancelled") || !standings.includes("open");
     const open: StepRun[] = [];
     const failed = new Map<string, unknown>();
-    for (const [position, planned] of stage.steps.entries()) {
+    for (const [position, planned] of steps.entries()) {
       const standing = standings[position];
       const { id } = planned.definition;
       if (standing === "open" || (standing !== "ended" && isReopened)) {
-        open.push(resumeStep(planned, rows));
-      } else if (standing === "failed") {
-        failed.set(id, rows.get(id)?.error);
-      }
+        open.push(resumeStep(planned, rows.get(id)));
+      } else if (standing === "failed") failed.set(id, rows.get(id)?.error);
     }
     return { stage: index, open, failed };
   }
@@ -75,9 +59,8 @@ function standingOf({ id, continueOnError }: StepDefinition, rows: StepRows): St
   }
 }
 
-function resumeStep(planned: PlannedStep, rows: StepRows): StepRun {
+function resumeStep(planned: PlannedStep, row: StepExecution | undefined): StepRun {
   const fresh = newStepRun(planned);
-  const row = rows.get(planned.definition.id);
   if (row === undefined) return fresh;
   const { status, attempt, attemptOffset, sleepCount, startedAt, wakeAt, updatedAt } = row;
   const begun = { ...fresh, attemptOffset, sleepCount, startedAt };
@@ -99,30 +82,4 @@ function resumeStep(planned: PlannedStep, rows: StepRows): StepRun {
     default:
       return { ...fresh, attempt: attempt + 1, attemptOffset: attempt, row: "earlier" };
   }
-}
-
-/** Reads the rows of steps on demand. */
-export interface StepReader {
-  readonly rows: StepRows;
-  read(steps: readonly PlannedStep[]): Promise<void>;
-}
-
-/** The stage whose outputs are the input of stage number `stage`; null if that is the input of the run. */
-export async function findInputStage(
-  plan: WorkflowPlan,
-  reader: StepReader,
-  stage: number,
-): Promise<Stage | null> {
-  for (let index = stage - 1; index >= 0; index--) {
-    const candidate = plan.stages[index];
-    if (candidate === undefined) return null;
-    // Only a step with a condition can have been skipped; it hands its input on.
-    if (candidate.condition === null) return candidate;
-    await reader.read(candidate.steps);
-    const isSkipped = candidate.steps.some(
-      ({ definition }) => reader.rows.get(definition.id)?.status === "SKIPPED",
-    );
-    if (!isSkipped) return candidate;
-  }
-  return null;
 }

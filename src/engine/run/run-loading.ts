@@ -1,5 +1,5 @@
-import { StepExecutionNotFoundError, StepOutputNotFoundError } from "../../errors.ts";
-import type { StepExecution, WorkflowRun } from "../../schema/rows.ts";
+import { StepOutputNotFoundError } from "../../errors.ts";
+import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
   findStage,
@@ -8,13 +8,8 @@ import {
   type WorkflowPlan,
 } from "../definition/workflow-plan.ts";
 import type { KnownInput } from "../started-runs.ts";
-import {
-  findInputStage,
-  findResumption,
-  type Resumption,
-  type StepReader,
-  type StepRows,
-} from "./run-history.ts";
+import { findResumption, type Resumption, type StepRows } from "./run-history.ts";
+import type { ClaimedRun } from "./run-scope.ts";
 import {
   combineOutputs,
   newStageRun,
@@ -28,64 +23,49 @@ export interface LoadedRun {
   /** The context that the run was started with. */
   readonly context: unknown;
   readonly at: StageRun | StagePosition;
-  /** The step at that position whose condition failed before the run was reopened; null if there is none. */
-  readonly failedStepId: string | null;
-}
-
-export interface LoadRunOptions {
-  readonly store: WorkflowStore;
-  readonly plan: WorkflowPlan;
-  readonly run: Pick<WorkflowRun, "runId" | "progress" | "attempt" | "lostLeases">;
-  /** True if the run was claimed for the first time, and so has no steps. */
-  readonly isNew: boolean;
-  /** The input if this process knows it, otherwise null. */
-  readonly knownInput: KnownInput | null;
 }
 
 /** Up to this number, steps are read one by one; otherwise all are read at once. */
 const maxSingleReads = 50;
 
 /**
- * Reads the run from the store. How much is read does not grow with the steps that have ended.
+ * Reads the run from the store. How much is read does not grow with the steps that have ended. `isFirst` is false if this
+ * process has executed the run before.
  *
  * @throws {RunNotFoundError} if the run was deleted.
  * @throws {CorruptRowError} if a row cannot be read.
  * @throws {StepOutputNotFoundError} if the output of an ended step is missing.
  */
-export async function loadRun(options: LoadRunOptions): Promise<LoadedRun> {
-  const { store, plan, run, isNew, knownInput } = options;
-  const { runId } = run;
-  const firstStage = plan.stages[0];
-  if (isNew && firstStage !== undefined) {
-    const { inputText, context } = knownInput ?? (await readInput(store, runId));
-    const position = { index: 0, input: { text: inputText, from: null } };
-    const isConditional = firstStage.condition !== null;
-    const at = isConditional ? position : newStageRun(position, firstStage);
-    return { context, at, failedStepId: null };
-  }
+export async function loadRun(
+  { store, workflow, run, knownInput }: ClaimedRun,
+  isFirst: boolean,
+): Promise<LoadedRun> {
+  const { runId, attempt, lostLeases, progress } = run;
+  const { plan } = workflow;
   const stored = new StoredSteps(store, runId);
-  const [{ inputText, context }, resumption] = await Promise.all([
-    knownInput ?? readInput(store, runId),
-    readResumption(plan, stored, run.progress),
+  const [{ inputText, context }, { stage: index, open, failed }] = await Promise.all([
+    isFirst && knownInput !== null ? knownInput : readInput(store, runId),
+    // A run that is claimed for the first time has no steps.
+    isFirst && attempt === 1
+      ? findResumption(plan, stored.rows, 0)
+      : readResumption(plan, stored, progress),
   ]);
-  const { stage: index, open, failed } = resumption;
   const inputStage = await findInputStage(plan, stored, index);
   const input: StageInput =
     inputStage === null
       ? { text: inputText, from: null }
-      : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage));
+      : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage.steps));
   const stage = plan.stages[index];
-  if (stage === undefined) return { context, at: { index, input }, failedStepId: null };
+  if (stage === undefined) return { context, at: { index, input } };
   const failedStepId = findFailedCondition(stage, stored.rows);
   const hasRows = stage.steps.some(({ definition }) => stored.rows.has(definition.id));
-  if (failedStepId !== null || (!hasRows && stage.condition !== null)) {
-    return { context, at: { index, input }, failedStepId };
+  if (failedStepId !== undefined || (!hasRows && stage.condition !== null)) {
+    return { context, at: { index, input, failedStepId } };
   }
   if (!hasRows) {
     // An earlier claim may have begun the first stage without storing it: each claim that was not lost has its number.
-    const firstAttempt = index === 0 ? Math.max(1, run.attempt - run.lostLeases) : 1;
-    const at = newStageRun({ index, input }, stage, firstAttempt);
-    return { context, at, failedStepId };
+    const firstAttempt = index === 0 ? Math.max(1, attempt - lostLeases) : 1;
+    return { context, at: newStageRun({ index, input }, stage, firstAttempt) };
   }
   for (const step of open) {
     // A step that restarts in a reopened run parses the stage's input again, which may have been corrected.
@@ -99,9 +79,8 @@ export async function loadRun(options: LoadRunOptions): Promise<LoadedRun> {
   }
   const isOpen = new Set(open.map(({ planned }) => planned));
   const ended = stage.steps.filter((step) => !isOpen.has(step) && !failed.has(step.definition.id));
-  const outputs = await loadOutputs(store, runId, { ...stage, steps: ended });
-  const at = { index, stage, input, steps: open, outputs, failures: new Map(failed) };
-  return { context, at, failedStepId };
+  const outputs = await loadOutputs(store, runId, ended);
+  return { context, at: { index, stage, input, steps: open, outputs, failures: new Map(failed) } };
 }
 
 /** The output of a completed run, from the outputs of its steps; null if it is the run's own input. */
@@ -113,7 +92,7 @@ export async function loadRunOutput(
   const stage = await findInputStage(plan, new StoredSteps(store, runId), plan.stages.length);
   if (stage === null) return null;
   try {
-    return JSON.parse(combineOutputs(stage, await loadOutputs(store, runId, stage)).text);
+    return JSON.parse(combineOutputs(stage, await loadOutputs(store, runId, stage.steps)).text);
   } catch (error) {
     // The run was not completed by an engine.
     if (error instanceof StepOutputNotFoundError) return null;
@@ -127,13 +106,13 @@ async function readInput(store: WorkflowStore, runId: string): Promise<KnownInpu
 }
 
 /** The step that failed without an attempt, which means that its condition failed. */
-function findFailedCondition({ condition, steps }: Stage, rows: StepRows): string | null {
-  if (condition === null) return null;
+function findFailedCondition({ condition, steps }: Stage, rows: StepRows): string | undefined {
+  if (condition === null) return undefined;
   const failed = steps.find(({ definition }) => {
     const row = rows.get(definition.id);
     return row?.status === "FAILED" && row.attempt === 0;
   });
-  return failed?.definition.id ?? null;
+  return failed?.definition.id;
 }
 
 /** Where the run continues, by its progress. All rows are read if those at that place disagree, as after a reopening. */
@@ -154,19 +133,41 @@ async function readResumption(
   return findResumption(plan, stored.rows, 0);
 }
 
-/** The outputs of the stage's steps, as JSON text. */
+/** The stage whose outputs are the input of stage number `stage`; null if that is the input of the run. */
+export async function findInputStage(
+  plan: WorkflowPlan,
+  stored: Pick<StoredSteps, "rows" | "read">,
+  stage: number,
+): Promise<Stage | null> {
+  for (let index = stage - 1; index >= 0; index--) {
+    const candidate = plan.stages[index];
+    if (candidate === undefined) return null;
+    // Only a step with a condition can have been skipped; it hands its input on.
+    if (candidate.condition === null) return candidate;
+    await stored.read(candidate.steps);
+    const isSkipped = candidate.steps.some(
+      ({ definition }) => stored.rows.get(definition.id)?.status === "SKIPPED",
+    );
+    if (!isSkipped) return candidate;
+  }
+  return null;
+}
+
+/** The outputs of the steps, as JSON text. */
 async function loadOutputs(
   store: WorkflowStore,
   runId: string,
-  { steps }: Pick<Stage, "steps">,
+  steps: readonly PlannedStep[],
 ): Promise<Map<string, string>> {
-  const ids = steps.map(({ definition }) => definition.id);
-  const outputs = await Promise.all(ids.map((id) => store.loadStepOutput(runId, id)));
-  return new Map(ids.map((id, index) => [id, JSON.stringify(outputs[index])]));
+  const outputs = steps.map(async ({ definition }) => {
+    const output = await store.loadStepOutput(runId, definition.id);
+    return [definition.id, JSON.stringify(output)] as const;
+  });
+  return new Map(await Promise.all(outputs));
 }
 
 /** The rows of a run's steps that have been read so far: a run may have very many. */
-class StoredSteps implements StepReader {
+class StoredSteps {
   readonly #store: WorkflowStore;
   readonly #runId: string;
   readonly #rows = new Map<string, StepExecution>();
@@ -179,14 +180,16 @@ class StoredSteps implements StepReader {
     this.#runId = runId;
   }
 
-  get rows(): ReadonlyMap<string, StepExecution> {
+  get rows(): StepRows {
     return this.#rows;
   }
 
   async read(steps: readonly PlannedStep[]): Promise<void> {
-    if (this.#hasAll) return;
-    const missing = steps.filter(({ definition }) => !this.#asked.has(definition.id));
-    await Promise.all(missing.map(({ definition }) => this.#readOne(definition.id)));
+    const ids = steps.map(({ definition }) => definition.id);
+    const missing = this.#hasAll ? [] : ids.filter((id) => !this.#asked.has(id));
+    const rows = missing.map((id) => this.#store.findStepExecution(this.#runId, id));
+    for (const row of await Promise.all(rows)) if (row !== null) this.#rows.set(row.stepId, row);
+    for (const id of missing) this.#asked.add(id);
   }
 
   async readAll(): Promise<void> {
@@ -194,14 +197,5 @@ class StoredSteps implements StepReader {
       this.#rows.set(row.stepId, row);
     }
     this.#hasAll = true;
-  }
-
-  async #readOne(stepId: string): Promise<void> {
-    try {
-      this.#rows.set(stepId, await this.#store.getStepExecution(this.#runId, stepId));
-    } catch (error) {
-      if (!(error instanceof StepExecutionNotFoundError)) throw error;
-    }
-    this.#asked.add(stepId);
   }
 }

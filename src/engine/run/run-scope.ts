@@ -1,93 +1,78 @@
 import type * as z from "zod";
-import type { StopSignal } from "../../async/abort.ts";
-import { InvalidArgumentError, StateNotFoundError } from "../../errors.ts";
+import type { Stopper, StopSignal } from "../../async/abort.ts";
+import { InvalidArgumentError } from "../../errors.ts";
 import type { Fence } from "../../model/transitions.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { parseStepValue } from "../definition/define-step.ts";
-import type { StepDefinition, StepState } from "../definition/step-definition.ts";
+import type { StepDefinition } from "../definition/step-definition.ts";
 import type { Workflow } from "../definition/workflow-builder.ts";
 import type { ConditionContext } from "../definition/workflow-plan.ts";
 import type { BoundLogger } from "../observe/logger.ts";
 import type { RunObserver } from "../observe/run-observer.ts";
-import type { RunWriter } from "./run-writer.ts";
+import type { KnownInput } from "../started-runs.ts";
 
-/** What the parts of the execution of one run share. */
-export interface RunScope {
+/** What the runs of one worker share. */
+export interface WorkerScope {
   readonly store: WorkflowStore;
+  readonly workerId: string;
+  /** The duration of a lease. A store that is busy or unreachable is retried for as long. */
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly logger: BoundLogger;
+}
+
+/** A run that a worker has claimed. */
+export interface ClaimedRun extends WorkerScope {
   readonly workflow: Workflow;
+  /** The run as it was claimed. */
   readonly run: WorkflowRunSummary;
   /** The claim. Every write of the run names it and takes effect only while the worker holds the run. */
   readonly fence: Fence;
-  readonly logger: BoundLogger;
+  /** The input if this process knows it, otherwise null. */
+  readonly knownInput: KnownInput | null;
   readonly observer: RunObserver;
-  readonly clock: Clock;
-  readonly writer: RunWriter;
-  /** Stops the run in this process because a write of it was refused. */
-  readonly lose: (error: Error) => void;
-  /** Aborts when the run stops in this process; the reason says why. */
-  readonly signal: StopSignal;
+}
+
+/** What the parts of one execution of a run share. */
+export interface RunScope extends ClaimedRun {
+  /** Aborts when this execution stops; the reason says why. A failed write aborts it with its error. */
+  readonly signal: Stopper;
   /** Aborts when no further step should begin in this process. */
   readonly drainSignal: StopSignal;
+  /** Stops the run in this process because a write of it was refused. */
+  readonly lose: (error: Error) => void;
 }
 
-/**
- * Reads the output of a step of the run's workflow through `store`.
- *
- * @throws {InvalidArgumentError} if the step belongs to another workflow.
- * @throws {StepOutputNotFoundError} if the step has no output.
- */
-export async function readOutput(
+/** The context of a condition, and the reads of a step's context. `open` returns the store to read at that moment. */
+export function createReadContext(
   { workflow, run }: Pick<RunScope, "workflow" | "run">,
-  store: WorkflowStore,
   stepId: string,
-): Promise<unknown> {
-  if (!workflow.plan.stepIds.has(stepId)) {
-    throw new InvalidArgumentError({
-      argument: "step",
-      reason: `${stepId} is not a step of workflow ${workflow.id}`,
-    });
-  }
-  return store.loadStepOutput(run.runId, stepId);
-}
-
-/** Reads the state of a run through the store that `store` returns at that moment. */
-export function createStateReader(
-  runId: string,
-  stepId: string,
-  store: () => WorkflowStore,
-): Pick<StepState, "get" | "all"> {
-  async function get(key: string): Promise<unknown>;
-  async function get<Schema extends z.ZodType>(
-    key: string,
-    schema: Schema,
-  ): Promise<z.output<Schema>>;
-  async function get(key: string, schema?: z.ZodType): Promise<unknown> {
-    let value: unknown;
-    try {
-      value = await store().loadState(runId, key);
-    } catch (error) {
-      if (error instanceof StateNotFoundError) return undefined;
-      throw error;
-    }
-    if (schema === undefined) return value;
-    return parseStepValue(schema, value, { stepId, root: `state.${key}` });
-  }
-  return { get, all: async () => store().getAllState(runId) };
-}
-
-/** The context of a step's condition. */
-export function createConditionContext(
-  scope: Pick<RunScope, "workflow" | "run" | "store">,
-  stepId: string,
+  open: () => WorkflowStore,
 ): ConditionContext {
-  const { store, run } = scope;
+  const { runId } = run;
   return {
-    runId: run.runId,
-    state: createStateReader(run.runId, stepId, () => store),
-    output: async <Output>({ id }: StepDefinition<string, never, Output>) =>
+    runId,
+    state: {
+      // With a schema, the value is what that schema makes.
+      async get(key: string, schema?: z.ZodType): Promise<unknown> {
+        const entry = await open().findState(runId, key);
+        if (entry === null) return undefined;
+        if (schema === undefined) return entry.value;
+        return parseStepValue(schema, entry.value, { stepId, root: `state.${key}` });
+      },
+      all: async () => open().getAllState(runId),
+    },
+    async output<Output>(step: StepDefinition<string, never, Output>): Promise<Output> {
+      if (!workflow.plan.stepIds.has(step.id)) {
+        throw new InvalidArgumentError({
+          argument: "step",
+          reason: `${step.id} is not a step of workflow ${workflow.id}`,
+        });
+      }
       // The step's output schema made it.
-      (await readOutput(scope, store, id)) as Output,
+      return (await open().loadStepOutput(runId, step.id)) as Output;
+    },
   };
 }

@@ -1,42 +1,29 @@
 import { Mutex } from "../../async/mutex.ts";
-import type { Stopper } from "../../async/abort.ts";
 import {
   InvalidValueError,
   LeaseLostError,
   RunNotFoundError,
   RunTransitionError,
 } from "../../errors.ts";
-import type { Clock } from "../../store/clock.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { retryWhileBusy } from "../store-retry.ts";
-import { writeEvent, type EventAuthor, type RunEvent } from "./run-events.ts";
-
-export interface RunWriterOptions {
-  readonly store: WorkflowStore;
-  readonly author: EventAuthor;
-  readonly clock: Clock;
-  /** How long a store that is busy or unreachable is retried. */
-  readonly retryMs: number;
-  /** Nothing is written after it aborts. The writer aborts it with the error of a failed write. */
-  readonly stopper: Stopper;
-  /** Stops the run because the worker no longer holds it. */
-  readonly lose: (error: Error) => void;
-}
+import { writeEvent, type RunEvent } from "./run-events.ts";
+import type { RunScope } from "./run-scope.ts";
 
 /** Stores the events of one run in order. Each is an atomic batch that takes effect only while the worker holds the run. */
 export class RunWriter {
-  readonly #options: RunWriterOptions;
+  readonly #scope: RunScope;
   readonly #mutex = new Mutex();
 
-  constructor(options: RunWriterOptions) {
-    this.#options = options;
+  constructor(scope: RunScope) {
+    this.#scope = scope;
   }
 
   /** Runs `work` after all earlier work has ended, so that its events are made from what is stored. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#mutex.run(() => {
-      this.#options.stopper.throwIfAborted();
+      this.#scope.signal.throwIfAborted();
       return work();
     });
   }
@@ -48,8 +35,7 @@ export class RunWriter {
 
   /** @throws {InvalidValueError} if a value cannot be stored. Any other failure stops the run. */
   commit(event: RunEvent): Promise<void> {
-    const { store, author, clock } = this.#options;
-    return this.#persist(() => store.batch((write) => writeEvent(write, author, event, clock())));
+    return this.#persist(() => this.#write(this.#scope.store, event));
   }
 
   /**
@@ -62,7 +48,6 @@ export class RunWriter {
     host: HostTransactions,
     work: (transaction: unknown, tx: WorkflowStore) => Promise<Event>,
   ): Promise<Event> {
-    const { author, clock } = this.#options;
     const done = await this.#persist(async () => {
       let thrown: { readonly error: unknown } | null = null;
       try {
@@ -71,7 +56,7 @@ export class RunWriter {
             thrown = { error };
             throw error;
           });
-          await tx.batch((write) => writeEvent(write, author, event, clock()));
+          await this.#write(tx, event);
           return { event };
         });
       } catch (error) {
@@ -85,14 +70,18 @@ export class RunWriter {
     return done.event;
   }
 
+  #write(store: WorkflowStore, event: RunEvent): Promise<void> {
+    return store.batch((write) => writeEvent(write, this.#scope, event));
+  }
+
   async #persist<T>(write: () => Promise<T>): Promise<T> {
-    const { stopper, retryMs, lose } = this.#options;
+    const { signal, leaseMs, lose } = this.#scope;
     try {
-      return await retryWhileBusy(write, { retryMs, signal: stopper });
+      return await retryWhileBusy(write, leaseMs, signal);
     } catch (error) {
-      if (error instanceof InvalidValueError || stopper.aborted) throw error;
+      if (error instanceof InvalidValueError || signal.aborted) throw error;
       if (isLoss(error)) lose(error);
-      stopper.abort(error);
+      signal.abort(error);
       throw error;
     }
   }

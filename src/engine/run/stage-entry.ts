@@ -1,12 +1,11 @@
-import { untilAborted, type StopSignal } from "../../async/abort.ts";
-import type { ConditionContext, WorkflowPlan } from "../definition/workflow-plan.ts";
+import { untilAborted } from "../../async/abort.ts";
 import { isTransient } from "../store-retry.ts";
+import { createReadContext, type RunScope } from "./run-scope.ts";
 import {
   complete,
   newStageRun,
   type PassedStep,
   type RunResult,
-  type StageInput,
   type StagePosition,
   type StageRun,
 } from "./stage-run.ts";
@@ -22,32 +21,25 @@ export interface StageEntry {
 
 /**
  * Asks the conditions from the position on, in order. A step whose condition does not hold passes its input on; a step
- * whose condition throws has failed. `failedStepId` is the step whose condition failed before the run was reopened.
+ * whose condition throws has failed.
  *
  * @throws the error of a store that a condition met, if it is transient, or the signal's reason. Nothing is decided then.
  */
 export async function enterStage(
-  plan: WorkflowPlan,
-  { index, input }: StagePosition,
-  {
-    failedStepId,
-    signal,
-    contextOf,
-  }: {
-    readonly failedStepId: string | null;
-    readonly signal: StopSignal;
-    readonly contextOf: (stepId: string) => ConditionContext;
-  },
+  scope: RunScope,
+  { index: first, input: firstInput, failedStepId }: StagePosition,
 ): Promise<StageEntry> {
+  const { workflow, store, signal } = scope;
+  const { stages, stepIds } = workflow.plan;
   const passed: PassedStep[] = [];
-  let value: StageInput = input;
-  for (let at = index; ; at++) {
-    const stage = plan.stages[at];
+  let input = firstInput;
+  for (let index = first; ; index++) {
+    const stage = stages[index];
     const [planned] = stage?.steps ?? [];
-    const endedSteps = planned?.index ?? plan.stepIds.size;
-    if (stage === undefined) return { passed, next: complete(value), endedSteps };
+    const endedSteps = planned?.index ?? stepIds.size;
+    if (stage === undefined) return { passed, next: complete(input), endedSteps };
     const begin = (): StageEntry => {
-      const next = newStageRun({ index: at, input: value }, stage);
+      const next = newStageRun({ index, input }, stage);
       for (const step of next.steps) {
         if (step.planned.definition.id === failedStepId) step.row = "earlier";
       }
@@ -56,9 +48,10 @@ export async function enterStage(
     const { condition } = stage;
     if (condition === null || planned === undefined) return begin();
     const { id, continueOnError } = planned.definition;
-    const step = { planned, input: value, hasRow: id === failedStepId };
+    const step = { planned, input, hasRow: id === failedStepId };
     try {
-      const asking = (async () => condition(JSON.parse(value.text), contextOf(id)))();
+      const context = createReadContext(scope, id, () => store);
+      const asking = (async (text: string) => condition(JSON.parse(text), context))(input.text);
       if (await untilAborted(signal, asking)) return begin();
       passed.push({ ...step, status: "SKIPPED", error: null });
     } catch (caught) {
@@ -68,7 +61,7 @@ export async function enterStage(
       const error = describeFailure(thrown, id, 0);
       passed.push({ ...step, status: "FAILED", error });
       if (!continueOnError) return { passed, next: { status: "FAILED", error }, endedSteps };
-      value = { text: "null", from: id };
+      input = { text: "null", from: id };
     }
   }
 }

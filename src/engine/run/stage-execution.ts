@@ -13,16 +13,17 @@ import { jsonLimits } from "../../schema/columns.ts";
 import type { StepTransaction } from "../definition/step-definition.ts";
 import type { AttemptObserver } from "../observe/run-observer.ts";
 import { Attempt } from "./attempt.ts";
-import type { RunEvent } from "./run-events.ts";
+import type { RunEvent, Settled } from "./run-events.ts";
 import type { RunScope } from "./run-scope.ts";
+import type { RunWriter } from "./run-writer.ts";
 import {
   addOutcome,
-  countEnded,
+  describeProgress,
   findNext,
   hasEnded,
-  isUnsaved,
   isWaiting,
   removeOutcome,
+  type AttemptEnding,
   type Outcome,
   type RunResult,
   type StagePosition,
@@ -47,11 +48,12 @@ const firstRowAfterMs = 15;
  */
 export type StageEnd = StageRun | StagePosition | RunResult | "released" | "waiting";
 
-type StageEvent = RunEvent & { readonly stage: StageRun; readonly end: StageEnd };
+type StageEvent = RunEvent & { readonly begun: readonly StepRun[]; readonly end: StageEnd };
 
 /** Runs the steps of one stage side by side until each has ended, and stores how they end. */
 export class StageExecution {
   readonly #scope: RunScope;
+  readonly #writer: RunWriter;
   readonly #stage: StageRun;
   #end: StageEnd = "waiting";
   #rowTimer: ReturnType<typeof setTimeout> | null = null;
@@ -62,8 +64,9 @@ export class StageExecution {
   /** Aborts when the waiting steps are left to whoever claims the run next. */
   readonly #leave = new Stopper();
 
-  constructor(scope: RunScope, stage: StageRun) {
+  constructor(scope: RunScope, writer: RunWriter, stage: StageRun) {
     this.#scope = scope;
+    this.#writer = writer;
     this.#stage = stage;
     this.#open = new Set(stage.steps);
   }
@@ -132,9 +135,11 @@ export class StageExecution {
   async #attempt(step: StepRun): Promise<boolean> {
     const turn = dueTurn();
     if (turn !== null) await turn;
-    const { signal } = this.#scope;
+    const { signal, clock } = this.#scope;
     signal.throwIfAborted();
-    this.#noteBeginning(step);
+    const now = clock();
+    step.startedAt ??= now;
+    step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : now;
     if (step.row === "missing") this.#storeSoon();
     else if (step.row === "earlier") {
       // Its row must name the attempt first, so that no other attempt gets the number.
@@ -143,27 +148,22 @@ export class StageExecution {
     }
     const attempt = new Attempt(this.#scope, step);
     const observer = this.#scope.observer.beginAttempt(step.planned.definition.id, step.attempt);
+    let ending: AttemptEnding | null = null;
+    let thrown: unknown;
     try {
       await this.#complete(step, attempt, observer);
-      observer.completed();
-      return true;
+      ending = { status: "COMPLETED" };
     } catch (error) {
       signal.throwIfAborted();
-      const outcome = this.#outcomeOf(step, attempt, readable(error));
+      thrown = readable(error);
+      const outcome = this.#outcomeOf(step, attempt, thrown);
       await this.#store({ step, outcome });
-      if (outcome.status === "SLEEPING") observer.sleeping(outcome.until);
-      else observer.failed(readable(error), "delayMs" in outcome ? outcome.delayMs : null);
-      return outcome.status === "FAILED";
+      ending = outcome;
     } finally {
       attempt.end();
-      observer.close();
+      observer.ended(ending, thrown);
     }
-  }
-
-  #noteBeginning(step: StepRun): void {
-    const now = this.#scope.clock();
-    step.startedAt ??= now;
-    step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : now;
+    return !isWaiting(ending);
   }
 
   /** Stores rows in a moment: an app's own client may not wait for the lock of a file that a step needs first. */
@@ -183,23 +183,25 @@ export class StageExecution {
       if (step.row === "current") step.row = "earlier";
       await this.#store();
     }
-    const finish = async (returned: unknown): Promise<string> =>
-      encodeJson(await definition.parseOutput(returned), "output", jsonLimits.value);
-    const invoke = async (): Promise<string | StepTransaction<unknown>> => {
+    const complete = async (returned: unknown): Promise<Settled> => {
+      const output = await definition.parseOutput(returned);
+      const text = encodeJson(output, "output", jsonLimits.value);
+      return { step, outcome: { status: "COMPLETED", text } };
+    };
+    const invoke = async (): Promise<Settled | StepTransaction<unknown>> => {
       const returned = await observer.within(() => definition.invoke(input.value, attempt));
-      return attempt.takeTransaction(returned) ?? finish(returned);
+      return attempt.takeTransaction(returned) ?? complete(returned);
     };
     const result = await attempt.race(invoke());
-    if (typeof result === "string") {
+    if ("step" in result) {
       attempt.end();
-      return this.#store({ step, outcome: { status: "COMPLETED", text: result } });
+      return this.#store(result);
     }
     const { host, work } = result;
     return this.#exclusively(step, () =>
-      this.#scope.writer.commitWithin(host, async (hostTransaction, tx) => {
+      this.#writer.commitWithin(host, async (hostTransaction, tx) => {
         const working = attempt.within(tx, () => observer.within(() => work(hostTransaction)));
-        const text = await attempt.race(working.then(finish));
-        return this.#eventOf({ step, outcome: { status: "COMPLETED", text } });
+        return this.#eventOf(await attempt.race(working.then(complete)));
       }),
     );
   }
@@ -220,18 +222,18 @@ export class StageExecution {
   }
 
   /** Stores an outcome, if there is one, and everything else of the stage that is not stored yet. */
-  #store(settled?: NonNullable<RunEvent["settled"]>): Promise<void> {
+  #store(settled?: Settled): Promise<void> {
     return this.#exclusively(settled?.step ?? null, async () => {
       const event = this.#eventOf(settled);
       if (!settled && event.begun.length === 0) return null;
-      await this.#scope.writer.commit(event);
+      await this.#writer.commit(event);
       return event;
     });
   }
 
   /** Commits what follows from the stored state. An outcome that was not committed is forgotten. */
   #exclusively(step: StepRun | null, commit: () => Promise<StageEvent | null>): Promise<void> {
-    return this.#scope.writer.exclusive(async () => {
+    return this.#writer.exclusive(async () => {
       try {
         const event = await commit();
         if (event !== null) this.#applied(event);
@@ -242,15 +244,10 @@ export class StageExecution {
     });
   }
 
-  #eventOf(settled?: NonNullable<RunEvent["settled"]>): StageEvent {
+  #eventOf(settled?: Settled): StageEvent {
     const stage = this.#stage;
     if (settled) addOutcome(stage, settled.step, settled.outcome);
-    const event = {
-      stage,
-      endedSteps: countEnded(stage),
-      begun: stage.steps.filter(isUnsaved),
-      settled,
-    };
+    const event = { ...describeProgress(stage), ...(settled && { settled }) };
     if (!settled || isWaiting(settled.outcome) || !hasEnded(stage)) {
       return { ...event, end: "waiting" };
     }

@@ -14,6 +14,8 @@ export interface StageInput {
 export interface StagePosition {
   readonly index: number;
   readonly input: StageInput;
+  /** The step here whose condition failed before the run was reopened. */
+  readonly failedStepId?: string | undefined;
 }
 
 /** A step of the current stage, and how much of it is stored. */
@@ -65,8 +67,8 @@ export type RunResult =
   | { readonly status: "FAILED"; readonly error: unknown };
 
 /** How an attempt ended, or that a sleep interrupted it. */
-export type Outcome =
-  | { readonly status: "COMPLETED"; readonly text: string }
+export type AttemptEnding =
+  | { readonly status: "COMPLETED" }
   | { readonly status: "FAILED"; readonly failure: StepFailure }
   | {
       readonly status: "RETRYING";
@@ -76,9 +78,16 @@ export type Outcome =
     }
   | { readonly status: "SLEEPING"; readonly sleepCount: number; readonly until: Date };
 
+/** The ending of an attempt, with its output as JSON text. */
+export type Outcome =
+  | Exclude<AttemptEnding, { readonly status: "COMPLETED" }>
+  | { readonly status: "COMPLETED"; readonly text: string };
+
 /** True if the step continues at a later time. */
-export function isWaiting(outcome: Outcome): outcome is Extract<Outcome, { readonly until: Date }> {
-  return outcome.status === "RETRYING" || outcome.status === "SLEEPING";
+export function isWaiting(
+  ending: AttemptEnding,
+): ending is Extract<AttemptEnding, { readonly until: Date }> {
+  return ending.status === "RETRYING" || ending.status === "SLEEPING";
 }
 
 /** A step without a row. `attempt` is the number of its first attempt. */
@@ -98,7 +107,7 @@ export function newStepRun(planned: PlannedStep, attempt = 1): StepRun {
   };
 }
 
-/** The stage at `position`, with no step begun. */
+/** The stage at the position, with no step begun. */
 export function newStageRun(
   { index, input }: StagePosition,
   stage: Stage,
@@ -165,9 +174,14 @@ export function hasEnded({ stage, outputs, failures }: StageRun): boolean {
   return outputs.size + failures.size === stage.steps.length;
 }
 
-/** The steps of the run so far that completed, were skipped, or failed with `continueOnError`. */
-export function countEnded({ stage, outputs }: StageRun): number {
-  return (stage.steps[0]?.index ?? 0) + outputs.size;
+/** How far the stage is, for an event. */
+export function describeProgress(stage: StageRun) {
+  return {
+    stage,
+    // The steps of the run so far that completed, were skipped, or failed with `continueOnError`.
+    endedSteps: (stage.stage.steps[0]?.index ?? 0) + stage.outputs.size,
+    begun: stage.steps.filter(isUnsaved),
+  };
 }
 
 /** True if the row must be written before it says that the attempt is under way. */

@@ -1,3 +1,6 @@
+import type { StopSignal } from "../../async/abort.ts";
+import type { EngineEventType, EventEmitter } from "../observe/events.ts";
+
 /** Wakes one waiter. A call of `notify` while nobody waits ends the next wait at once. */
 export class WakeUp {
   #isNotified = false;
@@ -26,39 +29,39 @@ export class WakeUp {
   }
 }
 
-/** A wait for a change of one run. It begins before the run is read, so that no change is missed. */
+/** A wait for changes of one run. It begins before the run is read, so that no change is missed. */
 export interface RunWait {
   readonly wakeUp: WakeUp;
   readonly end: () => void;
 }
 
-/** The waits for runs, by run id. */
-export class RunWaits {
-  readonly #waits = new Map<string, Set<WakeUp>>();
-
-  /** An abort of `signal` wakes the wait, too. */
-  begin(runId: string, signal: AbortSignal | undefined): RunWait {
-    const wakeUp = new WakeUp();
-    const waits = this.#waits.get(runId) ?? new Set();
-    this.#waits.set(runId, waits.add(wakeUp));
-    const notify = (): void => wakeUp.notify();
+/** Is woken by the events of the run here that are of the given types, and by the abort of any signal. */
+export function waitForRun(
+  events: EventEmitter,
+  {
+    runId,
+    types,
+    signals,
+  }: {
+    readonly runId: string;
+    readonly types: readonly EngineEventType[];
+    readonly signals: readonly (StopSignal | undefined)[];
+  },
+): RunWait {
+  const wakeUp = new WakeUp();
+  const notify = (): void => wakeUp.notify();
+  const unsubscribe = events.onRun(runId, (type) => {
+    if (types.includes(type)) notify();
+  });
+  for (const signal of signals) {
     if (signal?.aborted === true) notify();
-    signal?.addEventListener("abort", notify, { once: true });
-    return {
-      wakeUp,
-      end: () => {
-        signal?.removeEventListener("abort", notify);
-        waits.delete(wakeUp);
-        if (waits.size === 0 && this.#waits.get(runId) === waits) this.#waits.delete(runId);
-      },
-    };
+    signal?.addEventListener("abort", notify);
   }
-
-  wake(runId: string): void {
-    for (const wakeUp of this.#waits.get(runId) ?? []) wakeUp.notify();
-  }
-
-  wakeAll(): void {
-    for (const runId of this.#waits.keys()) this.wake(runId);
-  }
+  return {
+    wakeUp,
+    end: () => {
+      unsubscribe();
+      for (const signal of signals) signal?.removeEventListener("abort", notify);
+    },
+  };
 }

@@ -12,14 +12,15 @@ import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { WorkflowRegistry } from "../definition/workflow-registry.ts";
 import type { EventEmitter, RunEnding } from "../observe/events.ts";
 import { RunObserver } from "../observe/run-observer.ts";
-import { noTelemetry, type Telemetry } from "../observe/telemetry.ts";
+import type { Telemetry } from "../observe/telemetry.ts";
 import { RunExecution } from "../run/run-execution.ts";
+import type { WorkerScope } from "../run/run-scope.ts";
 import type { StartedRuns } from "../started-runs.ts";
-import { Lease, type LeaseOptions } from "./leases.ts";
+import { Lease } from "./leases.ts";
 import { WakeUp } from "./waits.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
-export interface WorkerOptions extends LeaseOptions {
+export interface WorkerOptions extends WorkerScope {
   readonly registry: WorkflowRegistry;
   readonly startedRuns: StartedRuns;
   /** For workflows that do not have their own number. */
@@ -27,9 +28,7 @@ export interface WorkerOptions extends LeaseOptions {
   /** The largest number of runs that are active at once. */
   readonly concurrency: number;
   readonly events: EventEmitter;
-  readonly openTelemetry: () => Promise<Telemetry>;
-  /** Called after a run has left this process, in any way. */
-  readonly onEnded: (runId: string) => void;
+  readonly openTelemetry: () => Promise<Telemetry | null>;
 }
 
 /** A run that is active in this process. */
@@ -40,9 +39,8 @@ interface ActiveRun {
   ended: Promise<void>;
 }
 
-/** A wait for a claim that finds nothing more. Claims up to number `since` do not count. */
+/** Settles a wait for a claim that begins later and finds all runs. */
 interface IdleWait {
-  readonly since: number;
   readonly resolve: (isIdle: boolean) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -59,18 +57,17 @@ const endings: ReadonlySet<RunEnding> = new Set(["completed", "failed", "cancell
  */
 export class Worker {
   readonly #options: WorkerOptions;
-  #telemetry: Telemetry = noTelemetry;
+  #telemetry: Telemetry | null = null;
   readonly #active = new Map<string, ActiveRun>();
   readonly #wakeUp = new WakeUp();
   readonly #wakeTimer: WakeTimer;
   #loop: Promise<void> | null = null;
-  /** The loop that begins after the present one has stopped. */
-  #next: Promise<void> | null = null;
   #isStopping = false;
+  /** True after the deadline of `stop`. */
+  #isLate = false;
   #isClosed = false;
   /** Since when all places are taken, on the clock of `performance`; null while one is free. */
   #fullSince: number | null = null;
-  #claimCount = 0;
   #endedCount = 0;
   /** True if the last claim found as many runs as it asked for. */
   #mayFindMore = false;
@@ -86,23 +83,18 @@ export class Worker {
    *
    * @throws {StoreClosedError} if the store was closed.
    */
-  work(): Promise<void> {
-    if (this.#loop !== null) {
-      if (!this.#isStopping || this.#isClosed) return this.#loop;
-      this.#next ??= this.#loop
-        .catch(() => {})
-        .then(async () => {
-          this.#next = null;
-          if (!this.#isClosed) await this.work();
-        });
-      return this.#next;
+  async work(): Promise<void> {
+    while (this.#loop !== null && this.#isStopping && !this.#isClosed) {
+      await this.#loop.catch(() => {});
     }
+    if (this.#loop === null && this.#isClosed) return;
     // Outside the asynchronous flow of the request that happens to come first.
-    this.#loop = outerFlow(() => this.#work()).finally(() => {
+    this.#loop ??= outerFlow(() => this.#work()).finally(() => {
       this.#loop = null;
       this.#isStopping = false;
+      this.#isLate = false;
     });
-    return this.#loop;
+    await this.#loop;
   }
 
   /** True while runs are claimed. */
@@ -151,6 +143,7 @@ export class Worker {
     this.#wakeUp.notify();
     for (const { execution } of this.#active.values()) execution.drain();
     const late = setTimeout(() => {
+      this.#isLate = true;
       for (const { execution } of this.#active.values()) execution.stop(new EngineClosedError());
     }, deadlineMs);
     try {
@@ -185,7 +178,7 @@ export class Worker {
       await this.#allEnded();
       if (!this.isWorking) continue;
       const claim = new Promise<boolean>((resolve, reject) => {
-        this.#idleWaits.add({ since: this.#claimCount, resolve, reject });
+        this.#idleWaits.add({ resolve, reject });
       });
       this.#wakeUp.notify();
       isIdle = (await claim) && this.#active.size === 0;
@@ -196,7 +189,7 @@ export class Worker {
   async #work(): Promise<void> {
     const { concurrency, leaseMs } = this.#options;
     const backoff = new Backoff(firstPollMs, longestPollMs);
-    const heartbeat = setInterval(() => this.#beat(), leaseMs / 4);
+    const heartbeat = setInterval(() => this.#heartbeat(), leaseMs / 4);
     try {
       while (!this.#isStopping) {
         this.#telemetry = await this.#options.openTelemetry();
@@ -211,13 +204,13 @@ export class Worker {
       this.#isStopping = true;
       for (const { execution } of this.#active.values()) execution.stop(error);
       for (const { reject } of this.#idleWaits) reject(error);
-      this.#idleWaits.clear();
       throw error;
     } finally {
       await this.#allEnded();
       clearInterval(heartbeat);
       this.#wakeTimer.clear();
-      this.#endIdleWaits(Infinity, false);
+      for (const { resolve } of this.#idleWaits) resolve(false);
+      this.#idleWaits.clear();
     }
   }
 
@@ -228,7 +221,8 @@ export class Worker {
   /** Claims and begins up to `room` runs. Returns their number. */
   async #claim(room: number): Promise<number> {
     if (room <= 0) return 0;
-    const claimCount = ++this.#claimCount;
+    // This claim does not answer waits that begin while it is under way.
+    const waits = [...this.#idleWaits];
     const takenAt = performance.now();
     const { store, registry, workerId, leaseMs, logger } = this.#options;
     let runs: WorkflowRunSummary[];
@@ -244,37 +238,17 @@ export class Worker {
       return 0;
     }
     this.#mayFindMore = runs.length === room;
-    if (this.#isStopping) {
-      await Promise.all(runs.map((run) => this.#release(run)));
-      return 0;
-    }
     for (const run of runs) this.#begin(run, takenAt);
-    if (!this.#mayFindMore) this.#endIdleWaits(claimCount, true);
-    return runs.length;
-  }
-
-  #endIdleWaits(claimCount: number, isIdle: boolean): void {
-    for (const wait of this.#idleWaits) {
-      if (wait.since >= claimCount) continue;
+    for (const wait of this.#mayFindMore ? [] : waits) {
       this.#idleWaits.delete(wait);
-      wait.resolve(isIdle);
+      wait.resolve(true);
     }
-  }
-
-  /** Releases a run that was claimed in vain. */
-  async #release({ runId, attempt }: WorkflowRunSummary): Promise<void> {
-    const { store, workerId, logger } = this.#options;
-    try {
-      await store.releaseLease({ runId, workerId, attempt });
-    } catch (error) {
-      logger.warn({ runId, err: error }, "a run could not be released; its lease will expire");
-    }
+    return runs.length;
   }
 
   #begin(run: WorkflowRunSummary, takenAt: number): void {
     const { runId, lostLeases } = run;
-    const { store, workerId, registry, startedRuns, logger, events, leaseMs, clock } =
-      this.#options;
+    const { workerId, registry, startedRuns, logger, events } = this.#options;
     const workflow = registry.find(run);
     if (workflow === null) return;
     const before = this.#active.get(runId);
@@ -282,20 +256,13 @@ export class Worker {
     before?.execution.stop(new LeaseLostError({ runId, workerId }));
     const observer = new RunObserver({ run, logger, events, telemetry: this.#telemetry });
     const { flow, knownInput } = startedRuns.take(run);
-    const execution = new RunExecution({
-      store,
-      workflow,
-      run,
-      knownInput,
-      workerId,
-      retryMs: leaseMs,
-      logger,
-      observer,
-      clock,
-    });
+    const execution = new RunExecution({ ...this.#options, workflow, run, knownInput, observer });
     if (lostLeases >= (workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
       execution.stop(new RunAbandonedError({ runId, lostLeases }));
     }
+    // The claim was under way when the worker was stopped.
+    if (this.#isStopping) execution.drain();
+    if (this.#isLate) execution.stop(new EngineClosedError());
     const lease = new Lease(this.#options, run, execution, takenAt);
     const active: ActiveRun = { runId, execution, lease, ended: Promise.resolve() };
     this.#active.set(runId, active);
@@ -319,12 +286,9 @@ export class Worker {
     if (endings.has(ending)) this.#endedCount += 1;
     if (execution.wakesAt !== null) this.#wakeTimer.add(execution.wakesAt);
     if (wasFull || this.#mayFindMore) this.#wakeUp.notify();
-    this.#options.onEnded(runId);
   }
 
-  #beat(): void {
-    for (const { lease } of this.#active.values()) {
-      if (lease.isDue) void lease.extend();
-    }
+  #heartbeat(): void {
+    for (const { lease } of this.#active.values()) void lease.heartbeat();
   }
 }
