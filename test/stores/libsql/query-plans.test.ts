@@ -140,6 +140,15 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
     () => store.listRuns({ resourceId: "resource-6" }),
     "workflow_runs_resource_idx (resource_id=?)",
   ],
+  "listRuns by resource, workflow and status": [
+    () =>
+      store.listRuns({
+        resourceId: "resource-6",
+        workflowId: "workflow-3",
+        status: ["COMPLETED", "FAILED"],
+      }),
+    "workflow_runs_resource_idx (resource_id=?)",
+  ],
   "createRun with an idempotency key": [
     () => store.createRun({ workflowId: "workflow-3", idempotencyKey: "key" }),
     "workflow_runs_idempotency_idx (workflow_id=? AND idempotency_key=?)",

@@ -65,8 +65,8 @@ export function filterArguments(filter: ParsedRunFilter): Record<FilterArgument,
 /**
  * The filter's conditions, but with these statuses: a query may take them one by one.
  *
- * Named runs are looked up by their ids. The unary plus keeps the other conditions from choosing an index, which would
- * be walked past every run that is not named.
+ * Named runs are looked up by their ids, and those of a resource by its index. The unary plus keeps SQLite from the
+ * index of another condition, in which it would read every run of a workflow to find the few of a resource.
  */
 export function filterConditions(
   runs: WorkflowRunsTable,
@@ -74,10 +74,14 @@ export function filterConditions(
   statuses: readonly RunStatus[] | null,
   argument: ArgumentReference<FilterArgument>,
 ): SQL | undefined {
-  const indexed = (column: SQLiteColumn): SQL => (shape.runIds ? sql`+${column}` : sql`${column}`);
+  const mayUseIndex = !shape.runIds;
+  const indexed = (column: SQLiteColumn, mayUse = mayUseIndex): SQL =>
+    mayUse ? sql`${column}` : sql`+${column}`;
+  const unlessOfResource = mayUseIndex && !shape.resourceId;
+  const workflowId = indexed(runs.workflowId, unlessOfResource);
   return and(
-    shape.workflowId ? eq(indexed(runs.workflowId), argument("workflowId")) : undefined,
-    statusIn(indexed(runs.status), statuses),
+    shape.workflowId ? eq(workflowId, argument("workflowId")) : undefined,
+    statusIn(indexed(runs.status, unlessOfResource), statuses),
     shape.resourceId ? eq(indexed(runs.resourceId), argument("resourceId")) : undefined,
     shape.createdAfter ? gte(indexed(runs.createdAt), argument("createdAfter")) : undefined,
     shape.createdBefore ? lt(indexed(runs.createdAt), argument("createdBefore")) : undefined,
