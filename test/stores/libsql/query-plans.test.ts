@@ -145,7 +145,7 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
       store.listRuns({
         resourceId: "resource-6",
         workflowId: "workflow-3",
-        status: ["COMPLETED", "FAILED"],
+        status: "COMPLETED",
       }),
     "workflow_runs_resource_idx (resource_id=?)",
   ],
