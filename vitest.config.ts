@@ -5,8 +5,6 @@ const entry = (name: string) => `${import.meta.dirname}/src/${name}`;
 
 /** `npm run test:drizzle-1` sets it: tests run on the Drizzle of the workspace `test/drizzle-1`. */
 const onDrizzle1 = process.env["DRIZZLE"] === "1";
-/** Its subject is a folder as drizzle-kit 0.31 writes it; test/migrations/layouts.test.ts has that of 1.0. */
-const notOnDrizzle1 = ["test/migrations/check.test.ts"];
 const drizzle1: NonNullable<ViteUserConfig["plugins"]>[number] = {
   name: "drizzle-1",
   enforce: "pre",
@@ -70,7 +68,7 @@ export default defineConfig({
         test: {
           name: "short",
           include: ["test/**/*.test.ts"],
-          exclude: [...configDefaults.exclude, long, ...(onDrizzle1 ? notOnDrizzle1 : [])],
+          exclude: [...configDefaults.exclude, long],
           // Loading the sources, Drizzle and zod for each file would take a fifth of the time.
           isolate: false,
           env: { ...smokeSizes, ...sizesOf(process.env) },
@@ -84,6 +82,16 @@ export default defineConfig({
           maxConcurrency: 10,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "platforms",
+          // They install runtimes, bundlers and package managers.
+          include: ["test/platforms/*.platform.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
     ],

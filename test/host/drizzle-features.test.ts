@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { eq } from "drizzle-orm";
@@ -90,29 +90,49 @@ test("the app's logger is told of the app's queries, and not of what the store s
   expect(logged).toHaveLength(1);
 });
 
-test("a database of another version of drizzle-orm is refused, and the message says what to look for", async () => {
-  const installed = join(import.meta.dirname, "../../node_modules");
+/** A second copy of the Drizzle that the tests run on. */
+async function importCopy(change: (dialect: string) => string): Promise<typeof drizzle> {
+  const root = join(import.meta.dirname, "../..");
+  const installed = isDrizzle1 ? "test/drizzle-1/node_modules" : "node_modules";
   const modules = join(folder.path, "node_modules");
   await mkdir(modules);
-  await cp(join(installed, "drizzle-orm"), join(modules, "drizzle-orm"), {
+  const copy = join(modules, "drizzle-orm");
+  await cp(join(root, installed, "drizzle-orm"), copy, {
     recursive: true,
     // Thousands of other files are types, maps and CommonJS.
     filter: (path) => !/\.(d\.c?ts|map|cjs)$/.test(path),
   });
-  await symlink(join(installed, "@libsql"), join(modules, "@libsql"));
-  const dialect = join(modules, "drizzle-orm/sqlite-core/dialect.js");
+  await symlink(join(root, "node_modules/@libsql"), join(modules, "@libsql"));
+  const dialect = join(copy, "sqlite-core/dialect.js");
   const source = await readFile(dialect, "utf8");
-  await writeFile(
-    dialect,
-    source.replace("class SQLiteDialect {", "class SQLiteDialect {\n  later = 1;"),
+  await rm(dialect);
+  await writeFile(dialect, change(source));
+  const url = pathToFileURL(join(copy, "libsql/index.js")).href;
+  return ((await import(/* @vite-ignore */ url)) as { drizzle: typeof drizzle }).drizzle;
+}
+
+test("a database of another version of drizzle-orm is refused, and the message says what to look for", async () => {
+  const other = await importCopy((source) =>
+    source.replace(/(class SQLiteDialect|SQLiteDialect = class) \{/, "$& later = 1;"),
   );
-  const url = pathToFileURL(join(modules, "drizzle-orm/libsql/index.js")).href;
-  const second = (await import(/* @vite-ignore */ url)) as { drizzle: typeof drizzle };
-  const db: HostDatabase = second.drizzle({ client });
+  expect(other).not.toBe(drizzle);
+  const db: HostDatabase = other({ client });
   expect(() => new LibSQLStore(db)).toThrow(
     expect.objectContaining({
       code: "UNSUPPORTED",
       message: expect.stringMatching(/another version of drizzle-orm.*npm ls drizzle-orm/),
     }),
   );
+});
+
+test("a database of another copy of the same version works, as after a hot reload", async () => {
+  const other = await importCopy((source) => source);
+  expect(other).not.toBe(drizzle);
+  const db = other({ client });
+  const store = new LibSQLStore(db);
+  await db.transaction(async (tx) => {
+    await store.withTransaction(tx).createRun({ runId: "r", workflowId: "w" });
+  });
+  await db.batch([store.statements.saveState("r", "k", 1), store.statements.guard()] as never);
+  expect(await store.getAllState("r")).toEqual({ k: 1 });
 });

@@ -1,22 +1,22 @@
-import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { sql } from "drizzle-orm";
-import {
-  check as checkConstraint,
-  index,
-  integer,
-  sqliteTable,
-  sqliteView,
-  text as textColumn,
-} from "drizzle-orm/sqlite-core";
-import { generateSQLiteDrizzleJson, generateSQLiteMigration } from "drizzle-kit/api";
+import * as core from "drizzle-orm/sqlite-core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isDrizzle1 } from "../../src/drizzle.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
 import { checkMigrations } from "../../src/migrations/check/check.ts";
 import { recordMigrationHashes } from "../../src/migrations/check/migration-folder.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
 import * as ownSchema from "../../src/schema/index.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+import {
+  generateSQLiteDrizzleJson,
+  generateSQLiteMigration,
+  layout,
+} from "./support/drizzle-kit.ts";
+
+const { check: checkConstraint, index, integer, sqliteTable, sqliteView, text: textColumn } = core;
 
 const users = sqliteTable(
   "users",
@@ -35,42 +35,40 @@ const notes = sqliteTable("notes", {
 let temporary: TemporaryFolder;
 let folder: string;
 
+const [first, second] = [layout.tag(0, "first"), layout.tag(1, "second")];
+
 /** A project with two migrations, as drizzle-kit would have left it. */
 beforeEach(async () => {
   temporary = await temporaryFolder();
   folder = temporary.path;
-  const first = await generateSQLiteDrizzleJson({ users });
-  const second = await generateSQLiteDrizzleJson({ users, notes }, first.id);
   const empty = await generateSQLiteDrizzleJson({});
-  const steps = [
-    { tag: "0000_first", snapshot: first, statements: await generateSQLiteMigration(empty, first) },
-    {
-      tag: "0001_second",
-      snapshot: second,
-      statements: await generateSQLiteMigration(first, second),
-    },
-  ];
-  await cp(migrationsFolder, folder, { recursive: true });
-  for (const name of await readdir(folder, { recursive: true })) {
-    if (/\.(sql|json)$/.test(name)) await rm(join(folder, name));
-  }
-  for (const [idx, { tag, snapshot, statements }] of steps.entries()) {
-    await write(`${tag}.sql`, statements.join("\n--> statement-breakpoint\n"));
-    await write(`meta/000${idx}_snapshot.json`, JSON.stringify(snapshot));
-  }
-  await write(
-    "meta/_journal.json",
-    JSON.stringify({
-      version: "7",
-      dialect: "sqlite",
-      entries: steps.map(({ tag }, idx) => ({ idx, version: "6", when: 1000 + idx, tag })),
-    }),
-  );
+  const one = await generateSQLiteDrizzleJson({ users });
+  const two = await generateSQLiteDrizzleJson({ users, notes }, one.id);
+  await writeMigration(first, one, await generateSQLiteMigration(empty, one));
+  await writeMigration(second, two, await generateSQLiteMigration(one, two));
+  await writeJournal([first, second]);
   await recordMigrationHashes(folder);
 });
 afterEach(() => temporary.remove());
 
-const write = (name: string, content: string) => writeFile(join(folder, name), content);
+async function write(name: string, content: string): Promise<void> {
+  const path = join(folder, name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+}
+
+async function writeMigration(tag: string, snapshot: object, statements: readonly string[]) {
+  await write(layout.sql(tag), statements.join("\n--> statement-breakpoint\n"));
+  await write(layout.snapshot(tag), JSON.stringify(snapshot));
+}
+
+/** In the layout of drizzle-kit 1.0 the folders are the journal. */
+async function writeJournal(tags: readonly string[]) {
+  if (isDrizzle1) return;
+  const entries = tags.map((tag, idx) => ({ idx, version: "6", when: 1000 + idx, tag }));
+  await write("meta/_journal.json", JSON.stringify({ version: "7", dialect: "sqlite", entries }));
+}
+
 const read = (name: string) => readFile(join(folder, name), "utf8");
 const edit = async (name: string, change: (content: string) => string) =>
   write(name, change(await read(name)));
@@ -94,8 +92,8 @@ describe("the schema is ahead of the migrations:", () => {
     name: textColumn("name").notNull(),
     age: integer("age").notNull().default(0),
   };
-  const withIndex = (first: "name" | "age", second: "name" | "age") => (table: typeof users) => [
-    index("users_name_idx").on(table[first], table[second]),
+  const withIndex = (one: "name" | "age", two: "name" | "age") => (table: typeof users) => [
+    index("users_name_idx").on(table[one], table[two]),
   ];
 
   test.each([
@@ -174,39 +172,35 @@ describe("the schema is ahead of the migrations:", () => {
 });
 
 describe("the files disagree:", () => {
-  test("an SQL file that is not in the journal", async () => {
+  test("a journal entry or a folder without its SQL", async () => {
+    await rm(join(folder, layout.sql(second)));
+    expect(await check()).toMatchObject([{ code: "SQL_MISSING", file: layout.sql(second) }]);
+  });
+
+  test("an SQL file that belongs to no migration", async () => {
     await write("0002_forgotten.sql", "create table forgotten (id integer)");
     expect(await check()).toMatchObject([
       { code: "SQL_NOT_IN_JOURNAL", file: "0002_forgotten.sql" },
     ]);
   });
 
-  test("a journal entry without its file", async () => {
-    await rm(join(folder, "0001_second.sql"));
-    expect(await codes()).toEqual(["SQL_MISSING"]);
-  });
-
-  test("an older migration after a newer one", async () => {
-    await edit("meta/_journal.json", (text) => text.replace("1001", "999"));
-    expect(await codes()).toEqual(["WHEN_NOT_INCREASING"]);
-  });
-
   test("a committed migration that was edited", async () => {
-    await edit("0000_first.sql", (text) => text.replace("`age`", "`years`"));
-    expect(await check()).toMatchObject([{ code: "MIGRATION_EDITED", file: "0000_first.sql" }]);
+    await edit(layout.sql(first), (text) => text.replace("`age`", "`years`"));
+    expect(await check()).toMatchObject([{ code: "MIGRATION_EDITED", file: layout.sql(first) }]);
   });
 
   test("line ends of another system are no edit", async () => {
-    await edit("0000_first.sql", (text) => text.replaceAll("\n", "\r\n"));
+    await edit(layout.sql(first), (text) => text.replaceAll("\n", "\r\n"));
     expect(await check()).toEqual([]);
   });
 
   test("a committed migration that was removed", async () => {
-    const journal = JSON.parse(await read("meta/_journal.json")) as { entries: unknown[] };
-    journal.entries.pop();
-    await write("meta/_journal.json", JSON.stringify(journal));
-    await rm(join(folder, "0001_second.sql"));
-    expect(await codes({ users })).toEqual(["MIGRATION_REMOVED"]);
+    await writeJournal([first]);
+    await rm(join(folder, layout.sql(second)));
+    await rm(join(folder, layout.snapshot(second)));
+    expect(await check({ users })).toMatchObject([
+      { code: "MIGRATION_REMOVED", file: layout.sql(second) },
+    ]);
   });
 
   test("a migration that was never recorded", async () => {
@@ -219,26 +213,24 @@ describe("the files disagree:", () => {
       message: expect.stringMatching(/^2 migrations have no hash/),
       remedy: "run `gorkflow check --record` once, and commit _hashes.json",
     });
-    expect(await recordMigrationHashes(folder)).toEqual(["0000_first", "0001_second"]);
+    expect(await recordMigrationHashes(folder)).toEqual([first, second]);
     expect(await check()).toEqual([]);
   });
 
   test("recording again does not hide an edit", async () => {
-    await edit("0000_first.sql", (text) => `${text} -- edited`);
+    await edit(layout.sql(first), (text) => `${text} -- edited`);
     expect(await recordMigrationHashes(folder)).toEqual([]);
     const [problem] = await check();
     expect(problem).toMatchObject({
       code: "MIGRATION_EDITED",
-      remedy: expect.stringContaining("`gorkflow check --record 0000_first` records it again"),
+      remedy: expect.stringContaining(`\`gorkflow check --record ${first}\` records it again`),
     });
   });
 
   test("an edited migration that is named is recorded again, alone", async () => {
-    await edit("0000_first.sql", (text) => `${text} -- edited`);
-    await edit("0001_second.sql", (text) => `${text} -- edited`);
-    expect(await recordMigrationHashes(folder, { again: ["0001_second"] })).toEqual([
-      "0001_second",
-    ]);
+    await edit(layout.sql(first), (text) => `${text} -- edited`);
+    await edit(layout.sql(second), (text) => `${text} -- edited`);
+    expect(await recordMigrationHashes(folder, { again: [second] })).toEqual([second]);
     expect(await codes()).toEqual(["MIGRATION_EDITED"]);
     await expect(recordMigrationHashes(folder, { again: ["0009_other"] })).rejects.toThrow(
       /again: names 0009_other/,
@@ -246,98 +238,170 @@ describe("the files disagree:", () => {
   });
 
   test("a template of `generate --custom` is recorded when its SQL is written", async () => {
-    const journal = JSON.parse(await read("meta/_journal.json")) as { entries: object[] };
-    journal.entries.push({ idx: 2, version: "6", when: 1002, tag: "0002_custom" });
-    await write("meta/_journal.json", JSON.stringify(journal));
-    const second = JSON.parse(await read("meta/0001_snapshot.json")) as { id: string };
-    const custom = { ...second, id: "custom", prevId: second.id };
-    await write("meta/0002_snapshot.json", JSON.stringify(custom));
-    await write("0002_custom.sql", "-- Custom SQL migration file, put your code below! --");
+    const custom = layout.tag(2, "custom");
+    const { id, ...last } = JSON.parse(await read(layout.snapshot(second))) as { id: string };
+    const snapshot = { ...last, id: "custom", prevId: id, prevIds: [id] };
+    await writeMigration(custom, snapshot, ["-- Custom SQL migration file, put your code below!"]);
+    await writeJournal([first, second, custom]);
     expect(await recordMigrationHashes(folder)).toEqual([]);
     expect(await codes()).toEqual(["MIGRATION_NOT_RECORDED", "STATEMENT_EMPTY"]);
-    await write("0002_custom.sql", "update users set age = 1;");
-    expect(await recordMigrationHashes(folder)).toEqual(["0002_custom"]);
+    await write(layout.sql(custom), "update users set age = 1;");
+    expect(await recordMigrationHashes(folder)).toEqual([custom]);
     expect(await check()).toEqual([]);
   });
 
   test("a missing breakpoint", async () => {
-    await edit("0000_first.sql", (text) => text.replace("--> statement-breakpoint", ""));
+    await edit(layout.sql(first), (text) => text.replace("--> statement-breakpoint", ""));
     expect(await codes()).toEqual(["MIGRATION_EDITED", "BREAKPOINT_MISSING"]);
   });
 
   test("a part without a statement", async () => {
-    await edit("0000_first.sql", (text) => `${text}\n--> statement-breakpoint\n-- nothing`);
+    await edit(layout.sql(first), (text) => `${text}\n--> statement-breakpoint\n-- nothing`);
     expect(await codes()).toEqual(["MIGRATION_EDITED", "STATEMENT_EMPTY"]);
   });
 
   test("a snapshot that is missing", async () => {
-    await rm(join(folder, "meta/0000_snapshot.json"));
-    expect(await codes()).toEqual(["SNAPSHOT_MISSING"]);
-  });
-
-  test("a snapshot that was replaced by another", async () => {
-    await edit("meta/0000_snapshot.json", (text) => text.replace(/"id":"[^"]*"/, '"id":"other"'));
+    await rm(join(folder, layout.snapshot(first)));
     expect(await check()).toMatchObject([
-      {
-        code: "SNAPSHOT_CHAIN_BROKEN",
-        file: "meta/0001_snapshot.json",
-        message: expect.stringContaining("deleted or replaced"),
-      },
+      { code: "SNAPSHOT_MISSING", file: layout.snapshot(first) },
     ]);
   });
 
-  test("a project that began with `drizzle-kit pull`", async () => {
-    await edit("meta/0000_snapshot.json", (text) =>
-      text.replace(/"prevId":"[^"]*"/, '"prevId":""'),
-    );
-    expect(await check()).toEqual([]);
-    await edit("meta/0001_snapshot.json", (text) =>
-      text.replace(/"prevId":"[^"]*"/, '"prevId":""'),
-    );
-    expect(await codes()).toEqual(["SNAPSHOT_CHAIN_BROKEN"]);
-  });
-
-  test("two migrations that were generated side by side", async () => {
-    const snapshot = JSON.parse(await read("meta/0001_snapshot.json")) as { prevId: string };
-    snapshot.prevId = "00000000-0000-0000-0000-000000000000";
-    await write("meta/0001_snapshot.json", JSON.stringify(snapshot));
-    expect(await check()).toMatchObject([
-      { code: "SNAPSHOT_CHAIN_BROKEN", message: expect.stringContaining("side by side") },
-    ]);
+  test("a snapshot that drizzle-kit did not write", async () => {
+    await write(layout.snapshot(first), "{}");
+    expect(await codes()).toEqual(["SNAPSHOT_UNREADABLE"]);
   });
 
   test("a snapshot with conflict markers", async () => {
-    await edit("meta/0000_snapshot.json", (text) => `<<<<<<< ours\n${text}`);
+    await edit(layout.snapshot(first), (text) => `<<<<<<< ours\n${text}`);
     expect(await check()).toMatchObject([
       { code: "SNAPSHOT_UNREADABLE", message: expect.stringContaining("conflict markers") },
     ]);
   });
 
-  test("a journal with the conflict markers of a merge is the only problem, and the steps name the files", async () => {
-    const entry = (tag: string) => `{ "idx": 1, "version": "6", "when": 1001, "tag": "${tag}" }`;
-    const conflict = (ours: string, theirs: string) =>
-      `<<<<<<< HEAD\n${ours}\n||||||| base\n=======\n${theirs}\n>>>>>>> feature\n`;
-    await write(
-      "meta/_journal.json",
-      `{ "version": "7", "dialect": "sqlite", "entries": [{ "idx": 0, "version": "6", "when": 1000, "tag": "0000_first" },
-${conflict(entry("0001_second"), entry("0001_other"))}] }`,
-    );
-    await write("0001_other.sql", "create table other (id integer)");
-    await edit("meta/0001_snapshot.json", (text) => conflict(text, text));
-    await edit("_hashes.json", (text) => conflict(text, text));
-    const problems = await check();
-    expect(problems.map(({ code, file }) => `${code} ${file}`)).toEqual([
-      "JOURNAL_UNREADABLE meta/_journal.json",
+  test("a snapshot that was replaced by another", async () => {
+    await edit(layout.snapshot(first), (text) => text.replace(/"id":"[^"]*"/, '"id":"other"'));
+    expect(await check()).toMatchObject([
+      {
+        code: "SNAPSHOT_CHAIN_BROKEN",
+        file: layout.snapshot(second),
+        message: expect.stringContaining("deleted or replaced"),
+      },
     ]);
-    expect(problems[0]?.remedy).toMatch(
-      /^1\. choose .* \(one has 0001_second, the other 0001_other\); 2\. keep that side alone in meta\/_journal\.json, _hashes\.json, meta\/0001_snapshot\.json; 3\. delete .*0001_second\.sql or 0001_other\.sql.*; 4\. `drizzle-kit generate`.*; 5\. `gorkflow check --record`/,
-    );
   });
 
-  test("no journal is the only problem", async () => {
-    await rename(join(folder, "meta/_journal.json"), join(folder, "meta/journal.json"));
-    expect(await codes()).toEqual(["JOURNAL_UNREADABLE"]);
+  test("hashes with conflict markers", async () => {
+    await edit("_hashes.json", (text) => `<<<<<<< ours\n${text}`);
+    expect(await check()).toMatchObject([{ code: "JOURNAL_UNREADABLE", file: "_hashes.json" }]);
   });
+
+  test("nothing but hashes is left", async () => {
+    for (const tag of [first, second]) {
+      await rm(join(folder, layout.sql(tag)));
+      await rm(join(folder, layout.snapshot(tag)));
+    }
+    await rm(join(folder, "meta"), { recursive: true, force: true });
+    const problems = await check();
+    expect(problems.slice(0, 2)).toMatchObject([
+      { code: "MIGRATION_REMOVED", file: layout.sql(first) },
+      { code: "MIGRATION_REMOVED", file: layout.sql(second) },
+    ]);
+    expect(problems.slice(2).map(({ code }) => code)).toEqual(["SCHEMA_AHEAD", "SCHEMA_AHEAD"]);
+  });
+});
+
+if (isDrizzle1) {
+  test("a folder whose name has no time is found", async () => {
+    await rename(join(folder, second), join(folder, "second"));
+    await rm(join(folder, "_hashes.json"));
+    await recordMigrationHashes(folder);
+    expect(await check()).toMatchObject([
+      { code: "WHEN_NOT_INCREASING", file: "second/migration.sql" },
+    ]);
+  });
+} else {
+  describe("the journal disagrees:", () => {
+    test("an older migration after a newer one", async () => {
+      await edit("meta/_journal.json", (text) => text.replace("1001", "999"));
+      expect(await codes()).toEqual(["WHEN_NOT_INCREASING"]);
+    });
+
+    test("a project that began with `drizzle-kit pull`", async () => {
+      const withoutParent = (text: string) => text.replace(/"prevId":"[^"]*"/, '"prevId":""');
+      await edit(layout.snapshot(first), withoutParent);
+      expect(await check()).toEqual([]);
+      await edit(layout.snapshot(second), withoutParent);
+      expect(await codes()).toEqual(["SNAPSHOT_CHAIN_BROKEN"]);
+    });
+
+    test("two migrations that were generated side by side", async () => {
+      const snapshot = JSON.parse(await read(layout.snapshot(second))) as { prevId: string };
+      snapshot.prevId = "00000000-0000-0000-0000-000000000000";
+      await write(layout.snapshot(second), JSON.stringify(snapshot));
+      expect(await check()).toMatchObject([
+        { code: "SNAPSHOT_CHAIN_BROKEN", message: expect.stringContaining("side by side") },
+      ]);
+    });
+
+    test("conflict markers of a merge are the only problem, and the steps name the files", async () => {
+      const entry = (tag: string) => `{ "idx": 1, "version": "6", "when": 1001, "tag": "${tag}" }`;
+      const conflict = (ours: string, theirs: string) =>
+        `<<<<<<< HEAD\n${ours}\n||||||| base\n=======\n${theirs}\n>>>>>>> feature\n`;
+      await write(
+        "meta/_journal.json",
+        `{ "version": "7", "dialect": "sqlite", "entries": [{ "idx": 0, "version": "6", "when": 1000, "tag": "0000_first" },
+${conflict(entry("0001_second"), entry("0001_other"))}] }`,
+      );
+      await write("0001_other.sql", "create table other (id integer)");
+      await edit(layout.snapshot(second), (text) => conflict(text, text));
+      await edit("_hashes.json", (text) => conflict(text, text));
+      const problems = await check();
+      expect(problems.map(({ code, file }) => `${code} ${file}`)).toEqual([
+        "JOURNAL_UNREADABLE meta/_journal.json",
+      ]);
+      expect(problems[0]?.remedy).toMatch(
+        /^1\. choose .* \(one has 0001_second, the other 0001_other\); 2\. keep that side alone in meta\/_journal\.json, _hashes\.json, meta\/0001_snapshot\.json; 3\. delete .*0001_second\.sql or 0001_other\.sql.*; 4\. `drizzle-kit generate`.*; 5\. `gorkflow check --record`/,
+      );
+    });
+
+    test("no journal is the only problem", async () => {
+      await rename(join(folder, "meta/_journal.json"), join(folder, "meta/journal.json"));
+      expect(await codes()).toEqual(["JOURNAL_UNREADABLE"]);
+    });
+  });
+}
+
+test("in an empty folder, every table waits for its migration", async () => {
+  await rm(folder, { recursive: true });
+  await mkdir(folder);
+  expect(await check()).toMatchObject([
+    { code: "SCHEMA_AHEAD", message: expect.stringContaining("table notes was added") },
+    { code: "SCHEMA_AHEAD", message: expect.stringContaining("table users was added") },
+  ]);
+  expect(await recordMigrationHashes(folder)).toEqual([]);
+  expect(await codes({})).toEqual([]);
+});
+
+test("casing names the columns on drizzle-kit 0.31, and 1.0 takes them from the table", async () => {
+  await rm(folder, { recursive: true });
+  await mkdir(folder);
+  const creators = core as unknown as { snakeCase?: { table: typeof sqliteTable } };
+  const table = creators.snakeCase?.table ?? sqliteTable;
+  const towns = table("towns", { homeTown: textColumn() });
+  const tag = layout.tag(0, "towns");
+  const cased = sqliteTable("towns", { homeTown: textColumn("home_town") });
+  const [before, after] = [
+    await generateSQLiteDrizzleJson({}),
+    await generateSQLiteDrizzleJson({ cased }),
+  ];
+  await writeMigration(tag, after, await generateSQLiteMigration(before, after));
+  await writeJournal([tag]);
+  await recordMigrationHashes(folder);
+  expect(await checkMigrations({ schema: { towns }, folder, casing: "snake_case" })).toEqual([]);
+  // Without a table creator that has it, drizzle-kit 1.0 ignores `casing`, and so does the check.
+  const plain = sqliteTable("towns", { homeTown: textColumn() });
+  const found = await checkMigrations({ schema: { plain }, folder, casing: "snake_case" });
+  expect(found.map(({ code }) => code)).toEqual(isDrizzle1 ? ["SCHEMA_AHEAD", "SCHEMA_AHEAD"] : []);
 });
 
 describe("a name that the schema gives twice is a problem, and ends no process:", () => {

@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { upgradedFolder, upgradeMigrations } from "../../scripts/upgrade-migrations.ts";
@@ -55,37 +55,6 @@ test("migrate names what it applies, and what is nameless, in a journal that Dri
   expect(rows.map((row) => row[1])).toEqual([1, 1, 0, 0, 0]);
   expect(await migrationStatus(client)).toMatchObject({ state: "current" });
   client.close();
-});
-
-test.each([
-  ["SQL_MISSING", "migration.sql", null],
-  ["SNAPSHOT_MISSING", "snapshot.json", null],
-  ["SNAPSHOT_UNREADABLE", "snapshot.json", () => "{}"],
-  [
-    "SNAPSHOT_CHAIN_BROKEN",
-    "snapshot.json",
-    (text: string) => text.replace(/"prevIds": \[\s*"\w/, '"prevIds": ["z'),
-  ],
-  ["MIGRATION_EDITED", "migration.sql", (text: string) => `${text}\n-- edited`],
-  [
-    "BREAKPOINT_MISSING",
-    "migration.sql",
-    (text: string) => text.replace("--> statement-breakpoint", ""),
-  ],
-  ["STATEMENT_EMPTY", "migration.sql", (text: string) => `${text}\n--> statement-breakpoint\n`],
-] as const)("in the layout of drizzle-kit 1.0, %s is found", async (code, name, edit) => {
-  const temporary = await temporaryFolder();
-  const folder = join(temporary.path, "drizzle");
-  await cp(upgradedFolder, folder, { recursive: true });
-  const tag = folderOf(compiledMigrations[1]!);
-  const file = join(folder, tag, name);
-  if (edit === null) await rm(file);
-  else await writeFile(file, edit(await readFile(file, "utf8")));
-  const { folder: read } = await readMigrationFolder(folder);
-  expect(checkFolder(read)).toContainEqual(
-    expect.objectContaining({ code, file: `${tag}/${name}` }),
-  );
-  await temporary.remove();
 });
 
 /** Snapshots of two branches that each change what `x` and `y` say. */

@@ -8,7 +8,7 @@ export interface MigrationCheck {
   readonly schema: Readonly<Record<string, unknown>>;
   /** The folder that drizzle-kit writes to: `out` of drizzle.config.ts. */
   readonly folder: string;
-  /** `casing` of drizzle.config.ts. */
+  /** `casing` of drizzle.config.ts. Like drizzle-kit 1.0, the check ignores it there: table creators have it. */
   readonly casing?: Casing | undefined;
 }
 

@@ -26,16 +26,14 @@ export function checkFolder(folder: MigrationFolder): MigrationProblem[] {
 }
 
 function checkJournal(folder: MigrationFolder): MigrationProblem[] {
-  const { layout, entries, sql } = folder;
-  const tags = new Set(entries.map(({ tag }) => tag));
-  const unjournaled = [...sql.keys()].filter((tag) => !tags.has(tag));
+  const { entries, sql, strays } = folder;
+  const isJournal = folder.layout === "journal";
   return [
-    ...unjournaled.map((tag) => ({
+    ...strays.map((file) => ({
       code: "SQL_NOT_IN_JOURNAL" as const,
-      file: `${tag}.sql`,
-      message: `${tag}.sql is not in the journal: a migrator skips it silently`,
-      remedy:
-        "make it with `drizzle-kit generate --custom`, or restore its entry in meta/_journal.json",
+      file,
+      message: `${file} is not in ${isJournal ? "the journal" : "the folder of a migration"}: a migrator skips it silently`,
+      remedy: `make it with \`drizzle-kit generate --custom\`${isJournal ? ", or restore its entry in meta/_journal.json" : ""}`,
     })),
     ...entries.flatMap(({ tag, when }, index) => {
       const problems: MigrationProblem[] = [];
@@ -44,25 +42,22 @@ function checkJournal(folder: MigrationFolder): MigrationProblem[] {
         problems.push({
           code: "SQL_MISSING",
           file,
-          message:
-            layout === "journal"
-              ? `${file} is in the journal, and is missing`
-              : `${file} is missing beside its snapshot: a migrator skips the folder silently`,
+          message: isJournal
+            ? `${file} is in the journal, and is missing`
+            : `${file} is missing beside its snapshot: a migrator skips the folder silently`,
           remedy: restore,
         });
       }
       const before = entries[index - 1];
       // Drizzle 1.0 applies what is missing, whatever its time; it needs the time in the name all the same.
-      const isOutOfOrder =
-        layout === "journal" ? before !== undefined && when <= before.when : when === 0;
+      const isOutOfOrder = isJournal ? before !== undefined && when <= before.when : when === 0;
       if (isOutOfOrder) {
         problems.push({
           code: "WHEN_NOT_INCREASING",
-          file: layout === "journal" ? "meta/_journal.json" : file,
-          message:
-            layout === "journal"
-              ? `${tag} is not later than ${before?.tag}: a database that has the one skips the other silently`
-              : `${tag} does not begin with a time: it has no place in the order`,
+          file: isJournal ? "meta/_journal.json" : file,
+          message: isJournal
+            ? `${tag} is not later than ${before?.tag}: a database that has the one skips the other silently`
+            : `${tag} does not begin with a time: it has no place in the order`,
           remedy: generateAgain,
         });
       }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
+import { isDrizzle1 } from "../../drizzle.ts";
 import { InvalidArgumentError } from "../../errors.ts";
 import { mergeSteps, hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
@@ -29,6 +30,8 @@ export interface MigrationFolder {
   /** `journal` is that of drizzle-kit 0.31; 1.0 has a folder for each migration. */
   readonly layout: "journal" | "folders";
   readonly entries: readonly JournalEntry[];
+  /** SQL files that belong to no migration. */
+  readonly strays: readonly string[];
   /** Text of the SQL files, by tag. */
   readonly sql: ReadonlyMap<string, string>;
   /** Text of the snapshots, by path of the file. */
@@ -60,15 +63,16 @@ export async function readMigrationFolder(
     const files = await readdir(join(path, name)).catch((): string[] => []);
     if (files.includes("migration.sql") || files.includes("snapshot.json")) tags.push(name);
   }
-  const layout = tags.length > 0 && metaNames.length === 0 ? "folders" : "journal";
+  const sqlFiles = names.filter((name) => name.endsWith(".sql"));
+  const isEmpty = [...tags, ...sqlFiles, ...metaNames].length === 0;
+  const isOf1 = isEmpty ? isDrizzle1 : tags.length > 0 && metaNames.length === 0;
+  const layout = isOf1 ? "folders" : "journal";
   const texts = async (paths: readonly string[]) => {
     const found = await Promise.all(paths.map(async (each) => [each, await read(each)] as const));
     return found.flatMap(([each, text]) => (text === null ? [] : [[each, text] as const]));
   };
   const sqlTags =
-    layout === "folders"
-      ? tags
-      : names.filter((name) => name.endsWith(".sql")).map((name) => name.slice(0, -".sql".length));
+    layout === "folders" ? tags : sqlFiles.map((name) => name.slice(0, -".sql".length));
   const sql = new Map<string, string>();
   for (const tag of sqlTags) {
     const text = await read(sqlFile({ layout }, tag));
@@ -94,13 +98,17 @@ export async function readMigrationFolder(
   const entries =
     layout === "folders"
       ? tags.map((tag, idx) => ({ tag, idx, when: Number(/^\d{14}/.exec(tag)?.[0] ?? 0) }))
-      : (parse(journalFile, await read(journalFile), journalSchema)?.entries ?? []);
+      : isEmpty
+        ? []
+        : (parse(journalFile, await read(journalFile), journalSchema)?.entries ?? []);
+  const files = new Set(entries.map(({ tag }) => sqlFile({ layout }, tag)));
+  const strays = sqlFiles.filter((name) => !files.has(name));
   const current = await read(hashesFile);
   const old = current ?? (await read(oldHashesFile));
   const file = current === null ? oldHashesFile : hashesFile;
   const recorded = old === null ? {} : (parse(file, old, hashesSchema) ?? {});
   const hashes = layout === "folders" ? renamed(recorded, tags) : recorded;
-  return { folder: { path, layout, entries, sql, snapshots, hashes }, problems };
+  return { folder: { path, layout, entries, strays, sql, snapshots, hashes }, problems };
 }
 
 async function readNames(path: string): Promise<string[]> {

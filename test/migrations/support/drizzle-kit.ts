@@ -26,3 +26,16 @@ async function loadKit(): Promise<Kit> {
 
 /** The API of the drizzle-kit that the tests run on. */
 export const { generateSQLiteDrizzleJson, generateSQLiteMigration } = await loadKit();
+
+/** Where that drizzle-kit keeps the files of a migration. */
+export const layout = isDrizzle1
+  ? {
+      tag: (index: number, name: string) => `2026010100000${index}_${name}`,
+      sql: (tag: string) => `${tag}/migration.sql`,
+      snapshot: (tag: string) => `${tag}/snapshot.json`,
+    }
+  : {
+      tag: (index: number, name: string) => `000${index}_${name}`,
+      sql: (tag: string) => `${tag}.sql`,
+      snapshot: (tag: string) => `meta/${tag.slice(0, 4)}_snapshot.json`,
+    };

@@ -42,7 +42,7 @@ export interface PackedProject extends Project {
 export async function makePackedProject(packages: readonly string[] = []): Promise<PackedProject> {
   const folder = await temporaryFolder();
   const packageFile = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as PackageFile;
-  const tarball = await pack(folder);
+  const tarball = await packPackage(folder);
   const path = join(folder.path, "project");
   await mkdir(path);
   await writeFile(
@@ -102,7 +102,8 @@ export async function makeLinkedProject(
   return { path: folder.path, run: runIn(folder.path), remove: () => folder.remove() };
 }
 
-function runIn(path: string): Project["run"] {
+/** Runs programs in a folder. */
+export function runIn(path: string): Project["run"] {
   return async (program, args, { folder = ".", env = {} } = {}) => {
     try {
       const { stdout } = await run(program, args, {
@@ -117,7 +118,8 @@ function runIn(path: string): Project["run"] {
   };
 }
 
-async function pack(folder: TemporaryFolder): Promise<string> {
+/** Packs the package as `npm publish` does, and returns the path of the tarball. */
+export async function packPackage(folder: TemporaryFolder): Promise<string> {
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder.path], {
     cwd: await builtPackage(),
   });

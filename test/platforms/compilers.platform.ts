@@ -1,0 +1,50 @@
+// Apps compile strictly with each version of TypeScript.
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import {
+  drizzleVersions,
+  makePlatformProject,
+  type PlatformProject,
+} from "./support/platform-project.ts";
+
+const versions = ["5.4", "5.5", "5.6", "5.7", "5.8", "5.9", "6.0", "7.0"];
+const compilers = Object.fromEntries(
+  versions.map((version) => [`typescript-${version}`, `npm:typescript@~${version}.0`]),
+);
+const sources = {
+  "0.45": { folder: "consumer", files: ["app.ts", "mistakes.ts"] },
+  "1.0": { folder: "consumer-1", files: ["app.ts"] },
+};
+
+describe.each(drizzleVersions)("an app on Drizzle %s", (drizzle) => {
+  const { folder, files } = sources[drizzle];
+  let project: PlatformProject;
+  beforeAll(async () => {
+    project = await makePlatformProject(drizzle, {
+      packages: { ...compilers, "@types/node": "20" },
+    });
+    await cp(join(import.meta.dirname, "../packaging", folder), project.path, { recursive: true });
+  });
+  afterAll(() => project?.remove());
+
+  describe.each(versions)("with TypeScript %s", (version) => {
+    test.each(["nodenext", "bundler"])("compiles with module resolution %s", async (resolution) => {
+      const compilerOptions = {
+        target: "es2022",
+        lib: ["es2023"],
+        module: resolution === "bundler" ? "esnext" : "nodenext",
+        moduleResolution: resolution,
+        moduleDetection: "force",
+        types: ["node"],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: true,
+        noEmit: true,
+      };
+      await project.write({ "tsconfig.json": JSON.stringify({ compilerOptions, files }) });
+      const tsc = `node_modules/typescript-${version}/bin/tsc`;
+      await project.run(process.execPath, [tsc, "-p", "."]);
+    });
+  });
+});
