@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
 const hooks = pathToFileURL(join(root, "test/drizzle-1/register.mjs")).href;
-const folders = ["schema", "migrations", "host", "reports", "stores", "drizzle-1"];
+const folders = ["migrations", "host", "reports", "stores"];
 const given = process.argv.slice(2);
 const files = given.length > 0 ? given : folders.map((name) => `test/${name}/`);
 const { status } = spawnSync("vitest", ["run", "--project", "short", ...files], {
