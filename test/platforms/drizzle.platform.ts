@@ -142,7 +142,7 @@ describe("an example that is upgraded to Drizzle 1.0", () => {
   });
 });
 
-const seeds = { "0.45": "0.3.1", "1.0": kit1 };
+const seeds = { "0.45": "0.3.1", "1.0": "1.0.0-rc.4" };
 
 describe.each(drizzleVersions)("on Drizzle %s", (version) => {
   let project: PlatformProject;
