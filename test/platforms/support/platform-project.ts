@@ -48,7 +48,7 @@ export async function makePlatformProject(
   const drizzle = join(root, drizzles[version]);
   const modules = join(root, "node_modules");
   const dependencies = {
-    gorkflow: `file:${await copyPackage(folder.path)}`,
+    gorkflow: `file:${await packPackage(folder)}`,
     "drizzle-orm": await versionIn(drizzle, "drizzle-orm"),
     "@libsql/client": await versionIn(modules, "@libsql/client"),
     zod: await versionIn(modules, "zod"),
@@ -87,20 +87,6 @@ export async function makePlatformProject(
     await promisify(execFile)("npm", ["install", ...options], { cwd: path });
   }
   return project;
-}
-
-let packed: Promise<Buffer> | undefined;
-
-/** Writes the packed package into a folder and returns its path. It is built once. */
-async function copyPackage(folder: string): Promise<string> {
-  packed ??= temporaryFolder().then(async (temporary) => {
-    const tarball = await readFile(await packPackage(temporary));
-    await temporary.remove();
-    return tarball;
-  });
-  const path = join(folder, "gorkflow.tgz");
-  await writeFile(path, await packed);
-  return path;
 }
 
 /** The version of a package in a folder `node_modules`. */
