@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { statementsOf } from "../src/migrations/sql-statements.ts";
+import { writtenChunksOf } from "../src/migrations/sql-statements.ts";
 
 interface Journal {
   readonly entries: readonly { readonly tag: string; readonly when: number }[];
@@ -16,7 +16,7 @@ export function compileMigrations(): string {
   const migrations = journal.entries.map(({ tag, when }) => {
     const sql = readFileSync(new URL(`${tag}.sql`, folder), "utf8");
     const hash = createHash("sha256").update(sql).digest("hex");
-    return { tag, when, hash, statements: statementsOf(dropIndexesIfTheyExist(sql)) };
+    return { tag, when, hash, statements: writtenChunksOf(dropIndexesIfTheyExist(sql)) };
   });
   return `// Written by \`npm run db:generate\` from the files in drizzle/. Not to be edited.
 

@@ -16,7 +16,7 @@ import type { LocalClient, LocalTransaction, Statement, StatementResult } from "
 import type { ClientStatement, NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, transactionClosed } from "./sqlite-errors.ts";
 import { kindOf, type StatementKind } from "./statement-kinds.ts";
-import { statementsOf } from "./sql-tokens.ts";
+import { statementsOf } from "../sql-tokens.ts";
 import { bytesOf, normalize, type AnyStatement } from "./statements.ts";
 import { eachInOrder, OpenTransaction } from "./transaction.ts";
 

@@ -1,6 +1,6 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import type Database from "libsql";
-import { statementsOf, tokensOf } from "./sql-tokens.ts";
+import { statementsOf, tokensOf } from "../sql-tokens.ts";
 import { keywordOf } from "./statement-kinds.ts";
 
 /** A cell of a packed row. `ReadInteger` has converted the integers. */

@@ -25,7 +25,7 @@ import { parseConfig, type LocalDatabaseSettings } from "./config.ts";
 import { DatabaseFile } from "./database-file.ts";
 import { exactCellsOf, exactQuery } from "./packed-rows.ts";
 import { readIntegerAs, resultOfRows, rowOf, type NativeCell } from "./result-set.ts";
-import { parametersOf, statementsOf } from "./sql-tokens.ts";
+import { parametersOf, statementsOf } from "../sql-tokens.ts";
 import {
   clientClosed,
   toBatchError,

@@ -2,7 +2,7 @@ import type Database from "libsql";
 import { LruMap } from "../lru-map.ts";
 import type { Parameters } from "./bound-values.ts";
 import { packQuery, type PackedQuery, type Packing } from "./packed-rows.ts";
-import { parametersOf } from "./sql-tokens.ts";
+import { parametersOf } from "../sql-tokens.ts";
 import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and its properties. */

@@ -1,4 +1,4 @@
-import { tokensOf } from "./sql-tokens.ts";
+import { tokensOf } from "../sql-tokens.ts";
 
 /**
  * Where a statement may run.

@@ -1,24 +1,32 @@
+import { statementsOf } from "../sql-tokens.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import { journalStatements, migrationsTable } from "./journal.ts";
-import { sqlScript } from "./sql-statements.ts";
 
 /**
- * One SQL script that makes this version's schema in a database without it, for tools of one's own: it also writes
- * the journal, so that `migrate` and `LibSQLStore.open` go on from there.
+ * An SQL script that creates this version's schema in a database without it, for an app's own tools. It also writes the
+ * journal, so that `migrate` and `LibSQLStore.open` can continue from there.
  *
- * Each migration is a transaction. A migration that is applied already fails on its journal row, first of all.
+ * Each migration is a transaction. One that is applied already fails on its journal row, before it changes anything.
+ * Foreign keys are off in the script, so that dropping a table deletes no rows.
  */
 export function migrationScript(
   migrations: readonly CompiledMigration[] = compiledMigrations,
 ): string {
-  return sqlScript("-- Stop at the first error: sqlite3 -bail workflows.db < migrations.sql", [
-    journalStatements,
-    ...migrations.map(({ tag, hash, when, statements }) => [
-      `-- ${tag}`,
-      "BEGIN IMMEDIATE",
-      `INSERT INTO ${migrationsTable} (hash, created_at) VALUES ('${hash}', ${when})`,
-      ...statements,
-      "COMMIT",
-    ]),
+  const statements = migrations.flatMap(({ tag, hash, when, statements: changes }) => [
+    `-- ${tag}`,
+    "BEGIN IMMEDIATE",
+    `INSERT INTO ${migrationsTable} (hash, created_at) VALUES ('${hash}', ${when})`,
+    ...changes,
+    "COMMIT",
   ]);
+  return [
+    "-- Stop at the first error: sqlite3 -bail workflows.db < migrations.sql",
+    "PRAGMA foreign_keys=OFF",
+    ...journalStatements,
+    ...statements,
+    "PRAGMA foreign_keys=ON",
+    "",
+  ]
+    .map((each) => (statementsOf(each).length === 0 ? each : each.trimEnd().replace(/;?$/, ";")))
+    .join("\n");
 }

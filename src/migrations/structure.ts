@@ -3,14 +3,14 @@ import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { SchemaOutOfDateError } from "../errors.ts";
 import { workflowRuns } from "../schema/tables.ts";
 
-/** Runs one query and gives its rows as arrays. */
+/** Runs one query and returns its rows as arrays. */
 export type RunQuery = (
   sql: string,
   args: readonly (string | number | null)[],
 ) => Promise<readonly (readonly unknown[])[]>;
 
 /**
- * Passes when every table and every column is there, whoever made them. More of either does no harm.
+ * Passes if every table and column exists. Additional ones do no harm.
  *
  * @throws {SchemaOutOfDateError} that names what is missing and says what to run.
  */
@@ -23,7 +23,7 @@ export async function assertStructure(
     "select wanted.value, found.name, found.hidden from json_each(?) as wanted join pragma_table_xinfo(wanted.value) as found",
     [JSON.stringify(expected.map(getTableName))],
   );
-  // SQLite compares names without case. Nothing can write a generated column.
+  // SQLite compares names without case. A generated column cannot be written.
   const present = new Set(
     rows.flatMap(([table, column, hidden]) =>
       Number(hidden) < 2 ? [`${String(table)}.${String(column).toLowerCase()}`] : [],
@@ -43,8 +43,8 @@ export async function assertStructure(
     `the database lacks ${missing.slice(0, 5).join(", ")}${missing.length > 5 ? ", …" : ""}: ${
       isPlain
         ? "run `gorkflow migrate`, apply the migrations that this package ships, or generate your own"
-        : "generate their migration with your own drizzle-kit, and apply it (`gorkflow migrate` makes the tables " +
-          "without a prefix only)"
+        : "generate their migration with your own drizzle-kit, and apply it (`gorkflow migrate` creates only tables " +
+          "without a prefix)"
     }`,
   );
 }

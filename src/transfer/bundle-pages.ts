@@ -2,11 +2,11 @@ import type { CorruptRowError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { BundlePage } from "../store/bundles.ts";
+import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 
-export interface BundleScan {
+export interface BundleScan extends OperationOptions {
   readonly filter?: RunFilter | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Runs that are read, compared or stored together. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { countStatements, statementsOf } from "../../src/migrations/sql-statements.ts";
+import { writtenChunksOf } from "../../src/migrations/sql-statements.ts";
+import { statementsOf } from "../../src/sql-tokens.ts";
 
 test.each([
   ["", 0],
@@ -19,12 +20,12 @@ test.each([
   ["create trigger t after insert on a begin update b set c = 1; delete from d; end", 1],
   ["create temp trigger t after insert on a begin select 1; end; select 2", 2],
 ])("%j is %i statement(s)", (sql, count) => {
-  expect(countStatements(sql)).toBe(count);
+  expect(statementsOf(sql)).toHaveLength(count);
 });
 
 test("a migration's statements are what stands between its breakpoints", () => {
   expect(
-    statementsOf(
+    writtenChunksOf(
       "create table a (b);\n--> statement-breakpoint\n-- nothing\n--> statement-breakpoint\nselect 1",
     ),
   ).toEqual(["create table a (b);", "select 1"]);

@@ -10,7 +10,8 @@ import {
 import { combineBranches, graphSnapshotSchema } from "./branches.ts";
 import { hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
-import { chunksOf, countStatements } from "../sql-statements.ts";
+import { statementsOf } from "../../sql-tokens.ts";
+import { chunksOf } from "../sql-statements.ts";
 
 const restore = "restore the file from version control";
 const generateAgain = "delete the later migration and generate it again";
@@ -226,7 +227,7 @@ function notRecorded(files: readonly string[]): MigrationProblem[] {
 
 function checkStatements(file: string, sql: string): MigrationProblem[] {
   return chunksOf(sql).flatMap((chunk, index): MigrationProblem[] => {
-    const statements = countStatements(chunk);
+    const statements = statementsOf(chunk).length;
     if (statements === 1) return [];
     const where = `${file}, part ${index + 1}`;
     return statements === 0

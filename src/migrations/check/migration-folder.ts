@@ -6,7 +6,7 @@ import { isDrizzle1 } from "../../drizzle.ts";
 import { InvalidArgumentError } from "../../errors.ts";
 import { mergeSteps, hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
-import { statementsOf } from "../sql-statements.ts";
+import { statementsOf } from "../../sql-tokens.ts";
 
 const journalSchema = z.object({
   entries: z.array(z.object({ idx: z.int(), when: z.number(), tag: z.string() })),

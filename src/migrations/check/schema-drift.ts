@@ -31,23 +31,10 @@ export async function findSchemaDrift(
   const kit = await loadKit();
   if (tag !== undefined && kit.layout !== folder.layout) return [layoutOfOtherVersion(kit.layout)];
   const current = await kit.snapshotOf(Object.fromEntries(definitions.entries()), casing);
-  const differences =
-    kit.layout === "journal"
-      ? [
-          ...compareSections(
-            nodeOf(last)["tables"],
-            nodeOf(current)["tables"],
-            "table",
-            describeTable,
-          ),
-          ...compareSections(
-            nodeOf(last)["views"],
-            nodeOf(current)["views"],
-            "view",
-            describeField,
-          ),
-        ]
-      : compareEntities(nodeOf(last)["ddl"], nodeOf(current)["ddl"]);
+  const differences = compareEntities(
+    entitiesOf(nodeOf(last), kit.layout),
+    entitiesOf(nodeOf(current), kit.layout),
+  );
   return differences.map((difference) => ({
     code: "SCHEMA_AHEAD",
     file: null,
@@ -139,58 +126,30 @@ const entityKinds: Readonly<Record<string, string>> = {
   views: "view",
 };
 
-/** Compares what drizzle-kit 1.0 keeps as one flat list. */
-function compareEntities(before: unknown, after: unknown): string[] {
-  const [old, current] = [entitiesOf(before), entitiesOf(after)];
-  /** Of a table that was added or removed, nothing else is said. */
+/** By a name with its kind, such as `column orders: id`. Those of a table have it as `table`. */
+type Entities = ReadonlyMap<string, Node>;
+
+function compareEntities(old: Entities, current: Entities): string[] {
+  /** Parts of a table that was added or removed are not listed. */
   const isKnown = (table: unknown) =>
     typeof table !== "string" || (old.has(`table ${table}`) && current.has(`table ${table}`));
   const names = [...new Set([...old.keys(), ...current.keys()])].toSorted();
   return names.flatMap((name) => {
-    const [one, other] = [old.get(name), current.get(name)];
-    if (!isKnown((one ?? other)?.["table"])) return [];
-    if (one === undefined) return [`${name} was added`];
-    if (other === undefined) return [`${name} was removed`];
-    return sameJson(one, other) ? [] : describeField(name, one, other);
+    const [before, after] = [old.get(name), current.get(name)];
+    if (!isKnown((before ?? after)?.["table"])) return [];
+    if (before === undefined) return [`${name} was added`];
+    if (after === undefined) return [`${name} was removed`];
+    const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+    const changed = fields.filter((field) => canonical(before[field]) !== canonical(after[field]));
+    return changed.length === 0 ? [] : [`${name} has another ${changed.join(", ")}`];
   });
 }
 
-function entitiesOf(ddl: unknown): ReadonlyMap<string, Node> {
-  const list = Array.isArray(ddl) ? ddl.map(nodeOf) : [];
-  return new Map(
-    list.map((entity) => {
-      const { entityType, table, name, columns } = entity as Readonly<Record<string, string>>;
-      // Drizzle 1.0 derives the names of keys differently from 0.45, and `up` keeps those of 0.45.
-      const isKey = entityType === "pks" || entityType === "fks";
-      const known = isKey && entity["nameExplicit"] !== true ? null : name;
-      const kind = entityKinds[entityType ?? ""] ?? entityType;
-      // `up` cannot know whether a name was given to anything else.
-      return [
-        `${kind} ${table === undefined ? "" : `${table}: `}${known ?? `(${columns})`}`,
-        { ...entity, name: known, nameExplicit: null },
-      ];
-    }),
-  );
+function entitiesOf(snapshot: Node, layout: MigrationFolder["layout"]): Entities {
+  return new Map(layout === "journal" ? nestedEntities(snapshot) : listedEntities(snapshot));
 }
 
-type Describe = (name: string, before: unknown, after: unknown) => string[];
-
-function compareSections(
-  before: unknown,
-  after: unknown,
-  kind: string,
-  describe: Describe,
-): string[] {
-  const [old, current] = [nodeOf(before), nodeOf(after)];
-  const names = [...new Set([...Object.keys(old), ...Object.keys(current)])].toSorted();
-  return names.flatMap((name) => {
-    if (!(name in old)) return [`${kind} ${name} was added`];
-    if (!(name in current)) return [`${kind} ${name} was removed`];
-    return sameJson(old[name], current[name]) ? [] : describe(name, old[name], current[name]);
-  });
-}
-
-const tableSections = {
+const sections = {
   columns: "column",
   indexes: "index",
   foreignKeys: "foreign key",
@@ -199,26 +158,39 @@ const tableSections = {
   checkConstraints: "check",
 };
 
-function describeTable(table: string, before: unknown, after: unknown): string[] {
-  return Object.entries(tableSections).flatMap(([section, kind]) =>
-    compareSections(
-      nodeOf(before)[section],
-      nodeOf(after)[section],
-      `${kind} ${table}:`,
-      (name, a, b) => describeField(`${kind} ${table}: ${name}`, a, b),
-    ),
-  );
+/** The entities of drizzle-kit 0.31, which nests them. */
+function nestedEntities({ tables, views }: Node): [string, Node][] {
+  return [
+    ...Object.entries(nodeOf(tables)).flatMap(([table, parts]): [string, Node][] => [
+      [`table ${table}`, {}],
+      ...Object.entries(sections).flatMap(([section, kind]) =>
+        Object.entries(nodeOf(nodeOf(parts)[section])).map(([name, part]): [string, Node] => [
+          `${kind} ${table}: ${name}`,
+          { ...nodeOf(part), table },
+        ]),
+      ),
+    ]),
+    ...Object.entries(nodeOf(views)).map(([name, view]): [string, Node] => [
+      `view ${name}`,
+      nodeOf(view),
+    ]),
+  ];
 }
 
-function describeField(name: string, before: unknown, after: unknown): string[] {
-  const [old, current] = [nodeOf(before), nodeOf(after)];
-  const fields = [...new Set([...Object.keys(old), ...Object.keys(current)])];
-  const changed = fields.filter((field) => !sameJson(old[field], current[field]));
-  return [`${name} has another ${changed.join(", ")}`];
-}
-
-function sameJson(a: unknown, b: unknown): boolean {
-  return canonical(a) === canonical(b);
+/** The entities of drizzle-kit 1.0, which lists them. */
+function listedEntities({ ddl }: Node): [string, Node][] {
+  return (Array.isArray(ddl) ? ddl.map(nodeOf) : []).map((entity) => {
+    const { entityType, table, name, columns } = entity as Readonly<Record<string, string>>;
+    // Drizzle 1.0 derives the names of keys differently from 0.45, and `up` keeps those of 0.45.
+    const isKey = entityType === "pks" || entityType === "fks";
+    const known = isKey && entity["nameExplicit"] !== true ? null : name;
+    const kind = entityKinds[entityType ?? ""] ?? entityType;
+    // `up` cannot know whether a name was given to anything else.
+    return [
+      `${kind} ${table === undefined ? "" : `${table}: `}${known ?? `(${columns})`}`,
+      { ...entity, name: known, nameExplicit: null },
+    ];
+  });
 }
 
 /** JSON with sorted keys. The order of keys in a snapshot has no meaning; the order of columns in an array has. */

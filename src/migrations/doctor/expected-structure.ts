@@ -1,7 +1,7 @@
 import { is, SQL } from "drizzle-orm";
 import { getTableConfig, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import { DialectClass } from "../../drizzle.ts";
-import { normalizeSql } from "../sql-tokens.ts";
+import { normalizeSql } from "./normalized-sql.ts";
 import type { TableStructure } from "./table-structure.ts";
 
 /** The structure of a Drizzle table. */

@@ -197,7 +197,7 @@ export function findingsOf(
     else error("CHECK_EXTRA", `${message}: it refuses rows of the stores`, move);
   }
 
-  for (const { name } of live.triggers) {
+  for (const name of live.triggers) {
     warning(
       "TRIGGER_EXTRA",
       `trigger ${name} of ${table} is not in the schema: it is part of every write, and may undo it`,

@@ -1,7 +1,12 @@
-import { checksOfTable, collationsOfTable, conditionOfIndex, normalizeSql } from "../sql-tokens.ts";
 import type { RunQuery } from "../structure.ts";
+import {
+  checksOfTable,
+  collationsOfTable,
+  conditionOfIndex,
+  normalizeSql,
+  type LiveCheck,
+} from "./normalized-sql.ts";
 import type {
-  CheckStructure,
   ColumnStructure,
   ForeignKeyStructure,
   IndexStructure,
@@ -13,7 +18,8 @@ export interface LiveTable extends TableStructure {
   readonly columns: readonly LiveColumn[];
   readonly indexes: readonly LiveIndex[];
   readonly checks: readonly LiveCheck[];
-  readonly triggers: readonly Definition[];
+  /** The names of its triggers. */
+  readonly triggers: readonly string[];
 }
 
 export interface LiveColumn extends ColumnStructure {
@@ -23,19 +29,6 @@ export interface LiveColumn extends ColumnStructure {
 export interface LiveIndex extends IndexStructure {
   /** Null for the index of a UNIQUE in the definition of the table. */
   readonly sql: string | null;
-}
-
-export interface LiveCheck extends CheckStructure {
-  /** A superset of the names in the condition, in lower case. */
-  readonly words: ReadonlySet<string>;
-  /** The condition as written, in parentheses. */
-  readonly sql: string;
-}
-
-/** An object of the database and the SQL that created it. */
-interface Definition {
-  readonly name: string;
-  readonly sql: string;
 }
 
 /** The existing ones of `tables`, by the given name. SQLite compares names without case. */
@@ -67,7 +60,7 @@ export async function readTables(
     wanted,
   );
   const triggers = await query(
-    `select wanted.value, s.name, s.sql ${from} join sqlite_schema as s on s.type = 'trigger' and s.tbl_name = t.name collate nocase`,
+    `select wanted.value, s.name ${from} join sqlite_schema as s on s.type = 'trigger' and s.tbl_name = t.name collate nocase`,
     wanted,
   );
   return new Map(
@@ -78,7 +71,7 @@ export async function readTables(
         indexes: readIndexes(of(indexes, table)),
         foreignKeys: readForeignKeys(of(foreignKeys, table)),
         checks: checksOfTable(String(sql)),
-        triggers: of(triggers, table).map(readDefinition),
+        triggers: of(triggers, table).map(([name]) => String(name)),
       },
     ]),
   );
@@ -103,10 +96,6 @@ type Rows = readonly (readonly unknown[])[];
 /** The rows whose first column is the name of the table, without that column. */
 function of(rows: Rows, table: unknown): unknown[][] {
   return rows.filter(([name]) => name === table).map(([, ...rest]) => rest);
-}
-
-function readDefinition([name, sql]: readonly unknown[]): Definition {
-  return { name: String(name), sql: String(sql) };
 }
 
 function readColumns(rows: Rows, collations: ReadonlyMap<string, string>): LiveColumn[] {

@@ -1,4 +1,5 @@
-import type { LiveCheck, LiveColumn, LiveIndex, LiveTable } from "./live-structure.ts";
+import type { LiveColumn, LiveIndex, LiveTable } from "./live-structure.ts";
+import type { LiveCheck } from "./normalized-sql.ts";
 import {
   describeForeignKey,
   type CheckStructure,

@@ -81,32 +81,27 @@ const maxLineLength = 64 * 1024 * 1024;
  */
 export function encodeBundle(bundle: RunBundle, maxLength = maxLineLength): string[] {
   const { runId } = bundle.run;
-  const lines: string[] = [];
-  let rows: Record<string, string[]> = {};
-  let length = 0;
-  const endLine = () => {
-    const head = rows["run"]
-      ? `"run":${rows["run"].join("")}`
-      : `"continues":${JSON.stringify(runId)}`;
-    const children = bundleParts
-      .slice(1)
-      .map(({ name }) => `"${name}":[${(rows[name] ?? []).join(",")}]`);
-    lines.push(`{${[head, ...children].join(",")}}`);
-    rows = {};
-    length = 0;
-  };
   // An input that is derived from outputs may be larger than what a store accepts.
   const stored = { ...bundle, steps: bundle.steps.map(withoutDerivedInput) };
+  const lines: Partial<Record<keyof RunBundle, string[]>>[] = [];
+  let length = Infinity;
   for (const part of bundleParts) {
     for (const row of rowsOf(stored, part)) {
       const text = encodeRow(row, part, runId);
-      if (length > 0 && length + text.length > maxLength) endLine();
-      (rows[part.name] ??= []).push(text);
+      if (length + text.length > maxLength) {
+        lines.push({});
+        length = 0;
+      }
+      (lines.at(-1)![part.name] ??= []).push(text);
       length += text.length;
     }
   }
-  endLine();
-  return lines;
+  return lines.map((rows) => {
+    const head = rows.run ? `"run":${rows.run.join("")}` : `"continues":${JSON.stringify(runId)}`;
+    const children = bundleParts.slice(1);
+    const lists = children.map(({ name }) => `"${name}":[${(rows[name] ?? []).join(",")}]`);
+    return `{${[head, ...lists].join(",")}}`;
+  });
 }
 
 function encodeRow(row: BundleRow, part: BundlePart, runId: string): string {
@@ -198,8 +193,8 @@ export function decodeBundle(record: RecordLine, line: number): RunBundle {
   const bundle: Record<string, unknown> = { ...record };
   for (const { name, times } of bundleParts) {
     const rows = bundle[name];
-    if (Array.isArray(rows)) bundle[name] = rows.map((row) => withTimes(row, times));
-    else if (rows !== undefined) bundle[name] = withTimes(rows, times);
+    const isList = Array.isArray(rows);
+    bundle[name] = isList ? rows.map((row) => withTimes(row, times)) : withTimes(rows, times);
   }
   try {
     return parseBundle(bundle, "bundle");
