@@ -31,10 +31,8 @@ export async function findSchemaDrift(
   const kit = await loadKit();
   if (tag !== undefined && kit.layout !== folder.layout) return [layoutOfOtherVersion(kit.layout)];
   const current = await kit.snapshotOf(Object.fromEntries(definitions.entries()), casing);
-  const differences = compareEntities(
-    entitiesOf(nodeOf(last), kit.layout),
-    entitiesOf(nodeOf(current), kit.layout),
-  );
+  const entitiesOf = kit.layout === "journal" ? nestedEntities : listedEntities;
+  const differences = compareEntities(entitiesOf(nodeOf(last)), entitiesOf(nodeOf(current)));
   return differences.map((difference) => ({
     code: "SCHEMA_AHEAD",
     file: null,
@@ -145,10 +143,6 @@ function compareEntities(old: Entities, current: Entities): string[] {
   });
 }
 
-function entitiesOf(snapshot: Node, layout: MigrationFolder["layout"]): Entities {
-  return new Map(layout === "journal" ? nestedEntities(snapshot) : listedEntities(snapshot));
-}
-
 const sections = {
   columns: "column",
   indexes: "index",
@@ -159,27 +153,26 @@ const sections = {
 };
 
 /** The entities of drizzle-kit 0.31, which nests them. */
-function nestedEntities({ tables, views }: Node): [string, Node][] {
-  return [
-    ...Object.entries(nodeOf(tables)).flatMap(([table, parts]): [string, Node][] => [
-      [`table ${table}`, {}],
-      ...Object.entries(sections).flatMap(([section, kind]) =>
-        Object.entries(nodeOf(nodeOf(parts)[section])).map(([name, part]): [string, Node] => [
-          `${kind} ${table}: ${name}`,
-          { ...nodeOf(part), table },
-        ]),
-      ),
-    ]),
-    ...Object.entries(nodeOf(views)).map(([name, view]): [string, Node] => [
-      `view ${name}`,
-      nodeOf(view),
-    ]),
-  ];
+function nestedEntities({ tables, views }: Node): Entities {
+  const entities = new Map<string, Node>();
+  for (const [table, parts] of Object.entries(nodeOf(tables))) {
+    entities.set(`table ${table}`, {});
+    for (const [section, kind] of Object.entries(sections)) {
+      for (const [name, part] of Object.entries(nodeOf(nodeOf(parts)[section]))) {
+        entities.set(`${kind} ${table}: ${name}`, Object.assign({ table }, part));
+      }
+    }
+  }
+  for (const [name, view] of Object.entries(nodeOf(views))) {
+    entities.set(`view ${name}`, nodeOf(view));
+  }
+  return entities;
 }
 
 /** The entities of drizzle-kit 1.0, which lists them. */
-function listedEntities({ ddl }: Node): [string, Node][] {
-  return (Array.isArray(ddl) ? ddl.map(nodeOf) : []).map((entity) => {
+function listedEntities({ ddl }: Node): Entities {
+  const entities = (Array.isArray(ddl) ? ddl : []).map((each): [string, Node] => {
+    const entity = nodeOf(each);
     const { entityType, table, name, columns } = entity as Readonly<Record<string, string>>;
     // Drizzle 1.0 derives the names of keys differently from 0.45, and `up` keeps those of 0.45.
     const isKey = entityType === "pks" || entityType === "fks";
@@ -191,6 +184,7 @@ function listedEntities({ ddl }: Node): [string, Node][] {
       { ...entity, name: known, nameExplicit: null },
     ];
   });
+  return new Map(entities);
 }
 
 /** JSON with sorted keys. The order of keys in a snapshot has no meaning; the order of columns in an array has. */
