@@ -1,4 +1,4 @@
-import { and, eq, lte, max, sql } from "drizzle-orm";
+import { and, eq, lte, max, or, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
@@ -44,7 +44,8 @@ const row: ReturnType<typeof sqliteTable<"stuck_runs", typeof columns>> = sqlite
 );
 
 /**
- * The RUNNING runs without a write to the run or its steps for `idleMs`. Extending the lease does not count as a write.
+ * The RUNNING runs without a write to the run or its steps for `idleMs`, and those whose lease has expired. Extending
+ * the lease does not count as a write.
  *
  * The window applies to `createdAt`. Longest idle first; ties are ordered by `runId`.
  *
@@ -98,6 +99,8 @@ export function stuckRuns<Mode extends "sync" | "async", RunResult>(
       }),
     )
     .from(running)
-    .where(lte(running.lastActivityAt, now.getTime() - idleMs));
+    .where(
+      or(lte(running.lastActivityAt, now.getTime() - idleMs), lte(running.leaseExpiresAt, now)),
+    );
   return selectReport(db, tables, row, report, row.lastActivityAt, row.runId);
 }

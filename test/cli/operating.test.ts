@@ -199,3 +199,26 @@ test("a shell completes commands and options", async () => {
   const options = await command.run(["complete", "--", "runs", "list", "--st"]);
   expect(options.stdout).toContain("--status\t");
 });
+
+test("a list shows the version and the error of each run, and a run without its worker is stuck", async () => {
+  const database = command.folder.database("list.db");
+  const store = await openStore(database);
+  const error = { message: `the printer\nis ${"far ".repeat(30)}away` };
+  await store.createRun({
+    runId: "a",
+    workflowId: "orders",
+    workflowVersion: "7.1",
+    status: "FAILED",
+    error,
+  });
+  await store.createRun({ runId: "b", workflowId: "orders" });
+  await store.claimRuns({ workerId: "w", leaseMs: 1, limit: 1 });
+  await store.close();
+  const env = { GORKFLOW_DATABASE_URL: database };
+  const { stdout } = await command.run(["runs", "list"], { env });
+  expect(stdout).toMatch(/^a +orders +7\.1 +FAILED .* the printer\\u000ais far .*…$/m);
+  await vi.waitFor(async () => {
+    const stuck = (await answer(["report", "stuck"], database)) as { runId: string }[];
+    expect(stuck.map(({ runId }) => runId)).toEqual(["b"]);
+  });
+});

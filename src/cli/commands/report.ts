@@ -48,7 +48,7 @@ throughput is also drawn as a chart.
 Examples:
   gorkflow report throughput --since 48h --per hour
   gorkflow report runs --workflow orders --since 7d       how long runs take, in percentiles
-  gorkflow report stuck                                   runs that are RUNNING and have not changed
+  gorkflow report stuck                                   RUNNING runs that have not changed, or lost their worker
   gorkflow report step-errors --since 1d --json`,
     )
     .action(async (name: ReportName, options: ReportCommandOptions) => {

@@ -299,7 +299,10 @@ export function stuckRuns({ runs, steps }: Rows, filter: Filter, now: Date, idle
         idleMs: now.getTime() - lastActivityAt,
       };
     })
-    .filter((row) => row.idleMs >= idleMs);
+    .filter(
+      ({ idleMs: idle, leaseExpiresAt }) =>
+        idle >= idleMs || (leaseExpiresAt !== null && leaseExpiresAt <= now),
+    );
   return sortBy(
     rows,
     (row) => row.lastActivityAt,

@@ -72,18 +72,30 @@ function show(page: RunPage<WorkflowRunSummary>, options: ListOptions): void {
 
 function describe(runs: readonly WorkflowRunSummary[]): string {
   return table(
-    ["run", "workflow", "status", "progress", "attempt", "created", "took"],
+    ["run", "workflow", "version", "status", "progress", "attempt", "created", "took", "error"],
     runs.map((run) => [
       run.runId,
       run.workflowId,
+      run.workflowVersion,
       paintStatus(run.status),
       formatShare(run.progress),
       String(run.attempt),
       formatTime(run.createdAt),
       formatDuration(durationOf(run)),
+      describeError(run.error),
     ]),
   );
 }
+
+/** The message of an error, or as much of it as a line of the list can have. */
+function describeError(error: unknown): string {
+  if (error === null) return "";
+  const { message } = error as { readonly message?: unknown };
+  const text = typeof message === "string" ? message : JSON.stringify(error);
+  return text.length > maxErrorLength ? `${text.slice(0, maxErrorLength - 1)}…` : text;
+}
+
+const maxErrorLength = 60;
 
 function durationOf({ startedAt, completedAt }: WorkflowRunSummary): number | null {
   if (startedAt === null || completedAt === null) return null;
