@@ -86,9 +86,12 @@ export function planStepUpdate(changes: unknown, now: Date): RowUpdate<StepExecu
 }
 
 /** The milliseconds between both times; null if the step never started or has not ended. */
-export function durationBetween(startedAt: Date | null, completedAt: Date | null): number | null {
+export function durationBetween(
+  startedAt: Date | number | null,
+  completedAt: Date | number | null,
+): number | null {
   if (startedAt === null || completedAt === null) return null;
-  return Math.max(0, completedAt.getTime() - startedAt.getTime());
+  return Math.max(0, Number(completedAt) - Number(startedAt));
 }
 
 /** The columns of a released run without lost leases. */

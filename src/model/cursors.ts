@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from "../errors.ts";
 
 /** The position of a run in lists: by `createdAt`, then by the UTF-8 bytes of `runId`. */
-export interface RunPosition {
-  readonly createdAt: Date;
+export interface RunPosition<Time = Date | number> {
+  readonly createdAt: Time;
   readonly runId: string;
 }
 
@@ -106,5 +106,5 @@ function rank(unit: number): number {
 
 /** Negative if `a` is older than `b`. */
 export function comparePositions(a: RunPosition, b: RunPosition): number {
-  return a.createdAt.getTime() - b.createdAt.getTime() || compareText(a.runId, b.runId);
+  return Number(a.createdAt) - Number(b.createdAt) || compareText(a.runId, b.runId);
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { LeaseLostError } from "../errors.ts";
+import type { EncodedRow } from "../schema/row-codec.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
@@ -51,8 +52,9 @@ const claimSchema = z.strictObject({
   workflows: z
     .array(z.strictObject({ workflowId: idSchema, workflowVersion: idSchema }))
     .max(1000)
+    .transform(distinctVersions)
     .optional(),
-  activeRunIds: z.array(idSchema).max(1000).optional(),
+  activeRunIds: z.array(idSchema).max(1000).default([]),
   ...operationShape,
 });
 const holderShape = {
@@ -64,18 +66,20 @@ const holderShape = {
 const holderSchema = z.strictObject(holderShape);
 const extensionSchema = z.strictObject({ ...holderShape, leaseMs: leaseMsSchema });
 
-/** @throws {InvalidArgumentError} that names the field. */
-export function parseClaim(claim: unknown): z.output<typeof claimSchema> {
+export type ParsedClaim = z.output<typeof claimSchema>;
+
+/** @throws {InvalidArgumentError} if a field is invalid. */
+export function parseClaim(claim: unknown): ParsedClaim {
   return parseArgument(claimSchema, claim, "claim");
 }
 
-/** @throws {InvalidArgumentError} that names the field. */
-export function parseLeaseHolder(holder: unknown): z.output<typeof holderSchema> {
+/** @throws {InvalidArgumentError} if a field is invalid. */
+export function parseLeaseHolder(holder: unknown): LeaseHolder {
   return parseArgument(holderSchema, holder, "lease");
 }
 
-/** @throws {InvalidArgumentError} that names the field. */
-export function parseLeaseExtension(extension: unknown): z.output<typeof extensionSchema> {
+/** @throws {InvalidArgumentError} if a field is invalid. */
+export function parseLeaseExtension(extension: unknown): LeaseExtension {
   return parseArgument(extensionSchema, extension, "lease");
 }
 
@@ -94,19 +98,17 @@ export function versionKey({ workflowId, workflowVersion }: WorkflowVersion): st
   return `${workflowId}\0${workflowVersion}`;
 }
 
-/** Removes duplicates. */
-export function distinctVersions(versions: readonly WorkflowVersion[]): readonly WorkflowVersion[] {
-  if (versions.length < 2) return versions;
+function distinctVersions(versions: readonly WorkflowVersion[]): readonly WorkflowVersion[] {
   return [...new Map(versions.map((version) => [versionKey(version), version])).values()];
 }
 
 /**
  * True if the run is PENDING and its `wakeAt` has passed, or RUNNING with an expired lease. A RUNNING run without a lease
- * cannot be claimed.
+ * cannot be claimed. `now` is in milliseconds.
  */
 export function isClaimable(
-  run: Pick<WorkflowRun, "status" | "leaseExpiresAt" | "wakeAt">,
-  now: Date,
+  run: Pick<EncodedRow<WorkflowRun>, "status" | "leaseExpiresAt" | "wakeAt">,
+  now: number,
 ): boolean {
   if (run.status === "PENDING") return run.wakeAt === null || run.wakeAt <= now;
   return run.status === "RUNNING" && run.leaseExpiresAt !== null && run.leaseExpiresAt <= now;
@@ -116,18 +118,22 @@ export function isClaimable(
  * Negative if `a` is claimed before `b`. Runs are ordered by `wakeAt`, or `createdAt` if they have none; ties by
  * `createdAt`, then by the UTF-8 bytes of `runId`.
  */
-export function compareClaims(a: ClaimPosition, b: ClaimPosition): number {
-  return claimableSince(a).getTime() - claimableSince(b).getTime() || comparePositions(a, b);
+export function compareClaims<Time extends Date | number>(
+  a: ClaimPosition<Time>,
+  b: ClaimPosition<Time>,
+): number {
+  return Number(claimableSince(a)) - Number(claimableSince(b)) || comparePositions(a, b);
 }
 
-type ClaimPosition = Pick<WorkflowRun, "runId" | "createdAt" | "wakeAt">;
+interface ClaimPosition<Time> {
+  readonly runId: string;
+  readonly createdAt: Time;
+  readonly wakeAt: Time | null;
+}
 
 /** The time since which the run can be claimed. */
-export function claimableSince({
-  createdAt,
-  wakeAt,
-}: Pick<WorkflowRun, "createdAt" | "wakeAt">): Date {
-  return wakeAt ?? createdAt;
+export function claimableSince<Time>(run: Omit<ClaimPosition<Time>, "runId">): Time {
+  return run.wakeAt ?? run.createdAt;
 }
 
 /**
@@ -136,7 +142,7 @@ export function claimableSince({
  * @throws {LeaseLostError} otherwise.
  */
 export function checkLease(
-  run: FencedRun & Pick<WorkflowRun, "leaseExpiresAt">,
+  run: FencedRun & { readonly leaseExpiresAt: unknown },
   fence: Fence,
 ): void {
   checkFence(run, fence);

@@ -17,7 +17,7 @@ const batchOptionsSchema = z.strictObject({
 });
 const writeBundlesOptionsSchema = z.strictObject({
   onConflict: z.enum(["fail", "skip", "replace"]),
-  keepNewer: z.boolean().optional(),
+  keepNewer: z.boolean().default(false),
   ...operationShape,
 });
 
@@ -30,7 +30,7 @@ export function parseOptions(options: unknown): z.output<typeof operationOptions
 
 const readOptionsSchema = z.strictObject({ payloads: z.boolean().optional(), ...operationShape });
 
-/** @throws {InvalidArgumentError} for an unknown option, or one of the wrong type. */
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseReadOptions(options: unknown): z.output<typeof readOptionsSchema> {
   return options === undefined ? none : parseArgument(readOptionsSchema, options, "options");
 }
@@ -76,5 +76,6 @@ export function parseBatchOptions(options: unknown): z.output<typeof batchOption
 export function parseWriteBundlesOptions(
   options: unknown,
 ): z.output<typeof writeBundlesOptionsSchema> {
-  return parseArgument(writeBundlesOptionsSchema, options, "options");
+  const parsed = parseArgument(writeBundlesOptionsSchema, options, "options");
+  return { ...parsed, keepNewer: parsed.keepNewer && parsed.onConflict === "replace" };
 }

@@ -3,7 +3,7 @@ import type { ConstraintError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
-import { callbackSchema, operationShape } from "./arguments.ts";
+import { callbackSchema, limitSchema, operationShape } from "./arguments.ts";
 import { finalRunStatuses } from "./transitions.ts";
 import type { RunStatus } from "../statuses.ts";
 
@@ -61,53 +61,44 @@ export interface PruneReport {
   readonly freedBytes: number | null;
 }
 
-/** A validated policy with its defaults. */
-export interface ParsedPrunePolicy {
-  readonly olderThan: Date;
-  readonly statuses: readonly RunStatus[];
-  readonly workflowId: string | null;
-  readonly keepLast: number;
-  readonly batchSize: number;
-  readonly dryRun: boolean;
-  readonly onProgress: ((progress: PruneProgress) => void) | null;
-  readonly signal: AbortSignal | undefined;
-}
-
 const policySchema = z.strictObject({
   olderThan: z.date(),
-  statuses: z.array(runStatusSchema).optional(),
+  statuses: z
+    .array(runStatusSchema)
+    .default([...finalRunStatuses])
+    // A repeated status would be counted twice.
+    .transform((statuses) => [...new Set(statuses)]),
   workflowId: idSchema.optional(),
-  keepLast: z.int().min(0).optional(),
-  batchSize: z.int().min(1).max(1000).optional(),
-  dryRun: z.boolean().optional(),
+  keepLast: z.int().min(0).default(0),
+  batchSize: limitSchema.default(100),
+  dryRun: z.boolean().default(false),
   onProgress: callbackSchema<PruneProgress>(),
   ...operationShape,
 });
 
+/** A valid policy with its defaults. */
+export type ParsedPrunePolicy = z.output<typeof policySchema>;
+
 /** @throws {InvalidArgumentError} if the policy is invalid. */
 export function parsePrunePolicy(policy: unknown): ParsedPrunePolicy {
-  const parsed = parseArgument(policySchema, policy, "policy");
-  return {
-    olderThan: parsed.olderThan,
-    // A repeated status would be counted twice.
-    statuses: [...new Set(parsed.statuses ?? finalRunStatuses)],
-    workflowId: parsed.workflowId ?? null,
-    keepLast: parsed.keepLast ?? 0,
-    batchSize: parsed.batchSize ?? 100,
-    dryRun: parsed.dryRun ?? false,
-    onProgress: parsed.onProgress ?? null,
-    signal: parsed.signal,
-  };
+  return parseArgument(policySchema, policy, "policy");
 }
 
 /** True if the run matches the policy, apart from `keepLast`. */
 export function isPrunable(
-  run: Pick<WorkflowRun, "status" | "workflowId" | "completedAt" | "updatedAt">,
-  policy: ParsedPrunePolicy,
+  run: Pick<WorkflowRun, "status" | "workflowId"> & Times,
+  policy: PruneConditions,
 ): boolean {
   return (
     policy.statuses.includes(run.status) &&
-    (policy.workflowId === null || run.workflowId === policy.workflowId) &&
-    (run.completedAt ?? run.updatedAt) < policy.olderThan
+    (policy.workflowId === undefined || run.workflowId === policy.workflowId) &&
+    Number(run.completedAt ?? run.updatedAt) < policy.olderThan.getTime()
   );
+}
+
+export type PruneConditions = Pick<ParsedPrunePolicy, "olderThan" | "statuses" | "workflowId">;
+
+interface Times {
+  readonly completedAt: Date | number | null;
+  readonly updatedAt: Date | number;
 }

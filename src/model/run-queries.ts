@@ -4,7 +4,8 @@ import type { Tags } from "../schema/json-types.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { parseArgument } from "../arguments.ts";
 import { limitSchema, operationShape } from "./arguments.ts";
-import { decodeCursor, encodeCursor, type StoredPosition } from "./cursors.ts";
+import { decodeCursor, encodeCursor, type RunPosition, type StoredPosition } from "./cursors.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
 
 /** Conditions on runs. A run must match all of them. */
 export interface RunFilter {
@@ -26,29 +27,6 @@ export interface RunQuery extends RunFilter {
   readonly limit?: number | undefined;
   /** The `nextCursor` of the previous page of a query with the same filter. */
   readonly cursor?: string | null | undefined;
-}
-
-/** A validated filter with its defaults. */
-export interface ParsedRunFilter {
-  readonly workflowId: string | null;
-  /** Distinct statuses in a fixed order; null for any. */
-  readonly statuses: readonly RunStatus[] | null;
-  readonly resourceId: string | null;
-  readonly tags: Readonly<Tags> | null;
-  readonly createdAfter: Date | null;
-  readonly createdBefore: Date | null;
-  /** Only these runs; null for any. */
-  readonly runIds: readonly string[] | null;
-}
-
-export interface ParsedRunQuery extends ParsedRunFilter {
-  readonly limit: number;
-  /** The last row of the previous page; null for the first page. */
-  readonly after: StoredPosition | null;
-}
-
-interface Aborted {
-  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -73,7 +51,6 @@ const filterShape = {
 };
 
 const pageShape = { limit: limitSchema.optional(), cursor: z.string().nullish() };
-/** Which runs. */
 export const runFilterSchema = z.strictObject(filterShape);
 const countSchema = z.strictObject({ ...filterShape, ...operationShape });
 const listSchema = z.strictObject({
@@ -89,66 +66,69 @@ const bundlesSchema = z.strictObject({
   ...operationShape,
 });
 
+/** A valid filter with its defaults. */
+export type ParsedRunFilter = Readonly<ReturnType<typeof parseFilter>>;
+
+export interface ParsedRunQuery extends ParsedRunFilter {
+  readonly limit: number;
+  /** The last row of the previous page; null for the first page. */
+  readonly after: StoredPosition | null;
+}
+
 /** @throws {InvalidArgumentError} if the filter is invalid. */
-export function parseCountFilter(filter: unknown): ParsedRunFilter & Aborted {
-  const parsed = parseArgument(countSchema, filter, "filter");
-  return { ...normalizeFilter(parsed), signal: parsed.signal };
+export function parseCountFilter(filter: unknown) {
+  const { signal, ...parsed } = parseArgument(countSchema, filter, "filter");
+  return { ...parseFilter(parsed), signal };
 }
 
 /** @throws {InvalidArgumentError} if the query is invalid, or its cursor belongs to another filter. */
-export function parseListQuery(
-  query: unknown,
-): ParsedRunQuery & Aborted & { readonly payloads: boolean } {
+export function parseListQuery(query: unknown) {
   const { signal, payloads = false, ...parsed } = parseArgument(listSchema, query, "query");
-  return { ...parsePage(parsed, normalizeFilter(parsed), "list"), payloads, signal };
+  return { ...parsePage(parsed, parseFilter(parsed), "list"), payloads, signal };
 }
 
 /** @throws {InvalidArgumentError} if the query is invalid, or its cursor belongs to another filter. */
-export function parseBundleQuery(query: unknown): ParsedRunQuery & Aborted {
+export function parseBundleQuery(query: unknown) {
   const { signal, ...parsed } = parseArgument(bundlesSchema, query, "query");
-  const filter = {
-    ...normalizeFilter(parsed.filter ?? {}),
-    runIds: parsed.runIds === undefined ? null : [...new Set(parsed.runIds)],
-  };
+  const filter = parseFilter(parsed.filter ?? {}, parsed.runIds);
   return { ...parsePage(parsed, filter, "bundles"), signal };
 }
 
+/** Cursors of lists and of bundles are not interchangeable. */
+type Kind = "list" | "bundles";
+
 function parsePage(
-  page: { limit?: number | undefined; cursor?: string | null | undefined },
+  { limit = 100, cursor }: { limit?: number | undefined; cursor?: string | null | undefined },
   filter: ParsedRunFilter,
-  kind: "list" | "bundles",
+  kind: Kind,
 ): ParsedRunQuery {
-  return {
-    ...filter,
-    limit: page.limit ?? 100,
-    after: page.cursor == null ? null : decodeCursor(page.cursor, fingerprint(kind, filter)),
-  };
+  const after = cursor == null ? null : decodeCursor(cursor, fingerprint(kind, filter));
+  return { ...filter, limit, after };
 }
 
-/** The cursor that continues after `last`. Cursors of lists and of bundle queries are not interchangeable. */
-export function nextListCursor(filter: ParsedRunFilter, last: StoredPosition): string {
-  return encodeCursor(last, fingerprint("list", filter));
+/** The cursor that continues after `last`. */
+export function nextCursor(kind: Kind, filter: ParsedRunFilter, last: StoredPosition): string {
+  return encodeCursor(last, fingerprint(kind, filter));
 }
 
-export function nextBundleCursor(filter: ParsedRunFilter, last: StoredPosition): string {
-  return encodeCursor(last, fingerprint("bundles", filter));
-}
-
-function normalizeFilter(filter: RunFilter): ParsedRunFilter {
-  const { status } = filter;
-  const wanted =
-    status === undefined ? null : new Set(typeof status === "string" ? [status] : status);
-  const tags = filter.tags ?? null;
+function parseFilter(filter: RunFilter, runIds?: readonly string[]) {
+  const { status, tags = {} } = filter;
+  const wanted = status === undefined ? null : new Set([status].flat());
   return {
     workflowId: filter.workflowId ?? null,
+    /** Distinct statuses in a fixed order; null for any. */
     statuses: wanted && runStatuses.filter((name) => wanted.has(name)),
     resourceId: filter.resourceId ?? null,
-    tags: tags === null || Object.keys(tags).length === 0 ? null : tags,
+    tags: Object.keys(tags).length === 0 ? null : tags,
     createdAfter: filter.createdAfter ?? null,
     createdBefore: filter.createdBefore ?? null,
-    runIds: null,
+    /** Only these runs; null for any. */
+    runIds: runIds === undefined ? null : ([...new Set(runIds)] as readonly string[]),
   };
 }
+
+/** The query that all runs match. */
+export const everyRun: ParsedRunQuery = { ...parseFilter({}), limit: 1000, after: null };
 
 function fingerprint(kind: string, filter: ParsedRunFilter): string {
   return JSON.stringify([
@@ -163,24 +143,19 @@ function fingerprint(kind: string, filter: ParsedRunFilter): string {
   ]);
 }
 
-/** True if the run matches the filter. `MemoryStore` uses it as its where clause. */
+/** True if the run matches the filter, apart from `runIds`. */
 export function matchesFilter(
-  run: {
-    readonly workflowId: string;
-    readonly status: RunStatus;
-    readonly resourceId: string | null;
-    readonly tags: Readonly<Tags> | null;
-    readonly createdAt: Date;
-  },
+  run: RunPosition & Pick<WorkflowRun, "workflowId" | "status" | "resourceId" | "tags">,
   filter: ParsedRunFilter,
 ): boolean {
-  const { tags } = filter;
+  const { tags, createdAfter, createdBefore } = filter;
+  const createdAt = Number(run.createdAt);
   return (
     (filter.workflowId === null || run.workflowId === filter.workflowId) &&
     (filter.statuses === null || filter.statuses.includes(run.status)) &&
     (filter.resourceId === null || run.resourceId === filter.resourceId) &&
-    (filter.createdAfter === null || run.createdAt >= filter.createdAfter) &&
-    (filter.createdBefore === null || run.createdAt < filter.createdBefore) &&
+    (createdAfter === null || createdAt >= createdAfter.getTime()) &&
+    (createdBefore === null || createdAt < createdBefore.getTime()) &&
     (tags === null || Object.keys(tags).every((name) => hasTag(run.tags, name, tags[name])))
   );
 }

@@ -5,7 +5,7 @@ import {
   StepTransitionError,
 } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import { runStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
+import type { RunStatus, StepStatus } from "../statuses.ts";
 
 /** A run in one of these has ended. Only `reopenRun` reopens it. */
 export const finalRunStatuses = ["COMPLETED", "FAILED", "CANCELLED"] as const satisfies RunStatus[];
@@ -31,7 +31,6 @@ export const isFinalStepStatus = (status: StepStatus): boolean =>
   includes(finalStepStatuses, status);
 export const isFrozenStepStatus = (status: StepStatus): boolean =>
   includes(frozenStepStatuses, status);
-export const isRunStatus = (value: unknown): value is RunStatus => includes(runStatuses, value);
 
 /** The columns that decide whether a run may change. */
 type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId" | "attempt">;

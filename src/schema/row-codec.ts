@@ -4,32 +4,51 @@ import { CorruptRowError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { isInputFrom, isTags } from "./zod.ts";
 
-/** What the database holds in one cell. */
+/** A value of SQL. */
 export type Cell = string | number | null;
 
-/** A row as the database holds it, by property name: JSON as text, times as milliseconds. */
-export type EncodedRow<Row> = { [Property in keyof Row]: Cell };
+/** A column's value as the database stores it: JSON as text, times as milliseconds. */
+type Encoded<Value> = unknown extends Value
+  ? string | null
+  : Value extends Date
+    ? number
+    : Value extends undefined
+      ? never
+      : Value extends Cell
+        ? Value
+        : string;
+
+/** A row as the database stores it, by property name. */
+export type EncodedRow<Row> = { [Property in keyof Row]: Encoded<Row[Property]> };
 
 interface CellCodec {
   readonly encode: (value: unknown) => Cell;
-  /** The value, or undefined when the cell cannot be one. */
+  /** Undefined if the cell is no valid value. */
   readonly decode: (cell: unknown) => unknown;
 }
 
-/**
- * Rows of one table between TypeScript and the database, derived from the table's columns.
- *
- * Both stores use it, so that what they accept, store and hand out is the same to the byte.
- */
+/** Converts rows of one table, by the table's columns. All stores use it, so they store and return the same values. */
 export interface RowCodec<Row> {
   readonly table: string;
   readonly properties: readonly (keyof Row & string)[];
-  /** @throws {InvalidValueError} for a value that JSON would change, or one that is too large. */
+  /** The properties of the primary key. */
+  readonly key: readonly (keyof Row & string)[];
+  /** @throws {InvalidValueError} if a value cannot be stored as JSON. */
   encode<Part extends Partial<Row>>(row: Part): EncodedRow<Part>;
-  encodeCell<Property extends keyof Row & string>(property: Property, value: Row[Property]): Cell;
-  /** @throws {CorruptRowError} that names the cell. */
-  decode(encoded: EncodedRow<Row>): Row;
-  /** Decodes the cells of `properties`, in their order. @throws {CorruptRowError} that names the cell. */
+  /**
+   * Decodes these properties of the row.
+   *
+   * @throws {CorruptRowError} if a cell is invalid.
+   */
+  decode<Property extends keyof Row & string>(
+    row: EncodedRow<Pick<Row, Property>>,
+    properties: readonly Property[],
+  ): Pick<Row, Property>;
+  /**
+   * Decodes the cells of these properties, which are in the same order.
+   *
+   * @throws {CorruptRowError} if a cell is invalid.
+   */
   decodeCells<Property extends keyof Row & string>(
     properties: readonly Property[],
     cells: ArrayLike<unknown>,
@@ -37,42 +56,59 @@ export interface RowCodec<Row> {
 }
 
 export function createRowCodec<
-  // Since 1.0 the class of all tables does not have it itself.
+  // In 1.0 the class of all tables does not have this property.
   Table extends SQLiteTable & { readonly $inferSelect: Record<string, unknown> },
 >(
   table: Table,
-  keyProperties: readonly (keyof Table["$inferSelect"] & string)[],
+  key: readonly (keyof Table["$inferSelect"] & string)[],
 ): RowCodec<Table["$inferSelect"]> {
   type Row = Table["$inferSelect"];
   type Property = keyof Row & string;
   const columns: Record<string, SQLiteColumn> = getTableColumns(table);
-  const properties = Object.keys(columns) as Property[];
-  const codecs = new Map(properties.map((name) => [name, cellCodec(columnOf(name))] as const));
-  const entries = [...codecs];
+  const codecs = new Map<string, CellCodec>();
+  for (const name in columns) codecs.set(name, cellCodec(columnOf(name)));
   const tableName = getTableName(table);
-  /** By list of properties: each is a constant, and looking up every cell is a third of the cost of a row. */
-  const decodersOf = new WeakMap<readonly string[], CellCodec["decode"][]>();
+  /** By list of properties. The lists are constants, and a lookup per cell would be a third of the cost of a row. */
+  const decoders = new WeakMap<readonly string[], CellCodec["decode"][]>();
 
-  function columnOf(name: Property): SQLiteColumn {
+  function columnOf(name: string): SQLiteColumn {
     const column = columns[name];
     if (column === undefined) throw new TypeError(`${tableName} has no column for ${name}`);
     return column;
   }
 
-  function codecOf(name: Property): CellCodec {
-    return codecs.get(name) ?? cellCodec(columnOf(name));
+  function decodeCells<Name extends Property>(
+    names: readonly Name[],
+    cells: ArrayLike<unknown>,
+  ): Pick<Row, Name> {
+    let decodes = decoders.get(names);
+    if (decodes === undefined) {
+      decodes = names.map((name) => (codecs.get(name) ?? cellCodec(columnOf(name))).decode);
+      decoders.set(names, decodes);
+    }
+    const row: Record<string, unknown> = {};
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as Name;
+      const value = decodes[index]?.(cells[index]);
+      if (value === undefined) throw corrupt(name, (part) => cells[names.indexOf(part as Name)]);
+      row[name] = value;
+    }
+    return row as Row;
   }
 
-  function corrupt(name: Property, cellOf: (key: Property) => unknown): CorruptRowError {
-    const key = Object.fromEntries(
-      keyProperties.map((part) => [columnOf(part).name, String(cellOf(part))]),
-    );
-    return new CorruptRowError({ table: tableName, key, column: columnOf(name).name });
+  function corrupt(name: Property, cellOf: (part: Property) => unknown): CorruptRowError {
+    const cells = key.map((part) => [columnOf(part).name, String(cellOf(part))]);
+    return new CorruptRowError({
+      table: tableName,
+      key: Object.fromEntries(cells),
+      column: columnOf(name).name,
+    });
   }
 
   return {
     table: tableName,
-    properties,
+    properties: Object.keys(columns),
+    key,
     encode(row) {
       const encoded: Record<string, Cell> = {};
       for (const name in row) {
@@ -81,33 +117,12 @@ export function createRowCodec<
       }
       return encoded as EncodedRow<typeof row>;
     },
-    encodeCell: (name, value) => codecOf(name).encode(value),
-    decode(encoded) {
-      const row: Record<string, unknown> = {};
-      for (const [name, { decode }] of entries) {
-        const value = decode(encoded[name]);
-        if (value === undefined) throw corrupt(name, (key) => encoded[key]);
-        row[name] = value;
-      }
-      return row;
-    },
-    decodeCells(names, cells) {
-      let decoders = decodersOf.get(names);
-      if (decoders === undefined) {
-        decoders = names.map((name) => codecOf(name).decode);
-        decodersOf.set(names, decoders);
-      }
-      const row: Record<string, unknown> = {};
-      for (let index = 0; index < names.length; index++) {
-        const name = names[index] as Property;
-        const value = decoders[index]?.(cells[index]);
-        if (value === undefined) {
-          throw corrupt(name, (key) => cells[(names as readonly string[]).indexOf(key)]);
-        }
-        row[name] = value;
-      }
-      return row as Row;
-    },
+    decode: (row, names) =>
+      decodeCells(
+        names,
+        names.map((name) => row[name]),
+      ),
+    decodeCells,
   };
 }
 
@@ -172,7 +187,7 @@ function decodeJson(cell: unknown): unknown {
   return typeof cell === "string" ? parseJson(cell) : undefined;
 }
 
-/** JSON that is ours to understand. */
+/** JSON whose shape this package defines. */
 const decodersByName = new Map<string, CellCodec["decode"]>([
   ["tags", decodeIf(isTags)],
   ["input_from", decodeIf(isInputFrom)],

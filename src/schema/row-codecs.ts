@@ -1,4 +1,5 @@
 import { createRowCodec } from "./row-codec.ts";
+import { payloadColumns, type WorkflowRunSummary } from "./rows.ts";
 import {
   stepAttempts,
   stepExecutions,
@@ -8,13 +9,13 @@ import {
   type WorkflowTables,
 } from "./tables.ts";
 
-/** The codecs of plain or prefixed tables. They differ only in the table names of errors. */
+/** The codecs of plain or prefixed tables, named like the parts of a bundle. They differ only in the table names of errors. */
 export function createRowCodecs(tables: WorkflowTables) {
   return {
     run: createRowCodec(tables.workflowRuns, ["runId"]),
-    step: createRowCodec(tables.stepExecutions, ["runId", "stepId"]),
-    attempt: createRowCodec(tables.stepAttempts, ["runId", "stepId", "attempt"]),
-    output: createRowCodec(tables.stepOutputs, ["runId", "stepId"]),
+    steps: createRowCodec(tables.stepExecutions, ["runId", "stepId"]),
+    attempts: createRowCodec(tables.stepAttempts, ["runId", "stepId", "attempt"]),
+    outputs: createRowCodec(tables.stepOutputs, ["runId", "stepId"]),
     state: createRowCodec(tables.workflowState, ["runId", "key"]),
   };
 }
@@ -29,5 +30,10 @@ export const rowCodecs = createRowCodecs({
   workflowState,
 });
 
+/** The columns of a `WorkflowRunSummary`. */
+export const runSummaryProperties = rowCodecs.run.properties.filter(
+  (name): name is keyof WorkflowRunSummary => !(payloadColumns as readonly string[]).includes(name),
+);
+
 /** The columns of a `StepExecutionSummary`. */
-export const stepSummaryProperties = rowCodecs.step.properties.filter((name) => name !== "input");
+export const stepSummaryProperties = rowCodecs.steps.properties.filter((name) => name !== "input");

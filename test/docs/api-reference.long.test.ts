@@ -68,7 +68,7 @@ test("a type that is inferred from a table is documented with its columns", asyn
   expect(reference).not.toMatch(/\$infer(Select|Insert)/);
   for (const [name, codec] of Object.entries({
     WorkflowRun: rowCodecs.run,
-    StepOutput: rowCodecs.output,
+    StepOutput: rowCodecs.outputs,
   })) {
     const [, section = ""] = reference.split(`> **${name}** = `);
     const columns = /\| -+ \| -+ \|\n((?:\|.*\n)+)/.exec(section)?.[1]?.match(/`\w+` \| /g) ?? [];

@@ -78,7 +78,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   readonly db: Db;
   /** The store's writes as Drizzle builders, for an app's own `db.batch([…])`. */
   readonly statements: StatementBuilders;
-  readonly #shared: Omit<StoreContext, "perform">;
+  readonly #shared: StoreContext;
   readonly #gate: StoreGate;
   readonly #forget: ForgetCached | null;
   #openReporting: ((limits: ReaderLimits) => Db) | null = null;
@@ -106,10 +106,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     this.#shared = shared;
     this.#gate = gate;
     this.#forget = forget;
-    this.statements = createBuilders(
-      { ...shared, perform: (_signal, operation) => operation() },
-      primary,
-    );
+    this.statements = createBuilders(shared, primary);
   }
 
   /**
@@ -356,11 +353,7 @@ class HostGate implements Gate {
   }
 }
 
-function contextOf(
-  db: HostDatabase,
-  tables: WorkflowTables,
-  clock: Clock,
-): Omit<StoreContext, "perform"> {
+function contextOf(db: HostDatabase, tables: WorkflowTables, clock: Clock): StoreContext {
   assertHostDatabase(db);
   const codecs = tables === schema ? rowCodecs : createRowCodecs(tables);
   return {

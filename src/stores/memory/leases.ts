@@ -2,84 +2,56 @@ import { planRelease } from "../../model/changes.ts";
 import {
   checkLease,
   compareClaims,
-  distinctVersions,
   extendedExpiry,
   isClaimable,
-  parseClaim,
-  parseLeaseExtension,
-  parseLeaseHolder,
   planClaim,
+  type LeaseExtension,
+  type LeaseHolder,
+  type ParsedClaim,
 } from "../../model/leases.ts";
 import { rowCodecs } from "../../schema/row-codecs.ts";
-import type { LeaseStore } from "../../store/leases.ts";
-import { changeRun, readGuard, readSummary, requireRun, unset } from "./runs.ts";
-import type { StoreContext } from "./store-context.ts";
-import { textOf, type RunRow } from "./tables.ts";
+import type { WorkflowRunSummary } from "../../schema/rows.ts";
+import { readSummary } from "./reads.ts";
+import type { Tables } from "./tables.ts";
+import { changeRun, requireRun, unset } from "./writes.ts";
 
-const codec = rowCodecs.run;
-
-/** What decides whether, and when, a run is claimed. */
-const claimProperties = ["runId", "status", "leaseExpiresAt", "wakeAt", "createdAt"] as const;
-
-function readClaim(run: RunRow) {
-  return codec.decodeCells(
-    claimProperties,
-    claimProperties.map((name) => run[name]),
-  );
+export function claimRuns(
+  tables: Tables,
+  { workerId, leaseMs, limit, workflows, activeRunIds }: ParsedClaim,
+  time: Date,
+): WorkflowRunSummary[] {
+  const now = time.getTime();
+  const active = new Set(activeRunIds);
+  const set = rowCodecs.run.encode(planClaim(workerId, leaseMs, time));
+  return [...tables.scanClaimableRuns({ workflows, now, limit })]
+    .filter((run) => isClaimable(run, now) && !(run.status === "RUNNING" && active.has(run.runId)))
+    .toSorted(compareClaims)
+    .slice(0, limit)
+    .map((run) => {
+      const claimed = {
+        ...set,
+        ...unset(run, { startedAt: now }),
+        attempt: run.attempt + 1,
+        lostLeases: run.lostLeases + (run.status === "RUNNING" ? 1 : 0),
+      };
+      return readSummary(changeRun(tables, run, claimed));
+    });
 }
 
-export function createLeaseOperations({ clock, write }: StoreContext): LeaseStore {
-  return {
-    async claimRuns(request) {
-      const { workerId, leaseMs, limit, workflows, activeRunIds, signal } = parseClaim(request);
-      return write(signal, (tables) => {
-        const now = clock();
-        const scope = {
-          workflows: workflows && distinctVersions(workflows),
-          now: now.getTime(),
-          limit,
-        };
-        const active = new Set(activeRunIds);
-        const eligible = [...tables.scanClaimableRuns(scope)].filter(
-          (run) =>
-            isClaimable(readClaim(run), now) &&
-            !(run.status === "RUNNING" && active.has(textOf(run.runId))),
-        );
-        eligible.sort((a, b) => compareClaims(readClaim(a), readClaim(b)));
-        const set = codec.encode(planClaim(workerId, leaseMs, now));
-        const setOnce = codec.encode({ startedAt: now });
-        return eligible.slice(0, limit).map((run) =>
-          readSummary(
-            changeRun(tables, run, {
-              ...set,
-              ...unset<Partial<RunRow>>(run, setOnce),
-              attempt: Number(run.attempt) + 1,
-              lostLeases: Number(run.lostLeases) + (run.status === "RUNNING" ? 1 : 0),
-            }),
-          ),
-        );
-      });
-    },
+export function extendLease(
+  tables: Tables,
+  { runId, leaseMs, ...fence }: LeaseExtension,
+  now: Date,
+): Date {
+  const run = requireRun(tables, runId);
+  checkLease(run, fence);
+  const expiry = extendedExpiry(new Date(run.leaseExpiresAt ?? 0), now, leaseMs);
+  tables.putRun({ ...run, leaseExpiresAt: expiry.getTime() });
+  return expiry;
+}
 
-    async extendLease(lease) {
-      const { runId, leaseMs, signal, ...fence } = parseLeaseExtension(lease);
-      return write(signal, (tables) => {
-        const run = requireRun(tables, runId);
-        const guard = readGuard(run);
-        checkLease(guard, fence);
-        const expiry = extendedExpiry(guard.leaseExpiresAt, clock(), leaseMs);
-        tables.putRun({ ...run, leaseExpiresAt: expiry.getTime() });
-        return expiry;
-      });
-    },
-
-    async releaseLease(lease) {
-      const { runId, signal, ...fence } = parseLeaseHolder(lease);
-      return write(signal, (tables) => {
-        const run = requireRun(tables, runId);
-        checkLease(readGuard(run), fence);
-        changeRun(tables, run, codec.encode(planRelease(clock())));
-      });
-    },
-  };
+export function releaseLease(tables: Tables, { runId, ...fence }: LeaseHolder, now: Date): void {
+  const run = requireRun(tables, runId);
+  checkLease(run, fence);
+  changeRun(tables, run, rowCodecs.run.encode(planRelease(now)));
 }

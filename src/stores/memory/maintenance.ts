@@ -1,114 +1,94 @@
 import { nextTurn } from "../../async/pause.ts";
-import { parseOptions } from "../../model/options.ts";
+import { everyRun } from "../../model/run-queries.ts";
 import {
   isPrunable,
-  parsePrunePolicy,
   type ParsedPrunePolicy,
+  type PruneConditions,
   type PruneReport,
 } from "../../model/retention.ts";
-import { rowCodecs } from "../../schema/row-codecs.ts";
-import type { MaintenanceStore } from "../../store/maintenance.ts";
-import { bytesOf } from "./bundles.ts";
-import { countByStatus } from "./runs.ts";
-import type { StoreContext } from "./store-context.ts";
-import { textOf, type RunRow, type Tables } from "./tables.ts";
+import type { Backend } from "../operations.ts";
+import { countRuns, sizeOf } from "./reads.ts";
+import type { Tables } from "./tables.ts";
+import type { PlannedWrites } from "./writes.ts";
 
-const policyProperties = ["status", "workflowId", "completedAt", "updatedAt"] as const;
+type Perform = Backend<PlannedWrites>["perform"];
 
-export function createMaintenanceOperations({ read, write }: StoreContext): MaintenanceStore {
-  async function prune(policy: ParsedPrunePolicy): Promise<PruneReport> {
-    const totals = { runs: 0, steps: 0, attempts: 0, outputs: 0, state: 0, bytes: 0 };
-    const going = await read(policy.signal, (tables) => candidates(tables, policy));
-    for (let start = 0; start < going.length; start += policy.batchSize) {
-      const runIds = going.slice(start, start + policy.batchSize);
-      await write(policy.signal, (tables) => {
-        for (const runId of runIds) {
-          const run = tables.getRun(runId);
-          // It may have been reopened or deleted since.
-          if (run === undefined || !goes(run, policy)) continue;
-          const { steps, attempts, outputs, state, total } = bytesOf(tables, run);
-          totals.runs += 1;
-          totals.steps += steps;
-          totals.attempts += attempts;
-          totals.outputs += outputs;
-          totals.state += state;
-          totals.bytes += total;
-          if (!policy.dryRun) tables.deleteRun(runId);
-        }
-      });
-      policy.onProgress?.({ deletedRuns: totals.runs });
-      // Timers and other writers have their turn between two batches.
-      await nextTurn();
-    }
-    const remaining = await read(
-      policy.signal,
-      (tables) => [...tables.scanRuns("oldest first", null)].length,
-    );
-    return {
-      dryRun: policy.dryRun,
-      deletedRuns: totals.runs,
-      deletedStepExecutions: totals.steps,
-      deletedStepAttempts: totals.attempts,
-      deletedStepOutputs: totals.outputs,
-      deletedState: totals.state,
-      deletedOrphans: 0,
-      refusedRuns: 0,
-      refused: [],
-      remainingRuns: policy.dryRun ? remaining - totals.runs : remaining,
-      deletedBytes: totals.bytes,
-      freedBytes: null,
-    };
+export async function pruneRuns(
+  tables: Tables,
+  perform: Perform,
+  { dryRun, batchSize, signal, onProgress, ...policy }: ParsedPrunePolicy,
+): Promise<PruneReport> {
+  const deleted = { runs: 0, steps: 0, attempts: 0, outputs: 0, state: 0, bytes: 0 };
+  const runIds = await perform("read", signal, () => prunableRuns(tables, policy));
+  for (let start = 0; start < runIds.length; start += batchSize) {
+    await perform("write", signal, () => {
+      for (const runId of runIds.slice(start, start + batchSize)) {
+        const run = tables.getRun(runId);
+        // The run may have been reopened or deleted since the query.
+        if (run === undefined || !isPrunable(run, policy)) continue;
+        const { rows, bytes } = sizeOf(tables, run);
+        deleted.runs += 1;
+        deleted.steps += rows.steps;
+        deleted.attempts += rows.attempts;
+        deleted.outputs += rows.outputs;
+        deleted.state += rows.state;
+        deleted.bytes += bytes;
+        if (!dryRun) tables.deleteRun(runId);
+      }
+    });
+    onProgress?.({ deletedRuns: deleted.runs });
+    // Timers and other writers run between two batches.
+    await nextTurn();
   }
-
+  const counts = await perform("read", signal, () => countRuns(tables, everyRun));
+  const remaining = [...counts.values()].reduce((sum, count) => sum + count, 0);
   return {
-    async pruneRuns(policy) {
-      return prune(parsePrunePolicy(policy));
-    },
-
-    async stats(options) {
-      const { signal } = parseOptions(options);
-      return read(signal, (tables) => {
-        const [oldest] = tables.scanRuns("oldest first", null);
-        const [newest] = tables.scanRuns("newest first", null);
-        const runs = countByStatus(tables, null);
-        return {
-          rows: {
-            workflowRuns: Object.values(runs).reduce((sum, count) => sum + count, 0),
-            stepExecutions: tables.countChildren("steps"),
-            stepAttempts: tables.countChildren("attempts"),
-            stepOutputs: tables.countChildren("outputs"),
-            workflowState: tables.countChildren("state"),
-          },
-          runs,
-          bytes: null,
-          freeBytes: null,
-          oldestRunAt: oldest === undefined ? null : new Date(Number(oldest.createdAt)),
-          newestRunAt: newest === undefined ? null : new Date(Number(newest.createdAt)),
-        };
-      });
-    },
+    dryRun,
+    deletedRuns: deleted.runs,
+    deletedStepExecutions: deleted.steps,
+    deletedStepAttempts: deleted.attempts,
+    deletedStepOutputs: deleted.outputs,
+    deletedState: deleted.state,
+    deletedOrphans: 0,
+    refusedRuns: 0,
+    refused: [],
+    remainingRuns: dryRun ? remaining - deleted.runs : remaining,
+    deletedBytes: deleted.bytes,
+    freedBytes: null,
   };
 }
 
-/** The runs to delete, without the newest `keepLast` of each workflow. */
-function candidates(tables: Tables, policy: ParsedPrunePolicy): string[] {
-  const kept = new Map<string, number>();
-  const going: string[] = [];
+/** The ids of the runs to delete, without the newest `keepLast` of each workflow. */
+function prunableRuns(
+  tables: Tables,
+  policy: PruneConditions & Pick<ParsedPrunePolicy, "keepLast">,
+): string[] {
+  const newer = new Map<string, number>();
+  const found: string[] = [];
   for (const run of tables.scanRuns("newest first", null)) {
-    const workflowId = textOf(run.workflowId);
-    const newer = kept.get(workflowId) ?? 0;
-    kept.set(workflowId, newer + 1);
-    if (newer >= policy.keepLast && goes(run, policy)) going.push(textOf(run.runId));
+    const count = newer.get(run.workflowId) ?? 0;
+    newer.set(run.workflowId, count + 1);
+    if (count >= policy.keepLast && isPrunable(run, policy)) found.push(run.runId);
   }
-  return going.toReversed();
+  return found.toReversed();
 }
 
-function goes(run: RunRow, policy: ParsedPrunePolicy): boolean {
-  return isPrunable(
-    rowCodecs.run.decodeCells(
-      policyProperties,
-      policyProperties.map((name) => run[name]),
-    ),
-    policy,
-  );
+export function readStats(tables: Tables) {
+  const [oldest] = tables.scanRuns("oldest first", null);
+  const [newest] = tables.scanRuns("newest first", null);
+  const counts = countRuns(tables, everyRun);
+  return {
+    rows: {
+      workflowRuns: [...counts.values()].reduce((sum, count) => sum + count, 0),
+      stepExecutions: tables.countChildren("steps"),
+      stepAttempts: tables.countChildren("attempts"),
+      stepOutputs: tables.countChildren("outputs"),
+      workflowState: tables.countChildren("state"),
+    },
+    counts,
+    bytes: null,
+    freeBytes: null,
+    oldestRunAt: oldest === undefined ? null : new Date(oldest.createdAt),
+    newestRunAt: newest === undefined ? null : new Date(newest.createdAt),
+  };
 }

@@ -1,34 +1,31 @@
-import { compareText } from "../../model/cursors.ts";
+import { comparePositions, type RunPosition } from "../../model/cursors.ts";
 import { versionKey } from "../../model/leases.ts";
-import type { Position } from "./sorted-index.ts";
+import type { ScanOrder } from "./sorted-index.ts";
 import {
-  positionOf,
-  textOf,
-  versionKeyOf,
   childTables,
   type ChildRows,
+  type Children,
   type ChildTable,
   type ClaimScope,
   type RunRow,
-  type ScanOrder,
   type Tables,
 } from "./tables.ts";
 
-/** What an overlay changes of one run. A null row is a deleted one. */
-interface Change {
+type ChangedChildren = { readonly [Table in ChildTable]: ChildOverlay<ChildRows[Table]> };
+
+/** The changes of one run. */
+interface Change extends ChangedChildren {
+  /** Null if it was deleted. */
   run: RunRow | null | undefined;
-  /** True when the parent's children of the run are gone: it was deleted, and perhaps made anew. */
+  /** True if the parent's run was deleted, with its children. It may have been created again. */
   detached: boolean;
-  readonly steps: Map<string, ChildRows["steps"] | null>;
-  readonly attempts: Map<string, ChildRows["attempts"] | null>;
-  readonly outputs: Map<string, ChildRows["outputs"] | null>;
-  readonly state: Map<string, ChildRows["state"] | null>;
 }
 
+const noRows: Children<never> = new Map<string, never>();
+
 /**
- * Uncommitted changes over the rows of a parent: a batch, a transaction or a savepoint.
- *
- * The parent is untouched until `commit`, which applies all in one turn; forgetting the overlay undoes it.
+ * Uncommitted changes of the rows of a parent: a batch, a transaction or a savepoint. The parent is unchanged until
+ * `commit`, which applies all changes at once.
  */
 export class Overlay implements Tables {
   readonly #parent: Tables;
@@ -39,7 +36,7 @@ export class Overlay implements Tables {
   }
 
   commit(): void {
-    // All that goes before all that comes: a new run may have the idempotency key of one that is gone.
+    // Deletions come first, because a new run may have the idempotency key of a deleted one.
     for (const [runId, { detached }] of this.#changes) {
       if (detached) this.#parent.deleteRun(runId);
     }
@@ -56,14 +53,11 @@ export class Overlay implements Tables {
   }
 
   putRun(run: RunRow): void {
-    this.#change(textOf(run.runId)).run = run;
+    this.#change(run.runId).run = run;
   }
 
   deleteRun(runId: string): void {
-    const change = this.#change(runId);
-    change.run = null;
-    change.detached = true;
-    for (const table of childTables) change[table].clear();
+    this.#changes.set(runId, { run: null, detached: true, ...overlaysOf(() => noRows) });
   }
 
   findByIdempotencyKey(workflowId: string, idempotencyKey: string): RunRow | undefined {
@@ -71,27 +65,20 @@ export class Overlay implements Tables {
       if (run?.workflowId === workflowId && run.idempotencyKey === idempotencyKey) return run;
     }
     const found = this.#parent.findByIdempotencyKey(workflowId, idempotencyKey);
-    // Here it may be gone, or replaced by one without the key.
-    return found !== undefined && this.#changes.get(textOf(found.runId))?.run === undefined
-      ? found
-      : undefined;
+    // The run may be deleted here, or replaced by a run without the key.
+    return found !== undefined && !this.#isChanged(found) ? found : undefined;
   }
 
-  *scanRuns(order: ScanOrder, after: Position | null): Generator<RunRow> {
+  *scanRuns(order: ScanOrder, after: RunPosition<number> | null): Generator<RunRow> {
     const sign = order === "oldest first" ? 1 : -1;
-    const compare = (a: Position, b: Position) =>
-      sign * (a.createdAt - b.createdAt || compareText(a.runId, b.runId));
+    const compare = (a: RunPosition, b: RunPosition) => sign * comparePositions(a, b);
     const own = [...this.#changes.values()]
       .flatMap(({ run }) => run ?? [])
-      .filter((run) => after === null || compare(positionOf(run), after) > 0)
-      .toSorted((a, b) => compare(positionOf(a), positionOf(b)));
+      .filter((run) => after === null || compare(run, after) > 0)
+      .toSorted(compare);
     for (const run of this.#parent.scanRuns(order, after)) {
-      if (this.#changes.get(textOf(run.runId))?.run !== undefined) continue;
-      for (
-        let [next] = own;
-        next !== undefined && compare(positionOf(next), positionOf(run)) < 0;
-        [next] = own
-      ) {
+      if (this.#isChanged(run)) continue;
+      for (let [next] = own; next !== undefined && compare(next, run) < 0; [next] = own) {
         own.shift();
         yield next;
       }
@@ -101,95 +88,110 @@ export class Overlay implements Tables {
   }
 
   *scanClaimableRuns(scope: ClaimScope): Generator<RunRow> {
-    // Those that are changed here may be the ones that the parent would have found first.
+    // The parent's first runs may be among those that are changed here.
     const limit = scope.limit + this.#changes.size;
     for (const run of this.#parent.scanClaimableRuns({ ...scope, limit })) {
-      if (this.#changes.get(textOf(run.runId))?.run === undefined) yield run;
+      if (!this.#isChanged(run)) yield run;
     }
     const wanted = scope.workflows && new Set(scope.workflows.map(versionKey));
     for (const { run } of this.#changes.values()) {
-      if (run && (wanted === undefined || wanted.has(versionKeyOf(run)))) yield run;
+      if (run && (wanted === undefined || wanted.has(versionKey(run)))) yield run;
     }
   }
 
-  getChild<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-    key: string,
-  ): ChildRows[Table] | undefined {
-    const change = this.#changes.get(runId);
-    const changed = change && rowsOf(change, table).get(key);
-    if (changed !== undefined) return changed ?? undefined;
-    return change?.detached ? undefined : this.#parent.getChild(table, runId, key);
+  children<Table extends ChildTable>(table: Table, runId: string): Children<ChildRows[Table]> {
+    const change: ChangedChildren | undefined = this.#changes.get(runId);
+    return change?.[table] ?? this.#parent.children(table, runId);
   }
 
-  putChild<Table extends ChildTable>(
+  changeableChildren<Table extends ChildTable>(
     table: Table,
     runId: string,
-    key: string,
-    row: ChildRows[Table],
-  ): void {
-    rowsOf(this.#change(runId), table).set(key, row);
-  }
-
-  deleteChild(table: ChildTable, runId: string, key: string): void {
-    this.#change(runId)[table].set(key, null);
-  }
-
-  *children<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-  ): Generator<[string, ChildRows[Table]]> {
-    const change = this.#changes.get(runId);
-    const own = change && rowsOf(change, table);
-    if (!change?.detached) {
-      for (const entry of this.#parent.children(table, runId)) {
-        if (!own?.has(entry[0])) yield entry;
-      }
-    }
-    for (const [key, row] of own ?? []) {
-      if (row !== null) yield [key, row];
-    }
+  ): Children<ChildRows[Table]> {
+    const change: ChangedChildren = this.#change(runId);
+    return change[table];
   }
 
   countChildren(table: ChildTable): number {
     let count = this.#parent.countChildren(table);
     for (const runId of this.#changes.keys()) {
-      const before = [...this.#parent.children(table, runId)].length;
-      const now = [...this.children(table, runId)].length;
-      count += now - before;
+      count -= [...this.#parent.children(table, runId)].length;
+      count += [...this.children(table, runId)].length;
     }
     return count;
+  }
+
+  #isChanged({ runId }: RunRow): boolean {
+    return this.#changes.get(runId)?.run !== undefined;
   }
 
   #change(runId: string): Change {
     let change = this.#changes.get(runId);
     if (change === undefined) {
-      change = {
-        run: undefined,
-        detached: false,
-        steps: new Map(),
-        attempts: new Map(),
-        outputs: new Map(),
-        state: new Map(),
-      };
+      const children = overlaysOf((table) => this.#parent.children(table, runId));
+      change = { run: undefined, detached: false, ...children };
       this.#changes.set(runId, change);
     }
     return change;
   }
 
-  #commitChildren<Table extends ChildTable>(table: Table, runId: string, change: Change): void {
-    for (const [key, row] of rowsOf(change, table)) {
-      if (row === null) this.#parent.deleteChild(table, runId, key);
-      else this.#parent.putChild(table, runId, key, row);
-    }
+  #commitChildren<Table extends ChildTable>(
+    table: Table,
+    runId: string,
+    change: ChangedChildren,
+  ): void {
+    const changed = change[table];
+    if (!changed.isEmpty) changed.commit(this.#parent.changeableChildren(table, runId));
   }
 }
 
-function rowsOf<Table extends ChildTable>(
-  change: Change,
-  table: Table,
-): Map<string, ChildRows[Table] | null> {
-  const rows: { readonly [Name in ChildTable]: Map<string, ChildRows[Name] | null> } = change;
-  return rows[table];
+function overlaysOf(
+  parentOf: <Table extends ChildTable>(table: Table) => Children<ChildRows[Table]>,
+): ChangedChildren {
+  return {
+    steps: new ChildOverlay(parentOf("steps")),
+    attempts: new ChildOverlay(parentOf("attempts")),
+    outputs: new ChildOverlay(parentOf("outputs")),
+    state: new ChildOverlay(parentOf("state")),
+  };
+}
+
+/** Uncommitted changes of the children of one run. */
+class ChildOverlay<Row> implements Children<Row> {
+  readonly #parent: Children<Row>;
+  /** Null for a deleted row. */
+  readonly #changed = new Map<string, Row | null>();
+
+  constructor(parent: Children<Row>) {
+    this.#parent = parent;
+  }
+
+  get isEmpty(): boolean {
+    return this.#changed.size === 0;
+  }
+
+  get(key: string): Row | undefined {
+    const changed = this.#changed.get(key);
+    return changed === undefined ? this.#parent.get(key) : (changed ?? undefined);
+  }
+
+  set(key: string, row: Row): void {
+    this.#changed.set(key, row);
+  }
+
+  delete(key: string): void {
+    this.#changed.set(key, null);
+  }
+
+  *[Symbol.iterator](): Iterator<[string, Row]> {
+    for (const entry of this.#parent) if (!this.#changed.has(entry[0])) yield entry;
+    for (const [key, row] of this.#changed) if (row !== null) yield [key, row];
+  }
+
+  commit(target: Children<Row>): void {
+    for (const [key, row] of this.#changed) {
+      if (row === null) target.delete(key);
+      else target.set(key, row);
+    }
+  }
 }

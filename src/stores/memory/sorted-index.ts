@@ -1,26 +1,15 @@
-import { compareText } from "../../model/cursors.ts";
-
-/** What an index orders: by time, ties by the UTF-8 bytes of the run id. */
-export interface Position {
-  readonly createdAt: number;
-  readonly runId: string;
-}
-
-/** Negative when `a` is before `b`. */
-export function comparePlaces(a: Position, b: Position): number {
-  return a.createdAt - b.createdAt || compareText(a.runId, b.runId);
-}
+export type ScanOrder = "newest first" | "oldest first";
 
 /**
- * Entries in the order of their places, which do not change while they are in it.
+ * Entries in the order of their places. The place of an entry does not change.
  *
- * New entries mostly come at the end, where an insertion costs nothing, and mostly leave at the start. A removed entry
- * from the middle stays in place until half of them are gone: taking each out at once would move all that follow.
+ * Most entries are added at the end and removed from the start, which costs nothing. An entry that is removed from the
+ * middle stays in the list until half of the list is removed, because every removal would move all later entries.
  */
 export class SortedIndex<Place, Entry extends Place = Place> {
   readonly #compare: (a: Place, b: Place) => number;
   #entries: Entry[] = [];
-  /** The entries before this one are gone. */
+  /** Entries before this index are removed. */
   #start = 0;
   readonly #removed = new Set<Entry>();
 
@@ -47,8 +36,8 @@ export class SortedIndex<Place, Entry extends Place = Place> {
     this.#removed.clear();
   }
 
-  /** The entries after `after`, or all. The index must not be changed meanwhile. */
-  *scan(order: "newest first" | "oldest first", after: Place | null): Generator<Entry> {
+  /** The entries after `after`, or all. The index must not change during the scan. */
+  *scan(order: ScanOrder, after: Place | null): Generator<Entry> {
     const step = order === "oldest first" ? 1 : -1;
     for (let place = this.#first(step, after); place >= this.#start; place += step) {
       const entry = this.#entries[place];

@@ -1,5 +1,6 @@
+import { comparePositions, type RunPosition } from "../../model/cursors.ts";
 import { versionKey, type WorkflowVersion } from "../../model/leases.ts";
-import { isFinalRunStatus, isRunStatus } from "../../model/transitions.ts";
+import { isFinalRunStatus } from "../../model/transitions.ts";
 import type { EncodedRow } from "../../schema/row-codec.ts";
 import type {
   StepAttempt,
@@ -8,11 +9,11 @@ import type {
   WorkflowRun,
   WorkflowState,
 } from "../../schema/rows.ts";
-import { comparePlaces, SortedIndex, type Position } from "./sorted-index.ts";
+import { SortedIndex, type ScanOrder } from "./sorted-index.ts";
 
 export type RunRow = EncodedRow<WorkflowRun>;
 
-/** The child tables, by the name that they have in a bundle. */
+/** The rows of the child tables, which are named like the parts of a bundle. */
 export interface ChildRows {
   steps: EncodedRow<StepExecution>;
   attempts: EncodedRow<StepAttempt>;
@@ -21,80 +22,61 @@ export interface ChildRows {
 }
 
 export type ChildTable = keyof ChildRows;
-export const childTables = [
-  "steps",
-  "attempts",
-  "outputs",
-  "state",
-] as const satisfies ChildTable[];
+export const childTables = ["steps", "attempts", "outputs", "state"] as const;
 
-export type ScanOrder = "newest first" | "oldest first";
+/** The rows of one run in a child table, by key. */
+export interface Children<Row> extends Iterable<[string, Row]> {
+  get(key: string): Row | undefined;
+  set(key: string, row: Row): unknown;
+  delete(key: string): unknown;
+}
 
 /**
- * The rows of a store, encoded as a database would hold them. Rows are never changed, only replaced: whoever
- * has one may keep it.
+ * The rows of a store, encoded as a database stores them. A row never changes. It is replaced, so callers may keep it.
  */
 export interface Tables {
   getRun(runId: string): RunRow | undefined;
   putRun(run: RunRow): void;
-  /** The run's children go with it. */
+  /** Also deletes the children of the run. */
   deleteRun(runId: string): void;
   findByIdempotencyKey(workflowId: string, idempotencyKey: string): RunRow | undefined;
-  scanRuns(order: ScanOrder, after: Position | null): Iterable<RunRow>;
-  /** The runs that a claim takes first, and perhaps others that are claimable, in no order. */
+  scanRuns(order: ScanOrder, after: RunPosition<number> | null): Iterable<RunRow>;
+  /** The runs that a claim takes first, and perhaps other claimable runs, in any order. */
   scanClaimableRuns(scope: ClaimScope): Iterable<RunRow>;
-  getChild<Table extends ChildTable>(
+  /** For reading. Iterates in any order. */
+  children<Table extends ChildTable>(table: Table, runId: string): Children<ChildRows[Table]>;
+  /** For changes. The run exists. */
+  changeableChildren<Table extends ChildTable>(
     table: Table,
     runId: string,
-    key: string,
-  ): ChildRows[Table] | undefined;
-  putChild<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-    key: string,
-    row: ChildRows[Table],
-  ): void;
-  deleteChild(table: ChildTable, runId: string, key: string): void;
-  /** By key, in no order. */
-  children<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-  ): Iterable<[string, ChildRows[Table]]>;
+  ): Children<ChildRows[Table]>;
   countChildren(table: ChildTable): number;
 }
 
-export function textOf(cell: RunRow["runId"]): string {
-  return typeof cell === "string" ? cell : "";
-}
-
-export function positionOf(run: RunRow): Position {
-  return { createdAt: Number(run.createdAt), runId: textOf(run.runId) };
-}
-
-export function versionKeyOf({ workflowId, workflowVersion }: RunRow): string {
-  return versionKey({ workflowId: textOf(workflowId), workflowVersion: textOf(workflowVersion) });
-}
-
-/** Which runs a claim is about. */
+/** The runs that a claim is for. */
 export interface ClaimScope {
-  /** Any run if undefined. */
+  /** Undefined for all runs. */
   readonly workflows: readonly WorkflowVersion[] | undefined;
+  /** In milliseconds. */
   readonly now: number;
   readonly limit: number;
 }
 
-/** The place of a run among those of its version that wait for the same thing. */
-interface ClaimPlace extends Position {
-  readonly queue: SortedIndex<ClaimPlace>;
-  /** When it can be claimed. */
+/** A run in a queue of claims. */
+interface ClaimPlace {
+  readonly queue: ClaimQueue;
+  /** The time from which the run can be claimed. */
   readonly at: number;
   readonly entry: Entry;
 }
 
-const compareClaimPlaces = (a: ClaimPlace, b: ClaimPlace): number =>
-  a.at - b.at || comparePlaces(a, b);
+class ClaimQueue extends SortedIndex<ClaimPlace> {
+  constructor() {
+    super((a, b) => a.at - b.at || comparePositions(a.entry.run, b.entry.run));
+  }
+}
 
-/** What decides where claims look for a run. */
+/** The columns that determine the queue of a run. */
 const claimColumns = [
   "status",
   "wakeAt",
@@ -103,35 +85,33 @@ const claimColumns = [
   "workflowVersion",
 ] as const;
 
-/** The runs of a version that a claim could take, now or later. */
+/** The runs of one version that can be claimed now or later. */
 class ClaimQueues {
-  /** PENDING without a time to wake at. */
-  readonly ready = new SortedIndex(compareClaimPlaces);
-  /** PENDING until a time. */
-  readonly waiting = new SortedIndex(compareClaimPlaces);
-  /** RUNNING under a lease. */
-  readonly leased = new SortedIndex(compareClaimPlaces);
+  /** PENDING without `wakeAt`. */
+  readonly #ready = new ClaimQueue();
+  /** PENDING with `wakeAt`. */
+  readonly #waiting = new ClaimQueue();
+  /** RUNNING with a lease. */
+  readonly #leased = new ClaimQueue();
 
-  /** Where a run is to be found; null for one that no claim will ever take as it is. */
+  /** The place of the run; null if it cannot be claimed. */
   placeOf(entry: Entry): ClaimPlace | null {
-    const { createdAt, runId, run } = entry;
-    const { status, wakeAt, leaseExpiresAt } = run;
-    const place = (queue: SortedIndex<ClaimPlace>, at: number): ClaimPlace => {
-      return { queue, at, createdAt, runId, entry };
-    };
+    const { status, createdAt, wakeAt, leaseExpiresAt } = entry.run;
     if (status === "PENDING") {
-      return wakeAt === null ? place(this.ready, createdAt) : place(this.waiting, Number(wakeAt));
+      return wakeAt === null
+        ? { queue: this.#ready, at: createdAt, entry }
+        : { queue: this.#waiting, at: wakeAt, entry };
     }
     if (status !== "RUNNING" || leaseExpiresAt === null) return null;
-    return place(this.leased, Number(leaseExpiresAt));
+    return { queue: this.#leased, at: leaseExpiresAt, entry };
   }
 
   *scan({ now, limit }: ClaimScope): Generator<RunRow> {
-    // Leases are in the order in which they expire, and claims in that of their runs: all of them are looked at.
+    // Leases are ordered by expiry, which is not the order of claims, so all expired ones are returned.
     for (const [queue, until, most] of [
-      [this.ready, Infinity, limit],
-      [this.waiting, now, limit],
-      [this.leased, now, Infinity],
+      [this.#ready, Infinity, limit],
+      [this.#waiting, now, limit],
+      [this.#leased, now, Infinity],
     ] as const) {
       let count = 0;
       for (const { at, entry } of queue.scan("oldest first", null)) {
@@ -142,23 +122,21 @@ class ClaimQueues {
   }
 }
 
-interface Entry extends Position {
+type ChildMaps = { [Table in ChildTable]: Map<string, ChildRows[Table]> | null };
+
+/** A run and its children. The maps are made when they are first used, because most runs have few children. */
+interface Entry extends RunPosition<number>, ChildMaps {
   run: RunRow;
-  /** Where claims find it; null if they do not. */
+  /** Null if the run cannot be claimed. */
   place: ClaimPlace | null;
-  /** Made when they are first needed: most of the cost of a run without children would be theirs. */
-  steps: Map<string, ChildRows["steps"]> | null;
-  attempts: Map<string, ChildRows["attempts"]> | null;
-  outputs: Map<string, ChildRows["outputs"]> | null;
-  state: Map<string, ChildRows["state"]> | null;
 }
 
-type ChildMaps = { [Name in ChildTable]: Map<string, ChildRows[Name]> | null };
+const noChildren: Children<never> = new Map<string, never>();
 
 /** The committed rows. */
 export class BaseTables implements Tables {
   readonly #entries = new Map<string, Entry>();
-  readonly #byTime = new SortedIndex<Position, Entry>(comparePlaces);
+  readonly #byTime = new SortedIndex<RunPosition<number>, Entry>(comparePositions);
   /** By workflow and version. */
   readonly #claimQueues = new Map<string, ClaimQueues>();
   /** Run ids by workflow and idempotency key. */
@@ -169,22 +147,17 @@ export class BaseTables implements Tables {
   }
 
   putRun(run: RunRow): void {
-    const runId = textOf(run.runId);
+    const { runId, createdAt, workflowId, idempotencyKey } = run;
     let entry = this.#entries.get(runId);
     const before = entry?.run;
     if (entry === undefined) {
-      entry = {
-        ...positionOf(run),
-        run,
-        place: null,
-        steps: null,
-        attempts: null,
-        outputs: null,
-        state: null,
-      };
+      const children = { steps: null, attempts: null, outputs: null, state: null };
+      entry = { runId, createdAt, run, place: null, ...children };
       this.#entries.set(runId, entry);
       this.#byTime.add(entry);
-      this.#noteKey(run);
+      if (idempotencyKey !== null) {
+        getOrMake(this.#byKey, workflowId, () => new Map()).set(idempotencyKey, runId);
+      }
     }
     entry.run = run;
     if (before === undefined || claimColumns.some((name) => before[name] !== run[name])) {
@@ -199,9 +172,7 @@ export class BaseTables implements Tables {
     this.#byTime.remove(entry);
     entry.place?.queue.remove(entry.place);
     const { workflowId, idempotencyKey } = entry.run;
-    if (idempotencyKey !== null) {
-      this.#byKey.get(textOf(workflowId))?.delete(textOf(idempotencyKey));
-    }
+    if (idempotencyKey !== null) this.#byKey.get(workflowId)?.delete(idempotencyKey);
   }
 
   findByIdempotencyKey(workflowId: string, idempotencyKey: string): RunRow | undefined {
@@ -209,47 +180,29 @@ export class BaseTables implements Tables {
     return runId === undefined ? undefined : this.getRun(runId);
   }
 
-  *scanRuns(order: ScanOrder, after: Position | null): Generator<RunRow> {
+  *scanRuns(order: ScanOrder, after: RunPosition<number> | null): Generator<RunRow> {
     for (const { run } of this.#byTime.scan(order, after)) yield run;
   }
 
   *scanClaimableRuns(scope: ClaimScope): Generator<RunRow> {
     const queues =
-      scope.workflows === undefined
-        ? this.#claimQueues.values()
-        : scope.workflows.map((version) => this.#claimQueues.get(versionKey(version)));
+      scope.workflows?.map((version) => this.#claimQueues.get(versionKey(version))) ??
+      this.#claimQueues.values();
     for (const found of queues) if (found !== undefined) yield* found.scan(scope);
   }
 
-  getChild<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-    key: string,
-  ): ChildRows[Table] | undefined {
-    return this.#children(table, runId)?.get(key);
-  }
-
-  putChild<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-    key: string,
-    row: ChildRows[Table],
-  ): void {
+  children<Table extends ChildTable>(table: Table, runId: string): Children<ChildRows[Table]> {
     const entry: ChildMaps | undefined = this.#entries.get(runId);
-    if (entry === undefined) return;
-    entry[table] ??= new Map();
-    entry[table].set(key, row);
+    return entry?.[table] ?? noChildren;
   }
 
-  deleteChild(table: ChildTable, runId: string, key: string): void {
-    this.#children(table, runId)?.delete(key);
-  }
-
-  children<Table extends ChildTable>(
+  changeableChildren<Table extends ChildTable>(
     table: Table,
     runId: string,
-  ): Iterable<[string, ChildRows[Table]]> {
-    return this.#children(table, runId) ?? [];
+  ): Children<ChildRows[Table]> {
+    const entry: ChildMaps | undefined = this.#entries.get(runId);
+    if (entry === undefined) throw new TypeError("children need a run");
+    return (entry[table] ??= new Map());
   }
 
   countChildren(table: ChildTable): number {
@@ -258,44 +211,24 @@ export class BaseTables implements Tables {
     return count;
   }
 
-  /** Puts the run where claims look for it. */
+  /** Moves the run to the queue in which claims find it. */
   #queue(entry: Entry): void {
-    const { place: before } = entry;
-    const after = this.#queuesOf(entry.run)?.placeOf(entry) ?? null;
+    const { run, place: before } = entry;
+    const after = isFinalRunStatus(run.status)
+      ? null
+      : getOrMake(this.#claimQueues, versionKey(run), () => new ClaimQueues()).placeOf(entry);
     if (before?.queue === after?.queue && before?.at === after?.at) return;
     before?.queue.remove(before);
     after?.queue.add(after);
     entry.place = after;
   }
+}
 
-  /** Null for a finished run. */
-  #queuesOf(run: RunRow): ClaimQueues | null {
-    if (!isRunStatus(run.status) || isFinalRunStatus(run.status)) return null;
-    const key = versionKeyOf(run);
-    let queues = this.#claimQueues.get(key);
-    if (queues === undefined) {
-      queues = new ClaimQueues();
-      this.#claimQueues.set(key, queues);
-    }
-    return queues;
+function getOrMake<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
   }
-
-  #children<Table extends ChildTable>(
-    table: Table,
-    runId: string,
-  ): Map<string, ChildRows[Table]> | null {
-    const entry: ChildMaps | undefined = this.#entries.get(runId);
-    return entry?.[table] ?? null;
-  }
-
-  #noteKey({ workflowId, idempotencyKey, runId }: RunRow): void {
-    if (idempotencyKey === null) return;
-    const workflow = textOf(workflowId);
-    let keys = this.#byKey.get(workflow);
-    if (keys === undefined) {
-      keys = new Map();
-      this.#byKey.set(workflow, keys);
-    }
-    keys.set(textOf(idempotencyKey), textOf(runId));
-  }
+  return value;
 }

@@ -1,324 +1,157 @@
 import { ConstraintError, CorruptRowError, RunAlreadyExistsError } from "../../../errors.ts";
-import { compareSteps, parseBundles, type RunBundle } from "../../../model/bundles.ts";
-import { parseWriteBundlesOptions } from "../../../model/options.ts";
+import { compareSteps, type RunBundle } from "../../../model/bundles.ts";
+import type { parseWriteBundlesOptions } from "../../../model/options.ts";
 import {
   countWithinPage,
-  nextBundleCursor,
+  nextCursor,
   pageBytes,
-  parseBundleQuery,
   type ParsedRunQuery,
 } from "../../../model/run-queries.ts";
 import type { RowCodec } from "../../../schema/row-codec.ts";
-import type { BundlePage, BundleStore, WriteBundlesReport } from "../../../store/bundles.ts";
-import { readEveryPage, wholePage } from "../statements/children.ts";
+import type { BundlePage, WriteBundlesReport } from "../../../store/bundles.ts";
 import { textOf, type Reader, type StatementResult } from "../connections/connection.ts";
-import { rowsInPlace } from "../statements/fragments.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
-import {
-  filterArguments,
-  filterShape,
-  positionArguments,
-  positionOf,
-} from "../statements/run-filters.ts";
-import { newerArguments } from "../statements/bundles.ts";
+import { keysOf, newerArguments } from "../statements/bundles.ts";
+import { readEveryPage, wholePage } from "../statements/children.ts";
+import { rowsInPlace } from "../statements/pages.ts";
+import { listArguments, positionOf } from "../statements/run-filters.ts";
 import type { BoundStatement } from "../statements/statement.ts";
-import { addInputs } from "./step-inputs.ts";
 import { readRows, type StoreContext } from "./context.ts";
+import { decodeReadable } from "./runs.ts";
+import { addInputs } from "./steps.ts";
 
 type Rows = readonly (readonly unknown[])[];
+type Bundles = Pick<BundlePage, "bundles" | "corrupt">;
 
-/** The rows of some runs, and those of each child table. */
+/** The rows of some runs and of their children. */
 interface BundleRows {
   readonly runs: Rows;
-  readonly children: readonly Rows[];
+  readonly steps: Rows;
+  readonly attempts: Rows;
+  readonly outputs: Rows;
+  readonly state: Rows;
 }
 
 /** The cells of a row of `sizes`. */
 const sizeProperties = ["runId", "createdAt"] as const;
 
-/** Bundles that travel in one batch: as many as have this many statements together. */
+/** The maximum number of statements of bundles that are sent together, unless one bundle has more. */
 const maxStatementsPerBatch = 500;
 
-interface BundlePlan {
-  readonly bundle: RunBundle;
-  readonly statements: readonly BoundStatement[];
+export async function readPage(context: StoreContext, query: ParsedRunQuery): Promise<BundlePage> {
+  const { connection, statements } = context;
+  const statement = statements.lists.sizes(query).bind(listArguments(query));
+  const sizes = await readRows(connection, statement);
+  const count = countWithinPage(sizes.map((row) => Number(row.at(-1))));
+  const page = sizes.slice(0, Math.min(query.limit, count));
+  const last = page.at(-1);
+  if (last === undefined) return { bundles: [], corrupt: [], nextCursor: null };
+  const cursor =
+    page.length < sizes.length
+      ? nextCursor("bundles", query, positionOf(sizeProperties, last))
+      : null;
+  return { ...(await readRuns(context, query, page)), nextCursor: cursor };
 }
 
-export function createBundleOperations(context: StoreContext): BundleStore {
-  const { connection, codecs, statements, perform } = context;
-  const { children: byTable } = statements;
-  const childReaders = [byTable.steps, byTable.attempts, byTable.outputs, byTable.state];
-  const runIdIndex = codecs.run.properties.indexOf("runId");
-
-  async function readPage(query: ParsedRunQuery): Promise<BundlePage> {
-    const shape = { ...filterShape(query), order: "oldest first" } as const;
-    const sizes = await readRows(
-      connection,
-      statements.lists.sizes({ ...shape, continued: query.after !== null }).bind({
-        ...filterArguments(query),
-        ...positionArguments(query.after),
-        limit: query.limit + 1,
-      }),
-    );
-    const page = sizes.slice(
-      0,
-      Math.min(query.limit, countWithinPage(sizes.map((row) => Number(row.at(-1))))),
-    );
-    const { bundles, corrupt } =
-      page.length === 0 ? { bundles: [], corrupt: [] } : await readRuns(query, page);
-    const last = page.at(-1);
-    return {
-      bundles,
-      corrupt,
-      nextCursor:
-        last !== undefined && page.length < sizes.length
-          ? nextBundleCursor(query, positionOf(sizeProperties, last))
-          : null,
-    };
+/** The bundles of these rows of `sizes` that still match the filter, each of one snapshot. */
+async function readRuns(
+  context: StoreContext,
+  query: ParsedRunQuery,
+  page: StatementResult["rows"],
+): Promise<Bundles> {
+  const { connection, codecs } = context;
+  const runIds = page.flatMap(([runId]) => (typeof runId === "string" ? [runId] : []));
+  const isLarge = page.length === 1 && Number(page[0]?.at(-1)) > pageBytes;
+  const rows =
+    (isLarge ? null : await readTogether(context, query, runIds)) ??
+    (await connection.snapshot((reader) => readOneByOne(context, reader, query, runIds)));
+  const { bundles, corrupt } = decodeBundles(context, rows);
+  for (const [runId] of page) {
+    if (typeof runId === "string") continue;
+    const key = { run_id: typeof runId === "number" ? String(runId) : typeof runId };
+    corrupt.push(new CorruptRowError({ table: codecs.run.table, key, column: "run_id" }));
   }
+  return { bundles, corrupt };
+}
 
-  /** The bundles of these rows of `sizes`, each as it was at one moment: those that still fit the filter. */
-  async function readRuns(
-    query: ParsedRunQuery,
-    page: StatementResult["rows"],
-  ): Promise<Pick<BundlePage, "bundles" | "corrupt">> {
-    const runIds = page.flatMap(([runId]) => (typeof runId === "string" ? [runId] : []));
-    const unnamed = page.filter(([runId]) => typeof runId !== "string");
-    const isLarge = page.length === 1 && Number(page[0]?.at(-1)) > pageBytes;
-    const rows =
-      (isLarge ? null : await readTogether(query, runIds)) ??
-      (await connection.snapshot((reader) => readOneByOne(reader, query, runIds)));
-    const { bundles, corrupt } = decodeBundles(rows);
-    for (const [runId] of unnamed) {
-      const key = { run_id: typeof runId === "number" ? String(runId) : typeof runId };
-      corrupt.push(new CorruptRowError({ table: codecs.run.table, key, column: "run_id" }));
-    }
-    return { bundles, corrupt };
+/** All rows of the runs in one response; null if they do not fit. */
+async function readTogether(
+  context: StoreContext,
+  query: ParsedRunQuery,
+  runIds: readonly string[],
+): Promise<BundleRows | null> {
+  const { steps, attempts, outputs, state } = context.statements.children;
+  const [listed, ...results] = await context.connection.read([
+    listOfRuns(context, query, runIds),
+    ...[steps, attempts, outputs, state].map((children) => children.page({ runIds })),
+  ]);
+  const { rows: runs, found } = rowsInPlace(listed?.rows ?? []);
+  const children = results.map(wholePage).flatMap((rows) => (rows === null ? [] : [rows]));
+  if (runs.length !== found || children.length !== results.length) return null;
+  const [stepRows = [], attemptRows = [], outputRows = [], stateRows = []] = children;
+  return { runs, steps: stepRows, attempts: attemptRows, outputs: outputRows, state: stateRows };
+}
+
+/** All rows of the runs, in as many responses as needed. `reader` reads one snapshot. */
+async function readOneByOne(
+  context: StoreContext,
+  reader: Reader,
+  query: ParsedRunQuery,
+  runIds: readonly string[],
+): Promise<BundleRows> {
+  const { steps, attempts, outputs, state } = context.statements.children;
+  const runs: (readonly unknown[])[] = [];
+  for (const runId of runIds) {
+    const rows = await readRows(reader, listOfRuns(context, query, [runId]));
+    for (const row of rows) runs.push(row);
   }
-
-  /** All rows of the runs, where one answer can hold them; null where it cannot. */
-  async function readTogether(
-    query: ParsedRunQuery,
-    runIds: readonly string[],
-  ): Promise<BundleRows | null> {
-    const readers = childReaders.map((children) => children.page(runIds));
-    const [listed, ...results] = await connection.read([listOfRuns(query, runIds), ...readers]);
-    const { rows, found } = rowsInPlace(listed?.rows ?? []);
-    const children = results.map(wholePage);
-    return rows.length === found && children.every((part) => part !== null)
-      ? { runs: rows, children }
-      : null;
-  }
-
-  /** All rows of the runs, in as many answers as they need. `reader` is of one snapshot. */
-  async function readOneByOne(
-    reader: Reader,
-    query: ParsedRunQuery,
-    runIds: readonly string[],
-  ): Promise<BundleRows> {
-    const runs: (readonly unknown[])[] = [];
-    const all = childReaders.map((): (readonly unknown[])[] => []);
-    for (const runId of runIds) {
-      const [listed] = await reader.read([listOfRuns(query, [runId])]);
-      for (const row of listed?.rows ?? []) runs.push(row);
-      for (const [index, children] of childReaders.entries()) {
-        const rows = await readEveryPage(reader, children, [runId]);
-        for (const row of rows) all[index]?.push(row);
-      }
-    }
-    return { runs, children: all };
-  }
-
-  function listOfRuns(query: ParsedRunQuery, runIds: readonly string[]): BoundStatement {
-    const named = { ...query, runIds };
-    return statements.lists
-      .list({
-        ...filterShape(named),
-        properties: codecs.run.properties,
-        order: "oldest first",
-        continued: false,
-      })
-      .bind({ ...filterArguments(named), ...positionArguments(null), limit: runIds.length });
-  }
-
-  function decodeBundles({ runs, children }: BundleRows): Pick<BundlePage, "bundles" | "corrupt"> {
-    const [stepsOf, attemptsOf, outputsOf, stateOf] = children.map(groupByRun);
-    const bundles: RunBundle[] = [];
-    const corrupt: CorruptRowError[] = [];
-    for (const row of runs) {
-      const runId = textOf(row[runIdIndex]);
-      try {
-        bundles.push({
-          run: codecs.run.decodeCells(codecs.run.properties, row),
-          steps: addInputs(
-            codecs,
-            decodeAll(codecs.step, stepsOf?.get(runId)).toSorted(compareSteps),
-            outputsOf?.get(runId) ?? [],
-          ),
-          attempts: decodeAll(codecs.attempt, attemptsOf?.get(runId)),
-          outputs: decodeAll(codecs.output, outputsOf?.get(runId)),
-          state: decodeAll(codecs.state, stateOf?.get(runId)),
-        });
-      } catch (error) {
-        if (!(error instanceof CorruptRowError)) throw error;
-        corrupt.push(error);
-      }
-    }
-    return { bundles, corrupt };
-  }
-
-  /** What stores one bundle, and the guards that undo it if the run is taken or a trigger left a row out. */
-  function plan(bundle: RunBundle, replace: boolean, keepNewer: boolean): BoundStatement[] {
-    const { put, deleteOthers, exists, putRun } = statements.bundles;
-    const { steps, attempts, outputs, state } = bundle;
-    const run = codecs.run.encode(bundle.run);
-    const { runId } = run;
-    const others = (list: readonly unknown[]) => ({ runId, keys: JSON.stringify(list) });
-    return [
-      ...(replace
-        ? [
-            exists.bind({ runId }),
-            ...(keepNewer ? [statements.guards.notNewer.bind(newerArguments(bundle, run))] : []),
-            putRun.bind(run),
-            statements.guards.changed.bind({}),
-          ]
-        : [statements.runs.insert.bind(run), statements.guards.changed.bind({})]),
-      ...(replace
-        ? [
-            deleteOthers.steps.bind(others(steps.map(({ stepId }) => stepId))),
-            deleteOthers.attempts.bind(
-              others(attempts.map(({ stepId, attempt }) => [stepId, attempt])),
-            ),
-            deleteOthers.outputs.bind(others(outputs.map(({ stepId }) => stepId))),
-            deleteOthers.state.bind(others(state.map(({ key }) => key))),
-          ]
-        : []),
-      ...steps.map((step) => put.step.bind(codecs.step.encode(step))),
-      ...attempts.map((attempt) => put.attempt.bind(codecs.attempt.encode(attempt))),
-      ...outputs.map((output) => put.output.bind(codecs.output.encode(output))),
-      ...state.map((entry) => put.state.bind(codecs.state.encode(entry))),
-      ...(steps.length + attempts.length + outputs.length + state.length === 0
-        ? []
-        : [
-            statements.guards.whole.bind({
-              runId,
-              steps: steps.length,
-              attempts: attempts.length,
-              outputs: outputs.length,
-              state: state.length,
-            }),
-          ]),
-    ];
-  }
-
-  /** Stores the plans, all or none. @throws {ConstraintError} of a guard. */
-  async function store(
-    plans: readonly (readonly BoundStatement[])[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly StatementResult[]> {
-    const all = plans.flat();
-    if (connection.writeGuarded !== undefined) return connection.writeGuarded(all, { signal });
-    // Inside a transaction a failing guard undoes nothing; a savepoint does.
-    return connection.transaction((savepoint) => savepoint.write(all));
-  }
-
-  /**
-   * Why a guard stopped a bundle: null if a newer run stays, undefined if it was none of the store's own rules.
-   */
-  async function conflictOf(
-    bundle: RunBundle,
-    replace: boolean,
-    keepNewer: boolean,
-  ): Promise<RunAlreadyExistsError | null | undefined> {
-    const run = codecs.run.encode(bundle.run);
-    const { runId, workflowId, idempotencyKey } = run;
-    const newer = statements.bundles.newer.bind(newerArguments(bundle, run));
-    if (keepNewer && (await readRows(connection, newer)).length > 0) return null;
-    const rows = await readRows(
-      connection,
-      statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
-    );
-    const existing = rows.find(([id]) => id === runId);
-    const holder = rows.find(([id]) => id !== runId);
-    if (existing !== undefined && !replace)
-      return new RunAlreadyExistsError({ runId: bundle.run.runId });
-    if (holder === undefined) return undefined;
-    return new RunAlreadyExistsError({
-      runId: bundle.run.runId,
-      heldBy: textOf(holder[0]),
-      idempotencyKey: bundle.run.idempotencyKey,
-    });
-  }
-
-  async function write(
-    plans: readonly BundlePlan[],
-    onConflict: "fail" | "skip" | "replace",
-    keepNewer: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<WriteBundlesReport> {
-    const replace = onConflict === "replace";
-    const report = { written: 0, skipped: 0, replaced: 0 };
-    const count = (part: readonly BundlePlan[], results: readonly StatementResult[]) => {
-      let start = 0;
-      for (const planned of part) {
-        if (replace && (results[start]?.rows.length ?? 0) > 0) report.replaced++;
-        else report.written++;
-        start += planned.statements.length;
-      }
-    };
-    for (const part of partsOf(plans)) {
-      try {
-        count(
-          part,
-          await store(
-            part.map((planned) => planned.statements),
-            signal,
-          ),
-        );
-      } catch (error) {
-        if (!isGuardFailure(error)) throw error;
-        // A guard stopped one of them. One by one tells which.
-        for (const planned of part) {
-          try {
-            count([planned], await store([planned.statements], signal));
-          } catch (cause) {
-            if (!isGuardFailure(cause)) throw cause;
-            const conflict = await conflictOf(planned.bundle, replace, keepNewer);
-            if (conflict === undefined) throw new ConstraintError({ kind: "trigger" }, { cause });
-            if (conflict !== null && onConflict !== "skip") throw conflict;
-            report.skipped++;
-          }
-        }
-      }
-    }
-    return report;
-  }
-
   return {
-    async readBundles(query = {}) {
-      const parsed = parseBundleQuery(query);
-      return perform(parsed.signal, () => readPage(parsed));
-    },
-
-    async writeBundles(bundles, options) {
-      const { onConflict, keepNewer = false, signal } = parseWriteBundlesOptions(options);
-      const keeps = keepNewer && onConflict === "replace";
-      // Everything is encoded, and so checked and copied, before anything is awaited.
-      const plans = parseBundles(bundles).map((bundle) => ({
-        bundle,
-        statements: plan(bundle, onConflict === "replace", keeps),
-      }));
-      return perform(signal, () => write(plans, onConflict, keeps, signal));
-    },
+    runs,
+    steps: await readEveryPage(reader, steps, { runIds }),
+    attempts: await readEveryPage(reader, attempts, { runIds }),
+    outputs: await readEveryPage(reader, outputs, { runIds }),
+    state: await readEveryPage(reader, state, { runIds }),
   };
 }
 
-function decodeAll<Row>(codec: RowCodec<Row>, rows: Rows = []): Row[] {
+function listOfRuns(
+  { codecs, statements }: StoreContext,
+  filter: ParsedRunQuery,
+  runIds: readonly string[],
+): BoundStatement {
+  const query = { ...filter, runIds, after: null, limit: runIds.length };
+  return statements.lists
+    .list({ query, order: "oldest first", properties: codecs.run.properties })
+    .bind(listArguments(query));
+}
+
+function decodeBundles({ codecs }: StoreContext, rows: BundleRows): Bundles {
+  const runIdIndex = codecs.run.properties.indexOf("runId");
+  const steps = groupByRun(rows.steps);
+  const attempts = groupByRun(rows.attempts);
+  const outputs = groupByRun(rows.outputs);
+  const state = groupByRun(rows.state);
+  const corrupt: CorruptRowError[] = [];
+  const decode = (row: readonly unknown[]): RunBundle => {
+    const runId = textOf(row[runIdIndex]);
+    const ownSteps = decodeRows(codecs.steps, steps.get(runId)).toSorted(compareSteps);
+    return {
+      run: codecs.run.decodeCells(codecs.run.properties, row),
+      steps: addInputs(codecs, ownSteps, outputs.get(runId) ?? []),
+      attempts: decodeRows(codecs.attempts, attempts.get(runId)),
+      outputs: decodeRows(codecs.outputs, outputs.get(runId)),
+      state: decodeRows(codecs.state, state.get(runId)),
+    };
+  };
+  return { bundles: decodeReadable(rows.runs, decode, corrupt), corrupt };
+}
+
+export function decodeRows<Row>(codec: RowCodec<Row>, rows: Rows = []): Row[] {
   return rows.map((cells) => codec.decodeCells(codec.properties, cells) as Row);
 }
 
-/** The rows of each run. Every child table's first column is `run_id`. */
-function groupByRun(rows: readonly (readonly unknown[])[]): Map<string, (readonly unknown[])[]> {
+/** The rows of each run. `run_id` is the first column of every child table. */
+function groupByRun(rows: Rows): Map<string, (readonly unknown[])[]> {
   const groups = new Map<string, (readonly unknown[])[]>();
   for (const row of rows) {
     const runId = textOf(row[0]);
@@ -329,20 +162,143 @@ function groupByRun(rows: readonly (readonly unknown[])[]): Map<string, (readonl
   return groups;
 }
 
-function partsOf<Plan extends { readonly statements: readonly unknown[] }>(
-  plans: readonly Plan[],
-): Plan[][] {
-  const parts: Plan[][] = [];
-  let size = 0;
-  for (const plan of plans) {
-    const part = parts.at(-1);
-    if (part === undefined || size + plan.statements.length > maxStatementsPerBatch) {
-      parts.push([plan]);
-      size = 0;
-    } else {
-      part.push(plan);
+interface BundlePlan {
+  readonly bundle: RunBundle;
+  readonly statements: readonly BoundStatement[];
+}
+
+type WriteOptions = ReturnType<typeof parseWriteBundlesOptions>;
+
+/** Encodes the bundles, and returns the function that writes them. */
+export function writeBundles(
+  context: StoreContext,
+  bundles: readonly RunBundle[],
+  options: WriteOptions,
+): () => Promise<WriteBundlesReport> {
+  const plans = bundles.map((bundle) => ({
+    bundle,
+    statements: planBundle(context, bundle, options),
+  }));
+  return async () => {
+    const report = { written: 0, skipped: 0, replaced: 0 };
+    const count = (group: readonly BundlePlan[], results: readonly StatementResult[]) => {
+      let start = 0;
+      for (const { statements } of group) {
+        // The first statement of a replacement finds the run that exists.
+        const isThere = options.onConflict === "replace" && (results[start]?.rows.length ?? 0) > 0;
+        report[isThere ? "replaced" : "written"]++;
+        start += statements.length;
+      }
+    };
+    for (const group of groupsOf(plans)) {
+      try {
+        count(group, await store(context, group, options.signal));
+      } catch (error) {
+        if (!isGuardFailure(error)) throw error;
+        // A guard stopped one of the bundles. Each is written alone to find which.
+        for (const plan of group) {
+          try {
+            count([plan], await store(context, [plan], options.signal));
+          } catch (cause) {
+            if (!isGuardFailure(cause)) throw cause;
+            await throwConflict(context, plan.bundle, options, cause);
+            report.skipped++;
+          }
+        }
+      }
     }
+    return report;
+  };
+}
+
+/** The statements that write a bundle, with guards that fail if the run exists or a trigger left out a row. */
+function planBundle(
+  { codecs, statements }: StoreContext,
+  bundle: RunBundle,
+  { onConflict, keepNewer }: WriteOptions,
+): BoundStatement[] {
+  const { bundles, guards, runs } = statements;
+  const { steps, attempts, outputs, state } = bundle;
+  const run = codecs.run.encode(bundle.run);
+  const { runId } = run;
+  const changed = guards.changed.bind({});
+  const rows = [
+    ...steps.map((row) => bundles.steps.put.bind(codecs.steps.encode(row))),
+    ...attempts.map((row) => bundles.attempts.put.bind(codecs.attempts.encode(row))),
+    ...outputs.map((row) => bundles.outputs.put.bind(codecs.outputs.encode(row))),
+    ...state.map((row) => bundles.state.put.bind(codecs.state.encode(row))),
+  ];
+  const counts = {
+    steps: steps.length,
+    attempts: attempts.length,
+    outputs: outputs.length,
+    state: state.length,
+  };
+  if (rows.length > 0) rows.push(guards.whole.bind({ runId, ...counts }));
+  if (onConflict !== "replace") return [runs.insert.bind(run), changed, ...rows];
+  const keys = keysOf(bundle);
+  return [
+    bundles.exists.bind({ runId }),
+    ...(keepNewer ? [guards.notNewer.bind(newerArguments(bundle, run))] : []),
+    bundles.putRun.bind(run),
+    changed,
+    bundles.steps.deleteOthers.bind({ runId, keys: keys.steps }),
+    bundles.attempts.deleteOthers.bind({ runId, keys: keys.attempts }),
+    bundles.outputs.deleteOthers.bind({ runId, keys: keys.outputs }),
+    bundles.state.deleteOthers.bind({ runId, keys: JSON.stringify(state.map(({ key }) => [key])) }),
+    ...rows,
+  ];
+}
+
+/** Stores the bundles, all or none. */
+async function store(
+  { connection }: StoreContext,
+  plans: readonly BundlePlan[],
+  signal: AbortSignal | undefined,
+): Promise<readonly StatementResult[]> {
+  const all = plans.flatMap(({ statements }) => statements);
+  if (connection.writeGuarded !== undefined) return connection.writeGuarded(all, { signal });
+  // Inside a transaction a failing guard rolls back nothing, but a savepoint does.
+  return connection.transaction((savepoint) => savepoint.write(all));
+}
+
+/**
+ * Returns if the bundle is to be skipped.
+ *
+ * @throws {RunAlreadyExistsError} if the run exists, or another run has its idempotency key.
+ * @throws {ConstraintError} if neither is the cause, so that a trigger of the app is.
+ */
+async function throwConflict(
+  { connection, codecs, statements }: StoreContext,
+  bundle: RunBundle,
+  { onConflict, keepNewer }: WriteOptions,
+  cause: unknown,
+): Promise<void> {
+  const run = codecs.run.encode(bundle.run);
+  const { runId, workflowId, idempotencyKey } = run;
+  const newer = statements.bundles.newer.bind(newerArguments(bundle, run));
+  if (keepNewer && (await readRows(connection, newer)).length > 0) return;
+  const holders = statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey });
+  const rows = await readRows(connection, holders);
+  const isThere = onConflict !== "replace" && rows.some(([id]) => id === runId);
+  const holder = rows.find(([id]) => id !== runId);
+  if (!isThere && holder === undefined) throw new ConstraintError({ kind: "trigger" }, { cause });
+  if (onConflict === "skip") return;
+  if (isThere) throw new RunAlreadyExistsError({ runId });
+  throw new RunAlreadyExistsError({ runId, heldBy: textOf(holder?.[0]), idempotencyKey });
+}
+
+/** Groups of bundles that are written together. */
+function groupsOf(plans: readonly BundlePlan[]): BundlePlan[][] {
+  const groups: BundlePlan[][] = [];
+  let size = Infinity;
+  for (const plan of plans) {
+    if (size + plan.statements.length > maxStatementsPerBatch) {
+      groups.push([]);
+      size = 0;
+    }
+    groups.at(-1)?.push(plan);
     size += plan.statements.length;
   }
-  return parts;
+  return groups;
 }

@@ -2,64 +2,45 @@ import { ConstraintError } from "../../../errors.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import type { Clock } from "../../../store/clock.ts";
-import {
-  sentTwiceError,
-  type Connection,
-  type Reader,
-  type StatementResult,
-} from "../connections/connection.ts";
-import type { BoundStatement } from "../statements/statement.ts";
+import type { WriteName } from "../../checked-writes.ts";
+import type { ResultOf } from "../../operations.ts";
+import type { Connection, Reader, StatementResult } from "../connections/connection.ts";
 import type { Statements } from "../statements/all.ts";
+import type { BoundStatement } from "../statements/statement.ts";
 
-/** What the operations of a store work with. */
+/** The database of a store. */
 export interface StoreContext {
   readonly connection: Connection;
   readonly clock: Clock;
   readonly tables: WorkflowTables;
   readonly codecs: RowCodecs;
   readonly statements: Statements;
-  /** Runs an operation when the store is open and ready, and the signal not aborted. */
-  perform<T>(signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T>;
 }
 
-/** One write that changes nothing, rather than failing, when a precondition does not hold. */
+/** A write that changes nothing, and does not fail, if a precondition does not hold. */
 export interface PlannedWrite<T> {
-  /** What has to be noted just before the write, under the same preconditions. */
+  /** Runs before the write, under the same preconditions. */
   readonly before?: BoundStatement;
   readonly write: BoundStatement;
-  /** Reads what the write came to, or why it changed nothing. */
+  /** The queries for the result of the write, or for the reason why it changed nothing. */
   inquire(): readonly BoundStatement[];
-  /** Undoes a batch when the write did not take place. */
+  /** Fails if the write did not take effect, which rolls back its batch. */
   guard(): BoundStatement;
-  /** As `WriteOptions` has it. Absent for what must not happen twice. */
+  /** As in `WriteOptions`. Defaults to false. */
   readonly repeatable?: boolean;
-  /** The operation's result. @throws the error of the precondition that did not hold. */
+  /**
+   * Returns the result of the operation.
+   *
+   * @throws the error of the precondition that does not hold.
+   */
   conclude(changes: number, inquiry: readonly StatementResult[]): T;
+  /** Adds to the result what further queries find. */
+  complete?(result: T): Promise<T>;
 }
 
-/** Carries out one planned write by itself. */
-export async function carryOut<T>(
-  connection: Connection,
-  plan: PlannedWrite<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  const { repeatable } = plan;
-  let sendings = 1;
-  const before = plan.before === undefined ? [] : [plan.before];
-  const results = await connection.write([...before, plan.write, ...plan.inquire()], {
-    repeatable,
-    signal,
-    onSentAgain: () => (sendings += 1),
-  });
-  const [written, ...inquiry] = results.slice(before.length);
-  try {
-    return plan.conclude(written?.changes ?? 0, inquiry);
-  } catch (error) {
-    throw sendings === 1 || repeatable ? error : sentTwiceError(error);
-  }
-}
+export type PlannedWrites = { [Name in WriteName]: PlannedWrite<ResultOf<Name>> };
 
-/** A write that changed nothing although its preconditions hold: a trigger that raises IGNORE left it out. */
+/** A write changed nothing although its preconditions hold, because a trigger that raises IGNORE left it out. */
 export function leftOut({ table }: { readonly table: string }): ConstraintError {
   return new ConstraintError({ kind: "trigger", table });
 }
@@ -69,7 +50,7 @@ export function firstRow(result: StatementResult | undefined): readonly unknown[
   return result?.rows[0] ?? null;
 }
 
-/** Runs one statement and gives its rows. */
+/** The rows that a statement returns. */
 export async function readRows(
   reader: Reader,
   statement: BoundStatement,

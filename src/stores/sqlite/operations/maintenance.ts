@@ -1,85 +1,82 @@
 import { nextTurn } from "../../../async/pause.ts";
 import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { ConstraintError, GorkflowError, StoreBusyError } from "../../../errors.ts";
-import type { StoredPosition } from "../../../model/cursors.ts";
-import { parseOptions } from "../../../model/options.ts";
-import {
-  parsePrunePolicy,
-  type ParsedPrunePolicy,
-  type PruneReport,
-  type RefusedRun,
-} from "../../../model/retention.ts";
+import type { ParsedPrunePolicy, PruneReport, RefusedRun } from "../../../model/retention.ts";
+import { everyRun } from "../../../model/run-queries.ts";
 import { isFinalRunStatus } from "../../../model/transitions.ts";
-import type { Cell } from "../../../schema/row-codec.ts";
-import type { MaintenanceStore, StoreStats } from "../../../store/maintenance.ts";
 import { textOf, type StatementResult } from "../connections/connection.ts";
 import { walkedRows } from "../statements/maintenance.ts";
-import { positionCell, positionOf } from "../statements/run-filters.ts";
+import { positionCell } from "../statements/run-filters.ts";
 import type { Argument, BoundStatement } from "../statements/statement.ts";
 import { readRows, type StoreContext } from "./context.ts";
+import { countRuns } from "./runs.ts";
 
-/** The beginning of a walk by time: no time is earlier, and no run id sorts before the empty one. */
-const beginning: StoredPosition = { createdAt: Number.MIN_SAFE_INTEGER, runId: "" };
+type Row = readonly unknown[];
+type Rows = readonly Row[];
+
+/** A position before all rows: no time is earlier, and no run id sorts before the empty one. */
+const beginning: readonly Argument[] = [Number.MIN_SAFE_INTEGER, ""];
 
 /**
- * Rows of a table that a later prune of the same store looks at, where nothing has to be found: it continues where the
- * one before ended. The first prune, and every dry run, looks at all of them.
+ * The rows of a table that a prune reads to find rows that are rare. It continues where the prune before it ended. The first
+ * prune of a store, and every dry run, reads all rows.
  */
 const rewalkedRows = 50_000;
 
-/** How many of the runs that were refused a report names. */
+/** The number of refused runs that a report names. */
 const namedRefusals = 100;
 
-/** How long the vacuum waits for other writers, each time. */
+/** How long each step of the vacuum waits for other writers. */
 const vacuumPatienceMs = 2000;
 
 /** SQLite's number for `auto_vacuum = incremental`. */
 const incrementalVacuum = 2;
 
-/** Pages given back to the file system in one transaction: as long as the deletion of a batch of runs. */
-const pagesGivenBack = 128;
+/** The pages that one transaction frees. It takes as long as the deletion of a batch of runs. */
+const freedPages = 128;
 
 /** A walk over the rows of a table, by key. */
 interface RowWalk {
   readonly name: string;
-  /** Every prune looks at all rows. */
+  /** True if every prune reads all rows. */
   readonly whole: boolean;
   /** A key before all others. */
   readonly first: readonly Argument[];
   /** The next rows after a key. */
   read(after: readonly Argument[]): BoundStatement;
-  keyOf(row: readonly unknown[]): readonly Argument[];
+  keyOf(row: Row): readonly Argument[];
 }
 
 interface DatabasePages {
   readonly bytes: number;
   readonly freePages: number;
   readonly freeBytes: number;
-  /** Free pages are given back when they are asked for. */
+  /** True if free pages are returned to the file system on request. */
   readonly isIncremental: boolean;
 }
 
-export function createMaintenanceOperations(
+/** Returns the `pruneRuns` of a store, which remembers the ends of its walks. */
+export function createPruning(
   context: StoreContext,
-  countRuns: () => Promise<StoreStats["runs"]>,
-): MaintenanceStore {
-  const { connection, codecs, statements, perform } = context;
+): (policy: ParsedPrunePolicy) => Promise<PruneReport> {
+  const { connection, codecs, statements } = context;
 
-  /** Where the walks of this store have come to: by name, a key. */
+  /** The keys at which the walks of this store have ended, by name. */
   const reached = new Map<string, readonly Argument[]>();
 
-  async function prune(policy: ParsedPrunePolicy): Promise<PruneReport> {
-    const shape = { ofWorkflow: policy.workflowId !== null, keeps: policy.keepLast > 0 };
+  return async (policy) => {
+    const { signal, dryRun } = policy;
+    const shape = { ofWorkflow: policy.workflowId !== undefined, keeps: policy.keepLast > 0 };
     const criteria = {
       statuses: JSON.stringify(policy.statuses),
-      workflowId: policy.workflowId,
+      workflowId: policy.workflowId ?? null,
       olderThan: policy.olderThan.getTime(),
       beforeOldestKept: policy.keepLast - 1,
     };
     const totals = [0, 0, 0, 0, 0, 0];
     const refused: RefusedRun[] = [];
     let refusedRuns = 0;
-    const pagesBefore = await readPages();
+    const pagesBefore = await readPages(context);
     const add = (measured: StatementResult | undefined, sign: 1 | -1) => {
       for (const [index, value] of (measured?.rows[0] ?? []).entries()) {
         totals[index] = (totals[index] ?? 0) + sign * Number(value);
@@ -90,19 +87,23 @@ export function createMaintenanceOperations(
       if (refused.length < namedRefusals) refused.push({ runId, error });
     };
 
-    /** Deletes a batch; one that an app's constraint refuses, in halves, so that all others go. */
+    /** Deletes a batch. If a constraint of the app rejects it, deletes each half, so that only the rejected runs stay. */
     const remove = async (runIds: readonly string[]): Promise<void> => {
       const batch = { ...criteria, runIds: JSON.stringify(runIds) };
       const measure = statements.maintenance.measure(shape).bind(batch);
+      if (dryRun) {
+        add((await connection.read([measure]))[0], 1);
+        return;
+      }
+      const prune = statements.maintenance.prune(shape).bind(batch);
       const going = statements.maintenance.going(shape).bind(batch);
       try {
-        const [before, , after, left] = await connection.write(
-          [measure, statements.maintenance.prune(shape).bind(batch), measure, going],
-          { signal: policy.signal },
-        );
+        const [before, , after, left] = await connection.write([measure, prune, measure, going], {
+          signal,
+        });
         add(before, 1);
         add(after, -1);
-        // A trigger of the app let the statement pass and kept the row.
+        // A trigger of the app kept these rows without an error.
         for (const [runId] of left?.rows ?? []) {
           refuse(textOf(runId), new ConstraintError({ kind: "trigger", table: codecs.run.table }));
         }
@@ -119,77 +120,62 @@ export function createMaintenanceOperations(
     };
 
     for await (const runIds of candidates(policy, shape.ofWorkflow, criteria)) {
-      policy.signal?.throwIfAborted();
-      if (policy.dryRun) {
-        const batch = { ...criteria, runIds: JSON.stringify(runIds) };
-        const [measured] = await connection.read([
-          statements.maintenance.measure(shape).bind(batch),
-        ]);
-        add(measured, 1);
-      } else {
-        await remove(runIds);
-      }
+      signal?.throwIfAborted();
+      await remove(runIds);
       policy.onProgress?.({ deletedRuns: totals[0] ?? 0 });
       await nextTurn();
     }
-    const orphans = await removeOrphans(policy);
-    if (!policy.dryRun) await giveSpaceBack(policy.signal);
+    const deletedOrphans = await removeOrphans(policy);
+    if (!dryRun) await vacuum(context, signal);
     const [count] = await readRows(connection, statements.maintenance.countRuns.bind({}));
     const remaining = Number(count?.[0] ?? 0);
-    const pagesAfter = await readPages();
+    const pagesAfter = await readPages(context);
     const [runs = 0, steps = 0, attempts = 0, outputs = 0, state = 0, bytes = 0] = totals;
     return {
-      dryRun: policy.dryRun,
+      dryRun,
       deletedRuns: runs,
       deletedStepExecutions: steps,
       deletedStepAttempts: attempts,
       deletedStepOutputs: outputs,
       deletedState: state,
-      deletedOrphans: orphans,
+      deletedOrphans,
       refusedRuns,
       refused,
-      remainingRuns: policy.dryRun ? remaining - runs : remaining,
+      remainingRuns: dryRun ? remaining - runs : remaining,
       deletedBytes: bytes,
-      freedBytes:
-        pagesBefore === null || pagesAfter === null
-          ? null
-          : Math.max(0, pagesBefore.bytes - pagesAfter.bytes),
+      freedBytes: pagesBefore && pagesAfter && Math.max(0, pagesBefore.bytes - pagesAfter.bytes),
     };
-  }
+  };
 
-  /** Batches of run ids that the policy may name: the completed ones by completion, then those without one. */
+  /** The ids of runs that match the policy, in batches: first those with a `completedAt`, then the others. */
   async function* candidates(
     policy: ParsedPrunePolicy,
     ofWorkflow: boolean,
-    criteria: Record<"statuses" | "workflowId" | "olderThan", Cell>,
+    criteria: Record<"statuses" | "workflowId" | "olderThan", Argument>,
   ): AsyncGenerator<string[]> {
+    const positionAfter = ([afterTime = null, afterRunId = null]: readonly Argument[]) => ({
+      ...criteria,
+      afterTime,
+      afterRunId,
+    });
     const completed = statements.maintenance.completedCandidates(ofWorkflow);
     for (let after = beginning; ;) {
-      const rows = await readRows(
-        connection,
-        completed.bind({ ...criteria, ...timeArguments(after), limit: policy.batchSize }),
-      );
+      const statement = completed.bind({ ...positionAfter(after), limit: policy.batchSize });
+      const rows = await readRows(connection, statement);
       if (rows.length > 0) yield rows.map(([runId]) => textOf(runId));
       const last = rows.at(-1);
       if (last === undefined || rows.length < policy.batchSize) break;
-      after = positionOf(["runId", "createdAt"], last);
+      after = positionOf(last);
     }
     const walk = statements.maintenance.walkStatus(ofWorkflow);
     for (const status of policy.statuses) {
-      const pages = walkedPages(policy, {
+      const pages = walkPages(policy, {
         name: status,
-        // Runs that have not ended are named on purpose: all of them are looked at.
+        // A policy that names unfinished runs expects to find some.
         whole: !isFinalRunStatus(status),
-        first: [beginning.createdAt, beginning.runId],
-        read: ([createdAt = null, runId = null]) =>
-          walk.bind({
-            ...criteria,
-            afterTime: createdAt,
-            afterRunId: runId,
-            status,
-            limit: walkedRows,
-          }),
-        keyOf: (row) => [positionCell(row[1]), positionCell(row[0])],
+        first: beginning,
+        read: (after) => walk.bind({ ...positionAfter(after), status, limit: walkedRows }),
+        keyOf: positionOf,
       });
       for await (const { rows } of pages) {
         const going = rows.filter((row) => row[2] === 1).map((row) => textOf(row[0]));
@@ -200,19 +186,14 @@ export function createMaintenanceOperations(
     }
   }
 
-  /** Children whose run is gone: somebody deleted it with foreign keys off. Returns how many. */
+  /** Deletes children whose run does not exist, because it was deleted with foreign keys off. Returns their number. */
   async function removeOrphans(policy: ParsedPrunePolicy): Promise<number> {
     let removed = 0;
-    for (const [
-      table,
-      { keyLength, walk, delete: remove },
-    ] of statements.maintenance.orphans.entries()) {
+    for (const { part, keyLength, walk, delete: remove } of statements.maintenance.orphans) {
       const places = Array.from({ length: keyLength }, (_, index) => index);
-      const named = (name: string, key: readonly Argument[]) =>
-        Object.fromEntries(places.map((place) => [`${name}${place}`, key[place] ?? ""]));
-      const keyOf = (row: readonly unknown[]) => places.map((place) => positionCell(row[place]));
-      const pages = walkedPages(policy, {
-        name: `orphans ${table}`,
+      const keyOf = (row: Row) => places.map((place) => positionCell(row[place]));
+      const pages = walkPages(policy, {
+        name: `orphans ${part}`,
         whole: false,
         first: places.map(() => ""),
         read: (after) => walk.bind({ ...named("after", after), limit: walkedRows }),
@@ -226,28 +207,25 @@ export function createMaintenanceOperations(
           removed += orphaned;
           continue;
         }
-        const [deleted] = await connection.write(
-          [remove.bind({ ...named("after", after), ...named("last", keyOf(last)) })],
-          { signal: policy.signal },
-        );
+        const statement = remove.bind({ ...named("after", after), ...named("last", keyOf(last)) });
+        const [deleted] = await connection.write([statement], { signal: policy.signal });
         removed += deleted?.changes ?? 0;
       }
     }
     return removed;
   }
 
-  /** A walk over rows, a page at a time: over all of them, or over the next ones since the prune before. */
-  async function* walkedPages(
+  /** Walks over all rows, or over the next ones after the walk before, a page at a time. */
+  async function* walkPages(
     policy: ParsedPrunePolicy,
     { name, whole, first, read, keyOf }: RowWalk,
-  ): AsyncGenerator<{ rows: StatementResult["rows"]; after: readonly Argument[] }> {
+  ): AsyncGenerator<{ rows: Rows; after: readonly Argument[] }> {
     const before = whole || policy.dryRun ? undefined : reached.get(name);
     let left = before === undefined ? Infinity : rewalkedRows;
     let after = before ?? first;
     let wrapped = before === undefined || before === first;
     while (left > 0) {
       policy.signal?.throwIfAborted();
-      // Each page continues the one before.
       const rows = await readRows(connection, read(after));
       yield { rows, after };
       left -= rows.length;
@@ -263,102 +241,91 @@ export function createMaintenanceOperations(
     }
     if (!policy.dryRun) reached.set(name, after);
   }
+}
 
-  /**
-   * Gives free pages back to the file system, where that is asked for page by page: a few at a time, so that
-   * nobody waits for long. What an earlier prune has left, when it was stopped, goes too; what this one cannot give
-   * back beside other writers is left to the next. It never fails: what was to be deleted is.
-   */
-  async function giveSpaceBack(signal: AbortSignal | undefined): Promise<void> {
-    let pages = await readPages();
-    while (pages?.isIncremental === true && pages.freePages > 0) {
-      if (signal?.aborted === true) break;
-      if (!(await runMaintenance(`pragma incremental_vacuum(${pagesGivenBack})`))) return;
-      const before = pages.freePages;
-      pages = await readPages();
-      // Others may free pages faster than they are given back.
-      if (pages === null || pages.freePages >= before) break;
-      await nextTurn();
-    }
-    // Until then the file keeps its size, and the log the pages that were moved.
-    await runMaintenance("pragma wal_checkpoint(truncate)");
+/**
+ * Returns free pages to the file system if the database has an incremental vacuum, a few at a time, so that other writers do
+ * not wait for long. Never fails. Pages that cannot be returned beside other writers are left to the next prune.
+ */
+async function vacuum(context: StoreContext, signal: AbortSignal | undefined): Promise<void> {
+  let pages = await readPages(context);
+  while (pages?.isIncremental === true && pages.freePages > 0) {
+    if (signal?.aborted === true) break;
+    if (!(await runMaintenance(context, `pragma incremental_vacuum(${freedPages})`))) return;
+    const before = pages.freePages;
+    pages = await readPages(context);
+    // Other writers may free pages faster than they are returned.
+    if (pages === null || pages.freePages >= before) break;
+    await nextTurn();
   }
+  // Until the checkpoint, the file keeps its size, and the log has the moved pages.
+  await runMaintenance(context, "pragma wal_checkpoint(truncate)");
+}
 
-  /** Runs a statement that the prune can do without, when other writers let it; false if they do not. */
-  async function runMaintenance(script: string): Promise<boolean> {
-    if (connection.runScript === undefined) return false;
-    try {
-      await retry(
-        () => connection.runScript?.(script),
-        retryFor(vacuumPatienceMs, (error) => error instanceof StoreBusyError, new Backoff(5, 5)),
-      );
-      return true;
-    } catch (error) {
-      if (error instanceof GorkflowError) return false;
-      throw error;
-    }
+/** Runs an optional statement. Returns false if other writers do not allow it, or the database rejects it. */
+async function runMaintenance({ connection }: StoreContext, script: string): Promise<boolean> {
+  if (connection.runScript === undefined) return false;
+  try {
+    await retry(
+      () => connection.runScript?.(script),
+      retryFor(vacuumPatienceMs, (error) => error instanceof StoreBusyError, new Backoff(5, 5)),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof GorkflowError) return false;
+    throw error;
   }
+}
 
-  /** Size and free space of the database; null where the server does not tell. */
-  async function readPages(): Promise<DatabasePages | null> {
-    try {
-      const [row] = await readRows(connection, statements.maintenance.pages.bind({}));
-      const [pages = 0, freePages = 0, pageSize = 0, autoVacuum = 0] = (row ?? []).map(Number);
-      return {
-        bytes: pages * pageSize,
-        freePages,
-        freeBytes: freePages * pageSize,
-        isIncremental: autoVacuum === incrementalVacuum,
-      };
-    } catch (error) {
-      // Some servers refuse these pragmas; the figures are then unknown, nothing else.
-      if (error instanceof GorkflowError) return null;
-      throw error;
-    }
-  }
-
-  async function readStats(): Promise<StoreStats> {
-    const [rows, oldest, newest] = await connection.read([
-      statements.maintenance.countRows.bind({}),
-      statements.maintenance.oldestRun.bind({}),
-      statements.maintenance.newestRun.bind({}),
-    ]);
-    const [
-      workflowRuns = 0,
-      stepExecutions = 0,
-      stepAttempts = 0,
-      stepOutputs = 0,
-      workflowState = 0,
-    ] = (rows?.rows[0] ?? []).map(Number);
-    const pages = await readPages();
+/** The size and the free space of the database; null if the server rejects the query. */
+async function readPages({ connection, statements }: StoreContext): Promise<DatabasePages | null> {
+  try {
+    const [row] = await readRows(connection, statements.maintenance.pages.bind({}));
+    const [pages = 0, freePages = 0, pageSize = 0, autoVacuum = 0] = (row ?? []).map(Number);
     return {
-      rows: { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState },
-      runs: await countRuns(),
-      bytes: pages?.bytes ?? null,
-      freeBytes: pages?.freeBytes ?? null,
-      oldestRunAt: timeOf(oldest?.rows[0]?.[0]),
-      newestRunAt: timeOf(newest?.rows[0]?.[0]),
+      bytes: pages * pageSize,
+      freePages,
+      freeBytes: freePages * pageSize,
+      isIncremental: autoVacuum === incrementalVacuum,
     };
+  } catch (error) {
+    if (error instanceof GorkflowError) return null;
+    throw error;
   }
+}
 
+export async function readStats(context: StoreContext) {
+  const { maintenance } = context.statements;
+  const [counted, oldest, newest] = await context.connection.read([
+    maintenance.countRows.bind({}),
+    maintenance.oldestRun.bind({}),
+    maintenance.newestRun.bind({}),
+  ]);
+  const cells = (counted?.rows[0] ?? []).map(Number);
+  const [workflowRuns = 0, stepExecutions = 0, stepAttempts = 0, ...others] = cells;
+  const [stepOutputs = 0, workflowState = 0] = others;
+  const pages = await readPages(context);
   return {
-    async pruneRuns(policy) {
-      const parsed = parsePrunePolicy(policy);
-      return perform(parsed.signal, () => prune(parsed));
-    },
-
-    async stats(options) {
-      const { signal } = parseOptions(options);
-      return perform(signal, readStats);
-    },
+    rows: { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState },
+    counts: await countRuns(context, everyRun),
+    bytes: pages?.bytes ?? null,
+    freeBytes: pages?.freeBytes ?? null,
+    oldestRunAt: timeOf(oldest?.rows[0]?.[0]),
+    newestRunAt: timeOf(newest?.rows[0]?.[0]),
   };
+}
+
+/** The position of a row that begins with a run id and a time. */
+function positionOf(row: Row): readonly Argument[] {
+  return [positionCell(row[1]), positionCell(row[0])];
+}
+
+/** The cells of a key as the arguments `name0`, `name1` and so on. */
+function named(name: string, key: readonly Argument[]): Record<string, Argument> {
+  return Object.fromEntries(key.map((cell, place) => [`${name}${place}`, cell]));
 }
 
 function timeOf(cell: unknown): Date | null {
   const time = typeof cell === "number" ? new Date(cell) : null;
   return time === null || Number.isNaN(time.getTime()) ? null : time;
-}
-
-function timeArguments({ createdAt, runId }: StoredPosition) {
-  return { afterTime: createdAt, afterRunId: runId };
 }

@@ -1,81 +1,116 @@
-import { refuseInsideTransaction, withOpenTransaction } from "../../../async/flow.ts";
 import { untilAborted } from "../../../async/abort.ts";
-import { parseOptions } from "../../../model/options.ts";
+import { refuseInsideTransaction, withOpenTransaction } from "../../../async/flow.ts";
+import { stepSummaryProperties } from "../../../schema/row-codecs.ts";
+import { compareAttempts, compareSteps } from "../../../model/bundles.ts";
+import { createOperations } from "../../operations.ts";
 import { OperationsStore } from "../../operations-store.ts";
-import { createBatchOperations } from "./batches.ts";
-import { createBundleOperations } from "./bundles.ts";
-import { createLeaseOperations } from "./leases.ts";
-import { createMaintenanceOperations } from "./maintenance.ts";
-import { createAttemptOperations } from "./attempts.ts";
-import { createOutputOperations } from "./outputs.ts";
-import { createRunOperations } from "./runs.ts";
-import { createStateOperations } from "./state.ts";
-import { createStepOperations } from "./steps.ts";
-import type { StoreContext } from "./context.ts";
+import { readChildren } from "../statements/children.ts";
+import { readRows, type PlannedWrites, type StoreContext } from "./context.ts";
+import { claimRuns, extendLease, releaseLease } from "./leases.ts";
+import { createPruning, readStats } from "./maintenance.ts";
+import { countRuns, findRun, listRuns } from "./runs.ts";
+import { decodeRows, readPage, writeBundles } from "./bundles.ts";
+import { findStep, listSteps } from "./steps.ts";
+import { carryOut, carryOutBatch, createWrites } from "./writes.ts";
 
-/** What an operation waits for, or is refused by, before it begins. */
+/** Controls whether and when operations may start. */
 export interface Gate {
-  /** @throws when the store is closed. */
+  /** @throws {StoreClosedError} if the store is closed. */
   checkOpen(): void;
   /** Resolves when the database is known to fit; null once it is. */
   readonly ready: Promise<void> | null;
 }
 
-/** Every operation of the contract on one connection: a database, a transaction or a savepoint. */
+/** The operations on one connection: a database, a transaction or a savepoint. */
 export class SQLiteOperations extends OperationsStore {
-  constructor(shared: Omit<StoreContext, "perform">, gate: Gate) {
-    const context: StoreContext = {
-      ...shared,
-      perform: (signal, operation) => performWhen(this, gate, signal, operation),
-    };
-    const runs = createRunOperations(context);
-    super({
-      ...runs,
-      ...createStepOperations(context),
-      ...createAttemptOperations(context),
-      ...createOutputOperations(context),
-      ...createStateOperations(context),
-      ...createLeaseOperations(context),
-      ...createBatchOperations(context),
-      ...createBundleOperations(context),
-      ...createMaintenanceOperations(context, runs.countRuns),
-      transaction: async (work, options) => {
-        const { signal } = parseOptions(options);
-        return context.perform(signal, () =>
-          shared.connection.transaction(
-            (connection) => {
-              // Its turn may come after the abort, or after the store was closed.
-              gate.checkOpen();
-              signal?.throwIfAborted();
-              const tx = new SQLiteOperations({ ...shared, connection }, gate);
-              return withOpenTransaction(this, async () => {
-                const result = await work(tx);
-                // The caller has been told that the call was aborted: nothing of it may be committed.
+  constructor(context: StoreContext, gate: Gate) {
+    const { connection, codecs, statements, clock } = context;
+    const { children, outputs, state } = statements;
+    const perform = <T>(
+      _kind: "read" | "write",
+      signal: AbortSignal | undefined,
+      operation: () => T | Promise<T>,
+    ): Promise<T> => performWhen(this, gate, signal, operation);
+    const pruneRuns = createPruning(context);
+
+    super(
+      createOperations<PlannedWrites>({
+        clock,
+        perform,
+        writes: createWrites(context),
+        carryOut: (plan, signal) => carryOut(connection, plan, signal),
+        batch: (plans, fence, signal) => carryOutBatch(context, plans, fence, signal),
+        transaction: (work, signal) =>
+          perform("write", signal, () =>
+            connection.transaction(
+              (transaction) => {
+                // The call may have waited.
+                gate.checkOpen();
                 signal?.throwIfAborted();
-                return result;
-              });
-            },
-            { signal },
+                const tx = new SQLiteOperations({ ...context, connection: transaction }, gate);
+                return withOpenTransaction(this, async () => {
+                  const result = await work(tx);
+                  // An aborted call has rejected already, so nothing of it may be committed.
+                  signal?.throwIfAborted();
+                  return result;
+                });
+              },
+              { signal },
+            ),
           ),
-        );
-      },
-    });
+
+        findRun: (runId, payloads) => findRun(context, runId, payloads),
+        listRuns: (query, payloads) => listRuns(context, query, payloads),
+        countRuns: (filter) => countRuns(context, filter),
+        findStep: (key) => findStep(context, key),
+        listSteps: (runId) => listSteps(context, runId),
+        async listStepSummaries(runId) {
+          const rows = await readChildren(connection, children.stepSummaries, runId);
+          const steps = rows.map((row) => codecs.steps.decodeCells(stepSummaryProperties, row));
+          return steps.toSorted(compareSteps);
+        },
+        async listAttempts(runId) {
+          const rows = await readChildren(connection, children.attempts, runId);
+          return decodeRows(codecs.attempts, rows).toSorted(compareAttempts);
+        },
+        async findOutput(key) {
+          const [row] = await readRows(connection, outputs.get.bind({ ...key }));
+          return row ? codecs.outputs.decodeCells(codecs.outputs.properties, row) : null;
+        },
+        async findState(key) {
+          const [row] = await readRows(connection, state.get.bind({ ...key }));
+          return row ? codecs.state.decodeCells(codecs.state.properties, row) : null;
+        },
+        async listState(runId) {
+          const rows = await readChildren(connection, children.state, runId);
+          return decodeRows(codecs.state, rows);
+        },
+
+        claimRuns: (claim) => claimRuns(context, claim),
+        extendLease: (lease) => extendLease(context, lease),
+        releaseLease: (lease) => releaseLease(context, lease),
+        readBundles: (query) => readPage(context, query),
+        writeBundles: (bundles, options) => writeBundles(context, bundles, options),
+        pruneRuns: (policy) => perform("write", policy.signal, () => pruneRuns(policy)),
+        stats: () => readStats(context),
+      }),
+    );
   }
 }
 
-/** Runs `operation` immediately once the store is ready. It may throw before it returns a promise. */
+/** Executes `operation` immediately if the store is ready. It may throw before it returns a promise. */
 function performWhen<T>(
   store: object,
   gate: Gate,
   signal: AbortSignal | undefined,
-  operation: () => Promise<T>,
+  operation: () => T | Promise<T>,
 ): Promise<T> {
   gate.checkOpen();
   signal?.throwIfAborted();
   refuseInsideTransaction(store);
-  if (gate.ready === null) return untilAborted(signal, operation());
+  if (gate.ready === null) return untilAborted(signal, Promise.resolve(operation()));
   return gate.ready.then(() => {
     signal?.throwIfAborted();
-    return untilAborted(signal, operation());
+    return untilAborted(signal, Promise.resolve(operation()));
   });
 }

@@ -1,177 +1,102 @@
-import {
-  RunNotFoundError,
-  StepExecutionAlreadyExistsError,
-  StepExecutionNotFoundError,
-} from "../../../errors.ts";
-import { parseId } from "../../../model/arguments.ts";
 import { compareSteps } from "../../../model/bundles.ts";
-import { planStepUpdate, type StepExecutionChanges } from "../../../model/changes.ts";
-import { completeNewStep } from "../../../model/new-rows.ts";
-import { parseFenceOptions, parseOptions, parseReadOptions } from "../../../model/options.ts";
-import { checkFence, checkStepUpdate } from "../../../model/transitions.ts";
-import { stepSummaryProperties } from "../../../schema/row-codecs.ts";
-import type {
-  NewStepExecution,
-  StepExecution,
-  StepExecutionSummary,
-} from "../../../schema/rows.ts";
-import type { OperationOptions, ReadOptions } from "../../../store/options.ts";
-import type { StepStore } from "../../../store/steps.ts";
-import { readChildren, readEveryPage, wholePage } from "../statements/children.ts";
-import type { Reader, StatementResult } from "../connections/connection.ts";
-import { fenceArguments } from "../statements/fragments.ts";
-import { runGuardProperties } from "../statements/runs.ts";
-import { readInputs, readSteps, type StepQuery } from "./step-inputs.ts";
-import type { StepProperty } from "../statements/steps.ts";
-import { carryOut, firstRow, leftOut, type PlannedWrite, type StoreContext } from "./context.ts";
+import { inputSteps, withInput } from "../../../model/step-inputs.ts";
+import type { RowCodecs } from "../../../schema/row-codecs.ts";
+import type { StepExecution } from "../../../schema/rows.ts";
+import type { StepKey } from "../../checked-writes.ts";
+import { textOf, type Reader, type StatementResult } from "../connections/connection.ts";
+import { readEveryPage, wholePage } from "../statements/children.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+import type { StoreContext } from "./context.ts";
 
-/** The writes of this capability, for the operations and for batches. */
-export function createStepPlans({ codecs, statements, clock }: StoreContext) {
-  return {
-    createStepExecution(newStep: Readonly<NewStepExecution>): PlannedWrite<StepExecution> {
-      const step = completeNewStep(newStep, clock());
-      const { runId, stepId } = step;
-      const encoded = codecs.step.encode(step);
-      return {
-        write: statements.steps.insert.bind(encoded),
-        inquire: () => [statements.steps.findTaken.bind({ runId, stepId })],
-        guard: () => statements.guards.changed.bind({}),
-        conclude(changes, [found]) {
-          if (changes > 0) return codecs.step.decode(encoded);
-          const row = firstRow(found);
-          if (row === null) throw new RunNotFoundError({ runId });
-          if (row[1] === null) throw leftOut(codecs.step);
-          throw new StepExecutionAlreadyExistsError({ runId, stepId });
-        },
-      };
-    },
+type Rows = readonly (readonly unknown[])[];
 
-    updateStepExecution(
-      run: string,
-      step: string,
-      changes: StepExecutionChanges,
-      options?: unknown,
-    ): PlannedWrite<StepExecution> {
-      const runId = parseId(run, "runId");
-      const stepId = parseId(step, "stepId");
-      const { fence } = parseFenceOptions(options);
-      const { set, setOnce, computeDuration } = planStepUpdate(changes, clock());
-      const shape = {
-        set: Object.keys(set) as StepProperty[],
-        setOnce: Object.keys(setOnce) as StepProperty[],
-        computeDuration,
-        fenced: fence !== null,
-      };
-      return {
-        write: statements.steps.update(shape).bind({
-          ...codecs.step.encode(set),
-          ...codecs.step.encode(setOnce),
-          whereRunId: runId,
-          whereStepId: stepId,
-          ...fenceArguments(fence),
-        }),
-        inquire: () => [
-          ...(fence === null ? [] : [statements.runs.getGuard.bind({ runId })]),
-          statements.steps.get.bind({ runId, stepId }),
-        ],
-        guard: () => statements.guards.changed.bind({}),
-        conclude(changed, inquiry) {
-          const row = firstRow(inquiry.at(-1));
-          if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
-          const updated = codecs.step.decodeCells(codecs.step.properties, row);
-          if (changed > 0) return updated;
-          const holder = fence === null ? null : firstRow(inquiry[0]);
-          if (holder !== null) {
-            checkFence(codecs.run.decodeCells(runGuardProperties, holder), fence);
-          }
-          checkStepUpdate(updated, set.status);
-          throw leftOut(codecs.step);
-        },
-      };
-    },
-  };
+const allRows = (found: StatementResult | undefined): Rows => found?.rows ?? [];
+
+export async function findStep(context: StoreContext, key: StepKey): Promise<StepExecution | null> {
+  const statement = context.statements.steps.get.bind({ ...key });
+  const [step = null] = await readSteps(context, key.runId, statement, allRows, async (reader) =>
+    allRows((await reader.read([statement]))[0]),
+  );
+  return step;
 }
 
-export function createStepOperations(context: StoreContext): StepStore {
-  const { connection, codecs, statements, perform } = context;
-  const plans = createStepPlans(context);
+export function listSteps(context: StoreContext, runId: string): Promise<StepExecution[]> {
+  const { steps } = context.statements.children;
+  const query = { runIds: [runId] };
+  return readSteps(context, runId, steps.page(query), wholePage, (reader) =>
+    readEveryPage(reader, steps, query),
+  );
+}
 
-  const decode = (row: readonly unknown[]): StepExecution =>
-    codecs.step.decodeCells(codecs.step.properties, row);
-
-  const inOrder = (rows: readonly (readonly unknown[])[]): StepExecution[] =>
-    rows.map(decode).toSorted(compareSteps);
-
-  async function withInputs(step: StepExecution): Promise<StepExecution> {
-    const [complete = step] = await readInputs({ ...context, reader: connection }, [step]);
-    return complete;
+/**
+ * Steps of one run with their inputs, of one snapshot. `rowsOf` returns the rows of the statement, or null if there are
+ * more.
+ */
+async function readSteps(
+  context: StoreContext,
+  runId: string,
+  statement: BoundStatement,
+  rowsOf: (found: StatementResult | undefined) => Rows | null,
+  readAll: (reader: Reader) => Promise<Rows>,
+): Promise<StepExecution[]> {
+  const { connection, codecs, statements } = context;
+  const [found] = await connection.read([statement]);
+  const rows = rowsOf(found);
+  const steps = rows && decodeSteps(codecs, rows);
+  const stepIds = steps && outputsOf(steps);
+  if (stepIds === "[]") return steps ?? [];
+  if (stepIds !== null) {
+    // The steps are read again, because the run may have been deleted, or an output replaced, since the first query.
+    const [again, outputs] = await connection.read([
+      statement,
+      statements.children.outputs.page({ runIds: [runId], stepIds }),
+    ]);
+    const present = decodeSteps(codecs, rowsOf(again) ?? []);
+    const outputRows = wholePage(outputs);
+    if (outputRows !== null && outputsOf(present) === stepIds) {
+      return addInputs(codecs, present, outputRows);
+    }
   }
+  return connection.snapshot(async (reader) =>
+    readInputs(context, reader, decodeSteps(codecs, await readAll(reader))),
+  );
+}
 
-  const stepsOf = (found: StatementResult | undefined): StepExecution[] => {
-    const row = firstRow(found);
-    return row === null ? [] : [decode(row)];
-  };
+function decodeSteps({ steps: codec }: RowCodecs, rows: Rows): StepExecution[] {
+  return rows.map((row) => codec.decodeCells(codec.properties, row)).toSorted(compareSteps);
+}
 
-  async function findStepExecution(run: string, step: string, options?: OperationOptions) {
-    const runId = parseId(run, "runId");
-    const stepId = parseId(step, "stepId");
-    const { signal } = parseOptions(options);
-    const statement = statements.steps.get.bind({ runId, stepId });
-    const readAll = async (reader: Reader): Promise<StepExecution[]> => {
-      const [found] = await reader.read([statement]);
-      return stepsOf(found);
-    };
-    return perform(signal, async () => {
-      const [found = null] = await readSteps(context, { runId, statement, stepsOf, readAll });
-      return found;
-    });
-  }
+/** The ids of the steps whose outputs are inputs of these steps, as JSON. */
+function outputsOf(steps: readonly StepExecution[]): string {
+  return JSON.stringify([...new Set(steps.flatMap(inputSteps))]);
+}
 
-  /** The steps of a run without their inputs, in order. */
-  async function listSummaries(runId: string): Promise<StepExecutionSummary[]> {
-    const rows = await readChildren(connection, statements.children.stepSummaries, runId);
-    return rows
-      .map((row) => codecs.step.decodeCells(stepSummaryProperties, row))
-      .toSorted(compareSteps);
-  }
+/** The steps of one run with their inputs. */
+export async function readInputs(
+  { codecs, statements }: Pick<StoreContext, "codecs" | "statements">,
+  reader: Reader,
+  steps: readonly StepExecution[],
+): Promise<StepExecution[]> {
+  const stepIds = outputsOf(steps);
+  const [first] = steps;
+  if (first === undefined || stepIds === "[]") return [...steps];
+  const query = { runIds: [first.runId], stepIds };
+  return addInputs(codecs, steps, await readEveryPage(reader, statements.children.outputs, query));
+}
 
-  return {
-    async createStepExecution(newStep, options) {
-      const { signal } = parseOptions(options);
-      const plan = plans.createStepExecution(newStep);
-      return perform(signal, async () => withInputs(await carryOut(connection, plan, signal)));
-    },
-
-    async getStepExecution(runId, stepId, options) {
-      const found = await findStepExecution(runId, stepId, options);
-      if (found === null) throw new StepExecutionNotFoundError({ runId, stepId });
-      return found;
-    },
-
-    findStepExecution,
-
-    async updateStepExecution(runId, stepId, changes, options) {
-      const plan = plans.updateStepExecution(runId, stepId, changes, options);
-      return perform(options?.signal, async () =>
-        withInputs(await carryOut(connection, plan, options?.signal)),
-      );
-    },
-
-    listStepExecutions: (async (run: string, options?: ReadOptions) => {
-      const runId = parseId(run, "runId");
-      const { signal, payloads } = parseReadOptions(options);
-      if (payloads === false) return perform(signal, () => listSummaries(runId));
-      const { steps: children } = statements.children;
-      const query: StepQuery = {
-        runId,
-        statement: children.page([runId]),
-        stepsOf(found) {
-          const rows = wholePage(found);
-          return rows && inOrder(rows);
-        },
-        readAll: async (reader) => inOrder(await readEveryPage(reader, children, [runId])),
-      };
-      return perform(signal, () => readSteps(context, query));
-    }) as StepStore["listStepExecutions"],
-  };
+/** The steps with their inputs. `outputs` are rows of `step_outputs` of their run. */
+export function addInputs(
+  { outputs: codec }: RowCodecs,
+  steps: readonly StepExecution[],
+  outputs: Rows,
+): StepExecution[] {
+  if (steps.every(({ inputFrom }) => inputFrom === null)) return [...steps];
+  const place = codec.properties.indexOf("stepId");
+  const rows = new Map(outputs.map((row) => [textOf(row[place]), row]));
+  return steps.map((step) =>
+    withInput(step, (stepId) => {
+      const row = rows.get(stepId);
+      return row === undefined ? null : codec.decodeCells(codec.properties, row).output;
+    }),
+  );
 }

@@ -6,22 +6,28 @@ import {
   inArray,
   ne,
   notExists,
-  notInArray,
   or,
   sql,
   type SQL,
+  type SQLWrapper,
 } from "drizzle-orm";
-import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { RunBundle } from "../../../model/bundles.ts";
 import { frozenStepStatuses, isFrozenStepStatus } from "../../../model/transitions.ts";
+import type { Cell } from "../../../schema/row-codec.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import type { Cell } from "../../../schema/row-codec.ts";
-import type { AttemptProperty } from "./attempts.ts";
-import { argumentsFor, listOf, replacement, rowIf } from "./fragments.ts";
-import type { OutputProperty } from "./outputs.ts";
+import {
+  argumentsFor,
+  childTables,
+  keyOf,
+  replacement,
+  rowIf,
+  rowValue,
+  selectOne,
+  type ChildPart,
+} from "./fragments.ts";
 import type { RunProperty } from "./runs.ts";
-import type { StateProperty } from "./state.ts";
 import {
   defineRowStatement,
   defineStatement,
@@ -29,23 +35,13 @@ import {
   type Builder,
   type Database,
 } from "./statement.ts";
-import type { StepProperty } from "./steps.ts";
 
 export function createBundleStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
-  const {
-    workflowRuns: runs,
-    stepExecutions: steps,
-    stepAttempts: attempts,
-    stepOutputs: outputs,
-    workflowState: state,
-  } = tables;
+  const runs = tables.workflowRuns;
   return {
     /** One row if the run exists. */
     exists: defineRowStatement(db, (target, argument: ArgumentReference<"runId">) =>
-      target
-        .select({ one: sql`1` })
-        .from(runs)
-        .where(eq(runs.runId, argument("runId"))),
+      selectOne(target, runs, eq(runs.runId, argument("runId"))),
     ),
 
     newer: defineRowStatement(db, (target, argument: ArgumentReference<NewerArgument>) =>
@@ -53,105 +49,61 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
     ),
 
     /**
-     * Writes the run over the one with its id, in place: rows of an app that refer to it stay. Changes nothing if
-     * another run has its idempotency key.
+     * Replaces the columns of the run with this id, or inserts it. Rows of the app that reference it stay. Changes nothing
+     * if another run has its idempotency key.
      */
     putRun: defineStatement(db, (target, argument: ArgumentReference<RunProperty>) => {
       const { properties } = codecs.run;
-      const holder = target
-        .select({ one: sql`1` })
-        .from(runs)
-        .where(
-          and(
-            eq(runs.workflowId, argument("workflowId")),
-            eq(runs.idempotencyKey, argument("idempotencyKey")),
-            ne(runs.runId, argument("runId")),
-          ),
-        );
+      const holdsKey = and(
+        eq(runs.workflowId, argument("workflowId")),
+        eq(runs.idempotencyKey, argument("idempotencyKey")),
+        ne(runs.runId, argument("runId")),
+      );
       return target
         .insert(runs)
-        .select(rowIf(properties.map(argument), notExists(holder)))
+        .select(rowIf(properties.map(argument), notExists(selectOne(target, runs, holdsKey))))
         .onConflictDoUpdate({
           target: runs.runId,
           set: replacement(runs, properties, ["runId"]),
         });
     }),
 
-    /** Each writes a row over the one with its key, in place. */
-    put: {
-      step: defineStatement(db, (target, argument: ArgumentReference<StepProperty>) =>
-        target
-          .insert(steps)
-          .values(argumentsFor(codecs.step.properties, argument))
-          .onConflictDoUpdate({
-            target: [steps.runId, steps.stepId],
-            set: replacement(steps, codecs.step.properties, ["runId", "stepId"]),
-          }),
-      ),
-      attempt: defineStatement(db, (target, argument: ArgumentReference<AttemptProperty>) =>
-        target
-          .insert(attempts)
-          .values(argumentsFor(codecs.attempt.properties, argument))
-          .onConflictDoUpdate({
-            target: [attempts.runId, attempts.stepId, attempts.attempt],
-            set: replacement(attempts, codecs.attempt.properties, ["runId", "stepId", "attempt"]),
-          }),
-      ),
-      output: defineStatement(db, (target, argument: ArgumentReference<OutputProperty>) =>
-        target
-          .insert(outputs)
-          .values(argumentsFor(codecs.output.properties, argument))
-          .onConflictDoUpdate({
-            target: [outputs.runId, outputs.stepId],
-            set: replacement(outputs, codecs.output.properties, ["runId", "stepId"]),
-          }),
-      ),
-      state: defineStatement(db, (target, argument: ArgumentReference<StateProperty>) =>
-        target
-          .insert(state)
-          .values(argumentsFor(codecs.state.properties, argument))
-          .onConflictDoUpdate({
-            target: [state.runId, state.key],
-            set: replacement(state, codecs.state.properties, ["runId", "key"]),
-          }),
-      ),
-    },
-
-    /** Each deletes the run's rows whose key is not in `keys`. */
-    deleteOthers: {
-      steps: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target.delete(steps).where(isOther(steps.runId, steps.stepId, argument)),
-      ),
-      attempts: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target
-          .delete(attempts)
-          .where(
-            and(
-              eq(attempts.runId, argument("runId")),
-              sql`(${attempts.stepId}, ${attempts.attempt}) not in ${pairs(argument("keys"))}`,
-            ),
-          ),
-      ),
-      outputs: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target.delete(outputs).where(isOther(outputs.runId, outputs.stepId, argument)),
-      ),
-      state: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
-        target.delete(state).where(isOther(state.runId, state.key, argument)),
-      ),
-    },
+    steps: createPartStatements("steps"),
+    attempts: createPartStatements("attempts"),
+    outputs: createPartStatements("outputs"),
+    state: createPartStatements("state"),
   };
+
+  function createPartStatements(part: ChildPart) {
+    const table: SQLiteTable = childTables(tables)[part];
+    const properties: readonly string[] = codecs[part].properties;
+    const { runId, others } = keyOf(tables, codecs, part);
+    return {
+      /** Replaces the row with this key, or inserts it. */
+      put: defineStatement(db, (target, argument: ArgumentReference<string>) =>
+        target
+          .insert(table)
+          .values(argumentsFor(properties, argument))
+          .onConflictDoUpdate({
+            target: [runId, ...others],
+            set: replacement(table, properties, codecs[part].key),
+          }),
+      ),
+
+      /** Deletes the rows of the run whose key is not in `keys`. */
+      deleteOthers: defineStatement(db, (target, argument: ArgumentReference<"runId" | "keys">) =>
+        target
+          .delete(table)
+          .where(and(eq(runId, argument("runId")), isNotIn(others, argument("keys")))),
+      ),
+    };
+  }
 }
 
-/** The rows of a JSON list of pairs. */
-const pairs = (list: SQL) => sql`(select value ->> 0, value ->> 1 from json_each(${list}))`;
-
-/** The rows of the run whose key is not in `keys`. */
-function isOther(
-  runId: SQLiteColumn,
-  key: SQLiteColumn,
-  argument: ArgumentReference<"runId" | "keys">,
-): SQL | undefined {
-  return and(eq(runId, argument("runId")), notInArray(key, listOf(argument("keys"))));
+/** True if the columns are not in a JSON list of lists. */
+function isNotIn(columns: readonly SQLWrapper[], list: SQL): SQL {
+  const cells = columns.map((_, index) => sql.raw(`value ->> ${index}`));
+  return sql`${rowValue(columns)} not in (select ${sql.join(cells, sql`, `)} from json_each(${list}))`;
 }
 
 export type NewerArgument =
@@ -159,91 +111,80 @@ export type NewerArgument =
   | "createdAt"
   | "revision"
   | "stateRevision"
-  | "steps"
   | "endedSteps"
-  | "attempts"
-  | "outputs"
-  | "state";
+  | ChildPart;
 
-const ids = (rows: readonly { readonly stepId: string }[]) =>
-  JSON.stringify(rows.map(({ stepId }) => stepId));
+/** The keys of the bundle's rows, as JSON lists for `deleteOthers` and `newerRun`. */
+export function keysOf({ steps, attempts, outputs }: Omit<RunBundle, "run" | "state">) {
+  return {
+    steps: JSON.stringify(steps.map(({ stepId }) => [stepId])),
+    attempts: JSON.stringify(attempts.map(({ stepId, attempt }) => [stepId, attempt])),
+    outputs: JSON.stringify(outputs.map(({ stepId }) => [stepId])),
+  };
+}
 
 /** The arguments of `newerRun` for a bundle. `run` is encoded. */
 export function newerArguments(
-  { steps, attempts, outputs, state }: RunBundle,
+  bundle: RunBundle,
   run: Readonly<Record<"runId" | "createdAt" | "revision" | "stateRevision", Cell>>,
 ): Record<NewerArgument, Cell> {
   const { runId, createdAt, revision, stateRevision } = run;
+  const ended = bundle.steps.filter(({ status }) => isFrozenStepStatus(status));
   return {
     runId,
     createdAt,
     revision,
     stateRevision,
-    steps: ids(steps),
-    endedSteps: ids(steps.filter(({ status }) => isFrozenStepStatus(status))),
-    attempts: JSON.stringify(attempts.map(({ stepId, attempt }) => [stepId, attempt])),
-    outputs: ids(outputs),
-    state: JSON.stringify(state.map((entry) => [entry.key, entry.revision])),
+    ...keysOf(bundle),
+    endedSteps: JSON.stringify(ended.map(({ stepId }) => [stepId])),
+    state: JSON.stringify(bundle.state.map((entry) => [entry.key, entry.revision])),
   };
 }
 
 /** One row if the run exists and is newer than a bundle: the rule of `isNewerBundle` in SQL. */
 export function newerRun(
   target: Pick<Database, "select">,
-  {
-    workflowRuns: runs,
-    stepExecutions: steps,
-    stepAttempts: attempts,
-    stepOutputs: outputs,
-    workflowState: state,
-  }: WorkflowTables,
+  tables: WorkflowTables,
   argument: ArgumentReference<NewerArgument>,
 ): Builder {
+  const runs = tables.workflowRuns;
+  const { steps, attempts, outputs, state } = childTables(tables);
   const any = (
     table: typeof steps | typeof attempts | typeof outputs | typeof state,
     condition: SQL | undefined,
-  ) =>
-    exists(
-      target
-        .select({ one: sql`1` })
-        .from(table)
-        .where(and(eq(table.runId, argument("runId")), condition)),
-    );
+  ) => exists(selectOne(target, table, and(eq(table.runId, argument("runId")), condition)));
   const stateBefore = sql`(select value ->> 1 from json_each(${argument("state")}) where value ->> 0 = ${state.key})`;
-  return target
-    .select({ one: sql`1` })
-    .from(runs)
-    .where(
+  const hasNewerRow = or(
+    gt(runs.stateRevision, argument("stateRevision")),
+    any(steps, isNotIn([steps.stepId], argument("steps"))),
+    any(
+      steps,
       and(
-        eq(runs.runId, argument("runId")),
-        eq(runs.createdAt, argument("createdAt")),
-        or(
-          gt(runs.revision, argument("revision")),
-          and(
-            eq(runs.revision, argument("revision")),
-            or(
-              gt(runs.stateRevision, argument("stateRevision")),
-              any(steps, notInArray(steps.stepId, listOf(argument("steps")))),
-              any(
-                steps,
-                and(
-                  inArray(steps.status, frozenStepStatuses),
-                  notInArray(steps.stepId, listOf(argument("endedSteps"))),
-                ),
-              ),
-              any(
-                attempts,
-                sql`(${attempts.stepId}, ${attempts.attempt}) not in ${pairs(argument("attempts"))}`,
-              ),
-              any(outputs, notInArray(outputs.stepId, listOf(argument("outputs")))),
-              any(
-                state,
-                // The first condition finds most rows equal without a search in the list.
-                sql`(${state.key}, ${state.revision}) not in ${pairs(argument("state"))} and ${state.revision} > coalesce(${stateBefore}, ${argument("stateRevision")})`,
-              ),
-            ),
-          ),
-        ),
+        inArray(steps.status, frozenStepStatuses),
+        isNotIn([steps.stepId], argument("endedSteps")),
       ),
-    );
+    ),
+    any(attempts, isNotIn([attempts.stepId, attempts.attempt], argument("attempts"))),
+    any(outputs, isNotIn([outputs.stepId], argument("outputs"))),
+    any(
+      state,
+      and(
+        // Most rows are equal, and need no search in the list.
+        isNotIn([state.key, state.revision], argument("state")),
+        sql`${state.revision} > coalesce(${stateBefore}, ${argument("stateRevision")})`,
+      ),
+    ),
+  );
+  return selectOne(
+    target,
+    runs,
+    and(
+      eq(runs.runId, argument("runId")),
+      eq(runs.createdAt, argument("createdAt")),
+      or(
+        gt(runs.revision, argument("revision")),
+        and(eq(runs.revision, argument("revision")), hasNewerRow),
+      ),
+    ),
+  );
 }

@@ -12,10 +12,10 @@ import {
   type SQLWrapper,
 } from "drizzle-orm";
 import type { WorkflowVersion } from "../../../model/leases.ts";
-import type { RowCodecs } from "../../../schema/row-codecs.ts";
+import { runSummaryProperties } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import { inlineDetails, limitTo, listOf, pick } from "./fragments.ts";
-import { summaryProperties } from "./runs.ts";
+import { inlineDetails, listOf } from "./fragments.ts";
+import { limitTo, pick } from "./pages.ts";
 import {
   defineStatement,
   statementFamily,
@@ -24,12 +24,12 @@ import {
 } from "./statement.ts";
 
 /**
- * Versions up to this number have their own arguments in the statement. More come as one JSON list, which takes 5 µs for
- * each of them at any number, but 20 µs more for one alone.
+ * Up to this number, versions have their own arguments. More are passed as a JSON list, which costs 5 µs per version at any
+ * number, but 20 µs more for a single one.
  */
 const maxSpelledOut = 10;
 
-/** How a claim is narrowed: to any run, to a number of versions that are spelled out, or to a list of versions. */
+/** The runs of a claim: any, those of a number of versions with arguments, or those of a list of versions. */
 type ClaimShape = number | "any" | "list";
 
 type ClaimArgument =
@@ -47,7 +47,7 @@ export function claimShape(versions: readonly WorkflowVersion[] | undefined): Cl
   return versions.length <= maxSpelledOut ? versions.length : "list";
 }
 
-/** The arguments that narrow a claim of this shape. */
+/** The arguments for the versions. */
 export function claimArguments(
   versions: readonly WorkflowVersion[] = [],
 ): Partial<Record<ClaimArgument, string>> {
@@ -63,22 +63,21 @@ export function claimArguments(
   );
 }
 
-export function createClaimStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+export function createClaimStatements(db: Database, tables: WorkflowTables) {
   const runs = tables.workflowRuns;
-  const properties = summaryProperties(codecs);
-  /** Since when a run could be claimed: `compareClaims` has the same order. */
+  /** The rule of `claimableSince`. */
   const since = sql<number>`coalesce(${runs.wakeAt}, ${runs.createdAt})`;
-  /** The order of `compareClaims` in a walk that no index has in it. */
+  /** The order of `compareClaims`, for a walk whose index has another order. */
   const unindexedOrder = [since, sql`+${runs.createdAt}`, sql`+${runs.runId}`];
   const running = eq(sql`+${runs.status}`, "RUNNING");
 
   return {
     /**
-     * Claims the eligible runs that have waited longest: rows of `summaryProperties`; a last cell tells the bytes
-     * of `error` and `tags`, which come with it when they are small.
+     * Claims the eligible runs that have waited longest. Returns rows of `runSummaryProperties`, and the bytes of `error`
+     * and `tags`, which are returned if they are small.
      *
-     * RETURNING carries neither payloads nor large details: an answer that a server refuses for its size
-     * would leave the runs claimed by somebody who does not know of it.
+     * RETURNING has no payloads and no large details. If a server rejected the response because of its size, the runs
+     * would stay claimed.
      */
     claim: statementFamily(String, (shape: ClaimShape) =>
       defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
@@ -101,14 +100,14 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
           })
           .where(inArray(runs.runId, chosen))
           .returning({
-            ...pick(runs, properties),
+            ...pick(runs, runSummaryProperties),
             ...inlineDetails(tables),
           });
       }),
     ),
   };
 
-  /** The runs of a walk that are claimed first, with what orders them among those of others. */
+  /** The first runs of a walk, with the columns that order the runs of all walks. */
   function firstOf(
     target: Database,
     { each, where, order }: Walk,
@@ -122,13 +121,13 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
       .orderBy(...order.map((column) => asc(column)))
       .limit(limitTo(argument("limit")));
     if (!each) return sql`select * from ${first}`;
-    // SQLite has no lateral join: the walk is a list of ids for each version.
+    // SQLite has no lateral join, so the walk of each version is a list of ids.
     return sql`select ${since}, ${runs.createdAt}, ${runs.runId}
       from json_each(${argument("versions")}) as named cross join ${runs}
       where ${runs.runId} in ${first}`;
   }
 
-  /** A run whose details are not JSON cannot be handed out; it must not stand in the way of others. */
+  /** False for a run whose details are not JSON. It cannot be returned, and must not block other runs. */
   function isReadable(): SQL | undefined {
     return and(
       or(isNull(runs.error), sql`json_valid(${runs.error})`),
@@ -158,16 +157,15 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
   }
 
   /**
-   * The walks of one version of a workflow: PENDING that does not wait, by creation; PENDING whose time has come, by that
-   * time; and RUNNING whose lease has expired. The first two stop at the limit. None of them meets a run of another
-   * version.
+   * The walks of one version: PENDING runs without `wakeAt`, by creation; PENDING runs whose `wakeAt` has passed, by
+   * `wakeAt`; and RUNNING runs with an expired lease. The first two stop at the limit. They read no run of another version.
    */
   function walksOf(
     { workflowId, version, each }: { workflowId: SQL; version: SQL; each: boolean },
     argument: ArgumentReference<ClaimArgument>,
   ): readonly Walk[] {
     const own = and(eq(runs.workflowId, workflowId), eq(runs.workflowVersion, version));
-    // Spelled out, as the partial index has it: a bound value would not tell SQLite that it applies.
+    // A literal, because SQLite does not use the partial index for a bound value.
     const pending = and(sql`${runs.status} = 'PENDING'`, own);
     const isDue = lte(runs.wakeAt, argument("now"));
     return [
@@ -185,10 +183,10 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
     );
   }
 
-  /** The same for runs of any version. Expired leases are found among all that run. */
+  /** The same walks for runs of any version. */
   function walksOfAny(argument: ArgumentReference<ClaimArgument>): readonly Walk[] {
     const isReady = and(eq(runs.status, "PENDING"), isNull(runs.wakeAt));
-    // The unary plus keeps the status from choosing the index: runs that wait are fewer than all that are PENDING.
+    // The unary plus keeps the status from choosing the index, because fewer runs have a `wakeAt` than are PENDING.
     const isDue = and(eq(sql`+${runs.status}`, "PENDING"), lte(runs.wakeAt, argument("now")));
     return [
       { each: false, where: isReady, order: [runs.createdAt, runs.runId] },
@@ -198,9 +196,9 @@ export function createClaimStatements(db: Database, tables: WorkflowTables, code
   }
 }
 
-/** A way through the runs, in the order of an index, to those that are claimed first. */
+/** A query for the runs that are claimed first, in the order of an index. */
 interface Walk {
-  /** Whether it is repeated for each version of the list. */
+  /** True if it is repeated for each version of the list. */
   readonly each: boolean;
   readonly where: SQL | undefined;
   readonly order: readonly SQLWrapper[];

@@ -1,26 +1,21 @@
-import { and, asc, count, desc, eq, getTableColumns, inArray, sql, type SQL } from "drizzle-orm";
+import { and, asc, count, desc, getTableColumns, inArray, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import type { RowCodecs } from "../../../schema/row-codecs.ts";
+import type { ParsedRunQuery } from "../../../model/run-queries.ts";
+import { runSummaryProperties, type RowCodecs } from "../../../schema/row-codecs.ts";
 import { jsonRunColumns } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { runStatuses, type RunStatus } from "../../../statuses.ts";
-import {
-  childBytes,
-  inlineDetails,
-  jsonBytes,
-  limitTo,
-  pick,
-  placesOf,
-  withinPage,
-} from "./fragments.ts";
+import { childParts, childTables, inlineDetails, keyOf } from "./fragments.ts";
+import { childBytes, jsonBytes, limitTo, pick, selectPage } from "./pages.ts";
 import {
   beyond,
   filterConditions,
   filterKey,
   type FilterArgument,
   type FilterShape,
+  type ListArgument,
 } from "./run-filters.ts";
-import { summaryProperties, type RunProperty } from "./runs.ts";
+import type { RunProperty } from "./runs.ts";
 import {
   defineStatement,
   statementFamily,
@@ -28,101 +23,77 @@ import {
   type Database,
 } from "./statement.ts";
 
-export interface ListShape extends FilterShape {
-  readonly properties: readonly RunProperty[];
+export interface ListShape {
+  readonly query: FilterShape & Pick<ParsedRunQuery, "after">;
   readonly order: "newest first" | "oldest first";
-  /** True when the page continues another one. */
-  readonly continued: boolean;
+  readonly properties: readonly RunProperty[];
 }
-
-export type ListArgument = FilterArgument | "afterCreatedAt" | "afterRunId" | "limit";
 
 export function createListStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
 
-  /** What makes a query one of the page that the shape describes. */
   function pageClauses(
     target: Database,
     argument: ArgumentReference<ListArgument>,
-    shape: Omit<ListShape, "properties">,
+    { query, order }: Omit<ListShape, "properties">,
   ) {
-    const direction = shape.order === "newest first" ? desc : asc;
-    const order = [runs.createdAt, runs.runId].map((column) =>
-      direction(shape.runIds ? sql`+${column}` : column),
+    const direction = order === "newest first" ? desc : asc;
+    const orderBy = [runs.createdAt, runs.runId].map((column) =>
+      direction(query.runIds === null ? column : sql`+${column}`),
     );
-    const limit = limitTo(argument("limit"));
-    const where = (statuses: readonly RunStatus[] | null) =>
+    const whereStatus = (statuses: readonly RunStatus[] | null) =>
       and(
-        filterConditions(runs, shape, statuses, argument),
-        shape.continued ? beyond(runs, shape.order, argument) : undefined,
+        filterConditions(runs, query, statuses, argument),
+        query.after === null ? undefined : beyond(runs, order, argument),
       );
     const keysWith = (status: RunStatus) => {
       const keys = target
         .select({ runId: runs.runId, createdAt: runs.createdAt })
         .from(runs)
-        .where(where([status]))
-        .orderBy(...order)
-        .limit(limit)
+        .where(whereStatus([status]))
+        .orderBy(...orderBy)
+        .limit(limitTo(argument("limit")))
         .as("keys");
       return target.select({ runId: keys.runId, createdAt: keys.createdAt }).from(keys);
     };
-    const [first, second, ...others] = statusesToMerge(shape);
-    const merged =
-      first === undefined || second === undefined
-        ? where(shape.statuses)
-        : inArray(
-            runs.runId,
-            mergedKeys(
-              unionAll(keysWith(first), keysWith(second), ...others.map(keysWith)),
-              shape,
-              argument,
-            ),
-          );
-    return { where: merged, order, limit };
+    const [first, second, ...others] = statusesToMerge(query);
+    if (first === undefined || second === undefined) {
+      return { direction, orderBy, where: whereStatus(query.statuses) };
+    }
+    const keys = unionAll(keysWith(first), keysWith(second), ...others.map(keysWith));
+    const merged = sql`select * from (${keys}) order by ${direction(sql`2`)}, ${direction(sql`1`)}`;
+    const where = inArray(
+      runs.runId,
+      sql`(select run_id from (${merged} limit ${argument("limit")}))`,
+    );
+    return { direction, orderBy, where };
   }
 
   return {
-    /** Rows of the shape's properties, as `withinPage` cuts and marks them. */
+    /** The page of these properties. */
     list: statementFamily(listKey, (shape: ListShape) =>
-      defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
-        const bytes = jsonBytes(
-          jsonRunColumns
-            .filter((name) => shape.properties.includes(name))
-            .map((name) => runs[name]),
-        );
-        const { where, order, limit } = pageClauses(target, argument, shape);
-        const page = target
-          .select({ runId: runs.runId, createdAt: runs.createdAt, bytes: bytes.as("bytes") })
-          .from(runs)
-          .where(where)
-          .orderBy(...order)
-          .limit(limit)
-          .as("page");
-        const direction = shape.order === "newest first" ? desc : asc;
-        const placed = target
-          .select({
-            runId: page.runId,
-            ...placesOf(page.bytes, [direction(page.createdAt), direction(page.runId)]),
-          })
-          .from(page)
-          .as("placed");
-        return target
-          .select({ ...pick(runs, shape.properties), place: placed.place, found: placed.found })
-          .from(placed)
-          .crossJoin(runs)
-          .where(and(eq(runs.runId, placed.runId), withinPage(placed)));
-      }),
+      defineStatement(db, (target, argument: ArgumentReference<ListArgument>) =>
+        selectPage(target, runs, {
+          ...pageClauses(target, argument, shape),
+          properties: shape.properties,
+          key: [runs.runId],
+          order: [runs.createdAt, runs.runId],
+          bytes: jsonBytes(Object.values(pick(runs, shape.properties))),
+          limit: argument("limit"),
+        }),
+      ),
     ),
 
-    /** Run id, time and size of whole runs, oldest first: what the pages of bundles are made by. */
-    sizes: statementFamily(listKey, (shape: Omit<ListShape, "properties">) =>
+    /** The id, the time and the size of runs with their children, oldest first. */
+    sizes: statementFamily(filterListKey, (query: ListShape["query"]) =>
       defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
-        const { where, order, limit } = pageClauses(target, argument, shape);
-        const { stepExecutions, stepAttempts, stepOutputs, workflowState } = tables;
-        const children = [stepExecutions, stepAttempts, stepOutputs, workflowState].map(
-          (table) =>
-            sql`(select coalesce(sum(${childBytes(getTableColumns(table))}), 0) from ${table} where ${table.runId} = ${runs.runId})`,
-        );
+        const clauses = pageClauses(target, argument, { query, order: "oldest first" });
+        const children = childParts.map((part) => {
+          const table = childTables(tables)[part];
+          const bytes = childBytes(Object.values(getTableColumns(table)));
+          const { runId } = keyOf(tables, codecs, part);
+          return sql`(select coalesce(sum(${bytes}), 0) from ${table} where ${runId} = ${runs.runId})`;
+        });
         const own = jsonBytes(jsonRunColumns.map((name) => runs[name]));
         return target
           .select({
@@ -131,61 +102,61 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
             bytes: sql<number>`${sql.join([own, ...children], sql` + `)}`,
           })
           .from(runs)
-          .where(where)
-          .orderBy(...order)
-          .limit(limit);
+          .where(clauses.where)
+          .orderBy(...clauses.orderBy)
+          .limit(limitTo(argument("limit")));
       }),
     ),
 
     /**
-     * Rows of `summaryProperties`, newest first; a last cell tells the bytes of `error` and `tags`, which come
-     * with it when they are small. Adding those up in SQL would cost as much as the rows themselves.
+     * Rows of `runSummaryProperties`, newest first, and the bytes of `error` and `tags`, which are returned if they are
+     * small. To add up the bytes of a page in SQL would cost as much as the rows themselves.
      */
-    summaries: statementFamily(listKey, (shape: Omit<ListShape, "properties">) =>
+    summaries: statementFamily(filterListKey, (query: ListShape["query"]) =>
       defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
-        const { where, order, limit } = pageClauses(target, argument, shape);
+        const clauses = pageClauses(target, argument, { query, order: "newest first" });
         return target
-          .select({ ...pick(runs, summaryProperties(codecs)), ...inlineDetails(tables) })
+          .select({ ...pick(runs, runSummaryProperties), ...inlineDetails(tables) })
           .from(runs)
-          .where(where)
-          .orderBy(...order)
-          .limit(limit);
+          .where(clauses.where)
+          .orderBy(...clauses.orderBy)
+          .limit(limitTo(argument("limit")));
       }),
     ),
 
-    /** Status and count of runs. */
-    count: statementFamily(filterKey, (shape: FilterShape) =>
+    /** Statuses, and the number of runs of each. */
+    count: statementFamily(filterKey, (filter: FilterShape) =>
       defineStatement(db, (target, argument: ArgumentReference<FilterArgument>) =>
         target
           .select({ status: runs.status, runs: count() })
           .from(runs)
-          .where(filterConditions(runs, shape, shape.statuses, argument))
+          .where(filterConditions(runs, filter, filter.statuses, argument))
           .groupBy(runs.status),
       ),
     ),
   };
 }
 
-function listKey(shape: Omit<ListShape, "properties"> & Partial<ListShape>): string {
-  return `${filterKey(shape)}/${shape.order}/${shape.continued}/${shape.properties?.length}`;
+function filterListKey({ after, ...filter }: ListShape["query"]): string {
+  return `${filterKey(filter)}/${after !== null}`;
+}
+
+function listKey({ query, order, properties }: ListShape): string {
+  return `${filterListKey(query)}/${order}/${properties.length}`;
 }
 
 /**
- * The statuses to walk one by one, merging the first rows of each.
+ * The statuses whose first rows are read separately and merged.
  *
- * The indexes by status and by workflow are ordered by time only within one status. Walking them status by
- * status reads `limit` rows of each, where sorting would read all.
+ * The indexes by status and by workflow are ordered by time within one status only. A query per status reads `limit`
+ * rows, but sorting would read all rows.
  */
-function statusesToMerge(shape: FilterShape): readonly RunStatus[] {
-  if (shape.resourceId || shape.runIds) return [];
-  return shape.statuses ?? (shape.workflowId ? runStatuses : []);
-}
-
-function mergedKeys(
-  keys: SQL | { getSQL(): SQL },
-  shape: Pick<ListShape, "order">,
-  argument: ArgumentReference<"limit">,
-): SQL {
-  const order = shape.order === "newest first" ? sql`2 desc, 1 desc` : sql`2, 1`;
-  return sql`(select run_id from (select * from (${keys}) order by ${order} limit ${argument("limit")}))`;
+function statusesToMerge({
+  resourceId,
+  runIds,
+  statuses,
+  workflowId,
+}: FilterShape): readonly RunStatus[] {
+  if (resourceId !== null || runIds !== null) return [];
+  return statuses ?? (workflowId === null ? [] : runStatuses);
 }

@@ -3,6 +3,7 @@ import {
   asc,
   count,
   eq,
+  getTableColumns,
   inArray,
   isNotNull,
   isNull,
@@ -14,9 +15,19 @@ import {
   type SQL,
 } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { runStatuses, type RunStatus } from "../../../statuses.ts";
-import { jsonBytes, limitTo, listOf } from "./fragments.ts";
+import {
+  childParts,
+  childTables,
+  keyOf,
+  listOf,
+  rowValue,
+  selectOne,
+  type ChildPart,
+} from "./fragments.ts";
+import { jsonBytes, limitTo } from "./pages.ts";
 import {
   defineStatement,
   statementFamily,
@@ -27,32 +38,31 @@ import {
 type PolicyArgument = "statuses" | "workflowId" | "olderThan";
 type CandidateArgument = PolicyArgument | "afterTime" | "afterRunId" | "limit";
 type BatchArgument = PolicyArgument | "runIds" | "beforeOldestKept";
-type OrphanArgument = `after${number}` | "limit";
+type OrphanArgument = `after${number}` | `last${number}` | "limit";
 
-/** Which conditions a policy has. */
+/** The conditions of a policy. */
 export interface PruneShape {
   readonly ofWorkflow: boolean;
-  /** Whether the newest runs of each workflow stay. */
+  /** True if the newest runs of each workflow are kept. */
   readonly keeps: boolean;
 }
 
 const pruneKey = ({ ofWorkflow, keeps }: PruneShape): string => `${ofWorkflow}/${keeps}`;
 
-/** Rows that a walk looks at in one statement, so that none takes long. */
+/** The rows that one statement of a walk reads. */
 export const walkedRows = 5000;
 
-export function createMaintenanceStatements(db: Database, tables: WorkflowTables) {
-  const {
-    workflowRuns: runs,
-    stepExecutions: steps,
-    stepAttempts: attempts,
-    stepOutputs: outputs,
-    workflowState: state,
-  } = tables;
+export function createMaintenanceStatements(
+  db: Database,
+  tables: WorkflowTables,
+  codecs: RowCodecs,
+) {
+  const runs = tables.workflowRuns;
+  const children = childTables(tables);
 
   /**
-   * What a policy says of a run by itself. The unary plus keeps status and workflow from choosing the index: a walk over
-   * it would read and sort every finished run again for each page, where the walk by time reads on.
+   * The conditions of a policy on a single run. The unary plus keeps status and workflow from choosing the index, because
+   * each page would then read and sort all finished runs again.
    */
   const isOld = (argument: ArgumentReference<PolicyArgument>, ofWorkflow: boolean) =>
     and(
@@ -62,8 +72,8 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
     );
 
   /**
-   * The n-th newest run of the workflow of a run, which is the oldest that stays; none if all stay. It is looked up by the
-   * statement that deletes: runs may come and go while others are deleted.
+   * The oldest run of the same workflow that is kept; none if all are kept. The deleting statement itself looks it up,
+   * because runs may be created and deleted in the meantime.
    */
   const oldestKept = (target: Database, argument: ArgumentReference<BatchArgument>) => {
     const newestOf = (status: RunStatus) =>
@@ -76,7 +86,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
     return sql`(${newest} order by 1 desc, 2 desc limit 1 offset ${argument("beforeOldestKept")})`;
   };
 
-  /** The runs of a batch that go: checked where they are deleted, since they may have changed since they were found. */
+  /** The runs of a batch to delete. Checked again here, because they may have changed since the query. */
   const goingOf = (
     target: Database,
     argument: ArgumentReference<BatchArgument>,
@@ -97,25 +107,11 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
     return sql`(select pruned.run_id from ${old} as pruned${isBeyond})`;
   };
 
-  const ownedBy = (target: Database, runId: SQLiteColumn) =>
-    target
-      .select({ one: sql`1` })
-      .from(runs)
-      .where(eq(runs.runId, runId));
-
-  const childKeys = [
-    { table: steps, runId: steps.runId, key: [steps.runId, steps.stepId] },
-    {
-      table: attempts,
-      runId: attempts.runId,
-      key: [attempts.runId, attempts.stepId, attempts.attempt],
-    },
-    { table: outputs, runId: outputs.runId, key: [outputs.runId, outputs.stepId] },
-    { table: state, runId: state.runId, key: [state.runId, state.key] },
-  ] as const satisfies { table: SQLiteTable; runId: SQLiteColumn; key: SQLiteColumn[] }[];
+  const isOrphan = (target: Database, part: ChildPart) =>
+    notExists(selectOne(target, runs, eq(runs.runId, keyOf(tables, codecs, part).runId)));
 
   return {
-    /** Runs to delete that have a `completedAt`, oldest first, after a position: run id and time. */
+    /** The id and time of runs to delete that have a `completedAt`, oldest first, after a position. */
     completedCandidates: statementFamily(String, (ofWorkflow: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<CandidateArgument>) =>
         target
@@ -134,7 +130,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       ),
     ),
 
-    /** The next runs of one status, by creation, whatever they are: run id, time, and whether they go (1). */
+    /** The next runs of one status by creation: the id, the time, and 1 if the run is to be deleted. */
     walkStatus: statementFamily(String, (ofWorkflow: boolean) =>
       defineStatement(db, (target, argument: ArgumentReference<CandidateArgument | "status">) =>
         target
@@ -155,17 +151,17 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       ),
     ),
 
-    /** The runs of a batch that go: run id. */
+    /** The ids of the runs of a batch to delete. */
     going: statementFamily(pruneKey, (shape: PruneShape) =>
       defineStatement(db, (target, argument: ArgumentReference<BatchArgument>) =>
         target.select({ runId: sql<string>`run_id` }).from(goingOf(target, argument, shape)),
       ),
     ),
 
-    /** What the deletion of a batch takes along: runs, steps, attempts, outputs, state, bytes. */
+    /** The rows of each table that the deletion of a batch deletes, and their bytes. */
     measure: statementFamily(pruneKey, (shape: PruneShape) =>
       defineStatement(db, (target, argument: ArgumentReference<BatchArgument>) => {
-        // Used more than once, it is evaluated once.
+        // A common table expression is evaluated once.
         const going = target
           .$with("going")
           .as(
@@ -175,83 +171,87 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
           );
         const from = (table: SQLiteTable, runId: SQLiteColumn, value: SQL) =>
           sql<number>`(select coalesce(${value}, 0) from ${table} where ${runId} in (select run_id from ${going}))`;
-        const rows = sql`count(*)`;
+        const counted = [
+          { table: runs as SQLiteTable, runId: runs.runId as SQLiteColumn },
+          ...childParts.map((part) => ({
+            table: children[part],
+            runId: keyOf(tables, codecs, part).runId,
+          })),
+        ];
+        const bytes = counted.map(({ table, runId }) =>
+          from(table, runId, sql`sum(${jsonBytes(Object.values(getTableColumns(table)))})`),
+        );
         return target
           .with(going)
           .select({
-            runs: from(runs, runs.runId, rows),
-            steps: from(steps, steps.runId, rows),
-            attempts: from(attempts, attempts.runId, rows),
-            outputs: from(outputs, outputs.runId, rows),
-            state: from(state, state.runId, rows),
-            bytes: sql<number>`${from(runs, runs.runId, sumOfBytes(runs.input, runs.output, runs.error, runs.context, runs.tags))}
-            + ${from(steps, steps.runId, sumOfBytes(steps.input, steps.inputFrom, steps.error))}
-            + ${from(attempts, attempts.runId, sumOfBytes(attempts.error))}
-            + ${from(outputs, outputs.runId, sumOfBytes(outputs.output))}
-            + ${from(state, state.runId, sumOfBytes(state.value))}`,
+            ...Object.fromEntries(
+              counted.map(({ table, runId }, index) => [
+                `rows${index}`,
+                from(table, runId, sql`count(*)`),
+              ]),
+            ),
+            bytes: sql.join(bytes, sql` + `),
           })
           .from(sql`(select 1)`);
       }),
     ),
 
-    /** Deletes the runs of a batch that go. */
+    /** Deletes the runs of a batch. */
     prune: statementFamily(pruneKey, (shape: PruneShape) =>
       defineStatement(db, (target, argument: ArgumentReference<BatchArgument>) =>
         target.delete(runs).where(inArray(runs.runId, goingOf(target, argument, shape))),
       ),
     ),
 
-    /** For each child table: the next rows by key, with whether their run is missing (1), and what deletes those. */
-    orphans: childKeys.map(({ table, runId, key }) => {
-      const after = (argument: ArgumentReference<OrphanArgument>) =>
-        sql`(${sql.join([...key], sql`, `)}) > (${sql.join(
-          key.map((_, index) => argument(`after${index}`)),
-          sql`, `,
-        )})`;
+    /** Finds and deletes the rows of a child table whose run does not exist. */
+    orphans: childParts.map((part) => {
+      const table: SQLiteTable = children[part];
+      const { runId, others } = keyOf(tables, codecs, part);
+      const key = [runId, ...others];
+      const position = (argument: ArgumentReference<OrphanArgument>, name: "after" | "last") =>
+        rowValue(key.map((_, index) => argument(`${name}${index}`)));
       return {
+        part,
         keyLength: key.length,
+        /** The next rows after a key, and 1 if the run does not exist. */
         walk: defineStatement(db, (target, argument: ArgumentReference<OrphanArgument>) =>
           target
             .select({
-              ...Object.fromEntries(key.map((column, index) => [`key${index}`, column])),
-              orphaned: sql<number>`${notExists(ownedBy(target, runId))}`,
+              ...Object.fromEntries(key.map((column) => [column.name, column])),
+              orphaned: sql<number>`${isOrphan(target, part)}`,
             })
             .from(table)
-            .where(after(argument))
+            .where(sql`${rowValue(key)} > ${position(argument, "after")}`)
             .orderBy(...key)
             .limit(limitTo(argument("limit"))),
         ),
-        /** Of the rows after a key, to another one. */
-        delete: defineStatement(
-          db,
-          (target, argument: ArgumentReference<OrphanArgument | `last${number}`>) =>
-            target.delete(table).where(
+        /** Deletes the orphans after a key, up to another key. */
+        delete: defineStatement(db, (target, argument: ArgumentReference<OrphanArgument>) =>
+          target
+            .delete(table)
+            .where(
               and(
-                after(argument),
-                sql`(${sql.join([...key], sql`, `)}) <= (${sql.join(
-                  key.map((_, index) => argument(`last${index}`)),
-                  sql`, `,
-                )})`,
-                notExists(ownedBy(target, runId)),
+                sql`${rowValue(key)} > ${position(argument, "after")}`,
+                sql`${rowValue(key)} <= ${position(argument, "last")}`,
+                isOrphan(target, part),
               ),
             ),
         ),
       };
     }),
 
-    /** All runs: SQLite counts the entries of an index without reading them. */
+    /** Counts the rows of each table. SQLite reads only an index. */
     countRuns: defineStatement(db, (target) => target.select({ runs: count() }).from(runs)),
-
-    /** Rows of each table. */
     countRows: defineStatement(db, (target) =>
       target
-        .select({
-          runs: sql<number>`(select ${count()} from ${runs})`,
-          steps: sql<number>`(select ${count()} from ${steps})`,
-          attempts: sql<number>`(select ${count()} from ${attempts})`,
-          outputs: sql<number>`(select ${count()} from ${outputs})`,
-          state: sql<number>`(select ${count()} from ${state})`,
-        })
+        .select(
+          Object.fromEntries(
+            [runs, ...Object.values(children)].map((table, index) => [
+              `rows${index}`,
+              sql<number>`(select ${count()} from ${table})`,
+            ]),
+          ),
+        )
         .from(sql`(select 1)`),
     ),
 
@@ -262,7 +262,7 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
       target.select({ at: max(runs.createdAt) }).from(runs),
     ),
 
-    /** Pages, free pages, bytes of a page, and how free pages are given back (2: when they are asked for). */
+    /** The number of pages and of free pages, the bytes of a page, and the mode of `auto_vacuum`. */
     pages: defineStatement(db, (target) =>
       target
         .select({
@@ -274,8 +274,4 @@ export function createMaintenanceStatements(db: Database, tables: WorkflowTables
         .from(sql`(select 1)`),
     ),
   };
-}
-
-function sumOfBytes(...json: SQLiteColumn[]): SQL {
-  return sql`sum(${jsonBytes(json)})`;
 }

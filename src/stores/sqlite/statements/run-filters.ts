@@ -1,6 +1,6 @@
 import { and, eq, gte, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
-import type { ParsedRunFilter } from "../../../model/run-queries.ts";
+import type { ParsedRunFilter, ParsedRunQuery } from "../../../model/run-queries.ts";
 import type { PositionCell, StoredPosition } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
 import type { WorkflowRunsTable } from "../../../schema/workflow-runs.ts";
@@ -8,65 +8,46 @@ import type { RunStatus } from "../../../statuses.ts";
 import { listOf } from "./fragments.ts";
 import type { Argument, ArgumentReference } from "./statement.ts";
 
-/** Which conditions a filter has: what decides the text of its query. The values are arguments. */
-export interface FilterShape {
-  readonly statuses: readonly RunStatus[] | null;
-  readonly workflowId: boolean;
-  readonly resourceId: boolean;
-  readonly tags: boolean;
-  readonly createdAfter: boolean;
-  readonly createdBefore: boolean;
-  readonly runIds: boolean;
-}
+/** The conditions that a filter has, which determine the text of its query. Values other than null do not matter. */
+export type FilterShape = Pick<ParsedRunFilter, "statuses"> & {
+  readonly [Name in Exclude<keyof ParsedRunFilter, "statuses">]: unknown;
+};
 
-export type FilterArgument =
-  | "workflowId"
-  | "resourceId"
-  | "tags"
-  | "createdAfter"
-  | "createdBefore"
-  | "runIds";
+export type FilterArgument = Exclude<keyof ParsedRunFilter, "statuses">;
 
-export function filterShape(filter: ParsedRunFilter): FilterShape {
-  return {
-    statuses: filter.statuses,
-    workflowId: filter.workflowId !== null,
-    resourceId: filter.resourceId !== null,
-    tags: filter.tags !== null,
-    createdAfter: filter.createdAfter !== null,
-    createdBefore: filter.createdBefore !== null,
-    runIds: filter.runIds !== null,
-  };
-}
-
-export function filterKey(shape: FilterShape): string {
-  return JSON.stringify([
-    shape.statuses,
-    shape.workflowId,
-    shape.resourceId,
-    shape.tags,
-    shape.createdAfter,
-    shape.createdBefore,
-    shape.runIds,
-  ]);
+export function filterKey({ statuses, ...filter }: FilterShape): string {
+  const given = Object.entries(filter).filter(([, value]) => value !== null);
+  return `${statuses?.join()}/${given.map(([name]) => name).join()}`;
 }
 
 export function filterArguments(filter: ParsedRunFilter): Record<FilterArgument, Cell> {
   return {
     workflowId: filter.workflowId,
     resourceId: filter.resourceId,
-    tags: filter.tags === null ? null : JSON.stringify(filter.tags),
+    tags: filter.tags && JSON.stringify(filter.tags),
     createdAfter: filter.createdAfter?.getTime() ?? null,
     createdBefore: filter.createdBefore?.getTime() ?? null,
     runIds: filter.runIds && JSON.stringify(filter.runIds),
   };
 }
 
+/** The arguments of a list. One more row than its limit is read, to know whether the list continues. */
+export function listArguments(query: ParsedRunQuery): Record<ListArgument, Argument> {
+  return {
+    ...filterArguments(query),
+    afterCreatedAt: query.after?.createdAt ?? null,
+    afterRunId: query.after?.runId ?? null,
+    limit: query.limit + 1,
+  };
+}
+
+export type ListArgument = FilterArgument | "afterCreatedAt" | "afterRunId" | "limit";
+
 /**
- * The filter's conditions, but with these statuses: a query may take them one by one.
+ * The conditions of the filter, with other statuses.
  *
- * Named runs are looked up by their ids, and those of a resource by its index. The unary plus keeps SQLite from the
- * index of another condition, in which it would read every run of a workflow to find the few of a resource.
+ * Named runs are found by their ids, and runs of a resource by its index. The unary plus keeps the other conditions from
+ * choosing an index, in which SQLite would read many runs to find a few.
  */
 export function filterConditions(
   runs: WorkflowRunsTable,
@@ -74,19 +55,18 @@ export function filterConditions(
   statuses: readonly RunStatus[] | null,
   argument: ArgumentReference<FilterArgument>,
 ): SQL | undefined {
-  const mayUseIndex = !shape.runIds;
-  const indexed = (column: SQLiteColumn, mayUse = mayUseIndex): SQL =>
-    mayUse ? sql`${column}` : sql`+${column}`;
-  const unlessOfResource = mayUseIndex && !shape.resourceId;
-  const workflowId = indexed(runs.workflowId, unlessOfResource);
+  const given = (name: FilterArgument) => shape[name] !== null;
+  const own = (column: SQLiteColumn): SQL => (given("runIds") ? sql`+${column}` : sql`${column}`);
+  const other = (column: SQLiteColumn): SQL =>
+    given("resourceId") ? sql`+${column}` : own(column);
   return and(
-    shape.workflowId ? eq(workflowId, argument("workflowId")) : undefined,
-    statusIn(indexed(runs.status, unlessOfResource), statuses),
-    shape.resourceId ? eq(indexed(runs.resourceId), argument("resourceId")) : undefined,
-    shape.createdAfter ? gte(indexed(runs.createdAt), argument("createdAfter")) : undefined,
-    shape.createdBefore ? lt(indexed(runs.createdAt), argument("createdBefore")) : undefined,
-    shape.tags ? hasTags(runs, argument("tags")) : undefined,
-    shape.runIds ? inArray(runs.runId, listOf(argument("runIds"))) : undefined,
+    given("workflowId") ? eq(other(runs.workflowId), argument("workflowId")) : undefined,
+    statusIn(other(runs.status), statuses),
+    given("resourceId") ? eq(own(runs.resourceId), argument("resourceId")) : undefined,
+    given("createdAfter") ? gte(own(runs.createdAt), argument("createdAfter")) : undefined,
+    given("createdBefore") ? lt(own(runs.createdAt), argument("createdBefore")) : undefined,
+    given("tags") ? hasTags(runs, argument("tags")) : undefined,
+    given("runIds") ? inArray(runs.runId, listOf(argument("runIds"))) : undefined,
   );
 }
 
@@ -97,10 +77,10 @@ function statusIn(status: SQL, statuses: readonly RunStatus[] | null): SQL | und
 }
 
 /**
- * Every pair of `wanted` (a JSON object) is among the run's tags.
+ * True if the run's tags have every pair of `wanted`, a JSON object.
  *
- * Tags that are not JSON match everything: the row is then read, found corrupt and named, not skipped. CASE
- * keeps json_each away from them; it would fail the whole query.
+ * Tags that are not JSON match everything, so that the row is read and reported as corrupt. CASE protects json_each from
+ * them, which would fail the whole query.
  */
 function hasTags(runs: WorkflowRunsTable, wanted: SQL): SQL {
   return sql`case when ${runs.tags} is null then 0 when not json_valid(${runs.tags}) then 1 else not exists (
@@ -109,7 +89,7 @@ function hasTags(runs: WorkflowRunsTable, wanted: SQL): SQL {
       where present.key = wanted.key and present.value = wanted.value)) end`;
 }
 
-/** Rows before or after a position, in the order of lists. Row values use the whole index. */
+/** True for the rows after a position, in the order of a list. Row values use the whole index. */
 export function beyond(
   runs: WorkflowRunsTable,
   order: "newest first" | "oldest first",
@@ -120,23 +100,17 @@ export function beyond(
   return order === "newest first" ? sql`${row} < ${position}` : sql`${row} > ${position}`;
 }
 
-/** The position of a row that was read as cells of `properties`, whatever its cells are. */
+/** The position of a row of `properties`, even if its cells cannot be read. */
 export function positionOf(properties: readonly string[], row: readonly unknown[]): StoredPosition {
   const cellOf = (name: keyof StoredPosition) => positionCell(row[properties.indexOf(name)]);
   return { createdAt: cellOf("createdAt"), runId: cellOf("runId") };
 }
 
-/** A cell of a key, as a statement takes it. */
+/** A cell of a key, as an argument. */
 export function positionCell(cell: unknown): PositionCell {
   if (typeof cell === "string" || cell instanceof Uint8Array) return cell;
   if (cell instanceof ArrayBuffer) return new Uint8Array(cell);
   if (Number.isFinite(cell)) return cell as number;
-  // No parameter can be infinite. SQLite reads this text as a number where it is compared with one.
+  // A parameter cannot be infinite. SQLite converts this text when it compares it with a number.
   return cell === -Infinity ? "-9e999" : "9e999";
-}
-
-export function positionArguments(
-  after: StoredPosition | null,
-): Record<"afterCreatedAt" | "afterRunId", Argument> {
-  return { afterCreatedAt: after?.createdAt ?? null, afterRunId: after?.runId ?? null };
 }

@@ -1,9 +1,11 @@
 import { and, eq, inArray, isNotNull, notInArray, or, sql, type SQL } from "drizzle-orm";
 import { finalRunStatuses, reopenableRunStatuses } from "../../../model/transitions.ts";
-import type { RowCodecs } from "../../../schema/row-codecs.ts";
-import { payloadColumns, type WorkflowRun } from "../../../schema/rows.ts";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { runSummaryProperties, type RowCodecs } from "../../../schema/row-codecs.ts";
+import type { WorkflowRun } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import { argumentsFor, isHeld, pick, type FenceArgument } from "./fragments.ts";
+import { argumentsFor, isHeld, type FenceArgument } from "./fragments.ts";
+import { pick } from "./pages.ts";
 import {
   defineFollowUp,
   defineRowStatement,
@@ -15,7 +17,7 @@ import {
 
 export type RunProperty = keyof WorkflowRun & string;
 
-/** What a change of a run is checked against. */
+/** The columns that explain why a write changed nothing. */
 export const runGuardProperties = [
   "runId",
   "status",
@@ -25,68 +27,44 @@ export const runGuardProperties = [
   "leaseExpiresAt",
 ] as const;
 
-const payloads: ReadonlySet<string> = new Set(payloadColumns);
-
-export type SummaryProperty = Exclude<RunProperty, (typeof payloadColumns)[number]>;
-
-export function summaryProperties(codecs: RowCodecs): readonly SummaryProperty[] {
-  return codecs.run.properties.filter((name): name is SummaryProperty => !payloads.has(name));
-}
-
-/** Which columns an update sets, and what it demands. */
-export interface RunUpdateShape {
-  readonly set: readonly RunProperty[];
-  readonly setOnce: readonly RunProperty[];
-  readonly fenced: boolean;
-  readonly revised: boolean;
+/** The columns that an update sets, and those that it sets if they are null. */
+export interface UpdateShape<Property> {
+  readonly set: readonly Property[];
+  readonly setOnce: readonly Property[];
 }
 
 type UpdateArgument = RunProperty | FenceArgument | "whereRunId" | "whereRevision";
+type TakenArgument = "runId" | "workflowId" | "idempotencyKey";
 
 export function createRunStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
   const { properties } = codecs.run;
   const byId = (argument: ArgumentReference<"runId">) => eq(runs.runId, argument("runId"));
 
+  const hasIdOrKey = (argument: ArgumentReference<TakenArgument>) =>
+    or(
+      byId(argument),
+      and(
+        eq(runs.workflowId, argument("workflowId")),
+        eq(runs.idempotencyKey, argument("idempotencyKey")),
+      ),
+    );
+
   return {
-    /** Changes nothing where the run id or the idempotency key is taken. */
+    /** Changes nothing if the run id or the idempotency key is taken. */
     insert: defineStatement<RunProperty, ReturnType<typeof buildInsert>>(db, buildInsert),
 
-    /** The runs that have the id or the key, if the insert just before found one taken. */
-    findTaken: statementFamily(
-      (shape: { readonly hasKey: boolean }) => String(shape.hasKey),
-      ({ hasKey }) =>
-        defineFollowUp(
-          db,
-          (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) => {
-            const byKey = and(
-              eq(runs.workflowId, argument("workflowId")),
-              eq(runs.idempotencyKey, argument("idempotencyKey")),
-            );
-            return target
-              .select(pick(runs, properties))
-              .from(runs)
-              .where(and(hasKey ? or(byId(argument), byKey) : byId(argument), sql`changes() = 0`));
-          },
-        ),
+    /** The runs that have the id or the key, if the insert before it changed nothing. */
+    findTaken: defineFollowUp(db, (target, argument: ArgumentReference<TakenArgument>) =>
+      target
+        .select(pick(runs, properties))
+        .from(runs)
+        .where(and(hasIdOrKey(argument), sql`changes() = 0`)),
     ),
 
     /** The ids of the runs that have the id or the key. */
-    findHolders: defineStatement(
-      db,
-      (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) =>
-        target
-          .select({ runId: runs.runId })
-          .from(runs)
-          .where(
-            or(
-              byId(argument),
-              and(
-                eq(runs.workflowId, argument("workflowId")),
-                eq(runs.idempotencyKey, argument("idempotencyKey")),
-              ),
-            ),
-          ),
+    findHolders: defineStatement(db, (target, argument: ArgumentReference<TakenArgument>) =>
+      target.select({ runId: runs.runId }).from(runs).where(hasIdOrKey(argument)),
     ),
 
     get: defineRowStatement(db, (target, argument: ArgumentReference<"runId">) =>
@@ -94,64 +72,37 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     ),
 
     getSummary: defineRowStatement(db, (target, argument: ArgumentReference<"runId">) =>
-      target
-        .select(pick(runs, summaryProperties(codecs)))
-        .from(runs)
-        .where(byId(argument)),
+      target.select(pick(runs, runSummaryProperties)).from(runs).where(byId(argument)),
     ),
 
-    /** What says why a write changed nothing. */
     getGuard: defineFollowUp(db, (target, argument: ArgumentReference<"runId">) =>
       target.select(pick(runs, runGuardProperties)).from(runs).where(byId(argument)),
     ),
 
-    /** Changes nothing where the run is missing or finished, or a demand is not met. */
-    update: statementFamily(updateKey, (shape: RunUpdateShape) =>
-      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
-        target
-          .update(runs)
-          .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
-          .where(
-            and(
-              eq(runs.runId, argument("whereRunId")),
-              notInArray(runs.status, [...finalRunStatuses]),
-              shape.fenced ? isHeld(tables, argument) : undefined,
-              shape.revised ? eq(runs.revision, argument("whereRevision")) : undefined,
-            ),
-          ),
+    /** Changes nothing if the run is missing or has ended, or a precondition fails. */
+    update: defineUpdate((argument) =>
+      and(
+        eq(runs.runId, argument("whereRunId")),
+        notInArray(runs.status, [...finalRunStatuses]),
+        isHeld(tables, argument),
+        sql`${runs.revision} = coalesce(${argument("whereRevision")}, ${runs.revision})`,
       ),
     ),
 
-    /** Changes nothing where the run is missing or not to be reopened. Its deadline is `reopenedDeadline`. */
-    reopen: statementFamily(updateKey, (shape: RunUpdateShape) =>
-      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
-        target
-          .update(runs)
-          .set({
-            ...assignments(shape, argument),
-            deadlineAt: sql`${argument("updatedAt")} + ${runs.timeoutMs}`,
-            revision: sql`${runs.revision} + 1`,
-          })
-          .where(
-            and(
-              eq(runs.runId, argument("whereRunId")),
-              inArray(runs.status, [...reopenableRunStatuses]),
-            ),
-          ),
-      ),
+    /** Changes nothing if the run is missing or cannot be reopened. Sets the deadline of `reopenedDeadline`. */
+    reopen: defineUpdate(
+      (argument) =>
+        and(
+          eq(runs.runId, argument("whereRunId")),
+          inArray(runs.status, [...reopenableRunStatuses]),
+        ),
+      (argument) => ({ deadlineAt: sql`${argument("updatedAt")} + ${runs.timeoutMs}` }),
     ),
 
-    /** Changes nothing where the worker does not have the run RUNNING under a lease. */
-    release: statementFamily(updateKey, (shape: RunUpdateShape) =>
-      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
-        target
-          .update(runs)
-          .set({ ...assignments(shape, argument), revision: sql`${runs.revision} + 1` })
-          .where(isLeased(argument("whereRunId"), argument)),
-      ),
-    ),
+    /** Changes nothing unless the worker holds the run under a lease. */
+    release: defineUpdate((argument) => isLeased(argument("whereRunId"), argument)),
 
-    /** As `release`, and leaves everything but the lease alone: it ends at the later of both times. */
+    /** Like `release`, and changes only the lease, which ends at the later time. */
     extendLease: defineStatement(
       db,
       (target, argument: ArgumentReference<"runId" | "leaseExpiresAt" | FenceArgument>) =>
@@ -169,13 +120,33 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     ),
   };
 
+  /** An update that increments the revision. */
+  function defineUpdate(
+    where: (argument: ArgumentReference<UpdateArgument>) => SQL | undefined,
+    computed: (argument: ArgumentReference<UpdateArgument>) => Record<string, SQL> = () => ({}),
+  ) {
+    return statementFamily(updateKey, (shape: UpdateShape<RunProperty>) =>
+      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
+        target
+          .update(runs)
+          .set({
+            ...progressResets(shape, argument),
+            ...assignments(runs, shape, argument),
+            ...computed(argument),
+            revision: sql`${runs.revision} + 1`,
+          })
+          .where(where(argument)),
+      ),
+    );
+  }
+
   function buildInsert(target: Database, argument: ArgumentReference<RunProperty>) {
     return (
       target
         .insert(runs)
         .values(argumentsFor(properties, argument))
         .onConflictDoNothing({ target: runs.runId })
-        // Drizzle puts the condition of a partial index in the wrong place for `do nothing`.
+        // For `do nothing`, Drizzle puts the condition of a partial index in the wrong place.
         .onConflictDoUpdate({
           target: [runs.workflowId, runs.idempotencyKey],
           targetWhere: sql.raw("idempotency_key is not null"),
@@ -185,19 +156,11 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     );
   }
 
-  function assignments(shape: RunUpdateShape, argument: ArgumentReference<RunProperty>) {
-    const once = shape.setOnce.map(
-      (name) => [name, sql`coalesce(${runs[name]}, ${argument(name)})`] as const,
-    );
-    return {
-      ...progressResets(shape, argument),
-      ...argumentsFor(shape.set, argument),
-      ...Object.fromEntries(once),
-    };
-  }
-
   /** The rule of `keptLostLeases`. */
-  function progressResets({ set }: RunUpdateShape, argument: ArgumentReference<RunProperty>) {
+  function progressResets(
+    { set }: UpdateShape<RunProperty>,
+    argument: ArgumentReference<RunProperty>,
+  ) {
     if (!set.includes("progress")) return {};
     return {
       lostLeases: sql`case when ${argument("progress")} > ${runs.progress} then 0 else ${runs.lostLeases} end`,
@@ -209,6 +172,24 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   }
 }
 
-function updateKey({ set, setOnce, fenced, revised }: RunUpdateShape): string {
-  return `${set.join()}/${setOnce.join()}/${fenced}/${revised}`;
+export function updateKey({ set, setOnce }: UpdateShape<string>): string {
+  return `${set.join()}/${setOnce.join()}`;
+}
+
+/** The assignments of the shape's columns. */
+export function assignments<
+  Table extends SQLiteTable,
+  Property extends keyof Table["_"]["columns"] & string,
+>(
+  table: Table,
+  { set, setOnce }: UpdateShape<Property>,
+  argument: ArgumentReference<Property>,
+): Partial<Record<Property, SQL>> {
+  const columns = pick(table, setOnce);
+  return {
+    ...argumentsFor(set, argument),
+    ...Object.fromEntries(
+      setOnce.map((name) => [name, sql`coalesce(${columns[name]}, ${argument(name)})`]),
+    ),
+  };
 }

@@ -2,7 +2,8 @@ import { and, eq, exists, gt, sql } from "drizzle-orm";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowState } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import { isHeld, pick, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { isAllowed, isHeld, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { pick } from "./pages.ts";
 import { runGuardProperties } from "./runs.ts";
 import {
   defineRowStatement,
@@ -12,15 +13,11 @@ import {
   type Database,
 } from "./statement.ts";
 
-export type StateProperty = keyof WorkflowState & string;
+/** The revision that a save requires: any, that the key does not exist, or the given one. */
+export type StateDemand = "any" | "absent" | "revision";
 
-/** What a save demands: nothing, that the key is new, or that it is at a revision. */
-export interface StateSaveShape {
-  readonly demand: "any" | "absent" | "revision";
-  readonly fenced: boolean;
-}
-
-type SaveArgument = StateProperty | FenceArgument | "whereRevision";
+type SaveArgument = keyof WorkflowState | FenceArgument | "whereRevision";
+type DeleteArgument = "runId" | "key" | FenceArgument;
 
 export function createStateStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const state = tables.workflowState;
@@ -30,43 +27,37 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
     and(eq(state.runId, argument("runId")), eq(state.key, argument("key")));
 
   return {
-    /** Saves nothing where the run is missing, the worker does not hold it, or the demand is not met. */
-    save: statementFamily(
-      ({ demand, fenced }: StateSaveShape) => `${demand}/${fenced}`,
-      ({ demand, fenced }) =>
-        defineStatement(db, (target, argument: ArgumentReference<SaveArgument>) => {
-          const mayWrite = runExists(target, tables, argument("runId"), fenced ? argument : null);
-          const replacement = {
-            value: argument("value"),
-            revision: sql`${state.revision} + 1`,
-            updatedAt: argument("updatedAt"),
-          };
-          // A key that was deleted does not start again at a revision that it has had.
-          const lastRevision = target
-            .select({ revision: runs.stateRevision })
-            .from(runs)
-            .where(eq(runs.runId, argument("runId")));
-          if (demand === "revision") {
-            return target
-              .update(state)
-              .set(replacement)
-              .where(and(byKey(argument), eq(state.revision, argument("whereRevision")), mayWrite));
-          }
-          const insert = target.insert(state).select(
-            rowIf(
-              properties.map((name) =>
-                name === "revision" ? sql`${lastRevision} + ${argument(name)}` : argument(name),
-              ),
-              mayWrite,
-            ),
-          );
-          return demand === "absent"
-            ? insert.onConflictDoNothing({ target: [state.runId, state.key] })
-            : insert.onConflictDoUpdate({ target: [state.runId, state.key], set: replacement });
-        }),
+    /** Changes nothing if the run is missing, the fence does not hold, or the revision differs. */
+    save: statementFamily(String, (demand: StateDemand) =>
+      defineStatement(db, (target, argument: ArgumentReference<SaveArgument>) => {
+        const mayWrite = runExists(target, tables, argument("runId"), argument);
+        const replacement = {
+          value: argument("value"),
+          revision: sql`${state.revision} + 1`,
+          updatedAt: argument("updatedAt"),
+        };
+        if (demand === "revision") {
+          return target
+            .update(state)
+            .set(replacement)
+            .where(and(byKey(argument), eq(state.revision, argument("whereRevision")), mayWrite));
+        }
+        // The revisions of a deleted key are not used again.
+        const lastRevision = target
+          .select({ revision: runs.stateRevision })
+          .from(runs)
+          .where(eq(runs.runId, argument("runId")));
+        const row = properties.map((name) =>
+          name === "revision" ? sql`${lastRevision} + ${argument(name)}` : argument(name),
+        );
+        const insert = target.insert(state).select(rowIf(row, mayWrite));
+        return demand === "absent"
+          ? insert.onConflictDoNothing({ target: [state.runId, state.key] })
+          : insert.onConflictDoUpdate({ target: [state.runId, state.key], set: replacement });
+      }),
     ),
 
-    /** The key's revision and the columns of the run that decide a fence, for a run that exists. */
+    /** The key's revision, and the run's columns that explain why a write changed nothing. No row without the run. */
     getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
       target
         .select({ keyRevision: state.revision, ...pick(runs, runGuardProperties) })
@@ -79,46 +70,22 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
       target.select(pick(state, properties)).from(state).where(byKey(argument)),
     ),
 
-    /** Raises the run's `stateRevision` to that of the key, which is deleted next. */
-    noteDeletion: statementFamily(
-      (shape: { readonly fenced: boolean }) => String(shape.fenced),
-      ({ fenced }) =>
-        defineStatement(
-          db,
-          (target, argument: ArgumentReference<"runId" | "key" | FenceArgument>) => {
-            const deleted = target
-              .select({ revision: state.revision })
-              .from(state)
-              .where(and(byKey(argument), gt(state.revision, runs.stateRevision)));
-            return target
-              .update(runs)
-              .set({ stateRevision: sql`${deleted}` })
-              .where(
-                and(
-                  eq(runs.runId, argument("runId")),
-                  exists(deleted),
-                  fenced ? isHeld(tables, argument) : undefined,
-                ),
-              );
-          },
-        ),
-    ),
+    /** Raises the run's `stateRevision` to the revision of the key, which the next statement deletes. */
+    noteDeletion: defineStatement(db, (target, argument: ArgumentReference<DeleteArgument>) => {
+      const deleted = target
+        .select({ revision: state.revision })
+        .from(state)
+        .where(and(byKey(argument), gt(state.revision, runs.stateRevision)));
+      return target
+        .update(runs)
+        .set({ stateRevision: sql`${deleted}` })
+        .where(and(eq(runs.runId, argument("runId")), exists(deleted), isHeld(tables, argument)));
+    }),
 
-    delete: statementFamily(
-      (shape: { readonly fenced: boolean }) => String(shape.fenced),
-      ({ fenced }) =>
-        defineStatement(
-          db,
-          (target, argument: ArgumentReference<"runId" | "key" | FenceArgument>) =>
-            target
-              .delete(state)
-              .where(
-                and(
-                  byKey(argument),
-                  fenced ? runExists(target, tables, argument("runId"), argument) : undefined,
-                ),
-              ),
-        ),
+    delete: defineStatement(db, (target, argument: ArgumentReference<DeleteArgument>) =>
+      target
+        .delete(state)
+        .where(and(byKey(argument), isAllowed(target, tables, argument("runId"), argument))),
     ),
   };
 }

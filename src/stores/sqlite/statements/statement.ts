@@ -6,48 +6,34 @@ import { LruMap } from "../../../lru-map.ts";
 import type { PositionCell } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
 
-/** What a statement is built with: a database of ours, an app's, or an app's transaction. */
+/** A database of ours or of the app, or a transaction of the app. */
 export type Database = AnyDatabase<"async", ResultSet>;
 
-/** A Drizzle builder: something that is SQL, can be compiled to its text, and run by itself or in a batch. */
+/** A Drizzle builder, which can be compiled, executed alone, or added to a batch. */
 export interface Builder extends SQLWrapper, RunnableQuery<unknown, "sqlite"> {
   toSQL(): { sql: string; params: unknown[] };
 }
 
-/** How a builder refers to the statement's arguments. */
+/** Refers to an argument of the statement inside its builder. */
 export type ArgumentReference<Name extends string> = (name: Name) => SQL<never>;
 
-/**
- * One typed Drizzle query, as a function of its arguments.
- *
- * Arguments are cells, already encoded. For our own client the query is compiled once, with placeholders;
- * for an app's transaction or batch it is built anew.
- */
-export interface Statement<Name extends string, Built extends Builder = Builder> {
-  bind(args: Arguments<Name>): BoundStatement;
-  build(db: Database, args: Arguments<Name>): Built;
-}
-
-/** A value that a statement is given: an encoded cell, or one that a page ended with. */
+/** The value of an argument: an encoded cell, or a cell of the last row of a page. */
 export type Argument = Cell | PositionCell;
 
-/**
- * Values by argument name. A statement of a family uses those that its shape names; one that it uses and is
- * not given is an error when it is bound.
- */
+/** Values by argument name. To bind a statement without a value that it uses is an error. */
 type Arguments<Name extends string> = { readonly [Key in Name]?: Argument };
 
 /** A statement with its arguments. */
 export interface BoundStatement {
   readonly sql: string;
   readonly args: Argument[];
-  /** True when the query is by a whole key: our own client then does not ask for a second row. */
+  /** True if the query is by a whole key. Our own client does not look for a second row then. */
   readonly single: boolean;
-  /** True when the query is of use only where the statement before it changed nothing: it may be left out otherwise. */
+  /** True if the statement is needed only after a statement that changed nothing. */
   readonly unlessChanged: boolean;
-  /** The run that it is about; null when it is about none, or several. */
+  /** The run that it is about; null for none, or several. */
   readonly runId: string | null;
-  /** The same query on another database of the same shape. */
+  /** Builds the query for another database of the same shape. */
   build(db: Database): Builder;
 }
 
@@ -56,40 +42,21 @@ type Build<Name extends string, Built extends Builder> = (
   argument: ArgumentReference<Name>,
 ) => Built;
 
-export function defineStatement<Name extends string, Built extends Builder>(
-  db: Database,
-  build: Build<Name, Built>,
-): Statement<Name, Built> {
-  return new PreparedStatement(db, build, { single: false, unlessChanged: false });
+interface Traits {
+  readonly single?: boolean;
+  readonly unlessChanged?: boolean;
 }
 
-/** A query by a whole key, which gives one row or none. */
-export function defineRowStatement<Name extends string, Built extends Builder>(
-  db: Database,
-  build: Build<Name, Built>,
-): Statement<Name, Built> {
-  return new PreparedStatement(db, build, { single: true, unlessChanged: false });
-}
-
-/** A statement that stands right behind a write, and is of use only where that changed nothing. */
-export function defineFollowUp<Name extends string, Built extends Builder>(
-  db: Database,
-  build: Build<Name, Built>,
-): Statement<Name, Built> {
-  return new PreparedStatement(db, build, { single: false, unlessChanged: true });
-}
-
-type Traits = Pick<BoundStatement, "single" | "unlessChanged">;
-
-class PreparedStatement<Name extends string, Built extends Builder> implements Statement<
-  Name,
-  Built
-> {
+/**
+ * One typed Drizzle query, as a function of its arguments, which are encoded cells. For our own client it is compiled
+ * once, with placeholders. For an app's transaction or batch it is built again.
+ */
+export class Statement<Name extends string, Built extends Builder = Builder> {
   readonly #db: Database;
   readonly #build: Build<Name, Built>;
   readonly traits: Traits;
   #sql: string | null = null;
-  /** Each parameter: the name of an argument; or a constant, which Drizzle has already encoded. */
+  /** The parameters: names of arguments, or constants that Drizzle has encoded. */
   #slots: readonly { readonly name: string | null; readonly constant: Argument }[] = [];
 
   constructor(db: Database, build: Build<Name, Built>, traits: Traits) {
@@ -125,15 +92,10 @@ class PreparedStatement<Name extends string, Built extends Builder> implements S
 class BoundArguments<Name extends string> implements BoundStatement {
   readonly sql: string;
   readonly args: Argument[];
-  readonly #statement: PreparedStatement<Name, Builder>;
+  readonly #statement: Statement<Name>;
   readonly #named: Arguments<Name>;
 
-  constructor(
-    statement: PreparedStatement<Name, Builder>,
-    text: string,
-    args: Argument[],
-    named: Arguments<Name>,
-  ) {
+  constructor(statement: Statement<Name>, text: string, args: Argument[], named: Arguments<Name>) {
     this.#statement = statement;
     this.sql = text;
     this.args = args;
@@ -141,11 +103,11 @@ class BoundArguments<Name extends string> implements BoundStatement {
   }
 
   get single(): boolean {
-    return this.#statement.traits.single;
+    return this.#statement.traits.single ?? false;
   }
 
   get unlessChanged(): boolean {
-    return this.#statement.traits.unlessChanged;
+    return this.#statement.traits.unlessChanged ?? false;
   }
 
   get runId(): string | null {
@@ -158,14 +120,38 @@ class BoundArguments<Name extends string> implements BoundStatement {
   }
 }
 
+export function defineStatement<Name extends string, Built extends Builder>(
+  db: Database,
+  build: Build<Name, Built>,
+  traits: Traits = {},
+): Statement<Name, Built> {
+  return new Statement(db, build, traits);
+}
+
+/** Defines a query by a whole key, which returns one row or none. */
+export function defineRowStatement<Name extends string, Built extends Builder>(
+  db: Database,
+  build: Build<Name, Built>,
+): Statement<Name, Built> {
+  return new Statement(db, build, { single: true });
+}
+
+/** Defines a statement that follows a write, and is needed only if the write changed nothing. */
+export function defineFollowUp<Name extends string, Built extends Builder>(
+  db: Database,
+  build: Build<Name, Built>,
+): Statement<Name, Built> {
+  return new Statement(db, build, { unlessChanged: true });
+}
+
 function argumentOf(args: Arguments<string>, name: string): Argument {
   const value = args[name];
-  // A missing argument would be bound as NULL, in silence.
+  // The driver would bind a missing argument as NULL.
   if (value === undefined) throw new TypeError(`statement argument ${name} is missing`);
   return value;
 }
 
-/** A family of statements that differ in shape. Each shape is compiled once; the least recently used is dropped. */
+/** Statements of different shapes. Each shape is compiled once, and the least recently used ones are dropped. */
 export function statementFamily<Shape, Name extends string, Built extends Builder>(
   keyOf: (shape: Shape) => string,
   define: (shape: Shape) => Statement<Name, Built>,
@@ -174,5 +160,5 @@ export function statementFamily<Shape, Name extends string, Built extends Builde
   return (shape) => members.getOrMake(keyOf(shape), () => define(shape));
 }
 
-/** Shapes are few in practice (which columns an update names); the bound is for callers who try them all. */
+/** Shapes are few in practice. The limit is for callers that update every combination of columns. */
 const maxFamilySize = 500;

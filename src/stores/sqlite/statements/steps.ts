@@ -1,9 +1,11 @@
-import { and, eq, notInArray, sql, type SQL } from "drizzle-orm";
+import { and, eq, notInArray, sql } from "drizzle-orm";
 import { frozenStepStatuses } from "../../../model/transitions.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
-import type { StepExecution } from "../../../schema/rows.ts";
+import type { StepAttempt, StepExecution, StepOutput } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import { argumentsFor, pick, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { isAllowed, replacement, rowIf, runExists, type FenceArgument } from "./fragments.ts";
+import { pick } from "./pages.ts";
+import { assignments, updateKey, type UpdateShape } from "./runs.ts";
 import {
   defineFollowUp,
   defineRowStatement,
@@ -15,21 +17,18 @@ import {
 
 export type StepProperty = keyof StepExecution & string;
 
-export interface StepUpdateShape {
-  readonly set: readonly StepProperty[];
-  readonly setOnce: readonly StepProperty[];
+export interface StepUpdateShape extends UpdateShape<StepProperty> {
   readonly computeDuration: boolean;
-  readonly fenced: boolean;
 }
 
 type UpdateArgument = StepProperty | "whereRunId" | "whereStepId" | FenceArgument;
 
 export function createStepStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
-  const { properties } = codecs.step;
+  const { properties } = codecs.steps;
 
   return {
-    /** Inserts nothing where the run is missing or the step is there. */
+    /** Inserts nothing if the run is missing or the step exists. */
     insert: defineStatement(db, (target, argument: ArgumentReference<StepProperty>) =>
       target
         .insert(steps)
@@ -37,7 +36,7 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
         .onConflictDoNothing({ target: [steps.runId, steps.stepId] }),
     ),
 
-    /** The run of the insert just before, and the step if that found it taken. */
+    /** The run, and the step if it exists. */
     findTaken: defineFollowUp(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
       target
         .select({ runId: runs.runId, stepId: steps.stepId })
@@ -53,42 +52,79 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
         .where(and(eq(steps.runId, argument("runId")), eq(steps.stepId, argument("stepId")))),
     ),
 
-    /** Changes nothing where the step is missing or frozen, or the worker does not hold the run. */
-    update: statementFamily(updateKey, (shape: StepUpdateShape) =>
-      defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) =>
-        target
-          .update(steps)
-          .set(assignments(shape, argument))
-          .where(
-            and(
-              eq(steps.runId, argument("whereRunId")),
-              eq(steps.stepId, argument("whereStepId")),
-              notInArray(steps.status, [...frozenStepStatuses]),
-              shape.fenced
-                ? runExists(target, tables, argument("whereRunId"), argument)
-                : undefined,
-            ),
-          ),
-      ),
+    /** Changes nothing if the step is missing or frozen, or the fence does not hold. */
+    update: statementFamily(
+      (shape: StepUpdateShape) => `${updateKey(shape)}/${shape.computeDuration}`,
+      (shape) =>
+        defineStatement(db, (target, argument: ArgumentReference<UpdateArgument>) => {
+          const changed = assignments(steps, shape, argument);
+          if (shape.computeDuration) {
+            // An assignment reads the row before the update, so it needs the new times. max() of a NULL is NULL.
+            const startedAt = changed.startedAt ?? sql`${steps.startedAt}`;
+            const completedAt = changed.completedAt ?? sql`${steps.completedAt}`;
+            changed.durationMs = sql`max(0, ${completedAt} - ${startedAt})`;
+          }
+          return target
+            .update(steps)
+            .set(changed)
+            .where(
+              and(
+                eq(steps.runId, argument("whereRunId")),
+                eq(steps.stepId, argument("whereStepId")),
+                notInArray(steps.status, [...frozenStepStatuses]),
+                isAllowed(target, tables, argument("whereRunId"), argument),
+              ),
+            );
+        }),
     ),
   };
-
-  function assignments(shape: StepUpdateShape, argument: ArgumentReference<StepProperty>) {
-    const once = shape.setOnce.map(
-      (name) => [name, sql`coalesce(${steps[name]}, ${argument(name)})`] as const,
-    );
-    const changed: Partial<Record<StepProperty, SQL>> = {
-      ...argumentsFor(shape.set, argument),
-      ...Object.fromEntries(once),
-    };
-    if (!shape.computeDuration) return changed;
-    // An assignment sees the row as it was: the new times are spelled out. max() of a NULL is NULL.
-    const startedAt = changed.startedAt ?? sql`${steps.startedAt}`;
-    const completedAt = changed.completedAt ?? sql`${steps.completedAt}`;
-    return { ...changed, durationMs: sql`max(0, ${completedAt} - ${startedAt})` };
-  }
 }
 
-function updateKey({ set, setOnce, computeDuration, fenced }: StepUpdateShape): string {
-  return `${set.join()}/${setOnce.join()}/${computeDuration}/${fenced}`;
+/** Saves change nothing if the run is missing, or the fence does not hold. */
+export function createAttemptStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const attempts = tables.stepAttempts;
+  const { properties } = codecs.attempts;
+  return {
+    save: defineStatement(
+      db,
+      (target, argument: ArgumentReference<keyof StepAttempt | FenceArgument>) =>
+        target
+          .insert(attempts)
+          .select(
+            rowIf(properties.map(argument), runExists(target, tables, argument("runId"), argument)),
+          )
+          .onConflictDoUpdate({
+            target: [attempts.runId, attempts.stepId, attempts.attempt],
+            set: replacement(attempts, properties, codecs.attempts.key),
+          }),
+    ),
+  };
+}
+
+/** Saves change nothing if the run is missing, or the fence does not hold. */
+export function createOutputStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
+  const outputs = tables.stepOutputs;
+  const { properties } = codecs.outputs;
+  return {
+    save: defineStatement(
+      db,
+      (target, argument: ArgumentReference<keyof StepOutput | FenceArgument>) =>
+        target
+          .insert(outputs)
+          .select(
+            rowIf(properties.map(argument), runExists(target, tables, argument("runId"), argument)),
+          )
+          .onConflictDoUpdate({
+            target: [outputs.runId, outputs.stepId],
+            set: replacement(outputs, ["output", "updatedAt"], []),
+          }),
+    ),
+
+    get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
+      target
+        .select(pick(outputs, properties))
+        .from(outputs)
+        .where(and(eq(outputs.runId, argument("runId")), eq(outputs.stepId, argument("stepId")))),
+    ),
+  };
 }

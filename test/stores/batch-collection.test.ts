@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { collectWrites } from "../../src/model/batch-collection.ts";
+import { collectWrites } from "../../src/stores/checked-writes.ts";
 
 test.each([
   ["is not a function", undefined],

@@ -1,0 +1,191 @@
+import {
+  RunAlreadyExistsError,
+  RunNotFoundError,
+  StepExecutionAlreadyExistsError,
+  StepExecutionNotFoundError,
+} from "../../errors.ts";
+import { attemptKey } from "../../model/bundles.ts";
+import {
+  durationBetween,
+  keptLostLeases,
+  planReopen,
+  reopenedDeadline,
+} from "../../model/changes.ts";
+import {
+  checkFence,
+  checkReopen,
+  checkRunUpdate,
+  checkStateRevision,
+  checkStepUpdate,
+  type Fence,
+} from "../../model/transitions.ts";
+import { rowCodecs as codecs } from "../../schema/row-codecs.ts";
+import type { WriteName, WritePlanner } from "../checked-writes.ts";
+import type { ResultOf } from "../operations.ts";
+import { decodeStep, readRun, readSummary } from "./reads.ts";
+import type { RunRow, Tables } from "./tables.ts";
+
+/**
+ * A write whose arguments are encoded. It changes nothing if it throws. It returns a function that decodes the result,
+ * because batches do not need the results.
+ */
+type PlannedWrite<T> = (tables: Tables) => () => T;
+
+export type PlannedWrites = { [Name in WriteName]: PlannedWrite<ResultOf<Name>> };
+
+const nothing = () => undefined;
+
+export const writes: WritePlanner<PlannedWrites> = {
+  createRun(run) {
+    const row = codecs.run.encode(run);
+    const { runId, workflowId, idempotencyKey } = row;
+    return (tables) => {
+      const existing =
+        idempotencyKey === null
+          ? undefined
+          : tables.findByIdempotencyKey(workflowId, idempotencyKey);
+      if (existing !== undefined) return () => readRun(existing);
+      if (tables.getRun(runId) !== undefined) throw new RunAlreadyExistsError({ runId });
+      tables.putRun(row);
+      return () => readRun(row);
+    };
+  },
+
+  updateRun(runId, { set, setOnce }, demands) {
+    const encoded = codecs.run.encode(set);
+    const encodedOnce = codecs.run.encode(setOnce);
+    return (tables) => {
+      const run = requireRun(tables, runId);
+      checkRunUpdate(run, set.status, demands);
+      const lostLeases = keptLostLeases(run, set.progress);
+      const once = unset(run, encodedOnce);
+      const changed = changeRun(tables, run, { lostLeases, ...encoded, ...once });
+      return () => readSummary(changed);
+    };
+  },
+
+  reopenRun(runId, now) {
+    const encoded = codecs.run.encode(planReopen(now));
+    return (tables) => {
+      const run = requireRun(tables, runId);
+      checkReopen(run);
+      const deadlineAt = reopenedDeadline(run.timeoutMs, now)?.getTime() ?? null;
+      const changed = changeRun(tables, run, { ...encoded, deadlineAt });
+      return () => readSummary(changed);
+    };
+  },
+
+  deleteRun: (runId) => (tables) => {
+    const exists = tables.getRun(runId) !== undefined;
+    tables.deleteRun(runId);
+    return () => exists;
+  },
+
+  createStepExecution(step) {
+    const { runId, stepId } = step;
+    const row = codecs.steps.encode(step);
+    return (tables) => {
+      requireRun(tables, runId);
+      if (tables.children("steps", runId).get(stepId) !== undefined) {
+        throw new StepExecutionAlreadyExistsError({ runId, stepId });
+      }
+      tables.changeableChildren("steps", runId).set(stepId, row);
+      return () => decodeStep(tables, row);
+    };
+  },
+
+  updateStepExecution({ runId, stepId }, { set, setOnce, computeDuration }, { fence }) {
+    const encoded = codecs.steps.encode(set);
+    const encodedOnce = codecs.steps.encode(setOnce);
+    return (tables) => {
+      const row = tables.children("steps", runId).get(stepId);
+      if (row === undefined) throw new StepExecutionNotFoundError({ runId, stepId });
+      requireHeldRun(tables, runId, fence);
+      checkStepUpdate(row, set.status);
+      const updated = { ...row, ...encoded, ...unset(row, encodedOnce) };
+      if (computeDuration) {
+        updated.durationMs = durationBetween(updated.startedAt, updated.completedAt);
+      }
+      tables.changeableChildren("steps", runId).set(stepId, updated);
+      return () => decodeStep(tables, updated);
+    };
+  },
+
+  saveStepAttempt(attempt, { fence }) {
+    const row = codecs.attempts.encode(attempt);
+    return (tables) => {
+      requireHeldRun(tables, row.runId, fence);
+      tables.changeableChildren("attempts", row.runId).set(attemptKey(row), row);
+      return nothing;
+    };
+  },
+
+  saveStepOutput(output, { fence }) {
+    const row = codecs.outputs.encode(output);
+    return (tables) => {
+      requireHeldRun(tables, row.runId, fence);
+      const outputs = tables.changeableChildren("outputs", row.runId);
+      const createdAt = outputs.get(row.stepId)?.createdAt ?? row.createdAt;
+      outputs.set(row.stepId, { ...row, createdAt });
+      return nothing;
+    };
+  },
+
+  saveState(entry, { expectedRevision, fence }) {
+    const row = codecs.state.encode(entry);
+    const { runId, key } = row;
+    return (tables) => {
+      const run = requireHeldRun(tables, runId, fence);
+      const current = tables.children("state", runId).get(key)?.revision ?? 0;
+      checkStateRevision({ runId, key }, current, expectedRevision);
+      // The revisions of a deleted key are not used again.
+      const revision = (current === 0 ? run.stateRevision : current) + 1;
+      tables.changeableChildren("state", runId).set(key, { ...row, revision });
+      return () => ({ revision });
+    };
+  },
+
+  deleteState:
+    ({ runId, key }, { fence }) =>
+    (tables) => {
+      if (fence !== null) requireHeldRun(tables, runId, fence);
+      const run = tables.getRun(runId);
+      const row = tables.children("state", runId).get(key);
+      if (run === undefined || row === undefined) return nothing;
+      const stateRevision = Math.max(run.stateRevision, row.revision);
+      tables.putRun({ ...run, stateRevision });
+      tables.changeableChildren("state", runId).delete(key);
+      return nothing;
+    },
+};
+
+/** @throws {RunNotFoundError} if the run does not exist. */
+export function requireRun(tables: Tables, runId: string): RunRow {
+  const run = tables.getRun(runId);
+  if (run === undefined) throw new RunNotFoundError({ runId });
+  return run;
+}
+
+/**
+ * @throws {RunNotFoundError} if the run does not exist.
+ * @throws {LeaseLostError} if the fence does not hold.
+ */
+export function requireHeldRun(tables: Tables, runId: string, fence: Fence | null): RunRow {
+  const run = requireRun(tables, runId);
+  checkFence(run, fence);
+  return run;
+}
+
+/** Replaces some columns of a run, increments its revision, and returns the new row. */
+export function changeRun(tables: Tables, run: RunRow, changes: Partial<RunRow>): RunRow {
+  const changed = { ...run, ...changes, revision: run.revision + 1 };
+  tables.putRun(changed);
+  return changed;
+}
+
+/** The columns of `setOnce` that are null in the row. */
+export function unset<Row extends object>(row: Row, setOnce: Partial<Row>): Partial<Row> {
+  const missing: Partial<Row> = {};
+  for (const name in setOnce) if (row[name] === null) missing[name] = setOnce[name];
+  return missing;
+}

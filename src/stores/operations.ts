@@ -1,0 +1,301 @@
+import {
+  RunNotFoundError,
+  StateNotFoundError,
+  StepExecutionNotFoundError,
+  StepOutputNotFoundError,
+} from "../errors.ts";
+import { parseId } from "../model/arguments.ts";
+import { parseBundles, type RunBundle } from "../model/bundles.ts";
+import {
+  parseClaim,
+  parseLeaseExtension,
+  parseLeaseHolder,
+  type LeaseExtension,
+  type LeaseHolder,
+  type ParsedClaim,
+} from "../model/leases.ts";
+import {
+  parseBatchOptions,
+  parseOptions,
+  parseReadOptions,
+  parseWriteBundlesOptions,
+} from "../model/options.ts";
+import { parsePrunePolicy, type ParsedPrunePolicy, type PruneReport } from "../model/retention.ts";
+import {
+  parseBundleQuery,
+  parseCountFilter,
+  parseListQuery,
+  type ParsedRunFilter,
+  type ParsedRunQuery,
+  type RunQuery,
+} from "../model/run-queries.ts";
+import type { Fence } from "../model/transitions.ts";
+import type {
+  StepAttempt,
+  StepExecution,
+  StepExecutionSummary,
+  StepOutput,
+  WorkflowRun,
+  WorkflowRunSummary,
+  WorkflowState,
+} from "../schema/rows.ts";
+import { runStatuses, type RunStatus } from "../statuses.ts";
+import type { BatchWriter } from "../store/batches.ts";
+import type { BundlePage, WriteBundlesReport } from "../store/bundles.ts";
+import type { Clock } from "../store/clock.ts";
+import type { StoreStats } from "../store/maintenance.ts";
+import type { OperationOptions, ReadOptions } from "../store/options.ts";
+import type { RunPage } from "../store/runs.ts";
+import type { StateEntry } from "../store/state.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import {
+  checkWrites,
+  collectWrites,
+  parseStateKey,
+  parseStepKey,
+  type StateKey,
+  type StepKey,
+  type WriteName,
+  type WritePlanner,
+} from "./checked-writes.ts";
+import type { StoreOperations } from "./operations-store.ts";
+
+/** The result of a write. */
+export type ResultOf<Name extends WriteName> = Awaited<ReturnType<WorkflowStore[Name]>>;
+
+type Signal = AbortSignal | undefined;
+type Awaitable<T> = T | Promise<T>;
+type AnyRun = WorkflowRun | WorkflowRunSummary;
+
+/** How one kind of store reads and writes rows. All arguments are valid. */
+export interface Backend<Plans extends Record<WriteName, unknown>> {
+  readonly clock: Clock;
+  readonly writes: WritePlanner<Plans>;
+
+  /**
+   * Runs an operation when the store is ready. A write also waits for the transactions before it.
+   *
+   * @throws {StoreClosedError} if the store is closed.
+   * @throws {UnsupportedError} inside a transaction of the store.
+   * @throws the signal's reason.
+   */
+  perform<T>(kind: "read" | "write", signal: Signal, operation: () => Awaitable<T>): Promise<T>;
+
+  carryOut<Name extends WriteName>(plan: Plans[Name], signal: Signal): Awaitable<ResultOf<Name>>;
+  batch(
+    plans: readonly Plans[keyof BatchWriter][],
+    fence: (Fence & { readonly runId: string }) | undefined,
+    signal: Signal,
+  ): Awaitable<void>;
+  transaction<T>(work: (tx: WorkflowStore) => Promise<T>, signal: Signal): Promise<T>;
+
+  findRun(runId: string, payloads: boolean): Awaitable<AnyRun | null>;
+  listRuns(query: ParsedRunQuery, payloads: boolean): Awaitable<RunPage<AnyRun>>;
+  countRuns(filter: ParsedRunFilter): Awaitable<ReadonlyMap<unknown, number>>;
+  findStep(key: StepKey): Awaitable<StepExecution | null>;
+  listSteps(runId: string): Awaitable<StepExecution[]>;
+  listStepSummaries(runId: string): Awaitable<StepExecutionSummary[]>;
+  listAttempts(runId: string): Awaitable<StepAttempt[]>;
+  findOutput(key: StepKey): Awaitable<StepOutput | null>;
+  findState(key: StateKey): Awaitable<WorkflowState | null>;
+  /** Returns the state by key. */
+  listState(runId: string): Awaitable<WorkflowState[]>;
+
+  claimRuns(claim: ParsedClaim): Awaitable<WorkflowRunSummary[]>;
+  extendLease(lease: LeaseExtension): Awaitable<Date>;
+  releaseLease(lease: LeaseHolder): Awaitable<void>;
+
+  readBundles(query: ParsedRunQuery): Awaitable<BundlePage>;
+  /** Encodes the bundles, and returns the function that writes them. */
+  writeBundles(
+    bundles: readonly RunBundle[],
+    options: ReturnType<typeof parseWriteBundlesOptions>,
+  ): () => Awaitable<WriteBundlesReport>;
+
+  /** Calls `perform` itself, once or for each step. */
+  pruneRuns(policy: ParsedPrunePolicy): Promise<PruneReport>;
+  stats(): Awaitable<Omit<StoreStats, "runs"> & { readonly counts: ReadonlyMap<unknown, number> }>;
+}
+
+/** The operations of the contract: they check arguments, and leave rows to the backend. */
+export function createOperations<Plans extends Record<WriteName, unknown>>(
+  backend: Backend<Plans>,
+): StoreOperations {
+  const { clock, writes: planner } = backend;
+  const writes = checkWrites(planner, clock);
+  const read = <T>(signal: Signal, operation: () => Awaitable<T>) =>
+    backend.perform("read", signal, operation);
+  const write = <Name extends WriteName>(plan: Plans[Name], signal: Signal) =>
+    backend.perform("write", signal, () => backend.carryOut<Name>(plan, signal));
+
+  async function findRun(id: string, options?: ReadOptions) {
+    const runId = parseId(id, "runId");
+    const { signal, payloads = true } = parseReadOptions(options);
+    return read(signal, () => backend.findRun(runId, payloads));
+  }
+
+  async function findStepExecution(run: string, step: string, options?: OperationOptions) {
+    const key = parseStepKey(run, step);
+    return read(parseOptions(options).signal, () => backend.findStep(key));
+  }
+
+  async function findStepOutput(run: string, step: string, options?: OperationOptions) {
+    const key = parseStepKey(run, step);
+    return read(parseOptions(options).signal, () => backend.findOutput(key));
+  }
+
+  async function findState(run: string, name: string, options?: OperationOptions) {
+    const key = parseStateKey(run, name);
+    const entry = await read(parseOptions(options).signal, () => backend.findState(key));
+    if (entry === null) return null;
+    const { value, revision, updatedAt } = entry;
+    return { value, revision, updatedAt };
+  }
+
+  async function loadStateEntry(
+    runId: string,
+    key: string,
+    options?: OperationOptions,
+  ): Promise<StateEntry> {
+    const entry = await findState(runId, key, options);
+    if (entry === null) throw new StateNotFoundError({ runId, key });
+    return entry;
+  }
+
+  return {
+    async createRun(run, options) {
+      const { signal } = parseOptions(options);
+      return write<"createRun">(writes.createRun(run), signal);
+    },
+    getRun: (async (runId: string, options?: ReadOptions) => {
+      const run = await findRun(runId, options);
+      if (run === null) throw new RunNotFoundError({ runId });
+      return run;
+    }) as WorkflowStore["getRun"],
+    findRun: findRun as WorkflowStore["findRun"],
+    async updateRun(runId, changes, options) {
+      const plan = writes.updateRun(runId, changes, options);
+      return write<"updateRun">(plan, options?.signal);
+    },
+    async reopenRun(id, options) {
+      const { signal } = parseOptions(options);
+      const plan = planner.reopenRun(parseId(id, "runId"), clock());
+      return write<"reopenRun">(plan, signal);
+    },
+    listRuns: (async (query?: RunQuery) => {
+      const { payloads, signal, ...parsed } = parseListQuery(query === undefined ? {} : query);
+      return read(signal, () => backend.listRuns(parsed, payloads));
+    }) as WorkflowStore["listRuns"],
+    async countRuns(filter = {}) {
+      const { signal, ...parsed } = parseCountFilter(filter);
+      return countsByStatus(await read(signal, () => backend.countRuns(parsed)));
+    },
+    async deleteRun(runId, options) {
+      const { signal } = parseOptions(options);
+      return write<"deleteRun">(writes.deleteRun(runId), signal);
+    },
+
+    async createStepExecution(step, options) {
+      const { signal } = parseOptions(options);
+      return write<"createStepExecution">(writes.createStepExecution(step), signal);
+    },
+    async getStepExecution(runId, stepId, options) {
+      const step = await findStepExecution(runId, stepId, options);
+      if (step === null) throw new StepExecutionNotFoundError({ runId, stepId });
+      return step;
+    },
+    findStepExecution,
+    async updateStepExecution(runId, stepId, changes, options) {
+      const plan = writes.updateStepExecution(runId, stepId, changes, options);
+      return write<"updateStepExecution">(plan, options?.signal);
+    },
+    listStepExecutions: (async (run: string, options?: ReadOptions) => {
+      const runId = parseId(run, "runId");
+      const { signal, payloads = true } = parseReadOptions(options);
+      return read<StepExecution[] | StepExecutionSummary[]>(signal, () =>
+        payloads ? backend.listSteps(runId) : backend.listStepSummaries(runId),
+      );
+    }) as WorkflowStore["listStepExecutions"],
+
+    async saveStepAttempt(attempt, options) {
+      return write<"saveStepAttempt">(writes.saveStepAttempt(attempt, options), options?.signal);
+    },
+    async listStepAttempts(run, options) {
+      const runId = parseId(run, "runId");
+      return read(parseOptions(options).signal, () => backend.listAttempts(runId));
+    },
+
+    async saveStepOutput(runId, stepId, output, options) {
+      const plan = writes.saveStepOutput(runId, stepId, output, options);
+      return write<"saveStepOutput">(plan, options?.signal);
+    },
+    async loadStepOutput(runId, stepId, options) {
+      const found = await findStepOutput(runId, stepId, options);
+      if (found === null) throw new StepOutputNotFoundError({ runId, stepId });
+      return found.output;
+    },
+    findStepOutput,
+
+    async saveState(runId, key, value, options) {
+      return write<"saveState">(writes.saveState(runId, key, value, options), options?.signal);
+    },
+    async loadState(runId, key, options) {
+      return (await loadStateEntry(runId, key, options)).value;
+    },
+    loadStateEntry,
+    findState,
+    async deleteState(runId, key, options) {
+      return write<"deleteState">(writes.deleteState(runId, key, options), options?.signal);
+    },
+    async getAllState(run, options) {
+      const runId = parseId(run, "runId");
+      const rows = await read(parseOptions(options).signal, () => backend.listState(runId));
+      return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
+    },
+
+    async claimRuns(request) {
+      const claim = parseClaim(request);
+      return backend.perform("write", claim.signal, () => backend.claimRuns(claim));
+    },
+    async extendLease(extension) {
+      const lease = parseLeaseExtension(extension);
+      return backend.perform("write", lease.signal, () => backend.extendLease(lease));
+    },
+    async releaseLease(holder) {
+      const lease = parseLeaseHolder(holder);
+      return backend.perform("write", lease.signal, () => backend.releaseLease(lease));
+    },
+
+    async batch(collect, options) {
+      const { fence, signal } = parseBatchOptions(options);
+      const plans = collectWrites<Plans[keyof BatchWriter]>(collect, writes);
+      return backend.perform("write", signal, () => backend.batch(plans, fence, signal));
+    },
+    async transaction(work, options) {
+      return backend.transaction(work, parseOptions(options).signal);
+    },
+
+    async readBundles(query = {}) {
+      const { signal, ...parsed } = parseBundleQuery(query);
+      return read(signal, () => backend.readBundles(parsed));
+    },
+    async writeBundles(bundles, options) {
+      const parsed = parseWriteBundlesOptions(options);
+      const writeAll = backend.writeBundles(parseBundles(bundles), parsed);
+      return backend.perform("write", parsed.signal, writeAll);
+    },
+
+    async pruneRuns(policy) {
+      return backend.pruneRuns(parsePrunePolicy(policy));
+    },
+    async stats(options) {
+      const { counts, ...stats } = await read(parseOptions(options).signal, () => backend.stats());
+      return { ...stats, runs: countsByStatus(counts) };
+    },
+  };
+}
+
+function countsByStatus(counts: ReadonlyMap<unknown, number>): Record<RunStatus, number> {
+  const all = runStatuses.map((status) => [status, counts.get(status) ?? 0] as const);
+  return Object.fromEntries(all) as Record<RunStatus, number>;
+}

@@ -1,0 +1,348 @@
+import {
+  RunAlreadyExistsError,
+  RunNotFoundError,
+  StepExecutionAlreadyExistsError,
+  StepExecutionNotFoundError,
+} from "../../../errors.ts";
+import { planReopen, type RowUpdate } from "../../../model/changes.ts";
+import {
+  checkFence,
+  checkReopen,
+  checkRunUpdate,
+  checkStateRevision,
+  checkStepUpdate,
+  type Fence,
+} from "../../../model/transitions.ts";
+import { runSummaryProperties } from "../../../schema/row-codecs.ts";
+import type { StepExecution, WorkflowRun, WorkflowRunSummary } from "../../../schema/rows.ts";
+import type { WritePlanner } from "../../checked-writes.ts";
+import { sentTwiceError, type Connection } from "../connections/connection.ts";
+import { isGuardFailure } from "../errors/symptoms.ts";
+import { fenceArguments } from "../statements/fragments.ts";
+import { runGuardProperties, type RunProperty } from "../statements/runs.ts";
+import type { BoundStatement } from "../statements/statement.ts";
+import type { StepProperty } from "../statements/steps.ts";
+import {
+  firstRow,
+  leftOut,
+  readRows,
+  type PlannedWrite,
+  type PlannedWrites,
+  type StoreContext,
+} from "./context.ts";
+import { readInputs } from "./steps.ts";
+
+/** The columns of an update. */
+export function shapeOf<Property extends string>({
+  set,
+  setOnce = {},
+}: Partial<Pick<RowUpdate<object>, "set" | "setOnce">>) {
+  return {
+    set: Object.keys(set ?? {}) as Property[],
+    setOnce: Object.keys(setOnce) as Property[],
+  };
+}
+
+export function createWrites(context: StoreContext): WritePlanner<PlannedWrites> {
+  const { codecs, statements } = context;
+  const changed = () => statements.guards.changed.bind({});
+  const readGuard = (cells: readonly unknown[]) =>
+    codecs.run.decodeCells(runGuardProperties, cells);
+
+  /** An update of one run. `check` throws the reason why it changed nothing. */
+  function updateOf(
+    runId: string,
+    write: BoundStatement,
+    check: (run: Pick<WorkflowRun, (typeof runGuardProperties)[number]>) => void,
+  ): PlannedWrite<WorkflowRunSummary> {
+    return {
+      write,
+      inquire: () => [statements.runs.getSummary.bind({ runId })],
+      guard: changed,
+      conclude(changes, [found]) {
+        const row = firstRow(found);
+        if (row === null) throw new RunNotFoundError({ runId });
+        if (changes > 0) return codecs.run.decodeCells(runSummaryProperties, row);
+        check(readGuard(runGuardProperties.map((name) => row[runSummaryProperties.indexOf(name)])));
+        throw leftOut(codecs.run);
+      },
+    };
+  }
+
+  /** A save under a run. It changes nothing if the run is missing or the fence does not hold. */
+  function saveOf(
+    codec: { readonly table: string },
+    runId: string,
+    fence: Fence | null,
+    write: BoundStatement,
+  ): PlannedWrite<undefined> {
+    return {
+      write,
+      inquire: () => [statements.runs.getGuard.bind({ runId })],
+      guard: changed,
+      conclude(changes, [found]) {
+        if (changes > 0) return undefined;
+        const row = firstRow(found);
+        if (row === null) throw new RunNotFoundError({ runId });
+        checkFence(readGuard(row), fence);
+        throw leftOut(codec);
+      },
+    };
+  }
+
+  return {
+    createRun(run, isGenerated) {
+      const encoded = codecs.run.encode(run);
+      const { properties } = codecs.run;
+      const { runId, workflowId, idempotencyKey } = encoded;
+      const hasKey = idempotencyKey !== null;
+      return {
+        // A second request inserts nothing. It finds the run by its key, or knows its generated id.
+        repeatable: isGenerated || hasKey,
+        write: statements.runs.insert.bind(encoded),
+        inquire: () => [statements.runs.findTaken.bind(encoded)],
+        guard: () =>
+          hasKey
+            ? statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey })
+            : changed(),
+        conclude(changes, [found]) {
+          if (changes > 0) return codecs.run.decode(encoded, properties);
+          const rows = found?.rows ?? [];
+          const has = (row: readonly unknown[], name: RunProperty) =>
+            row[properties.indexOf(name)] === encoded[name];
+          const keyed = rows.find(
+            (row) => hasKey && has(row, "workflowId") && has(row, "idempotencyKey"),
+          );
+          if (keyed !== undefined) return codecs.run.decodeCells(properties, keyed);
+          if (!rows.some((row) => has(row, "runId"))) throw leftOut(codecs.run);
+          // No other caller knows a generated id, so an earlier request has created the run.
+          if (isGenerated) return codecs.run.decode(encoded, properties);
+          throw new RunAlreadyExistsError({ runId });
+        },
+      };
+    },
+
+    updateRun(runId, update, { expectedRevision, fence }) {
+      const write = statements.runs.update(shapeOf<RunProperty>(update)).bind({
+        ...codecs.run.encode(update.set),
+        ...codecs.run.encode(update.setOnce),
+        whereRunId: runId,
+        whereRevision: expectedRevision ?? null,
+        ...fenceArguments(fence),
+      });
+      return updateOf(runId, write, (run) =>
+        checkRunUpdate(run, update.set.status, { expectedRevision, fence }),
+      );
+    },
+
+    reopenRun(runId, now) {
+      const set = planReopen(now);
+      const write = statements.runs
+        .reopen(shapeOf<RunProperty>({ set }))
+        .bind({ ...codecs.run.encode(set), whereRunId: runId });
+      return updateOf(runId, write, checkReopen);
+    },
+
+    deleteRun: (runId) => ({
+      write: statements.runs.delete.bind({ runId }),
+      inquire: () => [statements.runs.getGuard.bind({ runId })],
+      guard: () => statements.guards.runGone.bind({ runId }),
+      conclude(changes, [found]) {
+        if (changes === 0 && firstRow(found) !== null) throw leftOut(codecs.run);
+        return changes > 0;
+      },
+    }),
+
+    createStepExecution(step) {
+      const { runId, stepId } = step;
+      const encoded = codecs.steps.encode(step);
+      return {
+        write: statements.steps.insert.bind(encoded),
+        inquire: () => [statements.steps.findTaken.bind({ runId, stepId })],
+        guard: changed,
+        conclude(changes, [found]) {
+          if (changes > 0) return codecs.steps.decode(encoded, codecs.steps.properties);
+          const row = firstRow(found);
+          if (row === null) throw new RunNotFoundError({ runId });
+          if (row[1] === null) throw leftOut(codecs.steps);
+          throw new StepExecutionAlreadyExistsError({ runId, stepId });
+        },
+        complete: (created) => withInput(context, created),
+      };
+    },
+
+    updateStepExecution({ runId, stepId }, update, { fence }) {
+      const shape = {
+        ...shapeOf<StepProperty>(update),
+        computeDuration: update.computeDuration,
+      };
+      return {
+        write: statements.steps.update(shape).bind({
+          ...codecs.steps.encode(update.set),
+          ...codecs.steps.encode(update.setOnce),
+          whereRunId: runId,
+          whereStepId: stepId,
+          ...fenceArguments(fence),
+        }),
+        inquire: () => [
+          ...(fence === null ? [] : [statements.runs.getGuard.bind({ runId })]),
+          statements.steps.get.bind({ runId, stepId }),
+        ],
+        guard: changed,
+        conclude(changes, inquiry) {
+          const row = firstRow(inquiry.at(-1));
+          if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
+          const step = codecs.steps.decodeCells(codecs.steps.properties, row);
+          if (changes > 0) return step;
+          const run = fence === null ? null : firstRow(inquiry[0]);
+          if (run !== null) checkFence(readGuard(run), fence);
+          checkStepUpdate(step, update.set.status);
+          throw leftOut(codecs.steps);
+        },
+        complete: (step) => withInput(context, step),
+      };
+    },
+
+    saveStepAttempt(attempt, { fence }) {
+      const encoded = codecs.attempts.encode(attempt);
+      const write = statements.attempts.save.bind({ ...encoded, ...fenceArguments(fence) });
+      return saveOf(codecs.attempts, attempt.runId, fence, write);
+    },
+
+    saveStepOutput(output, { fence }) {
+      const encoded = codecs.outputs.encode(output);
+      const write = statements.outputs.save.bind({ ...encoded, ...fenceArguments(fence) });
+      return saveOf(codecs.outputs, output.runId, fence, write);
+    },
+
+    saveState(entry, { expectedRevision, fence }) {
+      const { runId, key } = entry;
+      const demand =
+        expectedRevision === undefined ? "any" : expectedRevision === 0 ? "absent" : "revision";
+      return {
+        write: statements.state.save(demand).bind({
+          ...codecs.state.encode(entry),
+          ...fenceArguments(fence),
+          whereRevision: expectedRevision ?? null,
+        }),
+        inquire: () => [statements.state.getGuard.bind({ runId, key })],
+        guard: changed,
+        conclude(changes, [found]) {
+          const row = firstRow(found);
+          if (row === null) throw new RunNotFoundError({ runId });
+          const revision = Number(row[0] ?? 0);
+          if (changes > 0) return { revision };
+          if (fence !== null) checkFence(readGuard(row.slice(1)), fence);
+          checkStateRevision({ runId, key }, revision, expectedRevision);
+          throw leftOut(codecs.state);
+        },
+      };
+    },
+
+    deleteState(key, { fence }) {
+      const { runId } = key;
+      const fenced = { ...key, ...fenceArguments(fence) };
+      return {
+        before: statements.state.noteDeletion.bind(fenced),
+        write: statements.state.delete.bind(fenced),
+        inquire: () => [statements.state.getGuard.bind({ ...key })],
+        guard: () => statements.guards.stateGone.bind(fenced),
+        conclude(changes, [found]) {
+          if (changes > 0) return;
+          const row = firstRow(found);
+          if (row === null && fence !== null) throw new RunNotFoundError({ runId });
+          if (row === null) return;
+          if (fence !== null) checkFence(readGuard(row.slice(1)), fence);
+          if (row[0] !== null) throw leftOut(codecs.state);
+        },
+      };
+    },
+  };
+}
+
+async function withInput(context: StoreContext, step: StepExecution): Promise<StepExecution> {
+  const [complete = step] = await readInputs(context, context.connection, [step]);
+  return complete;
+}
+
+/** Executes one write alone. */
+export async function carryOut<T>(
+  connection: Connection,
+  plan: PlannedWrite<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const { repeatable } = plan;
+  let requests = 1;
+  const before = plan.before === undefined ? [] : [plan.before];
+  const results = await connection.write([...before, plan.write, ...plan.inquire()], {
+    repeatable,
+    signal,
+    onSentAgain: () => (requests += 1),
+  });
+  const [written, ...inquiry] = results.slice(before.length);
+  let result: T;
+  try {
+    result = plan.conclude(written?.changes ?? 0, inquiry);
+  } catch (error) {
+    throw requests === 1 || repeatable ? error : sentTwiceError(error);
+  }
+  return plan.complete === undefined ? result : plan.complete(result);
+}
+
+type RunFence = Fence & { readonly runId: string };
+
+/** Executes the writes of a batch, all or none. */
+export async function carryOutBatch(
+  context: StoreContext,
+  plans: readonly PlannedWrite<unknown>[],
+  fence: RunFence | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { connection, statements } = context;
+  if (plans.length === 0 && fence === undefined) return;
+  if (connection.writeGuarded !== undefined) {
+    const guard =
+      fence === undefined
+        ? []
+        : [statements.guards.fenced.bind({ runId: fence.runId, ...fenceArguments(fence) })];
+    const guarded = plans.flatMap((plan) => [
+      ...(plan.before === undefined ? [] : [plan.before]),
+      plan.write,
+      plan.guard(),
+    ]);
+    try {
+      await connection.writeGuarded([...guard, ...guarded], { signal });
+      return;
+    } catch (error) {
+      if (!isGuardFailure(error)) throw error;
+    }
+  }
+  await writeOneByOne(context, plans, fence, signal);
+}
+
+/** Executes the writes one by one in a transaction. The first one that fails explains the failure of the batch. */
+function writeOneByOne(
+  { connection, codecs, statements }: StoreContext,
+  plans: readonly PlannedWrite<unknown>[],
+  fence: RunFence | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return connection.transaction(
+    async (tx) => {
+      if (fence !== undefined) {
+        const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId: fence.runId }));
+        if (row === undefined) throw new RunNotFoundError({ runId: fence.runId });
+        checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
+      }
+      for (const plan of plans) {
+        if (plan.before !== undefined) await tx.write([plan.before]);
+        const [written] = await tx.write([plan.write]);
+        // A batch needs no results, and in an app's transaction each query is a round trip.
+        if ((written?.changes ?? 0) > 0) continue;
+        plan.conclude(0, await tx.read(plan.inquire()));
+      }
+      signal?.throwIfAborted();
+    },
+    { signal },
+  );
+}
