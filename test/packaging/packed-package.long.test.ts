@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { publint } from "publint";
@@ -140,6 +140,25 @@ test("the command runs on a database that the package has migrated", async () =>
   await project.run(gorkflow, ["migrate", "--database", "command.db"]);
   const report = await project.run(gorkflow, ["doctor", "--json", "--database", "command.db"]);
   expect(JSON.parse(report)).toEqual({ healthy: true, findings: [] });
+});
+
+test("without libsql's native package, the error says what to install and what to ship", async () => {
+  const packages = join(project.path, "node_modules/@libsql");
+  const native = (await readdir(packages)).filter((name) => /^(linux|darwin|win32)-/.test(name));
+  expect(native).not.toEqual([]);
+  const move = (from: string, to: string) =>
+    Promise.all(
+      native.map((name) => rename(join(packages, from + name), join(packages, to + name))),
+    );
+  await move("", "moved-");
+  try {
+    const gorkflow = join(project.path, "node_modules/.bin/gorkflow");
+    await expect(project.run(gorkflow, ["stats", "--database", "command.db"])).rejects.toThrow(
+      /native package of libsql .*install with optional dependencies.*libsql external/,
+    );
+  } finally {
+    await move("moved-", "");
+  }
 });
 
 interface LoadedModules {

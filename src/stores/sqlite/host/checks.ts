@@ -139,10 +139,10 @@ function assertOneVersion(db: object): void {
   // The classes of 1.0 have an `instanceof` of their own, which any copy passes.
   if (Function.prototype[Symbol.hasInstance].call(DatabaseClass, db)) return;
   const other = classOf(db, DatabaseClass.name);
-  if (other !== null && sourceOf(other) === sourceOf(DatabaseClass)) {
+  if (other !== null && signatureOf(other) === signatureOf(DatabaseClass)) {
     const { dialect } = db as { readonly dialect?: object };
     const theirs = dialect === undefined ? null : classOf(dialect, "SQLiteDialect");
-    if (theirs !== null && sourceOf(theirs) === sourceOf(DialectClass)) return;
+    if (theirs !== null && signatureOf(theirs) === signatureOf(DialectClass)) return;
   }
   throw new UnsupportedError({
     feature: "drizzle-orm",
@@ -152,12 +152,14 @@ function assertOneVersion(db: object): void {
   });
 }
 
+interface Class {
+  readonly prototype: object;
+}
+
 /** The class of this name among those of the object. */
-function classOf(object: object, name: string): object | null {
+function classOf(object: object, name: string): Class | null {
   for (let each: unknown = Object.getPrototypeOf(object); isObject(each);) {
-    if (typeof each.constructor === "function" && each.constructor.name === name) {
-      return each.constructor;
-    }
+    if (each.constructor.name === name) return each.constructor as unknown as Class;
     each = Object.getPrototypeOf(each);
   }
   return null;
@@ -167,8 +169,10 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** The text of a class. A build for `require` differs from one for `import` in how it names what it imports. */
-function sourceOf(constructor: object): string {
+/** Tells classes of two versions apart. A build for `require` differs from one for `import` in how it names imports. */
+function signatureOf(constructor: Class): string {
+  // Bun shows code that it has optimized, with another result for each of the two builds.
+  if ("Bun" in globalThis) return Object.getOwnPropertyNames(constructor.prototype).join();
   return Function.prototype.toString
     .call(constructor)
     .replaceAll(/\(0, (?:import_|require_|__)[\w$]+\.([\w$]+)\)/g, "$1")
