@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { Command, type Option } from "commander";
 import type { Environment } from "../environment.ts";
 import type { CommandContext } from "./context.ts";
@@ -8,7 +8,6 @@ import { reportFailure } from "./failures.ts";
 import { exitSoon, watchForInterruption } from "./interruption.ts";
 import { escaped } from "./output/output.ts";
 import { repeatableOptions } from "./options.ts";
-import { version } from "./version.ts";
 
 /** Runs the command that the arguments name, and returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
@@ -141,6 +140,10 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/demo.ts")).demoCommand,
   },
 ];
+
+const { version } = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { readonly version: string };
 
 /** The program. Only the command that `args` name is loaded, except for completion and `help`, which need all. */
 async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {

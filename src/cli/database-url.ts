@@ -48,20 +48,16 @@ export function resolveDatabaseUrl(
       exitCode: exitCodes.usage,
     });
   }
-  refuseCredentials(url);
+  if (hasCredentials(url)) {
+    throw new CommandError({
+      code: "CREDENTIALS_IN_URL",
+      message: "the URL has a user or a password, which libSQL servers do not accept",
+      remedy: "set GORKFLOW_AUTH_TOKEN",
+      exitCode: exitCodes.usage,
+    });
+  }
   if (url.startsWith("file:")) checkFile(parseConfig(url).path, access);
   return url;
-}
-
-/** @throws {CommandError} for `http://user:password@…`. */
-function refuseCredentials(url: string): void {
-  if (!hasCredentials(url)) return;
-  throw new CommandError({
-    code: "CREDENTIALS_IN_URL",
-    message: "the URL has a user or a password, which libSQL servers do not accept",
-    remedy: "set GORKFLOW_AUTH_TOKEN",
-    exitCode: exitCodes.usage,
-  });
 }
 
 /**
@@ -120,19 +116,18 @@ function isInWalMode(path: string): boolean {
 }
 
 function checkFile(path: string, access: Access): void {
-  if (!existsSync(path)) {
-    if (access === "create") return;
-    throw new CommandError({
-      code: "DATABASE_MISSING",
-      message: `there is no database file ${path}`,
-      remedy: "check the path, or run gorkflow migrate to create it",
-    });
-  }
-  if (statSync(path).isDirectory()) {
-    throw new CommandError({
-      code: "DATABASE_MISSING",
-      message: `${path} is a folder, not a database file`,
-      remedy: "name the file in it",
-    });
-  }
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined ? access === "create" : !found.isDirectory()) return;
+  throw new CommandError({
+    code: "DATABASE_MISSING",
+    ...(found === undefined
+      ? {
+          message: `there is no database file ${path}`,
+          remedy: "check the path, or run gorkflow migrate to create it",
+        }
+      : {
+          message: `${path} is a folder, not a database file`,
+          remedy: "name the file in it",
+        }),
+  });
 }

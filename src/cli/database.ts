@@ -29,9 +29,7 @@ export async function withClient<T>(
   access: Access,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const open = optionsOf(context, options, access);
-  if (access !== "create") await refuseIncompleteCopy(context, options, open.url);
-  return useClient(open, work);
+  return useClient(await optionsOf(context, options, access), work);
 }
 
 async function useClient<T>(open: OpenOptions, work: (client: Client) => Promise<T>): Promise<T> {
@@ -43,20 +41,6 @@ async function useClient<T>(open: OpenOptions, work: (client: Client) => Promise
   } finally {
     client.close();
   }
-}
-
-/** @throws {CommandError} for a file that has no table at all, if it looks like a copy without its log. */
-async function refuseIncompleteCopy(
-  context: CommandContext,
-  options: DatabaseOptions,
-  url: string,
-): Promise<void> {
-  const incomplete = incompleteCopyAt(url);
-  if (incomplete === null) return;
-  await useClient(optionsOf(context, options, "look"), async (client) => {
-    const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
-    if (rows.length === 0) throw incomplete;
-  });
 }
 
 /** How a command uses a store. */
@@ -80,9 +64,7 @@ export async function withStore<T>(
   work: (store: LibSQLStore) => Promise<T>,
   { access = "look", authToken, source }: StoreNeeds = {},
 ): Promise<T> {
-  const options = optionsOf(context, named, access, source);
-  // This also keeps a command from opening such a copy for a change, which would separate it from its log for good.
-  if (access !== "create") await refuseIncompleteCopy(context, named, options.url);
+  const options = await optionsOf(context, named, access, source);
   const store = await LibSQLStore.open({
     ...options,
     authToken: isServer(options.url) ? (authToken ?? options.authToken) : undefined,
@@ -128,32 +110,32 @@ export function withTwoStores<T>(
 /**
  * The options from the environment that apply to the database. Those of `GORKFLOW_DATABASE_URL`, such as its replica, do
  * not apply to another database. Of an embedded replica, a command uses the primary: the copy belongs to another process.
+ *
+ * @throws {CommandError} for a file without a table that looks like a copy without its log. To open it for a change
+ *   would separate it from the log for good.
  */
-function optionsOf(
-  context: CommandContext,
-  named: DatabaseOptions,
-  access: Access,
-  source?: string,
-): OpenOptions {
-  const options = placeOptionsOf(context, named, access, source);
-  if (access !== "look" || !options.url.startsWith("file:")) return options;
-  return { ...options, readOnly: true, migrate: false };
-}
-
-function placeOptionsOf(
+async function optionsOf(
   { env }: CommandContext,
   { database }: DatabaseOptions,
   access: Access,
   source = "--database",
-): OpenOptions {
-  if (database !== variableOf(env, environmentVariables.url.name)) {
-    const url = resolveDatabaseUrl(database, access, source);
-    return environmentOptions(environmentFor(env, url), url);
+): Promise<OpenOptions> {
+  const { url: urlVariable, syncUrl } = environmentVariables;
+  const isOfEnvironment = database === variableOf(env, urlVariable.name);
+  const primary = isOfEnvironment ? variableOf(env, syncUrl.name) : undefined;
+  if (primary !== undefined) return environmentOptions(environmentForPrimary(env), primary);
+  const url = resolveDatabaseUrl(database, access, isOfEnvironment ? urlVariable.name : source);
+  const options = environmentOptions(isOfEnvironment ? env : environmentFor(env, url), url);
+  if (access === "create" || !url.startsWith("file:")) return options;
+  const looking = { ...options, readOnly: true, migrate: false };
+  const incomplete = incompleteCopyAt(url);
+  if (incomplete !== null) {
+    await useClient(looking, async (client) => {
+      const { rows } = await client.execute("select 1 from sqlite_schema limit 1");
+      if (rows.length === 0) throw incomplete;
+    });
   }
-  const primary = variableOf(env, environmentVariables.syncUrl.name);
-  return primary === undefined
-    ? environmentOptions(env, resolveDatabaseUrl(database, access, environmentVariables.url.name))
-    : environmentOptions(environmentForPrimary(env), primary);
+  return access === "look" ? looking : options;
 }
 
 /** True for an error of a driver or the operating system. They have a code. */

@@ -9,13 +9,6 @@ import { CommandError, InterruptedError, OutputClosedError, OutputFailedError } 
 import { exitCodes, type ExitCode } from "./exit-codes.ts";
 import { escaped, note, noteColors } from "./output/output.ts";
 
-/** How a command that did not succeed ends. */
-interface Ending {
-  readonly exitCode: ExitCode;
-  /** Null if nothing is printed. */
-  readonly problem: Problem | null;
-}
-
 interface Problem {
   readonly code: string;
   readonly message: string;
@@ -27,61 +20,55 @@ export function reportFailure(
   error: unknown,
   { json, goOn }: { readonly json: boolean; readonly goOn: string },
 ): ExitCode {
-  const { exitCode, problem } = endingOf(error, { json, goOn });
+  const problem = problemOf(error, json, goOn);
   if (problem !== null && json) note(JSON.stringify({ error: problem }));
   else if (problem !== null) {
     const remedy = problem.remedy === null ? "" : ` (${problem.remedy})`;
     note(`${noteColors.red("gorkflow:")} ${escaped(onOneLine(problem.message + remedy))}`);
   }
-  return exitCode;
+  return exitCodeOf(error);
 }
 
-function endingOf(
-  error: unknown,
-  { json, goOn }: { readonly json: boolean; readonly goOn: string },
-): Ending {
-  if (error instanceof OutputClosedError) return { exitCode: exitCodes.fine, problem: null };
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof OutputClosedError) return exitCodes.fine;
+  if (error instanceof InterruptedError || error instanceof CommandError) return error.exitCode;
+  // Help and the version have been printed.
+  if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.fine;
+  const isUsage = error instanceof CommanderError || error instanceof InvalidArgumentError;
+  return isUsage ? exitCodes.usage : exitCodes.failure;
+}
+
+/** Null if nothing is printed. */
+function problemOf(error: unknown, json: boolean, goOn: string): Problem | null {
+  // The failure of the output was reported at once.
+  if (error instanceof OutputClosedError || error instanceof OutputFailedError) return null;
   if (error instanceof InterruptedError) {
     const message = "interrupted; finished work stays done";
-    return { exitCode: error.exitCode, problem: { code: "INTERRUPTED", message, remedy: goOn } };
+    return { code: "INTERRUPTED", message, remedy: goOn };
   }
-  // It was reported at once.
-  if (error instanceof OutputFailedError) return { exitCode: error.exitCode, problem: null };
   if (error instanceof CommandError) {
-    const { exitCode, code, message, remedy } = error;
-    return { exitCode, problem: { code, message, remedy } };
+    const { code, message, remedy } = error;
+    return { code, message, remedy };
   }
   if (error instanceof CommanderError) {
-    // Help and the version have been printed.
-    if (error.exitCode === 0) return { exitCode: exitCodes.fine, problem: null };
-    return { exitCode: exitCodes.usage, problem: json ? usageProblem(error) : null };
-  }
-  if (error instanceof InvalidArgumentError) {
-    return { exitCode: exitCodes.usage, problem: problemOf(error, goOn) };
+    // It prints the text itself.
+    return error.exitCode !== 0 && json ? usageProblem(error) : null;
   }
   if (error instanceof GorkflowError) {
-    return { exitCode: exitCodes.failure, problem: problemOf(error, goOn) };
+    return { code: error.code, message: error.message, remedy: remedyFor(error, goOn) };
   }
   // A defect, or an error of the system. Its message may contain data that must not be logged.
   const name = error instanceof Error ? error.name : typeof error;
   const code = error instanceof Error && "code" in error ? String(error.code) : name;
-  return {
-    exitCode: exitCodes.failure,
-    problem: { code: "UNEXPECTED", message: `unexpected failure: ${code}`, remedy: null },
-  };
+  return { code: "UNEXPECTED", message: `unexpected failure: ${code}`, remedy: null };
 }
 
-/** Only for JSON: commander prints the text itself. */
 function usageProblem({ code, message }: CommanderError): Problem {
   return {
     code: "USAGE",
     message: code === "commander.help" ? "no command was given" : message.replace(/^error: /, ""),
     remedy: "gorkflow --help shows the usage",
   };
-}
-
-function problemOf(error: GorkflowError, goOn: string): Problem {
-  return { code: error.code, message: error.message, remedy: remedyFor(error, goOn) };
 }
 
 /** What to do, if the message does not say it. */

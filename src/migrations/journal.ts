@@ -16,8 +16,9 @@ export type MigrationTarget = Client | { readonly $client: Client };
 
 /** @throws {UnsupportedError} if the Drizzle database has another driver. */
 export function clientOf(target: MigrationTarget): Client {
-  const client = "$client" in target ? target.$client : target;
-  if (typeof (client as Partial<Client> | null)?.migrate === "function") return client;
+  const given = target as Partial<Client & { readonly $client: Client }> | null | undefined;
+  const client = given?.$client ?? given;
+  if (typeof client?.migrate === "function") return client as Client;
   throw new UnsupportedError({
     feature: "migrations",
     reason: "they need a Drizzle database on a libSQL client, or the client itself",

@@ -95,6 +95,12 @@ test("retry processes all ids, reports each, and reads them from standard input"
     input: "a\n--x\nc\n",
   });
   expect([input.code, input.stdout]).toEqual([1, "cancelled a\ncancelled c\n"]);
+  // An id may have a carriage return. Its parts are other runs.
+  const split = await command.run(["runs", "cancel", "-", "-", "-d", database], {
+    input: "a\rb\r\nc\u2028d",
+  });
+  expect([split.code, split.stdout]).toEqual([1, ""]);
+  expect(split.stderr.match(/^not cancelled: /gm)).toHaveLength(2);
   const twice = await command.run(["runs", "cancel", "a", "-d", database, "--database=x.db"]);
   expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("was given twice")]);
 });

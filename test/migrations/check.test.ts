@@ -290,6 +290,13 @@ describe("the files disagree:", () => {
     ]);
   });
 
+  test("SQL with conflict markers is neither checked further nor recorded", async () => {
+    await edit(layout.sql(second), (text) => `<<<<<<< ours\n${text}\n=======\n>>>>>>> theirs\n`);
+    expect(await check()).toMatchObject([{ code: "SQL_UNREADABLE", file: layout.sql(second) }]);
+    const recording = recordMigrationHashes(folder, { again: [second] });
+    await expect(recording).rejects.toThrow("conflict markers");
+  });
+
   test("hashes with conflict markers", async () => {
     await edit("_hashes.json", (text) => `<<<<<<< ours\n${text}`);
     expect(await check()).toMatchObject([{ code: "JOURNAL_UNREADABLE", file: "_hashes.json" }]);
@@ -355,13 +362,27 @@ ${conflict(entry("0001_second"), entry("0001_other"))}] }`,
       await write("0001_other.sql", "create table other (id integer)");
       await edit(layout.snapshot(second), (text) => conflict(text, text));
       await edit("_hashes.json", (text) => conflict(text, text));
+      await edit(layout.sql(second), (text) => conflict(text, text));
       const problems = await check();
       expect(problems.map(({ code, file }) => `${code} ${file}`)).toEqual([
         "JOURNAL_UNREADABLE meta/_journal.json",
       ]);
       expect(problems[0]?.remedy).toMatch(
-        /^1\. choose .* \(one has 0001_second, the other 0001_other\); 2\. keep that side alone in meta\/_journal\.json, _hashes\.json, meta\/0001_snapshot\.json; 3\. delete .*0001_second\.sql or 0001_other\.sql.*; 4\. `drizzle-kit generate`.*; 5\. `gorkflow check --record`/,
+        /^1\. choose .* \(one has 0001_second, the other 0001_other\); 2\. keep that side alone in meta\/_journal\.json, _hashes\.json, 0001_second\.sql, meta\/0001_snapshot\.json; 3\. delete .*0001_second\.sql or 0001_other\.sql.*; 4\. `drizzle-kit generate`.*; 5\. `gorkflow check --record`/,
       );
+    });
+
+    test("a journal that has a migration twice", async () => {
+      const merged = [first, second, second];
+      await writeJournal(merged);
+      expect(await check()).toMatchObject([
+        {
+          code: "JOURNAL_UNREADABLE",
+          message: expect.stringContaining(`two entries for ${second}`),
+          remedy: "remove one of them",
+        },
+      ]);
+      await expect(recordMigrationHashes(folder)).rejects.toThrow(InvalidArgumentError);
     });
 
     test("no journal is the only problem", async () => {

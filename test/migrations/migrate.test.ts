@@ -6,6 +6,7 @@ import { createClient } from "../../src/client/create-client.ts";
 import { SchemaOutOfDateError, SchemaTooNewError, UnsupportedError } from "../../src/errors.ts";
 import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
 import { migrationStatus, migrationsTable } from "../../src/migrations/journal.ts";
+import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -36,6 +37,10 @@ test("a database on another driver is a typed error", async () => {
   const other = { $client: { prepare: () => {} } } as never;
   await expect(migrationStatus(other)).rejects.toThrow(UnsupportedError);
   await expect(migrate(other)).rejects.toThrow(UnsupportedError);
+  for (const nothing of [null, undefined, "file:app.db", 7]) {
+    await expect(migrate(nothing as never)).rejects.toThrow(UnsupportedError);
+    await expect(doctor(nothing as never)).rejects.toThrow(UnsupportedError);
+  }
 });
 
 let program: string;

@@ -4,15 +4,15 @@ export function hasConflict(text: string): boolean {
 }
 
 /**
- * The remedy for a journal with conflict markers: which files to change, in which order. `snapshots` are those of the
- * folder, by name.
+ * The remedy for a journal with conflict markers: which files to change, in which order. `others` are the texts of the
+ * SQL files and snapshots, by file.
  */
-export function mergeSteps(journal: string, snapshots: ReadonlyMap<string, string>): string {
+export function mergeSteps(journal: string, others: ReadonlyMap<string, string>): string {
   const sides = [0, 1].map((side) => tagsOf(sideOf(journal, side)));
   const [first = [], second = []] = sides;
   const onlyFirst = first.filter((tag) => !second.includes(tag));
   const onlySecond = second.filter((tag) => !first.includes(tag));
-  const conflicting = [...snapshots].filter(([, text]) => hasConflict(text));
+  const conflicting = [...others].filter(([, text]) => hasConflict(text));
   const files = ["meta/_journal.json", "_hashes.json", ...conflicting.map(([name]) => name)];
   const sidesInWords =
     onlyFirst.length > 0 && onlySecond.length > 0

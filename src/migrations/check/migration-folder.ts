@@ -67,32 +67,33 @@ export async function readMigrationFolder(
   const isEmpty = [...tags, ...sqlFiles, ...metaNames].length === 0;
   const isOf1 = isEmpty ? isDrizzle1 : tags.length > 0 && metaNames.length === 0;
   const layout = isOf1 ? "folders" : "journal";
-  const texts = async (paths: readonly string[]) => {
-    const found = await Promise.all(paths.map(async (each) => [each, await read(each)] as const));
-    return found.flatMap(([each, text]) => (text === null ? [] : [[each, text] as const]));
+  /** The texts of the files that exist. */
+  const texts = async (keys: readonly string[], fileOf: (key: string) => string) => {
+    const found = new Map<string, string>();
+    for (const key of keys) {
+      const text = await read(fileOf(key));
+      if (text !== null) found.set(key, text);
+    }
+    return found;
   };
   const sqlTags =
     layout === "folders" ? tags : sqlFiles.map((name) => name.slice(0, -".sql".length));
-  const sql = new Map<string, string>();
-  for (const tag of sqlTags) {
-    const text = await read(sqlFile({ layout }, tag));
-    if (text !== null) sql.set(tag, text);
-  }
-  const snapshots = new Map(
-    await texts(
-      layout === "folders"
-        ? tags.map((tag) => snapshotFile({ layout }, tag))
-        : metaNames
-            .filter((name) => name.endsWith("_snapshot.json"))
-            .toSorted()
-            .map((name) => `meta/${name}`),
-    ),
-  );
+  const sql = await texts(sqlTags, (tag) => sqlFile({ layout }, tag));
+  const snapshotFiles =
+    layout === "folders"
+      ? tags.map((tag) => snapshotFile({ layout }, tag))
+      : metaNames
+          .filter((name) => name.endsWith("_snapshot.json"))
+          .toSorted()
+          .map((name) => `meta/${name}`);
+  const snapshots = await texts(snapshotFiles, (file) => file);
   const problems: MigrationProblem[] = [];
+  const sqlTexts = [...sql].map(([tag, text]) => [sqlFile({ layout }, tag), text] as const);
+  const allTexts = new Map([...sqlTexts, ...snapshots]);
   const parse = <T>(file: string, text: string | null, schema: z.ZodType<T>): T | null => {
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
-    problems.push(unreadable(file, text, snapshots));
+    problems.push(unreadable(file, text, allTexts));
     return null;
   };
   const entries =
@@ -108,6 +109,19 @@ export async function readMigrationFolder(
   const file = current === null ? oldHashesFile : hashesFile;
   const recorded = old === null ? {} : (parse(file, old, hashesSchema) ?? {});
   const hashes = layout === "folders" ? renamed(recorded, tags) : recorded;
+  for (const [index, { tag }] of entries.entries()) {
+    if (entries.findIndex((each) => each.tag === tag) === index) continue;
+    const message = `${journalFile} has two entries for ${tag}, which would be applied twice`;
+    const remedy = "remove one of them";
+    problems.push({ code: "JOURNAL_UNREADABLE", file: journalFile, message, remedy });
+  }
+  for (const [name, text] of sqlTexts) {
+    if (!hasConflict(text)) continue;
+    const message = `${name} has the conflict markers of a merge`;
+    const remedy =
+      "keep the side that databases have applied, and generate a migration for the other";
+    problems.push({ code: "SQL_UNREADABLE", file: name, message, remedy });
+  }
   return { folder: { path, layout, entries, strays, sql, snapshots, hashes }, problems };
 }
 
@@ -143,19 +157,15 @@ function renamed(
 function unreadable(
   file: string,
   text: string | null,
-  snapshots: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, string>,
 ): MigrationProblem {
   const code = "JOURNAL_UNREADABLE";
-  if (text === null) {
-    const remedy = "restore it from version control";
-    return { code, file, message: `${file} is missing`, remedy };
-  }
-  if (!hasConflict(text)) {
-    const remedy = "restore it from version control";
-    return { code, file, message: `${file} is not what drizzle-kit writes`, remedy };
+  if (text === null || !hasConflict(text)) {
+    const message = `${file} is ${text === null ? "missing" : "not what drizzle-kit writes"}`;
+    return { code, file, message, remedy: "restore it from version control" };
   }
   const message = `${file} has the conflict markers of a merge`;
-  if (file === journalFile) return { code, file, message, remedy: mergeSteps(text, snapshots) };
+  if (file === journalFile) return { code, file, message, remedy: mergeSteps(text, files) };
   const remedy = "remove the markers, and keep the lines of the migrations that the journal names";
   return { code, file, message, remedy };
 }

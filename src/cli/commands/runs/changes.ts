@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline";
+import { addAbortSignal, type Readable } from "node:stream";
 import { Command } from "commander";
 import { Engine } from "../../../engine/engine.ts";
 import { type GorkflowError, UnsupportedError } from "../../../errors.ts";
@@ -97,16 +97,21 @@ function changeCommand(
 }
 
 async function* idsOf(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
-  for (const runId of given) {
-    if (runId !== "-") yield runId;
-    else {
-      for await (const line of createInterface({ input: process.stdin, signal })) {
-        if (line !== "") yield line;
-      }
-      // An interrupted input looks like a complete one.
-      signal.throwIfAborted();
-    }
+  for (const runId of new Set(given)) {
+    if (runId === "-") yield* idsOfInput(addAbortSignal(signal, process.stdin));
+    else yield runId;
   }
+}
+
+/** The lines of standard input. `node:readline` would split an id at a carriage return. */
+async function* idsOfInput(input: Readable): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of input.setEncoding("utf8")) {
+    const lines = `${rest}${chunk}`.split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines.map((line) => line.replace(/\r$/, "")).filter((line) => line !== "");
+  }
+  if (rest !== "") yield rest;
 }
 
 /** False for an error that the next run would meet as well. */
