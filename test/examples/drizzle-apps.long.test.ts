@@ -167,8 +167,13 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
   }
 
   async function copyWith(plant: (edit: EditFile, path: string) => Promise<unknown>) {
-    const { path, on } = await copyExample(project, "app-generates", `in-ci-${copies++}`);
-    await on().script("generate", "--name", "upgrade");
+    const generated = apps["app-generates"]?.path;
+    const { path, on } = await copyExample(
+      project,
+      "app-generates",
+      `in-ci-${copies++}`,
+      generated,
+    );
     await plant(async (name, change) => {
       const file = join(path, name);
       await writeFile(file, change(await readFile(file, "utf8")));

@@ -51,7 +51,8 @@ async function build(folder: string): Promise<void> {
     await cp(join(root, name), join(folder, name), { recursive: true });
   }
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const options = ["-p", "tsconfig.build.json", "--outDir", join(folder, "dist")];
+  // `npm run check` has checked the types, which takes two thirds of the time.
+  const options = ["-p", "tsconfig.build.json", "--noCheck", "--outDir", join(folder, "dist")];
   await promisify(execFile)(process.execPath, [tsc, ...options], { cwd: root });
   await bundleCommand(join(folder, "dist/cli"));
 }

@@ -23,13 +23,15 @@ export interface RunningApp {
   withDatabase<Result>(use: (client: Client) => Promise<Result>): Promise<Result>;
 }
 
+/** Copies an example, or the folder `source` that was copied from it, without databases. */
 export async function copyExample(
   project: Project,
   name: string,
   copy = name,
+  source = join(examples, name),
 ): Promise<ExampleApp> {
   const path = join(project.path, copy);
-  await cp(join(examples, name), path, { recursive: true });
+  await cp(source, path, { recursive: true, filter: (file) => !/\.db(-wal|-shm)?$/.test(file) });
   const { scripts } = JSON.parse(await readFile(join(path, "package.json"), "utf8")) as {
     scripts: Readonly<Record<string, string>>;
   };
