@@ -5,6 +5,7 @@ import type { BundlePage } from "../store/bundles.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 
+/** Which runs a transfer includes, and what ends it. */
 export interface BundleScan extends OperationOptions {
   readonly filter?: RunFilter | undefined;
 }

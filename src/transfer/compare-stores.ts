@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import type { CorruptRowError } from "../errors.ts";
-import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import type { BundleScan } from "./bundle-pages.ts";
 import type { RunDifference } from "./compare-bundles.ts";
 import { StoreComparison } from "./store-comparison.ts";
 import { transferShape } from "./transfer-options.ts";
@@ -12,12 +12,10 @@ export interface CompareProgress {
   readonly differing: number;
 }
 
-export interface CompareOptions {
-  readonly filter?: RunFilter | undefined;
+export interface CompareOptions extends BundleScan {
   /** The most differences that the report describes; all are counted. Defaults to 100. */
   readonly maxDifferences?: number | undefined;
   readonly onProgress?: ((progress: CompareProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CompareReport {

@@ -2,10 +2,9 @@ import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { RefusedRunsError, UnreadableRunsError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
-import type { RunFilter } from "../model/run-queries.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { bundlePages, runIdOfCell } from "./bundle-pages.ts";
+import { bundlePages, runIdOfCell, type BundleScan } from "./bundle-pages.ts";
 import { storeBundles } from "./refusals.ts";
 import { isSameDatabase, sameDatabaseError } from "./same-database.ts";
 import { isSameRevision, StoreComparison, type ListedPair } from "./store-comparison.ts";
@@ -20,8 +19,7 @@ export interface CopyProgress {
   readonly unreadable: number;
 }
 
-export interface CopyOptions {
-  readonly filter?: RunFilter | undefined;
+export interface CopyOptions extends BundleScan {
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
   /**
    * Copies what the target does not have yet, to continue a copy that was stopped or to catch up. A run that the

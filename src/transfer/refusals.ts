@@ -58,6 +58,12 @@ export async function storeBundles(
   } catch (error) {
     if (endsCall(error) || (bundles.length < 2 && !isRefusal(error))) throw error;
   }
+  // The first call may have stored the bundles before the one that was refused.
+  const isStored = async (bundle: RunBundle): Promise<boolean> => {
+    const { runId } = bundle.run;
+    const { bundles: stored } = await bundlesById(store, [runId], options.signal);
+    return differenceOf(runId, bundle, stored.get(runId)) === null;
+  };
   const report = { written: 0, skipped: 0, replaced: 0 };
   const unclear: [RunBundle, unknown][] = [];
   for (const bundle of bundles) {
@@ -67,8 +73,7 @@ export async function storeBundles(
       report.skipped += skipped;
       report.replaced += replaced;
     } catch (error) {
-      // The first call may have stored the bundles before the one that was refused.
-      if (isThere(error) && (await isStored(store, bundle, options.signal))) report.written++;
+      if (isThere(error) && (await isStored(bundle))) report.written++;
       else if (endsCall(error)) throw error;
       else if (isRefusal(error)) onRefused(bundle, error);
       else unclear.push([bundle, error]);
@@ -83,14 +88,4 @@ export async function storeBundles(
 /** True if the run itself exists, false if another run holds its idempotency key. */
 function isThere(error: unknown): boolean {
   return error instanceof RunAlreadyExistsError && error.heldBy === null;
-}
-
-async function isStored(
-  store: WorkflowStore,
-  bundle: RunBundle,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const { runId } = bundle.run;
-  const { bundles } = await bundlesById(store, [runId], signal);
-  return differenceOf(runId, bundle, bundles.get(runId)) === null;
 }

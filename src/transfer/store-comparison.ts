@@ -78,26 +78,30 @@ export class StoreComparison {
   async *runs(
     skip: (pair: ListedPair) => boolean = () => false,
   ): AsyncGenerator<readonly ComparedRun[]> {
+    const filter = parseCountFilter(this.#scan.filter ?? {});
+    for await (const pairs of this.#batches(skip)) {
+      for await (const page of this.named([...pairs.keys()])) {
+        // The first store lists such a run in another place, with another pair.
+        const isElsewhere = ({ runId, bundle }: ComparedRun) =>
+          bundle !== null && pairs.get(runId)?.first === null && matchesFilter(bundle.run, filter);
+        yield page.filter((compared) => !isElsewhere(compared));
+      }
+    }
+  }
+
+  async *#batches(
+    skip: (pair: ListedPair) => boolean,
+  ): AsyncGenerator<ReadonlyMap<string, ListedPair>> {
     let pairs = new Map<string, ListedPair>();
     for await (const pair of this.pairs()) {
       if (skip(pair)) continue;
       // Of a run that comes twice, the pair with the first store's row counts.
       if (pairs.get(pair.runId)?.first == null) pairs.set(pair.runId, pair);
       if (pairs.size < batchRuns) continue;
-      yield* this.#listed(pairs);
+      yield pairs;
       pairs = new Map();
     }
-    yield* this.#listed(pairs);
-  }
-
-  async *#listed(pairs: ReadonlyMap<string, ListedPair>): AsyncGenerator<readonly ComparedRun[]> {
-    const filter = parseCountFilter(this.#scan.filter ?? {});
-    // The first store lists such a run in another place, with another pair.
-    const isElsewhere = ({ runId, bundle }: ComparedRun) =>
-      bundle !== null && pairs.get(runId)?.first === null && matchesFilter(bundle.run, filter);
-    for await (const page of this.named([...pairs.keys()])) {
-      yield page.filter((compared) => !isElsewhere(compared));
-    }
+    yield pairs;
   }
 
   /** Compares these runs. A run that neither store has is left out. */

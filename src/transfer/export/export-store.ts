@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
 import { CorruptRowError, UnreadableRunsError } from "../../errors.ts";
-import type { RunFilter } from "../../model/run-queries.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { bundlePages } from "../bundle-pages.ts";
+import { bundlePages, type BundleScan } from "../bundle-pages.ts";
 import { transferShape } from "../transfer-options.ts";
 import { checksumOf, encodeBundle, encodeHeader, encodeTrailer } from "./export-format.ts";
 
@@ -14,10 +13,8 @@ export interface ExportProgress {
   readonly unreadable: number;
 }
 
-export interface ExportOptions {
-  readonly filter?: RunFilter | undefined;
+export interface ExportOptions extends BundleScan {
   readonly onProgress?: ((progress: ExportProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 const optionsSchema = z.strictObject(transferShape<ExportProgress>());

@@ -85,6 +85,7 @@ export class Follower {
   #isSame: boolean | null = null;
   #isWorking = false;
   #isFinishing = false;
+  /** Ends the wait for the next attempt. */
   #wake = new AbortController();
 
   constructor(
@@ -191,18 +192,13 @@ export class Follower {
         if (this.#attempts.listenerCount("error") > 0) this.#attempts.emit("error", error);
         if (isNew) this.#report();
         if (this.#isFinishing) break;
-        await this.#pause(delayMs);
+        this.#wake = new AbortController();
+        const options = { signal: this.#wake.signal, ref: false };
+        await sleep(delayMs, undefined, options).catch(() => undefined);
         delayMs = Math.min(2 * delayMs, maxRetryDelayMs);
       }
     }
     this.#isWorking = false;
-  }
-
-  /** Waits before the next attempt; a `drain` ends the wait. */
-  async #pause(delayMs: number): Promise<void> {
-    this.#wake = new AbortController();
-    const { signal } = this.#wake;
-    await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined);
   }
 
   #putFirst(changes: ReadonlyMap<Change, number>): void {
@@ -232,6 +228,7 @@ export class Follower {
     try {
       await this.#copyTogether(runIds);
     } catch (error) {
+      if (isAnswerLost(error)) this.#lose(runIds);
       const [runId, another] = runIds;
       if (another !== undefined && !isOutage(error)) {
         for (const each of runIds) await this.#copy([each]);
@@ -251,16 +248,15 @@ export class Follower {
     for await (const { bundles, corrupt } of namedPages(this.#from, runIds)) {
       for (const error of corrupt) throw error;
       for (const { run } of bundles) gone.delete(run.runId);
-      const { skipped } = await this.#write(runIds, (to) =>
-        to.writeBundles(bundles, { onConflict: "replace", keepNewer: true }),
-      );
+      const options = { onConflict: "replace", keepNewer: true } as const;
+      const { skipped } = await this.#to.writeBundles(bundles, options);
       const [first, second] = bundles;
       if (skipped === 0 || first === undefined) continue;
       if (second !== undefined) throw new Error("some runs are newer: copied one by one");
       await this.#copyOverNewer(first);
     }
     for (const runId of gone) {
-      if (await this.#write([runId], (to) => to.deleteRun(runId))) this.#retryHeldBy(runId);
+      if (await this.#to.deleteRun(runId)) this.#retryHeldBy(runId);
     }
     for (const runId of runIds) this.#failed.delete(runId);
   }
@@ -270,14 +266,12 @@ export class Follower {
     const { runId, revision: expectedRevision } = bundle.run;
     const { isComparing } = this;
     // Without a transaction, a replacement that took effect late would overwrite what was written in the meantime.
-    const actualRevision = await this.#write([runId], (to) =>
-      to.transaction(async (tx) => {
-        const actual = (await tx.findRun(runId, { payloads: false }))?.revision ?? 0;
-        const isSame = isComparing && actual === expectedRevision;
-        if (isSame) await tx.writeBundles([bundle], { onConflict: "replace" });
-        return actual;
-      }),
-    );
+    const actualRevision = await this.#to.transaction(async (tx) => {
+      const actual = (await tx.findRun(runId, { payloads: false }))?.revision ?? 0;
+      const isSame = isComparing && actual === expectedRevision;
+      if (isSame) await tx.writeBundles([bundle], { onConflict: "replace" });
+      return actual;
+    });
     // A run that has changed since is copied again.
     if (this.#pending.has(runId) || actualRevision < expectedRevision) return;
     if (isComparing && actualRevision === expectedRevision) return;
@@ -292,15 +286,6 @@ export class Follower {
       ([, error]) => error instanceof RunAlreadyExistsError && error.heldBy === runId,
     );
     this.#putFirst(new Map(released.map(([each]) => [each, position])));
-  }
-
-  async #write<T>(runIds: readonly string[], work: (to: WorkflowStore) => Promise<T>): Promise<T> {
-    try {
-      return await work(this.#to);
-    } catch (error) {
-      if (isAnswerLost(error)) this.#lose(runIds);
-      throw error;
-    }
   }
 
   /** True if both stores work, so that an error is the fault of the run that was copied. */
