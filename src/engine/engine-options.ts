@@ -12,19 +12,19 @@ import { logLevels, type Logger } from "./observe/logger.ts";
 import type { StepFailure } from "./run/step-errors.ts";
 
 export interface EngineOptions {
-  /** Names the worker in runs and attempts. Defaults to a random id. Two engines may have the same one. */
+  /** The id of the worker in runs and attempts. Defaults to a random id. Engines may share one. */
   readonly workerId?: string | undefined;
   /**
-   * How long a run is left to a worker that no longer answers, in milliseconds. Defaults to 30,000. A worker extends its
-   * leases four times in that time, so it should be much longer than anything that blocks the event loop.
+   * The time in milliseconds after which other workers may claim the run of a dead worker. Defaults to 30,000. A worker
+   * extends its leases four times in that time, so choose much more than the longest block of the event loop.
    */
   readonly leaseMs?: number | undefined;
   /**
-   * After this number of lost leases in a row without progress, a run fails with `RunAbandonedError`: its step may be what
-   * ends the workers' processes. Defaults to 5. A workflow can have its own number.
+   * After this number of lost leases in a row without progress, a run fails with `RunAbandonedError`, because its step
+   * may be what kills the workers. Defaults to 5. A workflow can have its own number.
    */
   readonly maxLostLeases?: number | undefined;
-  /** The largest number of runs that are active at once. Defaults to 10. */
+  /** The maximum number of active runs. Defaults to 10. */
   readonly concurrency?: number | undefined;
   /** Defaults to a silent logger. */
   readonly logger?: Logger | undefined;
@@ -37,16 +37,16 @@ export interface StartOptions extends OperationOptions {
   readonly tags?: Tags | undefined;
   /** A second start of this workflow with the same key returns the run of the first. */
   readonly idempotencyKey?: string | undefined;
-  /** The run does not begin before this time. Defaults to now. */
+  /** The earliest time at which the run begins. Defaults to now. */
   readonly startAt?: Date | undefined;
   /**
-   * The longest time that the run may take from `startAt`, in milliseconds. Then it fails with `RunTimeoutError`, and the
+   * The maximum duration of the run from `startAt`, in milliseconds. Then the run fails with `RunTimeoutError`, and the
    * signals of its steps abort. Defaults to the workflow's limit.
    */
   readonly timeoutMs?: number | undefined;
-  /** When the run must have ended. The earlier of this and `timeoutMs` applies. */
+  /** The time by which the run must have ended. The earlier of this and `timeoutMs` applies. */
   readonly deadlineAt?: Date | undefined;
-  /** A transaction of the app, if the store shares its database. The run exists when it commits. */
+  /** A transaction of the app if the store shares its database. The run exists once it commits. */
   readonly tx?: unknown;
 }
 

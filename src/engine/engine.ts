@@ -41,17 +41,17 @@ import { Worker } from "./worker/worker.ts";
 
 const firstPollMs = 20;
 const longestPollMs = 1000;
-/** How often a run is read that waits for a place in this engine. */
+/** The interval at which a wait reads a run while all slots of this engine are taken. */
 const fullPollMs = 250;
 const defaultDeadlineMs = 10_000;
-/** After all places have been taken for this long, a wait for a PENDING run is logged. */
+/** If no slot becomes free for this long, a wait for a PENDING run logs a warning. */
 const stuckMs = 5000;
 
 /**
- * Starts workflows on a store, and runs them.
+ * Starts workflows on a store and runs them.
  *
- * Any number of engines, in any number of processes, can share a store. One of them works on a run at a time. If it
- * dies, another continues after the last step that has ended. Close the engine before the store.
+ * Any number of engines in any number of processes can share a store. Only one executes a run at a time. If it dies,
+ * another one resumes the run after the last step that ended. Close the engine before the store.
  */
 export class Engine {
   readonly #store: WorkflowStore;
@@ -95,8 +95,8 @@ export class Engine {
   }
 
   /**
-   * Lets this engine run the workflow. Any number of versions of a workflow can be registered. Runs of other versions
-   * are never claimed.
+   * Lets this engine run the workflow. Any number of versions can be registered. The engine never claims runs of other
+   * versions.
    *
    * @throws {InvalidArgumentError} if another workflow has this id and version.
    */
@@ -106,7 +106,7 @@ export class Engine {
   }
 
   /**
-   * Stores a PENDING run and returns its id. An engine that works runs it.
+   * Stores a PENDING run and returns its id. An engine that works will claim it.
    *
    * @throws {InvalidArgumentError} if the input does not fit the first step. It names the field.
    * @throws {InvalidValueError} if JSON cannot hold the input.
@@ -122,9 +122,9 @@ export class Engine {
   }
 
   /**
-   * Resolves with the run when it has ended. Starts to work if the run's workflow is registered here.
+   * Resolves with the run when it has ended. If its workflow is registered here, this engine starts to work.
    *
-   * An output above 2 MiB is not in the run's row: it is read from the steps if the workflow is registered here.
+   * The row of a run does not hold an output above 2 MiB. It is read from the steps if the workflow is registered here.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {CorruptRowError} if the run cannot be read.
@@ -136,8 +136,8 @@ export class Engine {
   }
 
   /**
-   * Registers the workflow, starts a run, works, and resolves with the run when it has ended. It throws what `start` and
-   * `wait` throw. After an `EngineClosedError` the run exists, and another engine can run it.
+   * Registers the workflow, starts a run, works, and resolves with the run when it has ended. Throws the errors of `start`
+   * and `wait`. After an `EngineClosedError` the run exists, and another engine can run it.
    *
    * @throws {InvalidArgumentError} if the idempotency key belongs to an unfinished run of a version that is not
    *   registered here. Use `wait` with its id to wait for another worker.
@@ -158,13 +158,13 @@ export class Engine {
       });
     }
     if (started.attempt === 0) this.#startWorking();
-    // The output schema of the last step made the output; the engine wrote the error.
+    // The output comes from the output schema of the last step, the error from the engine.
     return (await this.#wait(runId, options.signal)) as FinishedRun<Output>;
   }
 
   /**
-   * Claims and runs the runs of the registered workflows, until `close` or the signal's abort. A second call joins the
-   * first.
+   * Claims and executes runs of the registered workflows until `close`, or until the signal aborts. A second call joins
+   * the first.
    *
    * @throws {StoreClosedError} if the store was closed.
    * @throws {EngineClosedError} if the engine was closed.
@@ -183,8 +183,8 @@ export class Engine {
   }
 
   /**
-   * Makes the run CANCELLED. No further step begins, `ctx.signal` of the running steps aborts, and nothing more of them
-   * is stored. Another worker notices within a quarter of its lease.
+   * Makes the run CANCELLED. No further step begins, `ctx.signal` of the running steps aborts, and their results are not
+   * stored. A worker in another process notices within a quarter of its lease.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {RunTransitionError} if the run has completed or failed.
@@ -200,7 +200,7 @@ export class Engine {
       const fields = { runId, workflowId, workflowVersion, runAttempt, status } as const;
       this.#events.emit("run.finished", runId, () => fields);
     } catch (error) {
-      // Whoever cancelled the run may not have marked its steps.
+      // The process that cancelled the run may not have cancelled its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
     await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
@@ -208,8 +208,8 @@ export class Engine {
   }
 
   /**
-   * Calls `listener` for each event of this engine of that type, until the returned function is called. The engine never
-   * waits for a listener, and logs its errors.
+   * Calls `listener` for each event of that type in this engine, until the returned function is called. The engine does
+   * not wait for listeners, and logs their errors.
    *
    * @throws {InvalidArgumentError} if the type does not exist.
    */
@@ -220,10 +220,9 @@ export class Engine {
   }
 
   /**
-   * Yields the current progress of a run in any process, and then its transitions, those of steps before the run's own.
-   * Of two transitions in quick succession only the later one may be seen. It ends when the run has ended, or at
-   * `return`. A run of this engine is read at its events, any other at least once a second. Watching does not start any
-   * work.
+   * Yields the current progress of a run in any process, then its transitions. Transitions of steps precede those of the
+   * run. Of two quick transitions, only the later one may be seen. Ends when the run has ended, or at `return`. Reads a run
+   * of this engine at its events, and any other at least once a second. Does not start to work.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {CorruptRowError} if a row cannot be read.
@@ -240,9 +239,8 @@ export class Engine {
   }
 
   /**
-   * Makes a FAILED or CANCELLED run PENDING again. Its failed and cancelled steps restart with all their retries;
-   * completed steps do not run again. A run with a deadline gets a new one, as far from now as the first one was from the
-   * run's start.
+   * Makes a FAILED or CANCELLED run PENDING again. Its failed and cancelled steps restart with all their retries.
+   * Completed steps do not run again. If the run has a deadline, its time limit starts again.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {RunTransitionError} if the run has not ended, or has completed.
@@ -255,10 +253,10 @@ export class Engine {
   }
 
   /**
-   * Runs every run of the registered workflows that no worker holds (PENDING, or with an expired lease). Resolves when
-   * none is left, with the number of runs that ended here. An unreachable store is asked until it answers.
+   * Executes all runs of the registered workflows that no worker holds: PENDING ones, and those with an expired lease.
+   * Resolves when none is left, with the number of runs that ended here. Retries while the store is unreachable.
    *
-   * @throws {EngineClosedError} if the engine closes before.
+   * @throws {EngineClosedError} if the engine closes first.
    * @throws {StoreClosedError} if the store was closed.
    */
   async recover(): Promise<number> {
@@ -270,8 +268,8 @@ export class Engine {
   }
 
   /**
-   * Claims no more, lets the running steps end, and releases the unfinished runs: another engine continues them. Steps
-   * that take longer than `deadlineMs` restart there. A second call waits for the first.
+   * Claims no more runs, lets running steps end, and releases unfinished runs, which other engines resume. Steps that take
+   * longer than `deadlineMs` restart there. A second call waits for the first.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const { deadlineMs } = parseArgument(closeOptionsSchema, options, "options");
@@ -288,7 +286,7 @@ export class Engine {
     }
   }
 
-  /** Marks the steps of a cancelled run. Whoever cancelled it may have died before it did. */
+  /** Cancels the steps of a cancelled run. The process that cancelled it may have died before it did so. */
   async #cancelSteps(runId: string): Promise<void> {
     try {
       await this.#persist(() => cancelSteps(this.#store, runId, this.#clock()));
@@ -314,18 +312,15 @@ export class Engine {
   }
 
   async #wait(runId: string, signal: AbortSignal | undefined): Promise<WorkflowRun> {
-    const { wakeUp, end } = waitForRun(this.#events, {
-      runId,
-      types: ["run.finished", "run.left"],
-      signals: [this.#closer, signal],
-    });
+    const signals = [this.#closer, signal];
+    const { wakeUp, end } = waitForRun(this.#events, runId, ["run.finished", "run.left"], signals);
     const backoff = new Backoff(firstPollMs, longestPollMs);
     let hasWarned = false;
-    // A run that was just started here is about to be claimed here, and need not be read yet.
+    // A run that was just started here will be claimed here soon, so it is not read yet.
     let isExpected = this.#worker.isWorking && this.#starter.startedRuns.has(runId);
     try {
       for (;;) {
-        // A run that is active here wakes this wait when it ends.
+        // An active run ends this wait by an event.
         while (this.#worker.isActive(runId)) {
           await wakeUp.wait(longestPollMs);
           if (signal?.aborted === true) break;
@@ -350,7 +345,7 @@ export class Engine {
     }
   }
 
-  /** The run with an output that its row could not hold. */
+  /** Adds an output that is too large for the run's row. */
   async #withOutput(run: WorkflowRun): Promise<WorkflowRun> {
     const { runId, status, output } = run;
     const plan = this.#registry.find(run)?.plan;
@@ -358,19 +353,19 @@ export class Engine {
     return { ...run, output: await loadRunOutput(this.#store, plan, runId) };
   }
 
-  /** Warns of a run that may wait for a place which a step holds that waits for the run. */
+  /** Warns of a possible deadlock: steps that wait for the run may hold all slots. Returns true if it warned. */
   #warnIfStuck({ runId, status }: Pick<WorkflowRun, "runId" | "status">): boolean {
     const fullForMs = this.#worker.fullForMs;
     if (status !== "PENDING" || fullForMs < stuckMs) return false;
     this.#logger.warn(
       { runId, fullForMs: Math.round(fullForMs) },
-      "a run that is waited for here stays PENDING, because all places are taken and none becomes free: " +
-        "if steps wait for it, raise `concurrency` or let another engine run it",
+      "a wait is blocked: its run stays PENDING, because all slots are taken and none becomes free. " +
+        "If steps wait for this run, raise `concurrency` or let another engine run it",
     );
     return true;
   }
 
-  /** Null until the app has registered a provider. */
+  /** Null until the app registers a provider. */
   readonly #openTelemetry = async (): Promise<Telemetry | null> => {
     if (this.#telemetry === null && !hasTelemetry()) return null;
     return (this.#telemetry ??= findTelemetry((error) => {
@@ -378,7 +373,7 @@ export class Engine {
     }));
   };
 
-  /** Works without being waited for. Callers that wait meet an error of the store themselves. */
+  /** Works in the background. Errors are only logged, because waits meet errors of the store themselves. */
   #startWorking(): void {
     if (this.#worker.isWorking) return;
     this.#worker.work().catch((error: unknown) => {

@@ -37,7 +37,7 @@ export async function startRun(
   checkWorkflow(workflow);
   const parsed = parseArgument(startOptionsSchema, options, "options");
   const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
-  // Everything is copied before the first await, because the caller may change it afterwards.
+  // Arguments are copied before the first await, because the caller may change them afterwards.
   const given = input === undefined ? undefined : encodeJson(input, "input", jsonLimits.payload);
   const startAt = parsed.startAt && new Date(parsed.startAt);
   const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
@@ -88,29 +88,29 @@ export async function startRun(
 }
 
 /**
- * The input to store for an input that is given as JSON text: the value that the first step's schema makes of it, or the
- * given one if that value is not JSON, or not its own result. The step parses it by the same schema.
+ * Checks an input, given as JSON text, and returns the value to store: the first step's parsed input. The step parses it
+ * again with the same schema. If that would not return the same value, or the value is not JSON, the given one is stored.
  *
  * @throws {InvalidArgumentError} if a first step does not accept the input.
  */
 async function acceptInput(workflow: Workflow, text: string | undefined): Promise<unknown> {
+  const refuse = (argument: string, reason: string) =>
+    new InvalidArgumentError({ argument, reason });
   const [first] = workflow.plan.stages;
   let accepted = text;
   for (const { definition } of first?.steps ?? []) {
-    const parsed = await parseValue(definition.inputSchema, valueOf(text), "input");
-    if (!parsed.fits) {
-      throw new InvalidArgumentError({ argument: parsed.path, reason: parsed.reason });
-    }
+    const schema = definition.inputSchema;
+    const value = await parseValue(schema, valueOf(text), "input", refuse);
     if (first?.parallel === true || first?.condition !== null) continue;
-    const made = textOf(parsed.value);
+    const made = textOf(value);
     if (made === null || made === text) continue;
-    const again = await parseValue(definition.inputSchema, valueOf(made), "input");
-    if (again.fits && textOf(again.value) === made) accepted = made;
+    const again = await schema.safeParseAsync(valueOf(made));
+    if (again.success && textOf(again.data) === made) accepted = made;
   }
   return valueOf(accepted) ?? null;
 }
 
-/** The value of JSON text; undefined stands for no input. */
+/** Parses JSON text. Undefined stands for no input. */
 function valueOf(text: string | undefined): unknown {
   return text === undefined ? undefined : JSON.parse(text);
 }

@@ -11,7 +11,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { engineEventTypes, type EventEmitter } from "./observe/events.ts";
 import { waitForRun } from "./worker/waits.ts";
 
-/** The progress of a run or of one of its steps when the watch read it. It never contains a payload. */
+/** The progress of a run or of one of its steps at the time of a read. It never contains a payload. */
 export type RunProgress =
   | {
       readonly kind: "run";
@@ -37,7 +37,7 @@ export type RunProgress =
 const firstPollMs = 20;
 const longestPollMs = 1000;
 
-/** Yields the transitions of a run until it has ended. `return` ends it at once. */
+/** Yields the transitions of a run until it has ended. `return` takes effect immediately. */
 export function watchRun({
   store,
   events,
@@ -56,7 +56,7 @@ export function watchRun({
   const seen = new Map<string, string>();
 
   function isChange(progress: RunProgress): boolean {
-    // No step has an empty id.
+    // The run's own id in this map is empty, which no step's is.
     const id = progress.kind === "step" ? progress.stepId : "";
     const { at: _, ...state } = progress;
     const text = JSON.stringify(state);
@@ -68,7 +68,7 @@ export function watchRun({
   async function* follow(): AsyncGenerator<RunProgress, void> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
     const signals = [closer, leaver, signal];
-    const { wakeUp, end } = waitForRun(events, { runId, types: engineEventTypes, signals });
+    const { wakeUp, end } = waitForRun(events, runId, engineEventTypes, signals);
     const backoff = new Backoff(firstPollMs, longestPollMs);
     let revision: number | null = null;
     try {
@@ -77,7 +77,7 @@ export function watchRun({
         closer.throwIfAborted();
         const read = { payloads: false, signal } as const;
         const run = await store.getRun(runId, read);
-        // Each transition of the run and of its steps changes the revision.
+        // Each transition of the run or its steps changes the revision.
         if (run.revision !== revision) {
           const steps = await store.listStepExecutions(runId, read);
           revision = run.revision;
@@ -86,7 +86,7 @@ export function watchRun({
           if (changes.length > 0) backoff.reset();
         }
         if (isFinalRunStatus(run.status)) return;
-        // Fast steps do not make us read more often.
+        // The shortest interval between reads, however fast the steps are.
         await pause(firstPollMs, signal);
         if (await wakeUp.wait(backoff.next())) backoff.reset();
       }
@@ -97,7 +97,7 @@ export function watchRun({
 
   const watch = follow();
   const finish = watch.return.bind(watch);
-  // A generator that waits for its next value does not notice `return`, and a run may change after days.
+  // `return` alone would wait for the next change, which may take days.
   watch.return = (value) => {
     leaver.abort();
     return finish(value);

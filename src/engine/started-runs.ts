@@ -12,7 +12,7 @@ export interface KnownInput {
 }
 
 interface Entry {
-  /** The asynchronous flow in which the run was started. */
+  /** The asynchronous context of the start. */
   readonly flow: Flow;
   /** Null if the input is too large to be kept. */
   readonly knownInput: KnownInput | null;
@@ -21,8 +21,8 @@ interface Entry {
 }
 
 /**
- * The runs that were started in this process, until they are claimed in it: their steps run in the flow of their start,
- * and their input need not be read. Another process may claim them, so they are forgotten after a minute.
+ * The runs that were started in this process and not yet claimed here. Their steps run in the asynchronous context of the
+ * start, and their input need not be read. Entries expire after a minute, because another process may claim the run.
  */
 export class StartedRuns {
   readonly #entries = new Map<string, Entry>();
@@ -42,12 +42,15 @@ export class StartedRuns {
     this.#forgetLater();
   }
 
-  /** True if the run has not been claimed here. */
+  /** True if the run was started here and not yet claimed here. */
   has(runId: string): boolean {
     return this.#entries.has(runId);
   }
 
-  /** Forgets the run. Without a start here its flow is that of no request; its input is null if the run has changed. */
+  /**
+   * Removes the run and returns its entry. `flow` is the outermost one if the run was not started here; `knownInput` is
+   * null if the run may have changed.
+   */
   take({ runId, revision }: Pick<WorkflowRun, "runId" | "revision">): {
     readonly flow: Flow;
     readonly knownInput: KnownInput | null;
@@ -63,7 +66,7 @@ export class StartedRuns {
     if (this.#isForgetting) return;
     this.#isForgetting = true;
     const timer = outerFlow(() => setTimeout(() => this.#forget(), longestStayMs));
-    // It keeps no process alive. On edge runtimes a timer is a number.
+    // The timer must not keep the process alive. On edge runtimes it is a number.
     if (typeof timer === "object") timer.unref();
   }
 

@@ -3,7 +3,7 @@ import { Backoff, retry, retryFor, type RetryPolicy } from "../async/retry.ts";
 import { GorkflowError } from "../errors.ts";
 
 /**
- * The result of `work`. While the store is busy or unreachable, it is called again for `ms` after the first failure.
+ * Returns the result of `work`. While the store is busy or unreachable, retries it for `ms` after the first failure.
  *
  * @throws the last error, or the reason of `signal` once it aborts between two tries.
  */
@@ -18,7 +18,7 @@ export function retryWhileBusy<T>(
   return retry(work, decide, signal);
 }
 
-/** True for an error of the store that may not occur again. */
+/** True for a store error that a retry may avoid. */
 export function isTransient(error: unknown): boolean {
   return error instanceof GorkflowError && error.retryable;
 }

@@ -303,7 +303,7 @@ test("a step that waits for a run while it holds the last place is reported", as
   const waiting = engine.run(parent, 1);
   waiting.catch(() => {});
   const isReported = () =>
-    logger.reports.some(({ message }) => message.includes("all places are taken"));
+    logger.reports.some(({ message }) => message.includes("all slots are taken"));
   const settle = () => new Promise((resolve) => setTimeout(resolve, 300));
   await expect.poll(() => isWaiting, { timeout: 10_000 }).toBe(true);
   await settle();

@@ -6,10 +6,10 @@ import type { RetryPolicy } from "../../model/backoff.ts";
 import { idSchema } from "../../schema/zod.ts";
 import type { StepContext, StepDefinition, StepTransaction } from "./step-definition.ts";
 
-/** What a step with this output schema may return: nothing is accepted wherever null is. */
+/** The return type of a step with this output schema. A step may return nothing if the schema accepts null. */
 type Returned<Output> = Output | (null extends Output ? void : never);
 
-/** What is stored if a step returns a value of this type. */
+/** The type of the stored value if a step returns this type. */
 type Stored<Output> = [Output] extends [void]
   ? null
   : Exclude<Output, undefined> | (undefined extends Output ? null : never);
@@ -23,11 +23,11 @@ export interface StepOptions<
   readonly id: Id;
   readonly input: Input;
   readonly output: Output;
-  /** Attempts after the first one; defaults to none. `delayMs` defaults to 1000 and `backoff` to `none`. */
+  /** Defaults to no retries, with a `delayMs` of 1000 and the `backoff` "none". */
   readonly retry?: Partial<RetryPolicy> | undefined;
-  /** Milliseconds after which an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. */
+  /** After this time in milliseconds, an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. */
   readonly timeoutMs?: number | undefined;
-  /** If true, the run continues when the step has failed for good. The output is then null. */
+  /** If true, the run continues after the last attempt of the step has failed. The output is then null. */
   readonly continueOnError?: ContinueOnError | undefined;
   readonly run: (
     input: z.output<Input>,
@@ -60,8 +60,8 @@ const optionsSchema = z.strictObject({
 /**
  * Defines a step.
  *
- * `run` is called again after a failure, and after a crash in the middle of it. Its effects outside the store must
- * tolerate that, or happen in `return ctx.transaction(…)`.
+ * `run` is called again after a failure, and after a crash during the call. Its effects outside the store must be
+ * idempotent, or happen in `return ctx.transaction(…)`.
  *
  * @throws {InvalidArgumentError} that names the option.
  */
@@ -86,7 +86,7 @@ export function defineStep<
     continueOnError,
     inputSchema,
     parseInput: async (input: unknown) => {
-      // A missing input is stored as null.
+      // A null input may stand for a missing one.
       const isNothing =
         input === null &&
         !(await inputSchema.safeParseAsync(null)).success &&
@@ -94,7 +94,7 @@ export function defineStep<
       const given = isNothing ? undefined : input;
       return parseStepValue(inputSchema, given, { stepId: id, root: "input" });
     },
-    // The input schema made the input.
+    // The input comes from the input schema.
     invoke: async (input: unknown, ctx: StepContext) => run(input as z.output<Input>, ctx),
     parseOutput: async (returned: unknown) => {
       const place = { stepId: id, root: "output" };
@@ -106,32 +106,30 @@ export function defineStep<
   });
 }
 
-/** The value that a schema makes of another, or the place where that does not fit and the rule it breaks. */
-export type Parsed<Value> =
-  | { readonly fits: true; readonly value: Value }
-  | { readonly fits: false; readonly path: string; readonly reason: string };
-
-/** Parses `value` with `schema`. `root` names the value: `output.items[2]`. */
+/**
+ * Parses `value` with `schema`.
+ *
+ * @throws the error that `refuse` returns for the name of the invalid field, which begins with `root`, and the rule.
+ */
 export async function parseValue<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   root: string,
-): Promise<Parsed<z.output<Schema>>> {
+  refuse: (field: string, reason: string) => Error,
+): Promise<z.output<Schema>> {
   const { success, data, error } = await schema.safeParseAsync(value);
-  if (success) return { fits: true, value: data };
+  if (success) return data;
   const [issue] = error.issues;
-  const path = nameField(root, issue?.path ?? []);
-  return { fits: false, path, reason: issue?.message ?? "is not valid" };
+  throw refuse(nameField(root, issue?.path ?? []), issue?.message ?? "is not valid");
 }
 
-/** The value that `schema` makes of `value` for the step `stepId`. @throws {StepValidationError} if it does not fit. */
-export async function parseStepValue<Schema extends z.ZodType>(
+/** Parses `value` with a schema of the step `stepId`. @throws {StepValidationError} if it is invalid. */
+export function parseStepValue<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   { stepId, root }: { readonly stepId: string; readonly root: string },
 ): Promise<z.output<Schema>> {
-  const parsed = await parseValue(schema, value, root);
-  if (parsed.fits) return parsed.value;
-  const { path, reason } = parsed;
-  throw new StepValidationError({ stepId, path, reason });
+  const refuse = (path: string, reason: string) =>
+    new StepValidationError({ stepId, path, reason });
+  return parseValue(schema, value, root, refuse);
 }

@@ -8,23 +8,22 @@ declare const stepTypes: unique symbol;
 declare const transactionOutput: unique symbol;
 
 /**
- * A step of workflows. `Input` is what it accepts, `Output` what the next steps get.
- *
- * It holds no state: one definition serves any number of workflows and runs.
+ * A step of workflows. `Input` is the type that it accepts, `Output` the type that the next steps get. It has no state, so
+ * any number of workflows and runs can share it.
  */
 export interface StepDefinition<Id extends string = string, Input = never, Output = unknown> {
   readonly id: Id;
   readonly retry: RetryPolicy;
-  /** The longest time for one attempt, in milliseconds; null for no limit. */
+  /** The maximum duration of an attempt in milliseconds; null for no limit. */
   readonly timeoutMs: number | null;
   /** True if a failure of this step does not fail the run. The output is then null. */
   readonly continueOnError: boolean;
   readonly inputSchema: z.ZodType;
-  /** The value that the input schema makes of `input`; a null input may stand for none. @throws {StepValidationError} */
+  /** Parses an input. Null may stand for a missing one. @throws {StepValidationError} if it is invalid. */
   readonly parseInput: (input: unknown) => Promise<unknown>;
-  /** Runs the step on a parsed input. */
+  /** Calls the step with a parsed input. */
   readonly invoke: (input: unknown, ctx: StepContext) => Promise<unknown>;
-  /** The value that the output schema makes of `returned`; undefined becomes null. @throws {StepValidationError} */
+  /** Parses a returned value. Undefined becomes null. @throws {StepValidationError} if it is invalid. */
   readonly parseOutput: (returned: unknown) => Promise<unknown>;
   /** For the compiler only; it does not exist at run time. */
   readonly [stepTypes]?:
@@ -35,17 +34,17 @@ export interface StepDefinition<Id extends string = string, Input = never, Outpu
 export type StepOutput<Step> =
   Step extends StepDefinition<string, never, infer Output> ? Output : never;
 
-/** What a step gets beside its input. It can be used until the attempt ends. */
+/** The second argument of a step. It can be used until the attempt ends. */
 export interface StepContext {
   readonly runId: string;
   readonly stepId: string;
   /**
-   * 1 for the first attempt. The count continues after `engine.retry`. An attempt that a crash or a sleep interrupted
-   * restarts under its own number.
+   * 1 for the first attempt. The count continues after `engine.retry`. An attempt that a crash or a sleep interrupts
+   * restarts with the same number.
    */
   readonly attempt: number;
   /**
-   * Aborts when the result of the attempt will not be stored. The reason is `StepTimeoutError`, `StepSleepingError`,
+   * Aborts if the result of the attempt will not be stored. The reason is `StepTimeoutError`, `StepSleepingError`,
    * `RunCancelledError`, `RunTimeoutError`, `LeaseLostError` or `EngineClosedError`.
    */
   readonly signal: AbortSignal;
@@ -62,27 +61,26 @@ export interface StepContext {
   output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
 
   /**
-   * Ends the attempt and restarts it after `time` milliseconds, or at the date `time`. In the restarted attempt, and in
-   * all later ones, the same call returns at once. The code before the call runs again: keep it short, or move it to
-   * its own step.
+   * Ends the attempt and restarts it after `time` milliseconds, or at the date `time`. In the restarted attempt and all
+   * later ones, the same call returns immediately. Code before the call runs again: keep it short, or move it to its own
+   * step.
    *
-   * A sleeping step holds no lease and no worker. Do not call this inside `ctx.transaction`, and do not catch its
-   * rejection.
+   * A sleeping step occupies no worker. Do not call this inside `ctx.transaction`, and do not catch its rejection.
    *
-   * @throws {StepSleepingError} whenever it sleeps.
+   * @throws {StepSleepingError} if it sleeps.
    * @throws {InvalidArgumentError} if `time` is not a time.
    */
   sleep(time: number | Date): Promise<void>;
 
   /**
-   * `return ctx.transaction(async (tx) => …)`: the function's result is the step's output. The output, the completion
-   * of the step, and what the function did through `tx` are committed together or not at all.
+   * `return ctx.transaction(async (tx) => …)` makes the result of the function the step's output. The output, the
+   * completion of the step and the writes through `tx` are committed together or not at all.
    *
    * The function runs after the step has returned, in a transaction of the store's database. It runs again if the
-   * commit fails. On a libSQL server it has 5 seconds. `ctx.state` and `ctx.output` use the transaction inside the
-   * function; writes of parallel steps wait for it.
+   * commit fails. On a libSQL server it has 5 seconds. Inside it, `ctx.state` and `ctx.output` use the transaction.
+   * Writes of parallel steps wait for it.
    *
-   * Name the type of `tx` if the store is not a `LibSQLStore`.
+   * If the store is not a `LibSQLStore`, annotate the type of `tx`.
    *
    * @throws {UnsupportedError} if the store does not share a database with an app.
    * @throws {InvalidArgumentError} on a second call.
@@ -95,16 +93,16 @@ export interface StepContext {
 /** The state of a run. All its steps share it. */
 export interface StepState {
   /**
-   * The value of a key, or undefined if the key does not exist. With a schema: the value that the schema makes of it.
+   * Returns the value of a key, or undefined if the key does not exist. A schema parses the value.
    *
-   * @throws {StepValidationError} if the value does not fit the schema.
+   * @throws {StepValidationError} if the schema does not accept the value.
    */
   get(key: string): Promise<unknown>;
   get<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.output<Schema> | undefined>;
 
   /**
-   * Stores the value. It is durable when this resolves, even if the step fails afterwards. Inside `ctx.transaction` it
-   * is committed with the transaction.
+   * Stores the value. It stays stored if the step fails afterwards. Inside `ctx.transaction` it is committed with the
+   * transaction.
    *
    * @throws {InvalidValueError} if JSON cannot hold the value.
    * @throws {LeaseLostError} if the worker no longer holds the run.
@@ -114,19 +112,19 @@ export interface StepState {
   /** Removes the key if it exists. @throws {LeaseLostError} if the worker no longer holds the run. */
   delete(key: string): Promise<void>;
 
-  /** All keys with their values. */
+  /** Returns all keys with their values. */
   all(): Promise<Record<string, unknown>>;
 }
 
-/** What Drizzle's `db.transaction` hands out: the transaction of an app on `LibSQLStore`. */
+/** The argument of Drizzle's `db.transaction` callback in an app on `LibSQLStore`. */
 export type DrizzleTransaction = Parameters<
   Parameters<LibSQLDatabase<{}, Record<string, unknown>>["transaction"]>[0]
 >[0];
 
 /**
- * The result of `ctx.transaction`: work that the engine does after the step has returned this object.
+ * The result of `ctx.transaction`. The engine does the work after the step has returned this object.
  *
- * It is not a promise. Nothing has happened yet, so the engine can refuse a step that returns something else.
+ * It is not a promise: nothing has happened yet, so the engine can reject a step that returns another value.
  */
 export class StepTransaction<Output> {
   /** For the compiler only; it does not exist at run time. */

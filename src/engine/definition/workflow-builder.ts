@@ -12,7 +12,7 @@ declare const workflowTypes: unique symbol;
 export interface Workflow<Input = never, Output = unknown> {
   readonly id: string;
   readonly version: string;
-  /** The longest time that a run may take, in milliseconds; null for no limit. */
+  /** The maximum duration of a run in milliseconds; null for no limit. */
   readonly timeoutMs: number | null;
   /** The number of lost leases in a row after which a run fails; null for the engine's number. */
   readonly maxLostLeases: number | null;
@@ -30,7 +30,7 @@ export type OutputsById<Steps extends readonly AnyStep<never>[]> = {
   [Step in Steps[number] as Step["id"]]: StepOutput<Step>;
 };
 
-/** What all steps accept. */
+/** The input type that all steps accept. */
 type CommonInput<Steps extends readonly AnyStep<never>[]> = {
   [Index in keyof Steps]: Steps[Index] extends StepDefinition<string, infer Input>
     ? (input: Input) => void
@@ -41,7 +41,7 @@ type CommonInput<Steps extends readonly AnyStep<never>[]> = {
 
 type Identity = Pick<Workflow, "id" | "version" | "timeoutMs" | "maxLostLeases">;
 
-/** The stages so far, the last one first. Adding one does not copy the others. */
+/** The stages so far, last first, so that adding one does not copy the others. */
 interface StageList {
   readonly stage: Stage;
   readonly before: StageList | null;
@@ -57,8 +57,8 @@ const optionsSchema = z.strictObject({
 /**
  * Begins a workflow.
  *
- * An engine runs only the versions that are registered with it. Change the version whenever the steps, their order or
- * their meaning change.
+ * An engine runs only the versions that are registered with it. Change the version if the steps, their order or their
+ * meaning change.
  *
  * @throws {InvalidArgumentError} that names the option.
  */
@@ -66,7 +66,7 @@ export function defineWorkflow(options: {
   readonly id: string;
   /** Defaults to "1". */
   readonly version?: string | undefined;
-  /** The longest time that a run may take, in milliseconds. Then it fails with `RunTimeoutError`. Defaults to no limit. */
+  /** The maximum duration of a run in milliseconds. Then it fails with `RunTimeoutError`. Defaults to no limit. */
   readonly timeoutMs?: number | undefined;
   /**
    * After this number of lost leases in a row without progress, a run fails with `RunAbandonedError`. Defaults to the
@@ -106,8 +106,8 @@ export class EmptyWorkflow {
 }
 
 /**
- * A workflow under construction. It accepts `Input` and hands `Current` to the next step. Each method returns a new
- * builder and leaves this one unchanged.
+ * A workflow under construction. It accepts `Input`, and the next step gets `Current`. Each method returns a new builder
+ * and leaves this one unchanged.
  */
 export class WorkflowBuilder<Input, Current> {
   readonly #identity: Identity;
@@ -124,8 +124,8 @@ export class WorkflowBuilder<Input, Current> {
   }
 
   /**
-   * Adds steps that run side by side on the same input. The next step gets `{ [stepId]: output }`. If one fails for good,
-   * the run fails after the others have ended.
+   * Adds steps that run in parallel on the same input. The next step gets `{ [stepId]: output }`. If the last attempt of
+   * one fails, the run fails after the others have ended.
    */
   parallel<const Steps extends readonly [AnyStep<Current>, ...AnyStep<Current>[]]>(
     ...steps: Steps
@@ -133,7 +133,7 @@ export class WorkflowBuilder<Input, Current> {
     return new WorkflowBuilder(this.#identity, addParallel(this.#stages, steps));
   }
 
-  /** Adds a step that runs if the condition holds. Otherwise it is SKIPPED, and its input is handed on. */
+  /** Adds a step that runs if the condition is true. Otherwise it is SKIPPED, and the next step gets its input. */
   stepIf<Output>(
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
@@ -152,7 +152,7 @@ function addStep(
   definition: StepDefinition,
   asked: Condition<never> | null = null,
 ): StageList {
-  // The builder's types ensure that the stage before hands on what the condition takes.
+  // The builder's types ensure that the condition accepts the output of the stage before.
   const condition = asked as Condition<unknown> | null;
   return addStage(before, [definition], { parallel: false, condition });
 }

@@ -8,7 +8,7 @@ export interface ConditionContext {
   output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
 }
 
-/** Decides from a step's input whether the step runs. It may be asked more than once, and should change nothing. */
+/** Decides by a step's input whether the step runs. It may be called more than once and should have no effects. */
 export type Condition<Input> = (input: Input, ctx: ConditionContext) => boolean | Promise<boolean>;
 
 /** A step of a workflow. `index` is its position, and its row's `executionIndex`. */
@@ -17,7 +17,7 @@ export interface PlannedStep {
   readonly definition: StepDefinition;
 }
 
-/** The steps that run side by side: one step, or those of a `parallel`. */
+/** One step, or the steps of a `parallel`. */
 export interface Stage {
   readonly parallel: boolean;
   readonly steps: readonly PlannedStep[];

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "../../errors.ts";
 import { versionKey, type WorkflowVersion } from "../../model/leases.ts";
 import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
 
-/** The largest number that a claim can name. */
+/** The maximum number in a claim. */
 const maxVersions = 1000;
 
 /** The versions of workflows that an engine can run. */

@@ -2,12 +2,12 @@ import type { Clock } from "../../store/clock.ts";
 import type { BoundLogger } from "./logger.ts";
 
 /**
- * How the execution of a run ends in this process. `released`: another worker may claim it. `lost`: another worker holds
- * it, or it was deleted. `troubled`: the store failed, and only reading the run again tells what was committed.
+ * How the execution of a run ends in this process. `released`: other workers may claim the run. `lost`: another worker
+ * holds it, or it was deleted. `troubled`: the store failed, and it is not known what was committed.
  */
 export type RunEnding = "completed" | "failed" | "cancelled" | "released" | "lost" | "troubled";
 
-/** Something that this engine did with a run. It never contains a payload. */
+/** An action of this engine on a run. It never contains a payload. */
 interface RunEvent {
   readonly runId: string;
   readonly workflowId: string;
@@ -16,35 +16,35 @@ interface RunEvent {
   readonly runAttempt: number;
   /** The id of this engine. */
   readonly workerId: string;
-  /** By the engine's clock. */
+  /** The time on the engine's clock. */
   readonly at: Date;
 }
 
 interface StepEvent extends RunEvent {
   readonly stepId: string;
-  /** 1 for the first attempt; 0 for a step that did not run because of its condition. */
+  /** 1 for the first attempt; 0 if the step did not run because of its condition. */
   readonly attempt: number;
 }
 
-/** Why this engine no longer works on a run that has not ended here. `troubled` means that the store failed. */
+/** Why this engine no longer executes a run that has not ended here. `troubled` means that the store failed. */
 export type LeaveReason = Exclude<RunEnding, "completed" | "failed">;
 
 /**
- * The events that an engine sends to its listeners, by type. They describe this engine only, and follow the write that
- * they report. A crash between the two loses the event: put what must happen for every run into a step.
+ * The events that an engine sends to its listeners, by type. They describe only this engine. An event follows the write
+ * that it reports, and a crash between the two loses it. Put work that every run needs into a step.
  */
 export interface EngineEvents {
   /** The run was claimed and continues here. `runAttempt` 1 means that it begins. */
   readonly "run.started": RunEvent;
   /** The run has ended. CANCELLED is sent by the engine whose `cancel` was called. */
   readonly "run.finished": RunEvent & { readonly status: "COMPLETED" | "FAILED" | "CANCELLED" };
-  /** This engine no longer works on the run, which has not ended here. */
+  /** This engine no longer executes the run, which has not ended here. */
   readonly "run.left": RunEvent & { readonly reason: LeaveReason };
-  /** An attempt begins. The row of a run's first step follows within milliseconds; all other rows are there. */
+  /** An attempt begins. Its row exists, except that of a run's first step, which follows within milliseconds. */
   readonly "step.started": StepEvent;
   /**
-   * The step has ended. `durationMs` is that of the last attempt. With FAILED, `error` is what the attempt threw. For a
-   * step whose condition failed, `error` is the stored error.
+   * The step has ended. `durationMs` is the duration of the last attempt. If it FAILED, `error` is the value that the
+   * attempt threw, or the stored error if the condition failed.
    */
   readonly "step.finished": StepEvent & {
     readonly status: "COMPLETED" | "FAILED" | "SKIPPED";
@@ -59,7 +59,7 @@ export interface EngineEvents {
   };
   /** The attempt sleeps and restarts at `until`. */
   readonly "step.sleeping": StepEvent & { readonly durationMs: number; readonly until: Date };
-  /** The attempt was abandoned because the run stopped here. Nothing of it was stored. */
+  /** The attempt was abandoned because the run stopped here. Its result was not stored. */
   readonly "step.interrupted": StepEvent & { readonly durationMs: number };
 }
 
@@ -84,7 +84,7 @@ type Stamped = "at" | "workerId";
 type RunEventObserver = (type: EngineEventType) => void;
 type AnyListener = (event: EngineEvents[EngineEventType]) => void | Promise<void>;
 
-/** Calls listeners in order and never waits for them. An error of one is logged and affects nothing else. */
+/** Calls listeners in order without waiting for them. Errors of listeners are logged. */
 export class EventEmitter {
   readonly #listeners = new Map<EngineEventType, ReadonlySet<AnyListener>>();
   readonly #observers = new Map<string, ReadonlySet<RunEventObserver>>();
@@ -100,7 +100,7 @@ export class EventEmitter {
 
   /** Calls `listener` until the returned function is called. */
   on<Type extends EngineEventType>(type: Type, listener: EngineListener<Type>): () => void {
-    // Each call has its own function, so that the same listener can be added and removed more than once.
+    // A new function for each call, so that the same listener can be added more than once.
     return addTo(this.#listeners, type, (event) => listener(event as EngineEvents[Type]));
   }
 
@@ -109,7 +109,7 @@ export class EventEmitter {
     return addTo(this.#observers, runId, observer);
   }
 
-  /** `describe` is called only if somebody listens. */
+  /** Calls `describe` only if the event has a listener. */
   emit<Type extends EngineEventType>(
     type: Type,
     runId: string,
@@ -120,7 +120,7 @@ export class EventEmitter {
     if (listeners === undefined) return;
     const event = { ...describe(), workerId: this.#workerId, at: this.#clock() };
     for (const listener of listeners) {
-      // Each listener has its own event, which it may change.
+      // Each listener gets its own copy, which it may change.
       void this.#call(listener, type, copyOf(event) as EngineEvents[Type]);
     }
   }
@@ -147,7 +147,7 @@ function copyOf(event: object): object {
   return Object.fromEntries(copy) as object;
 }
 
-/** Each change makes a new set, so that listeners added during an event hear the next one. */
+/** Replaces the set, so that listeners added during an event are not called for it. */
 function addTo<Key, Value>(sets: Map<Key, ReadonlySet<Value>>, key: Key, value: Value): () => void {
   sets.set(key, new Set(sets.get(key)).add(value));
   return () => {

@@ -1,15 +1,15 @@
 import { withoutBoundValues } from "../run/step-errors.ts";
 
 /**
- * A logger as pino has it. `console`-like loggers need an adapter. Errors come in the field `err`. Errors of the logger
- * itself are ignored.
+ * A logger with the interface of pino. `console` needs an adapter. Errors are in the field `err`. Errors that the logger
+ * throws are ignored.
  */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-  /** A logger that adds `fields` to every message. If it is missing, the engine adds them. */
+  /** Returns a logger that adds `fields` to every message. Without this method, the engine adds them. */
   child?(fields: object): Logger;
 }
 
@@ -37,12 +37,12 @@ const nothing = (): void => {};
 /** Logs nothing. The default. */
 export const silentLogger: BoundLogger = { ...loggerOf(nothing), child: () => silentLogger };
 
-/** `logger` without its errors, and without the values of queries in messages. */
+/** Wraps `logger`: its errors are ignored, and bound values of queries are removed from messages. */
 export function bindLogger(logger: Logger): BoundLogger {
   return bind(() => logger);
 }
 
-/** `open` is called for the first message: most steps log none. */
+/** Calls `open` at the first message, because most steps log nothing. */
 function bind(open: () => Logger): BoundLogger {
   let opened: Logger | null = null;
   const target = (): Logger => (opened ??= open());
@@ -51,7 +51,7 @@ function bind(open: () => Logger): BoundLogger {
       const result: unknown = target()[level](withLoggableError(fields), message);
       if (typeof result === "object") Promise.resolve(result).catch(nothing);
     } catch {
-      // The error cannot be logged either.
+      // An error of the logger cannot be logged.
     }
   };
   return { ...loggerOf(log), child: (fields) => bind(() => childOf(target(), fields)) };

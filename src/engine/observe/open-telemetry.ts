@@ -10,16 +10,15 @@ import type { AttemptEnd, Telemetry } from "./telemetry.ts";
 const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
 
 /**
- * False while the app has no OpenTelemetry provider. The API keeps its providers here; loading it to ask would block for
- * tens of milliseconds.
+ * True once the app has registered an OpenTelemetry provider. The API stores its providers under this symbol. To load it
+ * for this check would block for tens of milliseconds.
  */
 export function hasTelemetry(): boolean {
   return Reflect.has(globalThis, Symbol.for("opentelemetry.js.api.1"));
 }
 
 /**
- * OpenTelemetry with the providers that are registered now, or null if the app does not have its API. Its errors go to
- * `report`.
+ * OpenTelemetry with the registered providers, or null if its API is not installed. `report` gets the errors of telemetry.
  */
 export async function findTelemetry(report: (error: unknown) => void): Promise<Telemetry | null> {
   try {
@@ -30,7 +29,7 @@ export async function findTelemetry(report: (error: unknown) => void): Promise<T
   }
 }
 
-/** Spans of runs and attempts, and metrics. Attributes are ids, counts and statuses, and the code or name of an error. */
+/** Spans and metrics. Attributes contain ids, counts, statuses, and codes or names of errors. */
 function createOpenTelemetry(
   api: typeof OpenTelemetry,
   report: (error: unknown) => void,
@@ -61,7 +60,7 @@ function createOpenTelemetry(
     description: "Runs that a worker left because it no longer held them",
   });
 
-  /** `work`, with its errors reported instead of thrown. It returns null then. */
+  /** Wraps `work`: it reports errors and returns null instead of throwing. */
   function guarded<Args extends unknown[], Result>(
     work: (...args: Args) => Result,
   ): (...args: Args) => Result | null {
@@ -75,7 +74,7 @@ function createOpenTelemetry(
     };
   }
 
-  /** Calls `work` once: in the context that `enter` sets, unless it throws. An error of `work` is thrown. */
+  /** Calls `work` once, in the context that `enter` sets unless `enter` throws. Throws only errors of `work`. */
   function callWithin<Result>(enter: (call: () => void) => void, work: () => Result): Result {
     const outcomes: (() => Result)[] = [];
     const callOnce = (): void => {
@@ -99,7 +98,7 @@ function createOpenTelemetry(
       attributes: { "gorkflow.workflow.id": id, "gorkflow.workflow.version": version },
     });
     const carrier: Record<string, string> = {};
-    // Only the span: baggage does not belong in a database.
+    // Baggage does not belong in a database, so only the span is injected.
     propagation.inject(trace.setSpan(ROOT_CONTEXT, span), carrier);
     const enter = (call: () => void): void =>
       context.with(trace.setSpan(context.active(), span), call);
@@ -148,7 +147,7 @@ function createOpenTelemetry(
     }
     const span = tracer.startSpan(`run ${workflowId}`, {
       kind: SpanKind.CONSUMER,
-      // The span that was active when the worker started is unrelated.
+      // The span that is active in the worker is unrelated.
       root: true,
       attributes: {
         ...labels,
@@ -178,7 +177,7 @@ function createOpenTelemetry(
     };
   }
 
-  /** Null if the context does not name the start of the run. An app may have set its own context. */
+  /** The span of the run's start, or null if the context, which an app may set, does not contain it. */
   function readStart(startContext: unknown): SpanContext | null {
     if (typeof startContext !== "object" || startContext === null) return null;
     const start = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, startContext));
@@ -194,7 +193,7 @@ function createOpenTelemetry(
   };
 }
 
-/** Calls `work`. Returns a function that returns its result or throws its error. */
+/** Calls `work`, and returns a function that returns its result or throws its error. */
 function outcomeOf<Result>(work: () => Result): () => Result {
   try {
     const result = work();

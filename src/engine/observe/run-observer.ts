@@ -1,10 +1,10 @@
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { AttemptEnding, PassedStep } from "../run/stage-run.ts";
+import type { Outcome, PassedStep } from "../run/stage-run.ts";
 import type { EventEmitter, RunEnding } from "./events.ts";
 import type { BoundLogger } from "./logger.ts";
 import type { AttemptTelemetry, RunTelemetry, Telemetry } from "./telemetry.ts";
 
-/** Where the reports of one claimed run go. */
+/** The receivers of the reports about one claimed run. */
 interface Audience {
   readonly run: WorkflowRunSummary;
   readonly logger: BoundLogger;
@@ -27,7 +27,7 @@ export class RunObserver {
     events.emit("run.started", run.runId, () => fieldsOf(run));
   }
 
-  /** The run was read; it was started with `context`. */
+  /** The run was loaded. `context` is the one of its start. */
   loaded(context: unknown): void {
     this.#telemetry?.linkToStart(context);
   }
@@ -46,7 +46,7 @@ export class RunObserver {
     }
   }
 
-  /** Steps did not run because of their conditions. */
+  /** The steps do not run because of their conditions. */
   passed(steps: readonly PassedStep[]): void {
     const { events, run } = this.#audience;
     for (const { planned, status, error } of steps) {
@@ -93,30 +93,30 @@ export class AttemptObserver {
     return this.#telemetry === null ? work() : this.#telemetry.within(work);
   }
 
-  /** The attempt ended, or was interrupted if `ending` is null. `error` is what the step threw. */
-  ended(ending: AttemptEnding | null, error: unknown): void {
+  /** The outcome was stored, or is undefined if the attempt was interrupted. `error` is the value that the step threw. */
+  ended(outcome: Outcome | undefined, error: unknown): void {
     const { logger, events, run } = this.#audience;
     const { runId, workflowId } = run;
     const durationMs = performance.now() - this.#begunAt;
-    this.#telemetry?.end({ status: ending?.status ?? "INTERRUPTED", durationMs, error });
+    this.#telemetry?.end({ status: outcome?.status ?? "INTERRUPTED", durationMs, error });
     const logged = { runId, workflowId, stepId: this.#stepId, attempt: this.#attempt };
     const describe = () => ({ ...this.#fields(), durationMs });
-    if (ending === null) {
+    if (outcome === undefined) {
       events.emit("step.interrupted", runId, describe);
-    } else if (ending.status === "COMPLETED") {
-      const { status } = ending;
+    } else if (outcome.status === "COMPLETED") {
+      const { status } = outcome;
       logger.debug(logged, "step completed");
       events.emit("step.finished", runId, () => ({ ...describe(), status }));
-    } else if (ending.status === "FAILED") {
-      const { status } = ending;
+    } else if (outcome.status === "FAILED") {
+      const { status } = outcome;
       logger.warn({ ...logged, err: error }, "step failed");
       events.emit("step.finished", runId, () => ({ ...describe(), status, error }));
-    } else if (ending.status === "RETRYING") {
-      const { delayMs } = ending;
+    } else if (outcome.status === "RETRYING") {
+      const { delayMs } = outcome;
       logger.warn({ ...logged, err: error }, "step failed and is tried again");
       events.emit("step.retrying", runId, () => ({ ...describe(), delayMs, error }));
     } else {
-      const { until } = ending;
+      const { until } = outcome;
       logger.debug({ ...logged, until }, "step sleeps");
       events.emit("step.sleeping", runId, () => ({ ...describe(), until }));
     }

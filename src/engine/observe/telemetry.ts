@@ -1,37 +1,37 @@
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
-import type { AttemptEnding } from "../run/stage-run.ts";
+import type { Outcome } from "../run/stage-run.ts";
 import type { RunEnding } from "./events.ts";
 import type { Workflow } from "../definition/workflow-builder.ts";
 
 /**
- * Traces and measures an engine. It never gets an input, an output or a message. An app's provider or sampler must not
- * disturb a run: the errors of all methods are reported instead of thrown.
+ * Traces and measures an engine. It never gets an input, an output or a message. Methods report errors instead of throwing
+ * them, so that an app's provider or sampler cannot disturb a run.
  */
 export interface Telemetry {
-  /** A run of the workflow will be stored. */
+  /** Begins the span of a start. */
   beginStart(workflow: Pick<Workflow, "id" | "version">): StartTelemetry | null;
-  /** A claimed run begins or continues here. */
+  /** Begins the span of a claimed run. */
   beginRun(run: WorkflowRunSummary): RunTelemetry | null;
-  /** The end of the run has been stored. */
+  /** Counts a run whose end was stored. */
   countFinished(workflowId: string, status: "COMPLETED" | "FAILED" | "CANCELLED"): void;
 }
 
 interface Span<End> {
-  /** Calls `work` so that its spans belong to this one. */
+  /** Calls `work` with this span as the parent of its spans. */
   within<Result>(work: () => Result): Result;
   end(end: End): void;
 }
 
 interface StartTelemetry extends Span<{ readonly runId: string } | { readonly error: unknown }> {
   /**
-   * Stored with the run, so that the worker's telemetry can link to the start: the fields of the app's propagator, such
-   * as the W3C's `traceparent`. Null if there are none.
+   * The fields of the app's propagator, such as `traceparent`, or null. They are stored with the run, so that the worker's
+   * span can link to the start.
    */
   readonly context: Readonly<Record<string, string>> | null;
 }
 
 export interface RunTelemetry {
-  /** Links the run to its start, if `context` names it. */
+  /** Links the run to its start if `context` contains the start's span. */
   linkToStart(context: unknown): void;
   beginAttempt(stepId: string, attempt: number): AttemptTelemetry | null;
   end(ending: RunEnding): void;
@@ -40,7 +40,7 @@ export interface RunTelemetry {
 export type AttemptTelemetry = Span<AttemptEnd>;
 
 export interface AttemptEnd {
-  readonly status: AttemptEnding["status"] | "INTERRUPTED";
+  readonly status: Outcome["status"] | "INTERRUPTED";
   readonly durationMs: number;
   readonly error?: unknown;
 }

@@ -15,31 +15,27 @@ import {
 import type { BoundLogger } from "../observe/logger.ts";
 import type { ConditionContext } from "../definition/workflow-plan.ts";
 import { createReadContext, type RunScope } from "./run-scope.ts";
-import type { StepRun } from "./stage-run.ts";
+import type { Outcome, StepRun } from "./stage-run.ts";
 
-/** A sleep that the step has asked for: it is call number `sleepCount`. */
-export interface RequestedSleep {
-  readonly sleepCount: number;
-  readonly until: Date;
-}
+type Sleep = Extract<Outcome, { readonly status: "SLEEPING" }>;
 
 /**
- * One attempt of a step: its time limit, its abort, and its context. A step may destructure the context, so its methods
- * are getters. What few steps use is made on first use.
+ * One attempt of a step, with its time limit and its context. Methods of the context are getters, because steps may
+ * destructure it. Rarely used parts are created on first use.
  */
 export class Attempt implements StepContext {
   readonly runId: string;
   readonly stepId: string;
   readonly attempt: number;
   readonly #scope: RunScope;
-  /** How many calls of `sleep` return at once. */
+  /** The number of calls of `sleep` that return immediately. */
   readonly #sleepCount: number;
   readonly #timer: ReturnType<typeof setTimeout> | null;
-  /** What the context reads and writes through: the store, or a transaction of it. */
+  /** The store of the context, or a transaction of it. */
   #store: WorkflowStore;
   #controller: AbortController | null = null;
   #aborted: { readonly reason: unknown } | null = null;
-  /** Rejects the race that is under way. */
+  /** Rejects the current race. */
   #reject: ((reason: unknown) => void) | null = null;
   #logger: BoundLogger | null = null;
   #reads: ConditionContext | null = null;
@@ -48,7 +44,7 @@ export class Attempt implements StepContext {
   #misuse: InvalidArgumentError | null = null;
   #hasEnded = false;
   #sleepCalls = 0;
-  #requestedSleep: RequestedSleep | null = null;
+  #requestedSleep: Sleep | null = null;
 
   constructor(scope: RunScope, { planned, attempt, sleepCount }: StepRun) {
     const { id, timeoutMs } = planned.definition;
@@ -89,7 +85,7 @@ export class Attempt implements StepContext {
   get sleep() {
     return (time: number | Date): Promise<void> => {
       const sleeping = this.#sleepUntil(time);
-      // The engine ends the attempt even if the step does not await this.
+      // The attempt ends even if the step does not await this promise.
       sleeping.catch(() => {});
       return sleeping;
     };
@@ -109,7 +105,7 @@ export class Attempt implements StepContext {
         throw this.#misuse;
       }
       const transaction = new StepTransaction<Output>(host, async (tx) =>
-        // The store hands out its own kind of transaction; the step's author names its type.
+        // The author of the step states the type of the store's transaction.
         work(tx as Transaction),
       );
       this.#transaction = transaction;
@@ -117,12 +113,12 @@ export class Attempt implements StepContext {
     };
   }
 
-  /** The sleep that interrupted the attempt; null if there is none. */
-  get requestedSleep(): RequestedSleep | null {
+  /** The sleep that ended the attempt; null if there is none. */
+  get requestedSleep(): Sleep | null {
     return this.#requestedSleep;
   }
 
-  /** The result of `work`. @throws the reason of the attempt's abort, without waiting for `work`. */
+  /** Returns the result of `work`. @throws the reason if the attempt aborts first. */
   race<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#aborted !== null) reject(this.#aborted.reason);
@@ -132,7 +128,7 @@ export class Attempt implements StepContext {
   }
 
   /**
-   * The transaction that the step returned; null if it called none.
+   * Returns the transaction that the step returned, or null if it called none.
    *
    * @throws {InvalidArgumentError} if the step called `ctx.transaction` and did not return its result.
    */
@@ -146,7 +142,7 @@ export class Attempt implements StepContext {
     });
   }
 
-  /** Runs `work` while the context reads and writes through `tx`. */
+  /** Runs `work` while the context uses `tx`. */
   async within<T>(tx: WorkflowStore, work: () => Promise<T>): Promise<T> {
     this.#store = tx;
     try {
@@ -156,7 +152,7 @@ export class Attempt implements StepContext {
     }
   }
 
-  /** Ends the time limit. From now on the context refuses to be used. */
+  /** Ends the time limit and the use of the context. */
   end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
@@ -186,7 +182,7 @@ export class Attempt implements StepContext {
     }
     this.#sleepCalls += 1;
     if (this.#sleepCalls <= this.#sleepCount || until <= now) return;
-    this.#requestedSleep = { sleepCount: this.#sleepCalls, until };
+    this.#requestedSleep = { status: "SLEEPING", sleepCount: this.#sleepCalls, until };
     const reason = new StepSleepingError({ stepId: this.stepId, until });
     this.#abort(reason);
     throw reason;
@@ -221,7 +217,7 @@ export class Attempt implements StepContext {
     };
   }
 
-  /** A refused write stops the run before the next heartbeat would. */
+  /** If the lease is lost, stops the run now instead of at the next heartbeat. */
   async #write(writing: Promise<unknown>): Promise<void> {
     try {
       await writing;
@@ -232,11 +228,11 @@ export class Attempt implements StepContext {
   }
 }
 
-/** The date that `time` means at `now`. @throws {InvalidArgumentError} if it is not a time. */
+/** Converts `time` to a date. @throws {InvalidArgumentError} if it is not a time. */
 function parseTime(time: unknown, now: Date): Date {
   const isDuration = typeof time === "number" && time >= 0;
   const until = isDuration ? new Date(now.getTime() + time) : time;
-  // A copy: the caller may change its Date.
+  // The caller may change its own Date.
   if (until instanceof Date && !Number.isNaN(until.getTime())) return new Date(until);
   throw new InvalidArgumentError({
     argument: "ctx.sleep",

@@ -6,8 +6,8 @@ import { inputColumns, newRow } from "./run-events.ts";
 import { isUnsaved, type StageRun } from "./stage-run.ts";
 
 /**
- * Makes the open steps of a cancelled run CANCELLED, so that no row stays RUNNING. A run that was reopened meanwhile is
- * left unchanged. `stage` is what a worker knows of the running steps.
+ * Makes the open steps of a cancelled run CANCELLED, so that no row stays RUNNING. Does nothing if the run was reopened
+ * meanwhile. `stage` has the running steps if the caller is their worker.
  */
 export async function cancelSteps(
   store: WorkflowStore,
@@ -24,7 +24,7 @@ export async function cancelSteps(
   });
 }
 
-/** Writes that the open steps of a run, and their running attempts, are CANCELLED. */
+/** Makes the open steps of a run and their running attempts CANCELLED. */
 export function writeCancelled(
   write: BatchWriter,
   runId: string,
@@ -42,11 +42,11 @@ export function writeCancelled(
     const step = begun.get(stepId);
     begun.delete(stepId);
     const last = Math.max(attempt, step?.attempt ?? 0);
-    // Another process may have marked the step without knowing its last attempt.
+    // Another process may have cancelled the step without knowing its last attempt.
     if (isFinalStepStatus(status) && !(status === "CANCELLED" && last > attempt)) continue;
     write.updateStepExecution(runId, stepId, { status: "CANCELLED", wakeAt: null, attempt: last });
     if (last > attempt) writeAttempt(stepId, last, step?.attemptStartedAt ?? null);
-    // In any other status the last attempt has ended.
+    // With any other status, the last attempt has ended.
     else if (status === "RUNNING") {
       writeAttempt(stepId, last, last === attemptOffset + 1 ? startedAt : null);
     }

@@ -18,51 +18,60 @@ import {
   type StepRun,
 } from "./stage-run.ts";
 
-/** A step of the stage that has ended, or continues later. */
+/** A step that has ended or continues later. */
 export interface Settled {
   readonly step: StepRun;
   readonly outcome: Outcome;
 }
 
-/** A change of a run that is stored in one commit. */
+/** A change of a run. It is stored in one commit. */
 export interface RunEvent {
-  /** The steps of the run that completed, were skipped, or failed with `continueOnError`. */
+  /** The number of steps that completed, were skipped, or failed with `continueOnError`. */
   readonly endedSteps: number;
-  /** Steps before the stage that do not run. */
+  /** Steps before the stage that do not run because of their conditions. */
   readonly passed?: readonly PassedStep[];
   /** The current stage. */
   readonly stage?: StageRun;
-  /** Steps of the stage that have begun, which their rows do not say yet. */
+  /** Steps of the stage that have begun but whose rows do not say so yet. */
   readonly begun?: readonly StepRun[];
   readonly settled?: Settled;
-  /** The next stage, which begins with this event. */
+  /** The stage that begins with this event. */
   readonly next?: StageRun;
   readonly result?: RunResult;
-  /** The run is released: no worker claims it before `wakeAt`. */
+  /** Set if the run is released. No worker claims it before `wakeAt`. */
   readonly released?: { readonly wakeAt: Date | null };
 }
 
-type Author = Pick<ClaimedRun, "run" | "workflow" | "fence" | "clock">;
+/** What the writes of an event share. */
+interface Target {
+  readonly write: BatchWriter;
+  readonly runId: string;
+  readonly workerId: string;
+  readonly now: Date;
+}
 
 /**
- * The writes of an event. The change of the run comes first: its fence guards the whole batch. Every event changes the
- * run's revision, so watchers see that something happened.
+ * Writes an event. The update of the run comes first, because its fence guards the whole batch. It also increments the
+ * run's revision, so that watchers notice every event.
  */
-export function writeEvent(write: BatchWriter, author: Author, event: RunEvent): void {
-  const { run, workflow, fence, clock } = author;
+export function writeEvent(
+  write: BatchWriter,
+  { run, workflow, fence, clock }: Pick<ClaimedRun, "run" | "workflow" | "fence" | "clock">,
+  event: RunEvent,
+): void {
   const { runId } = run;
   const { stage, settled, next } = event;
-  const now = clock();
-  // The engine made all these arguments: the store need not check them again.
+  const target: Target = { write, runId, workerId: fence.workerId, now: clock() };
+  // The engine made these arguments, so the store need not check them.
   write.updateRun(runId, markChecked(runChanges(workflow.plan.stepIds.size, event)), fence);
-  for (const step of event.passed ?? []) writePassed(write, runId, step, now);
+  for (const step of event.passed ?? []) writePassed(target, step);
   if (stage !== undefined) {
-    if (settled) writeOutcome(write, author, stage.input, settled, now);
+    if (settled) writeOutcome(target, stage.input, settled);
     for (const step of event.begun ?? []) {
-      if (step !== settled?.step) writeBegun(write, runId, stage.input, step, now);
+      if (step !== settled?.step) writeBegun(target, stage.input, step);
     }
   }
-  if (next) for (const step of next.steps) writeBegun(write, runId, next.input, step, now);
+  if (next) for (const step of next.steps) writeBegun(target, next.input, step);
 }
 
 function runChanges(totalSteps: number, { endedSteps, result, released }: RunEvent): RunChanges {
@@ -74,10 +83,8 @@ function runChanges(totalSteps: number, { endedSteps, result, released }: RunEve
 }
 
 function writePassed(
-  write: BatchWriter,
-  runId: string,
+  { write, runId, now }: Target,
   { planned, input, status, error, hasRow }: PassedStep,
-  now: Date,
 ): void {
   const { id: stepId, continueOnError } = planned.definition;
   const changes = { ...inputColumns(input), status, error, completedAt: now };
@@ -86,14 +93,8 @@ function writePassed(
   if (status === "FAILED" && continueOnError) write.saveStepOutput(runId, stepId, null);
 }
 
-/** Makes the row say that the attempt is under way. */
-function writeBegun(
-  write: BatchWriter,
-  runId: string,
-  input: StageInput,
-  step: StepRun,
-  now: Date,
-): void {
+/** Writes that an attempt has begun. */
+function writeBegun({ write, runId, now }: Target, input: StageInput, step: StepRun): void {
   const { planned, attempt, attemptOffset, sleepCount } = step;
   if (step.row === "missing") {
     write.createStepExecution(markChecked(newRow(runId, step, stepInputColumns(step, input), now)));
@@ -104,7 +105,7 @@ function writeBegun(
     attempt,
     wakeAt: null,
     ...parsedColumn(step, input),
-    // The first attempt after the run was reopened: the row describes the step's earlier end.
+    // In the first attempt after the run was reopened, the row still describes the earlier end of the step.
     ...(attempt === attemptOffset + 1 && {
       ...stepInputColumns(step, input),
       attemptOffset,
@@ -119,13 +120,10 @@ function writeBegun(
 }
 
 function writeOutcome(
-  write: BatchWriter,
-  { run, fence }: Author,
+  { write, runId, workerId, now }: Target,
   input: StageInput,
   { step, outcome }: Settled,
-  now: Date,
 ): void {
-  const { runId } = run;
   const { planned, attempt, startedAt } = step;
   const { id: stepId, continueOnError } = planned.definition;
   const isLater = isWaiting(outcome);
@@ -151,7 +149,7 @@ function writeOutcome(
   } else if (outcome.status === "FAILED" && continueOnError) {
     write.saveStepOutput(runId, stepId, null);
   }
-  // A step that completes in its first attempt is described by its row alone.
+  // A step that completes in its first attempt has no row in `step_attempts`.
   if (error !== null || (outcome.status === "COMPLETED" && attempt > 1)) {
     write.saveStepAttempt({
       runId,
@@ -159,14 +157,14 @@ function writeOutcome(
       attempt,
       status: outcome.status === "COMPLETED" ? "COMPLETED" : "FAILED",
       error,
-      workerId: fence.workerId,
+      workerId,
       startedAt: step.attemptStartedAt,
       completedAt: now,
     });
   }
 }
 
-/** The row of a step that has none yet: its attempt is under way. */
+/** A new row for a step whose attempt has begun. */
 export function newRow(
   runId: string,
   { planned, attempt, attemptOffset, startedAt: begunAt }: StepRun,
@@ -178,7 +176,7 @@ export function newRow(
   return { ...identity, ...input, status: "RUNNING", attempt, attemptOffset, startedAt };
 }
 
-/** The input that the step's schema made, if it differs from the stage's and the row does not have it. */
+/** The parsed input if it differs from the stage's input and is not in the row yet. */
 function parsedColumn(
   { parsedInput, isInputStored }: StepRun,
   { text }: StageInput,
@@ -193,7 +191,7 @@ function stepInputColumns(step: StepRun, input: StageInput): InputColumns {
   return parsedColumn(step, input) ?? inputColumns(input);
 }
 
-/** The columns of a stage's input. An input that consists of stored outputs is stored as a reference. */
+/** The columns for a stage's input. An input that consists of stored outputs becomes a reference. */
 export function inputColumns({ text, from }: StageInput): InputColumns {
   return from === null ? { input: JSON.parse(text) } : { inputFrom: from };
 }

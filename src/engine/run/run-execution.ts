@@ -1,4 +1,3 @@
-import { markChecked } from "../../arguments.ts";
 import { Stopper } from "../../async/abort.ts";
 import { callAfter, pause } from "../../async/pause.ts";
 import { Backoff } from "../../async/retry.ts";
@@ -29,10 +28,10 @@ import {
 } from "./stage-run.ts";
 import { describeError } from "./step-errors.ts";
 
-/** How often a run is resumed after a failure of the store, before its lease is left to expire. */
+/** The number of tries while the store fails. After that, the lease of the run expires. */
 const maxTries = 5;
 
-/** Runs one claimed run until it ends or leaves this process. */
+/** Executes one claimed run until it ends, is released or is lost. */
 export class RunExecution {
   readonly #claimed: ClaimedRun;
   /** Aborts when the run stops in this process; the reason says why. */
@@ -41,14 +40,14 @@ export class RunExecution {
   /** Aborts when the engine no longer waits for the last writes. */
   readonly #closer = new Stopper();
   #stage: StageRun | null = null;
-  #wakesAt: Date | null = null;
+  /** The time at which the released run continues; null if it can continue at once. */
+  wakesAt: Date | null = null;
 
-  constructor(claimed: Omit<ClaimedRun, "fence">) {
-    const { workerId, run } = claimed;
-    this.#claimed = { ...claimed, fence: markChecked({ workerId, attempt: run.attempt }) };
+  constructor(claimed: ClaimedRun) {
+    this.#claimed = claimed;
   }
 
-  /** Resolves when the run has left this process. Steps that ignore their signal may still run. */
+  /** Resolves when this process no longer executes the run. Steps that ignore their signal may still run. */
   async run(): Promise<RunEnding> {
     const cancelDeadline = this.#stopAtDeadline();
     const backoff = new Backoff(50, 1000);
@@ -63,12 +62,7 @@ export class RunExecution {
     }
   }
 
-  /** When the released run continues; null if it can continue at once. */
-  get wakesAt(): Date | null {
-    return this.#wakesAt;
-  }
-
-  /** Ends the execution: nothing more is written, and the steps' signals abort. */
+  /** Ends the execution. Nothing more is written, and the signals of the steps abort. */
   stop(reason: unknown): void {
     if (reason instanceof EngineClosedError || reason instanceof StoreClosedError) {
       this.#closer.abort(reason);
@@ -77,19 +71,19 @@ export class RunExecution {
     this.#stopper.abort(reason);
   }
 
-  /** Lets the running steps end, and begins no others. */
+  /** Begins no further steps. Running steps may end. */
   drain(): void {
     this.#drainer.abort();
   }
 
-  /** Stops the run because a write or a heartbeat was refused. */
+  /** Stops the run after the store refused a write or a heartbeat. */
   lose(error: Error): void {
     const { runId } = this.#claimed.run;
     const isCancelled = error instanceof LeaseLostError && error.status === "CANCELLED";
     this.stop(isCancelled ? new RunCancelledError({ runId }, { cause: error }) : error);
   }
 
-  /** Runs the run from its stored state. A failure of the store ends this try only. */
+  /** Executes the run from its stored state. An error of the store ends only this try. */
   async #try(isFirst: boolean): Promise<RunEnding> {
     const signal = new Stopper();
     const stop = (): void => signal.abort(this.#stopper.reason);
@@ -116,9 +110,7 @@ export class RunExecution {
   async #advance(scope: RunScope, writer: RunWriter, isFirst: boolean): Promise<RunEnding> {
     const commit = (event: RunEvent) => writer.exclusive(() => writer.commit(event));
     this.#stage = null;
-    const { context, at: start } = await loadRun(scope, isFirst);
-    scope.observer.loaded(context);
-    let at: StageRun | StagePosition | RunResult = start;
+    let at: StageRun | StagePosition | RunResult = await loadRun(scope, isFirst);
     while (!("status" in at)) {
       if (!("steps" in at)) {
         at = await this.#enter(scope, at, commit);
@@ -126,13 +118,13 @@ export class RunExecution {
       }
       this.#stage = at;
       const execution = new StageExecution(scope, writer, at);
-      // The engine may have begun to close while the run was read or a condition was asked.
+      // The engine may have begun to close while the run was loaded or a condition was evaluated.
       const end = this.#drainer.aborted ? "waiting" : await execution.run();
       if (end === "released") return "released";
       if (end === "waiting") {
         const wakeAt = execution.waitsUntil;
         await commit({ ...describeProgress(at), released: { wakeAt } });
-        this.#wakesAt = wakeAt;
+        this.wakesAt = wakeAt;
         return "released";
       }
       at = end;
@@ -140,7 +132,7 @@ export class RunExecution {
     return at.status === "COMPLETED" ? "completed" : "failed";
   }
 
-  /** Asks the conditions at the position, again while the store fails, and stores what follows. */
+  /** Evaluates the conditions at the position and stores the result. Retries while the store is busy. */
   async #enter(
     scope: RunScope,
     position: StagePosition,
@@ -158,7 +150,7 @@ export class RunExecution {
     return next;
   }
 
-  /** Stops the run at its deadline, unless the returned function is called before. */
+  /** Stops the run at its deadline. The returned function cancels this. */
   #stopAtDeadline(): (() => void) | null {
     const { run, clock } = this.#claimed;
     const { runId, deadlineAt } = run;
@@ -200,7 +192,7 @@ export class RunExecution {
     return "troubled";
   }
 
-  /** Gives the run to other workers. An attempt without a row gets one, so that it restarts under its number. */
+  /** Lets other workers claim the run. Attempts without a row get one, so that they restart with the same number. */
   #release(): Promise<void> {
     const { store, run, fence } = this.#claimed;
     if (this.#stage === null) return store.releaseLease({ runId: run.runId, ...fence });
@@ -208,7 +200,7 @@ export class RunExecution {
     return store.batch((write) => writeEvent(write, this.#claimed, event));
   }
 
-  /** How a run ended that this worker no longer holds: its last write may have been stored without an answer. */
+  /** Finds out how a run ended that this worker no longer holds. Its last write may have succeeded without an answer. */
   async #endLost(error: Error): Promise<RunEnding> {
     const { logger, run, store, workerId } = this.#claimed;
     const { runId, workflowId, attempt } = run;
@@ -232,7 +224,7 @@ export class RunExecution {
     const error = describeError(reason);
     try {
       await this.#persist(async () => {
-        // Rows that cannot be read are left unchanged.
+        // Unreadable rows stay unchanged.
         const rows =
           reason instanceof CorruptRowError
             ? []
@@ -254,7 +246,7 @@ export class RunExecution {
     return retryWhileBusy(work, this.#claimed.leaseMs, this.#closer);
   }
 
-  /** Does what the run can do without: its lease expires, or the next worker repairs it. */
+  /** Does work that may fail, because the lease expires or the next worker repairs the run. */
   async #attempt(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await this.#persist(work);

@@ -7,23 +7,24 @@ import { newStepRun, type StepRun } from "./stage-run.ts";
 /** The rows of a run's steps, by step id. */
 export type StepRows = ReadonlyMap<string, StepExecution>;
 
-/** Where a run continues. */
+/** The point at which a run resumes. */
 export interface Resumption {
   /** The index of the current stage; the number of stages if all have ended. */
   readonly stage: number;
   /** The steps of that stage to run. */
   readonly open: readonly StepRun[];
-  /** The steps of that stage that have failed for good, with their errors. */
+  /** The errors of the steps of that stage whose last attempt has failed, by step id. */
   readonly failed: ReadonlyMap<string, unknown>;
 }
 
 type Standing = "ended" | "failed" | "cancelled" | "open";
 
 /**
- * Where a run with these rows continues: after the last step that has ended, which never runs again.
+ * Finds where a run with these rows resumes: at the first stage that has not ended. Ended steps never run again. The
+ * stages before `from` must have ended.
  *
  * A failed step stays failed while other steps of its stage are open. If none is open, or one was cancelled, the run was
- * reopened: failed and cancelled steps restart. The stages before `from` must have ended.
+ * reopened, and its failed and cancelled steps restart.
  */
 export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number): Resumption {
   for (let index = from; index < plan.stages.length; index++) {
@@ -74,7 +75,7 @@ function resumeStep(planned: PlannedStep, row: StepExecution | undefined): StepR
         wasAccepted: sleepCount > 0 || attempt > attemptOffset + 1,
       };
     case "RETRYING": {
-      // The first version of the schema did not store the time.
+      // The first version of the schema did not store this time.
       const delayMs = retryDelayMs(planned.definition.retry, attempt - attemptOffset);
       const notBefore = wakeAt ?? new Date(updatedAt.getTime() + delayMs);
       return { ...begun, attempt: attempt + 1, notBefore, row: "earlier", wasAccepted: true };

@@ -18,28 +18,21 @@ import {
   type StageRun,
 } from "./stage-run.ts";
 
-/** Where a claimed run continues, with everything that it needs there. */
-export interface LoadedRun {
-  /** The context that the run was started with. */
-  readonly context: unknown;
-  readonly at: StageRun | StagePosition;
-}
-
-/** Up to this number, steps are read one by one; otherwise all are read at once. */
+/** Up to this number, steps are read one by one. Otherwise, all steps of the run are read. */
 const maxSingleReads = 50;
 
 /**
- * Reads the run from the store. How much is read does not grow with the steps that have ended. `isFirst` is false if this
- * process has executed the run before.
+ * Loads the run from the store. The number of reads does not grow with the number of ended steps. `isFirst` is false if
+ * this claim has executed the run before.
  *
  * @throws {RunNotFoundError} if the run was deleted.
  * @throws {CorruptRowError} if a row cannot be read.
  * @throws {StepOutputNotFoundError} if the output of an ended step is missing.
  */
 export async function loadRun(
-  { store, workflow, run, knownInput }: ClaimedRun,
+  { store, workflow, run, knownInput, observer }: ClaimedRun,
   isFirst: boolean,
-): Promise<LoadedRun> {
+): Promise<StageRun | StagePosition> {
   const { runId, attempt, lostLeases, progress } = run;
   const { plan } = workflow;
   const stored = new StoredSteps(store, runId);
@@ -50,40 +43,41 @@ export async function loadRun(
       ? findResumption(plan, stored.rows, 0)
       : readResumption(plan, stored, progress),
   ]);
+  observer.loaded(context);
   const inputStage = await findInputStage(plan, stored, index);
   const input: StageInput =
     inputStage === null
       ? { text: inputText, from: null }
       : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage.steps));
   const stage = plan.stages[index];
-  if (stage === undefined) return { context, at: { index, input } };
+  if (stage === undefined) return { index, input };
   const failedStepId = findFailedCondition(stage, stored.rows);
   const hasRows = stage.steps.some(({ definition }) => stored.rows.has(definition.id));
   if (failedStepId !== undefined || (!hasRows && stage.condition !== null)) {
-    return { context, at: { index, input, failedStepId } };
+    return { index, input, failedStepId };
   }
   if (!hasRows) {
-    // An earlier claim may have begun the first stage without storing it: each claim that was not lost has its number.
+    // An earlier claim that was not lost may have begun the first stage without storing it. Each has its own number.
     const firstAttempt = index === 0 ? Math.max(1, attempt - lostLeases) : 1;
-    return { context, at: newStageRun({ index, input }, stage, firstAttempt) };
+    return newStageRun({ index, input }, stage, firstAttempt);
   }
   for (const step of open) {
-    // A step that restarts in a reopened run parses the stage's input again, which may have been corrected.
+    // In a reopened run, a restarted step parses the stage's input again, because an operator may have corrected it.
     if (step.row === "earlier" && step.attempt === step.attemptOffset + 1) continue;
     const row = stored.rows.get(step.planned.definition.id);
-    // A row that was not written by an engine may have no input.
+    // A row that an app wrote may have no input.
     if (row === undefined || row.inputFrom !== null || row.input === null) continue;
     const text = JSON.stringify(row.input);
-    // The row has the stage's input until the step's schema makes something else of it.
+    // The row contains the stage's input until the step stores a different parsed input.
     if (text !== input.text) Object.assign(step, { parsedInput: text, isInputStored: true });
   }
   const isOpen = new Set(open.map(({ planned }) => planned));
   const ended = stage.steps.filter((step) => !isOpen.has(step) && !failed.has(step.definition.id));
   const outputs = await loadOutputs(store, runId, ended);
-  return { context, at: { index, stage, input, steps: open, outputs, failures: new Map(failed) } };
+  return { index, stage, input, steps: open, outputs, failures: new Map(failed) };
 }
 
-/** The output of a completed run, from the outputs of its steps; null if it is the run's own input. */
+/** Reads the output of a completed run from its steps. Null if no step has one. */
 export async function loadRunOutput(
   store: WorkflowStore,
   plan: WorkflowPlan,
@@ -94,7 +88,7 @@ export async function loadRunOutput(
   try {
     return JSON.parse(combineOutputs(stage, await loadOutputs(store, runId, stage.steps)).text);
   } catch (error) {
-    // The run was not completed by an engine.
+    // An app completed the run.
     if (error instanceof StepOutputNotFoundError) return null;
     throw error;
   }
@@ -105,7 +99,7 @@ async function readInput(store: WorkflowStore, runId: string): Promise<KnownInpu
   return { inputText: JSON.stringify(input), context };
 }
 
-/** The step that failed without an attempt, which means that its condition failed. */
+/** The step whose condition failed: it is FAILED without an attempt. */
 function findFailedCondition({ condition, steps }: Stage, rows: StepRows): string | undefined {
   if (condition === null) return undefined;
   const failed = steps.find(({ definition }) => {
@@ -115,7 +109,7 @@ function findFailedCondition({ condition, steps }: Stage, rows: StepRows): strin
   return failed?.definition.id;
 }
 
-/** Where the run continues, by its progress. All rows are read if those at that place disagree, as after a reopening. */
+/** Finds where the run resumes by its progress. If the rows there disagree, as after a reopening, reads all rows. */
 async function readResumption(
   plan: WorkflowPlan,
   stored: StoredSteps,
@@ -133,7 +127,7 @@ async function readResumption(
   return findResumption(plan, stored.rows, 0);
 }
 
-/** The stage whose outputs are the input of stage number `stage`; null if that is the input of the run. */
+/** The stage whose outputs are the input of stage number `stage`; null if that input is the one of the run. */
 export async function findInputStage(
   plan: WorkflowPlan,
   stored: Pick<StoredSteps, "rows" | "read">,
@@ -142,7 +136,7 @@ export async function findInputStage(
   for (let index = stage - 1; index >= 0; index--) {
     const candidate = plan.stages[index];
     if (candidate === undefined) return null;
-    // Only a step with a condition can have been skipped; it hands its input on.
+    // Only a step with a condition can be skipped. The next stage then gets its input.
     if (candidate.condition === null) return candidate;
     await stored.read(candidate.steps);
     const isSkipped = candidate.steps.some(
@@ -166,12 +160,12 @@ async function loadOutputs(
   return new Map(await Promise.all(outputs));
 }
 
-/** The rows of a run's steps that have been read so far: a run may have very many. */
+/** The rows of a run's steps, read on demand because a run may have very many. */
 class StoredSteps {
   readonly #store: WorkflowStore;
   readonly #runId: string;
   readonly #rows = new Map<string, StepExecution>();
-  /** The ids that were asked for, including those without a row. */
+  /** The ids that were read, including those without a row. */
   readonly #asked = new Set<string>();
   #hasAll = false;
 

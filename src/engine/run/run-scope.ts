@@ -17,7 +17,7 @@ import type { KnownInput } from "../started-runs.ts";
 export interface WorkerScope {
   readonly store: WorkflowStore;
   readonly workerId: string;
-  /** The duration of a lease. A store that is busy or unreachable is retried for as long. */
+  /** The duration of a lease, and of retries while the store is busy or unreachable. */
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly logger: BoundLogger;
@@ -26,26 +26,26 @@ export interface WorkerScope {
 /** A run that a worker has claimed. */
 export interface ClaimedRun extends WorkerScope {
   readonly workflow: Workflow;
-  /** The run as it was claimed. */
+  /** The run at the time of the claim. */
   readonly run: WorkflowRunSummary;
-  /** The claim. Every write of the run names it and takes effect only while the worker holds the run. */
+  /** Identifies the claim. Writes with this fence take effect only while the worker holds the run. */
   readonly fence: Fence;
-  /** The input if this process knows it, otherwise null. */
+  /** The input of the run if this process knows it, otherwise null. */
   readonly knownInput: KnownInput | null;
   readonly observer: RunObserver;
 }
 
-/** What the parts of one execution of a run share. */
+/** What the parts of one execution share. */
 export interface RunScope extends ClaimedRun {
-  /** Aborts when this execution stops; the reason says why. A failed write aborts it with its error. */
+  /** Aborts with the reason when this execution stops. A failed write aborts it with its error. */
   readonly signal: Stopper;
-  /** Aborts when no further step should begin in this process. */
+  /** Aborts when no further step should begin here. */
   readonly drainSignal: StopSignal;
-  /** Stops the run in this process because a write of it was refused. */
+  /** Stops the run in this process after the store refused a write. */
   readonly lose: (error: Error) => void;
 }
 
-/** The context of a condition, and the reads of a step's context. `open` returns the store to read at that moment. */
+/** The context of a condition, and the reading part of a step's context. `open` returns the store for each read. */
 export function createReadContext(
   { workflow, run }: Pick<RunScope, "workflow" | "run">,
   stepId: string,
@@ -55,7 +55,6 @@ export function createReadContext(
   return {
     runId,
     state: {
-      // With a schema, the value is what that schema makes.
       async get(key: string, schema?: z.ZodType): Promise<unknown> {
         const entry = await open().findState(runId, key);
         if (entry === null) return undefined;
@@ -71,7 +70,7 @@ export function createReadContext(
           reason: `${step.id} is not a step of workflow ${workflow.id}`,
         });
       }
-      // The step's output schema made it.
+      // The output comes from the step's output schema.
       return (await open().loadStepOutput(runId, step.id)) as Output;
     },
   };

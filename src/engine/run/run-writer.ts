@@ -11,7 +11,7 @@ import { retryWhileBusy } from "../store-retry.ts";
 import { writeEvent, type RunEvent } from "./run-events.ts";
 import type { RunScope } from "./run-scope.ts";
 
-/** Stores the events of one run in order. Each is an atomic batch that takes effect only while the worker holds the run. */
+/** Stores the events of one run in order. Each is an atomic batch, which fails if the worker no longer holds the run. */
 export class RunWriter {
   readonly #scope: RunScope;
   readonly #mutex = new Mutex();
@@ -20,7 +20,7 @@ export class RunWriter {
     this.#scope = scope;
   }
 
-  /** Runs `work` after all earlier work has ended, so that its events are made from what is stored. */
+  /** Runs `work` after earlier work has ended, so that it sees the stored state. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#mutex.run(() => {
       this.#scope.signal.throwIfAborted();
@@ -28,7 +28,7 @@ export class RunWriter {
     });
   }
 
-  /** Resolves after all work that was started has ended. */
+  /** Resolves when no work is running. */
   settled(): Promise<void> {
     return this.#mutex.run(() => {});
   }
@@ -39,7 +39,7 @@ export class RunWriter {
   }
 
   /**
-   * Commits the effects of `work` in the host's transaction together with the event that it returns.
+   * Runs `work` in a host transaction and commits it together with the event that it returns.
    *
    * @throws the error of `work`. Nothing is committed then.
    * @throws {InvalidValueError} if a value cannot be stored. Any other failure stops the run.
@@ -60,7 +60,7 @@ export class RunWriter {
           return { event };
         });
       } catch (error) {
-        // The store throws another error if it lost the transaction during the work: that is not the step's failure.
+        // If the store lost the transaction during the work, it throws a different error. The step has not failed then.
         const failure = thrown as { readonly error: unknown } | null;
         if (failure === null || failure.error !== error) throw error;
         return failure;
@@ -87,7 +87,7 @@ export class RunWriter {
   }
 }
 
-/** True if the error says that the worker does not hold the run. */
+/** True if the error means that the worker does not hold the run. */
 export function isLoss(error: unknown): error is Error {
   return (
     error instanceof LeaseLostError ||

@@ -11,7 +11,7 @@ import {
 } from "./stage-run.ts";
 import { describeFailure, readable } from "./step-errors.ts";
 
-/** What follows a position: the steps that do not run, and the stage or the result after them. */
+/** The steps at a position that do not run, and the stage or the result after them. */
 export interface StageEntry {
   readonly passed: readonly PassedStep[];
   readonly next: StageRun | RunResult;
@@ -20,10 +20,10 @@ export interface StageEntry {
 }
 
 /**
- * Asks the conditions from the position on, in order. A step whose condition does not hold passes its input on; a step
- * whose condition throws has failed.
+ * Evaluates the conditions from the position on, in order. If a condition is false, the next step gets the step's input.
+ * If it throws, the step has failed.
  *
- * @throws the error of a store that a condition met, if it is transient, or the signal's reason. Nothing is decided then.
+ * @throws a transient store error that a condition threw, or the signal's reason. Nothing is decided then.
  */
 export async function enterStage(
   scope: RunScope,

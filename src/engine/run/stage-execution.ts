@@ -23,7 +23,6 @@ import {
   hasEnded,
   isWaiting,
   removeOutcome,
-  type AttemptEnding,
   type Outcome,
   type RunResult,
   type StagePosition,
@@ -33,24 +32,24 @@ import {
 import { describeFailure, readable } from "./step-errors.ts";
 import { parseInput } from "./step-input.ts";
 
-/** A run that waits longer than this is released: claiming it again costs less than its place here. */
+/** A run that waits longer than this is released, because a new claim costs less than the slot. */
 const longestWaitMs = 5000;
 
 /**
- * How long the first attempts of a run may take before their rows are written. A shorter step is stored in one commit.
- * Later attempts have their rows when they begin.
+ * The delay before the rows of a run's first attempts are written. A shorter step needs only one commit. Later attempts
+ * have their rows when they begin.
  */
 const firstRowAfterMs = 15;
 
 /**
- * How the execution of a stage ends: with what follows, which is stored already unless a condition has to be asked;
- * `released`, because the worker closes; or `waiting`, because its open steps continue later.
+ * How the execution of a stage ends. The next stage and the result are already stored; a position has a condition to
+ * evaluate first. `released`: the worker closes. `waiting`: the open steps continue later.
  */
 export type StageEnd = StageRun | StagePosition | RunResult | "released" | "waiting";
 
 type StageEvent = RunEvent & { readonly begun: readonly StepRun[]; readonly end: StageEnd };
 
-/** Runs the steps of one stage side by side until each has ended, and stores how they end. */
+/** Runs the steps of one stage in parallel until all have ended, and stores their outcomes. */
 export class StageExecution {
   readonly #scope: RunScope;
   readonly #writer: RunWriter;
@@ -61,7 +60,7 @@ export class StageExecution {
   readonly #open: Set<StepRun>;
   /** Open steps that continue later. */
   readonly #waiting = new Set<StepRun>();
-  /** Aborts when the waiting steps are left to whoever claims the run next. */
+  /** Aborts when the waiting steps are left to the next claim. */
   readonly #leave = new Stopper();
 
   constructor(scope: RunScope, writer: RunWriter, stage: StageRun) {
@@ -90,14 +89,14 @@ export class StageExecution {
     }
   }
 
-  /** When the first open step continues, or the run's deadline; null if a step can continue at once. */
+  /** The time at which the first open step continues, at most the deadline; null if a step can continue now. */
   get waitsUntil(): Date | null {
     const times = Array.from(this.#open, ({ notBefore }) => notBefore);
     if (times.includes(null)) return null;
     return earliest([...times, this.#scope.run.deadlineAt]);
   }
 
-  /** Runs the step until it has ended, or has to continue elsewhere. */
+  /** Runs the step until it ends, or until this process leaves it. */
   async #runStep(step: StepRun): Promise<void> {
     while (step.notBefore === null || (await this.#waitFor(step.notBefore, step))) {
       if (!(await this.#attempt(step))) continue;
@@ -107,7 +106,7 @@ export class StageExecution {
     }
   }
 
-  /** False if the step does not continue in this process. */
+  /** Waits until `time`. False if the step does not continue in this process. */
   async #waitFor(time: Date, step: StepRun): Promise<boolean> {
     const { clock, drainSignal, signal } = this.#scope;
     const ms = time.getTime() - clock().getTime();
@@ -131,7 +130,7 @@ export class StageExecution {
     if (until !== null && until.getTime() - now.getTime() > longestWaitMs) this.#leave.abort();
   }
 
-  /** Attempts the step and stores the outcome. True if the step has ended. */
+  /** Runs one attempt and stores its outcome. True if the step has ended. */
   async #attempt(step: StepRun): Promise<boolean> {
     const turn = dueTurn();
     if (turn !== null) await turn;
@@ -142,41 +141,42 @@ export class StageExecution {
     step.attemptStartedAt ??= step.attempt === step.attemptOffset + 1 ? step.startedAt : now;
     if (step.row === "missing") this.#storeSoon();
     else if (step.row === "earlier") {
-      // Its row must name the attempt first, so that no other attempt gets the number.
+      // The row must have the number of the attempt first, so that no other attempt gets it.
       await this.#store();
       signal.throwIfAborted();
     }
     const attempt = new Attempt(this.#scope, step);
     const observer = this.#scope.observer.beginAttempt(step.planned.definition.id, step.attempt);
-    let ending: AttemptEnding | null = null;
+    let outcome: Outcome | undefined;
     let thrown: unknown;
     try {
-      await this.#complete(step, attempt, observer);
-      ending = { status: "COMPLETED" };
+      outcome = await this.#complete(step, attempt, observer);
     } catch (error) {
       signal.throwIfAborted();
       thrown = readable(error);
-      const outcome = this.#outcomeOf(step, attempt, thrown);
-      await this.#store({ step, outcome });
-      ending = outcome;
+      outcome = await this.#store({ step, outcome: this.#outcomeOf(step, attempt, thrown) });
     } finally {
       attempt.end();
-      observer.ended(ending, thrown);
+      observer.ended(outcome, thrown);
     }
-    return !isWaiting(ending);
+    return outcome !== undefined && !isWaiting(outcome);
   }
 
-  /** Stores rows in a moment: an app's own client may not wait for the lock of a file that a step needs first. */
+  /** Stores rows after a delay, so that a fast step that locks the file through an app's own client comes first. */
   #storeSoon(): void {
     this.#rowTimer ??= setTimeout(() => {
       this.#store().catch(() => {
-        // The writer has stopped the run.
+        // The writer stops the run.
       });
     }, firstRowAfterMs);
   }
 
-  /** Runs the step and stores its completion. @throws what the step throws, or the reason of an abort. */
-  async #complete(step: StepRun, attempt: Attempt, observer: AttemptObserver): Promise<void> {
+  /** Runs the step and stores its completion. @throws the error of the step, or the reason of an abort. */
+  async #complete(
+    step: StepRun,
+    attempt: Attempt,
+    observer: AttemptObserver,
+  ): Promise<Outcome | undefined> {
     const { definition } = step.planned;
     const input = await attempt.race(parseInput(step, this.#stage.input));
     if (input.mustBeStored) {
@@ -210,8 +210,8 @@ export class StageExecution {
     { planned, attempt: number, attemptOffset }: StepRun,
     attempt: Attempt,
     error: unknown,
-  ): Exclude<Outcome, { readonly status: "COMPLETED" }> {
-    if (attempt.requestedSleep !== null) return { status: "SLEEPING", ...attempt.requestedSleep };
+  ): Outcome {
+    if (attempt.requestedSleep !== null) return attempt.requestedSleep;
     const { id, retry } = planned.definition;
     const failure = describeFailure(error, id, number);
     const tries = number - attemptOffset;
@@ -221,8 +221,8 @@ export class StageExecution {
     return { status: "RETRYING", failure, until, delayMs };
   }
 
-  /** Stores an outcome, if there is one, and everything else of the stage that is not stored yet. */
-  #store(settled?: Settled): Promise<void> {
+  /** Stores an outcome, if there is one, and everything in the stage that is not stored yet. */
+  #store(settled?: Settled): Promise<Outcome | undefined> {
     return this.#exclusively(settled?.step ?? null, async () => {
       const event = this.#eventOf(settled);
       if (!settled && event.begun.length === 0) return null;
@@ -231,12 +231,16 @@ export class StageExecution {
     });
   }
 
-  /** Commits what follows from the stored state. An outcome that was not committed is forgotten. */
-  #exclusively(step: StepRun | null, commit: () => Promise<StageEvent | null>): Promise<void> {
+  /** Commits an event made from the stored state and returns its outcome. Without a commit, the outcome is discarded. */
+  #exclusively(
+    step: StepRun | null,
+    commit: () => Promise<StageEvent | null>,
+  ): Promise<Outcome | undefined> {
     return this.#writer.exclusive(async () => {
       try {
         const event = await commit();
         if (event !== null) this.#applied(event);
+        return event?.settled?.outcome;
       } catch (error) {
         if (step !== null) removeOutcome(this.#stage, step);
         throw error;
@@ -283,7 +287,7 @@ function markStored(step: StepRun): void {
   step.isInputStored = step.parsedInput !== null;
 }
 
-/** An invalid value or a misuse by the step does not get better by a retry. */
+/** A retry does not help against an invalid value or a misuse of the context. */
 function isWorthRetrying(error: unknown): boolean {
   return !(
     error instanceof StepValidationError ||

@@ -3,46 +3,46 @@ import { jsonLimits } from "../../schema/columns.ts";
 import type { PlannedStep, Stage, WorkflowPlan } from "../definition/workflow-plan.ts";
 import type { StepFailure } from "./step-errors.ts";
 
-/** The input of a stage as JSON text, so that each reader gets its own copy of the stored value. */
+/** The input of a stage as JSON text, so that each reader gets its own copy. */
 export interface StageInput {
   readonly text: string;
-  /** The steps whose stored outputs it consists of; null if it is not made of outputs. */
+  /** The steps whose stored outputs it consists of; null for the input of the run. */
   readonly from: string | string[] | null;
 }
 
-/** The place of a stage whose condition has not been asked yet, or the end of the plan. */
+/** The position of a stage whose condition is not evaluated yet, or the end of the plan. */
 export interface StagePosition {
   readonly index: number;
   readonly input: StageInput;
-  /** The step here whose condition failed before the run was reopened. */
+  /** The step of this stage whose condition failed before the run was reopened. */
   readonly failedStepId?: string | undefined;
 }
 
 /** A step of the current stage, and how much of it is stored. */
 export interface StepRun {
   readonly planned: PlannedStep;
-  /** The number of the attempt that is under way, or of the next one. */
+  /** The number of the running attempt or the next one. */
   attempt: number;
   /** Attempts before the run was last reopened. They do not count as retries. */
   readonly attemptOffset: number;
-  /** How many calls of `ctx.sleep` return at once. */
+  /** The number of calls of `ctx.sleep` that return immediately. */
   sleepCount: number;
-  /** When the next attempt may begin; null if it may begin at once. */
+  /** The earliest time of the next attempt; null if it may begin now. */
   notBefore: Date | null;
   startedAt: Date | null;
-  /** When the attempt began in this process; null before that. */
+  /** The time at which the attempt began in this process; null before that. */
   attemptStartedAt: Date | null;
   /** Whether the step's row is missing, describes an earlier attempt, or describes this one. */
   row: "missing" | "earlier" | "current";
-  /** The parsed input as JSON text; null if it is not parsed yet, or is not JSON. */
+  /** The parsed input as JSON text; null if it is not parsed yet or is not JSON. */
   parsedInput: string | null;
   /** True if the row holds `parsedInput`. */
   isInputStored: boolean;
-  /** True if an earlier attempt has got past the input schema. */
+  /** True if the input schema accepted the input in an earlier attempt. */
   wasAccepted: boolean;
 }
 
-/** A step before the stage that does not run: its condition did not hold, or failed. */
+/** A step that does not run, because its condition is false or threw. */
 export interface PassedStep {
   readonly planned: PlannedStep;
   readonly input: StageInput;
@@ -57,7 +57,7 @@ export interface StageRun extends StagePosition {
   readonly stage: Stage;
   /** The steps to run. */
   readonly steps: readonly StepRun[];
-  /** Outputs as JSON text, by step id. A tolerated failure has the output null. */
+  /** Outputs as JSON text, by step id. A failure with `continueOnError` has the output null. */
   readonly outputs: Map<string, string>;
   readonly failures: Map<string, unknown>;
 }
@@ -66,9 +66,9 @@ export type RunResult =
   | { readonly status: "COMPLETED"; readonly output: unknown }
   | { readonly status: "FAILED"; readonly error: unknown };
 
-/** How an attempt ended, or that a sleep interrupted it. */
-export type AttemptEnding =
-  | { readonly status: "COMPLETED" }
+/** The outcome of an attempt. */
+export type Outcome =
+  | { readonly status: "COMPLETED"; readonly text: string }
   | { readonly status: "FAILED"; readonly failure: StepFailure }
   | {
       readonly status: "RETRYING";
@@ -78,16 +78,9 @@ export type AttemptEnding =
     }
   | { readonly status: "SLEEPING"; readonly sleepCount: number; readonly until: Date };
 
-/** The ending of an attempt, with its output as JSON text. */
-export type Outcome =
-  | Exclude<AttemptEnding, { readonly status: "COMPLETED" }>
-  | { readonly status: "COMPLETED"; readonly text: string };
-
 /** True if the step continues at a later time. */
-export function isWaiting(
-  ending: AttemptEnding,
-): ending is Extract<AttemptEnding, { readonly until: Date }> {
-  return ending.status === "RETRYING" || ending.status === "SLEEPING";
+export function isWaiting(outcome: Outcome): outcome is Extract<Outcome, { readonly until: Date }> {
+  return outcome.status === "RETRYING" || outcome.status === "SLEEPING";
 }
 
 /** A step without a row. `attempt` is the number of its first attempt. */
@@ -117,7 +110,7 @@ export function newStageRun(
   return { index, input, stage, steps, outputs: new Map(), failures: new Map() };
 }
 
-/** What follows a stage that has ended: the next stage, or its position if it has a condition, or the run's result. */
+/** Finds what follows an ended stage: the next stage, its position if it has a condition, or the result of the run. */
 export function findNext(
   { stages }: WorkflowPlan,
   { index, stage, outputs, failures }: StageRun,
@@ -133,8 +126,8 @@ export function findNext(
 }
 
 /**
- * The result of a run whose last stage hands on `input`. A run's output is limited to 2 MiB, because it shares a row
- * with the input; a larger one stays with its steps, and the row has null.
+ * The result of a run whose last stage has this output. The row of a run holds at most 2 MiB of output, because it also
+ * holds the input. The row of a run with a larger output has null.
  */
 export function complete({ text, from }: StageInput): RunResult {
   const isTooLarge = from !== null && utf8ByteLength(text) > jsonLimits.payload;
@@ -174,17 +167,16 @@ export function hasEnded({ stage, outputs, failures }: StageRun): boolean {
   return outputs.size + failures.size === stage.steps.length;
 }
 
-/** How far the stage is, for an event. */
+/** The progress of the stage, for an event. */
 export function describeProgress(stage: StageRun) {
   return {
     stage,
-    // The steps of the run so far that completed, were skipped, or failed with `continueOnError`.
     endedSteps: (stage.stage.steps[0]?.index ?? 0) + stage.outputs.size,
     begun: stage.steps.filter(isUnsaved),
   };
 }
 
-/** True if the row must be written before it says that the attempt is under way. */
+/** True if the row does not say yet that the attempt has begun. */
 export function isUnsaved({ row, attemptStartedAt }: StepRun): boolean {
   return row === "missing" || (row === "earlier" && attemptStartedAt !== null);
 }

@@ -1,6 +1,6 @@
 import { encodeJson } from "../../json.ts";
 
-/** An error as it is stored on a step and on its run. */
+/** The stored form of an error, on a step and on its run. */
 export interface StoredError {
   readonly name: string;
   readonly code?: string;
@@ -16,7 +16,7 @@ export interface StepFailure extends StoredError {
 }
 
 /*
- * The worst case, every character escaped at every level, stays below what an error column takes:
+ * In the worst case every character is escaped at every level. That fits in an error column:
  * 5 × (6 × (2048 + 2 × 255) + 8192) < 128 KiB.
  */
 const maxMessageCharacters = 2048;
@@ -24,7 +24,7 @@ const maxNameCharacters = 255;
 const maxDetailsBytes = 8 * 1024;
 const maxLevels = 5;
 
-/** `thrown`, or an error in its place if it cannot be inspected: a revoked proxy throws at every access. */
+/** Replaces a value that cannot be inspected by an error. A revoked proxy throws at every access. */
 export function readable(thrown: unknown): unknown {
   try {
     void (thrown instanceof Error);
@@ -34,14 +34,14 @@ export function readable(thrown: unknown): unknown {
   }
 }
 
-/** The code of an error, or its name: its kind without its content. */
+/** The code of an error, or its name. It contains no data. */
 export function kindOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   const code = property(thrown, "code");
   return typeof code === "string" ? code : textOf(thrown, "name", "Error");
 }
 
-/** `thrown` as it is stored on a step: names, codes and messages, cut to a size, with its causes. */
+/** The stored form of `thrown`: name, code, message, details and causes, each cut to a maximum size. */
 export function describeFailure(thrown: unknown, stepId: string, attempt: number): StepFailure {
   return { ...describeError(thrown), stepId, attempt };
 }
@@ -64,7 +64,7 @@ export function describeError(thrown: unknown, level = 1): StoredError {
   };
 }
 
-/** `thrown` as it is logged. The error of a query, and one that it caused, is replaced by its description and stack. */
+/** The logged form of `thrown`. A query error, or an error that it caused, is replaced by its description and stack. */
 export function withoutBoundValues(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || !quotesValues(thrown)) return thrown;
   const places = textOf(thrown, "stack", "")
@@ -90,7 +90,7 @@ function messageOf(error: Error): string {
   return query === null ? textOf(error, "message", "") : `Failed query: ${query}`;
 }
 
-/** A text property of an error. Code can set an error's name and message to anything. */
+/** A text property of an error. An app can set it to any value. */
 function textOf(error: Error, name: string, otherwise: string): string {
   const text = property(error, name);
   return typeof text === "string" ? text : otherwise;
@@ -100,7 +100,7 @@ function property(error: Error, name: string): unknown {
   try {
     return readable(Reflect.get(error, name));
   } catch {
-    // A getter threw. Its value matters less than the error itself.
+    // A getter threw. The error itself matters more than its value.
     return undefined;
   }
 }
@@ -109,13 +109,13 @@ function isCode(code: unknown): code is string | number {
   return (typeof code === "string" && code !== "") || typeof code === "number";
 }
 
-/** A copy of `details`; undefined if JSON cannot hold it, or it is too large. */
+/** A copy of `details`; undefined if JSON cannot represent it or it is too large. */
 function storable(details: unknown): unknown {
   if (details === undefined) return undefined;
   try {
     return JSON.parse(encodeJson(details, "details", maxDetailsBytes));
   } catch {
-    // Another error would hide this one.
+    // A new error would hide the original one.
     return undefined;
   }
 }

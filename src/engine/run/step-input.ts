@@ -7,13 +7,13 @@ import type { StageInput, StepRun } from "./stage-run.ts";
 /** The input of an attempt. */
 export interface ParsedInput {
   readonly value: unknown;
-  /** True if another parse would make another value, as a default that is random does: store this one first. */
+  /** True if another parse would return a different value, for example a random default. Store this one first. */
   readonly mustBeStored: boolean;
 }
 
 /**
- * The value that the step's schema makes of the stage's input. It is parsed in the first attempt only, unless the schema
- * makes something that JSON cannot hold: later attempts get the same value.
+ * Parses the stage's input for a step. Only the first attempt parses it, so that later attempts get the same value. Values
+ * that JSON cannot represent are parsed in each attempt.
  *
  * @throws {StepValidationError} if the input does not fit.
  */
@@ -35,14 +35,14 @@ async function parseText(
   try {
     return await definition.parseInput(JSON.parse(text));
   } catch (error) {
-    // A rule that depends on the time may refuse what it accepted in an earlier attempt.
+    // A rule that depends on the time may reject an input that it accepted in an earlier attempt.
     const isStale = wasAccepted && error instanceof StepValidationError;
     if (isStale && makesJson(definition.inputSchema)) return JSON.parse(text);
     throw error;
   }
 }
 
-/** True if all values of the schema are JSON: then an accepted input that was not stored again is its own result. */
+/** True if all outputs of the schema are JSON. An accepted input that was not stored again is then its own output. */
 function makesJson(schema: z.ZodType): boolean {
   try {
     z.toJSONSchema(schema, { io: "output", unrepresentable: "throw" });
@@ -52,7 +52,7 @@ function makesJson(schema: z.ZodType): boolean {
   }
 }
 
-/** An input as JSON text; null if it cannot be stored as JSON. */
+/** An input as JSON text; null if JSON cannot represent it. */
 export function textOf(value: unknown): string | null {
   try {
     return encodeJson(value, "input", jsonLimits.payload);

@@ -8,9 +8,9 @@ export class Lease {
   readonly #worker: WorkerScope;
   readonly #run: WorkflowRunSummary;
   readonly #execution: RunExecution;
-  /** When the lease was taken or last extended, on the clock of `performance`. */
+  /** The time of the claim or the last extension, on the clock of `performance`. */
   #takenAt: number;
-  /** When the lease ends, on the store's clock. */
+  /** The end of the lease, on the store's clock. */
   #endsAt: number;
   #isBusy = false;
 
@@ -42,7 +42,7 @@ export class Lease {
       if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
         this.#execution.lose(error);
       } else if (error instanceof StoreClosedError) this.#execution.stop(error);
-      // The run may continue: the claim holds until another worker claims the run.
+      // The run may continue, because the claim is valid until another worker claims the run.
       else logger.warn({ runId, err: error }, "lease could not be extended");
     } finally {
       this.#isBusy = false;
@@ -52,7 +52,7 @@ export class Lease {
   #isDue(): boolean {
     const { leaseMs, clock } = this.#worker;
     if (performance.now() - this.#takenAt >= leaseMs / 4) return true;
-    // The clock of `performance` stands still while a computer sleeps; the other one may be set.
+    // `performance` may stop while the computer sleeps, and the clock may be set. So both are checked.
     return this.#endsAt - clock().getTime() <= (leaseMs * 3) / 4;
   }
 }

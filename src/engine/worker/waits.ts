@@ -1,7 +1,7 @@
 import type { StopSignal } from "../../async/abort.ts";
 import type { EngineEventType, EventEmitter } from "../observe/events.ts";
 
-/** Wakes one waiter. A call of `notify` while nobody waits ends the next wait at once. */
+/** Wakes one waiter. If nobody waits, `notify` ends the next wait immediately. */
 export class WakeUp {
   #isNotified = false;
   #listener: (() => void) | null = null;
@@ -11,7 +11,7 @@ export class WakeUp {
     this.#listener?.();
   }
 
-  /** Resolves at the next `notify`, or after `ms`: true for a `notify`. Null waits without a limit. */
+  /** Resolves to true at the next `notify`, or to false after `ms`. Null means no limit. */
   async wait(ms: number | null): Promise<boolean> {
     if (!this.#isNotified) {
       await new Promise<void>((resolve) => {
@@ -29,24 +29,18 @@ export class WakeUp {
   }
 }
 
-/** A wait for changes of one run. It begins before the run is read, so that no change is missed. */
+/** A wait for changes of a run. Begin it before you read the run, so that no change is missed. */
 export interface RunWait {
   readonly wakeUp: WakeUp;
   readonly end: () => void;
 }
 
-/** Is woken by the events of the run here that are of the given types, and by the abort of any signal. */
+/** Waits for the run's events of the given types in this engine, and for the abort of any signal. */
 export function waitForRun(
   events: EventEmitter,
-  {
-    runId,
-    types,
-    signals,
-  }: {
-    readonly runId: string;
-    readonly types: readonly EngineEventType[];
-    readonly signals: readonly (StopSignal | undefined)[];
-  },
+  runId: string,
+  types: readonly EngineEventType[],
+  signals: readonly (StopSignal | undefined)[],
 ): RunWait {
   const wakeUp = new WakeUp();
   const notify = (): void => wakeUp.notify();

@@ -2,10 +2,10 @@ import { outerFlow } from "../../async/flow.ts";
 import { callAfter } from "../../async/pause.ts";
 import type { Clock } from "../../store/clock.ts";
 
-/** Polling finds what is due beyond this number. */
+/** The worker's polling covers further times. */
 const maxTimes = 1000;
 
-/** Calls a function at each of many times, with one timer. */
+/** Calls a function at many times with one timer. */
 export class WakeTimer {
   readonly #clock: Clock;
   readonly #wake: () => void;
@@ -18,7 +18,7 @@ export class WakeTimer {
     this.#wake = wake;
   }
 
-  /** Adds a time. Beyond 1000 pending times it is ignored. */
+  /** Adds a time. It is ignored while 1000 times are pending. */
   add(at: Date): void {
     if (this.#times.size >= maxTimes) return;
     this.#times.add(at.getTime());
@@ -35,12 +35,12 @@ export class WakeTimer {
     this.#cancel();
     this.#next = next;
     const ms = Math.max(0, next - this.#clock().getTime());
-    // The timer may be days away and must not keep the asynchronous flow of a request alive.
+    // The timer may run for days and must not keep the asynchronous context of a request alive.
     this.#cancel = outerFlow(() => callAfter(ms, () => this.#fire()));
   }
 
   #fire(): void {
-    // The timer has waited for `#next`, even if the clock was set back meanwhile.
+    // `#next` has passed, even if the clock was set back meanwhile.
     const passed = Math.max(this.#next, this.#clock().getTime());
     let next = Infinity;
     for (const time of this.#times) {

@@ -23,7 +23,7 @@ import { WakeTimer } from "./wake-timer.ts";
 export interface WorkerOptions extends WorkerScope {
   readonly registry: WorkflowRegistry;
   readonly startedRuns: StartedRuns;
-  /** For workflows that do not have their own number. */
+  /** The default for workflows. */
   readonly maxLostLeases: number;
   /** The largest number of runs that are active at once. */
   readonly concurrency: number;
@@ -39,7 +39,7 @@ interface ActiveRun {
   ended: Promise<void>;
 }
 
-/** Settles a wait for a claim that begins later and finds all runs. */
+/** Settles a wait for a claim that begins after it and finds all claimable runs. */
 interface IdleWait {
   readonly resolve: (isIdle: boolean) => void;
   readonly reject: (reason: unknown) => void;
@@ -48,12 +48,12 @@ interface IdleWait {
 const firstPollMs = 50;
 const longestPollMs = 1000;
 
-/** The endings that `untilIdle` counts. */
+/** The endings that `untilIdle` counts as ended. */
 const endings: ReadonlySet<RunEnding> = new Set(["completed", "failed", "cancelled"]);
 
 /**
- * Claims runs, runs them and extends their leases until it is stopped. Runs that are started in this process wake it; it
- * polls for all others, less often while it finds nothing.
+ * Claims runs, executes them and extends their leases until it is stopped. A start in this process wakes the worker. It
+ * polls for other runs, less often while it finds none.
  */
 export class Worker {
   readonly #options: WorkerOptions;
@@ -66,10 +66,10 @@ export class Worker {
   /** True after the deadline of `stop`. */
   #isLate = false;
   #isClosed = false;
-  /** Since when all places are taken, on the clock of `performance`; null while one is free. */
+  /** When the last free slot was taken, on the clock of `performance`; null while a slot is free. */
   #fullSince: number | null = null;
   #endedCount = 0;
-  /** True if the last claim found as many runs as it asked for. */
+  /** True if the last claim returned as many runs as it asked for. */
   #mayFindMore = false;
   readonly #idleWaits = new Set<IdleWait>();
 
@@ -88,7 +88,7 @@ export class Worker {
       await this.#loop.catch(() => {});
     }
     if (this.#loop === null && this.#isClosed) return;
-    // Outside the asynchronous flow of the request that happens to come first.
+    // The loop must not keep the asynchronous context of the request that starts it.
     this.#loop ??= outerFlow(() => this.#work()).finally(() => {
       this.#loop = null;
       this.#isStopping = false;
@@ -111,22 +111,22 @@ export class Worker {
     return this.#active.size >= this.#options.concurrency;
   }
 
-  /** For how long all places have been taken without a run ending; 0 while one is free. */
+  /** How long no slot has become free, in milliseconds; 0 while one is free. */
   get fullForMs(): number {
     return this.#fullSince === null ? 0 : performance.now() - this.#fullSince;
   }
 
-  /** Claims runs at once. */
+  /** Claims runs now instead of at the next poll. */
   wake(): void {
     this.#wakeUp.notify();
   }
 
-  /** Claims runs at that time, if it works then. */
+  /** Claims runs at that time if the worker still works then. */
   wakeAt(time: Date): void {
     if (this.isWorking) this.#wakeTimer.add(time);
   }
 
-  /** Stops the run if it is active here, and resolves when it has left this process. */
+  /** Stops the run if it is active here. Resolves when it no longer is. */
   async stopRun(runId: string, reason: Error): Promise<void> {
     const active = this.#active.get(runId);
     active?.execution.stop(reason);
@@ -134,8 +134,8 @@ export class Worker {
   }
 
   /**
-   * Claims no more, lets the running steps end, and releases their runs. After `deadlineMs` the steps' signals abort,
-   * and their runs are released without them.
+   * Claims no more runs, lets running steps end, and releases the runs. After `deadlineMs` the signals of the remaining
+   * steps abort, and their runs are released too.
    */
   async stop(deadlineMs: number): Promise<void> {
     if (this.#loop === null) return;
@@ -153,15 +153,15 @@ export class Worker {
     }
   }
 
-  /** Like `stop`; the worker cannot be started again. */
+  /** Like `stop`, but the worker cannot be started again. */
   async close(deadlineMs: number): Promise<void> {
     this.#isClosed = true;
     await this.stop(deadlineMs);
   }
 
   /**
-   * Resolves when nothing is left to claim and no run is active, or the worker is closed: with the number of runs that
-   * ended here meanwhile.
+   * Resolves when no run is claimable or active, or the worker is closed. Returns the number of runs that ended here
+   * meanwhile.
    *
    * @throws {StoreClosedError} if the store was closed.
    */
@@ -169,7 +169,7 @@ export class Worker {
     const endedBefore = this.#endedCount;
     let isIdle = false;
     while (!isIdle && !this.#isClosed) {
-      // The wait below reports an error that ends the loop.
+      // The wait below rejects with an error that ends the loop.
       if (!this.isWorking) this.work().catch(() => {});
       if (this.#isStopping) {
         await this.#loop?.catch(() => {});
@@ -200,7 +200,7 @@ export class Worker {
         await dueTurn();
       }
     } catch (error) {
-      // The store is closed: nothing can be stored.
+      // The store is closed, so nothing can be stored.
       this.#isStopping = true;
       for (const { execution } of this.#active.values()) execution.stop(error);
       for (const { reject } of this.#idleWaits) reject(error);
@@ -218,17 +218,17 @@ export class Worker {
     await Promise.all(Array.from(this.#active.values(), ({ ended }) => ended));
   }
 
-  /** Claims and begins up to `room` runs. Returns their number. */
+  /** Claims and starts up to `room` runs. Returns their number. */
   async #claim(room: number): Promise<number> {
     if (room <= 0) return 0;
-    // This claim does not answer waits that begin while it is under way.
+    // Waits that begin during this claim wait for the next one.
     const waits = [...this.#idleWaits];
     const takenAt = performance.now();
     const { store, registry, workerId, leaseMs, logger } = this.#options;
     let runs: WorkflowRunSummary[];
     try {
       const { versions: workflows } = registry;
-      // After a pause of this process their leases may have expired.
+      // The leases of active runs may have expired while this process was paused.
       const activeRunIds = [...this.#active.keys()];
       const claim = { workerId, leaseMs, limit: room, workflows, activeRunIds };
       runs = await store.claimRuns(markChecked(claim));
@@ -252,15 +252,17 @@ export class Worker {
     const workflow = registry.find(run);
     if (workflow === null) return;
     const before = this.#active.get(runId);
-    // The run was released or reopened elsewhere, which this process has not noticed yet.
+    // Another process released or reopened the run, and this one has not noticed yet.
     before?.execution.stop(new LeaseLostError({ runId, workerId }));
     const observer = new RunObserver({ run, logger, events, telemetry: this.#telemetry });
     const { flow, knownInput } = startedRuns.take(run);
-    const execution = new RunExecution({ ...this.#options, workflow, run, knownInput, observer });
+    const fence = markChecked({ workerId, attempt: run.attempt });
+    const claimed = { ...this.#options, workflow, run, fence, knownInput, observer };
+    const execution = new RunExecution(claimed);
     if (lostLeases >= (workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
       execution.stop(new RunAbandonedError({ runId, lostLeases }));
     }
-    // The claim was under way when the worker was stopped.
+    // The worker may have been stopped during the claim.
     if (this.#isStopping) execution.drain();
     if (this.#isLate) execution.stop(new EngineClosedError());
     const lease = new Lease(this.#options, run, execution, takenAt);
