@@ -44,10 +44,7 @@ export async function startRun(
   const now = clock();
   const startsAt = startAt ?? now;
   if (deadlineAt !== undefined && deadlineAt <= startsAt) {
-    throw new InvalidArgumentError({
-      argument: "options.deadlineAt",
-      reason: "must be later than the start of the run",
-    });
+    throw refuse("options.deadlineAt", "must be later than the start of the run");
   }
   const timeout = timeoutMs ?? workflow.timeoutMs;
   const endsBy = earliest([
@@ -55,10 +52,7 @@ export async function startRun(
     timeout === null ? null : new Date(startsAt.getTime() + timeout),
   ]);
   if (Number.isNaN(endsBy?.getTime())) {
-    throw new InvalidArgumentError({
-      argument: "options.timeoutMs",
-      reason: "ends beyond the times that a Date can hold",
-    });
+    throw refuse("options.timeoutMs", "ends beyond the times that a Date can hold");
   }
   const target =
     tx === undefined ? store : requireHostTransactions(store, "options.tx").withTransaction(tx);
@@ -94,8 +88,6 @@ export async function startRun(
  * @throws {InvalidArgumentError} if a first step does not accept the input.
  */
 async function acceptInput(workflow: Workflow, text: string | undefined): Promise<unknown> {
-  const refuse = (argument: string, reason: string) =>
-    new InvalidArgumentError({ argument, reason });
   const [first] = workflow.plan.stages;
   let accepted = text;
   for (const { definition } of first?.steps ?? []) {
@@ -108,6 +100,10 @@ async function acceptInput(workflow: Workflow, text: string | undefined): Promis
     if (again.success && textOf(again.data) === made) accepted = made;
   }
   return valueOf(accepted) ?? null;
+}
+
+function refuse(argument: string, reason: string): InvalidArgumentError {
+  return new InvalidArgumentError({ argument, reason });
 }
 
 /** Parses JSON text. Undefined stands for no input. */
