@@ -150,6 +150,23 @@ describe("a mirror", () => {
     await store.close();
   });
 
+  test("sets a run aside if a trigger of the secondary leaves out the deletion of its state", async () => {
+    const [primary, secondary] = [new MemoryStore(), await file()];
+    await primary.createRun({ runId: "a", workflowId: "w" });
+    await primary.saveState("a", "k", 1);
+    await copyStore(primary, secondary);
+    await secondary.db.run(
+      "create trigger no before delete on workflow_state begin select raise(ignore); end",
+    );
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    await store.deleteState("a", "k");
+    await store.drain();
+    expect(store.divergence().failedRuns).toMatchObject([
+      { runId: "a", error: { code: "CONSTRAINT" } },
+    ]);
+    await store.close();
+  });
+
   test("sets a run aside for any error that only this run causes", async () => {
     const [primary, memory] = [new MemoryStore(), new MemoryStore()];
     const secondary = new Proxy(memory, {

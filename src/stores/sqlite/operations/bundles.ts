@@ -234,7 +234,8 @@ function planBundle(
     outputs: outputs.length,
     state: state.length,
   };
-  if (rows.length > 0) rows.push(guards.whole.bind({ runId, ...counts }));
+  if (onConflict === "replace") rows.push(guards.replaced.bind({ runId, ...counts }));
+  else if (rows.length > 0) rows.push(guards.whole.bind({ runId, ...counts }));
   if (onConflict !== "replace") return [runs.insert.bind(run), changed, ...rows];
   const keys = keysOf(bundle);
   return [

@@ -28,6 +28,17 @@ import {
  */
 export function createGuardStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const { workflowRuns: runs, workflowState: state } = tables;
+  const childrenGuard = (comparison: SQL) =>
+    defineStatement(db, (target, argument: ArgumentReference<"runId" | ChildPart>) => {
+      const failures = childParts.map((part) => {
+        const found = target
+          .select({ count: count() })
+          .from(childTables(tables)[part])
+          .where(eq(keyOf(tables, codecs, part).runId, argument("runId")));
+        return sql`${found} ${comparison} ${argument(part)}`;
+      });
+      return failIf(target, sql.join(failures, sql` or `));
+    });
   return {
     /** Fails if the write before it changed nothing. */
     changed: defineFollowUp<never, ReturnType<typeof failIf>>(db, (target) =>
@@ -67,16 +78,10 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
     ),
 
     /** Fails if the run has fewer children than were written. */
-    whole: defineStatement(db, (target, argument: ArgumentReference<"runId" | ChildPart>) => {
-      const lacking = childParts.map((part) => {
-        const found = target
-          .select({ count: count() })
-          .from(childTables(tables)[part])
-          .where(eq(keyOf(tables, codecs, part).runId, argument("runId")));
-        return sql`${found} < ${argument(part)}`;
-      });
-      return failIf(target, sql.join(lacking, sql` or `));
-    }),
+    whole: childrenGuard(sql`<`),
+
+    /** Fails if the run has fewer or more children than were written. */
+    replaced: childrenGuard(sql`<>`),
 
     /** Fails if the run does not exist, or the fence does not hold. */
     fenced: defineStatement(db, (target, argument: ArgumentReference<"runId" | FenceArgument>) =>
