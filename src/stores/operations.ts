@@ -58,7 +58,7 @@ import {
   type WriteName,
   type WritePlanner,
 } from "./checked-writes.ts";
-import type { StoreOperations } from "./operations-store.ts";
+import type { StoreOperations } from "../store/operations.ts";
 
 /** The result of a write. */
 export type ResultOf<Name extends WriteName> = Awaited<ReturnType<WorkflowStore[Name]>>;

@@ -22,18 +22,18 @@ import { describeValues } from "./conformance/values.ts";
 export function describeWorkflowStore(options: ConformanceOptions): void {
   const test = storeTest(options);
   describe(`${options.name} keeps the contract of a workflow store`, () => {
-    describeRuns(test);
-    describeRunLists(test);
-    describeSteps(test);
-    describeAttempts(test);
-    describeOutputs(test);
-    describeState(test);
-    describeLeases(test);
-    describeBatches(test);
-    describeTransactions(test, options.capabilities ?? {});
-    describeBundles(test);
-    describeMaintenance(test);
-    describeValues(test);
-    describeArguments(test);
+    describe("runs", () => describeRuns(test));
+    describe("lists of runs", () => describeRunLists(test));
+    describe("step executions", () => describeSteps(test));
+    describe("step attempts", () => describeAttempts(test));
+    describe("step outputs", () => describeOutputs(test));
+    describe("state", () => describeState(test));
+    describe("leases", () => describeLeases(test));
+    describe("batches", () => describeBatches(test));
+    describe("transactions", () => describeTransactions(test, options.capabilities ?? {}));
+    describe("bundles", () => describeBundles(test));
+    describe("maintenance", () => describeMaintenance(test));
+    describe("values", () => describeValues(test));
+    describe("arguments", () => describeArguments(test));
   });
 }

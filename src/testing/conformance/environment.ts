@@ -5,31 +5,28 @@ import type { RunPage } from "../../store/runs.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { TestClock } from "../test-clock.ts";
 
-/** What a store promises beyond the contract's core. */
+/** The optional parts of the contract that a store supports. */
 export interface StoreCapabilities {
-  /**
-   * `transaction` works. A store without it must refuse with `UnsupportedError`. True when absent.
-   */
+  /** True if `transaction` works. Otherwise it must reject with `UnsupportedError`. Defaults to true. */
   readonly transactions?: boolean | undefined;
-  /** The store can take part in its host's transactions: `withTransaction`, `hostTransaction`. */
+  /** True if the store has the methods of `HostTransactions`. Defaults to false. */
   readonly hostTransactions?: boolean | undefined;
 }
 
 export interface OpenedStore {
   readonly store: WorkflowStore;
-  /** Removes what the store left behind, after it was closed. */
+  /** Called after the store was closed, to delete its files. */
   dispose(): Promise<void>;
 }
 
 export interface ConformanceOptions {
-  /** Names the store in the report. */
+  /** The name of the store in the test report. */
   readonly name: string;
-  /** Opens an empty store, which takes all its times from `clock`. Called once for each test. */
+  /** Returns an empty store whose times come from `clock`. Called for each test. */
   open(environment: { readonly clock: () => Date }): Promise<WorkflowStore | OpenedStore>;
   readonly capabilities?: StoreCapabilities | undefined;
 }
 
-/** What one test works with. */
 interface TestEnvironment {
   readonly store: WorkflowStore;
   readonly clock: TestClock;
@@ -40,7 +37,7 @@ export type StoreTest = (
   run: (environment: TestEnvironment) => Promise<void>,
 ) => void;
 
-/** A `test` that opens a store for each case, and closes it whatever happens. */
+/** A `test` that opens a store, and closes it also if the test fails. */
 export function storeTest({ open }: ConformanceOptions): StoreTest {
   return (name, run) => {
     test(name, async () => {
@@ -57,8 +54,8 @@ export function storeTest({ open }: ConformanceOptions): StoreTest {
   };
 }
 
-/** Expects the rejection of `promise` with an error of this code and these properties. */
-export async function expectRejection(
+/** Passes if the promise rejects with an error of this code and these properties. */
+export async function rejects(
   promise: Promise<unknown>,
   code: GorkflowError["code"],
   properties: Readonly<Record<string, unknown>> = {},
@@ -72,13 +69,13 @@ export async function expectRejection(
 
 let made = 0;
 
-/** A new run of the workflow `orders`; what the test names wins. */
+/** The argument of `createRun` for a run of the workflow `orders`, with these columns. */
 export function newRun(values: Partial<NewWorkflowRun> = {}): NewWorkflowRun {
   made += 1;
   return { runId: `run-${String(made).padStart(6, "0")}`, workflowId: "orders", ...values };
 }
 
-/** A stored run. */
+/** Creates a run. */
 export function givenRun(
   store: WorkflowStore,
   values: Partial<NewWorkflowRun> = {},
@@ -86,7 +83,17 @@ export function givenRun(
   return store.createRun(newRun(values));
 }
 
-/** Every run that a query finds, page by page. */
+/** The run without its payloads. */
+export function summaryOf(run: WorkflowRun): WorkflowRunSummary {
+  const { input: _input, output: _output, context: _context, ...summary } = run;
+  return summary;
+}
+
+export function idsOf(runs: readonly WorkflowRunSummary[]): string[] {
+  return runs.map(({ runId }) => runId);
+}
+
+/** The ids of all runs that a query finds, page by page. */
 export async function listAll(
   store: WorkflowStore,
   query: NonNullable<Parameters<WorkflowStore["listRuns"]>[0]> = {},
@@ -99,7 +106,7 @@ export async function listAll(
       payloads: false,
       cursor,
     });
-    ids.push(...page.runs.map((run) => run.runId));
+    ids.push(...idsOf(page.runs));
     cursor = page.nextCursor;
   } while (cursor !== null);
   return ids;

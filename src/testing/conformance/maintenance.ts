@@ -1,6 +1,6 @@
-import { describe, expect } from "vitest";
+import { expect } from "vitest";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { expectRejection, givenRun, listAll, type StoreTest } from "./environment.ts";
+import { rejects, givenRun, listAll, type StoreTest } from "./environment.ts";
 
 /** Ten finished runs, one a day, alternately of two workflows; and one each that is not finished. */
 async function givenHistory(store: WorkflowStore): Promise<void> {
@@ -36,155 +36,151 @@ async function givenHistory(store: WorkflowStore): Promise<void> {
 const cutoff = new Date(Date.UTC(2025, 0, 8));
 
 export function describeMaintenance(test: StoreTest): void {
-  describe("retention and statistics", () => {
-    test("delete finished runs before the cutoff, exclusive, and nothing else", async ({
-      store,
-    }) => {
-      await givenHistory(store);
-      const report = await store.pruneRuns({ olderThan: cutoff });
-      expect(report).toMatchObject({
-        dryRun: false,
-        deletedRuns: 7,
-        deletedStepExecutions: 7,
-        deletedStepAttempts: 7,
-        deletedStepOutputs: 7,
-        deletedState: 7,
-        deletedOrphans: 0,
-        remainingRuns: 5,
-        deletedBytes: 7 * (10 + 6 + 5 + 4 + 1),
-      });
-      expect(await listAll(store)).toEqual(["day-10", "day-09", "day-08", "running", "pending"]);
-      expect((await store.stats()).rows).toEqual({
-        workflowRuns: 5,
-        stepExecutions: 3,
-        stepAttempts: 3,
-        stepOutputs: 3,
-        workflowState: 3,
-      });
+  test("a prune deletes finished runs before the cutoff (exclusive)", async ({ store }) => {
+    await givenHistory(store);
+    const report = await store.pruneRuns({ olderThan: cutoff });
+    expect(report).toMatchObject({
+      dryRun: false,
+      deletedRuns: 7,
+      deletedStepExecutions: 7,
+      deletedStepAttempts: 7,
+      deletedStepOutputs: 7,
+      deletedState: 7,
+      deletedOrphans: 0,
+      remainingRuns: 5,
+      deletedBytes: 7 * (10 + 6 + 5 + 4 + 1),
     });
+    expect(await listAll(store)).toEqual(["day-10", "day-09", "day-08", "running", "pending"]);
+    expect((await store.stats()).rows).toEqual({
+      workflowRuns: 5,
+      stepExecutions: 3,
+      stepAttempts: 3,
+      stepOutputs: 3,
+      workflowState: 3,
+    });
+  });
 
-    test("say what they would do, and do it in any batch size", async ({ store }) => {
-      await givenHistory(store);
-      const { freedBytes: _dry, ...planned } = await store.pruneRuns({
+  test("a dry run reports the result of a prune of any batch size", async ({ store }) => {
+    await givenHistory(store);
+    const { freedBytes: _dry, ...planned } = await store.pruneRuns({
+      olderThan: cutoff,
+      dryRun: true,
+    });
+    expect(await listAll(store)).toHaveLength(12);
+    const progress: number[] = [];
+    const { freedBytes: _done, ...report } = await store.pruneRuns({
+      olderThan: cutoff,
+      batchSize: 2,
+      onProgress: ({ deletedRuns }) => progress.push(deletedRuns),
+    });
+    expect(report).toEqual({ ...planned, dryRun: false });
+    expect(progress.length).toBeGreaterThan(2);
+    expect(progress.at(-1)).toBe(7);
+    expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+  });
+
+  test("a prune is limited to the named statuses and workflow", async ({ store }) => {
+    await givenHistory(store);
+    const failed = { olderThan: cutoff, statuses: ["FAILED", "FAILED"] } as const;
+    for (const dryRun of [true, false]) {
+      expect(await store.pruneRuns({ ...failed, dryRun })).toMatchObject({ deletedRuns: 1 });
+    }
+    expect(await store.pruneRuns({ olderThan: cutoff, workflowId: "odd" })).toMatchObject({
+      deletedRuns: 3,
+    });
+    expect(
+      await store.pruneRuns({ olderThan: cutoff, statuses: ["PENDING", "RUNNING"] }),
+    ).toMatchObject({ deletedRuns: 2 });
+    expect(await listAll(store)).toEqual([
+      "day-10",
+      "day-09",
+      "day-08",
+      "day-06",
+      "day-04",
+      "day-02",
+    ]);
+    expect(await store.pruneRuns({ olderThan: cutoff, statuses: [] })).toMatchObject({
+      deletedRuns: 0,
+    });
+  });
+
+  test("a prune keeps the newest runs of each workflow", async ({ store }) => {
+    await givenHistory(store);
+    const olderThan = new Date(Date.UTC(2026, 0, 1));
+    expect(await store.pruneRuns({ olderThan, keepLast: 2 })).toMatchObject({ deletedRuns: 6 });
+    expect(await listAll(store)).toEqual([
+      "day-10",
+      "day-09",
+      "day-08",
+      "day-07",
+      "running",
+      "pending",
+    ]);
+    expect(await store.pruneRuns({ olderThan, keepLast: 1000 })).toMatchObject({
+      deletedRuns: 0,
+    });
+  });
+
+  test("an aborted prune keeps its deletions", async ({ store }) => {
+    await givenHistory(store);
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    await expect(
+      store.pruneRuns({
         olderThan: cutoff,
-        dryRun: true,
-      });
-      expect(await listAll(store)).toHaveLength(12);
-      const progress: number[] = [];
-      const { freedBytes: _done, ...report } = await store.pruneRuns({
-        olderThan: cutoff,
-        batchSize: 2,
-        onProgress: ({ deletedRuns }) => progress.push(deletedRuns),
-      });
-      expect(report).toEqual({ ...planned, dryRun: false });
-      expect(progress.length).toBeGreaterThan(2);
-      expect(progress.at(-1)).toBe(7);
-      expect(progress).toEqual(progress.toSorted((a, b) => a - b));
-    });
-
-    test("keep to the statuses and the workflow that are named", async ({ store }) => {
-      await givenHistory(store);
-      const failed = { olderThan: cutoff, statuses: ["FAILED", "FAILED"] } as const;
-      for (const dryRun of [true, false]) {
-        expect(await store.pruneRuns({ ...failed, dryRun })).toMatchObject({ deletedRuns: 1 });
-      }
-      expect(await store.pruneRuns({ olderThan: cutoff, workflowId: "odd" })).toMatchObject({
-        deletedRuns: 3,
-      });
-      expect(
-        await store.pruneRuns({ olderThan: cutoff, statuses: ["PENDING", "RUNNING"] }),
-      ).toMatchObject({ deletedRuns: 2 });
-      expect(await listAll(store)).toEqual([
-        "day-10",
-        "day-09",
-        "day-08",
-        "day-06",
-        "day-04",
-        "day-02",
-      ]);
-      expect(await store.pruneRuns({ olderThan: cutoff, statuses: [] })).toMatchObject({
-        deletedRuns: 0,
-      });
-    });
-
-    test("keep the newest runs of each workflow, whatever their age", async ({ store }) => {
-      await givenHistory(store);
-      const olderThan = new Date(Date.UTC(2026, 0, 1));
-      expect(await store.pruneRuns({ olderThan, keepLast: 2 })).toMatchObject({ deletedRuns: 6 });
-      expect(await listAll(store)).toEqual([
-        "day-10",
-        "day-09",
-        "day-08",
-        "day-07",
-        "running",
-        "pending",
-      ]);
-      expect(await store.pruneRuns({ olderThan, keepLast: 1000 })).toMatchObject({
-        deletedRuns: 0,
-      });
-    });
-
-    test("stop when they are aborted; what is deleted stays deleted", async ({ store }) => {
-      await givenHistory(store);
-      const abort = new AbortController();
-      const reason = new Error("enough");
-      await expect(
-        store.pruneRuns({
-          olderThan: cutoff,
-          batchSize: 1,
-          signal: abort.signal,
-          onProgress: ({ deletedRuns }) => {
-            if (deletedRuns === 2) abort.abort(reason);
-          },
-        }),
-      ).rejects.toBe(reason);
-      expect(await listAll(store)).toHaveLength(10);
-      expect(await store.pruneRuns({ olderThan: cutoff })).toMatchObject({ deletedRuns: 5 });
-    });
-
-    test("refuse a policy that cannot be", async ({ store }) => {
-      const bad: [Record<string, unknown>, string][] = [
-        [{}, "policy.olderThan"],
-        [{ olderThan: new Date(Number.NaN) }, "policy.olderThan"],
-        [{ olderThan: cutoff, statuses: ["DONE"] }, "policy.statuses[0]"],
-        [{ olderThan: cutoff, batchSize: 0 }, "policy.batchSize"],
-        [{ olderThan: cutoff, keepLast: -1 }, "policy.keepLast"],
-        [{ olderThan: cutoff, dryrun: true }, "policy.dryrun"],
-      ];
-      for (const [policy, argument] of bad) {
-        await expectRejection(
-          store.pruneRuns(policy as unknown as Parameters<WorkflowStore["pruneRuns"]>[0]),
-          "INVALID_ARGUMENT",
-          { argument },
-        );
-      }
-    });
-
-    test("tell rows, statuses, and the oldest and newest run", async ({ store }) => {
-      expect(await store.stats()).toMatchObject({
-        rows: {
-          workflowRuns: 0,
-          stepExecutions: 0,
-          stepAttempts: 0,
-          stepOutputs: 0,
-          workflowState: 0,
+        batchSize: 1,
+        signal: abort.signal,
+        onProgress: ({ deletedRuns }) => {
+          if (deletedRuns === 2) abort.abort(reason);
         },
-        oldestRunAt: null,
-        newestRunAt: null,
-      });
-      await givenHistory(store);
-      expect(await store.stats()).toMatchObject({
-        rows: {
-          workflowRuns: 12,
-          stepExecutions: 10,
-          stepAttempts: 10,
-          stepOutputs: 10,
-          workflowState: 10,
-        },
-        runs: { PENDING: 1, RUNNING: 1, COMPLETED: 8, FAILED: 2, CANCELLED: 0 },
-        oldestRunAt: new Date(0),
-        newestRunAt: new Date(Date.UTC(2025, 0, 10)),
-      });
+      }),
+    ).rejects.toBe(reason);
+    expect(await listAll(store)).toHaveLength(10);
+    expect(await store.pruneRuns({ olderThan: cutoff })).toMatchObject({ deletedRuns: 5 });
+  });
+
+  test("an invalid policy is rejected", async ({ store }) => {
+    const bad: [Record<string, unknown>, string][] = [
+      [{}, "policy.olderThan"],
+      [{ olderThan: new Date(Number.NaN) }, "policy.olderThan"],
+      [{ olderThan: cutoff, statuses: ["DONE"] }, "policy.statuses[0]"],
+      [{ olderThan: cutoff, batchSize: 0 }, "policy.batchSize"],
+      [{ olderThan: cutoff, keepLast: -1 }, "policy.keepLast"],
+      [{ olderThan: cutoff, dryrun: true }, "policy.dryrun"],
+    ];
+    for (const [policy, argument] of bad) {
+      await rejects(
+        store.pruneRuns(policy as unknown as Parameters<WorkflowStore["pruneRuns"]>[0]),
+        "INVALID_ARGUMENT",
+        { argument },
+      );
+    }
+  });
+
+  test("stats count rows and statuses, and find the oldest run", async ({ store }) => {
+    expect(await store.stats()).toMatchObject({
+      rows: {
+        workflowRuns: 0,
+        stepExecutions: 0,
+        stepAttempts: 0,
+        stepOutputs: 0,
+        workflowState: 0,
+      },
+      oldestRunAt: null,
+      newestRunAt: null,
+    });
+    await givenHistory(store);
+    expect(await store.stats()).toMatchObject({
+      rows: {
+        workflowRuns: 12,
+        stepExecutions: 10,
+        stepAttempts: 10,
+        stepOutputs: 10,
+        workflowState: 10,
+      },
+      runs: { PENDING: 1, RUNNING: 1, COMPLETED: 8, FAILED: 2, CANCELLED: 0 },
+      oldestRunAt: new Date(0),
+      newestRunAt: new Date(Date.UTC(2025, 0, 10)),
     });
   });
 }

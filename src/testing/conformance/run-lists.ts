@@ -1,159 +1,155 @@
-import { describe, expect } from "vitest";
-import { expectRejection, givenRun, listAll, type StoreTest } from "./environment.ts";
+import { expect } from "vitest";
+import { rejects, givenRun, listAll, summaryOf, type StoreTest } from "./environment.ts";
 
 export function describeRunLists(test: StoreTest): void {
-  describe("lists of runs", () => {
-    test("are newest first, ties by the UTF-8 bytes of the run id, descending", async ({
-      store,
-    }) => {
-      const at = new Date(1000);
-      // UTF-16 would sort the last two the other way round.
-      const ids = ["a", "b", "z", "é", "\uffee", "\u{10000}"];
-      for (const runId of ids.toReversed()) await givenRun(store, { runId, createdAt: at });
-      await givenRun(store, { runId: "older", createdAt: new Date(999) });
-      await givenRun(store, { runId: "newer", createdAt: new Date(1001) });
-      const expected = ["newer", ...ids.toReversed(), "older"];
-      expect((await store.listRuns()).runs.map((run) => run.runId)).toEqual(expected);
-      for (const limit of [1, 2, 3, 7, 8]) {
-        expect(await listAll(store, { limit }), `limit ${limit}`).toEqual(expected);
-      }
-    });
+  test("lists are newest first, ties by UTF-8 bytes of the run id", async ({ store }) => {
+    const at = new Date(1000);
+    // UTF-16 would sort the last two the other way round.
+    const ids = ["a", "b", "z", "é", "\uffee", "\u{10000}"];
+    for (const runId of ids.toReversed()) await givenRun(store, { runId, createdAt: at });
+    await givenRun(store, { runId: "older", createdAt: new Date(999) });
+    await givenRun(store, { runId: "newer", createdAt: new Date(1001) });
+    const expected = ["newer", ...ids.toReversed(), "older"];
+    expect((await store.listRuns()).runs.map((run) => run.runId)).toEqual(expected);
+    for (const limit of [1, 2, 3, 7, 8]) {
+      expect(await listAll(store, { limit }), `limit ${limit}`).toEqual(expected);
+    }
+  });
 
-    test("come in pages that neither repeat nor leave out a run", async ({ store, clock }) => {
-      const ids: string[] = [];
-      for (let index = 0; index < 25; index++) {
-        if (index % 3 === 0) clock.advance(1);
-        ids.push((await givenRun(store)).runId);
-      }
-      const first = await store.listRuns({ limit: 10 });
-      expect(first.runs).toHaveLength(10);
-      expect(first.corrupt).toEqual([]);
-      // What is created meanwhile is newer than every later page.
-      clock.advance(1);
-      await givenRun(store);
-      const second = await store.listRuns({ limit: 10, cursor: first.nextCursor });
-      const third = await store.listRuns({ limit: 10, cursor: second.nextCursor });
-      expect(third.nextCursor).toBeNull();
-      expect(
-        [...first.runs, ...second.runs, ...third.runs].map((run) => run.runId).toSorted(),
-      ).toEqual(ids.toSorted());
-    });
+  test("pages neither repeat nor omit a run", async ({ store, clock }) => {
+    const ids: string[] = [];
+    for (let index = 0; index < 25; index++) {
+      if (index % 3 === 0) clock.advance(1);
+      ids.push((await givenRun(store)).runId);
+    }
+    const first = await store.listRuns({ limit: 10 });
+    expect(first.runs).toHaveLength(10);
+    expect(first.corrupt).toEqual([]);
+    // What is created meanwhile is newer than every later page.
+    clock.advance(1);
+    await givenRun(store);
+    const second = await store.listRuns({ limit: 10, cursor: first.nextCursor });
+    const third = await store.listRuns({ limit: 10, cursor: second.nextCursor });
+    expect(third.nextCursor).toBeNull();
+    expect(
+      [...first.runs, ...second.runs, ...third.runs].map((run) => run.runId).toSorted(),
+    ).toEqual(ids.toSorted());
+  });
 
-    test("end with a null cursor exactly where the runs end", async ({ store }) => {
-      for (let index = 0; index < 4; index++) await givenRun(store);
-      const { nextCursor } = await store.listRuns({ limit: 2 });
-      expect((await store.listRuns({ limit: 2, cursor: nextCursor })).nextCursor).toBeNull();
-      expect((await store.listRuns({ limit: 4 })).nextCursor).toBeNull();
-      expect(await store.listRuns({ workflowId: "none" })).toEqual({
-        runs: [],
-        nextCursor: null,
-        corrupt: [],
+  test("the cursor of the last page is null", async ({ store }) => {
+    for (let index = 0; index < 4; index++) await givenRun(store);
+    const { nextCursor } = await store.listRuns({ limit: 2 });
+    expect((await store.listRuns({ limit: 2, cursor: nextCursor })).nextCursor).toBeNull();
+    expect((await store.listRuns({ limit: 4 })).nextCursor).toBeNull();
+    expect(await store.listRuns({ workflowId: "none" })).toEqual({
+      runs: [],
+      nextCursor: null,
+      corrupt: [],
+    });
+  });
+
+  test("filters are combined by and", async ({ store }) => {
+    const statuses = ["PENDING", "RUNNING", "FAILED"] as const;
+    for (let index = 0; index < 24; index++) {
+      await givenRun(store, {
+        runId: `r${String(index).padStart(2, "0")}`,
+        workflowId: index % 2 === 0 ? "even" : "odd",
+        status: statuses[index % 3] ?? "PENDING",
+        resourceId: index % 4 === 0 ? "four" : null,
+        createdAt: new Date(index),
       });
-    });
-
-    test("filter by workflow, status, resource and time, combined by and", async ({ store }) => {
-      const statuses = ["PENDING", "RUNNING", "FAILED"] as const;
-      for (let index = 0; index < 24; index++) {
-        await givenRun(store, {
-          runId: `r${String(index).padStart(2, "0")}`,
-          workflowId: index % 2 === 0 ? "even" : "odd",
-          status: statuses[index % 3] ?? "PENDING",
-          resourceId: index % 4 === 0 ? "four" : null,
-          createdAt: new Date(index),
-        });
+    }
+    const matching = (predicate: (index: number) => boolean) =>
+      Array.from({ length: 24 }, (_, index) => 23 - index)
+        .filter(predicate)
+        .map((index) => `r${String(index).padStart(2, "0")}`);
+    const cases: [Parameters<typeof listAll>[1], (index: number) => boolean][] = [
+      [{ workflowId: "even" }, (i) => i % 2 === 0],
+      [{ status: "FAILED" }, (i) => i % 3 === 2],
+      [{ status: ["FAILED", "PENDING", "FAILED"] }, (i) => i % 3 !== 1],
+      [{ workflowId: "odd", status: ["PENDING", "RUNNING"] }, (i) => i % 2 === 1 && i % 3 !== 2],
+      [{ resourceId: "four" }, (i) => i % 4 === 0],
+      [{ resourceId: "four", status: ["PENDING", "FAILED"] }, (i) => i % 4 === 0 && i % 3 !== 1],
+      [{ createdAfter: new Date(5), createdBefore: new Date(20) }, (i) => i >= 5 && i < 20],
+      [
+        { workflowId: "even", status: "RUNNING", createdAfter: new Date(4) },
+        (i) => i % 2 === 0 && i % 3 === 1 && i >= 4,
+      ],
+    ];
+    for (const [query, predicate] of cases) {
+      for (const limit of [3, 100]) {
+        expect(await listAll(store, { ...query, limit })).toEqual(matching(predicate));
       }
-      const matching = (predicate: (index: number) => boolean) =>
-        Array.from({ length: 24 }, (_, index) => 23 - index)
-          .filter(predicate)
-          .map((index) => `r${String(index).padStart(2, "0")}`);
-      const cases: [Parameters<typeof listAll>[1], (index: number) => boolean][] = [
-        [{ workflowId: "even" }, (i) => i % 2 === 0],
-        [{ status: "FAILED" }, (i) => i % 3 === 2],
-        [{ status: ["FAILED", "PENDING", "FAILED"] }, (i) => i % 3 !== 1],
-        [{ workflowId: "odd", status: ["PENDING", "RUNNING"] }, (i) => i % 2 === 1 && i % 3 !== 2],
-        [{ resourceId: "four" }, (i) => i % 4 === 0],
-        [{ resourceId: "four", status: ["PENDING", "FAILED"] }, (i) => i % 4 === 0 && i % 3 !== 1],
-        [{ createdAfter: new Date(5), createdBefore: new Date(20) }, (i) => i >= 5 && i < 20],
-        [
-          { workflowId: "even", status: "RUNNING", createdAfter: new Date(4) },
-          (i) => i % 2 === 0 && i % 3 === 1 && i >= 4,
-        ],
-      ];
-      for (const [query, predicate] of cases) {
-        for (const limit of [3, 100]) {
-          expect(await listAll(store, { ...query, limit })).toEqual(matching(predicate));
-        }
-      }
-    });
+    }
+  });
 
-    test("filter by tags: every pair must match", async ({ store }) => {
-      const strange = { 'quote"': "it's", "dotted.key": "[0]", __proto__x: "", ключ: "значение" };
-      await givenRun(store, { runId: "none" });
-      await givenRun(store, { runId: "one", tags: { a: "1" } });
-      await givenRun(store, { runId: "two", tags: { a: "1", b: "2" } });
-      await givenRun(store, { runId: "strange", tags: strange });
-      expect(await listAll(store, { tags: { a: "1" } })).toEqual(["two", "one"]);
-      expect(await listAll(store, { tags: { a: "1", b: "2" } })).toEqual(["two"]);
-      expect(await listAll(store, { tags: { a: "2" } })).toEqual([]);
-      expect(await listAll(store, { tags: strange })).toEqual(["strange"]);
-      expect(await listAll(store, { tags: {} })).toHaveLength(4);
-    });
+  test("every pair of a tag filter must match", async ({ store }) => {
+    const strange = { 'quote"': "it's", "dotted.key": "[0]", __proto__x: "", ключ: "значение" };
+    await givenRun(store, { runId: "none" });
+    await givenRun(store, { runId: "one", tags: { a: "1" } });
+    await givenRun(store, { runId: "two", tags: { a: "1", b: "2" } });
+    await givenRun(store, { runId: "strange", tags: strange });
+    expect(await listAll(store, { tags: { a: "1" } })).toEqual(["two", "one"]);
+    expect(await listAll(store, { tags: { a: "1", b: "2" } })).toEqual(["two"]);
+    expect(await listAll(store, { tags: { a: "2" } })).toEqual([]);
+    expect(await listAll(store, { tags: strange })).toEqual(["strange"]);
+    expect(await listAll(store, { tags: {} })).toHaveLength(4);
+  });
 
-    test("leave the payloads out unless they are asked for", async ({ store }) => {
-      const run = await givenRun(store, { input: { a: 1 }, output: 2, context: 3, error: 4 });
-      const { runs } = await store.listRuns();
-      const { input: _input, output: _output, context: _context, ...summary } = run;
-      expect(runs).toEqual([summary]);
-      expect((await store.listRuns({ payloads: true })).runs).toEqual([run]);
-    });
+  test("lists omit payloads unless they are requested", async ({ store }) => {
+    const run = await givenRun(store, { input: { a: 1 }, output: 2, context: 3, error: 4 });
+    const { runs } = await store.listRuns();
+    const summary = summaryOf(run);
+    expect(runs).toEqual([summary]);
+    expect((await store.listRuns({ payloads: true })).runs).toEqual([run]);
+  });
 
-    test("bound a page in bytes, and go on where it was cut", async ({ store, clock }) => {
-      const input = "x".repeat(1024 * 1024);
-      for (let index = 0; index < 6; index++) {
-        clock.advance(1);
-        await givenRun(store, { input });
-      }
-      const page = await store.listRuns({ payloads: true });
-      expect(page.runs).toHaveLength(3);
-      expect(page.nextCursor).not.toBeNull();
-      const rest = await store.listRuns({ payloads: true, cursor: page.nextCursor });
-      expect(rest.runs).toHaveLength(3);
-      expect(rest.nextCursor).toBeNull();
-      expect((await store.listRuns()).runs).toHaveLength(6);
-    });
+  test("a page is limited in bytes, and the next page continues", async ({ store, clock }) => {
+    const input = "x".repeat(1024 * 1024);
+    for (let index = 0; index < 6; index++) {
+      clock.advance(1);
+      await givenRun(store, { input });
+    }
+    const page = await store.listRuns({ payloads: true });
+    expect(page.runs).toHaveLength(3);
+    expect(page.nextCursor).not.toBeNull();
+    const rest = await store.listRuns({ payloads: true, cursor: page.nextCursor });
+    expect(rest.runs).toHaveLength(3);
+    expect(rest.nextCursor).toBeNull();
+    expect((await store.listRuns()).runs).toHaveLength(6);
+  });
 
-    test("refuse the cursor of another query, and what is no cursor", async ({ store }) => {
-      for (let index = 0; index < 3; index++) await givenRun(store);
-      const { nextCursor } = await store.listRuns({ limit: 1 });
-      expect(nextCursor).not.toBeNull();
-      for (const query of [
-        { cursor: nextCursor, workflowId: "orders" },
-        { cursor: nextCursor, status: "PENDING" as const },
-        { cursor: "nonsense" },
-        { cursor: "" },
-      ]) {
-        await expectRejection(store.listRuns(query), "INVALID_ARGUMENT", { argument: "cursor" });
-      }
-      // The size of a page and its payloads may change on the way.
-      const page = await store.listRuns({ cursor: nextCursor, limit: 2, payloads: true });
-      expect(page.runs).toHaveLength(2);
-    });
+  test("an invalid cursor, or one of another query, is rejected", async ({ store }) => {
+    for (let index = 0; index < 3; index++) await givenRun(store);
+    const { nextCursor } = await store.listRuns({ limit: 1 });
+    expect(nextCursor).not.toBeNull();
+    for (const query of [
+      { cursor: nextCursor, workflowId: "orders" },
+      { cursor: nextCursor, status: "PENDING" as const },
+      { cursor: "nonsense" },
+      { cursor: "" },
+    ]) {
+      await rejects(store.listRuns(query), "INVALID_ARGUMENT", { argument: "cursor" });
+    }
+    // The size of a page and its payloads may change on the way.
+    const page = await store.listRuns({ cursor: nextCursor, limit: 2, payloads: true });
+    expect(page.runs).toHaveLength(2);
+  });
 
-    test("refuse a limit, a status or a time that cannot be", async ({ store }) => {
-      const bad: [Record<string, unknown>, string][] = [
-        [{ limit: 0 }, "query.limit"],
-        [{ limit: 1001 }, "query.limit"],
-        [{ limit: 1.5 }, "query.limit"],
-        [{ status: "DONE" }, "query.status"],
-        [{ status: [] }, "query.status"],
-        [{ createdAfter: "2026" }, "query.createdAfter"],
-        [{ createdBefore: new Date(Number.NaN) }, "query.createdBefore"],
-        [{ tags: { a: 1 } }, "query.tags"],
-        [{ stauts: "PENDING" }, "query.stauts"],
-      ];
-      for (const [query, argument] of bad) {
-        await expectRejection(store.listRuns(query), "INVALID_ARGUMENT", { argument });
-      }
-    });
+  test("an invalid limit, status or time is rejected", async ({ store }) => {
+    const bad: [Record<string, unknown>, string][] = [
+      [{ limit: 0 }, "query.limit"],
+      [{ limit: 1001 }, "query.limit"],
+      [{ limit: 1.5 }, "query.limit"],
+      [{ status: "DONE" }, "query.status"],
+      [{ status: [] }, "query.status"],
+      [{ createdAfter: "2026" }, "query.createdAfter"],
+      [{ createdBefore: new Date(Number.NaN) }, "query.createdBefore"],
+      [{ tags: { a: 1 } }, "query.tags"],
+      [{ stauts: "PENDING" }, "query.stauts"],
+    ];
+    for (const [query, argument] of bad) {
+      await rejects(store.listRuns(query), "INVALID_ARGUMENT", { argument });
+    }
   });
 }

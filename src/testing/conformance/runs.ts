@@ -1,370 +1,354 @@
-import { describe, expect } from "vitest";
-import { expectRejection, givenRun, newRun, type StoreTest } from "./environment.ts";
+import { expect } from "vitest";
+import { rejects, givenRun, newRun, summaryOf, type StoreTest } from "./environment.ts";
 
 export function describeRuns(test: StoreTest): void {
-  describe("runs", () => {
-    test("fills the defaults of a new run", async ({ store, clock }) => {
-      const run = await store.createRun({ workflowId: "orders" });
-      expect(run).toEqual({
-        runId: expect.stringMatching(
-          /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
-        ) as string,
-        workflowId: "orders",
-        workflowVersion: "1",
-        status: "PENDING",
-        progress: 0,
-        input: null,
-        output: null,
-        error: null,
-        context: null,
-        tags: null,
-        resourceId: null,
-        idempotencyKey: null,
-        workerId: null,
-        leaseExpiresAt: null,
-        wakeAt: null,
-        deadlineAt: null,
-        timeoutMs: null,
-        attempt: 0,
-        lostLeases: 0,
-        revision: 1,
-        stateRevision: 0,
-        createdAt: clock.now(),
-        startedAt: null,
-        completedAt: null,
-        updatedAt: clock.now(),
+  test("a new run has defaults", async ({ store, clock }) => {
+    const run = await store.createRun({ workflowId: "orders" });
+    expect(run).toEqual({
+      runId: expect.stringMatching(
+        /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+      ) as string,
+      workflowId: "orders",
+      workflowVersion: "1",
+      status: "PENDING",
+      progress: 0,
+      input: null,
+      output: null,
+      error: null,
+      context: null,
+      tags: null,
+      resourceId: null,
+      idempotencyKey: null,
+      workerId: null,
+      leaseExpiresAt: null,
+      wakeAt: null,
+      deadlineAt: null,
+      timeoutMs: null,
+      attempt: 0,
+      lostLeases: 0,
+      revision: 1,
+      stateRevision: 0,
+      createdAt: clock.now(),
+      startedAt: null,
+      completedAt: null,
+      updatedAt: clock.now(),
+    });
+    expect(await store.getRun(run.runId)).toEqual(run);
+  });
+
+  test("every insertable column is stored unchanged", async ({ store }) => {
+    const run = {
+      runId: "all",
+      workflowId: "orders",
+      workflowVersion: "2.1",
+      status: "FAILED",
+      progress: 0.25,
+      input: { a: [1, "x", null, true] },
+      output: "out",
+      error: { message: "no" },
+      context: { user: "u" },
+      tags: { region: "eu" },
+      resourceId: "customer-1",
+      idempotencyKey: "key",
+      workerId: "worker",
+      leaseExpiresAt: new Date(5),
+      wakeAt: new Date(6),
+      deadlineAt: new Date(7),
+      timeoutMs: 8,
+      attempt: 3,
+      lostLeases: 2,
+      revision: 7,
+      stateRevision: 5,
+      createdAt: new Date(1),
+      startedAt: new Date(2),
+      completedAt: new Date(3),
+      updatedAt: new Date(4),
+    } as const;
+    expect(await store.createRun(run)).toEqual(run);
+    expect(await store.getRun("all")).toEqual(run);
+  });
+
+  test("an existing run id is rejected, and nothing is overwritten", async ({ store }) => {
+    const run = await givenRun(store, { input: { first: true } });
+    await rejects(
+      store.createRun({ runId: run.runId, workflowId: "orders", input: { second: true } }),
+      "RUN_ALREADY_EXISTS",
+      { runId: run.runId },
+    );
+    expect(await store.getRun(run.runId)).toEqual(run);
+  });
+
+  test("a used idempotency key returns the existing run", async ({ store }) => {
+    const run = await givenRun(store, { idempotencyKey: "order-1", input: 1 });
+    expect(await store.createRun(newRun({ idempotencyKey: "order-1", input: 2 }))).toEqual(run);
+    const other = await givenRun(store, { idempotencyKey: "order-1", workflowId: "refunds" });
+    expect(other.runId).not.toBe(run.runId);
+    expect(await store.countRuns()).toMatchObject({ PENDING: 2 });
+  });
+
+  test("workflow id and idempotency key are distinguished", async ({ store }) => {
+    for (const separator of [":", "/", " ", "|", ",", "\u0001", '","', "."]) {
+      const first = await givenRun(store, {
+        workflowId: `a${separator}b`,
+        idempotencyKey: "c",
       });
-      expect(await store.getRun(run.runId)).toEqual(run);
-    });
-
-    test("stores every insertable column as it is given", async ({ store }) => {
-      const run = {
-        runId: "all",
-        workflowId: "orders",
-        workflowVersion: "2.1",
-        status: "FAILED",
-        progress: 0.25,
-        input: { a: [1, "x", null, true] },
-        output: "out",
-        error: { message: "no" },
-        context: { user: "u" },
-        tags: { region: "eu" },
-        resourceId: "customer-1",
-        idempotencyKey: "key",
-        workerId: "worker",
-        leaseExpiresAt: new Date(5),
-        wakeAt: new Date(6),
-        deadlineAt: new Date(7),
-        timeoutMs: 8,
-        attempt: 3,
-        lostLeases: 2,
-        revision: 7,
-        stateRevision: 5,
-        createdAt: new Date(1),
-        startedAt: new Date(2),
-        completedAt: new Date(3),
-        updatedAt: new Date(4),
-      } as const;
-      expect(await store.createRun(run)).toEqual(run);
-      expect(await store.getRun("all")).toEqual(run);
-    });
-
-    test("refuses a run id that is taken, and overwrites nothing", async ({ store }) => {
-      const run = await givenRun(store, { input: { first: true } });
-      await expectRejection(
-        store.createRun({ runId: run.runId, workflowId: "orders", input: { second: true } }),
-        "RUN_ALREADY_EXISTS",
-        { runId: run.runId },
-      );
-      expect(await store.getRun(run.runId)).toEqual(run);
-    });
-
-    test("returns the existing run for an idempotency key that the workflow has used", async ({
-      store,
-    }) => {
-      const run = await givenRun(store, { idempotencyKey: "order-1", input: 1 });
-      expect(await store.createRun(newRun({ idempotencyKey: "order-1", input: 2 }))).toEqual(run);
-      const other = await givenRun(store, { idempotencyKey: "order-1", workflowId: "refunds" });
-      expect(other.runId).not.toBe(run.runId);
-      expect(await store.countRuns()).toMatchObject({ PENDING: 2 });
-    });
-
-    test("tells workflow id and idempotency key apart", async ({ store }) => {
-      for (const separator of [":", "/", " ", "|", ",", "\u0001", '","', "."]) {
-        const first = await givenRun(store, {
-          workflowId: `a${separator}b`,
-          idempotencyKey: "c",
-        });
-        const second = await givenRun(store, {
-          workflowId: "a",
-          idempotencyKey: `b${separator}c`,
-        });
-        expect(second.runId).not.toBe(first.runId);
-      }
-    });
-
-    test("makes one run of many concurrent creations with one idempotency key", async ({
-      store,
-    }) => {
-      const runs = await Promise.all(
-        Array.from({ length: 20 }, () => store.createRun(newRun({ idempotencyKey: "once" }))),
-      );
-      expect(new Set(runs.map((run) => run.runId)).size).toBe(1);
-      expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
-    });
-
-    test("reads a run without its payloads", async ({ store }) => {
-      const run = await givenRun(store, { input: 1, context: 2, error: 3, tags: { a: "b" } });
-      const { input: _, output: __, context: ___, ...summary } = run;
-      expect(await store.getRun(run.runId, { payloads: false })).toEqual(summary);
-      expect(await store.getRun(run.runId, { payloads: true })).toEqual(run);
-      expect(await store.getRun(run.runId, { payloads: undefined })).toEqual(run);
-      const page = await store.listRuns();
-      expect(page.runs).toEqual([summary]);
-      await expectRejection(
-        store.getRun(run.runId, { payloads: 0 } as unknown as { payloads: true }),
-        "INVALID_ARGUMENT",
-      );
-    });
-
-    test("finds a run, or null", async ({ store }) => {
-      const run = await givenRun(store, { input: 1 });
-      expect(await store.findRun(run.runId)).toEqual(run);
-      expect(await store.findRun(run.runId, { payloads: false })).toEqual(
-        await store.getRun(run.runId, { payloads: false }),
-      );
-      expect(await store.findRun("nobody")).toBeNull();
-      expect(await store.findRun("nobody", { payloads: false })).toBeNull();
-      await expectRejection(store.findRun(""), "INVALID_ARGUMENT");
-    });
-
-    test("names an unknown run", async ({ store }) => {
-      await expectRejection(store.getRun("nobody"), "RUN_NOT_FOUND", { runId: "nobody" });
-      await expectRejection(store.updateRun("nobody", { progress: 1 }), "RUN_NOT_FOUND");
-      await expectRejection(store.reopenRun("nobody"), "RUN_NOT_FOUND");
-      expect(await store.deleteRun("nobody")).toBe(false);
-    });
-
-    test("an update keeps every column that it does not name", async ({ store, clock }) => {
-      const run = await givenRun(store, {
-        input: { a: 1 },
-        output: { b: 2 },
-        error: { c: 3 },
-        context: { d: 4 },
-        tags: { e: "5" },
-        resourceId: "r",
-        idempotencyKey: "k",
+      const second = await givenRun(store, {
+        workflowId: "a",
+        idempotencyKey: `b${separator}c`,
       });
-      clock.advance(1000);
-      const updated = await store.updateRun(run.runId, { progress: 0.5, output: undefined });
-      const { input: _input, output: _output, context: _context, ...summary } = run;
-      expect(updated).toEqual({ ...summary, progress: 0.5, revision: 2, updatedAt: clock.now() });
-      expect(await store.getRun(run.runId)).toEqual({
-        ...run,
-        progress: 0.5,
-        revision: 2,
-        updatedAt: clock.now(),
-      });
-    });
+      expect(second.runId).not.toBe(first.runId);
+    }
+  });
 
-    test("sets null where null is named", async ({ store }) => {
-      const { runId } = await givenRun(store, { input: 1, error: 2, tags: { a: "b" } });
-      await store.updateRun(runId, { input: null, error: null, tags: null });
-      expect(await store.getRun(runId)).toMatchObject({ input: null, error: null, tags: null });
-    });
+  test("concurrent creations with one idempotency key create one run", async ({ store }) => {
+    const runs = await Promise.all(
+      Array.from({ length: 20 }, () => store.createRun(newRun({ idempotencyKey: "once" }))),
+    );
+    expect(new Set(runs.map((run) => run.runId)).size).toBe(1);
+    expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
+  });
 
-    test("sets startedAt on the first RUNNING and completedAt on a final status", async ({
-      store,
-      clock,
-    }) => {
+  test("a run is read without its payloads", async ({ store }) => {
+    const run = await givenRun(store, { input: 1, context: 2, error: 3, tags: { a: "b" } });
+    const summary = summaryOf(run);
+    expect(await store.getRun(run.runId, { payloads: false })).toEqual(summary);
+    expect(await store.getRun(run.runId, { payloads: true })).toEqual(run);
+    expect(await store.getRun(run.runId, { payloads: undefined })).toEqual(run);
+    const page = await store.listRuns();
+    expect(page.runs).toEqual([summary]);
+    await rejects(
+      store.getRun(run.runId, { payloads: 0 } as unknown as { payloads: true }),
+      "INVALID_ARGUMENT",
+    );
+  });
+
+  test("a run is found, or null", async ({ store }) => {
+    const run = await givenRun(store, { input: 1 });
+    expect(await store.findRun(run.runId)).toEqual(run);
+    expect(await store.findRun(run.runId, { payloads: false })).toEqual(
+      await store.getRun(run.runId, { payloads: false }),
+    );
+    expect(await store.findRun("nobody")).toBeNull();
+    expect(await store.findRun("nobody", { payloads: false })).toBeNull();
+    await rejects(store.findRun(""), "INVALID_ARGUMENT");
+  });
+
+  test("an unknown run is reported by its id", async ({ store }) => {
+    await rejects(store.getRun("nobody"), "RUN_NOT_FOUND", { runId: "nobody" });
+    await rejects(store.updateRun("nobody", { progress: 1 }), "RUN_NOT_FOUND");
+    await rejects(store.reopenRun("nobody"), "RUN_NOT_FOUND");
+    expect(await store.deleteRun("nobody")).toBe(false);
+  });
+
+  test("an update keeps all columns that it does not name", async ({ store, clock }) => {
+    const run = await givenRun(store, {
+      input: { a: 1 },
+      output: { b: 2 },
+      error: { c: 3 },
+      context: { d: 4 },
+      tags: { e: "5" },
+      resourceId: "r",
+      idempotencyKey: "k",
+    });
+    clock.advance(1000);
+    const updated = await store.updateRun(run.runId, { progress: 0.5, output: undefined });
+    const summary = summaryOf(run);
+    expect(updated).toEqual({ ...summary, progress: 0.5, revision: 2, updatedAt: clock.now() });
+    expect(await store.getRun(run.runId)).toEqual({
+      ...run,
+      progress: 0.5,
+      revision: 2,
+      updatedAt: clock.now(),
+    });
+  });
+
+  test("an update sets null if null is given", async ({ store }) => {
+    const { runId } = await givenRun(store, { input: 1, error: 2, tags: { a: "b" } });
+    await store.updateRun(runId, { input: null, error: null, tags: null });
+    expect(await store.getRun(runId)).toMatchObject({ input: null, error: null, tags: null });
+  });
+
+  test("the first RUNNING and a final status set their times", async ({ store, clock }) => {
+    const { runId } = await givenRun(store);
+    clock.advance(10);
+    const startedAt = clock.now();
+    expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ startedAt });
+    clock.advance(10);
+    await store.updateRun(runId, { status: "PENDING" });
+    expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ startedAt });
+    clock.advance(10);
+    expect(await store.updateRun(runId, { status: "COMPLETED" })).toMatchObject({
+      startedAt,
+      completedAt: clock.now(),
+    });
+  });
+
+  test("an update accepts times", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    expect(
+      await store.updateRun(runId, { status: "RUNNING", startedAt: new Date(77) }),
+    ).toMatchObject({ startedAt: new Date(77) });
+    expect(
+      await store.updateRun(runId, { status: "FAILED", completedAt: new Date(99) }),
+    ).toMatchObject({ completedAt: new Date(99) });
+  });
+
+  test("a finished run cannot change", async ({ store }) => {
+    for (const status of ["COMPLETED", "FAILED", "CANCELLED"] as const) {
       const { runId } = await givenRun(store);
-      clock.advance(10);
-      const startedAt = clock.now();
-      expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ startedAt });
-      clock.advance(10);
-      await store.updateRun(runId, { status: "PENDING" });
-      expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ startedAt });
-      clock.advance(10);
-      expect(await store.updateRun(runId, { status: "COMPLETED" })).toMatchObject({
-        startedAt,
-        completedAt: clock.now(),
-      });
-    });
-
-    test("takes the times that the caller gives", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      expect(
-        await store.updateRun(runId, { status: "RUNNING", startedAt: new Date(77) }),
-      ).toMatchObject({ startedAt: new Date(77) });
-      expect(
-        await store.updateRun(runId, { status: "FAILED", completedAt: new Date(99) }),
-      ).toMatchObject({ completedAt: new Date(99) });
-    });
-
-    test("a finished run changes no more", async ({ store }) => {
-      for (const status of ["COMPLETED", "FAILED", "CANCELLED"] as const) {
-        const { runId } = await givenRun(store);
-        await store.updateRun(runId, { status });
-        const before = await store.getRun(runId);
-        await expectRejection(store.updateRun(runId, { status: "RUNNING" }), "RUN_TRANSITION", {
-          runId,
-          from: status,
-          to: "RUNNING",
-        });
-        await expectRejection(store.updateRun(runId, { progress: 1 }), "RUN_TRANSITION", {
-          from: status,
-          to: null,
-        });
-        expect(await store.getRun(runId)).toEqual(before);
-      }
-    });
-
-    test("a cancellation is never overwritten by a late completion", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      const outcomes = await Promise.allSettled([
-        store.updateRun(runId, { status: "CANCELLED" }),
-        store.updateRun(runId, { status: "COMPLETED", output: 1 }),
-      ]);
-      expect(outcomes.map((outcome) => outcome.status)).toEqual(["fulfilled", "rejected"]);
-      expect(await store.getRun(runId)).toMatchObject({ status: "CANCELLED", output: null });
-    });
-
-    test("compares the revision, and bumps it with every update", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      expect(
-        await store.updateRun(runId, { progress: 0.1 }, { expectedRevision: 1 }),
-      ).toMatchObject({ revision: 2 });
-      await expectRejection(
-        store.updateRun(runId, { progress: 0.9 }, { expectedRevision: 1 }),
-        "REVISION_CONFLICT",
-        { runId, expectedRevision: 1, actualRevision: 2 },
-      );
-      expect(await store.getRun(runId)).toMatchObject({ progress: 0.1, revision: 2 });
-    });
-
-    test("lets one of many concurrent updates with one revision win", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      const outcomes = await Promise.allSettled(
-        Array.from({ length: 10 }, (_, index) =>
-          store.updateRun(runId, { progress: index / 10 }, { expectedRevision: 1 }),
-        ),
-      );
-      expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(1);
-      expect(await store.getRun(runId)).toMatchObject({ revision: 2 });
-    });
-
-    test("names the first cause in order: missing, lease, revision, transition", async ({
-      store,
-    }) => {
-      const demands = { expectedRevision: 99, workerId: "stranger" };
-      await expectRejection(store.updateRun("nobody", { progress: 1 }, demands), "RUN_NOT_FOUND");
-      const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
-      await expectRejection(store.updateRun(runId, { progress: 1 }, demands), "LEASE_LOST", {
+      await store.updateRun(runId, { status });
+      const before = await store.getRun(runId);
+      await rejects(store.updateRun(runId, { status: "RUNNING" }), "RUN_TRANSITION", {
         runId,
-        workerId: "stranger",
+        from: status,
+        to: "RUNNING",
       });
-      await expectRejection(
-        store.updateRun(runId, { progress: 1 }, { ...demands, workerId: "holder" }),
-        "REVISION_CONFLICT",
-      );
-      await store.updateRun(runId, { status: "COMPLETED" });
-      await expectRejection(
-        store.updateRun(runId, { progress: 1 }, { expectedRevision: 99, workerId: "holder" }),
-        "LEASE_LOST",
-      );
-      await expectRejection(
-        store.updateRun(runId, { progress: 1 }, { expectedRevision: 99 }),
-        "REVISION_CONFLICT",
-      );
-      await expectRejection(
-        store.updateRun(runId, { progress: 1 }, { expectedRevision: 2 }),
-        "RUN_TRANSITION",
-      );
-    });
+      await rejects(store.updateRun(runId, { progress: 1 }), "RUN_TRANSITION", {
+        from: status,
+        to: null,
+      });
+      expect(await store.getRun(runId)).toEqual(before);
+    }
+  });
 
-    test("reopens what failed or was cancelled, and nothing else", async ({ store, clock }) => {
-      const run = await givenRun(store, {
-        input: 1,
-        workerId: "w",
-        startedAt: new Date(5),
-        wakeAt: new Date(6),
-        deadlineAt: new Date(7),
-      });
-      await expectRejection(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "PENDING" });
-      await store.updateRun(run.runId, { status: "FAILED", error: { message: "no" } });
-      clock.advance(10);
-      const { input: _input, output: _output, context: _context, ...summary } = run;
-      expect(await store.reopenRun(run.runId)).toEqual({
-        ...summary,
-        workerId: null,
-        wakeAt: null,
-        deadlineAt: null,
-        revision: 3,
-        updatedAt: clock.now(),
-      });
-      await store.updateRun(run.runId, { status: "COMPLETED" });
-      await expectRejection(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "COMPLETED" });
-    });
+  test("a late completion does not overwrite a cancellation", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const outcomes = await Promise.allSettled([
+      store.updateRun(runId, { status: "CANCELLED" }),
+      store.updateRun(runId, { status: "COMPLETED", output: 1 }),
+    ]);
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(["fulfilled", "rejected"]);
+    expect(await store.getRun(runId)).toMatchObject({ status: "CANCELLED", output: null });
+  });
 
-    test("gives a run with a time limit that limit anew when it is reopened", async ({
-      store,
-      clock,
-    }) => {
-      const { runId } = await givenRun(store, { deadlineAt: new Date(7), timeoutMs: 5000 });
-      for (let time = 0; time < 2; time++) {
-        await store.updateRun(runId, { status: "FAILED" });
-        clock.advance(60_000);
-        const limits = { deadlineAt: new Date(clock.now().getTime() + 5000), timeoutMs: 5000 };
-        expect(await store.reopenRun(runId)).toMatchObject(limits);
-        expect(await store.getRun(runId)).toMatchObject(limits);
-      }
+  test("an update compares the revision, and increments it", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    expect(await store.updateRun(runId, { progress: 0.1 }, { expectedRevision: 1 })).toMatchObject({
+      revision: 2,
     });
+    await rejects(
+      store.updateRun(runId, { progress: 0.9 }, { expectedRevision: 1 }),
+      "REVISION_CONFLICT",
+      { runId, expectedRevision: 1, actualRevision: 2 },
+    );
+    expect(await store.getRun(runId)).toMatchObject({ progress: 0.1, revision: 2 });
+  });
 
-    test("counts every status, zeros included, under the same filters as lists", async ({
-      store,
-    }) => {
-      expect(await store.countRuns()).toEqual({
-        PENDING: 0,
-        RUNNING: 0,
-        COMPLETED: 0,
-        FAILED: 0,
-        CANCELLED: 0,
-      });
-      await givenRun(store, { tags: { a: "1" } });
-      await givenRun(store, { status: "FAILED", tags: { a: "1", b: "2" } });
-      await givenRun(store, { status: "FAILED", workflowId: "refunds" });
-      expect(await store.countRuns()).toMatchObject({ PENDING: 1, FAILED: 2 });
-      expect(await store.countRuns({ workflowId: "orders" })).toMatchObject({ FAILED: 1 });
-      expect(await store.countRuns({ tags: { a: "1" }, status: "FAILED" })).toMatchObject({
-        PENDING: 0,
-        FAILED: 1,
-      });
-    });
+  test("one of many concurrent updates of one revision succeeds", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, index) =>
+        store.updateRun(runId, { progress: index / 10 }, { expectedRevision: 1 }),
+      ),
+    );
+    expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(1);
+    expect(await store.getRun(runId)).toMatchObject({ revision: 2 });
+  });
 
-    test("deletes a run with all that hangs from it", async ({ store }) => {
-      const { runId } = await givenRun(store, { idempotencyKey: "again" });
-      await store.createStepExecution({ runId, stepId: "a" });
-      await store.saveStepAttempt({ runId, stepId: "a", attempt: 1, status: "FAILED" });
-      await store.saveStepOutput(runId, "a", 1);
-      await store.saveState(runId, "k", 1);
-      expect(await store.deleteRun(runId)).toBe(true);
-      await expectRejection(store.getRun(runId), "RUN_NOT_FOUND");
-      expect(await store.listStepExecutions(runId)).toEqual([]);
-      expect(await store.listStepAttempts(runId)).toEqual([]);
-      await expectRejection(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
-      expect(await store.getAllState(runId)).toEqual({});
-      const { rows } = await store.stats();
-      expect(rows).toEqual({
-        workflowRuns: 0,
-        stepExecutions: 0,
-        stepAttempts: 0,
-        stepOutputs: 0,
-        workflowState: 0,
-      });
-      const again = await givenRun(store, { runId, idempotencyKey: "again" });
-      expect(again.runId).toBe(runId);
-      expect(await store.listStepExecutions(runId)).toEqual([]);
-      await expectRejection(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
+  test("causes have an order: missing, lease, revision, transition", async ({ store }) => {
+    const demands = { expectedRevision: 99, workerId: "stranger" };
+    await rejects(store.updateRun("nobody", { progress: 1 }, demands), "RUN_NOT_FOUND");
+    const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
+    await rejects(store.updateRun(runId, { progress: 1 }, demands), "LEASE_LOST", {
+      runId,
+      workerId: "stranger",
     });
+    await rejects(
+      store.updateRun(runId, { progress: 1 }, { ...demands, workerId: "holder" }),
+      "REVISION_CONFLICT",
+    );
+    await store.updateRun(runId, { status: "COMPLETED" });
+    await rejects(
+      store.updateRun(runId, { progress: 1 }, { expectedRevision: 99, workerId: "holder" }),
+      "LEASE_LOST",
+    );
+    await rejects(
+      store.updateRun(runId, { progress: 1 }, { expectedRevision: 99 }),
+      "REVISION_CONFLICT",
+    );
+    await rejects(
+      store.updateRun(runId, { progress: 1 }, { expectedRevision: 2 }),
+      "RUN_TRANSITION",
+    );
+  });
+
+  test("only FAILED and CANCELLED runs are reopened", async ({ store, clock }) => {
+    const run = await givenRun(store, {
+      input: 1,
+      workerId: "w",
+      startedAt: new Date(5),
+      wakeAt: new Date(6),
+      deadlineAt: new Date(7),
+    });
+    await rejects(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "PENDING" });
+    await store.updateRun(run.runId, { status: "FAILED", error: { message: "no" } });
+    clock.advance(10);
+    const summary = summaryOf(run);
+    expect(await store.reopenRun(run.runId)).toEqual({
+      ...summary,
+      workerId: null,
+      wakeAt: null,
+      deadlineAt: null,
+      revision: 3,
+      updatedAt: clock.now(),
+    });
+    await store.updateRun(run.runId, { status: "COMPLETED" });
+    await rejects(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "COMPLETED" });
+  });
+
+  test("a reopened run gets its time limit again", async ({ store, clock }) => {
+    const { runId } = await givenRun(store, { deadlineAt: new Date(7), timeoutMs: 5000 });
+    for (let time = 0; time < 2; time++) {
+      await store.updateRun(runId, { status: "FAILED" });
+      clock.advance(60_000);
+      const limits = { deadlineAt: new Date(clock.now().getTime() + 5000), timeoutMs: 5000 };
+      expect(await store.reopenRun(runId)).toMatchObject(limits);
+      expect(await store.getRun(runId)).toMatchObject(limits);
+    }
+  });
+
+  test("every status is counted, with the filters of lists", async ({ store }) => {
+    expect(await store.countRuns()).toEqual({
+      PENDING: 0,
+      RUNNING: 0,
+      COMPLETED: 0,
+      FAILED: 0,
+      CANCELLED: 0,
+    });
+    await givenRun(store, { tags: { a: "1" } });
+    await givenRun(store, { status: "FAILED", tags: { a: "1", b: "2" } });
+    await givenRun(store, { status: "FAILED", workflowId: "refunds" });
+    expect(await store.countRuns()).toMatchObject({ PENDING: 1, FAILED: 2 });
+    expect(await store.countRuns({ workflowId: "orders" })).toMatchObject({ FAILED: 1 });
+    expect(await store.countRuns({ tags: { a: "1" }, status: "FAILED" })).toMatchObject({
+      PENDING: 0,
+      FAILED: 1,
+    });
+  });
+
+  test("a deleted run is deleted with all its rows", async ({ store }) => {
+    const { runId } = await givenRun(store, { idempotencyKey: "again" });
+    await store.createStepExecution({ runId, stepId: "a" });
+    await store.saveStepAttempt({ runId, stepId: "a", attempt: 1, status: "FAILED" });
+    await store.saveStepOutput(runId, "a", 1);
+    await store.saveState(runId, "k", 1);
+    expect(await store.deleteRun(runId)).toBe(true);
+    await rejects(store.getRun(runId), "RUN_NOT_FOUND");
+    expect(await store.listStepExecutions(runId)).toEqual([]);
+    expect(await store.listStepAttempts(runId)).toEqual([]);
+    await rejects(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
+    expect(await store.getAllState(runId)).toEqual({});
+    const { rows } = await store.stats();
+    expect(rows).toEqual({
+      workflowRuns: 0,
+      stepExecutions: 0,
+      stepAttempts: 0,
+      stepOutputs: 0,
+      workflowState: 0,
+    });
+    const again = await givenRun(store, { runId, idempotencyKey: "again" });
+    expect(again.runId).toBe(runId);
+    expect(await store.listStepExecutions(runId)).toEqual([]);
+    await rejects(store.loadStepOutput(runId, "a"), "STEP_OUTPUT_NOT_FOUND");
   });
 }

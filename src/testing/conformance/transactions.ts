@@ -1,7 +1,7 @@
-import { describe, expect } from "vitest";
+import { expect } from "vitest";
 import { hasHostTransactions } from "../../store/transactions.ts";
 import {
-  expectRejection,
+  rejects,
   givenRun,
   newRun,
   type StoreCapabilities,
@@ -12,27 +12,25 @@ export function describeTransactions(
   test: StoreTest,
   { transactions = true, hostTransactions = false }: StoreCapabilities,
 ): void {
-  describe("transactions", () => {
-    if (transactions) describeSupported(test);
-    else {
-      test("are refused by a store that has none", async ({ store }) => {
-        await expectRejection(
-          store.transaction(async () => undefined),
-          "UNSUPPORTED",
-        );
-      });
-    }
-    if (hostTransactions) describeHostTransactions(test);
-    else {
-      test("of the host are not claimed", async ({ store }) => {
-        expect(hasHostTransactions(store)).toBe(false);
-      });
-    }
-  });
+  if (transactions) describeSupported(test);
+  else {
+    test("a store without transactions rejects them", async ({ store }) => {
+      await rejects(
+        store.transaction(async () => undefined),
+        "UNSUPPORTED",
+      );
+    });
+  }
+  if (hostTransactions) describeHostTransactions(test);
+  else {
+    test("a store without host transactions does not have the methods", async ({ store }) => {
+      expect(hasHostTransactions(store)).toBe(false);
+    });
+  }
 }
 
 function describeSupported(test: StoreTest): void {
-  test("commit what was done through them, and return what the work returns", async ({ store }) => {
+  test("a transaction commits, and returns the result of the work", async ({ store }) => {
     const result = await store.transaction(async (tx) => {
       const { runId } = await tx.createRun(newRun({ input: 1 }));
       await tx.createStepExecution({ runId, stepId: "a" });
@@ -49,7 +47,7 @@ function describeSupported(test: StoreTest): void {
     expect(await store.getAllState(result)).toEqual({ k: 3 });
   });
 
-  test("are undone when the work throws, and that error is thrown", async ({ store }) => {
+  test("a transaction rolls back if the work throws, with its error", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.saveState(runId, "k", 1);
     const before = await store.readBundles();
@@ -66,7 +64,7 @@ function describeSupported(test: StoreTest): void {
     expect(await store.readBundles()).toEqual(before);
   });
 
-  test("free the idempotency key of a run that they delete", async ({ store }) => {
+  test("a transaction frees the idempotency key of a deleted run", async ({ store }) => {
     const first = await givenRun(store, { idempotencyKey: "key" });
     const second = await store.transaction(async (tx) => {
       await tx.deleteRun(first.runId);
@@ -76,12 +74,12 @@ function describeSupported(test: StoreTest): void {
     expect(await givenRun(store, { idempotencyKey: "key" })).toEqual(second);
   });
 
-  test("go on after an error of an operation that the work caught", async ({ store }) => {
+  test("a transaction continues after an error that the work catches", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.transaction(async (tx) => {
       await tx.saveState(runId, "a", 1);
-      await expectRejection(tx.getRun("nobody"), "RUN_NOT_FOUND");
-      await expectRejection(
+      await rejects(tx.getRun("nobody"), "RUN_NOT_FOUND");
+      await rejects(
         tx.batch((write) => {
           write.saveState(runId, "b", 1);
           write.updateRun("nobody", { progress: 1 });
@@ -93,7 +91,7 @@ function describeSupported(test: StoreTest): void {
     expect(await store.getAllState(runId)).toEqual({ a: 1, c: 1 });
   });
 
-  test("are savepoints inside one another", async ({ store }) => {
+  test("a nested transaction is a savepoint", async ({ store }) => {
     const { runId } = await givenRun(store);
     const failure = new Error("inner");
     await store.transaction(async (tx) => {
@@ -114,30 +112,27 @@ function describeSupported(test: StoreTest): void {
     expect(await store.getAllState(runId)).toEqual({ outer: 1, deep: 1 });
   });
 
-  test("allow one savepoint at a time, and nothing beside it", async ({ store }) => {
+  test("one savepoint is open at a time, and blocks its parent", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.transaction(async (tx) => {
-      let finish: () => void = () => undefined;
-      const finished = new Promise<void>((resolve) => {
-        finish = resolve;
-      });
+      const finish = openDoor();
       const first = tx.transaction(async (inner) => {
         await inner.saveState(runId, "first", 1);
-        await finished;
+        await finish.passed;
       });
-      await expectRejection(
+      await rejects(
         tx.transaction(async () => undefined),
         "UNSUPPORTED",
       );
-      await expectRejection(tx.saveState(runId, "beside", 1), "UNSUPPORTED");
-      finish();
+      await rejects(tx.saveState(runId, "beside", 1), "UNSUPPORTED");
+      finish.open();
       await first;
       await tx.saveState(runId, "after", 1);
     });
     expect(await store.getAllState(runId)).toEqual({ first: 1, after: 1 });
   });
 
-  test("run one after the other: n increments make n", async ({ store }) => {
+  test("transactions run one after another", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.saveState(runId, "count", 0);
     await Promise.all(
@@ -151,7 +146,7 @@ function describeSupported(test: StoreTest): void {
     expect(await store.loadState(runId, "count")).toBe(10);
   });
 
-  test("let other writers wait, and lose none of them", async ({ store }) => {
+  test("other writers wait for a transaction, and lose nothing", async ({ store }) => {
     const { runId } = await givenRun(store);
     const work = store.transaction(async (tx) => {
       await tx.saveState(runId, "tx", 1);
@@ -165,13 +160,13 @@ function describeSupported(test: StoreTest): void {
     expect(Object.keys(await store.getAllState(runId))).toHaveLength(21);
   });
 
-  test("refuse the use of the store itself inside them", async ({ store }) => {
+  test("the store itself is rejected inside its transaction", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.transaction(async (tx) => {
       await tx.saveState(runId, "k", 1);
-      await expectRejection(store.getRun(runId), "UNSUPPORTED");
-      await expectRejection(store.saveState(runId, "k", 2), "UNSUPPORTED");
-      await expectRejection(
+      await rejects(store.getRun(runId), "UNSUPPORTED");
+      await rejects(store.saveState(runId, "k", 2), "UNSUPPORTED");
+      await rejects(
         store.transaction(async () => undefined),
         "UNSUPPORTED",
       );
@@ -179,7 +174,7 @@ function describeSupported(test: StoreTest): void {
     expect(await store.loadState(runId, "k")).toBe(1);
   });
 
-  test("refuse a savepoint that outlives them, and write nothing of it", async ({ store }) => {
+  test("a savepoint cannot outlive its transaction", async ({ store }) => {
     const { runId } = await givenRun(store);
     const finish = openDoor();
     const saved = openDoor();
@@ -201,7 +196,7 @@ function describeSupported(test: StoreTest): void {
     await store.saveState(runId, "after", 1);
   });
 
-  test("do not run when they are aborted while they wait for another", async ({ store }) => {
+  test("a transaction that is aborted while it waits does not run", async ({ store }) => {
     const { runId } = await givenRun(store);
     const [begun, finish] = [openDoor(), openDoor()];
     const holding = store.transaction(async (tx) => {
@@ -231,7 +226,7 @@ function describeSupported(test: StoreTest): void {
     expect(Object.keys(await store.getAllState(runId))).toEqual(["after", "holding"]);
   });
 
-  test("show others nothing before they commit", async ({ store }) => {
+  test("uncommitted changes are not visible outside", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.saveState(runId, "k", "before");
     const [written, finish] = [openDoor(), openDoor()];
@@ -254,16 +249,16 @@ function describeSupported(test: StoreTest): void {
     expect(await seen).toMatchObject(["before", { PENDING: 1 }, { progress: 0 }]);
   });
 
-  test("cannot be used once they have ended", async ({ store }) => {
+  test("a transaction that has ended is rejected", async ({ store }) => {
     const { runId } = await givenRun(store);
     const tx = await store.transaction(async (inside) => ({ inside }));
-    await expectRejection(tx.inside.getRun(runId), "UNSUPPORTED");
-    await expectRejection(tx.inside.saveState(runId, "k", 1), "UNSUPPORTED");
+    await rejects(tx.inside.getRun(runId), "UNSUPPORTED");
+    await rejects(tx.inside.saveState(runId, "k", 1), "UNSUPPORTED");
   });
 }
 
 function describeHostTransactions(test: StoreTest): void {
-  test("of the host commit and roll back the store's writes with the host's", async ({ store }) => {
+  test("a host transaction commits and rolls back with the host", async ({ store }) => {
     if (!hasHostTransactions(store)) throw new TypeError("the store has no host transactions");
     const { runId } = await givenRun(store);
     const result = await store.hostTransaction(async (transaction, tx) => {
@@ -283,12 +278,12 @@ function describeHostTransactions(test: StoreTest): void {
     expect(await store.getAllState(runId)).toEqual({ a: 1, b: 2 });
   });
 
-  test("of the host carry batches and nested transactions", async ({ store }) => {
+  test("a host transaction has batches and savepoints", async ({ store }) => {
     if (!hasHostTransactions(store)) throw new TypeError("the store has no host transactions");
     const { runId } = await givenRun(store);
     await store.hostTransaction(async (_transaction, tx) => {
       await tx.batch((write) => write.saveState(runId, "batched", 1));
-      await expectRejection(
+      await rejects(
         tx.batch((write) => {
           write.saveState(runId, "undone", 1);
           write.updateRun("nobody", { progress: 1 });
@@ -301,11 +296,9 @@ function describeHostTransactions(test: StoreTest): void {
   });
 }
 
-/** Something that others wait for, until it is opened. */
-function openDoor(): { readonly passed: Promise<void>; open(): void } {
-  let open: () => void = () => undefined;
-  const passed = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { passed, open: () => open() };
+/** A promise, and the function that resolves it. */
+function openDoor(): { readonly passed: Promise<void>; readonly open: () => void } {
+  let open!: () => void;
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open };
 }

@@ -1,5 +1,5 @@
-import { describe, expect } from "vitest";
-import { expectRejection, givenRun, newRun, type StoreTest } from "./environment.ts";
+import { expect } from "vitest";
+import { rejects, givenRun, newRun, type StoreTest } from "./environment.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -10,161 +10,149 @@ function textOfBytes(bytes: number): string {
 }
 
 export function describeValues(test: StoreTest): void {
-  describe("values", () => {
-    test("are read back equal to what was written", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      const values: unknown[] = [
-        { nested: { list: [1, 2.5, -3e300, 5e-324, Number.MAX_SAFE_INTEGER + 2] } },
-        'NUL \0, quote ", backslash \\, line \n, separator \u2028, lone \ud800 surrogate',
-        "emoji \u{1f600} and \uffff",
-        JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1, "toJSON": 2}'),
-        [[], {}, [[[]]], ""],
-        { "": 1, " ": 2, "a.b": 3 },
-      ];
-      for (const value of values) {
-        await store.saveState(runId, "k", value);
-        expect(await store.loadState(runId, "k")).toEqual(value);
-        await store.saveStepOutput(runId, "s", value);
-        expect(await store.loadStepOutput(runId, "s")).toEqual(value);
-      }
-      expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
-    });
-
-    test("lose undefined properties, as absent ones", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      await store.saveState(runId, "k", { a: undefined, b: 1 });
-      expect(Object.keys((await store.loadState(runId, "k")) as object)).toEqual(["b"]);
-    });
-
-    test("that JSON would change are refused by their path, and nothing is written", async ({
-      store,
-    }) => {
-      const cycle: unknown[] = [];
-      cycle.push({ cycle });
-      const holes: number[] = [];
-      holes[2] = 1;
-      const refused: [unknown, string][] = [
-        [{ items: [1, 2, Number.NaN] }, ".items[2]"],
-        [{ a: { "b c": Number.POSITIVE_INFINITY } }, '.a["b c"]'],
-        [-0, ""],
-        [1n, ""],
-        [{ at: new Date(0) }, ".at"],
-        [new Map(), ""],
-        [new Set(), ""],
-        [new Uint8Array(1), ""],
-        [{ error: new Error("x") }, ".error"],
-        [{ f: () => 1 }, ".f"],
-        [Symbol("s"), ""],
-        [{ [Symbol("s")]: 1 }, ""],
-        [Object.defineProperty({}, "x", { get: () => 1, enumerable: true }), ".x"],
-        [{ toJSON: () => 1 }, ".toJSON"],
-        [[undefined], "[0]"],
-        [holes, ""],
-        [cycle, "[0].cycle"],
-        [undefined, ""],
-      ];
-      const { runId } = await givenRun(store);
-      for (const [value, path] of refused) {
-        await expectRejection(store.saveState(runId, "k", value), "INVALID_VALUE", {
-          path: `value${path}`,
-        });
-        await expectRejection(store.saveStepOutput(runId, "s", value), "INVALID_VALUE", {
-          path: `output${path}`,
-        });
-        if (value === undefined) continue;
-        for (const column of ["input", "output", "error", "context"]) {
-          await expectRejection(store.createRun(newRun({ [column]: value })), "INVALID_VALUE", {
-            path: `${column}${path}`,
-          });
-        }
-        await expectRejection(store.updateRun(runId, { error: value }), "INVALID_VALUE");
-        await expectRejection(
-          store.createStepExecution({ runId, stepId: "s", input: value }),
-          "INVALID_VALUE",
-          { path: `input${path}` },
-        );
-      }
-      expect(await store.getAllState(runId)).toEqual({});
-      expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
-      expect(await store.getRun(runId)).toMatchObject({ revision: 1 });
-    });
-
-    test("are limited in bytes of JSON: the limit fits, one more does not", async ({ store }) => {
-      const { runId } = await givenRun(store);
-      for (const column of ["input", "output"] as const) {
-        await store.updateRun(runId, { [column]: textOfBytes(2 * MiB) });
-        await expectRejection(
-          store.updateRun(runId, { [column]: textOfBytes(2 * MiB + 1) }),
-          "INVALID_VALUE",
-          { path: column },
-        );
-      }
-      for (const column of ["error", "context"] as const) {
-        await store.updateRun(runId, { [column]: textOfBytes(128 * KiB) });
-        await expectRejection(
-          store.updateRun(runId, { [column]: textOfBytes(128 * KiB + 1) }),
-          "INVALID_VALUE",
-          { path: column },
-        );
-      }
-      const tags = (bytes: number) => ({ t: textOfBytes(bytes - '{"t":}'.length) });
-      await store.updateRun(runId, { tags: tags(128 * KiB) });
-      await expectRejection(
-        store.updateRun(runId, { tags: tags(128 * KiB + 1) }),
-        "INVALID_VALUE",
-        { path: "tags" },
-      );
-      await store.saveStepOutput(runId, "s", textOfBytes(4 * MiB));
-      await expectRejection(
-        store.saveStepOutput(runId, "s", textOfBytes(4 * MiB + 1)),
-        "INVALID_VALUE",
-        { path: "output" },
-      );
-      await store.saveState(runId, "k", textOfBytes(4 * MiB));
-      await expectRejection(
-        store.saveState(runId, "k", textOfBytes(4 * MiB + 1)),
-        "INVALID_VALUE",
-        { path: "value" },
-      );
-      expect(await store.getRun(runId)).toMatchObject({ input: textOfBytes(2 * MiB) });
-      expect(await store.loadState(runId, "k")).toBe(textOfBytes(4 * MiB));
-    });
-
-    test("are the caller's own: what is passed and what is returned is never shared", async ({
-      store,
-    }) => {
-      const input = { list: [1] };
-      const tags = { a: "1" };
-      const createdAt = new Date(1000);
-      const run = await givenRun(store, { input, tags, createdAt });
-      const { runId } = run;
-      input.list.push(2);
-      tags.a = "2";
-      createdAt.setTime(0);
-      (run.input as typeof input).list.push(3);
-      run.createdAt.setTime(1);
-      const read = await store.getRun(runId);
-      expect(read).toMatchObject({
-        input: { list: [1] },
-        tags: { a: "1" },
-        createdAt: new Date(1000),
-      });
-      (read.input as typeof input).list.push(4);
-      expect(await store.getRun(runId)).toMatchObject({ input: { list: [1] } });
-
-      const value = { n: 1 };
+  test("values read back equal to what was written", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const values: unknown[] = [
+      { nested: { list: [1, 2.5, -3e300, 5e-324, Number.MAX_SAFE_INTEGER + 2] } },
+      'NUL \0, quote ", backslash \\, line \n, separator \u2028, lone \ud800 surrogate',
+      "emoji \u{1f600} and \uffff",
+      JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1, "toJSON": 2}'),
+      [[], {}, [[[]]], ""],
+      { "": 1, " ": 2, "a.b": 3 },
+    ];
+    for (const value of values) {
       await store.saveState(runId, "k", value);
-      value.n = 2;
-      ((await store.loadState(runId, "k")) as typeof value).n = 3;
-      expect(await store.getAllState(runId)).toEqual({ k: { n: 1 } });
-      const output = { n: 1 };
-      await store.saveStepOutput(runId, "s", output);
-      output.n = 2;
-      ((await store.loadStepOutput(runId, "s")) as typeof output).n = 3;
-      expect(await store.loadStepOutput(runId, "s")).toEqual({ n: 1 });
-      const { runs } = await store.listRuns({ payloads: true });
-      (runs[0]?.input as typeof input).list.push(5);
-      expect(await store.getRun(runId)).toMatchObject({ input: { list: [1] } });
+      expect(await store.loadState(runId, "k")).toEqual(value);
+      await store.saveStepOutput(runId, "s", value);
+      expect(await store.loadStepOutput(runId, "s")).toEqual(value);
+    }
+    expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+  });
+
+  test("undefined properties are left out", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    await store.saveState(runId, "k", { a: undefined, b: 1 });
+    expect(Object.keys((await store.loadState(runId, "k")) as object)).toEqual(["b"]);
+  });
+
+  test("values that JSON would change are rejected by their path", async ({ store }) => {
+    const cycle: unknown[] = [];
+    cycle.push({ cycle });
+    const holes: number[] = [];
+    holes[2] = 1;
+    const refused: [unknown, string][] = [
+      [{ items: [1, 2, Number.NaN] }, ".items[2]"],
+      [{ a: { "b c": Number.POSITIVE_INFINITY } }, '.a["b c"]'],
+      [-0, ""],
+      [1n, ""],
+      [{ at: new Date(0) }, ".at"],
+      [new Map(), ""],
+      [new Set(), ""],
+      [new Uint8Array(1), ""],
+      [{ error: new Error("x") }, ".error"],
+      [{ f: () => 1 }, ".f"],
+      [Symbol("s"), ""],
+      [{ [Symbol("s")]: 1 }, ""],
+      [Object.defineProperty({}, "x", { get: () => 1, enumerable: true }), ".x"],
+      [{ toJSON: () => 1 }, ".toJSON"],
+      [[undefined], "[0]"],
+      [holes, ""],
+      [cycle, "[0].cycle"],
+      [undefined, ""],
+    ];
+    const { runId } = await givenRun(store);
+    for (const [value, path] of refused) {
+      await rejects(store.saveState(runId, "k", value), "INVALID_VALUE", {
+        path: `value${path}`,
+      });
+      await rejects(store.saveStepOutput(runId, "s", value), "INVALID_VALUE", {
+        path: `output${path}`,
+      });
+      if (value === undefined) continue;
+      for (const column of ["input", "output", "error", "context"]) {
+        await rejects(store.createRun(newRun({ [column]: value })), "INVALID_VALUE", {
+          path: `${column}${path}`,
+        });
+      }
+      await rejects(store.updateRun(runId, { error: value }), "INVALID_VALUE");
+      await rejects(
+        store.createStepExecution({ runId, stepId: "s", input: value }),
+        "INVALID_VALUE",
+        { path: `input${path}` },
+      );
+    }
+    expect(await store.getAllState(runId)).toEqual({});
+    expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
+    expect(await store.getRun(runId)).toMatchObject({ revision: 1 });
+  });
+
+  test("values are limited in bytes of JSON, inclusive", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    for (const column of ["input", "output"] as const) {
+      await store.updateRun(runId, { [column]: textOfBytes(2 * MiB) });
+      await rejects(
+        store.updateRun(runId, { [column]: textOfBytes(2 * MiB + 1) }),
+        "INVALID_VALUE",
+        { path: column },
+      );
+    }
+    for (const column of ["error", "context"] as const) {
+      await store.updateRun(runId, { [column]: textOfBytes(128 * KiB) });
+      await rejects(
+        store.updateRun(runId, { [column]: textOfBytes(128 * KiB + 1) }),
+        "INVALID_VALUE",
+        { path: column },
+      );
+    }
+    const tags = (bytes: number) => ({ t: textOfBytes(bytes - '{"t":}'.length) });
+    await store.updateRun(runId, { tags: tags(128 * KiB) });
+    await rejects(store.updateRun(runId, { tags: tags(128 * KiB + 1) }), "INVALID_VALUE", {
+      path: "tags",
     });
+    await store.saveStepOutput(runId, "s", textOfBytes(4 * MiB));
+    await rejects(store.saveStepOutput(runId, "s", textOfBytes(4 * MiB + 1)), "INVALID_VALUE", {
+      path: "output",
+    });
+    await store.saveState(runId, "k", textOfBytes(4 * MiB));
+    await rejects(store.saveState(runId, "k", textOfBytes(4 * MiB + 1)), "INVALID_VALUE", {
+      path: "value",
+    });
+    expect(await store.getRun(runId)).toMatchObject({ input: textOfBytes(2 * MiB) });
+    expect(await store.loadState(runId, "k")).toBe(textOfBytes(4 * MiB));
+  });
+
+  test("arguments and results are never shared", async ({ store }) => {
+    const input = { list: [1] };
+    const tags = { a: "1" };
+    const createdAt = new Date(1000);
+    const run = await givenRun(store, { input, tags, createdAt });
+    const { runId } = run;
+    input.list.push(2);
+    tags.a = "2";
+    createdAt.setTime(0);
+    (run.input as typeof input).list.push(3);
+    run.createdAt.setTime(1);
+    const read = await store.getRun(runId);
+    expect(read).toMatchObject({
+      input: { list: [1] },
+      tags: { a: "1" },
+      createdAt: new Date(1000),
+    });
+    (read.input as typeof input).list.push(4);
+    expect(await store.getRun(runId)).toMatchObject({ input: { list: [1] } });
+
+    const value = { n: 1 };
+    await store.saveState(runId, "k", value);
+    value.n = 2;
+    ((await store.loadState(runId, "k")) as typeof value).n = 3;
+    expect(await store.getAllState(runId)).toEqual({ k: { n: 1 } });
+    const output = { n: 1 };
+    await store.saveStepOutput(runId, "s", output);
+    output.n = 2;
+    ((await store.loadStepOutput(runId, "s")) as typeof output).n = 3;
+    expect(await store.loadStepOutput(runId, "s")).toEqual({ n: 1 });
+    const { runs } = await store.listRuns({ payloads: true });
+    (runs[0]?.input as typeof input).list.push(5);
+    expect(await store.getRun(runId)).toMatchObject({ input: { list: [1] } });
   });
 }

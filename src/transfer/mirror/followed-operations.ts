@@ -6,12 +6,8 @@ import type { PruneReport } from "../../model/retention.ts";
 import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import {
-  isRead,
-  operationNames,
-  OperationsStore,
-  type StoreOperations,
-} from "../../stores/operations-store.ts";
+import { isRead, operationNames, type StoreOperations } from "../../store/operations.ts";
+import { OperationsStore } from "../../stores/operations-store.ts";
 import { isAnswerLost } from "../refusals.ts";
 
 /** A run that may have been changed, created or deleted; null: some runs, which only the lists tell. */

@@ -7,11 +7,8 @@ import { maxTimerMs } from "../../async/pause.ts";
 import { callbackSchema, operationOptionsSchema, operationShape } from "../../model/arguments.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import {
-  operationNames,
-  OperationsStore,
-  type StoreOperations,
-} from "../../stores/operations-store.ts";
+import { operationNames, type StoreOperations } from "../../store/operations.ts";
+import { OperationsStore } from "../../stores/operations-store.ts";
 import { StoreComparison } from "../store-comparison.ts";
 import { followOperations, signalOf } from "./followed-operations.ts";
 import {

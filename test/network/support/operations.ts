@@ -1,4 +1,4 @@
-import type { StoreOperations } from "../../../src/stores/operations-store.ts";
+import type { StoreOperations } from "../../../src/store/operations.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
 /** The run that operations are about, and a store that sees the database as it is. */
