@@ -5,25 +5,14 @@ import { isFinalRunStatus, isFinalStepStatus } from "./transitions.ts";
 
 /** All columns of a run except its ids, its lease and its counters. `undefined` leaves a column unchanged. */
 export type RunChanges = {
-  readonly [
-    Column in keyof Omit<
-      WorkflowRun,
-      | "runId"
-      | "workflowId"
-      | "createdAt"
-      | "revision"
-      | "idempotencyKey"
-      | "workerId"
-      | "leaseExpiresAt"
-      | "lostLeases"
-      | "stateRevision"
-    >
-  ]?: WorkflowRun[Column] | undefined;
+  readonly [Column in keyof typeof workflowRunChangesSchema.shape]?:
+    | WorkflowRun[Column]
+    | undefined;
 };
 
 /** All columns of a step execution except its ids. `undefined` leaves a column unchanged. */
 export type StepExecutionChanges = {
-  readonly [Column in keyof Omit<StepExecution, "runId" | "stepId" | "createdAt">]?:
+  readonly [Column in keyof typeof stepExecutionChangesSchema.shape]?:
     | StepExecution[Column]
     | undefined;
 };

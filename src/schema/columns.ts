@@ -12,7 +12,7 @@ export function text<Name extends string>(name: Name): TextBuilder<Name> {
   return core.text(name);
 }
 
-/** Text that is one of `values`, as far as the compiler and the codecs go. */
+/** Text that is one of `values`. The compiler and the codecs check it, but not the database. */
 export function oneOf<Name extends string, const Values extends readonly [string, ...string[]]>(
   name: Name,
   values: Values,
@@ -35,6 +35,13 @@ export function real<Name extends string>(name: Name): RealBuilder<Name> {
 /** A time: INTEGER milliseconds since 1970 (UTC) in the database, `Date` in TypeScript. */
 export function time<Name extends string>(name: Name): TimeBuilder<Name> {
   return core.integer(name, { mode: "timestamp_ms" });
+}
+
+/** The time of a write. It defaults to the current time. */
+export function writeTime<Name extends string>(name: Name) {
+  return time(name)
+    .notNull()
+    .$defaultFn(() => new Date());
 }
 
 const KiB = 1024;

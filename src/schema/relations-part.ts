@@ -4,7 +4,7 @@ import { UnsupportedError } from "../errors.ts";
 import type { WorkflowJson } from "./json-types.ts";
 import type { WorkflowTables } from "./tables.ts";
 
-/** The relations of Drizzle 1.0 between our tables: a part of an app's own. */
+/** The result of `createWorkflowRelationsPart`: a part of the relations of an app. */
 export type WorkflowRelationsPart<
   Prefix extends string = "",
   Json extends Partial<WorkflowJson> = WorkflowJson,
@@ -24,7 +24,7 @@ export type WorkflowRelationsPart<
   WorkflowTables<Prefix, Json>
 >;
 
-/** What the callback of `defineRelationsPart` is given, as far as it is used here. */
+/** The part of the argument of `defineRelationsPart`'s callback that is used here. */
 interface Helpers {
   readonly one: Record<keyof WorkflowTables, (config: object) => object>;
   readonly many: Record<keyof WorkflowTables, (config: object) => object>;
@@ -36,10 +36,10 @@ interface Helpers {
 }
 
 /**
- * The relations of tables that `createWorkflowTables` made, on Drizzle 1.0: spread them into the `relations` of your
+ * Returns the relations between tables of `createWorkflowTables` on Drizzle 1.0. Spread them into the `relations` of your
  * `drizzle({ client, relations })`.
  *
- * @throws {UnsupportedError} on Drizzle 0.45: see `createWorkflowRelations` of `gorkflow/schema`.
+ * @throws {UnsupportedError} on Drizzle 0.45. See `createWorkflowRelations` of `gorkflow/schema`.
  */
 export function createWorkflowRelationsPart<
   Json extends Partial<WorkflowJson> = WorkflowJson,

@@ -1,16 +1,9 @@
 import type { Many, One, Relations } from "../drizzle-types.ts";
 import { relations } from "../drizzle.ts";
 import { UnsupportedError } from "../errors.ts";
-import {
-  stepAttempts,
-  stepExecutions,
-  stepOutputs,
-  workflowRuns,
-  workflowState,
-  type WorkflowTables,
-} from "./tables.ts";
+import { tables, type WorkflowTables } from "./tables.ts";
 
-/** What `createWorkflowRelations` returns. On Drizzle 1.0 there is nothing: see `gorkflow/relations`. */
+/** The result of `createWorkflowRelations`. */
 export type WorkflowRelations<Prefix extends string> = {
   workflowRunsRelations: Relations<
     `${Prefix}workflow_runs`,
@@ -40,9 +33,9 @@ export type WorkflowRelations<Prefix extends string> = {
 };
 
 /**
- * The relations of tables that `createWorkflowTables` made, for an app's own schema on Drizzle 0.45.
+ * Returns the relations between tables of `createWorkflowTables`, for an app's own schema on Drizzle 0.45.
  *
- * @throws {UnsupportedError} on Drizzle 1.0, which has relations of another kind: see `gorkflow/relations`.
+ * @throws {UnsupportedError} on Drizzle 1.0, which has other relations. See `gorkflow/relations`.
  */
 export function createWorkflowRelations<Prefix extends string>({
   workflowRuns: runs,
@@ -85,16 +78,10 @@ export function createWorkflowRelations<Prefix extends string>({
   };
 }
 
-const plain: Partial<WorkflowRelations<"">> =
-  relations === null
-    ? {}
-    : createWorkflowRelations<"">({
-        workflowRuns,
-        stepExecutions,
-        stepAttempts,
-        stepOutputs,
-        workflowState,
-      });
+/** The relations between the tables without a prefix. Undefined on Drizzle 1.0. */
+export const plainRelations = (
+  relations === null ? {} : createWorkflowRelations<"">(tables)
+) as WorkflowRelations<"">;
 
 export const {
   workflowRunsRelations,
@@ -102,4 +89,4 @@ export const {
   stepAttemptsRelations,
   stepOutputsRelations,
   workflowStateRelations,
-} = plain as WorkflowRelations<"">;
+} = plainRelations;

@@ -33,16 +33,18 @@ export interface RowCodec<Row> {
   readonly properties: readonly (keyof Row & string)[];
   /** The properties of the primary key. */
   readonly key: readonly (keyof Row & string)[];
+  /** The row with the defaults of the table. Required times default to `now`. */
+  complete(given: { readonly [Property in keyof Row]?: Row[Property] | undefined }, now: Date): Row;
   /** @throws {InvalidValueError} if a value cannot be stored as JSON. */
   encode<Part extends Partial<Row>>(row: Part): EncodedRow<Part>;
   /**
-   * Decodes these properties of the row.
+   * Decodes the row, or these properties of it.
    *
    * @throws {CorruptRowError} if a cell is invalid.
    */
   decode<Property extends keyof Row & string>(
     row: EncodedRow<Pick<Row, Property>>,
-    properties: readonly Property[],
+    properties?: readonly Property[],
   ): Pick<Row, Property>;
   /**
    * Decodes the cells of these properties, which are in the same order.
@@ -65,8 +67,9 @@ export function createRowCodec<
   type Row = Table["$inferSelect"];
   type Property = keyof Row & string;
   const columns: Record<string, SQLiteColumn> = getTableColumns(table);
-  const codecs = new Map<string, CellCodec>();
-  for (const name in columns) codecs.set(name, cellCodec(columnOf(name)));
+  const properties: readonly Property[] = Object.keys(columns);
+  const codecs = new Map(properties.map((name) => [name, cellCodec(columnOf(name))]));
+  const defaults = properties.map((name) => [name, defaultOf(columnOf(name))] as const);
   const tableName = getTableName(table);
   /** By list of properties. The lists are constants, and a lookup per cell would be a third of the cost of a row. */
   const decoders = new WeakMap<readonly string[], CellCodec["decode"][]>();
@@ -107,8 +110,16 @@ export function createRowCodec<
 
   return {
     table: tableName,
-    properties: Object.keys(columns),
+    properties,
     key,
+    complete(given, now) {
+      const row: Record<string, unknown> = {};
+      for (const [name, makeDefault] of defaults) {
+        const value = given[name];
+        row[name] = value === undefined ? makeDefault(now) : value;
+      }
+      return row as Row;
+    },
     encode(row) {
       const encoded: Record<string, Cell> = {};
       for (const name in row) {
@@ -117,13 +128,24 @@ export function createRowCodec<
       }
       return encoded as EncodedRow<typeof row>;
     },
-    decode: (row, names) =>
-      decodeCells(
+    decode<Name extends Property>(
+      row: EncodedRow<Pick<Row, Name>>,
+      names = properties as readonly Name[],
+    ) {
+      return decodeCells(
         names,
         names.map((name) => row[name]),
-      ),
+      );
+    },
     decodeCells,
   };
+}
+
+function defaultOf(column: SQLiteColumn): (now: Date) => unknown {
+  const { default: constant, defaultFn: generate } = column;
+  if (constant !== undefined) return () => constant;
+  if (column.columnType === "SQLiteTimestamp" && column.notNull) return (now) => now;
+  return generate ?? (() => null);
 }
 
 function cellCodec(column: SQLiteColumn): CellCodec {

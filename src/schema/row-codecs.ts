@@ -1,13 +1,6 @@
 import { createRowCodec } from "./row-codec.ts";
 import { payloadColumns, type WorkflowRunSummary } from "./rows.ts";
-import {
-  stepAttempts,
-  stepExecutions,
-  stepOutputs,
-  workflowRuns,
-  workflowState,
-  type WorkflowTables,
-} from "./tables.ts";
+import { tables as plainTables, type WorkflowTables } from "./tables.ts";
 
 /** The codecs of plain or prefixed tables, named like the parts of a bundle. They differ only in the table names of errors. */
 export function createRowCodecs(tables: WorkflowTables) {
@@ -22,13 +15,7 @@ export function createRowCodecs(tables: WorkflowTables) {
 
 export type RowCodecs = ReturnType<typeof createRowCodecs>;
 
-export const rowCodecs = createRowCodecs({
-  workflowRuns,
-  stepExecutions,
-  stepAttempts,
-  stepOutputs,
-  workflowState,
-});
+export const rowCodecs: RowCodecs = createRowCodecs(plainTables);
 
 /** The columns of a `WorkflowRunSummary`. */
 export const runSummaryProperties = rowCodecs.run.properties.filter(

@@ -1,33 +1,14 @@
-import {
-  stepAttemptsRelations,
-  stepExecutionsRelations,
-  stepOutputsRelations,
-  workflowRunsRelations,
-  workflowStateRelations,
-  type WorkflowRelations,
-} from "./relations.ts";
-import {
-  stepAttempts,
-  stepExecutions,
-  stepOutputs,
-  workflowRuns,
-  workflowState,
-  type WorkflowTables,
-} from "./tables.ts";
+import { plainRelations, type WorkflowRelations } from "./relations.ts";
+import { tables, type WorkflowTables } from "./tables.ts";
 
 /**
- * All tables, and the relations of Drizzle 0.45, for `drizzle({ client, schema })` or to spread into an app's own
- * schema.
+ * All tables, and the relations of Drizzle 0.45, for `drizzle({ client, schema })` or for an app's own schema.
  */
 export const schema: WorkflowTables<""> & WorkflowRelations<""> = {
-  workflowRuns,
-  stepExecutions,
-  stepAttempts,
-  stepOutputs,
-  workflowState,
-  workflowRunsRelations,
-  stepExecutionsRelations,
-  stepAttemptsRelations,
-  stepOutputsRelations,
-  workflowStateRelations,
+  ...tables,
+  workflowRunsRelations: plainRelations.workflowRunsRelations,
+  stepExecutionsRelations: plainRelations.stepExecutionsRelations,
+  stepAttemptsRelations: plainRelations.stepAttemptsRelations,
+  stepOutputsRelations: plainRelations.stepOutputsRelations,
+  workflowStateRelations: plainRelations.workflowStateRelations,
 };

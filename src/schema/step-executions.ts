@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { check, index, primaryKey, sqliteTable } from "drizzle-orm/sqlite-core";
 import { stepStatuses } from "../statuses.ts";
-import { integer, json, jsonLimits, oneOf, text, time } from "./columns.ts";
+import { integer, json, jsonLimits, oneOf, text, time, writeTime } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
 
@@ -22,14 +22,10 @@ function stepColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRuns
     inputFrom: json<string | string[]>("input_from", jsonLimits.payload),
     error: json<JsonOf<Json, "StepError">>("error", jsonLimits.detail),
     durationMs: integer("duration_ms"),
-    createdAt: time("created_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
+    createdAt: writeTime("created_at"),
     startedAt: time("started_at"),
     completedAt: time("completed_at"),
-    updatedAt: time("updated_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
+    updatedAt: writeTime("updated_at"),
   };
 }
 

@@ -1,5 +1,5 @@
 import { primaryKey, sqliteTable } from "drizzle-orm/sqlite-core";
-import { json, jsonLimits, text, time } from "./columns.ts";
+import { json, jsonLimits, text, writeTime } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
 
@@ -10,12 +10,8 @@ function outputColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRu
       .references(() => runs.runId, { onDelete: "cascade" }),
     stepId: text("step_id").notNull(),
     output: json<JsonOf<Json, "StepOutput">>("output", jsonLimits.value).notNull(),
-    createdAt: time("created_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
-    updatedAt: time("updated_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
+    createdAt: writeTime("created_at"),
+    updatedAt: writeTime("updated_at"),
   };
 }
 

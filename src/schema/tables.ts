@@ -5,7 +5,7 @@ import { createStepOutputsTable, type StepOutputsTable } from "./step-outputs.ts
 import { createWorkflowRunsTable, type WorkflowRunsTable } from "./workflow-runs.ts";
 import { createWorkflowStateTable, type WorkflowStateTable } from "./workflow-state.ts";
 
-/** The tables of a store: the plain ones, or those of `createWorkflowTables`. */
+/** The tables of a store, with or without a prefix. */
 export type WorkflowTables<
   Prefix extends string = string,
   Json extends Partial<WorkflowJson> = WorkflowJson,
@@ -18,8 +18,8 @@ export type WorkflowTables<
 };
 
 /**
- * The five tables under names that begin with `prefix`, for a schema that already uses the plain ones, and with
- * the types of an app's own JSON: `createWorkflowTables<{ Context: Trace }, "app_">({ prefix: "app_" })`.
+ * Returns the tables with names that begin with `prefix`, and with the app's own types of JSON columns:
+ * `createWorkflowTables<{ Context: Trace }, "app_">({ prefix: "app_" })`.
  */
 export function createWorkflowTables<
   Json extends Partial<WorkflowJson> = WorkflowJson,
@@ -36,7 +36,8 @@ export function createWorkflowTables<
   };
 }
 
-const tables: WorkflowTables<""> = createWorkflowTables();
+/** The tables without a prefix. */
+export const tables: WorkflowTables<""> = createWorkflowTables();
 
 export const workflowRuns: WorkflowRunsTable<""> = tables.workflowRuns;
 export const stepExecutions: StepExecutionsTable<""> = tables.stepExecutions;

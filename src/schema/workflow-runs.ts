@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { check, index, sqliteTable, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { uuidv7 } from "../uuid.ts";
 import { runStatuses } from "../statuses.ts";
-import { integer, json, jsonLimits, oneOf, real, text, time } from "./columns.ts";
+import { integer, json, jsonLimits, oneOf, real, text, time, writeTime } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 
 function runColumns<Json extends Partial<WorkflowJson>>() {
@@ -28,14 +28,10 @@ function runColumns<Json extends Partial<WorkflowJson>>() {
     lostLeases: integer("lost_leases").notNull().default(0),
     revision: integer("revision").notNull().default(1),
     stateRevision: integer("state_revision").notNull().default(0),
-    createdAt: time("created_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
+    createdAt: writeTime("created_at"),
     startedAt: time("started_at"),
     completedAt: time("completed_at"),
-    updatedAt: time("updated_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
+    updatedAt: writeTime("updated_at"),
   };
 }
 

@@ -1,5 +1,5 @@
 import { primaryKey, sqliteTable } from "drizzle-orm/sqlite-core";
-import { integer, json, jsonLimits, text, time } from "./columns.ts";
+import { integer, json, jsonLimits, text, writeTime } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 import type { WorkflowRunsTable } from "./workflow-runs.ts";
 
@@ -11,9 +11,7 @@ function stateColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRun
     key: text("key").notNull(),
     value: json<JsonOf<Json, "State">>("value", jsonLimits.value).notNull(),
     revision: integer("revision").notNull().default(1),
-    updatedAt: time("updated_at")
-      .notNull()
-      .$defaultFn(() => new Date()),
+    updatedAt: writeTime("updated_at"),
   };
 }
 

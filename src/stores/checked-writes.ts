@@ -95,7 +95,7 @@ export function checkWrites<Plans extends Record<WriteName, unknown>>(
     },
 
     saveStepAttempt: (attempt: Readonly<NewStepAttempt>, options?: unknown) =>
-      planner.saveStepAttempt(completeNewAttempt(attempt), parseFenceOptions(options)),
+      planner.saveStepAttempt(completeNewAttempt(attempt, clock()), parseFenceOptions(options)),
 
     saveStepOutput(run: string, step: string, output: unknown, options?: unknown) {
       const key = parseStepKey(run, step);

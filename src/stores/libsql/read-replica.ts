@@ -1,11 +1,10 @@
 import { createClient } from "@libsql/client/web";
 import { StoreConnectionError } from "../../errors.ts";
-import type { Replica, StatementResult } from "../sqlite/connections/connection.ts";
+import { resultOf, type Replica, type StatementResult } from "../sqlite/connections/connection.ts";
 import { isRefusal } from "../sqlite/errors/symptoms.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
 import type { ServerConfig } from "./http-client.ts";
 import { demandIndex, readIndex, type PrimaryPosition } from "./primary-position.ts";
-import { resultOf } from "../sqlite/connections/result-sets.ts";
 import type { BoundStatement } from "../sqlite/statements/statement.ts";
 import { askWithin, type Fetch } from "../sqlite/connections/timeouts.ts";
 

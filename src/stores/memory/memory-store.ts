@@ -80,11 +80,11 @@ class MemoryOperations extends OperationsStore {
         listAttempts: (runId) => listAttempts(tables, runId),
         findOutput({ runId, stepId }) {
           const row = tables.children("outputs", runId).get(stepId);
-          return row === undefined ? null : codecs.outputs.decode(row, codecs.outputs.properties);
+          return row === undefined ? null : codecs.outputs.decode(row);
         },
         findState({ runId, key }) {
           const row = tables.children("state", runId).get(key);
-          return row === undefined ? null : codecs.state.decode(row, codecs.state.properties);
+          return row === undefined ? null : codecs.state.decode(row);
         },
         listState: (runId) => listState(tables, runId),
 

@@ -30,7 +30,7 @@ import type { ScanOrder } from "./sorted-index.ts";
 import type { ChildRows, RunRow, Tables } from "./tables.ts";
 
 export function readRun(run: RunRow): WorkflowRun {
-  return codecs.run.decode(run, codecs.run.properties);
+  return codecs.run.decode(run);
 }
 
 export function readSummary(run: RunRow): WorkflowRunSummary {
@@ -131,12 +131,10 @@ export function countRuns(tables: Tables, filter: ParsedRunFilter): Map<string, 
 
 /** The step with its input, which may consist of outputs. */
 export function decodeStep(tables: Tables, row: ChildRows["steps"]): StepExecution {
-  const step = codecs.steps.decode(row, codecs.steps.properties);
+  const step = codecs.steps.decode(row);
   return withInput(step, (stepId) => {
     const output = tables.children("outputs", step.runId).get(stepId);
-    return output === undefined
-      ? null
-      : codecs.outputs.decode(output, codecs.outputs.properties).output;
+    return output === undefined ? null : codecs.outputs.decode(output).output;
   });
 }
 
@@ -154,13 +152,13 @@ export function listStepSummaries(tables: Tables, runId: string): StepExecutionS
 
 export function listAttempts(tables: Tables, runId: string): StepAttempt[] {
   return Array.from(tables.children("attempts", runId), ([, row]) =>
-    codecs.attempts.decode(row, codecs.attempts.properties),
+    codecs.attempts.decode(row),
   ).toSorted(compareAttempts);
 }
 
 export function listState(tables: Tables, runId: string): WorkflowState[] {
   return Array.from(tables.children("state", runId), ([, row]) =>
-    codecs.state.decode(row, codecs.state.properties),
+    codecs.state.decode(row),
   ).toSorted((a, b) => compareText(a.key, b.key));
 }
 
@@ -171,7 +169,7 @@ export function readBundle(tables: Tables, run: RunRow): RunBundle {
     steps: listSteps(tables, runId),
     attempts: listAttempts(tables, runId),
     outputs: Array.from(tables.children("outputs", runId), ([, row]) =>
-      codecs.outputs.decode(row, codecs.outputs.properties),
+      codecs.outputs.decode(row),
     ).toSorted((a, b) => compareText(a.stepId, b.stepId)),
     state: listState(tables, runId),
   };

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { operationNames } from "../../store/operations.ts";
-import { rejects, givenRun, newRun, type StoreTest } from "./environment.ts";
+import { rejects, givenRun, newRun, type StoreTest, rejectsArgument } from "./environment.ts";
 
 const badIds: unknown[] = ["", "a\0b", "\ud800", "x".repeat(256), 1, null, undefined, {}];
 
@@ -40,7 +40,7 @@ export function describeArguments(test: StoreTest): void {
         ["lease.workerId", () => store.releaseLease({ runId, workerId: bad })],
       ];
       for (const [argument, call] of calls) {
-        await rejects(call(), "INVALID_ARGUMENT", { argument });
+        await rejectsArgument(call(), argument);
       }
     }
   });
@@ -65,12 +65,8 @@ export function describeArguments(test: StoreTest): void {
       [{ unknown: 1 }, "unknown"],
     ];
     for (const [columns, field] of runs) {
-      await rejects(store.createRun(newRun(columns)), "INVALID_ARGUMENT", {
-        argument: `run.${field}`,
-      });
-      await rejects(store.updateRun(runId, columns), "INVALID_ARGUMENT", {
-        argument: `changes.${field}`,
-      });
+      await rejectsArgument(store.createRun(newRun(columns)), `run.${field}`);
+      await rejectsArgument(store.updateRun(runId, columns), `changes.${field}`);
     }
     for (const field of [
       "runId",
@@ -81,9 +77,7 @@ export function describeArguments(test: StoreTest): void {
       "workerId",
       "leaseExpiresAt",
     ]) {
-      await rejects(store.updateRun(runId, { [field]: null }), "INVALID_ARGUMENT", {
-        argument: `changes.${field}`,
-      });
+      await rejectsArgument(store.updateRun(runId, { [field]: null }), `changes.${field}`);
     }
     await store.createStepExecution({ runId, stepId: "s" });
     for (const [columns, field] of [
@@ -93,9 +87,7 @@ export function describeArguments(test: StoreTest): void {
       [{ executionIndex: "1" }, "executionIndex"],
       [{ stepId: "other" }, "stepId"],
     ] as [Record<string, unknown>, string][]) {
-      await rejects(store.updateStepExecution(runId, "s", columns), "INVALID_ARGUMENT", {
-        argument: `changes.${field}`,
-      });
+      await rejectsArgument(store.updateStepExecution(runId, "s", columns), `changes.${field}`);
     }
     expect(await store.getRun(runId)).toMatchObject({ revision: 1 });
   });
@@ -138,9 +130,7 @@ export function describeArguments(test: StoreTest): void {
         "claim.workflows[0].workflowId",
       ],
     ] as const) {
-      await rejects(store.claimRuns({ workerId: "w", ...claim }), "INVALID_ARGUMENT", {
-        argument,
-      });
+      await rejectsArgument(store.claimRuns({ workerId: "w", ...claim }), argument);
     }
   });
 

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { NewStepAttempt } from "../../schema/rows.ts";
-import { rejects, givenRun, type StoreTest } from "./environment.ts";
+import { rejects, givenRun, type StoreTest, rejectsArgument, rejectsValue } from "./environment.ts";
 
 export function describeAttempts(test: StoreTest): void {
   test("an attempt is stored unchanged, and missing columns are null", async ({ store, clock }) => {
@@ -104,16 +104,14 @@ export function describeAttempts(test: StoreTest): void {
       [{ completedAt: 5 }, "completedAt"],
       [{ output: 1 }, "output"],
     ] as const) {
-      await rejects(
+      await rejectsArgument(
         store.saveStepAttempt({ ...good, ...wrong } as unknown as NewStepAttempt),
-        "INVALID_ARGUMENT",
-        { argument: `attempt.${field}` },
+        `attempt.${field}`,
       );
     }
-    await rejects(
+    await rejectsValue(
       store.saveStepAttempt({ ...good, error: { at: new Date(0) } } as NewStepAttempt),
-      "INVALID_VALUE",
-      { path: "error.at" },
+      "error.at",
     );
   });
 }

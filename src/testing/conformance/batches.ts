@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { BatchWriter } from "../../store/batches.ts";
-import { rejects, givenRun, type StoreTest } from "./environment.ts";
+import { rejects, givenRun, type StoreTest, rejectsArgument, rejectsValue } from "./environment.ts";
 
 export function describeBatches(test: StoreTest): void {
   test("a batch has all kinds of writes, and each sees earlier ones", async ({ store }) => {
@@ -134,21 +134,19 @@ export function describeBatches(test: StoreTest): void {
 
   test("a batch checks all arguments and values before it writes", async ({ store }) => {
     const { runId } = await givenRun(store);
-    await rejects(
+    await rejectsValue(
       store.batch((write) => {
         write.saveState(runId, "k", 1);
         write.saveState(runId, "bad", { at: [Number.NaN] });
       }),
-      "INVALID_VALUE",
-      { path: "value.at[0]" },
+      "value.at[0]",
     );
-    await rejects(
+    await rejectsArgument(
       store.batch((write) => {
         write.saveState(runId, "k", 1);
         write.updateRun(runId, { progress: 2 });
       }),
-      "INVALID_ARGUMENT",
-      { argument: "changes.progress" },
+      "changes.progress",
     );
     expect(await store.getAllState(runId)).toEqual({});
   });
@@ -156,13 +154,12 @@ export function describeBatches(test: StoreTest): void {
   test("a batch may be empty, but not asynchronous", async ({ store }) => {
     await store.batch(() => undefined);
     const { runId } = await givenRun(store);
-    await rejects(
+    await rejectsArgument(
       store.batch((write) => {
         write.saveState(runId, "k", 1);
         return Promise.resolve() as unknown as undefined;
       }),
-      "INVALID_ARGUMENT",
-      { argument: "collect" },
+      "collect",
     );
     const failure = new Error("mine");
     await expect(

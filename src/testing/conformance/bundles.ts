@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { RunBundle } from "../../model/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { rejects, givenRun, type StoreTest } from "./environment.ts";
+import { rejects, givenRun, type StoreTest, rejectsArgument } from "./environment.ts";
 
 async function givenBundles(store: WorkflowStore): Promise<RunBundle[]> {
   for (const runId of ["one", "two", "three"]) {
@@ -60,9 +60,7 @@ export function describeBundles(test: StoreTest): void {
     } while (cursor !== null);
     expect(ids).toEqual(["one", "three", "two"]);
     const { nextCursor } = await store.readBundles({ limit: 1, filter });
-    await rejects(store.readBundles({ cursor: nextCursor }), "INVALID_ARGUMENT", {
-      argument: "cursor",
-    });
+    await rejectsArgument(store.readBundles({ cursor: nextCursor }), "cursor");
     await rejects(store.listRuns({ ...filter, cursor: nextCursor }), "INVALID_ARGUMENT");
   });
 
@@ -130,30 +128,14 @@ export function describeBundles(test: StoreTest): void {
     await givenRun(store, { runId: "old", status: "RUNNING" });
     await store.createStepExecution({ runId: "old", stepId: "a", attempt: 1 });
     const { bundles } = await store.readBundles();
-    const old = bundles.map(({ run, steps, outputs, state }) => {
-      const {
-        wakeAt: _wakeAt,
-        deadlineAt: _deadlineAt,
-        timeoutMs: _timeoutMs,
-        lostLeases: _lost,
-        stateRevision: _stateRevision,
-        ...runColumns
-      } = run;
-      return {
-        run: runColumns,
-        steps: steps.map(
-          ({
-            attemptOffset: _offset,
-            sleepCount: _count,
-            wakeAt: _until,
-            inputFrom: _from,
-            ...columns
-          }) => columns,
-        ),
-        outputs,
-        state,
-      };
-    });
+    const old = bundles.map(({ run, steps, outputs, state }) => ({
+      run: without(run, "wakeAt", "deadlineAt", "timeoutMs", "lostLeases", "stateRevision"),
+      steps: steps.map((step) =>
+        without(step, "attemptOffset", "sleepCount", "wakeAt", "inputFrom"),
+      ),
+      outputs,
+      state,
+    }));
     await store.deleteRun("old");
     expect(await store.writeBundles(old, { onConflict: "fail" })).toMatchObject({ written: 1 });
     expect((await store.readBundles()).bundles).toEqual(bundles);
@@ -286,10 +268,9 @@ export function describeBundles(test: StoreTest): void {
       ["no bundle", "bundles[1]"],
     ];
     for (const [broken, argument] of bad) {
-      await rejects(
+      await rejectsArgument(
         store.writeBundles([bundle, broken as RunBundle], { onConflict: "fail" }),
-        "INVALID_ARGUMENT",
-        { argument },
+        argument,
       );
     }
     await rejects(
@@ -300,4 +281,13 @@ export function describeBundles(test: StoreTest): void {
     );
     await rejects(store.getRun("one"), "RUN_NOT_FOUND");
   });
+}
+
+function without<Row extends object, Name extends keyof Row>(
+  row: Row,
+  ...names: Name[]
+): Omit<Row, Name> {
+  const kept = { ...row };
+  for (const name of names) delete kept[name];
+  return kept;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { GorkflowError } from "../../errors.ts";
 import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../../schema/rows.ts";
+import type { StoreStats } from "../../store/maintenance.ts";
 import type { RunPage } from "../../store/runs.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { TestClock } from "../test-clock.ts";
@@ -67,12 +68,20 @@ export async function rejects(
   expect(outcome).toMatchObject({ code, ...properties });
 }
 
-let made = 0;
+export async function rejectsArgument(promise: Promise<unknown>, argument: string): Promise<void> {
+  await rejects(promise, "INVALID_ARGUMENT", { argument });
+}
+
+export async function rejectsValue(promise: Promise<unknown>, path: string): Promise<void> {
+  await rejects(promise, "INVALID_VALUE", { path });
+}
+
+let created = 0;
 
 /** The argument of `createRun` for a run of the workflow `orders`, with these columns. */
 export function newRun(values: Partial<NewWorkflowRun> = {}): NewWorkflowRun {
-  made += 1;
-  return { runId: `run-${String(made).padStart(6, "0")}`, workflowId: "orders", ...values };
+  created += 1;
+  return { runId: `run-${String(created).padStart(6, "0")}`, workflowId: "orders", ...values };
 }
 
 /** Creates a run. */
@@ -87,6 +96,17 @@ export function givenRun(
 export function summaryOf(run: WorkflowRun): WorkflowRunSummary {
   const { input: _input, output: _output, context: _context, ...summary } = run;
   return summary;
+}
+
+/** The `rows` of `stats` for this number of runs, and of rows in each other table. */
+export function rowCounts(workflowRuns: number, others = 0): StoreStats["rows"] {
+  return {
+    workflowRuns,
+    stepExecutions: others,
+    stepAttempts: others,
+    stepOutputs: others,
+    workflowState: others,
+  };
 }
 
 export function idsOf(runs: readonly WorkflowRunSummary[]): string[] {

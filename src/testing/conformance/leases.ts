@@ -1,7 +1,14 @@
 import { expect } from "vitest";
 import type { WorkflowVersion } from "../../model/leases.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { idsOf, rejects, givenRun, summaryOf, type StoreTest } from "./environment.ts";
+import {
+  idsOf,
+  rejects,
+  givenRun,
+  summaryOf,
+  type StoreTest,
+  rejectsArgument,
+} from "./environment.ts";
 
 const lease = { leaseMs: 1000, limit: 10 };
 
@@ -178,10 +185,9 @@ export function describeLeases(test: StoreTest): void {
       "b2-pending",
       "b2-woken",
     ]);
-    await rejects(
+    await rejectsArgument(
       store.claimRuns({ workerId: "w", ...lease, workflows: [{ workflowId: "a" }] as never }),
-      "INVALID_ARGUMENT",
-      { argument: "claim.workflows[0].workflowVersion" },
+      "claim.workflows[0].workflowVersion",
     );
   });
 
@@ -258,15 +264,14 @@ export function describeLeases(test: StoreTest): void {
   test("a lease beyond the range of dates is rejected", async ({ store, clock }) => {
     const { runId } = await givenRun(store);
     for (const leaseMs of [Number.MAX_SAFE_INTEGER, 8.64e15, 1e13, 0, -1, 0.5]) {
-      await rejects(store.claimRuns({ workerId: "w", leaseMs, limit: 1 }), "INVALID_ARGUMENT", {
-        argument: "claim.leaseMs",
-      });
+      await rejectsArgument(store.claimRuns({ workerId: "w", leaseMs, limit: 1 }), "claim.leaseMs");
     }
     expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", attempt: 0 });
     await store.claimRuns({ workerId: "w", ...lease });
-    await rejects(store.extendLease({ runId, workerId: "w", leaseMs: 1e13 }), "INVALID_ARGUMENT", {
-      argument: "lease.leaseMs",
-    });
+    await rejectsArgument(
+      store.extendLease({ runId, workerId: "w", leaseMs: 1e13 }),
+      "lease.leaseMs",
+    );
     expect((await store.getRun(runId)).leaseExpiresAt).toEqual(
       new Date(clock.now().getTime() + 1000),
     );
@@ -337,9 +342,7 @@ export function describeLeases(test: StoreTest): void {
     await rejects(store.releaseLease({ runId, ...before }), "LEASE_LOST");
     expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING", attempt: 2 });
     await store.releaseLease({ runId, ...after });
-    await rejects(store.updateRun(runId, {}, { attempt: 2 }), "INVALID_ARGUMENT", {
-      argument: "options.attempt",
-    });
+    await rejectsArgument(store.updateRun(runId, {}, { attempt: 2 }), "options.attempt");
   });
 
   test("a fence does not hold once the run is not RUNNING", async ({ store }) => {
@@ -377,9 +380,7 @@ export function describeLeases(test: StoreTest): void {
     expect(await store.getRun(runId)).toMatchObject({ lostLeases: 2 });
     await store.reopenRun(runId);
     expect(await claim()).toBe(0);
-    await rejects(store.updateRun(runId, { lostLeases: 0 } as never), "INVALID_ARGUMENT", {
-      argument: "changes.lostLeases",
-    });
+    await rejectsArgument(store.updateRun(runId, { lostLeases: 0 } as never), "changes.lostLeases");
   });
 
   test("a released run is PENDING, and any worker may claim it", async ({ store, clock }) => {

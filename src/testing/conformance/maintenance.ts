@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { rejects, givenRun, listAll, type StoreTest } from "./environment.ts";
+import { givenRun, listAll, type StoreTest, rejectsArgument, rowCounts } from "./environment.ts";
 
 /** Ten finished runs, one a day, alternately of two workflows; and one each that is not finished. */
 async function givenHistory(store: WorkflowStore): Promise<void> {
@@ -51,13 +51,7 @@ export function describeMaintenance(test: StoreTest): void {
       deletedBytes: 7 * (10 + 6 + 5 + 4 + 1),
     });
     expect(await listAll(store)).toEqual(["day-10", "day-09", "day-08", "running", "pending"]);
-    expect((await store.stats()).rows).toEqual({
-      workflowRuns: 5,
-      stepExecutions: 3,
-      stepAttempts: 3,
-      stepOutputs: 3,
-      workflowState: 3,
-    });
+    expect((await store.stats()).rows).toEqual(rowCounts(5, 3));
   });
 
   test("a dry run reports the result of a prune of any batch size", async ({ store }) => {
@@ -149,35 +143,22 @@ export function describeMaintenance(test: StoreTest): void {
       [{ olderThan: cutoff, dryrun: true }, "policy.dryrun"],
     ];
     for (const [policy, argument] of bad) {
-      await rejects(
+      await rejectsArgument(
         store.pruneRuns(policy as unknown as Parameters<WorkflowStore["pruneRuns"]>[0]),
-        "INVALID_ARGUMENT",
-        { argument },
+        argument,
       );
     }
   });
 
   test("stats count rows and statuses, and find the oldest run", async ({ store }) => {
     expect(await store.stats()).toMatchObject({
-      rows: {
-        workflowRuns: 0,
-        stepExecutions: 0,
-        stepAttempts: 0,
-        stepOutputs: 0,
-        workflowState: 0,
-      },
+      rows: rowCounts(0),
       oldestRunAt: null,
       newestRunAt: null,
     });
     await givenHistory(store);
     expect(await store.stats()).toMatchObject({
-      rows: {
-        workflowRuns: 12,
-        stepExecutions: 10,
-        stepAttempts: 10,
-        stepOutputs: 10,
-        workflowState: 10,
-      },
+      rows: rowCounts(12, 10),
       runs: { PENDING: 1, RUNNING: 1, COMPLETED: 8, FAILED: 2, CANCELLED: 0 },
       oldestRunAt: new Date(0),
       newestRunAt: new Date(Date.UTC(2025, 0, 10)),

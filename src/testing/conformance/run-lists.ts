@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { rejects, givenRun, listAll, summaryOf, type StoreTest } from "./environment.ts";
+import { givenRun, listAll, summaryOf, type StoreTest, rejectsArgument } from "./environment.ts";
 
 export function describeRunLists(test: StoreTest): void {
   test("lists are newest first, ties by UTF-8 bytes of the run id", async ({ store }) => {
@@ -129,7 +129,7 @@ export function describeRunLists(test: StoreTest): void {
       { cursor: "nonsense" },
       { cursor: "" },
     ]) {
-      await rejects(store.listRuns(query), "INVALID_ARGUMENT", { argument: "cursor" });
+      await rejectsArgument(store.listRuns(query), "cursor");
     }
     // The size of a page and its payloads may change on the way.
     const page = await store.listRuns({ cursor: nextCursor, limit: 2, payloads: true });
@@ -149,7 +149,7 @@ export function describeRunLists(test: StoreTest): void {
       [{ stauts: "PENDING" }, "query.stauts"],
     ];
     for (const [query, argument] of bad) {
-      await rejects(store.listRuns(query), "INVALID_ARGUMENT", { argument });
+      await rejectsArgument(store.listRuns(query), argument);
     }
   });
 }

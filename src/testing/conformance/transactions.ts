@@ -15,10 +15,7 @@ export function describeTransactions(
   if (transactions) describeSupported(test);
   else {
     test("a store without transactions rejects them", async ({ store }) => {
-      await rejects(
-        store.transaction(async () => undefined),
-        "UNSUPPORTED",
-      );
+      await rejects(store.transaction(doNothing), "UNSUPPORTED");
     });
   }
   if (hostTransactions) describeHostTransactions(test);
@@ -120,10 +117,7 @@ function describeSupported(test: StoreTest): void {
         await inner.saveState(runId, "first", 1);
         await finish.passed;
       });
-      await rejects(
-        tx.transaction(async () => undefined),
-        "UNSUPPORTED",
-      );
+      await rejects(tx.transaction(doNothing), "UNSUPPORTED");
       await rejects(tx.saveState(runId, "beside", 1), "UNSUPPORTED");
       finish.open();
       await first;
@@ -166,10 +160,7 @@ function describeSupported(test: StoreTest): void {
       await tx.saveState(runId, "k", 1);
       await rejects(store.getRun(runId), "UNSUPPORTED");
       await rejects(store.saveState(runId, "k", 2), "UNSUPPORTED");
-      await rejects(
-        store.transaction(async () => undefined),
-        "UNSUPPORTED",
-      );
+      await rejects(store.transaction(doNothing), "UNSUPPORTED");
     });
     expect(await store.loadState(runId, "k")).toBe(1);
   });
@@ -295,6 +286,8 @@ function describeHostTransactions(test: StoreTest): void {
     expect(await store.getAllState(runId)).toEqual({ batched: 1, nested: 1 });
   });
 }
+
+const doNothing = async () => undefined;
 
 /** A promise, and the function that resolves it. */
 function openDoor(): { readonly passed: Promise<void>; readonly open: () => void } {

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { rejects, givenRun, newRun, type StoreTest } from "./environment.ts";
+import { rejects, givenRun, newRun, type StoreTest, rejectsValue } from "./environment.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -62,23 +62,16 @@ export function describeValues(test: StoreTest): void {
     ];
     const { runId } = await givenRun(store);
     for (const [value, path] of refused) {
-      await rejects(store.saveState(runId, "k", value), "INVALID_VALUE", {
-        path: `value${path}`,
-      });
-      await rejects(store.saveStepOutput(runId, "s", value), "INVALID_VALUE", {
-        path: `output${path}`,
-      });
+      await rejectsValue(store.saveState(runId, "k", value), `value${path}`);
+      await rejectsValue(store.saveStepOutput(runId, "s", value), `output${path}`);
       if (value === undefined) continue;
       for (const column of ["input", "output", "error", "context"]) {
-        await rejects(store.createRun(newRun({ [column]: value })), "INVALID_VALUE", {
-          path: `${column}${path}`,
-        });
+        await rejectsValue(store.createRun(newRun({ [column]: value })), `${column}${path}`);
       }
       await rejects(store.updateRun(runId, { error: value }), "INVALID_VALUE");
-      await rejects(
+      await rejectsValue(
         store.createStepExecution({ runId, stepId: "s", input: value }),
-        "INVALID_VALUE",
-        { path: `input${path}` },
+        `input${path}`,
       );
     }
     expect(await store.getAllState(runId)).toEqual({});
@@ -88,35 +81,25 @@ export function describeValues(test: StoreTest): void {
 
   test("values are limited in bytes of JSON, inclusive", async ({ store }) => {
     const { runId } = await givenRun(store);
-    for (const column of ["input", "output"] as const) {
-      await store.updateRun(runId, { [column]: textOfBytes(2 * MiB) });
-      await rejects(
-        store.updateRun(runId, { [column]: textOfBytes(2 * MiB + 1) }),
-        "INVALID_VALUE",
-        { path: column },
-      );
+    const update = (column: string) => (bytes: number) =>
+      store.updateRun(runId, { [column]: textOfBytes(bytes) });
+    const limits: [string, number, (bytes: number) => Promise<unknown>][] = [
+      ["input", 2 * MiB, update("input")],
+      ["output", 2 * MiB, update("output")],
+      ["error", 128 * KiB, update("error")],
+      ["context", 128 * KiB, update("context")],
+      [
+        "tags",
+        128 * KiB,
+        (bytes) => store.updateRun(runId, { tags: { t: textOfBytes(bytes - '{"t":}'.length) } }),
+      ],
+      ["output", 4 * MiB, (bytes) => store.saveStepOutput(runId, "s", textOfBytes(bytes))],
+      ["value", 4 * MiB, (bytes) => store.saveState(runId, "k", textOfBytes(bytes))],
+    ];
+    for (const [path, limit, write] of limits) {
+      await write(limit);
+      await rejectsValue(write(limit + 1), path);
     }
-    for (const column of ["error", "context"] as const) {
-      await store.updateRun(runId, { [column]: textOfBytes(128 * KiB) });
-      await rejects(
-        store.updateRun(runId, { [column]: textOfBytes(128 * KiB + 1) }),
-        "INVALID_VALUE",
-        { path: column },
-      );
-    }
-    const tags = (bytes: number) => ({ t: textOfBytes(bytes - '{"t":}'.length) });
-    await store.updateRun(runId, { tags: tags(128 * KiB) });
-    await rejects(store.updateRun(runId, { tags: tags(128 * KiB + 1) }), "INVALID_VALUE", {
-      path: "tags",
-    });
-    await store.saveStepOutput(runId, "s", textOfBytes(4 * MiB));
-    await rejects(store.saveStepOutput(runId, "s", textOfBytes(4 * MiB + 1)), "INVALID_VALUE", {
-      path: "output",
-    });
-    await store.saveState(runId, "k", textOfBytes(4 * MiB));
-    await rejects(store.saveState(runId, "k", textOfBytes(4 * MiB + 1)), "INVALID_VALUE", {
-      path: "value",
-    });
     expect(await store.getRun(runId)).toMatchObject({ input: textOfBytes(2 * MiB) });
     expect(await store.loadState(runId, "k")).toBe(textOfBytes(4 * MiB));
   });

@@ -1,3 +1,4 @@
+import type { ResultSet, Value } from "@libsql/client";
 import { StoreConnectionError } from "../../../errors.ts";
 import type { StatementResult } from "../../../client/local-client.ts";
 import type { BoundStatement } from "../statements/statement.ts";
@@ -82,4 +83,12 @@ export function sentTwiceError(cause: unknown): StoreConnectionError {
 /** The text of a key column. The stores write only text there. */
 export function textOf(cell: unknown): string {
   return typeof cell === "string" ? cell : "";
+}
+
+/** A client's result set as plain arrays. */
+export function resultOf(result: ResultSet): StatementResult {
+  return {
+    rows: result.rows.map((row) => Array.prototype.slice.call(row) as Value[]),
+    changes: result.rowsAffected,
+  };
 }

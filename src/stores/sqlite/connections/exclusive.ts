@@ -2,11 +2,16 @@ import type { Client, Transaction } from "@libsql/client";
 import { Mutex } from "../../../async/mutex.ts";
 import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
-import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
+import {
+  resultOf,
+  type Connection,
+  type Reader,
+  type SignalOptions,
+  type StatementResult,
+} from "./connection.ts";
 import { isUnfinishedStatement } from "../errors/symptoms.ts";
 import { translateError } from "../errors/translate.ts";
 import { runSnapshot, runTransaction } from "./remote.ts";
-import { resultOf } from "./result-sets.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
 /** How long to wait for a lock of another connection. */

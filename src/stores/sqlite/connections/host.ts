@@ -1,7 +1,6 @@
 import { UnsupportedError } from "../../../errors.ts";
-import type { Connection, Reader, StatementResult } from "./connection.ts";
+import { resultOf, type Connection, type Reader, type StatementResult } from "./connection.ts";
 import { translateError } from "../errors/translate.ts";
-import { resultOf } from "./result-sets.ts";
 import type { BoundStatement, Database } from "../statements/statement.ts";
 
 const noResult: StatementResult = { rows: [], changes: 0 };

@@ -2,6 +2,7 @@ import type { Client, Transaction } from "@libsql/client";
 import { pause } from "../../../async/pause.ts";
 import { ConstraintError, GorkflowError, StoreConnectionError } from "../../../errors.ts";
 import {
+  resultOf,
   type Connection,
   type Reader,
   type Replica,
@@ -12,9 +13,7 @@ import {
 import { isHttpAnswer, isStatementFailure, pauseAskedFor } from "../errors/symptoms.ts";
 import { translateError, type Attempt } from "../errors/translate.ts";
 import { ProgramOrder, type Place } from "./program-order.ts";
-import { Reconnection } from "./reconnection.ts";
-import { resultOf } from "./result-sets.ts";
-import { isUndecided, ServerCall } from "./server-call.ts";
+import { isUndecided, Reconnection, ServerCall } from "./server-call.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { defaultTimeoutMs, within } from "./timeouts.ts";
 import { TransactionConnection, type StatementRunner } from "./transaction.ts";

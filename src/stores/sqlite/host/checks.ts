@@ -5,7 +5,7 @@ import { InvalidArgumentError, UnsupportedError } from "../../../errors.ts";
 import { assertStructure, type RunQuery } from "../../../migrations/structure.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { translateError } from "../errors/translate.ts";
-import { resultOf } from "../connections/result-sets.ts";
+import { resultOf } from "../connections/connection.ts";
 import type { Database } from "../statements/statement.ts";
 
 /** Asks a database and gives the rows. Past Drizzle's session: an app's logger hears of its own queries only. */

@@ -295,14 +295,11 @@ async function readPages({ connection, statements }: StoreContext): Promise<Data
 }
 
 export async function readStats(context: StoreContext) {
-  const { maintenance } = context.statements;
-  const [counted, oldest, newest] = await context.connection.read([
-    maintenance.countRows.bind({}),
-    maintenance.oldestRun.bind({}),
-    maintenance.newestRun.bind({}),
-  ]);
-  const cells = (counted?.rows[0] ?? []).map(Number);
-  const [workflowRuns = 0, stepExecutions = 0, stepAttempts = 0, ...others] = cells;
+  const [cells = []] = await readRows(
+    context.connection,
+    context.statements.maintenance.stats.bind({}),
+  );
+  const [workflowRuns = 0, stepExecutions = 0, stepAttempts = 0, ...others] = cells.map(Number);
   const [stepOutputs = 0, workflowState = 0] = others;
   const pages = await readPages(context);
   return {
@@ -310,8 +307,8 @@ export async function readStats(context: StoreContext) {
     counts: await countRuns(context, everyRun),
     bytes: pages?.bytes ?? null,
     freeBytes: pages?.freeBytes ?? null,
-    oldestRunAt: timeOf(oldest?.rows[0]?.[0]),
-    newestRunAt: timeOf(newest?.rows[0]?.[0]),
+    oldestRunAt: timeOf(cells.at(-2)),
+    newestRunAt: timeOf(cells.at(-1)),
   };
 }
 

@@ -106,7 +106,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
             ? statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey })
             : changed(),
         conclude(changes, [found]) {
-          if (changes > 0) return codecs.run.decode(encoded, properties);
+          if (changes > 0) return codecs.run.decode(encoded);
           const rows = found?.rows ?? [];
           const has = (row: readonly unknown[], name: RunProperty) =>
             row[properties.indexOf(name)] === encoded[name];
@@ -116,7 +116,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
           if (keyed !== undefined) return codecs.run.decodeCells(properties, keyed);
           if (!rows.some((row) => has(row, "runId"))) throw leftOut(codecs.run);
           // No other caller knows a generated id, so an earlier request has created the run.
-          if (isGenerated) return codecs.run.decode(encoded, properties);
+          if (isGenerated) return codecs.run.decode(encoded);
           throw new RunAlreadyExistsError({ runId });
         },
       };
@@ -161,7 +161,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
         inquire: () => [statements.steps.findTaken.bind({ runId, stepId })],
         guard: changed,
         conclude(changes, [found]) {
-          if (changes > 0) return codecs.steps.decode(encoded, codecs.steps.properties);
+          if (changes > 0) return codecs.steps.decode(encoded);
           const row = firstRow(found);
           if (row === null) throw new RunNotFoundError({ runId });
           if (row[1] === null) throw leftOut(codecs.steps);

@@ -240,26 +240,22 @@ export function createMaintenanceStatements(
       };
     }),
 
-    /** Counts the rows of each table. SQLite reads only an index. */
     countRuns: defineStatement(db, (target) => target.select({ runs: count() }).from(runs)),
-    countRows: defineStatement(db, (target) =>
+
+    /** The number of rows of each table, and the times of the oldest and the newest run. */
+    stats: defineStatement(db, (target) =>
       target
-        .select(
-          Object.fromEntries(
+        .select({
+          ...Object.fromEntries(
             [runs, ...Object.values(children)].map((table, index) => [
               `rows${index}`,
               sql<number>`(select ${count()} from ${table})`,
             ]),
           ),
-        )
+          oldest: sql`(select ${min(runs.createdAt)} from ${runs})`,
+          newest: sql`(select ${max(runs.createdAt)} from ${runs})`,
+        })
         .from(sql`(select 1)`),
-    ),
-
-    oldestRun: defineStatement(db, (target) =>
-      target.select({ at: min(runs.createdAt) }).from(runs),
-    ),
-    newestRun: defineStatement(db, (target) =>
-      target.select({ at: max(runs.createdAt) }).from(runs),
     ),
 
     /** The number of pages and of free pages, the bytes of a page, and the mode of `auto_vacuum`. */

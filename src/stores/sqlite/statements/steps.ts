@@ -80,31 +80,31 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
   };
 }
 
-/** Saves change nothing if the run is missing, or the fence does not hold. */
+/** The saves of attempts and outputs change nothing if the run is missing, or the fence does not hold. */
 export function createAttemptStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
-  const attempts = tables.stepAttempts;
-  const { properties } = codecs.attempts;
+  const { properties, key } = codecs.attempts;
+  const set = replacement(tables.stepAttempts, properties, key);
   return {
     save: defineStatement(
       db,
       (target, argument: ArgumentReference<keyof StepAttempt | FenceArgument>) =>
         target
-          .insert(attempts)
+          .insert(tables.stepAttempts)
           .select(
             rowIf(properties.map(argument), runExists(target, tables, argument("runId"), argument)),
           )
           .onConflictDoUpdate({
-            target: [attempts.runId, attempts.stepId, attempts.attempt],
-            set: replacement(attempts, properties, codecs.attempts.key),
+            target: Object.values(pick(tables.stepAttempts, key)),
+            set,
           }),
     ),
   };
 }
 
-/** Saves change nothing if the run is missing, or the fence does not hold. */
 export function createOutputStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const outputs = tables.stepOutputs;
   const { properties } = codecs.outputs;
+  const set = replacement(outputs, ["output", "updatedAt"], []);
   return {
     save: defineStatement(
       db,
@@ -114,10 +114,7 @@ export function createOutputStatements(db: Database, tables: WorkflowTables, cod
           .select(
             rowIf(properties.map(argument), runExists(target, tables, argument("runId"), argument)),
           )
-          .onConflictDoUpdate({
-            target: [outputs.runId, outputs.stepId],
-            set: replacement(outputs, ["output", "updatedAt"], []),
-          }),
+          .onConflictDoUpdate({ target: [outputs.runId, outputs.stepId], set }),
     ),
 
     get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "stepId">) =>
