@@ -118,7 +118,7 @@ export function createRowCodec<
         const value = given[name];
         row[name] = value === undefined ? makeDefault(now) : value;
       }
-      return row as Row;
+      return row;
     },
     encode(row) {
       const encoded: Record<string, Cell> = {};

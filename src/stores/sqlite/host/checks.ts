@@ -159,7 +159,7 @@ interface Class {
 /** The class of this name among those of the object. */
 function classOf(object: object, name: string): Class | null {
   for (let each: unknown = Object.getPrototypeOf(object); isObject(each);) {
-    if (each.constructor.name === name) return each.constructor as unknown as Class;
+    if (each.constructor.name === name) return each.constructor;
     each = Object.getPrototypeOf(each);
   }
   return null;
