@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { configDefaults, defineConfig, type ViteUserConfig } from "vitest/config";
 import { SlowestFirst } from "./scripts/test-order.ts";
 
@@ -92,6 +93,8 @@ export default defineConfig({
           include: ["test/platforms/*.platform.ts"],
           testTimeout: 300_000,
           hookTimeout: 600_000,
+          // Too large for memory.
+          env: { TMPDIR: tmpdir() },
         },
       },
     ],

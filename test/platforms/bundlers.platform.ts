@@ -1,11 +1,12 @@
 // Bundles of an app run with nothing beside them but the native package of libsql.
-import { cp, mkdir } from "node:fs/promises";
+import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runIn } from "../packaging/support/packed-project.ts";
-import { temporaryFolder } from "../support/temporary.ts";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 import { expectedAnswers } from "./app/app.ts";
 import {
+  documentedFile,
   drizzleVersions,
   makePlatformProject,
   type PlatformProject,
@@ -26,149 +27,78 @@ const packages = {
 };
 
 interface Bundler {
-  /** The configuration, and the lines that docs/platforms.md shows. */
-  readonly files?: Readonly<Record<string, string>>;
+  /** Its configuration or command in docs/platforms.md. */
+  readonly file: string;
   readonly build: readonly string[];
   /** The file that runs. */
   readonly output: string;
 }
 
 const bundlers: Readonly<Record<string, Bundler>> = {
+  "esbuild as a module": { file: "esbuild.sh", build: ["sh", "esbuild.sh"], output: "main.mjs" },
   "esbuild as CommonJS": {
-    build: [
-      "esbuild",
-      "main.js",
-      "open.js",
-      "--bundle",
-      "--platform=node",
-      "--format=cjs",
-      "--external:libsql",
-      "--out-extension:.js=.cjs",
-      "--outdir=out/esbuild-cjs",
-    ],
-    output: "esbuild-cjs/main.cjs",
+    file: "esbuild-cjs.sh",
+    build: ["sh", "esbuild-cjs.sh"],
+    output: "main.cjs",
   },
-  "esbuild as a module": {
-    build: [
-      "esbuild",
-      "main.js",
-      "open.js",
-      "--bundle",
-      "--platform=node",
-      "--format=esm",
-      "--splitting",
-      "--external:libsql",
-      "--banner:js=import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      "--out-extension:.js=.mjs",
-      "--outdir=out/esbuild",
-    ],
-    output: "esbuild/main.mjs",
-  },
-  "Vite for SSR": {
-    files: {
-      "vite.config.js": `
-        import { defineConfig } from "vite";
-        export default defineConfig({
-          build: {
-            ssr: true,
-            outDir: "out/vite",
-            rollupOptions: { input: ["main.js", "open.js"], output: { entryFileNames: "[name].mjs" } },
-          },
-          ssr: { noExternal: true, external: ["libsql"] },
-        });`,
-    },
-    build: ["vite", "build"],
-    output: "vite/main.mjs",
-  },
-  webpack: {
-    files: {
-      "webpack.config.js": `
-        export default {
-          mode: "production",
-          target: "node20",
-          entry: { main: "./main.js", open: "./open.js" },
-          externals: { libsql: "node-commonjs libsql", "libsql/promise": "node-commonjs libsql/promise" },
-          output: { path: import.meta.dirname + "/out/webpack", filename: "[name].cjs" },
-        };`,
-    },
-    build: ["webpack"],
-    output: "webpack/main.cjs",
-  },
+  "Vite for SSR": { file: "vite.config.js", build: ["npx", "vite", "build"], output: "main.js" },
+  webpack: { file: "webpack.config.js", build: ["npx", "webpack"], output: "main.cjs" },
   Rollup: {
-    files: {
-      "rollup.config.js": `
-        import commonjs from "@rollup/plugin-commonjs";
-        import json from "@rollup/plugin-json";
-        import { nodeResolve } from "@rollup/plugin-node-resolve";
-        export default {
-          input: ["main.js", "open.js"],
-          external: [/^libsql/, /^node:/],
-          plugins: [nodeResolve({ exportConditions: ["node"], preferBuiltins: true }), commonjs(), json()],
-          output: { dir: "out/rollup", format: "es", entryFileNames: "[name].mjs", chunkFileNames: "[name]-[hash].mjs" },
-        };`,
-    },
-    build: ["rollup", "--config"],
-    output: "rollup/main.mjs",
+    file: "rollup.config.js",
+    build: ["npx", "rollup", "--config"],
+    output: "main.js",
   },
-  tsup: {
-    files: {
-      "tsup.config.js": `
-        export default { entry: ["main.js", "open.js"], format: "esm", outDir: "out/tsup", platform: "node", target: "node20",
-          noExternal: [/^(?!libsql)/], external: [/^libsql/], shims: true,
-          banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" } };`,
-    },
-    build: ["tsup"],
-    output: "tsup/main.js",
-  },
+  tsup: { file: "tsup.config.js", build: ["npx", "tsup"], output: "main.js" },
 };
 
 describe.each(drizzleVersions)("on Drizzle %s", (version) => {
   let project: PlatformProject;
   beforeAll(async () => {
     project = await makePlatformProject(version, { packages });
-    await project.compile(["app", "main", "open"]);
+    await project.compile(["app", "main"]);
   });
   afterAll(() => project?.remove());
-  const command = (name: string) => join(project.path, "node_modules/.bin", name);
 
-  describe.each(Object.entries(bundlers))("%s", (_, { files = {}, build, output }) => {
+  describe.each(Object.entries(bundlers))("%s", (_, { file, build, output }) => {
+    let shipped: TemporaryFolder;
     beforeAll(async () => {
-      await project.write(files);
+      await project.write({ [file]: await documentedFile(file) });
+      await rm(join(project.path, "out"), { recursive: true, force: true });
       const [program = "", ...options] = build;
-      await project.run(command(program), options);
+      await project.run(program, options);
+      shipped = await temporaryFolder();
+      await cp(join(project.path, "out"), join(shipped.path, "app"), { recursive: true });
+      await writeFile(join(shipped.path, "app/package.json"), '{ "type": "module" }');
+    });
+    afterAll(() => shipped?.remove());
+    const start = (...options: readonly string[]) =>
+      runIn(shipped.path)(process.execPath, [join("app", output), ".", ...options]);
+
+    test("makes a bundle whose error says what to do without the native package", async () => {
+      await expect(start("open")).rejects.toThrow(
+        /UnsupportedError: .*native package of libsql.*beside the bundle/,
+      );
     });
 
     test("makes a bundle that runs beside the native package alone", async () => {
-      const shipped = await temporaryFolder();
-      await cp(join(project.path, "out"), shipped.path, { recursive: true });
       for (const name of ["libsql", "@libsql", "@neon-rs", "detect-libc"]) {
         const from = join(project.path, "node_modules", name);
         await cp(from, join(shipped.path, "node_modules", name), { recursive: true });
       }
-      await mkdir(join(shipped.path, "data"));
-      const answer = await runIn(shipped.path)(process.execPath, [output, "data"]);
-      expect(JSON.parse(answer)).toEqual(expectedAnswers);
-      await shipped.remove();
-    });
-
-    test("without the native package, the error says what to do", async () => {
-      const shipped = await temporaryFolder();
-      await cp(join(project.path, "out"), shipped.path, { recursive: true });
-      const opener = output.replace("main", "open");
-      expect(await runIn(shipped.path)(process.execPath, [opener, "."])).toMatch(
-        /^UnsupportedError: .*native package of libsql.*beside the bundle/,
-      );
-      await shipped.remove();
+      await rm(join(shipped.path, "node_modules/@libsql/client"), { recursive: true });
+      expect(JSON.parse(await start("open"))).toEqual({});
+      expect(JSON.parse(await start())).toEqual(expectedAnswers);
     });
   });
 
   test("Vite runs an app from its sources in development", async () => {
     await project.write({
+      "vite.config.js": await documentedFile("vite.config.js"),
       "dev.js": `
         import { createServer } from "vite";
-        const server = await createServer({ server: { middlewareMode: true }, appType: "custom" });
+        const server = await createServer({ root: ".", server: { middlewareMode: true }, appType: "custom" });
         const { useEverything } = await server.ssrLoadModule("/app.js");
-        console.log(JSON.stringify(await useEverything("out")));
+        console.log(JSON.stringify(await useEverything(".")));
         await server.close();`,
     });
     expect(JSON.parse(await project.run(process.execPath, ["dev.js"]))).toEqual(expectedAnswers);
@@ -176,14 +106,14 @@ describe.each(drizzleVersions)("on Drizzle %s", (version) => {
 
   test("Jest runs an app as ES modules", async () => {
     await project.write({
-      "jest.config.js": 'export default { testEnvironment: "node", transform: {} };',
+      "jest.config.js": await documentedFile("jest.config.js"),
       "app.test.js": `
         import { expectedAnswers, useEverything } from "./app.js";
         test("the app", async () => {
-          expect(await useEverything("out")).toEqual(expectedAnswers);
+          expect(await useEverything(".")).toEqual(expectedAnswers);
         });`,
     });
-    await project.run(command("jest"), ["--ci"], {
+    await project.run("npx", ["jest", "--ci"], {
       env: { NODE_OPTIONS: "--experimental-vm-modules" },
     });
   });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/temporary.ts";
 import { expectedAnswers } from "./app/app.ts";
 import {
+  documentedFile,
   drizzleVersions,
   makePlatformProject,
   type PlatformProject,
@@ -41,8 +42,7 @@ export async function GET(request) {
 `;
 
 const files = {
-  "next.config.js": `
-    export default { output: "standalone", serverExternalPackages: ["gorkflow", "drizzle-orm", "@libsql/client", "libsql"] };`,
+  "next.config.js": await documentedFile("next.config.js"),
   "app/layout.js":
     "export default function Layout({ children }) { return <html><body>{children}</body></html>; }",
   "app/api/run/route.js": route,

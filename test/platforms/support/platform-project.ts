@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
 import { packPackage, runIn, type Project } from "../../packaging/support/packed-project.ts";
+import { readBlocks } from "../../docs/support/code-blocks.ts";
 import { temporaryFolder } from "../../support/temporary.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -87,6 +88,14 @@ export async function makePlatformProject(
     await promisify(execFile)("npm", ["install", ...options], { cwd: path });
   }
   return project;
+}
+
+/** A file that docs/platforms.md shows. */
+export async function documentedFile(name: string): Promise<string> {
+  const page = await readFile(join(root, "docs/platforms.md"), "utf8");
+  const block = readBlocks("platforms", page).find(({ file }) => file === name);
+  if (block === undefined) throw new Error(`docs/platforms.md has no ${name}`);
+  return block.code;
 }
 
 /** The version of a package in a folder `node_modules`. */
