@@ -23,7 +23,7 @@ export interface StepOptions<
   readonly id: Id;
   readonly input: Input;
   readonly output: Output;
-  /** Defaults to no retries, with a `delayMs` of 1000 and the `backoff` "none". */
+  /** The retries after the first attempt. `maxRetries` defaults to 0, `delayMs` to 1000, `backoff` to "none". */
   readonly retry?: Partial<RetryPolicy> | undefined;
   /** After this time in milliseconds, an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. */
   readonly timeoutMs?: number | undefined;

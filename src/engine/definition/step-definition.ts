@@ -65,7 +65,8 @@ export interface StepContext {
    * later ones, the same call returns immediately. Code before the call runs again: keep it short, or move it to its own
    * step.
    *
-   * A sleeping step occupies no worker. Do not call this inside `ctx.transaction`, and do not catch its rejection.
+   * A sleeping step holds no lease and occupies no worker. Do not call this inside `ctx.transaction`, and do not catch
+   * its rejection.
    *
    * @throws {StepSleepingError} if it sleeps.
    * @throws {InvalidArgumentError} if `time` is not a time.
@@ -101,8 +102,8 @@ export interface StepState {
   get<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.output<Schema> | undefined>;
 
   /**
-   * Stores the value. It stays stored if the step fails afterwards. Inside `ctx.transaction` it is committed with the
-   * transaction.
+   * Stores the value. It is durable when this resolves, even if the step fails afterwards. Inside `ctx.transaction` it
+   * is committed with the transaction.
    *
    * @throws {InvalidValueError} if JSON cannot hold the value.
    * @throws {LeaseLostError} if the worker no longer holds the run.
