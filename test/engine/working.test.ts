@@ -306,33 +306,44 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", output: 1 });
   });
 
-  test("a run that an engine claims while it closes begins elsewhere, with attempt 1", async () => {
-    const store = await open();
-    const claimed = makeGate();
-    const proceed = makeGate();
-    const workflow = defineWorkflow({ id: "w" })
-      .step(numberStep("s", (_value, ctx) => ctx.attempt))
-      .build();
-    const runId = await makeEngine(store).start(workflow, 1);
-    const observed = observe(store, async (operation, carryOut) => {
-      const result = await carryOut();
-      if (operation === "claimRuns") {
-        claimed.open();
-        await proceed.promise;
-      }
-      return result;
-    });
-    const engine = makeEngine(observed).register(workflow);
-    const working = engine.work();
-    await claimed.promise;
-    const closing = engine.close();
-    proceed.open();
-    await closing;
-    await working;
-    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", attempt: 1 });
-    const other = makeEngine(store).register(workflow);
-    expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", output: 1, attempt: 2 });
-  });
+  test.each([
+    ["before its deadline", 10_000],
+    ["after its deadline, while the store does not answer", 0],
+  ])(
+    "a run that an engine claims while it closes, %s, begins elsewhere",
+    async (__, deadlineMs) => {
+      const store = await open();
+      const claimed = makeGate();
+      const proceed = makeGate();
+      const workflow = defineWorkflow({ id: "w" })
+        .step(numberStep("s", (_value, ctx) => ctx.attempt))
+        .build();
+      const runId = await makeEngine(store).start(workflow, 1);
+      const observed = observe(store, async (operation, carryOut) => {
+        if (operation === "getRun" && deadlineMs === 0) await new Promise(() => {});
+        const result = await carryOut();
+        if (operation === "claimRuns") {
+          claimed.open();
+          await proceed.promise;
+        }
+        return result;
+      });
+      const engine = makeEngine(observed).register(workflow);
+      const working = engine.work();
+      await claimed.promise;
+      const closing = engine.close({ deadlineMs });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      proceed.open();
+      await closing;
+      await working;
+      expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", attempt: 1 });
+      const other = makeEngine(store).register(workflow);
+      expect(await other.wait(runId)).toMatchObject({ status: "COMPLETED", attempt: 2 });
+      // The attempts of a run that was not even loaded are counted by its claims.
+      const firstAttempt = deadlineMs === 0 ? 2 : 1;
+      expect(await store.getStepExecution(runId, "s")).toMatchObject({ attempt: firstAttempt });
+    },
+  );
 
   test("a run that closing overtakes in its start is left to others", async () => {
     const store = await open();
