@@ -43,12 +43,12 @@ export class Stopper implements StopSignal {
   }
 }
 
-/** The unfinished operations of each signal, with the function that tells each of an abort. */
+/** The unfinished operations of each signal, with the function to call at an abort. */
 const underWay = new WeakMap<StopSignal, Map<object, (reason: unknown) => void>>();
 
 /**
- * The operation's outcome, or the signal's reason if that comes first. An aborted operation may continue:
- * `operationsEnded` waits for it. A signal has one listener, however many operations share it.
+ * Settles like the operation, or rejects with the signal's reason if that aborts first. The operation may then continue;
+ * `operationsEnded` waits for it. All operations of a signal share one listener.
  */
 export function untilAborted<T>(signal: StopSignal | undefined, operation: Promise<T>): Promise<T> {
   if (signal === undefined) return operation;
@@ -71,8 +71,7 @@ export async function operationsEnded(signal: StopSignal): Promise<unknown[]> {
 }
 
 /**
- * Runs `work` under its own signal, which aborts when `signal` does. Settles only after every operation that `work`
- * started under it has ended.
+ * Runs `work` with its own signal, which aborts when `signal` does. Settles after all operations of that signal have ended.
  */
 export async function untilEnded<T>(
   signal: StopSignal,

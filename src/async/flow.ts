@@ -1,29 +1,29 @@
 import { UnsupportedError } from "../errors.ts";
 
-/** What we need of Node's AsyncLocalStorage. */
+/** The part of Node's AsyncLocalStorage that we use. */
 interface ContextStorage {
   getStore(): OpenTransaction | undefined;
   run<T>(value: OpenTransaction, work: () => T): T;
 }
 
-/** A transaction that is under way in this asynchronous flow. */
+/** A transaction that is open in this asynchronous context. */
 interface OpenTransaction {
   readonly store: object;
   readonly outer: OpenTransaction | undefined;
-  /** Why the store may not be used in this flow. */
+  /** The reason why the store may not be used in this context. */
   readonly reason: string;
-  /** False once it has ended: what was started inside it and still runs may use the store again. */
+  /** False once it has ended. Work that was started inside it and still runs may use the store again. */
   active: boolean;
 }
 
 /**
- * Present on Node, Bun and Deno, and on edge runtimes with Node's compatibility; elsewhere misuse is not seen.
- * Looked up without an import, so that bundles for the edge have no Node module in them.
+ * Present on Node, Bun, Deno, and edge runtimes with Node's compatibility. Elsewhere, misuse is not detected. It is not
+ * imported, so that bundles for the edge contain no Node module.
  */
 const hooks = loadHooks();
 const storage: ContextStorage | null = hooks === null ? null : new hooks.AsyncLocalStorage();
-// It takes no AsyncLocalStorage of ours: one that is in use makes every promise of the process slower.
-// `AsyncLocalStorage.snapshot` does the same and takes a hundred times as long on Node 20.
+// An AsyncLocalStorage that is in use makes every promise of the process slower, and `AsyncLocalStorage.snapshot` takes a
+// hundred times as long on Node 20.
 const FlowResource = hooks?.AsyncResource ?? null;
 
 function loadHooks() {
@@ -40,20 +40,20 @@ function loadHooks() {
   return module ?? null;
 }
 
-/** Calls work in a certain asynchronous flow: with what the app's own AsyncLocalStorage has there. */
+/** Calls `work` in a certain asynchronous context, with the values that the app's AsyncLocalStorage has there. */
 export type Flow = <T>(work: () => T) => T;
 
-/** The present flow. */
+/** Captures the current context. */
 export function captureFlow(): Flow {
   if (FlowResource === null) return (work) => work();
   const resource = new FlowResource("gorkflow");
   return (work) => resource.runInAsyncScope(work);
 }
 
-/** The flow in which this module was loaded: that of no request. */
+/** The context in which this module was loaded, which belongs to no request. */
 export const outerFlow: Flow = captureFlow();
 
-/** Runs `work` in a flow in which `store` has a transaction open, or waits for `work` for another reason. */
+/** Runs `work` in a context in which `store` has an open transaction, or waits for `work` for another reason. */
 export async function withOpenTransaction<T>(
   store: object,
   work: () => Promise<T>,
@@ -69,10 +69,9 @@ export async function withOpenTransaction<T>(
 }
 
 /**
- * Passes unless this flow is inside a transaction of `store`: the call would wait for a transaction that waits
- * for it.
+ * Refuses a call inside a transaction of `store`, because the two would wait for each other.
  *
- * @throws {UnsupportedError}
+ * @throws {UnsupportedError} if this context is inside a transaction of the store.
  */
 export function refuseInsideTransaction(store: object): void {
   if (storage === null) return;

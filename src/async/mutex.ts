@@ -1,4 +1,4 @@
-/** Runs one piece of work at a time, or `width` pieces, started in the order in which they were given. */
+/** Runs one piece of work at a time, or `width` pieces. They start in the order of the calls. */
 export class Mutex {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Mutex {
     this.#free = width;
   }
 
-  /** Runs `work` in its turn: in this call if there is room, otherwise when earlier work has ended. */
+  /** Runs `work` immediately if there is room, otherwise after earlier work has ended. */
   async run<T>(work: () => T | Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -16,7 +16,7 @@ export class Mutex {
       // Awaiting a plain value would cost a turn of the microtask queue.
       return result instanceof Promise ? await result : result;
     } finally {
-      // The turn is handed over directly: work that is given now cannot overtake work that waits.
+      // The turn passes directly to the next one, so that new work cannot overtake waiting work.
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;
       else next();

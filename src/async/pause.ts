@@ -30,7 +30,7 @@ export function pause(ms: number, signal?: StopSignal): Promise<void> {
   });
 }
 
-/** Resolves after timers and I/O that are due have been served. */
+/** Resolves after pending timers and I/O. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === "function") setImmediate(resolve);
@@ -47,8 +47,8 @@ let turn: Promise<void> | null = null;
 /**
  * A turn of the event loop to wait for, or null if none is due.
  *
- * Calls of a local store may resolve without leaving the microtask queue: a loop over them would never let a timer
- * fire. All callers wait for the same turn, so none of them overtakes another.
+ * Calls of a local store may resolve without leaving the microtask queue, so a loop of such calls would block timers.
+ * All callers wait for the same turn, so that none overtakes another.
  */
 export function dueTurn(): Promise<void> | null {
   if (turn !== null) return turn;

@@ -1,11 +1,11 @@
 import type { StopSignal } from "./abort.ts";
 import { pause } from "./pause.ts";
 
-/** Decides after each failure: how many milliseconds to wait before the next try, or null to give up. */
+/** Returns the delay in milliseconds before the next try, or null to give up. */
 export type RetryPolicy = (error: unknown) => number | null;
 
 /**
- * The result of `work`, which is called again for as long as `policy` says so.
+ * Returns the result of `work`. Retries it as `policy` decides.
  *
  * @throws the last error of `work`, or the reason of `signal` once it aborts between two tries.
  */
@@ -40,8 +40,8 @@ export function retryFor(
 }
 
 /**
- * Waits that double from `minMs` to `maxMs`. Each is shortened by up to half at random, so that callers that failed
- * together do not try again together.
+ * Delays that double from `minMs` to `maxMs`. Each is shortened by up to half at random, so that callers that failed
+ * together do not retry together.
  */
 export class Backoff {
   readonly #minMs: number;

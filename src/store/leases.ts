@@ -6,10 +6,10 @@ export interface LeaseStore {
    * Leases the longest-waiting eligible runs to `workerId`, and returns them in that order, without payloads.
    *
    * A run of the named versions is eligible if it is PENDING and its `wakeAt` is not in the future, or RUNNING with an
-   * expired lease and not in `activeRunIds`. Runs wait since `wakeAt`, or `createdAt` if they have none; ties break by `createdAt`, then `runId`.
-   * Each claimed run becomes RUNNING with `attempt` and `revision` one higher, and `lostLeases` too if its lease had
-   * expired. No two claims return the same run. No payload is decoded, so an unreadable one does not block claims. The
-   * cost does not depend on runs that are not eligible.
+   * expired lease and not in `activeRunIds`. Runs wait since `wakeAt`, or since `createdAt` without it. Ties break by
+   * `createdAt`, then `runId`. A claim makes the run RUNNING, and increments `attempt`, `revision`, and after an expired
+   * lease `lostLeases`. No two claims return the same run. No payload is decoded, so an unreadable one does not block
+   * claims. The cost does not depend on runs that are not eligible.
    *
    * @throws {InvalidArgumentError} if a field is invalid.
    */

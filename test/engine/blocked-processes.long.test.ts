@@ -38,7 +38,7 @@ test.for(databases)(
     await heir.kill();
 
     await writeFile(proceed, "");
-    // Its heartbeat may have been quicker than its step: then the step is told by its signal.
+    // The heartbeat may have been faster than the step. Then the step's signal aborts.
     const { ended } = await blocked.message((said) => said.ended !== undefined);
     expect(ended).toBe("LEASE_LOST");
     expect(await store.getAllState(runId)).toEqual({ signature: "heir" });

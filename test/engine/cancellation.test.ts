@@ -9,7 +9,7 @@ import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
 import { fileUrl, openStore, stores } from "./support/stores.ts";
 
-/** A step that hangs until it is told to stop, and says why. */
+/** A step that waits until its signal aborts, and passes on the reason. */
 function makeHangingStep() {
   const reached = makeGate<StepContext>();
   const stopped = makeGate<unknown>();
@@ -23,7 +23,7 @@ function makeHangingStep() {
 }
 
 describe.each(stores)("on %s", (_, open) => {
-  test("cancelling tells the running step, is stored, and nothing overwrites it", async () => {
+  test("cancel aborts the running step, is stored, and is not overwritten", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const { step, reached, stopped } = makeHangingStep();
@@ -49,7 +49,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(runId)).toEqual(run);
   });
 
-  test("a run that is cancelled in the store alone stops at its next write", async () => {
+  test("a run that is cancelled in the store stops at its next write", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const proceed = makeGate();
@@ -79,7 +79,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("cancelling reaches a step on another worker with its heartbeat", async () => {
+  test("cancel reaches a step of another worker at its heartbeat", async () => {
     const store = await open();
     const { step, reached, stopped } = makeHangingStep();
     const workflow = defineWorkflow({ id: "w" }).step(step).build();
@@ -90,7 +90,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await stopped).toBeInstanceOf(RunCancelledError);
   });
 
-  test("a run that nobody has claimed can be cancelled, and is never run", async () => {
+  test("an unclaimed run can be cancelled and never runs", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -103,7 +103,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await engine.wait(runId)).toMatchObject({ status: "CANCELLED", attempt: 0 });
   });
 
-  test("cancelling twice is fine; a run that has ended otherwise stays as it is", async () => {
+  test("a second cancel does nothing, and a completed or failed run stays unchanged", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -121,7 +121,7 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(engine.cancel("nobody")).rejects.toThrow(RunNotFoundError);
   });
 
-  test("cancelling ends the wait for a retry", async () => {
+  test("cancel ends the wait for a retry", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const failed = makeGate<string>();
@@ -152,7 +152,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run).toMatchObject({ status: "CANCELLED", output: null });
   });
 
-  test("a run that is retried before its steps are marked keeps the steps that its next worker runs", async () => {
+  test("a run that is retried before its steps are cancelled keeps the steps of its next worker", async () => {
     const inner = await open();
     const leaseMs = 30_000;
     const { runId } = await inner.createRun({ workflowId: "w" });
@@ -170,7 +170,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await inner.listStepAttempts(runId)).toEqual([]);
   });
 
-  test("a cancelled run that is reopened begins its cancelled step anew", async () => {
+  test("a reopened run restarts its cancelled step", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const first = makeHangingStep();
@@ -195,7 +195,7 @@ describe.each(stores)("on %s", (_, open) => {
   });
 });
 
-test("cancelling marks the running step although the payload of another one is corrupt", async () => {
+test("cancel marks the running step even if the payload of another step is corrupt", async () => {
   const store = await openStore(await fileUrl());
   const engine = makeEngine(store);
   const { step, reached } = makeHangingStep();

@@ -12,7 +12,7 @@ const runCount = Number(process.env["CHAOS_RUNS"] ?? 40);
 const killingMs = Number(process.env["CHAOS_SECONDS"] ?? 10) * 1000;
 const workerCount = 4;
 const concurrency = 10;
-/** As long as it takes that the work lasts for most of the killing. */
+/** Long enough that the work lasts for most of the killing. */
 const stepMs = (0.7 * killingMs * workerCount * concurrency) / (runCount * stepIds.length);
 
 let program: string;
@@ -24,7 +24,7 @@ interface Said {
   readonly ready: boolean;
 }
 
-/** Workers in processes of their own, always as many of them, whoever is killed. */
+/** A constant number of worker processes: a killed one is replaced. */
 class Workers {
   readonly #url: string;
   readonly #leaseMs: number;
@@ -32,7 +32,7 @@ class Workers {
   #count = 0;
   #isOver = false;
   kills = 0;
-  /** How those have ended that were not killed. */
+  /** The exits of workers that were not killed. */
   readonly deserters: unknown[] = [];
 
   constructor(url: string, leaseMs: number) {
@@ -88,7 +88,7 @@ async function killWorkers(workers: Workers): Promise<void> {
   }
 }
 
-/** Resolves when every run has ended. A slow machine may take its time, as long as there is progress. */
+/** Resolves when all runs have ended. Fails only if there is no progress, so a slow machine may take long. */
 async function waitForAll(store: LibSQLStore, workers: Workers): Promise<void> {
   const patienceMs = 60_000;
   let audited = 0;
@@ -99,7 +99,7 @@ async function waitForAll(store: LibSQLStore, workers: Workers): Promise<void> {
     expect(workers.deserters).toEqual([]);
     const failed = await store.listRuns({ status: ["FAILED", "CANCELLED"] });
     expect(failed.runs.map(({ status, error }) => ({ status, error }))).toEqual([]);
-    // Runs that go on side by side end side by side, after a long time in which none does.
+    // Parallel runs end at about the same time, after a long time in which none ends.
     const found = await countAudit(store.db);
     if (found > audited) until = performance.now() + patienceMs;
     audited = found;
@@ -113,7 +113,7 @@ async function waitForAll(store: LibSQLStore, workers: Workers): Promise<void> {
   }
 }
 
-/** What a step's row, its output and its place in the state have to say in the end. */
+/** The expected row, output and state of a step at the end. */
 function checkHistory(
   input: number,
   steps: readonly StepExecution[],
@@ -142,7 +142,7 @@ function checkHistory(
   expect(state).toEqual(Object.fromEntries(stepIds.map((stepId) => [stepId, 1])));
 }
 
-/** All that has to hold in the end: each run ended once, each step had its effect once. */
+/** Checks that each run ended once and each step had its effect once. */
 async function checkAll(store: LibSQLStore, inputs: ReadonlyMap<string, number>) {
   const audit = await readAuditByRun(store);
   let cursor: string | undefined;
@@ -192,7 +192,7 @@ async function readAuditByRun(store: LibSQLStore): Promise<Map<string, AuditRow[
 }
 
 async function openForAll(url: string) {
-  // A server decides for itself what is durable.
+  // Durability is the server's decision.
   const durability = url.startsWith("file:") ? "normal" : undefined;
   const store = await LibSQLStore.open({ url, durability });
   onTestFinished(() => store.close());
@@ -217,7 +217,7 @@ function startWorkers(url: string, leaseMs: number): Workers {
 
 const limit = { timeout: 300_000 + 10 * killingMs };
 
-describe("with workers that are killed at random, every run ends once and every effect is there once", () => {
+describe("with workers that are killed at random, each run ends once and each effect happens once", () => {
   test("on a file", limit, async ({ annotate }) => {
     const folder = await temporaryFolder();
     onTestFinished(() => folder.remove());
@@ -232,12 +232,12 @@ describe("with workers that are killed at random, every run ends once and every 
     await annotate(JSON.stringify({ ...figures, kills: workers.kills }));
   });
 
-  test("on a server that is killed, too", limit, async ({ annotate }) => {
+  test("on a server that is also killed", limit, async ({ annotate }) => {
     const server = await startSqld();
     onTestFinished(() => server.stop());
     const url = server.httpUrl;
     const { store, inputs } = await openForAll(url);
-    // Transactions and heartbeats of all workers follow one another there: a lease has to outlast their queue.
+    // The server serializes transactions and heartbeats of all workers, so a lease must outlast that queue.
     const workers = startWorkers(url, 8000);
     let serverKills = 0;
     const killServer = async (): Promise<void> => {

@@ -6,7 +6,7 @@ import { stores } from "./support/stores.ts";
 const before = numberStep("before", (value) => value + 1);
 const after = numberStep("after", (value) => value * 10);
 
-/** A workflow with a condition that is not answered until it is told to be, at its start or in the middle. */
+/** A workflow with a condition at its start or in the middle that waits for a gate. */
 function makeUndecided(place: "at the start" | "in the middle") {
   const reached = makeGate();
   const answer = makeGate<boolean>();
@@ -23,13 +23,13 @@ function makeUndecided(place: "at the start" | "in the middle") {
 
 describe.each(stores)("on %s", (_, open) => {
   describe.each(["at the start", "in the middle"] as const)("a condition %s", (place) => {
-    test("that is never answered does not keep a run from ending at its deadline", async () => {
+    test("that never resolves does not keep a run from ending at its deadline", async () => {
       const { workflow } = makeUndecided(place);
       const run = await makeEngine(await open()).run(workflow, 1, { timeoutMs: 300 });
       expect(run).toMatchObject({ status: "FAILED", error: { code: "RUN_TIMEOUT" } });
     });
 
-    test("that is never answered does not keep an engine from closing, and is asked again elsewhere", async () => {
+    test("that never resolves does not keep an engine from closing, and is evaluated again elsewhere", async () => {
       const store = await open();
       const { workflow, reached, answer } = makeUndecided(place);
       const engine = makeEngine(store).register(workflow);
@@ -46,7 +46,7 @@ describe.each(stores)("on %s", (_, open) => {
       });
     });
 
-    test("that is never answered does not keep a run from being cancelled", async () => {
+    test("that never resolves does not keep a run from being cancelled", async () => {
       const { workflow, reached } = makeUndecided(place);
       const engine = makeEngine(await open()).register(workflow);
       const runId = await engine.start(workflow, 1);

@@ -30,7 +30,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getAllState(run.runId)).toEqual({ list: [3], null: null });
   });
 
-  test("what a step stored is there when it is tried again", async () => {
+  test("state that an attempt stored is there in the next attempt", async () => {
     const step = defineStep({
       id: "s",
       input: z.null(),
@@ -50,7 +50,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run.output).toBe(2);
   });
 
-  test("a state that does not fit its schema fails the step, and the place is named", async () => {
+  test("a state value that its schema rejects fails the step, and the error names the field", async () => {
     const step = numberStep("s", async (value, { state }) => {
       await state.set("box", { n: "secret" });
       return (await state.get("box", z.object({ n: z.number() })))?.n ?? value;
@@ -64,7 +64,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run.error?.message).not.toContain("secret");
   });
 
-  test("a step reads the outputs of steps before it, near and far", async () => {
+  test("a step reads the outputs of any earlier step", async () => {
     const store = await open();
     const first = numberStep("first", (value) => value + 1);
     const second = numberStep("second", (value) => value * 10);
@@ -89,7 +89,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(errors[2]).toBeInstanceOf(InvalidArgumentError);
   });
 
-  test("a context names its run, its step and its attempt", async () => {
+  test("a context has the ids of its run and step, and its attempt", async () => {
     const seen: unknown[] = [];
     const step = defineStep({
       id: "s",

@@ -9,14 +9,14 @@ import { stores } from "./support/stores.ts";
 const hour = 3_600_000;
 const leaseMs = 30_000;
 
-/** What the steps have done, in all workers together. */
+/** The effects of the steps in all workers. */
 interface Log {
   readonly calls: string[];
-  /** When the sleeper may wake at the earliest. */
+  /** The earliest time at which the sleeping step may continue. */
   readonly sleep: { until: number | null };
 }
 
-/** A run with everything that is stored in between: state, a retry, a sleep, a parallel, a skipped step. */
+/** A run with state, a retry, a sleep, a parallel stage and a skipped step. */
 function makeWorkflow(clock: () => Date, { calls, sleep }: Log) {
   const begin = (name: string): void => void calls.push(name);
   return defineWorkflow({ id: "w" })
@@ -91,7 +91,7 @@ describe.each(stores)("on %s", (place, open) => {
       const engine = makeEngine(crashed ? store : dying, { clock, leaseMs });
       engine.register(makeWorkflow(clock, log));
       await Promise.race([engine.recover(), ...(crashed ? [] : [gone.promise])]);
-      // A worker that is gone does not give anything back.
+      // A dead worker does not release anything.
       if (operations < point || crashed) await engine.close();
       else void engine.close({ deadlineMs: 0 });
       if (!crashed && operations >= point) {
@@ -113,7 +113,7 @@ describe.each(stores)("on %s", (place, open) => {
     ["after it took place", true],
     ["before it took place", false],
   ];
-  // What a file adds to it is the commit.
+  // On a file, the commit can fail in addition.
   test.each(moments.slice(0, place === "memory" ? 2 : 1))(
     "a worker that dies at any operation, %s, loses nothing",
     async (_, takesPlace) => {

@@ -10,7 +10,7 @@ import { stores } from "./support/stores.ts";
 const identity = numberStep("s", (value) => value);
 const quick = defineWorkflow({ id: "w" }).step(identity).build();
 
-/** A step that ends when its signal aborts, and tells why that was. */
+/** A step that ends when its signal aborts, and passes on the reason. */
 function makeEndless() {
   const reached = makeGate<StepContext>();
   const stopped = makeGate<unknown>();
@@ -24,7 +24,7 @@ function makeEndless() {
 }
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a run that takes too long fails, and the signal of its step says why", async () => {
+  test("a run that exceeds its time limit fails, and its step's signal has the reason", async () => {
     const store = await open();
     const { step, stopped } = makeEndless();
     const workflow = defineWorkflow({ id: "w" })
@@ -46,7 +46,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a step that ignores its signal cannot keep the run from failing", async () => {
+  test("a step that ignores its signal does not keep the run from failing", async () => {
     const store = await open();
     const proceed = makeGate();
     const workflow = defineWorkflow({ id: "w" })
@@ -82,7 +82,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await store.getRun(await engine.start(quick, 1))).deadlineAt).toBeNull();
   });
 
-  test("a run that nobody claimed in time fails when somebody does, and runs nothing", async () => {
+  test("a run that is claimed after its deadline fails and runs nothing", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const calls: number[] = [];
@@ -101,7 +101,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(calls).toEqual([]);
   });
 
-  test("a run that sleeps beyond its deadline wakes there, and fails", async () => {
+  test("a run that sleeps beyond its deadline fails at the deadline", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const workflow = defineWorkflow({ id: "w" })
@@ -124,13 +124,13 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.listStepExecutions(runId)).toMatchObject([{ status: "CANCELLED" }]);
   });
 
-  test("a run that ends in time leaves no timer behind it, and its deadline changes nothing", async () => {
+  test("a run that ends in time leaves no timer", async () => {
     const store = await open();
     const run = await makeEngine(store).run(quick, 1, { timeoutMs: 2 ** 31 + 5 });
     expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
   });
 
-  test("a run that ran out of time has as long again after each retry", async () => {
+  test("a run that timed out has its time limit again after each retry", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const at = (ms: number) => new Date(clock().getTime() + ms);
@@ -168,7 +168,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await reached).runId).toBe(started[0]);
   });
 
-  test("a run that failed in time ends when it is retried, and in the new time", async () => {
+  test("a run that timed out can be retried until it completes within its time limit", async () => {
     const store = await open();
     let healthy = false;
     const step = defineStep({

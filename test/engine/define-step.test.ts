@@ -5,14 +5,14 @@ import { InvalidArgumentError } from "../../src/errors.ts";
 
 const fine = { id: "s", input: z.number(), output: z.number(), run: (value: number) => value };
 
-test("fills in a retry policy that never retries, no time limit, and failing for good", () => {
+test("defaults to no retries, no time limit, and no continueOnError", () => {
   const step = defineStep(fine);
   expect(step.retry).toEqual({ maxRetries: 0, delayMs: 1000, backoff: "none" });
   expect(step.timeoutMs).toBeNull();
   expect(step.continueOnError).toBe(false);
 });
 
-test("keeps the parts of a retry policy that are given", () => {
+test("keeps the given parts of a retry policy", () => {
   const step = defineStep({ ...fine, retry: { maxRetries: 3, backoff: "exponential" } });
   expect(step.retry).toEqual({ maxRetries: 3, delayMs: 1000, backoff: "exponential" });
 });
@@ -30,7 +30,7 @@ test.each([
   ["step.retry.jitter", { ...fine, retry: { jitter: true } }],
   ["step.retries", { ...fine, retries: 3 }],
 ])("refuses a wrong %s", (argument, options) => {
-  // What a caller without a type checker may pass.
+  // A caller without a type checker may pass this.
   const define = (): unknown => defineStep(options as unknown as typeof fine);
   expect(define).toThrow(InvalidArgumentError);
   expect(define).toThrow(expect.objectContaining({ argument }));

@@ -15,7 +15,7 @@ import { stores } from "./support/stores.ts";
 
 type Heard = { [Type in EngineEventType]: EngineEvents[Type] & { type: Type } }[EngineEventType];
 
-/** All that the engine tells from now on, in order. */
+/** Collects all events of the engine, in order. */
 function listen(engine: Engine): Heard[] {
   const heard: Heard[] = [];
   for (const type of engineEventTypes) {
@@ -24,7 +24,7 @@ function listen(engine: Engine): Heard[] {
   return heard;
 }
 
-/** One line for each event: what happened to what. */
+/** One line for each event, with its type and subject. */
 const brief = (heard: readonly Heard[]): string[] =>
   heard.map((event) => {
     const what = "stepId" in event ? `${event.stepId}/${event.attempt}` : `run/${event.runAttempt}`;
@@ -56,7 +56,7 @@ const doubled = defineWorkflow({ id: "w", version: "7" })
   .build();
 
 describe.each(stores)("on %s", (_, open) => {
-  test("each transition is told, in order, once it is stored, and without payloads", async () => {
+  test("each stored transition is an event, in order, without payloads", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const engine = makeEngine(store, { workerId: "worker", clock });
@@ -115,7 +115,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a run that fails tells so, with what its step has thrown", async () => {
+  test("a failed run sends an event with the error of its step", async () => {
     const engine = makeEngine(await open());
     const heard = listen(engine);
     const error = new Error("down");
@@ -136,7 +136,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(heard[2]).toHaveProperty("error", error);
   });
 
-  test("a run that another worker takes away, and one that is given back, are left", async () => {
+  test("a lost run and a released run send run.left", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const leaseMs = 30_000;
@@ -168,7 +168,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a cancelled run is finished once, where it was cancelled, and left where it ran", async () => {
+  test("a cancelled run sends run.finished where it was cancelled and run.left where it ran", async () => {
     const store = await open();
     const reached = makeGate();
     const workflow = defineWorkflow({ id: "w" })
@@ -207,7 +207,7 @@ const simple = defineWorkflow({ id: "w" })
   .step(numberStep("s", (value) => value))
   .build();
 
-test("a listener that throws, rejects or spoils its event disturbs no run and no other listener", async () => {
+test("a listener that throws, rejects or changes its event affects no run and no other listener", async () => {
   const logger = makeLogger();
   const engine = makeEngine(new MemoryStore(), { logger });
   const seen: string[] = [];
@@ -234,7 +234,7 @@ test("a listener that throws, rejects or spoils its event disturbs no run and no
   );
 });
 
-test("a listener is called once for each time that it was added, until it is taken away", async () => {
+test("a listener is called once for each time that it was added, until it is removed", async () => {
   const engine = makeEngine(new MemoryStore());
   const seen: string[] = [];
   const listener = ({ runId }: { runId: string }): void => void seen.push(runId);
@@ -249,13 +249,13 @@ test("a listener is called once for each time that it was added, until it is tak
   expect(seen).toEqual([one.runId, one.runId, two.runId]);
 });
 
-test("an unknown type of event, and what is no listener, are refused", () => {
+test("an unknown event type and an invalid listener are rejected", () => {
   const engine = makeEngine(new MemoryStore());
   expect(() => engine.on("run.done" as "run.finished", () => {})).toThrow(InvalidArgumentError);
   expect(() => engine.on("run.finished", null as never)).toThrow(InvalidArgumentError);
 });
 
-test("a listener that is added during an event hears the next one, and one that is taken away meanwhile does no harm", async () => {
+test("a listener that is added during an event is called for the next one, and removal during an event is harmless", async () => {
   const engine = makeEngine(new MemoryStore());
   let calls = 0;
   let remove = (): void => {};
@@ -271,7 +271,7 @@ test("a listener that is added during an event hears the next one, and one that 
   expect(calls).toBe(2);
 });
 
-test("each listener has the dates of an event for itself, and so have the step and the engine", async () => {
+test("each listener gets its own copy of the dates of an event", async () => {
   const store = new MemoryStore();
   const engine = makeEngine(store);
   const seen: unknown[] = [];

@@ -13,9 +13,9 @@ const leaseMs = 60;
 const seconds = Number(process.env.HISTORY_SECONDS ?? 4);
 const seed = Number(process.env.HISTORY_SEED ?? Date.now() % 2 ** 31);
 
-/** What an operation of the store does in place of answering. */
+/** The failure of an operation of the store. */
 type Trouble = "busy" | "lost answer" | "failed" | "slow" | "dead";
-/** What an attempt of a step does. */
+/** The behaviour of an attempt. */
 type Act = "return" | "throw" | "sleep" | "pause" | "state";
 
 const history = fc.record({
@@ -38,7 +38,7 @@ type History = typeof history extends fc.Arbitrary<infer Value> ? Value : never;
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Plays one history to the end of its run, through any number of workers, and checks what holds of each. */
+/** Plays one history with any number of workers until its run ends, and checks the invariants. */
 async function play({ troubles, acts, condition, cancelAfter }: History): Promise<void> {
   const clock = makeClock();
   const inner = new MemoryStore({ clock });
@@ -75,7 +75,7 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
 
   let operations = 0;
   const pending = new Map(troubles.map(({ at, trouble }) => [at, trouble]));
-  /** A worker with a store of its own, which may die: nothing it does then takes place. */
+  /** A worker's store. After the worker's death, no operation takes effect. */
   const makeStore = (): { readonly store: MemoryStore; readonly isDead: () => boolean } => {
     let dead = false;
     const store = observe(inner, async (operation, carryOut) => {
@@ -124,7 +124,7 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
   }
 
   const late = new Engine(inner, { clock, leaseMs }).register(workflow);
-  // The one that cancelled a run may not have come to its steps: waiting for the run repairs that.
+  // The process that cancelled a run may not have cancelled its steps. A wait for the run repairs that.
   await late.wait(runId);
   const { bundles } = await inner.readBundles();
   const [bundle] = bundles;
@@ -141,7 +141,7 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
     const tried = begun
       .filter((each) => each.startsWith(`${stepId} `))
       .map((each) => Number(each.slice(2)));
-    // Numbers rise by one at most, and none is left out.
+    // Numbers increase by at most one.
     for (const [index, number] of tried.entries()) {
       expect(
         number - (tried[index - 1] ?? 0),
@@ -149,7 +149,7 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
       ).toBeLessThanOrEqual(1);
       expect(number).toBeGreaterThanOrEqual(tried[index - 1] ?? 1);
     }
-    // Of an attempt that has just begun only its worker knows: if that dies, or its store fails while another process
+    // Only its worker knows of an attempt that has just begun. If the worker dies, or its store fails while another process
     // cancels the run, the attempt is not recorded.
     if (bundle.run.status !== "CANCELLED" || troubles.length === 0) {
       expect(Math.max(0, ...tried)).toBeLessThanOrEqual(attempt);

@@ -21,7 +21,7 @@ const forgetTelemetry = () => {
 beforeEach(forgetTelemetry);
 afterEach(forgetTelemetry);
 
-test("the API of OpenTelemetry is loaded once a provider is registered, and not before", async () => {
+test("the OpenTelemetry API is loaded once a provider is registered", async () => {
   const { defineWorkflow } = await import("../../src/engine/definition/workflow-builder.ts");
   const { MemoryStore } = await import("../../src/stores/memory/memory-store.ts");
   const { makeEngine, numberStep } = await import("./support/engines.ts");

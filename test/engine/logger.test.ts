@@ -27,7 +27,7 @@ const greeting = defineWorkflow({ id: "w" })
   )
   .build();
 
-test("pino is a logger: steps report through children of it, with their ids", async () => {
+test("with pino, steps log through children with their ids", async () => {
   const { logger, lines } = makePino("info");
   const { runId } = await makeEngine(new MemoryStore(), { logger }).run(greeting, 1);
   const ids = { app: "test", runId, stepId: "s", attempt: 1 };
@@ -38,7 +38,7 @@ test("pino is a logger: steps report through children of it, with their ids", as
   ]);
 });
 
-test("a child of pino's is made only for a step that reports something", async () => {
+test("a pino child is created only for a step that logs", async () => {
   const { logger } = makePino("error");
   const children: object[] = [];
   const counted: Logger = {
@@ -61,7 +61,7 @@ test("a child of pino's is made only for a step that reports something", async (
   expect(children).toEqual([{ runId, stepId: "s", attempt: 1 }]);
 });
 
-test("a logger without children gets the fields with each report", async () => {
+test("a logger without `child` gets the fields with each message", async () => {
   const logger = makeLogger();
   const { runId } = await makeEngine(new MemoryStore(), { logger }).run(greeting, 1);
   const ids = { runId, stepId: "s", attempt: 1 };
@@ -77,7 +77,7 @@ test("a logger without children gets the fields with each report", async () => {
   });
 });
 
-test("a logger that throws disturbs no run", async () => {
+test("a logger that throws affects no run", async () => {
   const fail = (): never => {
     throw new Error("disk full");
   };
@@ -86,7 +86,7 @@ test("a logger that throws disturbs no run", async () => {
   expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
 });
 
-test("a logger that rejects disturbs no run and no process", async () => {
+test("a logger that rejects affects neither the run nor the process", async () => {
   const fail = async (): Promise<void> => {
     await Promise.resolve();
     throw new Error("disk full");
@@ -97,7 +97,7 @@ test("a logger that rejects disturbs no run and no process", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
-describe("no value of a query that failed is in a report", () => {
+describe("no log message contains a bound value of a failed query", () => {
   const queryError = () =>
     new DrizzleQueryError(
       "insert into cards values (?)",
@@ -131,7 +131,7 @@ describe("no value of a query that failed is in a report", () => {
     expect(text).not.toContain("4111");
   });
 
-  test("and any other error is reported as it is", () => {
+  test("other errors are logged unchanged", () => {
     const logger = makeLogger();
     const error = new Error("outer", { cause: new Error("inner") });
     bindLogger(logger).warn({ err: error, a: 1 }, "failed");
@@ -139,7 +139,7 @@ describe("no value of a query that failed is in a report", () => {
   });
 });
 
-test("neither input nor output nor state is in a report of the engine", async () => {
+test("the engine logs no input, output or state", async () => {
   const { logger, lines } = makePino("debug");
   const engine = makeEngine(new MemoryStore(), { logger });
   const workflow = defineWorkflow({ id: "w" })
@@ -166,7 +166,7 @@ test("neither input nor output nor state is in a report of the engine", async ()
   expect(JSON.stringify(lines)).not.toContain("payload");
 });
 
-test("what is no logger is refused with the methods that it needs", () => {
+test("an invalid logger is rejected with the methods that it needs", () => {
   const broken = { debug() {}, info() {}, warn() {} } as unknown as Logger;
   expect(() => new Engine(new MemoryStore(), { logger: broken })).toThrow(InvalidArgumentError);
   expect(() => new Engine(new MemoryStore(), { logger: broken })).toThrow(
@@ -174,6 +174,6 @@ test("what is no logger is refused with the methods that it needs", () => {
   );
 });
 
-test("the silent logger has children that are as silent", () => {
+test("children of the silent logger are silent", () => {
   expect(silentLogger.child({ runId: "r" })).toBe(silentLogger);
 });

@@ -3,7 +3,7 @@ import { compileProgram, startProgram } from "../support/child-processes.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const runCount = Number(process.env["MANY_RUNS"] ?? 1000);
-/** Of what lives long; what is to be thrown away has its own place. A tenth of what 10,000 runs carry. */
+/** The limit of the old generation: a tenth of the payloads of 10,000 runs. */
 const maxHeapMb = 48;
 
 let program: string;
@@ -35,7 +35,7 @@ test(
     const few = await runMany(200);
     const many = await runMany(runCount);
     expect(many).toMatchObject({ ended: runCount, counts: { COMPLETED: runCount, FAILED: 0 } });
-    // Nothing of a run is left behind: what ten times as many leave is what a few leave.
+    // Nothing of a run remains: ten times as many runs leave no more than a few.
     expect(many.heapBytes).toBeLessThan(few.heapBytes + 4 * 1024 * 1024);
     await annotate(JSON.stringify({ runCount, few: few.heapBytes, many: many.heapBytes }));
   },

@@ -10,7 +10,7 @@ const hour = 3_600_000;
 const keyed = z.object({ key: z.string().default(() => randomUUID()) });
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a random default is made once for all attempts and wakes, and stored before the step begins", async () => {
+  test("a random default is computed once for all attempts and stored before the step begins", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const seen: string[] = [];
@@ -44,7 +44,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(stored).toEqual(seen.map((key) => ({ key })));
   });
 
-  test("a rule on the time that accepted an input is not asked again after a sleep or a failure", async () => {
+  test("a rule that depends on the time is not checked again after a sleep or a failure", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const soon = z.string().refine((text) => new Date(text) > clock(), "must be in the future");
@@ -108,7 +108,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await store.getRun(runId)).status).toBe("COMPLETED");
   });
 
-  test("a value that JSON cannot hold is parsed in every attempt", async () => {
+  test("a value that JSON cannot represent is parsed in each attempt", async () => {
     const seen: unknown[] = [];
     const step = defineStep({
       id: "s",
@@ -136,7 +136,7 @@ const numberlessStep = defineStep({
 });
 
 describe.each(stores)("the number of an attempt on %s", (_, open) => {
-  /** A run whose first step is left in its first milliseconds, before its row is written. */
+  /** Interrupts the first step of a run in its first milliseconds, before its row is written. */
   async function leaveEarly(leave: "cancel" | "close") {
     const store = await open();
     const numbers: number[] = [];

@@ -16,7 +16,7 @@ const adder = (version: string, by: number) =>
     .build();
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a run whose worker went silent is taken up after its last finished step", async () => {
+  test("another worker resumes a run of a dead worker after its last completed step", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const calls: string[] = [];
@@ -67,7 +67,7 @@ describe.each(stores)("on %s", (_, open) => {
     );
     void silent.work();
     await reached.promise;
-    // What it has begun is stored.
+    // The begun attempt is stored.
     await vi.waitFor(async () => {
       expect(await store.getStepExecution(runId, "second")).toMatchObject({ attempt: 2 });
     });
@@ -92,7 +92,7 @@ describe.each(stores)("on %s", (_, open) => {
       workerId: "rescuer",
       progress: 1,
     });
-    // The silent one comes to: what it returns changes nothing.
+    // The dead worker's step returns, which changes nothing.
     stuck.open();
     await silent.close();
     expect(await store.getRun(runId)).toEqual(run);
@@ -127,7 +127,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING", workerId: "other" });
   });
 
-  test("what a step returns after its run was lost changes nothing of it", async () => {
+  test("a step that returns after its run was lost changes nothing", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const reached = makeGate();
@@ -158,7 +158,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(runId)).toEqual(run);
   });
 
-  test("a step that takes longer than its lease keeps it, and is seen in the store", async () => {
+  test("a step that takes longer than its lease keeps the lease, and the store has its row", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const reached = makeGate();
@@ -204,7 +204,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a step that waits for its next try goes on waiting on another worker, not anew", async () => {
+  test("a wait for a retry continues on another worker and does not restart", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const failed = makeGate();
@@ -234,7 +234,7 @@ describe.each(stores)("on %s", (_, open) => {
     await vi.waitFor(async () =>
       expect(await store.listStepExecutions(runId)).toMatchObject([{ status: "RETRYING" }]),
     );
-    // Closing does not wait for the next try: the run is given back.
+    // Closing does not wait for the next attempt but releases the run.
     await first.close();
     expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", workerId: null });
 
@@ -249,7 +249,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(runId)).toMatchObject({ status: "COMPLETED" });
   });
 
-  test("a reopened run begins with its failed step, all tries before it", async () => {
+  test("a reopened run restarts its failed step with all retries", async () => {
     const store = await open();
     let healthy = false;
     const calls: string[] = [];
@@ -289,7 +289,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a parallel is resumed with the siblings that have not ended", async () => {
+  test("a parallel stage resumes with the steps that have not ended", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const stuck = makeGate();
@@ -334,7 +334,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a version that is not registered is left alone and keeps nobody waiting", async () => {
+  test("a run of an unregistered version is not claimed and blocks no other run", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const step = numberStep("s", (value) => value + 1);
@@ -366,7 +366,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await newer.recover()).toBe(5);
   });
 
-  test("two versions of a workflow run side by side", async () => {
+  test("two versions of a workflow run in parallel", async () => {
     const engine = makeEngine(await open());
     const [one, two] = await Promise.all([
       engine.run(adder("1", 1), 0),
@@ -376,7 +376,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(() => engine.register(adder("1", 3))).toThrow(/is registered$/);
   });
 
-  test("a run that another workflow's worker meets is not claimed", async () => {
+  test("a worker does not claim a run of another workflow", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const step = numberStep("s", (value) => value);

@@ -49,7 +49,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a step that fails for good fails the run with its last error; what follows never begins", async () => {
+  test("a step that fails after its last retry fails the run with that error, and no later step begins", async () => {
     const store = await open();
     const workflow = defineWorkflow({ id: "w" }).step(flaky(9, 2)).step(inspect).build();
     const run = await makeEngine(store).run(workflow, 1);
@@ -67,7 +67,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a retry has its row when it begins, with the error of the attempt before", async () => {
+  test("a retry has a row when it begins, with the error of the previous attempt", async () => {
     const store = await open();
     const seen: unknown[] = [];
     const step = defineStep({
@@ -87,7 +87,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a failure that is tolerated is stored, and the next step gets null", async () => {
+  test("a failure with continueOnError is stored, and the next step gets null", async () => {
     const store = await open();
     const workflow = defineWorkflow({ id: "w" })
       .step(flaky(9, 1, true))
@@ -103,7 +103,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.loadStepOutput(run.runId, "flaky")).toBeNull();
   });
 
-  test("a condition that throws is tolerated where its step's failure is", async () => {
+  test("continueOnError applies to a condition that throws", async () => {
     const workflow = defineWorkflow({ id: "w" })
       .stepIf(
         () => {
@@ -116,7 +116,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await makeEngine(await open()).run(workflow, 1)).toMatchObject({ output: "null" });
   });
 
-  test("when one of a parallel fails the others are brought to their end first", async () => {
+  test("if one step of a parallel stage fails, the others end first", async () => {
     const store = await open();
     const failed = makeGate();
     const slow = defineStep({
@@ -131,7 +131,7 @@ describe.each(stores)("on %s", (_, open) => {
       },
     });
     const bad = numberStep("bad", () => {
-      // The others go on only when this failure is stored.
+      // The others continue after this failure is stored.
       setTimeout(() => failed.open(), 0);
       throw new FlakyError("bad");
     });
@@ -150,7 +150,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("an attempt that takes too long fails, its signal aborts, and the next one runs", async () => {
+  test("an attempt that exceeds its time limit fails, its signal aborts, and the next one runs", async () => {
     const store = await open();
     const reasons: unknown[] = [];
     const never = makeGate();
@@ -163,7 +163,7 @@ describe.each(stores)("on %s", (_, open) => {
       run: async (value, { attempt, signal }) => {
         if (attempt === 2) return value;
         signal.addEventListener("abort", () => reasons.push(signal.reason));
-        // It ignores its signal: nobody waits for it.
+        // The step ignores its signal, and nobody waits for it.
         await never.promise;
         return -1;
       },
@@ -174,7 +174,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(reasons).toMatchObject([{ stepId: "s", timeoutMs: 20 }]);
   });
 
-  test("a context is of no use when its attempt is over", async () => {
+  test("a context cannot be used after its attempt", async () => {
     const store = await open();
     const leaked: (() => Promise<unknown>)[] = [];
     const step = numberStep("s", (value, ctx) => {
@@ -186,7 +186,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getAllState(run.runId)).toEqual({});
   });
 
-  test("a step that ignores its signal, and rejects when nobody waits any more, harms nothing", async () => {
+  test("a late rejection of a step that ignores its signal is harmless", async () => {
     const store = await open();
     const proceed = makeGate();
     const late = makeGate<unknown>();
@@ -214,7 +214,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(run.runId)).toEqual(run);
   });
 
-  test("a step may throw what nobody can read: it has failed", async () => {
+  test("a step that throws an unreadable value has failed", async () => {
     const { proxy, revoke } = Proxy.revocable(new Error("x"), {});
     revoke();
     const step = numberStep("s", () => {

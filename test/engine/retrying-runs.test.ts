@@ -7,7 +7,7 @@ import { RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 
-/** Fails at its first attempts, as many as there are. */
+/** Fails in the given number of first attempts. */
 const flaky = (failures: number, maxRetries: number, calls: number[] = []) =>
   defineStep({
     id: "flaky",
@@ -22,7 +22,7 @@ const flaky = (failures: number, maxRetries: number, calls: number[] = []) =>
   });
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a failed run goes on with its failed step, with all its retries, and nothing else again", async () => {
+  test("a retried run restarts only its failed step, with all retries", async () => {
     const store = await open();
     const first: number[] = [];
     const calls: number[] = [];
@@ -60,7 +60,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("every attempt is kept, across retries of the run: when, by whom, and why it failed", async () => {
+  test("all attempts are kept across retries of the run, with times, workers and errors", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const workflow = defineWorkflow({ id: "w" })
@@ -87,7 +87,7 @@ describe.each(stores)("on %s", (_, open) => {
       attempt,
     });
     const attempt = { runId, stepId: "flaky" };
-    // A step that completes at once has no more to tell than its row.
+    // A step that completes in its first attempt has only its row.
     expect(await store.listStepAttempts(runId)).toEqual([
       {
         ...attempt,
@@ -119,7 +119,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a cancelled run that is retried begins its cancelled step anew, under the next number", async () => {
+  test("a retried run restarts its cancelled step with the next number", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const reached = makeGate<StepContext>();
@@ -136,7 +136,7 @@ describe.each(stores)("on %s", (_, open) => {
       .build();
     const running = engine.run(workflow, 10);
     const { runId } = await reached.promise;
-    // So that there is a row of the step.
+    // The step needs a row.
     await store.createStepExecution({ runId, stepId: "s", status: "RUNNING", attempt: 1 });
     await engine.cancel(runId);
     expect((await running).status).toBe("CANCELLED");
@@ -190,7 +190,7 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
-  test("what has not ended, has completed or does not exist is not retried", async () => {
+  test("a run that has not ended, has completed or does not exist cannot be retried", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" }).step(flaky(0, 0)).build();

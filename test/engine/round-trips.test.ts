@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** A store on the server, and how many requests it has sent, but for claims that found nothing. */
+/** A store on the server, and the number of its requests without empty claims. */
 async function openCounted() {
   let requests = 0;
   const counting: typeof fetch = (...args) => {
@@ -32,7 +32,7 @@ async function openCounted() {
   onTestFinished(() => client.close());
   await migrate(client);
   const store = new LibSQLStore(drizzle({ client }));
-  // How often a worker looks for more while a run is under way depends on the time.
+  // The number of claims during a run depends on timing.
   let emptyClaims = 0;
   const observed = observe(store, async (operation, carryOut) => {
     const result = await carryOut();
@@ -42,7 +42,7 @@ async function openCounted() {
   return { client, store, observed, sent: () => requests - emptyClaims };
 }
 
-/** How many requests it takes to run a run of the workflow that was started. */
+/** The number of requests for a started run of the workflow. */
 async function requestsOf(
   { observed, sent }: Awaited<ReturnType<typeof openCounted>>,
   workflow: Workflow<number, number>,
@@ -58,20 +58,23 @@ async function requestsOf(
   return { runId, requests: sent() - before };
 }
 
-test.each([1, 2, 5, 20])("%i steps in a row are that many round trips and one", async (steps) => {
-  const counted = await openCounted();
-  let builder: WorkflowBuilder<number, number> = defineWorkflow({ id: "w" }).step(
-    numberStep("0", (value) => value + 1),
-  );
-  for (let index = 1; index < steps; index++) {
-    builder = builder.step(numberStep(String(index), (value) => value + 1));
-  }
-  const { runId, requests } = await requestsOf(counted, builder.build());
-  expect(requests).toBe(steps + 1);
-  expect((await counted.store.getRun(runId)).output).toBe(steps);
-});
+test.each([1, 2, 5, 20])(
+  "%i steps in a row take one round trip each and one for the claim",
+  async (steps) => {
+    const counted = await openCounted();
+    let builder: WorkflowBuilder<number, number> = defineWorkflow({ id: "w" }).step(
+      numberStep("0", (value) => value + 1),
+    );
+    for (let index = 1; index < steps; index++) {
+      builder = builder.step(numberStep(String(index), (value) => value + 1));
+    }
+    const { runId, requests } = await requestsOf(counted, builder.build());
+    expect(requests).toBe(steps + 1);
+    expect((await counted.store.getRun(runId)).output).toBe(steps);
+  },
+);
 
-test("completing a step in its transaction is a round trip for each write, and two for the savepoint", async () => {
+test("a step in a transaction takes a round trip for each write and two for the savepoint", async () => {
   const counted = await openCounted();
   await counted.client.execute("create table effects (value integer)");
   const step = defineStep({

@@ -83,14 +83,14 @@ test("completed and skipped steps are not run again", () => {
   });
 });
 
-test("a stage goes on with the steps that have not ended", () => {
+test("a stage resumes with the steps that have not ended", () => {
   const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
   expect(
     resumption({ ...before, left: "COMPLETED", right: "RUNNING", lenient: "PENDING" }),
   ).toEqual({ stage: 2, open: ["right", "lenient"], failed: [] });
 });
 
-test("a failed step stays failed while its siblings are brought to their end", () => {
+test("a failed step stays failed while other steps of its stage are open", () => {
   const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
   expect(resumption({ ...before, left: "FAILED", right: "RUNNING", lenient: "COMPLETED" })).toEqual(
     {
@@ -101,14 +101,14 @@ test("a failed step stays failed while its siblings are brought to their end", (
   );
 });
 
-test("a failure that is tolerated has ended", () => {
+test("a step that failed with continueOnError has ended", () => {
   const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
   expect(
     resumption({ ...before, left: "COMPLETED", right: "COMPLETED", lenient: "FAILED" }),
   ).toEqual({ stage: 3, open: ["last"], failed: [] });
 });
 
-test("a reopened run begins its failed steps anew, and only them", () => {
+test("a reopened run restarts only its failed steps", () => {
   const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
   expect(
     resumption({ ...before, left: "FAILED", right: "COMPLETED", lenient: "COMPLETED" }),
@@ -116,14 +116,14 @@ test("a reopened run begins its failed steps anew, and only them", () => {
   expect(resumption({ first: "FAILED" }).open).toEqual(["first"]);
 });
 
-test("a run that was cancelled and reopened begins cancelled and failed steps anew", () => {
+test("a run that was cancelled and reopened restarts cancelled and failed steps", () => {
   const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
   expect(
     resumption({ ...before, left: "FAILED", right: "CANCELLED", lenient: "COMPLETED" }),
   ).toEqual({ stage: 2, open: ["left", "right"], failed: [] });
 });
 
-test("a run whose steps have all ended goes on after the last stage", () => {
+test("a run whose steps have all ended resumes after the last stage", () => {
   const all = [...plan.stepIds].map((id): [string, StepStatus] => [id, "COMPLETED"]);
   expect(resumption(Object.fromEntries(all))).toEqual({
     stage: 4,
@@ -132,12 +132,12 @@ test("a run whose steps have all ended goes on after the last stage", () => {
   });
 });
 
-describe("the attempt at which a step goes on", () => {
-  test("one that was cut short is begun again under its number", () => {
+describe("the attempt at which a step resumes", () => {
+  test("an interrupted attempt restarts with its number", () => {
     expect(openStep("RUNNING", 3)).toMatchObject({ attempt: 3, notBefore: null, startedAt });
   });
 
-  test("one that waits for a retry waits until the time that was stored", () => {
+  test("a step that waits for a retry waits until the stored time", () => {
     const wakeAt = new Date(9000);
     expect(openStep("RETRYING", 3, { wakeAt })).toMatchObject({
       attempt: 4,
@@ -147,7 +147,7 @@ describe("the attempt at which a step goes on", () => {
     });
   });
 
-  test("one that sleeps goes on with its attempt at the time that was stored", () => {
+  test("a sleeping step continues its attempt at the stored time", () => {
     const wakeAt = new Date(9000);
     expect(openStep("RUNNING", 2, { wakeAt, sleepCount: 3 })).toMatchObject({
       attempt: 2,
@@ -156,7 +156,7 @@ describe("the attempt at which a step goes on", () => {
     });
   });
 
-  test("without a stored time it waits on from when it failed, by its retries since it was reopened", () => {
+  test("without a stored time, the wait is computed from the failure and the retries since the reopening", () => {
     expect(openStep("RETRYING", 5, { attemptOffset: 3 })).toMatchObject({
       attempt: 6,
       notBefore: new Date(updatedAt.getTime() + 2000),
@@ -170,7 +170,7 @@ describe("the attempt at which a step goes on", () => {
   });
 
   test.each(["PENDING", "FAILED", "CANCELLED"] as const)(
-    "%s begins anew, and counts on",
+    "a step that is %s restarts with the next number",
     (status) => {
       expect(openStep(status, 3, { sleepCount: 2 })).toMatchObject({
         attempt: 4,
@@ -183,7 +183,7 @@ describe("the attempt at which a step goes on", () => {
   );
 });
 
-describe("the stage that gives a stage its input", () => {
+describe("the stage whose output is a stage's input", () => {
   test("is the one before", async () => {
     expect(await inputOf({ first: "COMPLETED", maybe: "COMPLETED" }, 2)).toEqual(["maybe"]);
   });
@@ -192,7 +192,7 @@ describe("the stage that gives a stage its input", () => {
     expect(await inputOf({ first: "COMPLETED", maybe: "SKIPPED" }, 2)).toEqual(["first"]);
   });
 
-  test("is none, where it is the run's own input", async () => {
+  test("is missing if the input is that of the run", async () => {
     expect(await inputOf({}, 0)).toBeUndefined();
     const { plan: skipping } = defineWorkflow({ id: "w" })
       .stepIf(() => false, step("first"))

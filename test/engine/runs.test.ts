@@ -20,7 +20,7 @@ const nothingStep = (id: string, output: z.ZodType<null | undefined | void>) =>
   defineStep({ id, input: z.null(), output: output as z.ZodNull, run: () => {} });
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a run's output is its last step's, each step has got the output before it", async () => {
+  test("each step gets the output before it, and the last output is the run's", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -49,7 +49,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.loadStepOutput(run.runId, "negate")).toBe(-3);
   });
 
-  test("a run that ends side by side outputs the record", async () => {
+  test("a run that ends with a parallel stage outputs the record of its outputs", async () => {
     const engine = makeEngine(await open());
     const workflow = defineWorkflow({ id: "w" }).parallel(double, negate).build();
     expect((await engine.run(workflow, 3)).output).toEqual({ double: 6, negate: -3 });
@@ -76,7 +76,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await engine.run(workflow, 1)).status).toBe("COMPLETED");
   });
 
-  test("a condition that holds lets its step run, one that does not passes the input on", async () => {
+  test("a step runs if its condition is true; otherwise the next step gets its input", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -111,7 +111,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.listStepExecutions(run.runId)).toHaveLength(2);
   });
 
-  test("a condition sees the state and the outputs of steps, the one just ended among them", async () => {
+  test("a condition reads the state and the outputs of all earlier steps", async () => {
     const engine = makeEngine(await open());
     const mark = numberStep("mark", async (value, ctx) => {
       await ctx.state.set("marked", { at: value });
@@ -132,7 +132,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await engine.run(workflow, 5)).output).toBe(14);
   });
 
-  test("a condition that throws fails its step, and the run", async () => {
+  test("a condition that throws fails its step and the run", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -150,7 +150,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a step that changes its input changes nobody else's", async () => {
+  test("a step that changes its input does not change that of other steps", async () => {
     const engine = makeEngine(await open());
     const box = z.object({ items: z.array(z.unknown()) });
     const boxed = z.custom<z.output<typeof box>>((value) => box.safeParse(value).success);
@@ -182,7 +182,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a step that returns nothing outputs null, whatever its schema calls that", async () => {
+  test("a step that returns nothing outputs null with any schema that accepts it", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -195,7 +195,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.loadStepOutput(run.runId, "void")).toBeNull();
   });
 
-  test("schemas may be asynchronous, and what they make of a value is what is handed on", async () => {
+  test("schemas may be asynchronous, and the next step gets the parsed value", async () => {
     const engine = makeEngine(await open());
     const parse = defineStep({
       id: "parse",
@@ -207,7 +207,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await engine.run(workflow, "3")).output).toBe(7);
   });
 
-  test("starting stores a PENDING run with its columns, and runs nothing", async () => {
+  test("start stores a PENDING run with its columns and runs nothing", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w", version: "2" }).step(increment).build();
@@ -226,7 +226,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await engine.run(workflow, 3, options)).runId).toBe(runId);
   });
 
-  test("an input that does not fit the first steps starts nothing, and the field is named", async () => {
+  test("an input that the first steps reject starts nothing, and the error names the field", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" }).step(sum).build();
@@ -238,7 +238,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await store.listRuns()).runs).toEqual([]);
   });
 
-  test("an input that JSON cannot carry starts nothing", async () => {
+  test("an input that JSON cannot represent starts nothing", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const step = defineStep({ id: "s", input: z.unknown(), output: z.null(), run: () => {} });
@@ -247,7 +247,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await store.listRuns()).runs).toEqual([]);
   });
 
-  test("an output that does not fit, or that JSON cannot carry, fails the step at once", async () => {
+  test("an invalid output, or one that JSON cannot represent, fails the step without a retry", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const retry = { maxRetries: 3, delayMs: 0 };
@@ -279,7 +279,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.listStepExecutions(second.runId)).toMatchObject([{ status: "FAILED" }]);
   });
 
-  test("what may be stored flows on, through a step that is skipped and a parallel stage", async () => {
+  test("a storable output reaches the next step through a skipped step and a parallel stage", async () => {
     const store = await open();
     const MiB = 1024 * 1024;
     const large = <const Id extends string>(id: Id, size: number) =>
@@ -315,7 +315,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("an output that the run's row cannot hold stays with its steps, and waiting reads it", async () => {
+  test("wait reads an output that is too large for the run's row from the steps", async () => {
     const store = await open();
     const large = defineStep({
       id: "large",
@@ -343,7 +343,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await other.wait(runId)).output).toBe(alone.output);
   });
 
-  test("what flows on is what was stored, though the step that made it changes it later", async () => {
+  test("the next step gets the stored output, although the step changes its object later", async () => {
     const store = await open();
     const shared = { list: [1] };
     const returned = z.object({ list: z.array(z.number()) });
@@ -368,7 +368,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.loadStepOutput(runId, "make")).toEqual({ list: [1] });
   });
 
-  test("an output that its schema turns into undefined is null", async () => {
+  test("an output that its schema transforms to undefined is null", async () => {
     const step = defineStep({
       id: "s",
       input: z.null(),
@@ -382,7 +382,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run).toMatchObject({ status: "COMPLETED", output: null });
   });
 
-  test("a run that has failed is not shown as done", async () => {
+  test("a failed run has a progress below 1", async () => {
     const store = await open();
     const fails = numberStep("fails", () => {
       throw new Error("no");
@@ -392,7 +392,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run).toMatchObject({ status: "FAILED", progress: 2 / 3 });
   });
 
-  test("any number of steps run side by side without a warning", async () => {
+  test("any number of steps run in parallel without a warning", async () => {
     const warnings: Error[] = [];
     const warn = (warning: Error): void => void warnings.push(warning);
     process.on("warning", warn);
@@ -420,7 +420,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(warnings).toEqual([]);
   });
 
-  test("progress is the part of the steps that have ended", async () => {
+  test("progress is the share of ended steps", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const seen: number[] = [];
@@ -440,7 +440,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(seen).toEqual([0, 0.5, 0.75]);
   });
 
-  test("rows carry the time of the engine's clock", async () => {
+  test("rows have times of the engine's clock", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const engine = makeEngine(store, { clock });
@@ -456,7 +456,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("waiting for an unknown run says so", async () => {
+  test("waiting for an unknown run rejects", async () => {
     await expect(makeEngine(await open()).wait("nobody")).rejects.toThrow(RunNotFoundError);
   });
 
@@ -469,7 +469,7 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(waiting).rejects.toThrow("enough");
   });
 
-  test("waiting for a run that another engine runs", async () => {
+  test("a wait ends for a run of another engine", async () => {
     const store = await open();
     const workflow = defineWorkflow({ id: "w" }).step(increment).build();
     const starter = makeEngine(store);
@@ -479,7 +479,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await waiting).toMatchObject({ status: "COMPLETED", output: 2 });
   });
 
-  test("many runs at once, never more than the concurrency", async () => {
+  test("no more runs are active at once than the concurrency", async () => {
     const engine = makeEngine(await open(), { concurrency: 3 });
     let underWay = 0;
     let most = 0;
@@ -499,7 +499,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
-  test("the logger is told which run and step each report is about", async () => {
+  test("each log message names its run and step", async () => {
     const logger = makeLogger();
     const engine = makeEngine(await open(), { logger });
     const step = numberStep("s", (value, ctx) => {

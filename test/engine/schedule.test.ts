@@ -8,7 +8,7 @@ const workflow = defineWorkflow({ id: "w" })
   .build();
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a run that is to start later is claimed by nobody before", async () => {
+  test("nobody claims a run before its start time", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const engine = makeEngine(store, { clock });
@@ -31,13 +31,13 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a start in the past is one at once", async () => {
+  test("a start time in the past means now", async () => {
     const engine = makeEngine(await open());
     const run = await engine.run(workflow, 1, { startAt: new Date(0) });
     expect(run).toMatchObject({ status: "COMPLETED", output: 2 });
   });
 
-  test("an idle worker of the same process is there when the time has come", async () => {
+  test("an idle worker of the same process claims a run at its start time", async () => {
     const store = await open();
     const engine = makeEngine(store);
     engine.register(workflow);
@@ -46,7 +46,7 @@ describe.each(stores)("on %s", (_, open) => {
       void engine.work();
       for (let index = 0; index < 20; index++) await vi.advanceTimersByTimeAsync(1000);
       const runId = await engine.start(workflow, 1, { startAt: new Date(Date.now() + 50) });
-      // The next poll is a second away; no more than the alarm fires.
+      // The next poll is a second away, so only the timer can fire.
       await new Promise((resolve) => setImmediate(resolve));
       const before = await store.getRun(runId);
       expect(before.status).toBe("PENDING");
@@ -63,7 +63,7 @@ describe.each(stores)("on %s", (_, open) => {
     }
   });
 
-  test("what is no date is refused by name", async () => {
+  test("an invalid date is rejected by name", async () => {
     const engine = makeEngine(await open());
     await expect(
       engine.start(workflow, 1, { startAt: 5 as unknown as Date }),

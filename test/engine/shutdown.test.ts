@@ -30,7 +30,7 @@ const statusOf = async () => (await store.getRun("run")).status;
 const patience = { timeout: 20_000 };
 const began = (step: Said["began"]) => (said: Said) => said.began === step;
 
-test("a worker that is told to end lets its step end, and leaves the rest to the next", async () => {
+test("a worker that gets a signal lets its step end and leaves the rest to the next worker", async () => {
   const worker = startWorker("10000", "signal");
   await worker.message(began("first"));
   worker.process.kill("SIGTERM");
@@ -52,7 +52,7 @@ test("a worker that is told to end lets its step end, and leaves the rest to the
   expect(await store.getRun("run")).toMatchObject({ output: 20, attempt: 2 });
 });
 
-test("a step that does not end in time is begun again by the next worker, without a wait for the lease", async () => {
+test("the next worker restarts a step that did not end in time, without waiting for the lease", async () => {
   const worker = startWorker("50", "never");
   await worker.message(began("first"));
   worker.process.kill("SIGTERM");

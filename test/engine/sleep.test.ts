@@ -12,7 +12,7 @@ import { stores } from "./support/stores.ts";
 const hour = 3_600_000;
 const later = (clock: () => Date, ms: number) => new Date(clock().getTime() + ms);
 
-/** A worker of its own that takes up what it can: how many runs ended with it. */
+/** The number of runs that a new worker ends. */
 async function workOff(
   store: WorkflowStore,
   clock: () => Date,
@@ -29,7 +29,7 @@ const one = (run: (value: number, ctx: StepContext) => Promise<number>) =>
   defineWorkflow({ id: "w" }).step(numberStep("s", run)).build();
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a step that sleeps leaves its worker, and is begun again by any other when it is time", async () => {
+  test("a sleeping step leaves its worker, and any worker restarts it at the end of the sleep", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const calls: string[] = [];
@@ -80,7 +80,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("sleeps are slept once each, in their order, whatever becomes of the attempt", async () => {
+  test("each sleep happens once, in order, even if the attempt fails", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const calls: string[] = [];
@@ -132,12 +132,12 @@ describe.each(stores)("on %s", (_, open) => {
     const run = await makeEngine(store).run(workflow, 1);
     expect(run).toMatchObject({ status: "COMPLETED", output: 2, attempt: 1 });
     expect(Date.now() - began).toBeGreaterThanOrEqual(29);
-    // The invocation that fell asleep was told so, and cleaned up; the one after it ended by itself.
+    // The call that slept ran its cleanup, and the next call ended normally.
     expect(reasons).toEqual([expect.any(StepSleepingError)]);
     expect(cleaned).toEqual([1, 1]);
   });
 
-  test("a worker that has given the run back is there when it wakes, without a look in between", async () => {
+  test("a worker claims its released run at the end of the sleep without polling", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const engine = makeEngine(store, { clock });
@@ -153,7 +153,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await running).toMatchObject({ status: "COMPLETED", output: 2, attempt: 2 });
   });
 
-  test("listeners are told until when a step sleeps, and that it is begun again", async () => {
+  test("listeners get the end of a sleep and the restart of the step", async () => {
     const engine = makeEngine(await open());
     const events: unknown[][] = [];
     engine.on("step.started", ({ attempt }) => void events.push(["started", attempt]));
@@ -174,7 +174,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a step sleeps though nobody awaits that, or catches what it throws", async () => {
+  test("a step sleeps even if it does not await the call or catches its error", async () => {
     const store = await open();
     let calls = 0;
     const workflow = one(async (value, ctx) => {
@@ -190,7 +190,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getStepExecution(run.runId, "s")).toMatchObject({ sleepCount: 3 });
   });
 
-  test("a time that has passed is no sleep, and nothing is stored for it", async () => {
+  test("a past time is not a sleep, and nothing is stored", async () => {
     const store = await open();
     const workflow = one(async (value, ctx) => {
       await ctx.sleep(0);
@@ -202,7 +202,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getStepExecution(run.runId, "s")).toMatchObject({ sleepCount: 0 });
   });
 
-  test("what is no time fails the step at once", async () => {
+  test("an invalid time fails the step without a retry", async () => {
     const engine = makeEngine(await open());
     const bad = [-1, Number.NaN, Infinity, new Date(Number.NaN), "1s", null, undefined];
     const workflow = one(async (index, ctx) => {
@@ -217,7 +217,7 @@ describe.each(stores)("on %s", (_, open) => {
     }
   });
 
-  test("beside a step that sleeps the others go on, and the run is given back when none does", async () => {
+  test("other steps continue during a sleep, and the run is released when all of them wait", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const proceed = makeGate();
@@ -259,7 +259,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await recovering).toBe(0);
     expect(await store.getRun(runId)).toMatchObject({
       status: "PENDING",
-      // The one that is to go on first.
+      // The step that continues first.
       wakeAt: later(clock, hour),
       progress: 1 / 3,
     });
@@ -273,7 +273,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await store.getRun(runId)).output).toEqual({ sleeper: 2, busy: 3, flaky: 4 });
   });
 
-  test("closing gives a run that sleeps back, until it is to wake", async () => {
+  test("close releases a sleeping run until the end of the sleep", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const workflow = one(async (value, ctx) => {
@@ -296,7 +296,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await workOff(store, clock, workflow)).toBe(1);
   });
 
-  test("a run that sleeps can be cancelled, and never wakes", async () => {
+  test("a sleeping run can be cancelled and does not wake", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const workflow = one(async (value, ctx) => {
@@ -315,7 +315,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await workOff(store, clock, workflow)).toBe(0);
   });
 
-  test("a long wait for a retry is stored, frees the worker, and survives it", async () => {
+  test("a long wait for a retry is stored, frees the worker, and survives its death", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const attempts: number[] = [];

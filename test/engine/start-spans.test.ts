@@ -49,7 +49,7 @@ const linksOf = ({ links }: ReadableSpan) =>
   links.map(({ context: { traceId, spanId } }) => ({ traceId, spanId }));
 
 describe.each(stores)("on %s", (_, open) => {
-  test("each worker's span of a run links to where the run was started, in whichever process", async () => {
+  test("each worker's span of a run links to the start, in any process", async () => {
     const store = await open();
     let healthy = false;
     const workflow = defineWorkflow({ id: "w", version: "3" })
@@ -95,7 +95,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("a run that is started and run by one engine has its link, too", async () => {
+  test("a run that its own engine executes has a link, too", async () => {
     const workflow = defineWorkflow({ id: "w" })
       .step(numberStep("s", (value) => value))
       .build();
@@ -107,7 +107,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(spansNamed("run w").map(linksOf)).toEqual([[{ traceId, spanId }]]);
   });
 
-  test("a context that is the app's own is left as it is, and followed where it says a span", async () => {
+  test("an app's own context stays unchanged, and a span in it is linked", async () => {
     const store = await open();
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const spanId = "b7ad6b7169203331";
@@ -131,7 +131,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(runs.map((run) => run.context).toReversed()).toEqual(contexts);
   });
 
-  test("a start that fails is a span that says so", async () => {
+  test("a failed start has a span with an error status", async () => {
     const store = await open();
     await store.close();
     const workflow = defineWorkflow({ id: "w" })
@@ -143,7 +143,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("telemetry that throws at everything disturbs neither a start nor a run, and is reported", async () => {
+  test("telemetry that always throws affects neither a start nor a run, and is reported", async () => {
     trace.disable();
     const fails = (): never => {
       throw new Error("no telemetry today");
@@ -200,7 +200,7 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
-  test("without a propagator nothing is stored, and nothing linked", async () => {
+  test("without a propagator, no context is stored and no span linked", async () => {
     propagation.disable();
     const engine = makeEngine(await open());
     const run = await engine.run(

@@ -39,7 +39,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(given).toEqual([seen]);
   });
 
-  test("what the schema fills in is filled in once", async () => {
+  test("a schema fills in a default once", async () => {
     const seen: unknown[] = [];
     const step = defineStep({
       id: "s",
@@ -60,7 +60,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(seen).toEqual(Array.from({ length: 3 }, () => (input as { id: string }).id));
   });
 
-  test("a schema that reads its own output otherwise gets what was given", async () => {
+  test("a schema that parses its own output differently gets the given input", async () => {
     const step = defineStep({
       id: "s",
       input: z.string().transform((text) => text.length),
@@ -72,7 +72,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await engine.run(workflow, "four")).toMatchObject({ output: 4 });
   });
 
-  test("what the caller changes after the call is not in the run", async () => {
+  test("changes that the caller makes after the call do not affect the run", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const workflow = defineWorkflow({ id: "w" })
@@ -104,7 +104,7 @@ describe.each(stores)("on %s", (_, open) => {
     );
   });
 
-  test("a key that belongs to a run of a version that is not here is an error, or its result", async () => {
+  test("a key of an unregistered version's run is an error, or returns the result of an ended run", async () => {
     const store = await open();
     const first = new Engine(store);
     const idempotencyKey = "k";
@@ -126,7 +126,7 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
-  test("steps run in the context of their start, or in none", async () => {
+  test("steps run in the asynchronous context of their start, or in none", async () => {
     const tenant = new AsyncLocalStorage<string>();
     const store = await open();
     const engine = makeEngine(store);
@@ -154,7 +154,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("work that begins inside a transaction of the store is not refused its claims", async () => {
+  test("work that begins inside a transaction of the store can claim", async () => {
     const store = await open();
     const engine = makeEngine(store);
     engine.register(adder());
@@ -163,7 +163,7 @@ describe.each(stores)("on %s", (_, open) => {
     await expect.poll(async () => (await store.getRun(runId)).status).toBe("COMPLETED");
   });
 
-  test("work begins again while the loop of an aborted call ends", async () => {
+  test("work restarts while the loop of an aborted call ends", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const gate = makeGate();
@@ -210,7 +210,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await recovered).toBe(1);
   });
 
-  test("one busy answer does not keep a cancelled run's step open", async () => {
+  test("a busy store does not leave a cancelled run's step open", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const other = makeEngine(store, { leaseMs: 60_000 });
@@ -244,7 +244,7 @@ describe.each(stores)("on %s", (_, open) => {
   });
 });
 
-test("what is not a built workflow is refused by name", async () => {
+test("a workflow that is not built is rejected by name", async () => {
   const engine = makeEngine(new MemoryStore());
   const refused = { code: "INVALID_ARGUMENT", argument: "workflow" };
   const builder = defineWorkflow({ id: "w" }).step(increment);
@@ -264,7 +264,7 @@ test("what is not a built workflow is refused by name", async () => {
   );
 });
 
-test("durations that no timer can hold are refused", async () => {
+test("durations beyond the longest timer are rejected", async () => {
   const store = new MemoryStore();
   for (const leaseMs of [2 ** 31, 1e13, Number.MAX_SAFE_INTEGER, 0]) {
     expect(() => new Engine(store, { leaseMs })).toThrow(
@@ -284,7 +284,7 @@ test("durations that no timer can hold are refused", async () => {
   });
 });
 
-test("a step that waits for a run while it holds the last place is reported", async () => {
+test("a step that waits for a run while it holds the last slot is logged", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   onTestFinished(() => void vi.useRealTimers());
   const logger = makeLogger();

@@ -27,13 +27,13 @@ test("keeps name, code, message, step, attempt, details and cause", () => {
   });
 });
 
-test("describes what is thrown though it is no error, without its content", () => {
+test("describes a thrown value that is not an error, without its content", () => {
   expect(describeFailure("out of paper", "s", 1).message).toBe("out of paper");
   expect(describeFailure({ secret: 1 }, "s", 1).message).toBe("a value of type object was thrown");
   expect(describeFailure(undefined, "s", 1).message).toBe("a value of type undefined was thrown");
 });
 
-test("leaves out details that JSON cannot carry, and keeps the error", () => {
+test("drops details that JSON cannot represent, and keeps the error", () => {
   const error = Object.assign(new Error("no"), { details: { at: new Date(0) } });
   expect(describeFailure(error, "s", 1)).toEqual({
     name: "Error",
@@ -43,7 +43,7 @@ test("leaves out details that JSON cannot carry, and keeps the error", () => {
   });
 });
 
-test("keeps the bound values of a failed query out", () => {
+test("removes the bound values of a failed query", () => {
   const error = Object.assign(new Error("Failed query: insert … params: 4111111111111111"), {
     query: "insert into cards values (?)",
     params: ["4111111111111111"],
@@ -53,7 +53,7 @@ test("keeps the bound values of a failed query out", () => {
   expect(text).toContain("insert into cards values (?)");
 });
 
-test("stays below what an error column takes, whatever is thrown", () => {
+test("never exceeds the size of an error column", () => {
   let error: Error | undefined;
   for (let level = 0; level < 50; level++) {
     error = Object.assign(new Error("\u0001".repeat(1e6), { cause: error }), {
@@ -73,12 +73,12 @@ test("cuts a message without breaking a character", () => {
   expect(message.length).toBeLessThanOrEqual(2048);
 });
 
-test("bears errors whose name and message were overwritten", () => {
+test("accepts errors whose name and message were overwritten", () => {
   const error = Object.assign(new Error("x"), { name: 7, message: { toString: null }, code: {} });
   expect(describeFailure(error, "s", 1)).toMatchObject({ name: "Error", message: "" });
 });
 
-test("bears an error that is its own cause", () => {
+test("accepts an error that is its own cause", () => {
   const error = new Error("round");
   error.cause = error;
   expect(describeFailure(error, "s", 1).cause?.cause?.cause?.cause?.message).toBe("round");
@@ -91,14 +91,14 @@ const throwing = (name: string): Error =>
     },
   });
 
-/** Nothing can be asked of it, not even whether it is an error. */
+/** Every access throws, even the check whether it is an error. */
 function makeUnreadable(): object {
   const { proxy, revoke } = Proxy.revocable(new Error("x"), {});
   revoke();
   return proxy;
 }
 
-test("bears errors that throw when they are read, and what cannot be read at all", () => {
+test("accepts errors that throw when they are read, and unreadable values", () => {
   expect(describeFailure(throwing("message"), "s", 1)).toMatchObject({
     name: "Error",
     message: "",

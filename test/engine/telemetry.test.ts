@@ -76,7 +76,7 @@ const shaky = defineStep({
 });
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a run and the attempts of its steps are spans, and spans of the step belong to it", async () => {
+  test("a run and its attempts are spans, with the spans of a step as children", async () => {
     const workflow = defineWorkflow({ id: "w", version: "3" })
       .step(shaky)
       .step(
@@ -181,7 +181,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await points("gorkflow.leases.lost")).toEqual([]);
   });
 
-  test("a lease that was lost is counted, and its spans say that nothing came of them", async () => {
+  test("a lost lease is counted, and its spans have an error status", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const leaseMs = 30_000;
@@ -216,7 +216,7 @@ describe.each(stores)("on %s", (_, open) => {
   });
 });
 
-test("what a transaction of a step does belongs to the step's span", async () => {
+test("spans of a step's transaction belong to the step's span", async () => {
   const [, [, openFile]] = stores as [(typeof stores)[number], (typeof stores)[number]];
   const step = defineStep({
     id: "s",

@@ -89,7 +89,7 @@ test.each(databases)(
     };
     const first = start();
     await first.message(isBegin);
-    // A process that is stopped in the middle of a commit keeps the lock of the file.
+    // A process that is stopped during a commit keeps the lock of the file.
     await expect.poll(() => store.listStepExecutions(runId), patience).toHaveLength(1);
     first.process.kill("SIGSTOP");
     const second = start();
@@ -128,7 +128,7 @@ describe.each(stores)("on %s", (_, open) => {
       await expect.poll(() => calls).toBe(1);
       clock.advance(jumpMs);
       await sleep(1000);
-      // Another worker takes nothing of a live one whose clock was set back.
+      // Another worker claims nothing of a live worker whose clock was set back.
       if (jumpMs < 0) {
         clock.advance(-jumpMs);
         const claimed = await store.claimRuns({ workerId: "other", leaseMs: 400, limit: 1 });
@@ -140,7 +140,7 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
-  test("runs that take too many workers fail, those that get on do not", async () => {
+  test("runs that lose too many leases fail, those with progress do not", async () => {
     const clock = makeClock();
     const store = await open(clock);
     const step = numberStep("s", (value) => value + 1);

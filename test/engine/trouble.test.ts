@@ -15,7 +15,7 @@ const lostAnswer = () =>
   new StoreConnectionError({ reason: "no answer", outcome: "unknown", retryable: true });
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a condition that meets a busy store is asked again, and the step before it is not run again", async () => {
+  test("a condition that meets a busy store is evaluated again, and the step before it does not run again", async () => {
     const inner = await open();
     let reads = 0;
     const store = observe(inner, async (operation, carryOut) => {
@@ -39,7 +39,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect([charges, reads]).toEqual([1, 4]);
   });
 
-  test("a step is stored when it ends, though the condition after it takes its time", async () => {
+  test("a step is stored when it ends, even if the condition after it is slow", async () => {
     const store = await open();
     const asked = makeGate<string>();
     const answer = makeGate<boolean>();
@@ -67,7 +67,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(calls).toBe(1);
   });
 
-  test("a step has its row while it runs, and so has each of its attempts", async () => {
+  test("a running step and each of its attempts have a row", async () => {
     const store = await open();
     const rows: unknown[] = [];
     const step = defineStep({
@@ -134,7 +134,7 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
-  test("a last batch whose answer is lost has completed the run, and that is what the events say", async () => {
+  test("if the answer to the last batch is lost, the events say that the run completed", async () => {
     const inner = await open();
     let batches = 0;
     const store = observe(inner, async (operation, carryOut) => {
@@ -153,7 +153,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(seen).toEqual(["COMPLETED"]);
   });
 
-  test("a run that cannot be read is told as failed only when that is stored", async () => {
+  test("an unreadable run sends run.finished only after its failure is stored", async () => {
     const inner = await open();
     const { runId } = await inner.createRun({ workflowId: "w", input: 1 });
     let failures = 0;
@@ -180,7 +180,7 @@ describe.each(stores)("on %s", (_, open) => {
   });
 });
 
-test("a condition after a transaction is asked when that has been committed", async () => {
+test("a condition after a transaction is evaluated after the commit", async () => {
   const store = await openStore(await fileUrl());
   const seen: string[] = [];
   const pay = defineStep({
@@ -203,7 +203,7 @@ test("a condition after a transaction is asked when that has been committed", as
   expect(seen).toEqual(["COMPLETED"]);
 });
 
-test("an engine closes while the store fails under a run that was taken up again", async () => {
+test("an engine closes while the store fails during a resumed run", async () => {
   const inner = new MemoryStore();
   let failures = 0;
   const store = observe(inner, async (operation, carryOut) => {
@@ -230,7 +230,7 @@ test("an engine closes while the store fails under a run that was taken up again
   expect(await inner.getRun(runId)).toMatchObject({ status: "PENDING", workerId: null });
 });
 
-test("the state of a run that another engine has cancelled changes no more", async () => {
+test("the state of a run that another engine cancelled does not change", async () => {
   const store = new MemoryStore();
   const reached = makeGate<string>();
   const cancelled = makeGate();
@@ -252,7 +252,7 @@ test("the state of a run that another engine has cancelled changes no more", asy
   expect(await store.getAllState(runId)).toEqual({});
 });
 
-test("the methods of a context can be taken apart from it", async () => {
+test("the methods of a context can be destructured", async () => {
   const step = numberStep("s", async (value, { sleep: pauseFor, output, state, logger }) => {
     await pauseFor(0);
     await state.set("k", value);

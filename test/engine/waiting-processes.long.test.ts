@@ -52,7 +52,7 @@ test.each(databases)(
     expect(stored[2]).toBe(startAt.getTime());
     await doomed.kill();
 
-    // It comes when it is not yet time: what it does before, or begins to wait for anew, is seen.
+    // This worker starts before the time, so that an early start or a restarted wait is noticed.
     const first = Math.min(...stored);
     const aheadMs = first - Date.now() - 2000;
     const heir = startWorker(url, "heir", { leaseMs: 30_000, aheadMs });
@@ -61,7 +61,7 @@ test.each(databases)(
     );
     for (const [index, { at }] of wentOn.entries()) {
       expect(at.getTime()).toBeGreaterThanOrEqual(stored[index] ?? Infinity);
-      // A wait that was begun again would take its whole hour.
+      // A restarted wait would take its whole hour.
       expect(at.getTime()).toBeLessThan((stored[index] ?? 0) + hour);
     }
     for (const runId of runIds) {
@@ -76,7 +76,7 @@ test.each(databases)(
   },
 );
 
-test("a short sleep, during which its worker keeps the run and is killed, ends at its time, too", async () => {
+test("a short sleep ends on time after its worker was killed", async () => {
   const url = await fileUrl();
   const store = await openStore(url);
   const sleepMs = 3000;
@@ -96,6 +96,6 @@ test("a short sleep, during which its worker keeps the run and is killed, ends a
   await expect.poll(async () => (await store.getRun("sleeper")).status, patience).toBe("COMPLETED");
   expect(await store.getStepExecution("sleeper", "sleeper")).toMatchObject({ sleepCount: 1 });
   expect(await store.getRun("sleeper")).toMatchObject({ attempt: 2 });
-  // Begun once more from its start, as every step that goes on; a second sleep would have begun it a third time.
+  // The step restarts once, as after every sleep. A second sleep would have restarted it again.
   expect(heir.messages.map(({ what }) => what)).toEqual(["began", "went on"]);
 });

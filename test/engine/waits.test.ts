@@ -4,7 +4,7 @@ import { WakeUp } from "../../src/engine/worker/waits.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test("a notification without a waiter ends the next wait, once", async () => {
+test("a notification without a waiter ends only the next wait", async () => {
   const wakeUp = new WakeUp();
   wakeUp.notify();
   wakeUp.notify();
@@ -14,7 +14,7 @@ test("a notification without a waiter ends the next wait, once", async () => {
   expect(await second).toBe(false);
 });
 
-test("a notification ends the wait at once", async () => {
+test("a notification ends the wait immediately", async () => {
   const wakeUp = new WakeUp();
   const waiting = wakeUp.wait(1000);
   wakeUp.notify();

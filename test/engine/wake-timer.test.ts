@@ -33,7 +33,7 @@ test("wakes at once for a past time", () => {
   expect(calls).toEqual([0, 70]);
 });
 
-test("takes times beyond the longest delay of a timer", () => {
+test("accepts times beyond the longest delay of a timer", () => {
   const { calls, add } = makeTimer();
   add(60 * day);
   vi.advanceTimersByTime(60 * day - 1);
@@ -42,7 +42,7 @@ test("takes times beyond the longest delay of a timer", () => {
   expect(calls).toEqual([60 * day]);
 });
 
-test("forgets its times when it is cleared, and takes new ones", () => {
+test("discards its times when it is cleared, and accepts new ones", () => {
   const { calls, add, timer } = makeTimer();
   add(100);
   timer.clear();

@@ -14,7 +14,7 @@ const brief = (progress: RunProgress): string =>
     ? `run ${progress.status} ${progress.progress}`
     : `${progress.stepId} ${progress.status} ${progress.attempt}`;
 
-/** A workflow whose steps wait to be let through, and the gates in their order. */
+/** A workflow whose steps wait at gates, and the gates in order. */
 function gatedWorkflow(...stepIds: readonly ["first", "second"]) {
   const gates = stepIds.map(() => makeGate());
   const [first, second] = stepIds.map((id, index) =>
@@ -26,7 +26,7 @@ function gatedWorkflow(...stepIds: readonly ["first", "second"]) {
   return { workflow: defineWorkflow({ id: "w" }).step(first).step(second).build(), gates };
 }
 
-/** Takes from the watch until the line comes, all lines in order. */
+/** Reads the watch up to the line, and returns all lines in order. */
 async function until(watch: AsyncGenerator<RunProgress>, line: string): Promise<string[]> {
   const lines: string[] = [];
   while (lines.at(-1) !== line) {
@@ -37,7 +37,7 @@ async function until(watch: AsyncGenerator<RunProgress>, line: string): Promise<
   return lines;
 }
 
-/** Watches a run through `watcher` while `worker` works on it. */
+/** Watches a run with `watcher` while `worker` executes it. */
 async function watchWhole(watcher: Engine, worker: Engine): Promise<string[]> {
   const { workflow, gates } = gatedWorkflow("first", "second");
   const [first, second] = gates as [Gate, Gate];
@@ -51,7 +51,7 @@ async function watchWhole(watcher: Engine, worker: Engine): Promise<string[]> {
   lines.push(...(await until(watch, "run RUNNING 0.5")));
   second.open();
   for await (const progress of watch) lines.push(brief(progress));
-  // Whether the first look comes before the row of the first step depends on the time.
+  // The first read may come before or after the row of the first step.
   return lines.filter((line) => line !== "first RUNNING 1");
 }
 
@@ -66,17 +66,17 @@ const whole = [
 ];
 
 describe.each(stores)("on %s", (_, open) => {
-  test("a watch tells each transition of a run of this engine, and ends with the run", async () => {
+  test("a watch yields each transition of a run of this engine and ends with the run", async () => {
     const engine = makeEngine(await open());
     expect(await watchWhole(engine, engine)).toEqual(whole);
   });
 
-  test("and of a run that another engine works on", async () => {
+  test("a watch yields each transition of a run of another engine", async () => {
     const store = await open();
     expect(await watchWhole(makeEngine(store), makeEngine(store))).toEqual(whole);
   });
 
-  test("a run that has ended is told as it is, without its payloads", async () => {
+  test("a watch yields the final progress of an ended run, without payloads", async () => {
     const engine = makeEngine(await open());
     const workflow = defineWorkflow({ id: "w" })
       .step(numberStep("s", (value) => value))
@@ -99,7 +99,7 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
-  test("a run that there is not, or no longer, ends the watch with an error", async () => {
+  test("a missing or deleted run ends the watch with an error", async () => {
     const store = await open();
     const engine = makeEngine(store);
     await expect(engine.watch("absent").next()).rejects.toThrow(RunNotFoundError);
@@ -111,7 +111,7 @@ describe.each(stores)("on %s", (_, open) => {
   });
 });
 
-/** A watch that has told all that there is to tell, and waits. */
+/** A watch that has yielded everything and waits. */
 async function waitingWatch(store: WorkflowStore, engine: Engine, signal?: AbortSignal) {
   const { runId } = await store.createRun({ workflowId: "w" });
   const watch = engine.watch(runId, { signal });
@@ -119,7 +119,7 @@ async function waitingWatch(store: WorkflowStore, engine: Engine, signal?: Abort
   return { runId, next: watch.next() };
 }
 
-test("the signal ends a watch at once, with its reason", async () => {
+test("the signal ends a watch immediately with its reason", async () => {
   const store = new MemoryStore();
   const engine = makeEngine(store);
   const controller = new AbortController();
@@ -140,7 +140,7 @@ test("closing the engine ends its watches", async () => {
   await rejected;
 });
 
-test("steps are read again only when their run has changed", async () => {
+test("steps are read again only after their run has changed", async () => {
   const { store, operations } = record(new MemoryStore());
   const engine = makeEngine(store);
   const { runId, next } = await waitingWatch(store, engine);
@@ -152,7 +152,7 @@ test("steps are read again only when their run has changed", async () => {
   expect(reads("listStepExecutions")).toBe(2);
 });
 
-test("who stops watching is no longer told, and reads no more", async () => {
+test("a watch that was stopped yields and reads nothing more", async () => {
   const { store, operations } = record(new MemoryStore());
   const engine = makeEngine(store);
   const { runId } = await store.createRun({ workflowId: "w" });

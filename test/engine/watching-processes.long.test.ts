@@ -88,7 +88,7 @@ test.each(databases)(
   },
 );
 
-describe("a process that stops watching has nothing left that keeps it alive", () => {
+describe("a process that stops watching can end", () => {
   test.each([
     ["break", []],
     ["abort", [{ ended: "Error: enough" }]],

@@ -7,7 +7,7 @@ import { InvalidArgumentError } from "../../src/errors.ts";
 const numberStep = <const Id extends string>(id: Id) =>
   defineStep({ id, input: z.number(), output: z.number(), run: (value) => value });
 
-test("plans stages in their order and counts steps through parallel ones", () => {
+test("plans stages in order and numbers steps across parallel ones", () => {
   const { id, version, plan } = defineWorkflow({ id: "w", version: "7" })
     .step(numberStep("a"))
     .step(numberStep("b"))
@@ -37,24 +37,24 @@ test("plans stages in their order and counts steps through parallel ones", () =>
   ]);
 });
 
-test("gives a workflow version 1 when none is named", () => {
+test("defaults to version 1", () => {
   expect(defineWorkflow({ id: "w" }).step(numberStep("a")).build().version).toBe("1");
 });
 
-test("refuses two steps with one id, wherever they stand", () => {
+test("rejects two steps with the same id at any position", () => {
   const twice = defineWorkflow({ id: "w" }).step(numberStep("a")).step(numberStep("b"));
   expect(() => twice.step(numberStep("a")).build()).toThrow(InvalidArgumentError);
   expect(() => twice.parallel(numberStep("c"), numberStep("c")).build()).toThrow(/the id c$/);
 });
 
-test("leaves a builder as it was when a step is added to it", () => {
+test("does not change a builder to which a step is added", () => {
   const base = defineWorkflow({ id: "w" }).step(numberStep("a"));
   const longer = base.step(numberStep("b"));
   expect(base.build().plan.stages).toHaveLength(1);
   expect(longer.build().plan.stages).toHaveLength(2);
 });
 
-test("is no thenable: a builder can be awaited", async () => {
+test("is not a thenable, so that a builder can be awaited", async () => {
   const builder = defineWorkflow({ id: "w" }).step(numberStep("a"));
   expect("then" in builder).toBe(false);
   expect(await Promise.resolve(builder)).toBe(builder);

@@ -12,7 +12,7 @@ const identity = numberStep("s", (value) => value);
 const simple = defineWorkflow({ id: "w" }).step(identity).build();
 
 describe.each(stores)("on %s", (_, open) => {
-  test("nothing runs before somebody works", async () => {
+  test("nothing runs before an engine works", async () => {
     const store = await open();
     const engine = makeEngine(store);
     engine.register(simple);
@@ -24,13 +24,13 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await engine.wait(runId)).status).toBe("COMPLETED");
     controller.abort();
     await working;
-    // It stopped working; it can begin again.
+    // The engine stopped working and can start again.
     const second = await engine.start(simple, 2);
     expect((await store.getRun(second)).status).toBe("PENDING");
     expect((await engine.wait(second)).output).toBe(2);
   });
 
-  test("a signal that has aborted lets nobody begin to work", async () => {
+  test("work returns immediately if the signal has aborted", async () => {
     const store = await open();
     const engine = makeEngine(store);
     engine.register(simple);
@@ -39,7 +39,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await store.getRun(runId)).status).toBe("PENDING");
   });
 
-  test("a start wakes an idle worker of its process at once", async () => {
+  test("a start wakes an idle worker of its process", async () => {
     const store = await open();
     const engine = makeEngine(store);
     engine.register(simple);
@@ -47,7 +47,7 @@ describe.each(stores)("on %s", (_, open) => {
     try {
       void engine.work();
       for (let index = 0; index < 20; index++) await vi.advanceTimersByTimeAsync(1000);
-      // No timer fires from here on: only the bell can bring the run to its end.
+      // No timer fires from here on, so only the wake-up can end the run.
       const runId = await engine.start(simple, 1);
       await vi.waitFor(async () => expect((await store.getRun(runId)).status).toBe("COMPLETED"), {
         interval: 5,
@@ -57,7 +57,7 @@ describe.each(stores)("on %s", (_, open) => {
     }
   });
 
-  test("recover runs all that is left, and resolves when nothing is", async () => {
+  test("recover executes all claimable runs and resolves when none is left", async () => {
     const store = await open();
     const starter = makeEngine(store);
     for (let index = 0; index < 25; index++) await starter.start(simple, index);
@@ -69,7 +69,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await engine.recover()).toBe(0);
   });
 
-  test("recover does not take a store that is away for one that has nothing", async () => {
+  test("recover does not resolve while the store is unreachable", async () => {
     const inner = await open();
     let away = 2;
     const store = observe(inner, async (operation, carryOut) => {
@@ -84,7 +84,7 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(engine.recover()).rejects.toThrow(StoreClosedError);
   });
 
-  test("closing lets the step under way end and leaves the next to another worker", async () => {
+  test("close lets the running step end and leaves the next one to another worker", async () => {
     const store = await open();
     const reached = makeGate();
     const proceed = makeGate();
@@ -128,7 +128,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(calls).toEqual(["second"]);
   });
 
-  test("closing stops waiting at its deadline: the step is told, and begun again elsewhere", async () => {
+  test("close aborts a step at the deadline, and another worker restarts it", async () => {
     const store = await open();
     const reached = makeGate<StepContext>();
     const never = makeGate();
@@ -155,7 +155,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await second.wait(runId)).toMatchObject({ status: "COMPLETED", output: 2 });
   });
 
-  test("closing ends waits, is done once, and what comes after is refused", async () => {
+  test("close ends waits, happens once, and makes later calls reject", async () => {
     const engine = makeEngine(await open());
     const runId = await engine.start(simple, 1);
     const waiting = engine.wait(runId);
@@ -169,7 +169,7 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(engine.wait(runId)).rejects.toThrow(EngineClosedError);
   });
 
-  test("closing in the middle of much work loses nothing and runs nothing twice", async () => {
+  test("repeated closing under load loses nothing and runs nothing twice", async () => {
     const store = await open();
     const calls = new Map<string, number>();
     const step = <const Id extends string>(id: Id) =>
@@ -209,7 +209,7 @@ describe.each(stores)("on %s", (_, open) => {
     }
   });
 
-  test("a store that is closed under the engine ends its work with that error", async () => {
+  test("work rejects if the store is closed", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const working = engine.work();
@@ -219,9 +219,9 @@ describe.each(stores)("on %s", (_, open) => {
   });
 
   test.each([
-    ["though it looks for no more runs", 1],
-    ["while it looks for more", 2],
-  ])("and its steps, which can store nothing any more, %s", async (__, concurrency) => {
+    ["while it does not claim", 1],
+    ["while it claims", 2],
+  ])("a closed store aborts the running steps, %s", async (__, concurrency) => {
     const store = await open();
     const engine = makeEngine(store, { concurrency, leaseMs: 200 });
     const reached = makeGate<AbortSignal>();
@@ -345,7 +345,7 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
-  test("a run that closing overtakes in its start is left to others", async () => {
+  test("a run that is starting while the engine closes is left to others", async () => {
     const store = await open();
     const engine = makeEngine(store);
     const running = engine.run(simple, 1);
@@ -356,7 +356,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await makeEngine(store).register(simple).recover()).toBe(1);
   });
 
-  test("a step can close its engine: it is begun again elsewhere", async () => {
+  test("a step that closes its engine restarts elsewhere", async () => {
     const store = await open();
     const engine = makeEngine(store);
     let isClosing = true;

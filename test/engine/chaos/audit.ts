@@ -5,22 +5,22 @@ import { workflowRuns } from "../../../src/schema/tables.ts";
 import type { WorkflowDatabase } from "../../../src/stores/libsql/libsql-store.ts";
 
 /**
- * A table of the app in which all that matters comes in one order: changes of who holds a run, by a trigger, and the
- * effects of steps, by their transactions. Nothing in it forbids an effect to be there twice.
+ * A table of the app that orders all events: a trigger records changes of a run's holder, and transactions of steps record
+ * their effects. No constraint forbids a repeated effect.
  */
 const audit = sqliteTable("audit", {
   position: integer("position").primaryKey({ autoIncrement: true }),
   kind: text("kind", { enum: ["holder", "effect"] }).notNull(),
   runId: text("run_id").notNull(),
-  /** Who holds the run from now on; or whose effect it is. */
+  /** The new holder of the run, or the author of the effect. */
   workerId: text("worker_id"),
   runAttempt: integer("run_attempt").notNull(),
-  /** Of a change of the holder. */
+  /** Set for a change of the holder. */
   previousWorkerId: text("previous_worker_id"),
   previousLeaseExpiresAt: integer("previous_lease_expires_at"),
   changedAt: integer("changed_at"),
   status: text("status"),
-  /** Of an effect; `holderId` is who held the run as it was written. */
+  /** Set for an effect; `holderId` is the holder at that time. */
   stepId: text("step_id"),
   holderId: text("holder_id"),
 });
@@ -56,14 +56,14 @@ export function readAudit(db: WorkflowDatabase): Promise<AuditRow[]> {
   return db.select().from(audit).orderBy(audit.position);
 }
 
-/** How much has come about so far. */
+/** The number of rows so far. */
 export function countAudit(db: WorkflowDatabase): Promise<number> {
   return db.$count(audit);
 }
 
 /**
- * What is wrong with the history of one run; empty when nothing is. Nobody takes a run from its holder before the
- * lease has run out, only the holder has effects, each step has one, and the run ends once.
+ * The faults in the history of one run. A run changes its holder only after the lease has expired, only the holder has
+ * effects, each step has one, and the run ends once.
  */
 export function findFaults(rows: readonly AuditRow[], stepIds: readonly string[]): string[] {
   const faults: string[] = [];

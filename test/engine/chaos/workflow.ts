@@ -5,7 +5,7 @@ import { writeEffect } from "./audit.ts";
 
 export const stepIds = ["first", "second", "left", "right", "join", "last"] as const;
 
-/** Six steps, two of them side by side, each with an effect in the app's table and a place in the run's state. */
+/** Six steps, two of them in parallel, each with an effect in the app's table and a key in the run's state. */
 export function makeWorkflow({ workerId, stepMs }: { workerId: string; stepMs: number }) {
   const effectStep = <const Id extends (typeof stepIds)[number], Input extends z.ZodType>(
     id: Id,
@@ -25,7 +25,7 @@ export function makeWorkflow({ workerId, stepMs }: { workerId: string; stepMs: n
         });
       },
     });
-  // Its workers are killed more often than a run may lose its lease by default.
+  // Its workers are killed more often than the default of maxLostLeases.
   return defineWorkflow({ id: "chaos", maxLostLeases: 1000 })
     .step(effectStep("first", z.number(), (value) => value + 1))
     .step(effectStep("second", z.number(), (value) => value + 1))
@@ -44,5 +44,5 @@ export function makeWorkflow({ workerId, stepMs }: { workerId: string; stepMs: n
     .build();
 }
 
-/** What a run with this input puts out. */
+/** The output of a run with this input. */
 export const outputOf = (input: number): number => 2 * (input + 3) + 2;

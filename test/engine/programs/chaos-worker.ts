@@ -1,5 +1,5 @@
-// Works on the runs of a database until it is killed. Arguments: URL, id of the worker, lease, concurrency, and how
-// long a step takes on average, in ms.
+// Works on a database until it is killed. Arguments: URL, worker id, lease, concurrency, and the mean duration of a step
+// in ms.
 import { Engine } from "../../../src/engine/engine.ts";
 import { StoreConnectionError } from "../../../src/errors.ts";
 import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
@@ -7,7 +7,7 @@ import { makeWorkflow } from "../chaos/workflow.ts";
 
 const [url = "", workerId = "", leaseMs, concurrency, stepMs] = process.argv.slice(2);
 
-/** The server may be down just now: it is killed, too. */
+/** The server may be down, because it is killed too. */
 async function open(): Promise<LibSQLStore> {
   for (;;) {
     try {

@@ -1,10 +1,10 @@
-// Works on a file until SIGTERM, and then closes as an app does: within a deadline, and nothing is lost.
+// Works on a file until SIGTERM, then closes within a deadline, as an app does.
 import { defineStep, defineWorkflow, Engine, LibSQLStore } from "../../../src/index.ts";
 import { z } from "zod";
 
 const [url = "", deadlineMs = "10000", until = "signal"] = process.argv.slice(2);
 
-/** "signal": ends when the process is told to end; "never": does not end here; "now": ends at once. */
+/** When the step ends: "signal": at SIGTERM; "never": not here; "now": immediately. */
 const first = defineStep({
   id: "first",
   input: z.number(),

@@ -1,5 +1,5 @@
-// Works on a database, and tells of each step when it begins; the step ends when it is told to. Arguments: URL, id of
-// the worker, lease in ms.
+// Works on a database. Each step sends a message when it begins, and ends at an answer. Arguments: URL, worker id, lease
+// in ms.
 import { once } from "node:events";
 import { z } from "zod";
 import { defineStep, defineWorkflow, Engine, LibSQLStore } from "../../../src/index.ts";

@@ -1,5 +1,5 @@
-// Starts many runs on a file, runs them all, and says how large the heap was at most, after a collection of garbage.
-// Arguments: URL, number of runs. It is started with a limit of the heap, which ends it when it does not suffice.
+// Starts and executes many runs on a file, and prints the largest heap size after garbage collections. Arguments: URL,
+// number of runs. Its heap limit ends the process if it needs more.
 import { z } from "zod";
 import { defineStep } from "../../../src/engine/definition/define-step.ts";
 import { Engine } from "../../../src/engine/engine.ts";
@@ -8,7 +8,7 @@ import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
 
 const [url = "", count = "0"] = process.argv.slice(2);
 const runCount = Number(count);
-/** What a run carries from step to step. */
+/** The payload of a run's steps. */
 const payload = "x".repeat(4096);
 
 const schema = z.object({ n: z.number(), payload: z.string() });

@@ -1,5 +1,5 @@
-// Works on runs that wait, and tells when their steps go on. Arguments: URL, id of the worker, lease in ms, and how far
-// its clock is ahead of the system's, in ms: for the time that a test does not wait for.
+// Works on waiting runs and reports when their steps continue. Arguments: URL, worker id, lease in ms, and by how many ms
+// its clock is ahead, so that a test need not wait.
 import { z } from "zod";
 import { defineStep, defineWorkflow, Engine, LibSQLStore } from "../../../src/index.ts";
 

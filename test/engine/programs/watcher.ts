@@ -1,5 +1,4 @@
-// Watches a run that nobody works on, stops to do so in the way that it is told, and has nothing more to do then: the
-// process has to end by itself. Arguments: URL, run, way.
+// Watches a run that nobody executes, and stops in the given way. The process must then end. Arguments: URL, run, way.
 import { Engine, LibSQLStore } from "../../../src/index.ts";
 
 const [url = "", runId = "", way = ""] = process.argv.slice(2);

@@ -14,13 +14,13 @@ export function makeEngine(store: WorkflowStore, options?: EngineOptions): Engin
   return engine;
 }
 
-/** A step from number to number. */
+/** A step with a number as input and output. */
 export const numberStep = <const Id extends string>(
   id: Id,
   run: (value: number, ctx: StepContext) => number | Promise<number>,
 ) => defineStep({ id, input: z.number(), output: z.number(), run });
 
-/** A promise, and what settles it. */
+/** A promise and the function that resolves it. */
 export interface Gate<T = void> {
   readonly promise: Promise<T>;
   readonly open: (value: T) => void;
@@ -36,7 +36,7 @@ export function makeGate<T = void>(): Gate<T> {
   return { promise, open };
 }
 
-/** A clock that stands still until it is moved. */
+/** A clock that moves only by `advance`. */
 export function makeClock(): { (): Date; advance: (ms: number) => void } {
   let now = Date.UTC(2030, 0, 1);
   return Object.assign(() => new Date(now), {
@@ -52,7 +52,7 @@ export interface Report {
   readonly message: string;
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps its messages. */
 export function makeLogger(): Logger & { readonly reports: Report[] } {
   const reports: Report[] = [];
   const keep =

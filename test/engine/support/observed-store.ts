@@ -2,10 +2,10 @@ import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
 type Operation = keyof WorkflowStore;
 
-/** Called with each operation before it is carried out: may note it, or throw in its place. */
+/** Called with each operation. It may record the operation, carry it out, or throw. */
 type Observer = (operation: Operation, carryOut: () => Promise<unknown>) => Promise<unknown>;
 
-/** `store`, with an observer between it and its user. */
+/** Wraps `store` so that `observer` sees each operation. */
 export function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
   return new Proxy(store, {
     get(target, name) {
@@ -18,8 +18,7 @@ export function observe<Store extends WorkflowStore>(store: Store, observer: Obs
 }
 
 /**
- * The names of the operations that `store` was asked for. Claims that brought nothing are left out: when a worker
- * looks for more to do depends on the time.
+ * Wraps `store` and records the names of its operations, without empty claims, whose number depends on timing.
  */
 export function record<Store extends WorkflowStore>(
   store: Store,

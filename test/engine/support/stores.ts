@@ -24,7 +24,7 @@ async function serverUrl(): Promise<string> {
   return server.httpUrl;
 }
 
-/** Where processes meet. */
+/** Databases that processes can share. */
 export const databases: readonly [string, () => Promise<string>][] = [
   ["a file", fileUrl],
   ["a server", serverUrl],
@@ -37,7 +37,7 @@ export async function openStore(url: string, clock?: Clock): Promise<LibSQLStore
   return store;
 }
 
-/** What every behaviour of the engine is tested on. */
+/** The stores on which the engine is tested. */
 export const stores: readonly [string, (clock?: Clock) => Promise<WorkflowStore>][] = [
   ["memory", async (clock) => new MemoryStore({ clock })],
   ["a file", async (clock) => openStore(await fileUrl(), clock)],
