@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { parseConfig } from "../client/config.ts";
 import { hasCredentials, isServer } from "../stores/libsql/open-options.ts";
 import { CommandError } from "./errors.ts";
@@ -75,12 +75,13 @@ export function refuseSameDatabase(first: string, second: string): void {
   });
 }
 
-/** The location of a database, independent of how it is written. */
+/** Equal for two names of one database, such as links to one file. */
 function placeOf(given: string): string {
   const url = urlOf(given);
   if (!url.startsWith("file:")) return url.replace(/[/?#]*(\?.*)?$/, "");
   const { path } = parseConfig(url);
-  return existsSync(path) ? realpathSync(path) : path;
+  const file = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return file === undefined ? path : `${file.dev}:${file.ino}`;
 }
 
 function urlOf(given: string): string {

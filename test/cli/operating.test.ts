@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { link, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, vi } from "vitest";
@@ -136,14 +136,17 @@ describe("is refused in one line, and nothing is created:", () => {
     ["an unknown run", ["runs", "show", "nobody"], 1, /run nobody does not exist/],
     ["an unknown report", ["report", "everything"], 2, /everything/],
     ["a copy into itself", ["copy", "runs.db", "./runs.db"], 2, /both are the same database/],
+    ["a copy to a link to it", ["copy", "runs.db", "linked.db"], 2, /both are the same database/],
     ["a comparison with itself", ["compare", "http://a.b", "http://a.b/?authToken=x"], 2, /same/],
     ["a user in a URL", ["stats", "-d", "http://SECRET:SECRET@a.b"], 2, /GORKFLOW_AUTH_TOKEN/],
     ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows the usage/],
     ["an import of a missing file", ["import", "no.ndjson", "-d", "missing.db"], 1, /no such file/],
     ["an import of a folder", ["import", ".", "-d", "missing.db"], 1, /is a folder/],
     ["an export into nowhere", ["export", "no/where.ndjson"], 1, /no such file or folder/],
+    ["an export to a folder", ["export", "."], 1, /^gorkflow: .: is a folder\n$/],
   ] as const)("%s", async (_, args, expected, reason) => {
     const database = await givenRuns();
+    await link(path("runs.db"), path("linked.db"));
     const env = { GORKFLOW_DATABASE_URL: database };
     const { code, stderr } = await command.run(args, { env });
     expect([code, stderr]).toEqual([expected, expect.stringMatching(reason)]);

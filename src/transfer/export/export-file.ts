@@ -60,7 +60,8 @@ export async function exportFile(
   try {
     const target = await targetOf(path);
     const existing = await stat(target).catch(() => null);
-    if (existing !== null && !existing.isFile() && !existing.isDirectory()) {
+    if (existing?.isDirectory()) throw new ExportFileError({ path, reason: "is a folder" });
+    if (existing !== null && !existing.isFile()) {
       await write(createWriteStream(target));
     } else {
       await removeAbandoned(target);
