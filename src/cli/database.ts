@@ -81,7 +81,7 @@ export async function withStore<T>(
 
 /**
  * Runs `work` on two stores. The first is only read; `access` applies to the second. `GORKFLOW_TO_AUTH_TOKEN` is the token
- * of the second. `GORKFLOW_AUTH_TOKEN` is used for the server in `GORKFLOW_DATABASE_URL`, whichever of the two it is.
+ * of the second. `GORKFLOW_AUTH_TOKEN` is used for the server in `GORKFLOW_DATABASE_URL`, either of the two.
  */
 export function withTwoStores<T>(
   context: CommandContext,

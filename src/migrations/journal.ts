@@ -63,7 +63,7 @@ export async function readJournal(client: Client): Promise<AppliedMigration[] | 
   }));
 }
 
-/** Names of the journal's columns; none when there is no journal. */
+/** The names of the journal's columns; empty if there is no journal. */
 export async function readJournalColumns(client: Client): Promise<ReadonlySet<string>> {
   const { rows } = await client.execute(`select name from pragma_table_info('${migrationsTable}')`);
   return new Set(rows.map((row) => row[0] as string));

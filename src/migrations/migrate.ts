@@ -55,8 +55,8 @@ export async function applyMigrations(
 }
 
 /**
- * Names the rows that have none in a journal that Drizzle 1.0 has made or upgraded: it would apply a migration again
- * that has no name.
+ * Sets missing names in a journal that Drizzle 1.0 has created or upgraded. Drizzle would apply a migration without a
+ * name again.
  */
 async function nameMigrations(
   client: Client,
@@ -76,7 +76,7 @@ async function nameMigrations(
 }
 
 /**
- * Applies one migration; false when another process was faster.
+ * Applies one migration. Returns false if another process was faster.
  *
  * The first statement inserts the row of the journal in the same transaction. It takes the write lock, and the slower
  * process of a race fails on it. A journal of Drizzle's migrator accepts a duplicate hash, but not a hash of NULL.

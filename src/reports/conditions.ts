@@ -7,7 +7,7 @@ export interface Window {
   readonly until?: Date | undefined;
 }
 
-/** True from `since` up to `until`. */
+/** True from `since`, and before `until`. */
 export function within(time: SQLiteColumn | SQL, { since, until }: Window): SQL | undefined {
   const at = sql`${time}`;
   return and(
@@ -16,7 +16,7 @@ export function within(time: SQLiteColumn | SQL, { since, until }: Window): SQL 
   );
 }
 
-/** The column with a sign before it: SQLite looks at its value, and takes no index because of it. */
+/** The column with a plus sign, so that SQLite does not choose an index because of it. */
 export function unindexed(column: SQLiteColumn): SQL {
   return sql`+${column}`;
 }
@@ -32,7 +32,7 @@ export function ofWorkflow(
   return workflowId === undefined ? undefined : eq(runs.workflowId, workflowId);
 }
 
-/** One of a kind, or several, as several. */
+/** One item or several, as a list. */
 export function listOf<Item extends string>(items: Item | readonly Item[]): readonly Item[] {
   return typeof items === "string" ? [items] : items;
 }

@@ -13,20 +13,20 @@ export const durationColumns = () => ({
   maxMs: integer("max_ms").notNull(),
 });
 
-/** Of the durations of the same keys, the share that is not longer than this one: above 0, up to 1. */
+/** The share of the durations with the same keys that are not longer than this one: above 0, up to 1. */
 export function shareUpTo(durationMs: Expression, ...keys: SQLiteColumn[]): SQL<number> {
-  // Grouping is no reason to walk an index in the order of its keys, and to read every row for the rest.
+  // Otherwise SQLite reads an index in the order of these keys, and looks up every row for the other columns.
   const partition = sql.join(keys.map(unindexed), sql`, `);
   return sql`cume_dist() over (partition by ${partition} order by ${durationMs})`;
 }
 
 /**
- * The percentiles of a group of durations, by nearest rank: the shortest one that at least `percent` of all do
- * not exceed. It is always one that was measured, and takes no function that SQLite lacks.
+ * The percentiles of a group of durations by nearest rank: the shortest duration that at least `percent` of all do not
+ * exceed. SQLite has no function for it.
  */
 export function percentilesOf(durationMs: Expression, share: Expression) {
   const percentile = (percent: number) =>
-    // A quotient on both sides: 19 of 20 and 95 of 100 are the same number then.
+    // Both sides are quotients, so that 19 of 20 equals 95 of 100.
     sql`min(case when ${share} >= ${sql.raw(String(percent))} / 100.0 then ${durationMs} end)`;
   return {
     p50Ms: percentile(50),

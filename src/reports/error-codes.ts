@@ -15,9 +15,9 @@ import {
 const optionsSchema = z.strictObject(reportShape);
 
 const errorColumns = () => ({
-  /** `code` of the error: a string as it is, anything else as JSON; null when it has none. */
+  /** `code` of the error: a string unchanged, any other value as JSON; null if it has none. */
   code: text("code"),
-  /** `name` of the error; null when it is no object with a name. */
+  /** `name` of the error, like `code`. */
   name: text("name"),
   firstAt: time("first_at").notNull(),
   lastAt: time("last_at").notNull(),
@@ -45,13 +45,12 @@ const stepRow: ReturnType<typeof sqliteTable<"step_error_codes", typeof stepColu
 );
 
 /**
- * What the runs of each workflow failed with: a row for each pair of `code` and `name` among the errors of its
- * FAILED runs.
+ * The errors of the FAILED runs of each workflow. One row per workflow and pair of `code` and `name`.
  *
- * The window applies to `completedAt`; `firstAt` and `lastAt` are the first and the last of them. The most frequent
- * come first, then those with the latest `lastAt`; ties by `workflowId`, `code`, `name`.
+ * The window applies to `completedAt`; `firstAt` and `lastAt` are the first and last of these times. Most frequent
+ * first, then latest `lastAt`; ties are ordered by `workflowId`, `code`, `name`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function errorCodes<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -97,13 +96,13 @@ export function errorCodes<Mode extends "sync" | "async", RunResult>(
 }
 
 /**
- * What the steps of each workflow failed with: a row for each step and pair of `code` and `name` among the errors
- * of its FAILED executions. The steps of a run that went on in spite of them are among these.
+ * The errors of the FAILED step executions of each workflow, including steps whose run continued. One row per step and
+ * pair of `code` and `name`.
  *
- * The window applies to the step's `completedAt`; `firstAt` and `lastAt` are the first and the last of them. The
- * most frequent come first, then those with the latest `lastAt`; ties by `workflowId`, `stepId`, `code`, `name`.
+ * The window applies to the step's `completedAt`; `firstAt` and `lastAt` are the first and last of these times. Most
+ * frequent first, then latest `lastAt`; ties are ordered by `workflowId`, `stepId`, `code`, `name`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -144,8 +143,8 @@ export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
 }
 
 /**
- * A property of an error as text, another one for each value: a string that reads as JSON is in quotes, so that "1" is
- * not 1. An error that cannot be read is no reason for the others to be missing.
+ * A property of an error as text that is different for each value: a string that is also valid JSON keeps its quotes, so
+ * that "1" differs from 1. An error that is not valid JSON has no properties, and does not make the query fail.
  */
 function textIn(error: SQLiteColumn, property: string): SQL<string | null> {
   const path = sql.raw(`'$.${property}'`);

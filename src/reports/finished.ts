@@ -5,9 +5,8 @@ import type { RunStatus } from "../statuses.ts";
 import { isWindow, ofWorkflow, unindexed, within, type Window } from "./conditions.ts";
 
 /*
- * SQLite cannot know how many rows a window, a workflow or a status has, so the way to them is chosen here. What
- * ended in a window lies side by side in the index by `completedAt`; without a window, what belongs to one
- * workflow is found by that.
+ * SQLite cannot know how many rows a window, a workflow or a status has, so the index is chosen here: the one by
+ * `completedAt` if there is a window, otherwise the one by workflow if there is a workflow.
  */
 
 interface Finished extends Window {
@@ -18,8 +17,8 @@ interface Finished extends Window {
 /**
  * True for the runs of these statuses that have ended in the window.
  *
- * `reads` says whether the index by `completedAt` has all that the report asks for, or rows are read as well:
- * those of some statuses are then better found by the status.
+ * `reads` is "index" if the index by `completedAt` has all columns that the report needs. With "rows", the index by
+ * status is used without a window, because fewer rows are looked up.
  */
 export function finishedRuns(
   { tables: { workflowRuns: runs }, ...filter }: Finished,
@@ -27,19 +26,19 @@ export function finishedRuns(
   reads: "index" | "rows",
 ): SQL | undefined {
   const byTime = isWindow(filter) || (reads === "index" && filter.workflowId === undefined);
-  const way = (column: SQLiteColumn) => (byTime ? unindexed(column) : sql`${column}`);
+  const indexed = (column: SQLiteColumn) => (byTime ? unindexed(column) : sql`${column}`);
   return and(
     isNotNull(runs.completedAt),
     within(runs.completedAt, filter),
-    inArray(way(runs.status), statuses),
-    filter.workflowId === undefined ? undefined : eq(way(runs.workflowId), filter.workflowId),
+    inArray(indexed(runs.status), statuses),
+    filter.workflowId === undefined ? undefined : eq(indexed(runs.workflowId), filter.workflowId),
   );
 }
 
 /**
  * Step executions that have ended in the window, with their runs: `from(outer).crossJoin(inner).where(where)`.
  *
- * A cross join is taken in the order in which it is written.
+ * SQLite does not reorder a cross join.
  */
 export function finishedSteps(
   { tables, ...filter }: Finished,

@@ -13,7 +13,7 @@ import {
 } from "./report-query.ts";
 
 export interface OldestPendingOptions extends ReportOptions {
-  /** What the ages are measured against; the present when absent. */
+  /** The time at which waiting times are computed. Defaults to the current time. */
   readonly now?: Date | undefined;
 }
 
@@ -34,13 +34,13 @@ const row: ReturnType<typeof sqliteTable<"oldest_pending", typeof columns>> = sq
 );
 
 /**
- * The runs that a worker could claim and none has, in the order in which they are claimed: a row for each PENDING
- * run whose `wakeAt` is not still to come. Ask for a page of them with `limit`.
+ * The PENDING runs that a worker can claim, in the order of claims. A run whose `wakeAt` is in the future is left out.
+ * Add `limit` to get a page.
  *
- * They wait since `createdAt`, or since `wakeAt` where they have one; never for less than 0 ms, whatever the clocks say. The window applies to `createdAt`. Ordered
- * by `pendingSince`, then `createdAt`, then `runId`.
+ * `pendingSince` is the run's `wakeAt`, or its `createdAt` if it has none; `waitingMs` is never negative. The window
+ * applies to `createdAt`. Ordered by `pendingSince`, then `createdAt`, then `runId`.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function oldestPending<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
@@ -63,7 +63,7 @@ export function oldestPending<Mode extends "sync" | "async", RunResult>(
       )
       .from(runs)
       .where(and(...conditions));
-  // Two walks, each in the order of an index, which SQLite merges. The plus signs leave the second one to the index by
+  // SQLite merges two queries that are each in the order of an index. The plus signs keep the second one on the index by
   // `wakeAt`, which has the runs of all workflows.
   const { workflowId } = filter;
   const report = unionAll(

@@ -13,14 +13,14 @@ import {
 } from "../schema/tables.ts";
 import { idSchema } from "../schema/zod.ts";
 
-/** What every report takes. What is absent narrows nothing. */
+/** The options of every report. */
 export interface ReportOptions {
   readonly workflowId?: string | undefined;
   /** Inclusive. */
   readonly since?: Date | undefined;
   /** Exclusive; later than `since`. */
   readonly until?: Date | undefined;
-  /** Tables made by `createWorkflowTables`; the plain ones when absent. */
+  /** The tables of `createWorkflowTables`. Defaults to the tables without a prefix. */
   readonly tables?: WorkflowTables | undefined;
 }
 
@@ -57,9 +57,9 @@ export const reportShape = {
 type SharedOptions = z.infer<z.ZodObject<typeof reportShape>>;
 
 /**
- * The options as `schema` reads them, with the tables that the report is about.
+ * The parsed options, with the tables to read.
  *
- * @throws {InvalidArgumentError} that names the field.
+ * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function parseReport<Options extends SharedOptions>(
   schema: z.ZodType<Options>,

@@ -65,7 +65,7 @@ export function storage<Mode extends "sync" | "async", RunResult>(
         bytes: sumOfBytes(json).as("bytes"),
       })
       .from(runs);
-  // Grouping is no reason to walk the index by workflow, and to read all rows in its order.
+  // Otherwise SQLite reads all rows in the order of the index by workflow.
   const workflow = unindexed(runs.workflowId);
   // SQLite does not reorder a cross join, so it looks up the children of each run.
   const childrenOf = (
@@ -82,7 +82,7 @@ export function storage<Mode extends "sync" | "async", RunResult>(
     holding("run", [runs.input, runs.output, runs.error, runs.context, runs.tags])
       .where(chosen)
       .groupBy(workflow),
-    childrenOf("step", steps, [steps.input, steps.error]),
+    childrenOf("step", steps, [steps.input, steps.inputFrom, steps.error]),
     childrenOf("attempt", attempts, [attempts.error]),
     childrenOf("output", outputs, [outputs.output]),
     childrenOf("state", state, [state.value]),

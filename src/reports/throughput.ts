@@ -46,7 +46,8 @@ const outcomes = {
  * The number of created, completed, failed and cancelled runs per hour or day. One row per bucket and workflow with
  * activity.
  *
- * A run is counted as created at its `createdAt`, and as ended at its `completedAt`. The window applies to each of them. Ordered by `bucketStart`, then `workflowId`.
+ * A run is counted as created at its `createdAt`, and as ended at its `completedAt`. The window applies to each of them.
+ * Ordered by `bucketStart`, then `workflowId`.
  *
  * @throws {InvalidArgumentError} if an option is invalid.
  */

@@ -48,7 +48,7 @@ export function scheduleRetention(
   let timer: NodeJS.Timeout;
   let applying: Promise<void> = Promise.resolve();
 
-  // An error of `onError` has no receiver.
+  // Errors of `onError` are ignored.
   const tell = (error: unknown) =>
     isolated(
       () => onError(error),

@@ -18,8 +18,8 @@ interface Combined {
 }
 
 /**
- * Combines branches that generated migrations side by side. As for drizzle-kit 1.0, that is in order while each changes
- * tables of its own, or they only add columns and indexes to the same table.
+ * Combines branches that generated migrations side by side. Like drizzle-kit 1.0, it accepts branches that change
+ * different tables, or only add columns and indexes to the same table.
  */
 export function combineBranches(snapshots: readonly Snapshot[]): Combined {
   const followed = new Set(snapshots.flatMap(({ prevIds }) => prevIds));

@@ -50,7 +50,7 @@ function checkJournal(folder: MigrationFolder): MigrationProblem[] {
         });
       }
       const before = entries[index - 1];
-      // Drizzle 1.0 applies what is missing, whatever its time; it needs the time in the name all the same.
+      // Drizzle 1.0 applies every missing migration, and sorts them by the time in the name.
       const isOutOfOrder = isJournal ? before !== undefined && when <= before.when : when === 0;
       if (isOutOfOrder) {
         problems.push({

@@ -145,7 +145,7 @@ function renamed(
     Object.entries(hashes)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([tag, hash]) => {
-        // `up` puts a time in the place of any prefix, and takes the first word for one.
+        // `up` replaces the text before the first underscore by a time, even if it is not a number.
         const name = tag.slice(tag.indexOf("_") + 1);
         const index = left.findIndex((each) => each.slice("20260131120000_".length) === name);
         const [found] = known.has(tag) || index < 0 ? [tag] : left.splice(index, 1);

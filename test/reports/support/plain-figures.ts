@@ -365,7 +365,7 @@ export function storage({ runs, steps, attempts, outputs, state }: Rows, filter:
         runBytes: sum(
           group.map((run) => bytes(run.input, run.output, run.error, run.context, run.tags)),
         ),
-        stepBytes: sum(mine(steps).map((step) => bytes(step.input, step.error))),
+        stepBytes: sum(mine(steps).map((step) => bytes(step.input, step.inputFrom, step.error))),
         attemptBytes: sum(mine(attempts).map(({ error }) => bytes(error))),
         // JSON null counts as a value here.
         outputBytes: sum(mine(outputs).map(({ output }) => jsonBytes(output))),

@@ -62,22 +62,24 @@ const runs = fc.record({
   updatedAt: times,
 });
 
-const steps = fc.record({
-  executionIndex: fc.constant(0),
-  status: fc.constantFrom(...stepStatuses),
-  attempt: attempts,
-  attemptOffset: fc.constant(0),
-  sleepCount: fc.constant(0),
-  inputFrom: fc.constant(null),
-  wakeAt: fc.constant(null),
-  input: payloads,
-  error: errors,
-  durationMs: fc.option(fc.integer({ min: 0, max: 12 }), { freq: 6 }),
-  createdAt: times,
-  startedAt: maybeTime,
-  completedAt: maybeTime,
-  updatedAt: times,
-});
+const steps = fc
+  .record({
+    executionIndex: fc.constant(0),
+    status: fc.constantFrom(...stepStatuses),
+    attempt: attempts,
+    attemptOffset: fc.constant(0),
+    sleepCount: fc.constant(0),
+    inputFrom: fc.option(fc.constantFrom<(string | string[])[]>("first", ["first", "second"])),
+    wakeAt: fc.constant(null),
+    input: payloads,
+    error: errors,
+    durationMs: fc.option(fc.integer({ min: 0, max: 12 }), { freq: 6 }),
+    createdAt: times,
+    startedAt: maybeTime,
+    completedAt: maybeTime,
+    updatedAt: times,
+  })
+  .map((step) => (step.inputFrom === null ? step : { ...step, input: null }));
 
 const tries = fc.record({
   attempt: fc.constant(1),
