@@ -79,7 +79,7 @@ const steps = fc
     completedAt: maybeTime,
     updatedAt: times,
   })
-  .map((step) => (step.inputFrom === null ? step : { ...step, input: null }));
+  .map((step) => Object.assign(step, step.inputFrom !== null && { input: null }));
 
 const tries = fc.record({
   attempt: fc.constant(1),
