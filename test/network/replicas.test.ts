@@ -239,8 +239,8 @@ describe("an embedded replica", () => {
       const timed = async (call: () => Promise<unknown>) => {
         const startedAt = performance.now();
         await call();
-        // The time limit, and some for a machine that is busy.
-        expect(performance.now() - startedAt).toBeLessThan(1_200);
+        // A call may wait for the time limit once. The rest is for a busy machine.
+        expect(performance.now() - startedAt).toBeLessThan(1_350);
       };
       proxy.stalledPath = stalledPath;
       const hold = await longestHold(async () => {
