@@ -5,7 +5,7 @@ import type { Cell } from "../../../schema/row-codec.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { jsonBytes, pick } from "./pages.ts";
-import type { ArgumentReference, Database } from "./statement.ts";
+import type { ArgumentReference, Builder, Database } from "./statement.ts";
 
 /** The child tables, named like the parts of a bundle. */
 export function childTables(tables: WorkflowTables) {
@@ -21,7 +21,11 @@ export type ChildPart = Exclude<keyof RowCodecs, "run">;
 export const childParts = ["steps", "attempts", "outputs", "state"] as const;
 
 /** The columns of a child table's key: `runId` and the columns that distinguish the rows of a run. */
-export function keyOf(tables: WorkflowTables, codecs: RowCodecs, part: ChildPart) {
+export function keyOf(
+  tables: WorkflowTables,
+  codecs: RowCodecs,
+  part: ChildPart,
+): { readonly runId: SQLiteColumn; readonly others: readonly SQLiteColumn[] } {
   const key: readonly string[] = codecs[part].key;
   const [runId, ...others] = Object.values(pick(childTables(tables)[part] as SQLiteTable, key));
   if (runId === undefined) throw new TypeError("a child table has a key");
@@ -121,7 +125,7 @@ export function selectOne(
   db: Pick<Database, "select">,
   table: SQLiteTable,
   condition: SQL | undefined,
-) {
+): Builder {
   return db
     .select({ one: sql`1` })
     .from(table)
