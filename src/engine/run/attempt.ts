@@ -38,7 +38,6 @@ export class Attempt implements StepContext {
   /** Rejects the current race. */
   #reject: ((reason: unknown) => void) | null = null;
   #logger: BoundLogger | null = null;
-  #reads: ConditionContext | null = null;
   #state: StepState | null = null;
   #transaction: StepTransaction<unknown> | null = null;
   #misuse: InvalidArgumentError | null = null;
@@ -79,7 +78,7 @@ export class Attempt implements StepContext {
   }
 
   get output(): StepContext["output"] {
-    return this.#readContext.output;
+    return this.#createReadContext().output;
   }
 
   get sleep() {
@@ -197,9 +196,8 @@ export class Attempt implements StepContext {
     });
   }
 
-  get #readContext(): ConditionContext {
-    const { stepId } = this;
-    return (this.#reads ??= createReadContext(this.#scope, stepId, () => this.#open()));
+  #createReadContext(): ConditionContext {
+    return createReadContext(this.#scope, this.stepId, () => this.#open());
   }
 
   #open(): WorkflowStore {
@@ -211,7 +209,7 @@ export class Attempt implements StepContext {
     const { runId } = this;
     const { fence } = this.#scope;
     return {
-      ...this.#readContext.state,
+      ...this.#createReadContext().state,
       set: async (key, value) => this.#write(this.#open().saveState(runId, key, value, fence)),
       delete: async (key) => this.#write(this.#open().deleteState(runId, key, fence)),
     };

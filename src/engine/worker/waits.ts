@@ -29,19 +29,16 @@ export class WakeUp {
   }
 }
 
-/** A wait for changes of a run. Begin it before you read the run, so that no change is missed. */
-export interface RunWait {
-  readonly wakeUp: WakeUp;
-  readonly end: () => void;
-}
-
-/** Waits for the run's events of the given types in this engine, and for the abort of any signal. */
+/**
+ * A wait for the run's events of the given types in this engine, and for the abort of any signal. Begin it before you
+ * read the run, so that no change is missed, and call `end` afterwards.
+ */
 export function waitForRun(
   events: EventEmitter,
   runId: string,
   types: readonly EngineEventType[],
   signals: readonly (StopSignal | undefined)[],
-): RunWait {
+) {
   const wakeUp = new WakeUp();
   const notify = (): void => wakeUp.notify();
   const unsubscribe = events.onRun(runId, (type) => {

@@ -42,13 +42,9 @@ export class WakeTimer {
   #fire(): void {
     // `#next` has passed, even if the clock was set back meanwhile.
     const passed = Math.max(this.#next, this.#clock().getTime());
-    let next = Infinity;
-    for (const time of this.#times) {
-      if (time <= passed) this.#times.delete(time);
-      else next = Math.min(next, time);
-    }
+    for (const time of this.#times) if (time <= passed) this.#times.delete(time);
     this.#next = Infinity;
-    if (next !== Infinity) this.#arm(next);
+    if (this.#times.size > 0) this.#arm(Math.min(...this.#times));
     this.#wake();
   }
 }

@@ -13,10 +13,9 @@ import type { WorkflowRegistry } from "../definition/workflow-registry.ts";
 import type { EventEmitter, RunEnding } from "../observe/events.ts";
 import { RunObserver } from "../observe/run-observer.ts";
 import type { Telemetry } from "../observe/telemetry.ts";
-import { RunExecution } from "../run/run-execution.ts";
 import type { WorkerScope } from "../run/run-scope.ts";
 import type { StartedRuns } from "../started-runs.ts";
-import { Lease } from "./leases.ts";
+import { ActiveRun } from "./active-run.ts";
 import { WakeUp } from "./waits.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
@@ -29,14 +28,6 @@ export interface WorkerOptions extends WorkerScope {
   readonly concurrency: number;
   readonly events: EventEmitter;
   readonly openTelemetry: () => Promise<Telemetry | null>;
-}
-
-/** A run that is active in this process. */
-interface ActiveRun {
-  readonly runId: string;
-  readonly execution: RunExecution;
-  readonly lease: Lease;
-  ended: Promise<void>;
 }
 
 /** Settles a wait for a claim that begins after it and finds all claimable runs. */
@@ -258,32 +249,28 @@ export class Worker {
     const { flow, knownInput } = startedRuns.take(run);
     const fence = markChecked({ workerId, attempt: run.attempt });
     const claimed = { ...this.#options, workflow, run, fence, knownInput, observer };
-    const execution = new RunExecution(claimed);
+    const active = new ActiveRun(claimed, takenAt);
+    const { execution } = active;
     if (lostLeases >= (workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
       execution.stop(new RunAbandonedError({ runId, lostLeases }));
     }
     // The worker may have been stopped during the claim.
     if (this.#isStopping) execution.drain();
     if (this.#isLate) execution.stop(new EngineClosedError());
-    const lease = new Lease(this.#options, run, execution, takenAt);
-    const active: ActiveRun = { runId, execution, lease, ended: Promise.resolve() };
     this.#active.set(runId, active);
     if (this.isFull) this.#fullSince ??= performance.now();
-    active.ended = flow(() => this.#execute(active, observer, before?.ended));
+    active.ended = flow(() => this.#execute(active, before?.ended));
   }
 
-  async #execute(
-    active: ActiveRun,
-    observer: RunObserver,
-    before: Promise<void> | undefined,
-  ): Promise<void> {
-    const { runId, execution } = active;
+  async #execute(active: ActiveRun, before: Promise<void> | undefined): Promise<void> {
+    const { claimed, execution } = active;
+    const { observer, run } = claimed;
     if (before !== undefined) await before;
     observer.started();
     const ending = await execution.run();
     observer.ended(ending);
     const wasFull = this.isFull;
-    if (this.#active.get(runId) === active) this.#active.delete(runId);
+    if (this.#active.get(run.runId) === active) this.#active.delete(run.runId);
     this.#fullSince = null;
     if (endings.has(ending)) this.#endedCount += 1;
     if (execution.wakesAt !== null) this.#wakeTimer.add(execution.wakesAt);
@@ -291,6 +278,6 @@ export class Worker {
   }
 
   #heartbeat(): void {
-    for (const { lease } of this.#active.values()) void lease.heartbeat();
+    for (const active of this.#active.values()) void active.heartbeat();
   }
 }
