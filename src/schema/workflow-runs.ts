@@ -78,8 +78,7 @@ export function createWorkflowRunsTable<
     index(`${name}_wake_idx`)
       .on(run.wakeAt, run.createdAt, run.runId)
       .where(sql.raw("wake_at is not null")),
-    // pruneRuns; reports `throughput` and `runDurations`, which find all they need in it: the columns of times lie
-    // behind the payloads in a row
+    // pruneRuns; reports `throughput` and `runDurations`. It covers them, because the times are behind the payloads in a row
     index(`${name}_completed_at_idx`)
       .on(run.completedAt, run.workflowId, run.status, run.startedAt)
       .where(sql.raw("completed_at is not null")),

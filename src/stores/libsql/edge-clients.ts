@@ -1,8 +1,8 @@
 import { UnsupportedError } from "../../errors.ts";
 import type * as clients from "./clients.ts";
 
-// Bundles for edge runtimes have this module in the place of clients.ts: see `imports` in package.json. What it needs
-// is imported at once, so that bundlers leave out what is not used.
+// Bundles for edge runtimes use this module instead of clients.ts. See `imports` in package.json. Its imports are static, so
+// that bundlers omit unused code.
 
 export { openServer } from "./open-server.ts";
 

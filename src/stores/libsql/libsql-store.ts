@@ -42,7 +42,7 @@ import {
   clientOf,
   primaryOf,
 } from "../sqlite/host/checks.ts";
-import { HostConnection } from "../sqlite/connections/host.ts";
+import { HostConnection, runHostTransaction } from "../sqlite/connections/host.ts";
 import { LocalConnection } from "../sqlite/connections/local.ts";
 import { openClient } from "./open-client.ts";
 import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
@@ -56,7 +56,7 @@ import { storeOptionsSchema, type StoreOptions } from "./store-options.ts";
 /** A Drizzle database on a libSQL client. */
 export type HostDatabase = Database & { readonly $client: Client };
 
-/** The database of a store that `LibSQLStore.open` made, with the schema (Drizzle 0.45) or relations (1.0) of the app. */
+/** The database of `LibSQLStore.open`, with the app's own schema (Drizzle 0.45) or relations (1.0). */
 export type WorkflowDatabase<Own extends Record<string, unknown> = Record<string, never>> =
   LibSQLDatabase<With<Own, WorkflowRelationsPart>, With<Own, typeof schema>> & {
     readonly $client: Client;
@@ -65,18 +65,18 @@ export type WorkflowDatabase<Own extends Record<string, unknown> = Record<string
 type With<Own extends Record<string, unknown>, Ours> = string extends keyof Own ? Ours : Ours & Own;
 
 /**
- * A `WorkflowStore` on libSQL, made of typed Drizzle queries.
+ * A `WorkflowStore` on libSQL that uses typed Drizzle queries.
  *
- * `LibSQLStore.open(url)` makes the database, migrates it, and owns it. `new LibSQLStore(db)` works in an app's
- * own Drizzle database: it is never migrated and never closed by the store.
+ * `LibSQLStore.open(url)` opens, migrates and closes its own database. `new LibSQLStore(db)` uses an app's Drizzle database,
+ * which it never migrates or closes.
  */
 export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   extends SQLiteOperations
   implements HostTransactions<Database>
 {
-  /** The Drizzle database that the store works in. */
+  /** The Drizzle database of the store. */
   readonly db: Db;
-  /** The store's writes as Drizzle builders, for an app's own `db.batch([…])`. */
+  /** The writes of the store as Drizzle builders, for an app's own `db.batch([…])`. */
   readonly statements: StatementBuilders;
   readonly #shared: StoreContext;
   readonly #gate: StoreGate;
@@ -85,11 +85,11 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   #reporting: Db | null = null;
 
   /**
-   * The tables, the text encoding and the client's integer mode are checked once, before the first operation. Of a
-   * database of `withReplicas` the store uses the primary.
+   * Creates a store in an app's database. Of `withReplicas`, it uses the primary. The tables, the text encoding and the
+   * client's integer mode are checked before the first operation.
    *
-   * @throws {UnsupportedError} when `db` belongs to another version of drizzle-orm.
-   * @throws {InvalidArgumentError} when `db` is not a Drizzle database on a libSQL client.
+   * @throws {UnsupportedError} if `db` belongs to another version of drizzle-orm.
+   * @throws {InvalidArgumentError} if `db` is not a Drizzle database on a libSQL client.
    */
   constructor(db: Db, options: StoreOptions = {}) {
     const { tables, clock } = parseArgument(storeOptionsSchema, options, "options");
@@ -110,12 +110,15 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   }
 
   /**
-   * Opens the database, migrates it to this version's schema, and returns its store, ready.
+   * Opens the database, migrates it to the schema of this version, and returns its store.
    *
-   * A file is created when it is not there; its folder is not. Where an app's own drizzle-kit works on the same
-   * database, its `tablesFilter` has to leave our tables alone: `drizzle-kit push` drops what is not in its schema.
+   * Creates the file if it does not exist, but not its folder. If an app's own drizzle-kit works on the same database, its
+   * `tablesFilter` must exclude our tables, because `drizzle-kit push` drops tables that its schema does not have.
    *
-   * @throws {SchemaTooNewError} {SchemaOutOfDateError} {StoreConnectionError} {InvalidArgumentError}
+   * @throws {InvalidArgumentError} if an option is invalid.
+   * @throws {StoreConnectionError} if the database cannot be opened.
+   * @throws {SchemaTooNewError} if a later version has migrated the database.
+   * @throws {SchemaOutOfDateError} if the store does not migrate, and tables or columns are missing.
    */
   static async open<Schema extends Record<string, unknown> = Record<string, never>>(
     options: string | OpenOptions<Schema>,
@@ -152,7 +155,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   }
 
   /**
-   * The copy of an embedded replica has everything that its primary had when this was called.
+   * Updates the copy of an embedded replica with everything that its primary had at the time of the call.
    *
    * @throws {UnsupportedError} if the store is not an embedded replica.
    * @throws {StoreConnectionError} if the primary cannot be reached. The copy is unchanged.
@@ -204,12 +207,12 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     );
   }
 
-  /** What has to be known before the first operation in an app's transaction; null if nothing has to be. */
+  /** The check before the first operation in an app's transaction; null if none is needed. */
   #checkTransaction(transaction: Database): Promise<void> | null {
     const client = clientOf(transaction);
     const { $client } = primaryOf(this.db);
     const isOwn = client === undefined || client === $client || replicas.has($client);
-    // In the transaction, whose client may have one connection only.
+    // The check uses the transaction, because its client may have only one connection.
     if (isOwn) return this.#gate.isChecked ? null : this.#gate.check(askTransaction(transaction));
     return assertSameDatabase(askTransaction(transaction), askClient($client));
   }
@@ -223,41 +226,35 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
     signal?.throwIfAborted();
     refuseInsideTransaction(this);
     if (this.#gate.ready !== null) await this.#gate.ready;
-    let failure: { readonly error: unknown } | null = null;
     try {
-      return await this.db.transaction(async (transaction) => {
-        try {
-          // It may have waited for its turn.
+      return await runHostTransaction(
+        this.db,
+        "write",
+        async (transaction) => {
+          // The call may have waited.
           this.#gate.checkOpen();
           signal?.throwIfAborted();
           const tx = this.withTransaction(transaction);
           const result = await withOpenTransaction(this, () => work(transaction, tx));
           signal?.throwIfAborted();
           return result;
-        } catch (error) {
-          failure = { error: await causeOfRollback(transaction, error) };
-          throw error;
-        }
-      });
-    } catch (error) {
-      // Drizzle lets the error of a failing rollback hide the one that led to it.
-      throw failure === null
-        ? translateError(error, "write")
-        : (failure as { error: unknown }).error;
+        },
+        causeOfRollback,
+      );
     } finally {
       await this.#forget?.();
     }
   }
 
-  /** Closes a client that the store opened; an app's own stays open. */
+  /** Closes the client if the store opened it. An app's own client stays open. */
   override async close(): Promise<void> {
     this.#gate.close();
   }
 }
 
 /**
- * What a transaction has ended with: what its work threw, or that it was lost under the work. A lost one refuses
- * every statement. One that took too long does so as well, but that is the work's own fault.
+ * The error of a transaction: the error of its work, or a retryable one if the transaction was lost while the work ran. A lost
+ * transaction rejects every statement. So does one that took too long, but a retry would not help it.
  */
 async function causeOfRollback(transaction: Database, thrown: unknown): Promise<unknown> {
   if (isOverdueTransaction(thrown)) return thrown;
@@ -274,9 +271,9 @@ async function causeOfRollback(transaction: Database, thrown: unknown): Promise<
   }
 }
 
-/** Whether the store may be used. */
+/** Lets operations start when the store is open and its database is checked. */
 class StoreGate implements Gate {
-  /** What is closed with the store. */
+  /** Closed with the store. */
   owned: readonly { close(): void }[] = [];
   #open = true;
   #checked = false;
@@ -299,10 +296,10 @@ class StoreGate implements Gate {
     return this.#checked;
   }
 
-  /** A failed check is repeated by the next operation: the app may have migrated meanwhile. */
+  /** Checks the database. The next operation repeats a failed check, because the app may have migrated in the meantime. */
   check(transaction?: RunQuery): Promise<void> {
     if (transaction !== undefined) {
-      // Not shared: a transaction can end, or wait for this one.
+      // Not shared, because the transaction may end, or may wait for this check.
       return this.#makeCheck(transaction).then(() => this.skipCheck());
     }
     this.#checking ??= this.#makeCheck().then(
@@ -365,10 +362,10 @@ function contextOf(db: HostDatabase, tables: WorkflowTables, clock: Clock): Stor
   };
 }
 
-/** Connections of the clients that were opened here: they know more than a client does. */
+/** The connections of clients. Those of opened clients have more options than can be found from a client. */
 const connections = new WeakMap<Client, Connection>();
 
-/** Clients whose reads may reach a copy: it is another file than its server's. */
+/** Clients with a copy, whose file differs from the file of the server. */
 const replicas = new WeakSet<Client>();
 
 function connect(client: Client): Connection {
@@ -379,7 +376,7 @@ function connect(client: Client): Connection {
     : client.protocol === "file"
       ? new ExclusiveConnection(client)
       : new RemoteConnection(client);
-  // Two stores on one client share its one queue.
+  // Two stores on one client share its queue.
   connections.set(client, connection);
   return connection;
 }

@@ -12,23 +12,20 @@ interface ReportingClients {
   close(): void;
 }
 
-/** A client, and what the store knows of it beyond what a client tells. */
+/** A client, and how to use it. */
 export interface OpenedClient {
   readonly client: Client;
-  /** Drizzle for this client: its module for servers loads a network client, the one for files the native binding. */
+  /** The `drizzle` of the module for this client. Each module loads another binding. */
   readonly drizzle: typeof drizzle;
-  /** Absent if the client is enough. */
+  /** Defaults to a connection that is made from the client alone. */
   readonly connection?: Connection;
-  /** For reports: a client that may read for long without keeping others waiting. */
+  /** Clients for long queries, which do not block other callers. */
   readonly reporting: ReportingClients;
-  /** True when the copy of an embedded replica was opened without its primary: nothing can be migrated. */
+  /** True if the copy of an embedded replica was opened without its primary. It cannot be migrated then. */
   readonly isOffline?: boolean;
 }
 
-/**
- * A client for the options: our own for local databases, that of `@libsql/client` for servers and embedded
- * replicas.
- */
+/** Opens our own client for a local database, and a client of `@libsql/client` for a server. */
 export async function openClient(options: ParsedOpenOptions): Promise<OpenedClient> {
   const { url, syncUrl } = options;
   try {

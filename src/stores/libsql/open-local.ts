@@ -4,7 +4,7 @@ import { createReader, type Reader, type ReaderLimits } from "../../client/reade
 import type { OpenedClient } from "./open-client.ts";
 import type { ParsedOpenOptions } from "./open-options.ts";
 
-/** Our own client, for a file or for memory. */
+/** Opens our own client, for a file or for memory. */
 export function openLocalClient(options: ParsedOpenOptions): OpenedClient {
   const { url, encryptionKey, durability, busyTimeoutMs, readOnly } = options;
   const client = createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });

@@ -5,7 +5,7 @@ import type { DrizzleConfig } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
 import { storeOptionsShape, type StoreOptions } from "./store-options.ts";
 
-/** How `LibSQLStore.open` reaches its database. An option that would have no effect is refused by name. */
+/** Options of `LibSQLStore.open`. An option that would have no effect is rejected by name. */
 export interface OpenOptions<
   Schema extends Record<string, unknown> = Record<string, never>,
 > extends StoreOptions {
@@ -35,8 +35,8 @@ export interface OpenOptions<
    */
   readonly durability?: "full" | "normal" | undefined;
   /**
-   * The most milliseconds for a call on a server, retries included. Defaults to 30000. In a transaction it applies to
-   * each call; in an operation of several pages or batches, to each of them.
+   * The maximum milliseconds of a call on a server, with its retries. Defaults to 30000. It applies to each call of a
+   * transaction, and to each page or batch of an operation.
    */
   readonly timeoutMs?: number | undefined;
   /** For local databases: how long to wait for the lock of another process, in milliseconds. Defaults to 5000. */

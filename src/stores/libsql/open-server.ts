@@ -12,7 +12,7 @@ import { RemoteConnection, type RemoteOptions } from "../sqlite/connections/remo
 import { defaultTimeoutMs } from "../sqlite/connections/timeouts.ts";
 import { WebSocketClient } from "./web-socket-client.ts";
 
-/** A client of a libSQL server, over HTTP or WebSocket as the URL says. */
+/** Opens a client of a libSQL server, over HTTP or WebSocket. */
 export function openServer(options: ParsedOpenOptions): Promise<OpenedClient> {
   return /^wss?:/.test(options.url) ? openWebSocket(options) : openHttp(options);
 }
@@ -63,8 +63,8 @@ async function openWebSocket({
 }
 
 /**
- * A server closes a WebSocket without a word when it refuses the token, the database or the permission. Over
- * HTTP it says which: the same is asked there, with statements that change nothing.
+ * The reason why a server closed a WebSocket. A server that rejects the token, the database or the permission closes the
+ * WebSocket without a reason, but reports it over HTTP, so a statement that changes nothing is sent there.
  */
 async function explainClosing(
   error: unknown,
@@ -75,7 +75,7 @@ async function explainClosing(
   const url = config.url.replace(/^ws/, "http");
   const client = createHttpClient({ ...config, url }, explanationTimeoutMs, null);
   try {
-    // SQLite refuses to change its own table; a server that allows no writes refuses before.
+    // SQLite rejects changes of its own table. A server that does not allow writes rejects the statement earlier.
     await client.execute(attempt === "write" ? "delete from sqlite_schema where 0" : "select 1");
     return error;
   } catch (refusal) {

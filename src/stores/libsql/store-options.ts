@@ -5,9 +5,9 @@ import { schema } from "../../schema/schema.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
 
-/** How a store works in an app's database. */
+/** Options of a store in an app's database. */
 export interface StoreOptions {
-  /** The tables of `createWorkflowTables`, where they have a prefix. */
+  /** The tables of `createWorkflowTables`, if they have a prefix. */
   readonly tables?: WorkflowTables | undefined;
   readonly clock?: Clock | undefined;
 }

@@ -53,7 +53,7 @@ export function describeAttempts(test: StoreTest): void {
       ["\uffee", 1],
       ["\u{10000}", 1],
     ]);
-    expect(await store.listStepAttempts("nobody")).toEqual([]);
+    expect(await store.listStepAttempts("unknown")).toEqual([]);
   });
 
   test("a step may have more attempts than a page", async ({ store }) => {
@@ -80,8 +80,8 @@ export function describeAttempts(test: StoreTest): void {
 
   test("an attempt needs a run, and a fence that holds", async ({ store }) => {
     const attempt = { stepId: "a", attempt: 1, status: "FAILED" } as const;
-    await rejects(store.saveStepAttempt({ ...attempt, runId: "nobody" }), "RUN_NOT_FOUND", {
-      runId: "nobody",
+    await rejects(store.saveStepAttempt({ ...attempt, runId: "unknown" }), "RUN_NOT_FOUND", {
+      runId: "unknown",
     });
     const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
     await rejects(

@@ -35,16 +35,16 @@ export function describeBatches(test: StoreTest): void {
     await store.saveState(runId, "k", 0);
     const failing: [string, (write: BatchWriter) => void, Record<string, unknown>?][] = [
       ["RUN_ALREADY_EXISTS", (write) => write.createRun({ runId, workflowId: "orders" })],
-      ["RUN_NOT_FOUND", (write) => write.updateRun("nobody", { progress: 1 })],
-      ["RUN_NOT_FOUND", (write) => write.createStepExecution({ runId: "nobody", stepId: "a" })],
+      ["RUN_NOT_FOUND", (write) => write.updateRun("unknown", { progress: 1 })],
+      ["RUN_NOT_FOUND", (write) => write.createStepExecution({ runId: "unknown", stepId: "a" })],
       [
         "RUN_NOT_FOUND",
         (write) =>
-          write.saveStepAttempt({ runId: "nobody", stepId: "a", attempt: 1, status: "FAILED" }),
+          write.saveStepAttempt({ runId: "unknown", stepId: "a", attempt: 1, status: "FAILED" }),
       ],
-      ["RUN_NOT_FOUND", (write) => write.saveStepOutput("nobody", "a", 1)],
-      ["RUN_NOT_FOUND", (write) => write.saveState("nobody", "k", 1)],
-      ["RUN_NOT_FOUND", (write) => write.deleteState("nobody", "k", { workerId: "w" })],
+      ["RUN_NOT_FOUND", (write) => write.saveStepOutput("unknown", "a", 1)],
+      ["RUN_NOT_FOUND", (write) => write.saveState("unknown", "k", 1)],
+      ["RUN_NOT_FOUND", (write) => write.deleteState("unknown", "k", { workerId: "w" })],
       ["LEASE_LOST", (write) => write.updateRun(runId, { progress: 1 }, { workerId: "other" })],
       [
         "LEASE_LOST",
@@ -106,13 +106,13 @@ export function describeBatches(test: StoreTest): void {
     const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
     const fence = { runId, workerId: "stranger" };
     await rejects(
-      store.batch((write) => write.updateRun("nobody", { progress: 1 }), { fence }),
+      store.batch((write) => write.updateRun("unknown", { progress: 1 }), { fence }),
       "LEASE_LOST",
       fence,
     );
     await rejects(
       store.batch((write) => write.saveState(runId, "k", 1), {
-        fence: { runId: "nobody", workerId: "holder" },
+        fence: { runId: "unknown", workerId: "holder" },
       }),
       "RUN_NOT_FOUND",
     );
@@ -178,7 +178,7 @@ export function describeBatches(test: StoreTest): void {
           .batch((write) => {
             write.saveState(runId, "a", index);
             write.saveState(runId, "b", index);
-            if (index % 2 === 1) write.updateRun("nobody", { progress: 1 });
+            if (index % 2 === 1) write.updateRun("unknown", { progress: 1 });
           })
           .catch((error: unknown) => expect(error).toMatchObject({ code: "RUN_NOT_FOUND" })),
       ),

@@ -432,10 +432,10 @@ export function describeLeases(test: StoreTest): void {
 
   test("a lease of an unknown run is rejected", async ({ store }) => {
     await rejects(
-      store.extendLease({ runId: "nobody", workerId: "w", leaseMs: 1 }),
+      store.extendLease({ runId: "unknown", workerId: "w", leaseMs: 1 }),
       "RUN_NOT_FOUND",
     );
-    await rejects(store.releaseLease({ runId: "nobody", workerId: "w" }), "RUN_NOT_FOUND");
+    await rejects(store.releaseLease({ runId: "unknown", workerId: "w" }), "RUN_NOT_FOUND");
   });
 
   test("a claim returns large details", async ({ store }) => {

@@ -11,8 +11,8 @@ export function describeOutputs(test: StoreTest): void {
   });
 
   test("an output needs a run, but no step execution", async ({ store }) => {
-    await rejects(store.saveStepOutput("nobody", "a", 1), "RUN_NOT_FOUND", {
-      runId: "nobody",
+    await rejects(store.saveStepOutput("unknown", "a", 1), "RUN_NOT_FOUND", {
+      runId: "unknown",
     });
     const { runId } = await givenRun(store);
     await store.saveStepOutput(runId, "a", 1);
@@ -25,7 +25,7 @@ export function describeOutputs(test: StoreTest): void {
       runId,
       stepId: "a",
     });
-    await rejects(store.loadStepOutput("nobody", "a"), "STEP_OUTPUT_NOT_FOUND");
+    await rejects(store.loadStepOutput("unknown", "a"), "STEP_OUTPUT_NOT_FOUND");
   });
 
   test("an output is found with its row, or null", async ({ store, clock }) => {
@@ -35,7 +35,7 @@ export function describeOutputs(test: StoreTest): void {
     const found = { runId, stepId: "a", output: null, createdAt: now, updatedAt: now };
     expect(await store.findStepOutput(runId, "a")).toEqual(found);
     expect(await store.findStepOutput(runId, "b")).toBeNull();
-    expect(await store.findStepOutput("nobody", "a")).toBeNull();
+    expect(await store.findStepOutput("unknown", "a")).toBeNull();
   });
 
   test("replacing an output keeps `createdAt`", async ({ store, clock }) => {

@@ -128,16 +128,16 @@ export function describeRuns(test: StoreTest): void {
     expect(await store.findRun(run.runId, { payloads: false })).toEqual(
       await store.getRun(run.runId, { payloads: false }),
     );
-    expect(await store.findRun("nobody")).toBeNull();
-    expect(await store.findRun("nobody", { payloads: false })).toBeNull();
+    expect(await store.findRun("unknown")).toBeNull();
+    expect(await store.findRun("unknown", { payloads: false })).toBeNull();
     await rejects(store.findRun(""), "INVALID_ARGUMENT");
   });
 
   test("an unknown run is reported by its id", async ({ store }) => {
-    await rejects(store.getRun("nobody"), "RUN_NOT_FOUND", { runId: "nobody" });
-    await rejects(store.updateRun("nobody", { progress: 1 }), "RUN_NOT_FOUND");
-    await rejects(store.reopenRun("nobody"), "RUN_NOT_FOUND");
-    expect(await store.deleteRun("nobody")).toBe(false);
+    await rejects(store.getRun("unknown"), "RUN_NOT_FOUND", { runId: "unknown" });
+    await rejects(store.updateRun("unknown", { progress: 1 }), "RUN_NOT_FOUND");
+    await rejects(store.reopenRun("unknown"), "RUN_NOT_FOUND");
+    expect(await store.deleteRun("unknown")).toBe(false);
   });
 
   test("an update keeps all columns that it does not name", async ({ store, clock }) => {
@@ -247,7 +247,7 @@ export function describeRuns(test: StoreTest): void {
 
   test("causes have an order: missing, lease, revision, transition", async ({ store }) => {
     const demands = { expectedRevision: 99, workerId: "stranger" };
-    await rejects(store.updateRun("nobody", { progress: 1 }, demands), "RUN_NOT_FOUND");
+    await rejects(store.updateRun("unknown", { progress: 1 }, demands), "RUN_NOT_FOUND");
     const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
     await rejects(store.updateRun(runId, { progress: 1 }, demands), "LEASE_LOST", {
       runId,

@@ -47,14 +47,14 @@ export function describeState(test: StoreTest): void {
   });
 
   test("state needs a run", async ({ store }) => {
-    await rejects(store.saveState("nobody", "k", 1), "RUN_NOT_FOUND");
+    await rejects(store.saveState("unknown", "k", 1), "RUN_NOT_FOUND");
     await rejects(
-      store.saveState("nobody", "k", 1, { expectedRevision: 3, workerId: "w" }),
+      store.saveState("unknown", "k", 1, { expectedRevision: 3, workerId: "w" }),
       "RUN_NOT_FOUND",
     );
-    await rejects(store.deleteState("nobody", "k", { workerId: "w" }), "RUN_NOT_FOUND");
-    await store.deleteState("nobody", "k");
-    expect(await store.getAllState("nobody")).toEqual({});
+    await rejects(store.deleteState("unknown", "k", { workerId: "w" }), "RUN_NOT_FOUND");
+    await store.deleteState("unknown", "k");
+    expect(await store.getAllState("unknown")).toEqual({});
   });
 
   test("a state entry is found with its revision, or null", async ({ store }) => {
@@ -62,7 +62,7 @@ export function describeState(test: StoreTest): void {
     await store.saveState(runId, "k", null);
     expect(await store.findState(runId, "k")).toEqual(await store.loadStateEntry(runId, "k"));
     expect(await store.findState(runId, "other")).toBeNull();
-    expect(await store.findState("nobody", "k")).toBeNull();
+    expect(await store.findState("unknown", "k")).toBeNull();
   });
 
   test("a missing key is reported", async ({ store }) => {

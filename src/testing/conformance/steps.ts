@@ -65,8 +65,8 @@ export function describeSteps(test: StoreTest): void {
   });
 
   test("a step execution needs a run, and exists once", async ({ store }) => {
-    await rejects(store.createStepExecution({ runId: "nobody", stepId: "a" }), "RUN_NOT_FOUND", {
-      runId: "nobody",
+    await rejects(store.createStepExecution({ runId: "unknown", stepId: "a" }), "RUN_NOT_FOUND", {
+      runId: "unknown",
     });
     const { runId } = await givenRun(store);
     const step = await store.createStepExecution({ runId, stepId: "a", input: 1 });
@@ -87,8 +87,8 @@ export function describeSteps(test: StoreTest): void {
       "STEP_EXECUTION_NOT_FOUND",
       missing,
     );
-    await rejects(store.getStepExecution("nobody", "a"), "STEP_EXECUTION_NOT_FOUND");
-    expect(await store.listStepExecutions("nobody")).toEqual([]);
+    await rejects(store.getStepExecution("unknown", "a"), "STEP_EXECUTION_NOT_FOUND");
+    expect(await store.listStepExecutions("unknown")).toEqual([]);
   });
 
   test("a step execution is found, or null", async ({ store }) => {
@@ -96,7 +96,7 @@ export function describeSteps(test: StoreTest): void {
     const step = await store.createStepExecution({ runId, stepId: "a", input: 1 });
     expect(await store.findStepExecution(runId, "a")).toEqual(step);
     expect(await store.findStepExecution(runId, "b")).toBeNull();
-    expect(await store.findStepExecution("nobody", "a")).toBeNull();
+    expect(await store.findStepExecution("unknown", "a")).toBeNull();
   });
 
   test("step executions are listed without their inputs", async ({ store }) => {
@@ -114,7 +114,7 @@ export function describeSteps(test: StoreTest): void {
       ),
     );
     expect(await store.listStepExecutions(runId, { payloads: true })).toEqual(steps);
-    expect(await store.listStepExecutions("nobody", { payloads: false })).toEqual([]);
+    expect(await store.listStepExecutions("unknown", { payloads: false })).toEqual([]);
   });
 
   test("step executions are listed by index, then by step id", async ({ store }) => {

@@ -75,11 +75,11 @@ function describeSupported(test: StoreTest): void {
     const { runId } = await givenRun(store);
     await store.transaction(async (tx) => {
       await tx.saveState(runId, "a", 1);
-      await rejects(tx.getRun("nobody"), "RUN_NOT_FOUND");
+      await rejects(tx.getRun("unknown"), "RUN_NOT_FOUND");
       await rejects(
         tx.batch((write) => {
           write.saveState(runId, "b", 1);
-          write.updateRun("nobody", { progress: 1 });
+          write.updateRun("unknown", { progress: 1 });
         }),
         "RUN_NOT_FOUND",
       );
@@ -277,7 +277,7 @@ function describeHostTransactions(test: StoreTest): void {
       await rejects(
         tx.batch((write) => {
           write.saveState(runId, "undone", 1);
-          write.updateRun("nobody", { progress: 1 });
+          write.updateRun("unknown", { progress: 1 });
         }),
         "RUN_NOT_FOUND",
       );

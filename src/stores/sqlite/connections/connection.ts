@@ -5,7 +5,7 @@ import type { BoundStatement } from "../statements/statement.ts";
 
 export type { StatementResult };
 
-/** What reads need of a connection. */
+/** A connection for reads. */
 export type Reader = Pick<Connection, "read">;
 
 /** A copy of the database that may be behind the primary. */

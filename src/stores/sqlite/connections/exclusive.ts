@@ -68,12 +68,7 @@ export class ExclusiveConnection implements Connection {
     return this.transaction((tx) => tx.write(statements), options);
   }
 
-  writeGuarded(
-    statements: readonly BoundStatement[],
-    options?: SignalOptions,
-  ): Promise<readonly StatementResult[]> {
-    return this.write(statements, options);
-  }
+  writeGuarded: Connection["write"] = (statements, options) => this.write(statements, options);
 
   transaction<T>(work: (tx: Connection) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     return this.#exclusively(async () => {

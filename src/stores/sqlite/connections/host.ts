@@ -1,6 +1,6 @@
 import { UnsupportedError } from "../../../errors.ts";
 import { resultOf, type Connection, type Reader, type StatementResult } from "./connection.ts";
-import { translateError } from "../errors/translate.ts";
+import { translateError, type Attempt } from "../errors/translate.ts";
 import type { BoundStatement, Database } from "../statements/statement.ts";
 
 const noResult: StatementResult = { rows: [], changes: 0 };
@@ -29,21 +29,10 @@ export class HostConnection implements Connection {
   async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     this.#checkUsable();
     this.#nested = true;
-    let failure: { readonly error: unknown } | null = null;
     try {
-      return await this.#transaction.transaction(async (nested) => {
-        try {
-          return await work(new HostConnection(nested));
-        } catch (error) {
-          failure = { error };
-          throw error;
-        }
-      });
-    } catch (error) {
-      // In Drizzle the error of a failing rollback hides the original error.
-      throw failure === null
-        ? translateError(error, "read")
-        : (failure as { error: unknown }).error;
+      return await runHostTransaction(this.#transaction, "read", (nested) =>
+        work(new HostConnection(nested)),
+      );
     } finally {
       this.#nested = false;
     }
@@ -75,5 +64,30 @@ export class HostConnection implements Connection {
       feature: "transaction",
       reason: "a nested transaction is open: use it, or wait for its end",
     });
+  }
+}
+
+/**
+ * Runs `work` in a transaction of an app's database. Rejects with the error that `explain` makes of the error of `work`,
+ * also if the rollback fails, because Drizzle would then reject with the error of the rollback.
+ */
+export async function runHostTransaction<T>(
+  database: Pick<Database, "transaction">,
+  attempt: Attempt,
+  work: (transaction: Database) => Promise<T>,
+  explain: (transaction: Database, error: unknown) => unknown = (_, error) => error,
+): Promise<T> {
+  let failure: { readonly error: unknown } | null = null;
+  try {
+    return await database.transaction(async (transaction) => {
+      try {
+        return await work(transaction);
+      } catch (error) {
+        failure = { error: await explain(transaction, error) };
+        throw error;
+      }
+    });
+  } catch (error) {
+    throw failure === null ? translateError(error, attempt) : (failure as { error: unknown }).error;
   }
 }

@@ -44,12 +44,7 @@ export class LocalConnection implements Connection {
     }
   }
 
-  writeGuarded(
-    statements: readonly BoundStatement[],
-    options?: SignalOptions,
-  ): Promise<readonly StatementResult[]> {
-    return this.write(statements, options);
-  }
+  writeGuarded: Connection["write"] = (statements, options) => this.write(statements, options);
 
   async runScript(sql: string): Promise<void> {
     try {

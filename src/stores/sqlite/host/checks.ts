@@ -8,7 +8,7 @@ import { translateError } from "../errors/translate.ts";
 import { resultOf } from "../connections/connection.ts";
 import type { Database } from "../statements/statement.ts";
 
-/** Asks a database and gives the rows. Past Drizzle's session: an app's logger hears of its own queries only. */
+/** Queries a client, without Drizzle's session, so that an app's logger gets only the queries of the app. */
 export const askClient =
   (client: Client): RunQuery =>
   async (text, args) => {
@@ -19,7 +19,7 @@ export const askClient =
     }
   };
 
-/** The same inside an app's transaction. */
+/** Queries an app's transaction. */
 export const askTransaction =
   (transaction: Database): RunQuery =>
   async (text, args) => {
@@ -34,16 +34,19 @@ export const askTransaction =
     }
   };
 
-/** The database that writes: what `withReplicas` returns has it beside its replicas. */
+/** The database that writes, if `db` is the result of `withReplicas`; otherwise `db`. */
 export function primaryOf<Db extends object>(db: Db): Db {
   const { $primary } = (db ?? {}) as { readonly $primary?: Db };
   return $primary !== undefined && is($primary, DatabaseClass) ? $primary : db;
 }
 
-/** @throws {InvalidArgumentError} {UnsupportedError} */
+/**
+ * @throws {InvalidArgumentError} if `db` is not a Drizzle database on a libSQL client.
+ * @throws {UnsupportedError} if it belongs to another version of drizzle-orm.
+ */
 export function assertHostDatabase(db: { readonly $client?: unknown } | null | undefined): void {
   const client = db?.$client as Partial<Client> | undefined;
-  // The binding of D1 has a batch, too.
+  // The binding of D1 also has `batch`.
   const isLibSQL = typeof client?.batch === "function" && typeof client.execute === "function";
   if (!is(db, DatabaseClass) || !isLibSQL) {
     throw new InvalidArgumentError({
@@ -54,7 +57,12 @@ export function assertHostDatabase(db: { readonly $client?: unknown } | null | u
   assertOneVersion(db);
 }
 
-/** A database would be taken as well, and every statement would be committed by itself. */
+/**
+ * Rejects a database, on which every statement would be committed separately.
+ *
+ * @throws {InvalidArgumentError} if the argument is not a Drizzle transaction.
+ * @throws {UnsupportedError} if it belongs to another version of drizzle-orm.
+ */
 export function assertHostTransaction(transaction: unknown): void {
   if (!is(transaction, TransactionClass)) {
     throw new InvalidArgumentError({
@@ -67,7 +75,7 @@ export function assertHostTransaction(transaction: unknown): void {
   assertOneVersion(transaction);
 }
 
-/** The client under a Drizzle database or transaction; undefined if Drizzle keeps it elsewhere. */
+/** The client of a Drizzle database or transaction; undefined if Drizzle does not expose it. */
 export function clientOf(database: object): Client | undefined {
   const { session } = database as { readonly session?: { readonly client?: Client } };
   return session?.client;
@@ -82,7 +90,7 @@ export function clientOf(database: object): Client | undefined {
 export async function assertSameDatabase(transaction: RunQuery, own: RunQuery): Promise<void> {
   const [file, ownFile] = await Promise.all([fileOf(transaction), fileOf(own)]);
   const areKnown = typeof file === "string" && typeof ownFile === "string";
-  // In memory every client has a database of its own, without a name.
+  // In memory, every client has its own database, without a name.
   if (!areKnown || (file === ownFile && file !== "")) return;
   throw new InvalidArgumentError({
     argument: "transaction",
@@ -90,14 +98,17 @@ export async function assertSameDatabase(transaction: RunQuery, own: RunQuery): 
   });
 }
 
-/** The file of the database; undefined if it does not say. */
+/** The file of the database; undefined if the database does not report it. */
 async function fileOf(query: RunQuery): Promise<unknown> {
   const text = "select file from pragma_database_list where name = 'main'";
   const rows = await query(text, []).catch(() => []);
   return rows[0]?.[0];
 }
 
-/** @throws {UnsupportedError} {SchemaOutOfDateError} */
+/**
+ * @throws {UnsupportedError} if the client reads integers as other values than numbers, or text is not UTF-8.
+ * @throws {SchemaOutOfDateError} if tables or columns are missing.
+ */
 export async function checkDatabase(
   query: RunQuery,
   { tables, isLocal }: { readonly tables: WorkflowTables; readonly isLocal: boolean },
@@ -114,9 +125,9 @@ export async function checkDatabase(
 }
 
 /**
- * Passes when text is compared by its UTF-8 bytes, as the order of runs and their cursors has it.
+ * Passes if text is compared by its UTF-8 bytes, as the order of runs and their cursors requires.
  *
- * @throws {UnsupportedError}
+ * @throws {UnsupportedError} otherwise.
  */
 export async function checkEncoding(query: RunQuery): Promise<void> {
   const [row] = await query("select encoding from pragma_encoding", []);
@@ -130,13 +141,12 @@ export async function checkEncoding(query: RunQuery): Promise<void> {
 }
 
 /**
- * Two copies of one version work as one: an app that calls `require` and this package load two builds of one
- * package. Another version builds other SQL.
+ * Passes for another copy of the same version, because an app that calls `require` loads another build than this package.
  *
- * @throws {UnsupportedError}
+ * @throws {UnsupportedError} for another version, which builds other SQL.
  */
 function assertOneVersion(db: object): void {
-  // The classes of 1.0 have an `instanceof` of their own, which any copy passes.
+  // The classes of 1.0 define `instanceof`, which any copy passes.
   if (Function.prototype[Symbol.hasInstance].call(DatabaseClass, db)) return;
   const other = classOf(db, DatabaseClass.name);
   if (other !== null && signatureOf(other) === signatureOf(DatabaseClass)) {
@@ -156,7 +166,7 @@ interface Class {
   readonly prototype: object;
 }
 
-/** The class of this name among those of the object. */
+/** The class of the object that has this name; null if there is none. */
 function classOf(object: object, name: string): Class | null {
   for (let each: unknown = Object.getPrototypeOf(object); isObject(each);) {
     if (each.constructor.name === name) return each.constructor;
@@ -169,9 +179,9 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** Tells classes of two versions apart. A build for `require` differs from one for `import` in how it names imports. */
+/** A text that is equal for all builds of a class. The build for `require` names imports in another way. */
 function signatureOf(constructor: Class): string {
-  // Bun shows code that it has optimized, with another result for each of the two builds.
+  // Bun returns optimized code, which differs between the two builds.
   if ("Bun" in globalThis) return Object.getOwnPropertyNames(constructor.prototype).join();
   return Function.prototype.toString
     .call(constructor)

@@ -24,8 +24,8 @@ export interface PlannedWrite<T> {
   readonly write: BoundStatement;
   /** The queries for the result of the write, or for the reason why it changed nothing. */
   inquire(): readonly BoundStatement[];
-  /** Fails if the write did not take effect, which rolls back its batch. */
-  guard(): BoundStatement;
+  /** Fails if the write did not take effect, which rolls back its batch. Defaults to the guard `changed`. */
+  guard?(): BoundStatement;
   /** As in `WriteOptions`. Defaults to false. */
   readonly repeatable?: boolean;
   /**

@@ -45,7 +45,6 @@ export function shapeOf<Property extends string>({
 
 export function createWrites(context: StoreContext): WritePlanner<PlannedWrites> {
   const { codecs, statements } = context;
-  const changed = () => statements.guards.changed.bind({});
   const readGuard = (cells: readonly unknown[]) =>
     codecs.run.decodeCells(runGuardProperties, cells);
 
@@ -58,7 +57,6 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
     return {
       write,
       inquire: () => [statements.runs.getSummary.bind({ runId })],
-      guard: changed,
       conclude(changes, [found]) {
         const row = firstRow(found);
         if (row === null) throw new RunNotFoundError({ runId });
@@ -79,7 +77,6 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
     return {
       write,
       inquire: () => [statements.runs.getGuard.bind({ runId })],
-      guard: changed,
       conclude(changes, [found]) {
         if (changes > 0) return undefined;
         const row = firstRow(found);
@@ -101,10 +98,9 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
         repeatable: isGenerated || hasKey,
         write: statements.runs.insert.bind(encoded),
         inquire: () => [statements.runs.findTaken.bind(encoded)],
-        guard: () =>
-          hasKey
-            ? statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey })
-            : changed(),
+        ...(hasKey && {
+          guard: () => statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey }),
+        }),
         conclude(changes, [found]) {
           if (changes > 0) return codecs.run.decode(encoded);
           const rows = found?.rows ?? [];
@@ -159,7 +155,6 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
       return {
         write: statements.steps.insert.bind(encoded),
         inquire: () => [statements.steps.findTaken.bind({ runId, stepId })],
-        guard: changed,
         conclude(changes, [found]) {
           if (changes > 0) return codecs.steps.decode(encoded);
           const row = firstRow(found);
@@ -188,7 +183,6 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
           ...(fence === null ? [] : [statements.runs.getGuard.bind({ runId })]),
           statements.steps.get.bind({ runId, stepId }),
         ],
-        guard: changed,
         conclude(changes, inquiry) {
           const row = firstRow(inquiry.at(-1));
           if (row === null) throw new StepExecutionNotFoundError({ runId, stepId });
@@ -226,7 +220,6 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
           whereRevision: expectedRevision ?? null,
         }),
         inquire: () => [statements.state.getGuard.bind({ runId, key })],
-        guard: changed,
         conclude(changes, [found]) {
           const row = firstRow(found);
           if (row === null) throw new RunNotFoundError({ runId });
@@ -301,6 +294,7 @@ export async function carryOutBatch(
   const { connection, statements } = context;
   if (plans.length === 0 && fence === undefined) return;
   if (connection.writeGuarded !== undefined) {
+    const changed = statements.guards.changed.bind({});
     const guard =
       fence === undefined
         ? []
@@ -308,7 +302,7 @@ export async function carryOutBatch(
     const guarded = plans.flatMap((plan) => [
       ...(plan.before === undefined ? [] : [plan.before]),
       plan.write,
-      plan.guard(),
+      plan.guard?.() ?? changed,
     ]);
     try {
       await connection.writeGuarded([...guard, ...guarded], { signal });

@@ -23,20 +23,6 @@ export type Argument = Cell | PositionCell;
 /** Values by argument name. To bind a statement without a value that it uses is an error. */
 type Arguments<Name extends string> = { readonly [Key in Name]?: Argument };
 
-/** A statement with its arguments. */
-export interface BoundStatement {
-  readonly sql: string;
-  readonly args: Argument[];
-  /** True if the query is by a whole key. Our own client does not look for a second row then. */
-  readonly single: boolean;
-  /** True if the statement is needed only after a statement that changed nothing. */
-  readonly unlessChanged: boolean;
-  /** The run that it is about; null for none, or several. */
-  readonly runId: string | null;
-  /** Builds the query for another database of the same shape. */
-  build(db: Database): Builder;
-}
-
 type Build<Name extends string, Built extends Builder> = (
   db: Database,
   argument: ArgumentReference<Name>,
@@ -71,7 +57,7 @@ export class Statement<Name extends string, Built extends Builder = Builder> {
     for (const { name, constant } of this.#slots) {
       cells.push(name === null ? constant : argumentOf(args, name));
     }
-    return new BoundArguments(this, text, cells, args);
+    return new BoundStatement(this, text, cells, args);
   }
 
   build(target: Database, args: Arguments<Name>): Built {
@@ -89,32 +75,42 @@ export class Statement<Name extends string, Built extends Builder = Builder> {
   }
 }
 
-class BoundArguments<Name extends string> implements BoundStatement {
+interface Buildable {
+  readonly traits: Traits;
+  build(target: Database, args: Arguments<string>): Builder;
+}
+
+/** A statement with its arguments. */
+export class BoundStatement {
   readonly sql: string;
   readonly args: Argument[];
-  readonly #statement: Statement<Name>;
-  readonly #named: Arguments<Name>;
+  readonly #statement: Buildable;
+  readonly #named: Arguments<string>;
 
-  constructor(statement: Statement<Name>, text: string, args: Argument[], named: Arguments<Name>) {
+  constructor(statement: Buildable, text: string, args: Argument[], named: Arguments<string>) {
     this.#statement = statement;
     this.sql = text;
     this.args = args;
     this.#named = named;
   }
 
+  /** True if the query is by a whole key. Our own client does not look for a second row then. */
   get single(): boolean {
     return this.#statement.traits.single ?? false;
   }
 
+  /** True if the statement is needed only after a statement that changed nothing. */
   get unlessChanged(): boolean {
     return this.#statement.traits.unlessChanged ?? false;
   }
 
+  /** The run that it is about; null for none, or several. */
   get runId(): string | null {
-    const { runId, whereRunId = runId } = this.#named as Arguments<"runId" | "whereRunId">;
+    const { runId, whereRunId = runId } = this.#named;
     return typeof whereRunId === "string" ? whereRunId : null;
   }
 
+  /** Builds the query for another database of the same shape. */
   build(target: Database): Builder {
     return this.#statement.build(target, this.#named);
   }
