@@ -230,8 +230,8 @@ describe("an embedded replica", () => {
       const proxy = await startLyingProxy(primary.port);
       onTestFinished(() => proxy.close());
       const url = folder.database(`stalled-${stalledPath.split("/").at(-1)}.db`);
-      const options = { url, syncUrl: proxy.url, timeoutMs: 700 };
-      const first = await open(options);
+      const options = { url, syncUrl: proxy.url, timeoutMs: 1_000 };
+      const first = await open({ ...options, timeoutMs: 10_000 });
       const { runId } = await first.createRun({ workflowId: "w" });
       await first.getRun(runId);
       await first.close();
@@ -240,7 +240,7 @@ describe("an embedded replica", () => {
         const startedAt = performance.now();
         await call();
         // A call may wait for the time limit once. The rest is for a busy machine.
-        expect(performance.now() - startedAt).toBeLessThan(1_350);
+        expect(performance.now() - startedAt).toBeLessThan(1_900);
       };
       proxy.stalledPath = stalledPath;
       const hold = await longestHold(async () => {
