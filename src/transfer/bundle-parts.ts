@@ -37,7 +37,7 @@ export const bundleParts: readonly BundlePart[] = Object.entries({
   const properties = Object.keys(columns);
   const ofType = (type: string) => properties.filter((each) => columns[each]?.columnType === type);
   const primary = getTableConfig(table).primaryKeys.flatMap((key) => key.columns);
-  const primaryNames = new Set(primary.map((column) => column.name));
+  const isPrimary = (each: string) => primary.some(({ name }) => name === columns[each]?.name);
   return {
     name: name as keyof RunBundle,
     table: getTableName(table),
@@ -45,9 +45,7 @@ export const bundleParts: readonly BundlePart[] = Object.entries({
     properties,
     times: ofType("SQLiteTimestamp"),
     payloads: new Set(ofType("SQLiteCustomColumn")),
-    keys: properties.filter(
-      (each) => each !== "runId" && primaryNames.has(columns[each]?.name ?? ""),
-    ),
+    keys: properties.filter((each) => each !== "runId" && isPrimary(each)),
   };
 });
 

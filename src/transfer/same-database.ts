@@ -54,7 +54,7 @@ async function ownRun(
   store: WorkflowStore,
   other: WorkflowStore,
   filter: RunFilter,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<string | null> {
   const [newest] = (await store.listRuns({ ...filter, limit: 1, signal })).runs;
   if (newest === undefined || (await has(other, newest.runId, signal))) return null;
@@ -62,11 +62,7 @@ async function ownRun(
   return (await has(store, newest.runId, signal)) ? newest.runId : null;
 }
 
-async function has(
-  store: WorkflowStore,
-  runId: string,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
+async function has(store: WorkflowStore, runId: string, signal?: AbortSignal): Promise<boolean> {
   const { bundles, corrupt } = await bundlesById(store, [runId], signal);
   return bundles.size + corrupt.length > 0;
 }

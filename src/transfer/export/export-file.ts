@@ -166,10 +166,6 @@ async function reading<T>(
   }
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
-}
-
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
   EACCES: "access is denied",
@@ -179,7 +175,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function fileError(path: string, error: unknown): unknown {
-  const code = codeOf(error);
-  if (!(error instanceof Error && "errno" in error)) return error;
+  if (!(error instanceof Error && "errno" in error && "code" in error)) return error;
+  const code = String(error.code);
   return new ExportFileError({ path, reason: reasons[code] ?? code }, { cause: error });
 }

@@ -9,7 +9,7 @@ import {
 } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { pageBytes } from "../../model/run-queries.ts";
-import type { WriteBundlesOptions } from "../../store/bundles.ts";
+import type { WriteBundlesOptions, WriteBundlesReport } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { batchRuns } from "../bundle-pages.ts";
 import { storeBundles } from "../refusals.ts";
@@ -26,12 +26,8 @@ export interface ImportOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ImportProgress {
-  /** Runs that were new. */
-  readonly written: number;
-  readonly skipped: number;
-  readonly replaced: number;
-}
+/** The runs so far. `written` are those that were new. */
+export type ImportProgress = WriteBundlesReport;
 
 export interface ImportReport extends ImportProgress {
   /** Cells that could not be read when the export was written; it does not contain their runs. */

@@ -128,10 +128,10 @@ export class Follower {
   }
 
   /** Takes the changes of a write. One whose answer was lost may take effect after later ones, and undo them. */
-  note(changes: readonly Change[], isLost: boolean): void {
+  readonly note = (changes: readonly Change[], isLost: boolean): void => {
     if (isLost) this.#lose(changes);
     for (const change of changes) this.touch(change);
-  }
+  };
 
   /** For a comparison of all runs that begins now: the result forgets the divergence that is known now. */
   beginComparison(): () => void {

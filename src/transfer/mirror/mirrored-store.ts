@@ -82,7 +82,7 @@ export class MirroredStore extends OperationsStore {
     this.#primary = primary;
     this.#secondary = secondary;
     this.#follower = new Follower(primary, secondary, this.#options);
-    this.#followed = followedBy(this.#follower, primary);
+    this.#followed = followOperations(primary, this.#follower.note);
     Object.assign(operations, this.#createOperations());
   }
 
@@ -261,7 +261,7 @@ export class MirroredStore extends OperationsStore {
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
       // A write whose answer was lost may still take effect in either store.
       this.#follower = new Follower(this.#primary, this.#secondary, this.#options, lostAnswers);
-      this.#followed = followedBy(this.#follower, this.#primary);
+      this.#followed = followOperations(this.#primary, this.#follower.note);
       return performance.now() - begun;
     } finally {
       this.#resumeCalls();
@@ -293,9 +293,4 @@ export class MirroredStore extends OperationsStore {
       );
     }
   }
-}
-
-/** The operations of the primary, whose writes the follower copies. */
-function followedBy(follower: Follower, primary: WorkflowStore): StoreOperations {
-  return followOperations(primary, (changes, isLost) => follower.note(changes, isLost));
 }
