@@ -74,7 +74,7 @@ export function createWorkflowRunsTable<
     index(`${name}_ready_idx`)
       .on(run.workflowId, run.workflowVersion, run.wakeAt, run.createdAt, run.runId)
       .where(sql.raw("status = 'PENDING'")),
-    // claimRuns of any workflow whose time has come
+    // claimRuns of any workflow: runs whose `wake_at` has passed
     index(`${name}_wake_idx`)
       .on(run.wakeAt, run.createdAt, run.runId)
       .where(sql.raw("wake_at is not null")),

@@ -112,12 +112,12 @@ export interface Backend<Plans extends Record<WriteName, unknown>> {
     options: ReturnType<typeof parseWriteBundlesOptions>,
   ): () => Awaitable<WriteBundlesReport>;
 
-  /** Calls `perform` itself, once or for each step. */
+  /** Calls `perform` itself, once or several times. */
   pruneRuns(policy: ParsedPrunePolicy): Promise<PruneReport>;
   stats(): Awaitable<Omit<StoreStats, "runs"> & { readonly counts: ReadonlyMap<unknown, number> }>;
 }
 
-/** The operations of the contract: they check arguments, and leave rows to the backend. */
+/** The operations of the contract. They check arguments, and use the backend for rows. */
 export function createOperations<Plans extends Record<WriteName, unknown>>(
   backend: Backend<Plans>,
 ): StoreOperations {

@@ -28,7 +28,7 @@ export class EmbeddedReplica implements Replica {
   #index = 0n;
   /** The `restarts` of the log that the copy is from. */
   #log = 0;
-  /** The doubts about the primary's position that the copy has caught up with. */
+  /** The `doubts` of the primary's position at the last sync. */
   #doubts = 0;
   #syncing: Promise<void> | null = null;
   #nextSync: Promise<void> | null = null;
@@ -61,8 +61,8 @@ export class EmbeddedReplica implements Replica {
   }
 
   /**
-   * The copy has everything that the primary had when this was called. The primary is asked first, so that frames are
-   * fetched only if there are some.
+   * Updates the copy with everything that the primary had at the time of the call. The primary is asked first, so that
+   * frames are fetched only if there are some.
    *
    * @throws {StoreConnectionError} if the primary cannot be reached or is too slow; the copy is unchanged.
    */

@@ -28,7 +28,7 @@ import {
   type ForgetCached,
 } from "../sqlite/host/cache-invalidation.ts";
 import type { Connection } from "../sqlite/connections/connection.ts";
-import { driverError, isOverdueTransaction } from "../sqlite/errors/symptoms.ts";
+import { examine, isOverdueTransaction } from "../sqlite/errors/symptoms.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
 import { ExclusiveConnection } from "../sqlite/connections/exclusive.ts";
 import {
@@ -266,7 +266,7 @@ async function causeOfRollback(transaction: Database, thrown: unknown): Promise<
     const reason = "the connection was lost in a transaction";
     return new StoreConnectionError(
       { reason, outcome: "none", retryable: true },
-      { cause: driverError(thrown) },
+      { cause: examine(thrown).origin },
     );
   }
 }

@@ -60,7 +60,7 @@ export function describeBatches(test: StoreTest): void {
       [
         "REVISION_CONFLICT",
         (write) => write.updateRun(runId, { progress: 1 }, { expectedRevision: 1 }),
-        // The update before it in the same batch has bumped the revision already.
+        // An earlier update of the same batch has incremented the revision.
         { expectedRevision: 1, actualRevision: 2 },
       ],
       [

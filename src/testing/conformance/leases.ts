@@ -15,12 +15,12 @@ const lease = { leaseMs: 1000, limit: 10 };
 const versionsOf = (...workflowIds: string[]): WorkflowVersion[] =>
   workflowIds.map((workflowId) => ({ workflowId, workflowVersion: "1" }));
 
-/** What `givenRun` makes runs of. */
+/** The version of the runs of `givenRun`. */
 const orders = { workflowId: "orders", workflowVersion: "1" };
 
 type Fence = { readonly workerId: string; readonly attempt?: number };
 
-/** Everything that takes a fence. */
+/** All writes that take a fence. */
 function fencedWrites(store: WorkflowStore, runId: string) {
   const attempt = { runId, stepId: "a", attempt: 1, status: "FAILED" } as const;
   const writes: ((fence: Fence) => Promise<unknown>)[] = [
@@ -413,7 +413,7 @@ export function describeLeases(test: StoreTest): void {
         ),
         store.claimRuns({ workerId: "w2", ...lease }),
       ]);
-      // Whichever came first, the claim has the run.
+      // The claim has the run, in either order.
       expect(claimed).toMatchObject({ runId, lostLeases: released ? 0 : 1 });
       expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING", workerId: "w2" });
       await store.deleteRun(runId);

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { givenRun, listAll, type StoreTest, rejectsArgument, rowCounts } from "./environment.ts";
 
-/** Ten finished runs, one a day, alternately of two workflows; and one each that is not finished. */
+/** Ten finished runs, one per day, of two workflows in turn, and a PENDING and a RUNNING run. */
 async function givenHistory(store: WorkflowStore): Promise<void> {
   for (let day = 1; day <= 10; day++) {
     const runId = `day-${String(day).padStart(2, "0")}`;
@@ -12,7 +12,7 @@ async function givenHistory(store: WorkflowStore): Promise<void> {
       workflowId: day % 2 === 0 ? "even" : "odd",
       status: day % 5 === 0 ? "FAILED" : "COMPLETED",
       createdAt: at,
-      // Some were stored by others, without a completion.
+      // A run that was not stored by the engine may lack its completion.
       completedAt: day === 3 ? null : at,
       updatedAt: at,
       input: "12345678",

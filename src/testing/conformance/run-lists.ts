@@ -4,7 +4,7 @@ import { givenRun, listAll, summaryOf, type StoreTest, rejectsArgument } from ".
 export function describeRunLists(test: StoreTest): void {
   test("lists are newest first, ties by UTF-8 bytes of the run id", async ({ store }) => {
     const at = new Date(1000);
-    // UTF-16 would sort the last two the other way round.
+    // UTF-16 would sort the last two in the opposite order.
     const ids = ["a", "b", "z", "é", "\uffee", "\u{10000}"];
     for (const runId of ids.toReversed()) await givenRun(store, { runId, createdAt: at });
     await givenRun(store, { runId: "older", createdAt: new Date(999) });
@@ -25,7 +25,7 @@ export function describeRunLists(test: StoreTest): void {
     const first = await store.listRuns({ limit: 10 });
     expect(first.runs).toHaveLength(10);
     expect(first.corrupt).toEqual([]);
-    // What is created meanwhile is newer than every later page.
+    // A run that is created now is newer than all later pages.
     clock.advance(1);
     await givenRun(store);
     const second = await store.listRuns({ limit: 10, cursor: first.nextCursor });
@@ -131,7 +131,7 @@ export function describeRunLists(test: StoreTest): void {
     ]) {
       await rejectsArgument(store.listRuns(query), "cursor");
     }
-    // The size of a page and its payloads may change on the way.
+    // The limit and `payloads` may differ between pages.
     const page = await store.listRuns({ cursor: nextCursor, limit: 2, payloads: true });
     expect(page.runs).toHaveLength(2);
   });

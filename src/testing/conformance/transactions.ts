@@ -232,7 +232,7 @@ function describeSupported(test: StoreTest): void {
     });
     work.catch(() => undefined);
     await written.passed;
-    // A store may make readers wait; none may show what is not committed.
+    // Readers may have to wait, but must not see uncommitted changes.
     const seen = Promise.all([store.loadState(runId, "k"), store.countRuns(), store.getRun(runId)]);
     await Promise.race([seen, new Promise((resolve) => setTimeout(resolve, 20))]);
     finish.open();

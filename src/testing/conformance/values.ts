@@ -4,7 +4,7 @@ import { rejects, givenRun, newRun, type StoreTest, rejectsValue } from "./envir
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Text whose JSON takes exactly this many bytes: two of them are quotes, and é takes two. */
+/** Text whose JSON has this many bytes: two quotes, and two bytes for each é. */
 function textOfBytes(bytes: number): string {
   return `${"x".repeat((bytes - 2) % 2)}${"é".repeat(Math.floor((bytes - 2) / 2))}`;
 }

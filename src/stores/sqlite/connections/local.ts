@@ -1,6 +1,6 @@
 import type { LocalClient } from "../../../client/local-client.ts";
 import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
-import { translateError } from "../errors/translate.ts";
+import { rethrow, translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { TransactionConnection } from "./transaction.ts";
 
@@ -21,9 +21,7 @@ export class LocalConnection implements Connection {
   }
 
   async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
-    const transaction = await this.#client.transaction("read").catch((error: unknown) => {
-      throw translateError(error, "read");
-    });
+    const transaction = await this.#client.transaction("read").catch(rethrow("read"));
     try {
       return await work(new TransactionConnection(transaction));
     } finally {
@@ -55,16 +53,12 @@ export class LocalConnection implements Connection {
   }
 
   async transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
-    const transaction = await this.#client.begin().catch((error: unknown) => {
-      throw translateError(error, "write");
-    });
+    const transaction = await this.#client.begin().catch(rethrow("write"));
     const connection = new TransactionConnection(transaction);
     try {
       const result = await work(connection);
       await connection.finish();
-      await transaction.commit().catch((error: unknown) => {
-        throw translateError(error, "write");
-      });
+      await transaction.commit().catch(rethrow("write"));
       return result;
     } finally {
       connection.end();

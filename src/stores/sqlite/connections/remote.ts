@@ -10,8 +10,8 @@ import {
   type StatementResult,
   type WriteOptions,
 } from "./connection.ts";
-import { isHttpAnswer, isStatementFailure, pauseAskedFor } from "../errors/symptoms.ts";
-import { translateError, type Attempt } from "../errors/translate.ts";
+import { examine, isStatementFailure } from "../errors/symptoms.ts";
+import { rethrow, translateError, type Attempt } from "../errors/translate.ts";
 import { ProgramOrder, type Place } from "./program-order.ts";
 import { isUndecided, Reconnection, ServerCall } from "./server-call.ts";
 import type { BoundStatement } from "../statements/statement.ts";
@@ -127,9 +127,7 @@ export class RemoteConnection implements Connection {
     const place = this.#order.enterTransaction();
     try {
       if (place.turn !== null) {
-        await within(this.#timeoutMs, place.turn, () => undefined).catch((error: unknown) => {
-          throw translateError(error, "read");
-        });
+        await within(this.#timeoutMs, place.turn, () => undefined).catch(rethrow("read"));
       }
       await this.#untilQuiet(deadline);
       signal?.throwIfAborted();
@@ -221,7 +219,8 @@ export class RemoteConnection implements Connection {
 
   #nextTry(error: GorkflowError, reconnection: Reconnection, deadline: number): number {
     const at = reconnection.nextTry(error, deadline);
-    if (pauseAskedFor(error.cause) !== null) this.#quietUntil = Math.max(this.#quietUntil, at);
+    if (examine(error.cause).retryAfterMs !== null)
+      this.#quietUntil = Math.max(this.#quietUntil, at);
     return at;
   }
 
@@ -310,7 +309,7 @@ function sizeOf({ statements }: ServerCall): number {
 /** A commit is never repeated, so its outcome is unknown unless the database itself has answered. */
 function translateCommitError(error: unknown): GorkflowError {
   const translated = translateError(error, "write");
-  if (!isHttpAnswer(error)) return translated;
+  if (examine(error).status === null) return translated;
   const { message: reason, retryable } = translated;
   return isUndecided(translated)
     ? translated
@@ -328,9 +327,7 @@ export async function runTransaction<T>(
   work: (tx: Connection) => Promise<T>,
   inTime: InTime = (request) => request,
 ): Promise<T> {
-  const transaction = await inTime(begin()).catch((error: unknown) => {
-    throw translateError(error, "write");
-  });
+  const transaction = await inTime(begin()).catch(rethrow("write"));
   const connection = new TransactionConnection(runnerOf(transaction, inTime));
   try {
     const result = await work(connection);
@@ -355,9 +352,7 @@ export async function runSnapshot<T>(
   work: (reader: Reader) => Promise<T>,
   inTime: InTime = (request) => request,
 ): Promise<T> {
-  const transaction = await inTime(begin()).catch((error: unknown) => {
-    throw translateError(error, "read");
-  });
+  const transaction = await inTime(begin()).catch(rethrow("read"));
   try {
     return await work(new TransactionConnection(runnerOf(transaction, inTime)));
   } finally {

@@ -1,7 +1,7 @@
 import { Backoff } from "../../../async/retry.ts";
 import { ConstraintError, StoreConnectionError, type GorkflowError } from "../../../errors.ts";
 import { sentTwiceError, type StatementResult, type WriteOptions } from "./connection.ts";
-import { isGuardFailure, pauseAskedFor } from "../errors/symptoms.ts";
+import { examine, isGuardFailure } from "../errors/symptoms.ts";
 import type { Attempt } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
@@ -128,7 +128,7 @@ export class Reconnection {
   nextTry(error: GorkflowError, deadline: number): number {
     const now = performance.now();
     this.#patienceEnds ??= now + patienceMs;
-    const askedMs = pauseAskedFor(error.cause) ?? 0;
+    const askedMs = examine(error.cause).retryAfterMs ?? 0;
     const at = now + Math.max(askedMs, this.#backoff.next());
     const isPatient = askedMs > 0 || now < this.#patienceEnds;
     if (!error.retryable || !isPatient || at >= deadline) throw error;

@@ -1,7 +1,7 @@
 import { UnsupportedError } from "../../../errors.ts";
 import type { Statement } from "../../../client/local-client.ts";
 import type { Connection, Reader, StatementResult } from "./connection.ts";
-import { translateError } from "../errors/translate.ts";
+import { rethrow } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
 /** Runs the statements of a transaction in order. */
@@ -80,20 +80,12 @@ export class TransactionConnection implements Connection {
     if (isNested) await this.#control(`rollback to gorkflow_${this.#depth}`);
   }
 
-  async #run(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
-    try {
-      return await this.#runner.run(statements);
-    } catch (error) {
-      throw translateError(error, "read");
-    }
+  #run(statements: Parameters<StatementRunner["run"]>[0]): Promise<readonly StatementResult[]> {
+    return this.#runner.run(statements).catch(rethrow("read"));
   }
 
   async #control(sql: string): Promise<void> {
-    try {
-      await this.#runner.run([{ sql, args: [] }]);
-    } catch (error) {
-      throw translateError(error, "read");
-    }
+    await this.#run([{ sql, args: [] }]);
   }
 
   #checkUsable(): void {

@@ -93,24 +93,9 @@ export function isOverdueTransaction(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED)$/.test(code));
 }
 
-/** The error without Drizzle's wrapper. */
-export function driverError(error: unknown): unknown {
-  return examine(error).origin;
-}
-
 /** True if the database rejected the statements, so that the batch is rolled back. */
 export function isStatementFailure(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(SQLITE_|SQL_|PROXY_ERROR)/.test(code));
-}
-
-/** True for an HTTP status without a response of the database. */
-export function isHttpAnswer(error: unknown): boolean {
-  return examine(error).status !== null;
-}
-
-/** The delay that the server requests before the next request; null if it requests none. */
-export function pauseAskedFor(error: unknown): number | null {
-  return examine(error).retryAfterMs;
 }
 
 /** True if a WebSocket was closed without a reason. */

@@ -43,6 +43,13 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
     : refused(`the database refused a statement (${code})`)(options);
 }
 
+/** A handler for `catch` that throws the translated error. */
+export const rethrow =
+  (attempt: Attempt) =>
+  (error: unknown): never => {
+    throw translateError(error, attempt);
+  };
+
 /** The cell whose text is not UTF-8, which our client names in an error of its own. */
 function brokenCellOf(error: unknown): { readonly table: string; readonly column: string } | null {
   if (!(error instanceof Error) || !("code" in error) || error.code !== "TEXT_NOT_UTF8")

@@ -1,38 +1,31 @@
-import type { Client } from "@libsql/client";
+import type { Client, ResultSet } from "@libsql/client";
 import { is, sql } from "drizzle-orm";
 import { DatabaseClass, DialectClass, TransactionClass } from "../../../drizzle.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../../errors.ts";
 import { assertStructure, type RunQuery } from "../../../migrations/structure.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import { translateError } from "../errors/translate.ts";
+import { rethrow } from "../errors/translate.ts";
 import { resultOf } from "../connections/connection.ts";
 import type { Database } from "../statements/statement.ts";
 
 /** Queries a client, without Drizzle's session, so that an app's logger gets only the queries of the app. */
-export const askClient =
-  (client: Client): RunQuery =>
-  async (text, args) => {
-    try {
-      return resultOf(await client.execute({ sql: text, args: [...args] })).rows;
-    } catch (error) {
-      throw translateError(error, "read");
-    }
-  };
+export const askClient = (client: Client): RunQuery =>
+  rowsOf((text, args) => client.execute({ sql: text, args: [...args] }));
 
 /** Queries an app's transaction. */
-export const askTransaction =
-  (transaction: Database): RunQuery =>
-  async (text, args) => {
+export const askTransaction = (transaction: Database): RunQuery =>
+  rowsOf((text, args) => {
     const parts = text.split("?").map((part, index) => {
       const before = index === 0 ? sql`` : sql`${args[index - 1]}`;
       return sql`${before}${sql.raw(part)}`;
     });
-    try {
-      return resultOf(await transaction.run(sql.join(parts))).rows;
-    } catch (error) {
-      throw translateError(error, "read");
-    }
-  };
+    return transaction.run(sql.join(parts));
+  });
+
+const rowsOf =
+  (run: (...query: Parameters<RunQuery>) => Promise<ResultSet>): RunQuery =>
+  async (text, args) =>
+    resultOf(await run(text, args).catch(rethrow("read"))).rows;
 
 /** The database that writes, if `db` is the result of `withReplicas`; otherwise `db`. */
 export function primaryOf<Db extends object>(db: Db): Db {
