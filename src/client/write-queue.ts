@@ -299,25 +299,28 @@ export class WriteQueue {
   async #runSolitary(entry: SolitaryEntry): Promise<void> {
     const busySince = performance.now();
     const backoff = busyBackoff();
-    while (this.#entries[0] === entry) {
-      try {
-        this.#file.check();
-        const value = entry.run(this.#connection);
-        this.#isBlocked = false;
-        this.#entries.shift();
-        entry.resolve(value);
-      } catch (error) {
-        this.#isBlocked = isBusy(error);
-        if (this.#isBlocked) {
-          this.#rejectExpired(busySince, error);
-          await pause(backoff.next());
-        } else {
+    try {
+      while (this.#entries[0] === entry) {
+        try {
+          this.#file.check();
+          const value = entry.run(this.#connection);
+          this.#isBlocked = false;
           this.#entries.shift();
-          entry.reject(error);
+          entry.resolve(value);
+        } catch (error) {
+          this.#isBlocked = isBusy(error);
+          if (this.#isBlocked) {
+            this.#rejectExpired(busySince, error);
+            await pause(backoff.next());
+          } else {
+            this.#entries.shift();
+            entry.reject(error);
+          }
         }
-      } finally {
-        this.#connection.restore();
       }
+    } finally {
+      // Not before each try, because a script continues with its own settings, such as `foreign_keys = off`.
+      this.#connection.restore();
     }
   }
 

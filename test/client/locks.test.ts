@@ -101,6 +101,30 @@ describe("a lock of another process", () => {
     await client.execute(insert("later"));
     expect(await count(open())).toBe(2);
   });
+
+  test("does not reset the settings of a script that waits for it", async () => {
+    const client = open();
+    await client.executeMultiple(`
+      create table parents (id integer primary key);
+      create table children (parent references parents on delete cascade);
+      insert into parents values (1);
+      insert into children values (1)`);
+    const transaction = await open().transaction();
+    const rebuilt = client.executeMultiple(`
+      pragma foreign_keys = off;
+      begin immediate;
+      create table rebuilt as select * from parents;
+      drop table parents;
+      alter table rebuilt rename to parents;
+      commit`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await transaction.rollback();
+    await rebuilt;
+    const { rows } = await client.execute("select count(*) as children from children");
+    expect(rows).toEqual([{ children: 1 }]);
+    const { rows: settings } = await client.execute("pragma foreign_keys");
+    expect(settings).toEqual([{ foreign_keys: 1 }]);
+  });
 });
 
 test("four processes write a thousand times each: every row is there, once", async () => {
