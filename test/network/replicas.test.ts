@@ -109,7 +109,7 @@ describe("a read replica", () => {
           await store.countRuns();
           return proxy.roundTrips;
         },
-        { timeout: 15_000, interval: 200 },
+        { timeout: 30_000, interval: 200 },
       )
       .toBe(2);
   });
