@@ -392,6 +392,48 @@ ${conflict(entry("0001_second"), entry("0001_other"))}] }`,
   });
 }
 
+test("a changed index is created again: drizzle-kit 0.31 writes the SQL, and for 1.0 the remedy has it", async () => {
+  const changed = sqliteTable(
+    "users",
+    {
+      id: integer("id").primaryKey(),
+      name: textColumn("name").notNull(),
+      age: integer("age").notNull().default(0),
+      // If nothing else changes, drizzle-kit 1.0 writes no migration at all.
+      town: textColumn("town"),
+    },
+    (table) => [
+      index("users_name_idx")
+        .on(table.age)
+        .where(sql`age > 17`),
+    ],
+  );
+  const third = layout.tag(2, "third");
+  const before = JSON.parse(await read(layout.snapshot(second))) as { id: string };
+  const after = await generateSQLiteDrizzleJson({ users: changed, notes }, before.id);
+  const statements = await generateSQLiteMigration(before, after);
+  const incomplete = async () => {
+    await writeMigration(third, after, statements);
+    await writeJournal([first, second, third]);
+    await recordMigrationHashes(folder, { again: [third] });
+    return check({ users: changed, notes });
+  };
+  const found = await incomplete();
+  if (isDrizzle1) {
+    const [problem] = found;
+    expect(found).toMatchObject([{ code: "SQL_INCOMPLETE", file: layout.sql(third) }]);
+    expect(problem?.remedy).toBe(
+      "add to it, each after a breakpoint: DROP INDEX `users_name_idx`; " +
+        "CREATE INDEX `users_name_idx` ON `users` (`age`) WHERE age > 17;",
+    );
+    statements.push(...(problem?.remedy.split(": ")[1] ?? "").split(/(?<=;) /));
+    expect(await incomplete()).toEqual([]);
+  } else {
+    expect(found).toEqual([]);
+    expect(statements).toHaveLength(3);
+  }
+});
+
 test("in an empty folder, every table waits for its migration", async () => {
   await rm(folder, { recursive: true });
   await mkdir(folder);

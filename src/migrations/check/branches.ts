@@ -7,8 +7,8 @@ export const graphSnapshotSchema = z.object({
   ddl: z.array(z.record(z.string(), z.unknown())),
 });
 
-type Snapshot = z.output<typeof graphSnapshotSchema>;
-type Entity = Snapshot["ddl"][number];
+export type GraphSnapshot = z.output<typeof graphSnapshotSchema>;
+type Entity = GraphSnapshot["ddl"][number];
 
 interface Combined {
   /** The schema after all migrations. */
@@ -21,7 +21,7 @@ interface Combined {
  * Combines branches that generated migrations side by side. Like drizzle-kit 1.0, it accepts branches that change
  * different tables, or only add columns and indexes to the same table.
  */
-export function combineBranches(snapshots: readonly Snapshot[]): Combined {
+export function combineBranches(snapshots: readonly GraphSnapshot[]): Combined {
   const followed = new Set(snapshots.flatMap(({ prevIds }) => prevIds));
   const ends = snapshots.filter(({ id }) => !followed.has(id));
   const histories = ends.map((end) => historyOf(end, snapshots));
@@ -56,7 +56,7 @@ export function combineBranches(snapshots: readonly Snapshot[]): Combined {
   return { ddl: [...combined.values()], conflicting: [...conflicting] };
 }
 
-function historyOf(end: Snapshot, snapshots: readonly Snapshot[]): ReadonlySet<string> {
+function historyOf(end: GraphSnapshot, snapshots: readonly GraphSnapshot[]): ReadonlySet<string> {
   const byId = new Map(snapshots.map((each) => [each.id, each]));
   const found = new Set<string>();
   const left = [end.id];

@@ -7,7 +7,7 @@ import {
   sqlFile,
   type MigrationFolder,
 } from "./migration-folder.ts";
-import { combineBranches, graphSnapshotSchema } from "./branches.ts";
+import { combineBranches, graphSnapshotSchema, type GraphSnapshot } from "./branches.ts";
 import { hasConflict } from "./merge-conflicts.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
 import { statementsOf } from "../../sql-tokens.ts";
@@ -99,7 +99,7 @@ function readSnapshot<T>(
 function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
   const problems: MigrationProblem[] = [];
   const known = new Set([originId]);
-  const snapshots: z.output<typeof graphSnapshotSchema>[] = [];
+  const snapshots: GraphSnapshot[] = [];
   const files = new Map<string, string>();
   let isComplete = true;
   for (const { tag } of folder.entries) {
@@ -122,6 +122,8 @@ function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
         remedy: "restore the folder from version control",
       });
     }
+    const parents = snapshots.filter(({ id }) => snapshot.prevIds.includes(id));
+    problems.push(...checkChangedIndexes(folder, tag, snapshot, parents));
     known.add(snapshot.id);
     snapshots.push(snapshot);
     files.set(snapshot.id, file);
@@ -137,6 +139,58 @@ function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
     });
   }
   return problems;
+}
+
+const indexSchema = z.object({
+  entityType: z.literal("indexes"),
+  table: z.string(),
+  name: z.string(),
+  columns: z.array(z.object({ value: z.string(), isExpression: z.boolean() })),
+  isUnique: z.boolean(),
+  where: z.string().nullable(),
+});
+
+/** drizzle-kit 1.0 writes the new definition of an existing index to the snapshot, but no SQL for it. */
+function checkChangedIndexes(
+  folder: MigrationFolder,
+  tag: string,
+  { ddl }: GraphSnapshot,
+  parents: readonly GraphSnapshot[],
+): MigrationProblem[] {
+  const before = parents.map((parent) => definitionsOfIndexes(parent.ddl));
+  const sql = folder.sql.get(tag) ?? "";
+  const heads = [...sql.matchAll(/\bcreate\s+(?:unique\s+)?index\b[^(]*/gi)].map(([head]) => head);
+  const file = sqlFile(folder, tag);
+  return [...definitionsOfIndexes(ddl)].flatMap(([name, definition]) => {
+    const old = before.flatMap((indexes) => indexes.get(name) ?? []);
+    const isCreated = heads.some((head) => head.includes(name));
+    if (old.length === 0 || old.includes(definition) || isCreated) return [];
+    return [
+      {
+        code: "SQL_INCOMPLETE" as const,
+        file,
+        message: `${file} leaves index ${name} unchanged, and its definition has changed: drizzle-kit 1.0 writes no SQL for that`,
+        remedy: `add to it, each after a breakpoint: DROP INDEX \`${name}\`; ${definition};`,
+      },
+    ];
+  });
+}
+
+/** The statement that creates each index, by name. */
+function definitionsOfIndexes(ddl: GraphSnapshot["ddl"]): ReadonlyMap<string, string> {
+  return new Map(
+    ddl.flatMap((entity) => {
+      const { data: index } = indexSchema.safeParse(entity);
+      if (index === undefined) return [];
+      const columns = index.columns.map((each) =>
+        each.isExpression ? each.value : `\`${each.value}\``,
+      );
+      const where = index.where === null ? "" : ` WHERE ${index.where}`;
+      const kind = index.isUnique ? "UNIQUE INDEX" : "INDEX";
+      const statement = `CREATE ${kind} \`${index.name}\` ON \`${index.table}\` (${columns.join(",")})${where}`;
+      return [[index.name, statement] as const];
+    }),
+  );
 }
 
 function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {

@@ -4,6 +4,7 @@ export type MigrationProblemCode =
   | "LAYOUT_OF_OTHER_VERSION"
   | "SQL_MISSING"
   | "SQL_UNREADABLE"
+  | "SQL_INCOMPLETE"
   | "SQL_NOT_IN_JOURNAL"
   | "WHEN_NOT_INCREASING"
   | "SNAPSHOT_MISSING"

@@ -37,7 +37,10 @@ export async function findSchemaDrift(
     code: "SCHEMA_AHEAD",
     file: null,
     message: `the schema and the last migration differ: ${difference}`,
-    remedy: "generate a migration, and commit it with the schema",
+    remedy:
+      kit.layout === "folders" && /^index .* has another /.test(difference)
+        ? "drizzle-kit 1.0 writes no SQL for a changed index: give it another name, and generate a migration"
+        : "generate a migration, and commit it with the schema",
   }));
 }
 
