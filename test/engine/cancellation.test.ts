@@ -49,6 +49,25 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun(runId)).toEqual(run);
   });
 
+  test("a step that is cancelled in its first milliseconds has a row and an attempt", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const begun = makeGate();
+    const step = numberStep("s", () => {
+      begun.open();
+      return new Promise(() => {});
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    engine.register(workflow);
+    const runId = await engine.start(workflow, 1);
+    void engine.work();
+    await begun.promise;
+    await engine.cancel(runId);
+    const cancelled = { stepId: "s", status: "CANCELLED", attempt: 1 };
+    expect(await store.listStepExecutions(runId)).toMatchObject([{ ...cancelled, input: 1 }]);
+    expect(await store.listStepAttempts(runId)).toMatchObject([cancelled]);
+  });
+
   test("a run that is cancelled in the store stops at its next write", async () => {
     const store = await open();
     const engine = makeEngine(store);

@@ -169,6 +169,21 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(engine.wait(runId)).rejects.toThrow(EngineClosedError);
   });
 
+  test("close ends a wait without another poll", async () => {
+    const engine = makeEngine(await open());
+    const runId = await engine.start(simple, 1);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const rejected = expect(engine.wait(runId)).rejects.toThrow(EngineClosedError);
+      await vi.advanceTimersByTimeAsync(100);
+      // No timer fires from here on.
+      await engine.close();
+      await rejected;
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("repeated closing under load loses nothing and runs nothing twice", async () => {
     const store = await open();
     const calls = new Map<string, number>();
