@@ -104,6 +104,16 @@ describe.each(stores)("on %s", (_, open) => {
     );
   });
 
+  test("a step gets an input that was changed between the start and the claim", async () => {
+    const store = await open();
+    const step = numberStep("s", (value) => value);
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const engine = makeEngine(store).register(workflow);
+    const runId = await engine.start(workflow, 1);
+    await store.updateRun(runId, { input: 2 });
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", input: 2, output: 2 });
+  });
+
   test("a key of an unregistered version's run is an error, or returns the result of an ended run", async () => {
     const store = await open();
     const first = new Engine(store);
