@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { InvalidArgumentError } from "../errors.ts";
+import { InvalidArgumentError, StoreBusyError } from "../errors.ts";
 import { completeNewRun } from "../model/new-rows.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -26,7 +26,7 @@ export async function isSameDatabase(
     return false;
   }
   const completedAt = new Date(0);
-  for (;;) {
+  for (let attempt = 0; attempt < 20; attempt++) {
     const runId = `${probeWorkflowId}:${randomUUID()}`;
     const run = completeNewRun(
       { runId, workflowId: probeWorkflowId, status: "CANCELLED", completedAt },
@@ -42,11 +42,14 @@ export async function isSameDatabase(
     try {
       if (await has(source, runId, signal)) return true;
       if (await has(target, runId, signal)) return false;
-      // Retention or another check has deleted the run in the meantime.
+      // A trigger, retention or another check has deleted the run in the meantime.
     } finally {
       await remove(target, runId);
     }
   }
+  throw new StoreBusyError(
+    "a run that is written to tell the databases apart is deleted at once, by a trigger or another process",
+  );
 }
 
 /** The newest run that matches in `store`, if `other` does not have it; otherwise null. */

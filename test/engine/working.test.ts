@@ -360,6 +360,36 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
+  test("an engine that closes asks no condition and begins no step", async () => {
+    const store = await open();
+    let isClosing = true;
+    let asked = 0;
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(
+        numberStep("first", (value) => {
+          if (isClosing) void engine.close();
+          return value;
+        }),
+      )
+      .stepIf(
+        () => ++asked > 0,
+        numberStep("second", (value) => value),
+      )
+      .build();
+    engine.register(workflow);
+    const runId = await engine.start(workflow, 1);
+    await engine.work();
+    expect(asked).toBe(0);
+    expect(await store.listStepExecutions(runId)).toMatchObject([{ status: "COMPLETED" }]);
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", progress: 0.5 });
+    isClosing = false;
+    expect(await makeEngine(store).register(workflow).wait(runId)).toMatchObject({
+      status: "COMPLETED",
+    });
+    expect(await store.listStepExecutions(runId)).toMatchObject([{ attempt: 1 }, { attempt: 1 }]);
+  });
+
   test("a run that is starting while the engine closes is left to others", async () => {
     const store = await open();
     const engine = makeEngine(store);

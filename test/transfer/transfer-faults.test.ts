@@ -381,6 +381,18 @@ test("copies to one target at the same time do not disturb each other, nor a run
   }
 });
 
+test("a copy to a database whose trigger deletes old runs at once ends", async () => {
+  const to = await file();
+  await to.db.run(
+    "create trigger tidy after insert on workflow_runs begin delete from workflow_runs where completed_at < 1e12; end",
+  );
+  // Neither store has a run that tells them apart.
+  await expect(copyStore(new MemoryStore(), to, { resume: true })).rejects.toMatchObject({
+    code: "STORE_BUSY",
+  });
+  await to.close();
+});
+
 test("no transfer includes the run that a killed check left behind", async () => {
   const [store, memory] = [new MemoryStore(), new MemoryStore()];
   await givenRuns(store, 3);

@@ -113,6 +113,8 @@ export class RunExecution {
     let at: StageRun | StagePosition | RunResult = await loadRun(scope, isFirst);
     while (!("status" in at)) {
       if (!("steps" in at)) {
+        // Closing does not wait for a condition.
+        if (this.#drainer.aborted) throw new EngineClosedError();
         at = await this.#enter(scope, at, commit);
         continue;
       }
