@@ -1,6 +1,7 @@
 import type { CorruptRowError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
-import type { RunFilter } from "../model/run-queries.ts";
+import { callbackSchema, operationShape } from "../model/arguments.ts";
+import { runFilterSchema, type RunFilter } from "../model/run-queries.ts";
 import type { BundlePage } from "../store/bundles.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -8,6 +9,15 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 /** Which runs a transfer includes, and what ends it. */
 export interface BundleScan extends OperationOptions {
   readonly filter?: RunFilter | undefined;
+}
+
+/** The options that transfers share. */
+export function transferShape<Progress>() {
+  return {
+    filter: runFilterSchema.optional(),
+    onProgress: callbackSchema<Progress>(),
+    ...operationShape,
+  };
 }
 
 /** Runs that are read, compared or stored together. */

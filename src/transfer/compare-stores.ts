@@ -2,10 +2,9 @@ import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import type { CorruptRowError } from "../errors.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import type { BundleScan } from "./bundle-pages.ts";
+import { transferShape, type BundleScan } from "./bundle-pages.ts";
 import type { RunDifference } from "./compare-bundles.ts";
 import { StoreComparison } from "./store-comparison.ts";
-import { transferShape } from "./transfer-options.ts";
 
 export interface CompareProgress {
   readonly runs: number;

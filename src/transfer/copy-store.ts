@@ -4,11 +4,10 @@ import { RefusedRunsError, UnreadableRunsError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { bundlePages, runIdOfCell, type BundleScan } from "./bundle-pages.ts";
+import { bundlePages, runIdOfCell, transferShape, type BundleScan } from "./bundle-pages.ts";
 import { storeBundles } from "./refusals.ts";
 import { isSameDatabase, sameDatabaseError } from "./same-database.ts";
 import { isSameRevision, StoreComparison, type ListedPair } from "./store-comparison.ts";
-import { transferShape } from "./transfer-options.ts";
 
 export interface CopyProgress {
   /** Runs stored in the target, replaced ones included. */

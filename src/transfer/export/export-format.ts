@@ -48,10 +48,9 @@ const trailerSchema = z.strictObject({
   /** Of all lines before this one, each with its line feed, and of `corrupt` as JSON unless it is empty. */
   sha256: z.hash("sha256"),
 });
-export type ExportTrailer = z.output<typeof trailerSchema>;
+type Trailer = z.output<typeof trailerSchema>;
 
-/** `lines` is the hash of all lines so far. */
-export function checksumOf(lines: Hash, corrupt: ExportTrailer["corrupt"] = []): string {
+function checksumOf(lines: Hash, corrupt: Trailer["corrupt"] = []): string {
   const hash = lines.copy();
   if (corrupt.length > 0) hash.update(JSON.stringify(corrupt));
   return hash.digest("hex");
@@ -67,8 +66,11 @@ export function encodeHeader(exportedAt: Date): string {
   } satisfies z.output<typeof headerSchema>);
 }
 
-export function encodeTrailer(trailer: Omit<ExportTrailer, "format">): string {
-  return JSON.stringify({ format: `${formatName}-end`, ...trailer } satisfies ExportTrailer);
+/** `lines` is the hash of all lines before the trailer. */
+export function encodeTrailer(runs: number, errors: readonly CorruptRowError[], lines: Hash) {
+  const corrupt = errors.map(({ table, key, column }) => ({ table, key: { ...key }, column }));
+  const sha256 = checksumOf(lines, corrupt);
+  return JSON.stringify({ format: `${formatName}-end`, runs, corrupt, sha256 } satisfies Trailer);
 }
 
 /** A longer run gets several lines, because a string cannot be longer than 512 MiB. */
@@ -166,12 +168,29 @@ export function parseLine(text: string, line: number): RecordLine {
   throw new InvalidExportError({ line, reason });
 }
 
-/** The trailer; null if the line is a run. @throws {InvalidExportError} if the trailer is damaged. */
-export function parseTrailer(record: RecordLine, line: number): ExportTrailer | null {
+/**
+ * The cells that the trailer names; null if the line is a run. `lines` is the hash of the lines before it.
+ *
+ * @throws {InvalidExportError} if the trailer is damaged, or does not belong to the lines before it.
+ */
+export function parseTrailer(
+  record: RecordLine,
+  line: number,
+  runs: number,
+  lines: Hash,
+): readonly CorruptRowError[] | null {
   if (!("format" in record)) return null;
+  const refused = (reason: string) => new InvalidExportError({ line, reason });
   const { data } = trailerSchema.safeParse(record);
-  if (data !== undefined) return data;
-  throw new InvalidExportError({ line, reason: "is a trailer that cannot be read" });
+  if (data === undefined) throw refused("is a trailer that cannot be read");
+  if (data.runs !== runs) {
+    throw refused(`says that the export has ${data.runs} runs, and there are ${runs}`);
+  }
+  // In older exports, the checksum does not cover the unreadable runs.
+  if (![checksumOf(lines, data.corrupt), checksumOf(lines)].includes(data.sha256)) {
+    throw refused("has another checksum than the lines before it: one of them was changed");
+  }
+  return data.corrupt.map((cell) => new CorruptRowError(cell));
 }
 
 /** The run of a line with the rows of a line that continues it; null if it does not. */

@@ -3,9 +3,8 @@ import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
 import { CorruptRowError, UnreadableRunsError } from "../../errors.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { bundlePages, type BundleScan } from "../bundle-pages.ts";
-import { transferShape } from "../transfer-options.ts";
-import { checksumOf, encodeBundle, encodeHeader, encodeTrailer } from "./export-format.ts";
+import { bundlePages, transferShape, type BundleScan } from "../bundle-pages.ts";
+import { encodeBundle, encodeHeader, encodeTrailer } from "./export-format.ts";
 
 export interface ExportProgress {
   readonly runs: number;
@@ -57,7 +56,6 @@ export async function* exportStore(
     corrupt.push(...page.corrupt);
     onProgress?.({ runs, unreadable: corrupt.length });
   }
-  const cells = corrupt.map(({ table, key, column }) => ({ table, key: { ...key }, column }));
-  yield `${encodeTrailer({ runs, corrupt: cells, sha256: checksumOf(hash, cells) })}\n`;
+  yield `${encodeTrailer(runs, corrupt, hash)}\n`;
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
 }

@@ -11,9 +11,8 @@ import { untilAborted } from "../../async/abort.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions, WriteBundlesReport } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { batchRuns } from "../bundle-pages.ts";
+import { batchRuns, transferShape } from "../bundle-pages.ts";
 import { storeBundles } from "../refusals.ts";
-import { transferShape } from "../transfer-options.ts";
 import { readExport, type ExportedBundle, type TextChunks } from "./read-export.ts";
 
 export interface ImportOptions {

@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto";
-import { CorruptRowError, IncompleteExportError, InvalidExportError } from "../../errors.ts";
+import { IncompleteExportError, InvalidExportError, type CorruptRowError } from "../../errors.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import {
   checkHeader,
-  checksumOf,
   continueRecord,
   decodeBundle,
   parseLine,
   parseTrailer,
-  type ExportTrailer,
   type RecordLine,
 } from "./export-format.ts";
 
@@ -36,7 +34,7 @@ export async function* readExport(
   chunks: TextChunks,
 ): AsyncGenerator<ExportedBundle, readonly CorruptRowError[], undefined> {
   const hash = createHash("sha256");
-  let trailer: ExportTrailer | null = null;
+  let corrupt: readonly CorruptRowError[] | null = null;
   let runs = 0;
   let lastLine = 0;
   /** The run of the line before, which the next line may continue. */
@@ -49,7 +47,7 @@ export async function* readExport(
     return [{ bundle: decodeBundle(record, line), line, size }];
   };
   for await (const { text, number: line, isEnded } of linesOf(chunks)) {
-    if (trailer !== null) throw new InvalidExportError({ line, reason: "comes after the end" });
+    if (corrupt !== null) throw new InvalidExportError({ line, reason: "comes after the end" });
     if (lastLine === 0) {
       checkHeader(text);
     } else {
@@ -66,27 +64,16 @@ export async function* readExport(
         held = { record: continued, line: held.line, size: held.size + text.length };
       } else {
         yield* release();
-        trailer = parseTrailer(record, line);
-        if (trailer === null) {
-          held = { record, line, size: text.length };
-        } else if (trailer.runs !== runs) {
-          const reason = `says that the export has ${trailer.runs} runs, and there are ${runs}`;
-          throw new InvalidExportError({ line, reason });
-        } else if (
-          // In older exports, the checksum does not cover the unreadable runs.
-          ![checksumOf(hash, trailer.corrupt), checksumOf(hash)].includes(trailer.sha256)
-        ) {
-          const reason = "has another checksum than the lines before it: one of them was changed";
-          throw new InvalidExportError({ line, reason });
-        }
+        corrupt = parseTrailer(record, line, runs, hash);
+        if (corrupt === null) held = { record, line, size: text.length };
       }
     }
     hash.update(text).update("\n");
     lastLine = line;
   }
   yield* release();
-  if (trailer === null) throw new IncompleteExportError({ line: lastLine });
-  return trailer.corrupt.map((cell) => new CorruptRowError(cell));
+  if (corrupt === null) throw new IncompleteExportError({ line: lastLine });
+  return corrupt;
 }
 
 /** Exports have no longer lines: a run that does not fit has several. */

@@ -16,8 +16,6 @@ export type Change = string | null;
 /** Receives the changes of a write. If its answer was lost, the write may take effect after this call. */
 type WriteListener = (changes: readonly Change[], isLost: boolean) => void;
 
-type Operation = (...args: readonly unknown[]) => Promise<unknown>;
-
 /**
  * The operations of `store`. `listener` is told of each write when it has really ended, even if it failed or a signal
  * released its caller earlier; of a transaction's writes, when the transaction has ended.
@@ -33,7 +31,7 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
     inner?: { readonly runIds: readonly unknown[]; readonly isLost: boolean },
   ): Promise<unknown> {
     const report = (result: unknown, error: unknown) => {
-      const runIds = inner?.runIds ?? (changedBy[name] ?? namedRun)(args, result, error);
+      const runIds = inner?.runIds ?? changedBy[name]?.(args, result, error) ?? [runIdOf(args[0])];
       // The store refuses an id that no run can have.
       const changes = runIds.filter((runId): runId is Change => runId === null || isId(runId));
       listener(changes, isAnswerLost(error) || inner?.isLost === true);
@@ -55,10 +53,10 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
     }
   }
 
-  const operations: Record<string, Operation> = Object.fromEntries(
+  const operations = Object.fromEntries(
     operationNames.map((name) => [
       name,
-      async (...args) => (isRead(name) ? call(name, args) : follow(name, args)),
+      async (...args: unknown[]) => (isRead(name) ? call(name, args) : follow(name, args)),
     ]),
   );
   return {
@@ -85,8 +83,7 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
 
 type ChangedBy = (args: readonly unknown[], result: unknown, error: unknown) => readonly unknown[];
 
-/** The ids of the runs that a write may have changed, or null. */
-const namedRun: ChangedBy = ([first]) => [runIdOf(first)];
+/** The ids of the runs that a write may have changed, or null, if its first argument is not the id of its run. */
 const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
   createRun: ([run], created, error) => {
     const runId = runIdOf(created ?? run);
@@ -94,9 +91,7 @@ const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
   },
   claimRuns: (_, runs, error) => (Array.isArray(runs) ? runs.map(runIdOf) : unknownAfter(error)),
   writeBundles: ([bundles]) =>
-    Array.isArray(bundles)
-      ? bundles.map((bundle: Partial<RunBundle> | null) => runIdOf(bundle?.run))
-      : [],
+    [bundles].flat().map((bundle) => runIdOf((bundle as Partial<RunBundle> | null)?.run)),
   // A prune that failed may have deleted some batches before.
   pruneRuns: (_, pruned, error) =>
     (pruned as PruneReport | null)?.dryRun === true || error instanceof InvalidArgumentError
