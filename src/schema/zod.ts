@@ -50,7 +50,9 @@ export const timeoutSchema = z.int().min(1).max(4_320_000_000_000_000);
 const time = z.date();
 const json = z.unknown();
 
-const runShape = {
+// Rows with all columns.
+
+export const workflowRunSchema = z.strictObject({
   runId: idSchema,
   workflowId: idSchema,
   workflowVersion: idSchema,
@@ -76,7 +78,7 @@ const runShape = {
   startedAt: time.nullable(),
   completedAt: time.nullable(),
   updatedAt: time,
-};
+});
 
 /** True for a valid value of `input_from`. */
 export function isInputFrom(value: unknown): value is string | string[] {
@@ -88,7 +90,7 @@ const inputFromSchema = z.custom<string | string[]>(
   "must be the id of a step, or a list of ids",
 );
 
-const stepShape = {
+export const stepExecutionSchema = z.strictObject({
   runId: idSchema,
   stepId: idSchema,
   executionIndex: count,
@@ -105,9 +107,9 @@ const stepShape = {
   startedAt: time.nullable(),
   completedAt: time.nullable(),
   updatedAt: time,
-};
+});
 
-const attemptShape = {
+export const stepAttemptSchema = z.strictObject({
   runId: idSchema,
   stepId: idSchema,
   attempt: count,
@@ -116,30 +118,23 @@ const attemptShape = {
   workerId: idSchema.nullable(),
   startedAt: time.nullable(),
   completedAt: time.nullable(),
-};
+});
 
-const outputShape = {
+export const stepOutputSchema = z.strictObject({
   runId: idSchema,
   stepId: idSchema,
   output: json,
   createdAt: time,
   updatedAt: time,
-};
+});
 
-const stateShape = {
+export const workflowStateSchema = z.strictObject({
   runId: idSchema,
   key: idSchema,
   value: json,
   revision: count,
   updatedAt: time,
-};
-
-/** A row with all columns. */
-export const workflowRunSchema = z.strictObject(runShape);
-export const stepExecutionSchema = z.strictObject(stepShape);
-export const stepAttemptSchema = z.strictObject(attemptShape);
-export const stepOutputSchema = z.strictObject(outputShape);
-export const workflowStateSchema = z.strictObject(stateShape);
+});
 
 /** A row to insert. Columns with defaults are optional. */
 export const newWorkflowRunSchema = workflowRunSchema.partial().required({ workflowId: true });

@@ -45,13 +45,17 @@ import {
 import { HostConnection, runHostTransaction } from "../sqlite/connections/host.ts";
 import { LocalConnection } from "../sqlite/connections/local.ts";
 import { openClient } from "./open-client.ts";
-import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
+import {
+  parseOpenOptions,
+  storeOptionsSchema,
+  type OpenOptions,
+  type StoreOptions,
+} from "./open-options.ts";
 import { SQLiteOperations, type Gate } from "../sqlite/operations/sqlite-operations.ts";
 import { RemoteConnection } from "../sqlite/connections/remote.ts";
 import type { Database } from "../sqlite/statements/statement.ts";
 import { createStatements } from "../sqlite/statements/all.ts";
 import type { StoreContext } from "../sqlite/operations/context.ts";
-import { storeOptionsSchema, type StoreOptions } from "./store-options.ts";
 
 /** A Drizzle database on a libSQL client. */
 export type HostDatabase = Database & { readonly $client: Client };
