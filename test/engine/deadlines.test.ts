@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
@@ -126,8 +126,20 @@ describe.each(stores)("on %s", (_, open) => {
 
   test("a run that ends in time leaves no timer", async () => {
     const store = await open();
-    const run = await makeEngine(store).run(quick, 1, { timeoutMs: 2 ** 31 + 5 });
-    expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
+    const set = vi.spyOn(globalThis, "setTimeout");
+    const clear = vi.spyOn(globalThis, "clearTimeout");
+    try {
+      const run = await makeEngine(store).run(quick, 1, { timeoutMs: 2 ** 31 + 5 });
+      expect(run).toMatchObject({ status: "COMPLETED", output: 1 });
+      const long = set.mock.results.filter(
+        (_result, at) => (set.mock.calls[at]?.[1] ?? 0) > 2 ** 30,
+      );
+      expect(long).toHaveLength(1);
+      expect(clear).toHaveBeenCalledWith(long[0]?.value);
+    } finally {
+      set.mockRestore();
+      clear.mockRestore();
+    }
   });
 
   test("a run that timed out has its time limit again after each retry", async () => {

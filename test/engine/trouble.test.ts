@@ -153,6 +153,23 @@ describe.each(stores)("on %s", (_, open) => {
     expect(seen).toEqual(["COMPLETED"]);
   });
 
+  test("an engine leaves a run if the store stays busy for longer than the lease", async () => {
+    const inner = await open();
+    const store = observe(inner, async (operation, carryOut) => {
+      if (operation === "batch") throw busy();
+      return carryOut();
+    });
+    const engine = makeEngine(store, { leaseMs: 40 });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value))
+      .build();
+    engine.register(workflow);
+    const left = new Promise((resolve) => engine.on("run.left", ({ reason }) => resolve(reason)));
+    await engine.start(workflow, 1);
+    void engine.work();
+    expect(await left).toBe("troubled");
+  });
+
   test("an unreadable run sends run.finished only after its failure is stored", async () => {
     const inner = await open();
     const { runId } = await inner.createRun({ workflowId: "w", input: 1 });
