@@ -72,10 +72,7 @@ export async function bundlesById(
   store: WorkflowStore,
   runIds: readonly string[],
   signal?: AbortSignal,
-): Promise<{
-  readonly bundles: ReadonlyMap<string, RunBundle>;
-  readonly corrupt: readonly CorruptRowError[];
-}> {
+) {
   const bundles = new Map<string, RunBundle>();
   const corrupt: CorruptRowError[] = [];
   for await (const page of namedPages(store, runIds, signal)) {

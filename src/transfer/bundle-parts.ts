@@ -37,7 +37,7 @@ export const bundleParts: readonly BundlePart[] = Object.entries({
   const properties = Object.keys(columns);
   const ofType = (type: string) => properties.filter((each) => columns[each]?.columnType === type);
   const primary = getTableConfig(table).primaryKeys.flatMap((key) => key.columns);
-  const isPrimary = (each: string) => primary.some((column) => column.name === columns[each]?.name);
+  const isPrimary = (each: string) => primary.some((key) => key.name === columns[each]?.name);
   return {
     name: name as keyof RunBundle,
     table: getTableName(table),

@@ -56,7 +56,6 @@ export async function copyStore(
   options: CopyOptions = {},
 ): Promise<CopyReport> {
   const { onProgress, resume, ...scan } = parseArgument(optionsSchema, options, "options");
-  const { signal } = scan;
   const comparison = new StoreComparison(from, to, scan);
   const { first: unreadable } = comparison.unreadable;
   const totals = { copied: 0, unchanged: 0 };
@@ -65,7 +64,7 @@ export async function copyStore(
   const store = async (bundles: readonly RunBundle[]) => {
     if (bundles.length > 0) {
       const onConflict = resume === false ? "fail" : "replace";
-      const writeOptions = { onConflict, keepNewer: true, signal } as const;
+      const writeOptions = { onConflict, keepNewer: true, signal: scan.signal } as const;
       const stored = await storeBundles(to, bundles, writeOptions, ({ run: { runId } }, error) =>
         refused.push({ runId, error }),
       );
@@ -80,7 +79,7 @@ export async function copyStore(
       await store(bundles);
     }
   } else {
-    if (await isSameDatabase(from, to, signal)) throw sameDatabaseError("to");
+    if (await isSameDatabase(from, to, scan.signal)) throw sameDatabaseError("to");
     const skip = ({ first, second }: ListedPair): boolean => {
       if (first === null) return true;
       // A run that has not ended is always compared as a whole.
