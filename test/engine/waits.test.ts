@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { WakeUp } from "../../src/engine/worker/waits.ts";
+import { Stopper } from "../../src/async/abort.ts";
+import { EventEmitter } from "../../src/engine/observe/events.ts";
+import { silentLogger } from "../../src/engine/observe/logger.ts";
+import { waitForRun, WakeUp } from "../../src/engine/worker/waits.ts";
+import { systemClock } from "../../src/store/clock.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -20,4 +24,34 @@ test("a notification ends the wait immediately", async () => {
   wakeUp.notify();
   expect(await waiting).toBe(true);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("events of the run and aborts end a wait for it, and nothing does after its end", async () => {
+  const events = new EventEmitter("w", systemClock, silentLogger);
+  const run = { runId: "r", workflowId: "w", workflowVersion: "1", runAttempt: 1 };
+  const signals = [new Stopper(), new Stopper()];
+  const { wakeUp, end } = waitForRun(events, "r", ["run.left"], [undefined, ...signals]);
+  const isWoken = async (): Promise<boolean> => {
+    const waiting = wakeUp.wait(10);
+    await vi.advanceTimersByTimeAsync(10);
+    return waiting;
+  };
+  events.emit("run.left", "other", () => ({ ...run, reason: "lost" as const }));
+  events.emit("run.started", "r", () => run);
+  expect(await isWoken()).toBe(false);
+  events.emit("run.left", "r", () => ({ ...run, reason: "lost" as const }));
+  expect(await isWoken()).toBe(true);
+  signals[0]?.abort();
+  expect(await isWoken()).toBe(true);
+  end();
+  events.emit("run.left", "r", () => ({ ...run, reason: "lost" as const }));
+  signals[1]?.abort();
+  expect(await isWoken()).toBe(false);
+});
+
+test("a wait for a run ends immediately if a signal has aborted", async () => {
+  const events = new EventEmitter("w", systemClock, silentLogger);
+  const { wakeUp, end } = waitForRun(events, "r", [], [AbortSignal.abort()]);
+  expect(await wakeUp.wait(null)).toBe(true);
+  end();
 });
