@@ -87,7 +87,7 @@ export function leaseExpiry(now: Date, leaseMs: number): Date {
   return new Date(now.getTime() + leaseMs);
 }
 
-/** The end of an extended lease. Never earlier than before, also if the clock was set back. */
+/** The end of an extended lease. It is never earlier than before, even if the clock was set back. */
 export function extendedExpiry(before: Date | null, now: Date, leaseMs: number): Date {
   return new Date(Math.max(before?.getTime() ?? 0, leaseExpiry(now, leaseMs).getTime()));
 }

@@ -126,7 +126,7 @@ const causes: readonly Cause[] = [
         : lost("the store was closed before the server answered")(options, attempt),
   },
   {
-    // Without the cause, whose message may contain a URL with a token.
+    // The cause is left out, because its message may contain a URL with a token.
     codes: /^(URL_\w+|ERR_INVALID_URL)$/,
     make: () =>
       new InvalidArgumentError({ argument: "url", reason: "is not the URL of a database" }),

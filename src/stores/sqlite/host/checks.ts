@@ -75,10 +75,10 @@ export function clientOf(database: object): Client | undefined {
 }
 
 /**
- * Passes unless the transaction is known to be in another database. Two clients of one file are the same database; a
- * server that does not name its file is not known.
+ * Passes unless the transaction is known to be in another database. Two clients of one file have the same database. A
+ * server that does not report its file may have any.
  *
- * @throws {InvalidArgumentError}
+ * @throws {InvalidArgumentError} if the database is another one.
  */
 export async function assertSameDatabase(transaction: RunQuery, own: RunQuery): Promise<void> {
   const [file, ownFile] = await Promise.all([fileOf(transaction), fileOf(own)]);

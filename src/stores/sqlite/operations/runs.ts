@@ -71,7 +71,7 @@ function decodePage<Property extends RunProperty>(
   };
 }
 
-/** The decoded rows, without those that cannot be read, whose errors are added to `corrupt`. */
+/** The decoded rows that can be read. Adds the errors of the others to `corrupt`. */
 export function decodeReadable<Decoded>(
   rows: Rows,
   decode: (row: readonly unknown[]) => Decoded,

@@ -17,7 +17,7 @@ import { carryOut, carryOutBatch, createWrites } from "./writes.ts";
 export interface Gate {
   /** @throws {StoreClosedError} if the store is closed. */
   checkOpen(): void;
-  /** Resolves when the database is known to fit; null once it is. */
+  /** Resolves when the database has been checked; null after that. */
   readonly ready: Promise<void> | null;
 }
 
