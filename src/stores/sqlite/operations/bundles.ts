@@ -9,7 +9,12 @@ import {
 } from "../../../model/run-queries.ts";
 import type { RowCodec } from "../../../schema/row-codec.ts";
 import type { BundlePage, WriteBundlesReport } from "../../../store/bundles.ts";
-import { textOf, type Reader, type StatementResult } from "../connections/connection.ts";
+import {
+  textOf,
+  undecidedError,
+  type Reader,
+  type StatementResult,
+} from "../connections/connection.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
 import { keysOf, newerArguments } from "../statements/bundles.ts";
 import { readEveryPage, wholePage } from "../statements/children.ts";
@@ -190,22 +195,25 @@ export function writeBundles(
         start += statements.length;
       }
     };
-    for (const group of groupsOf(plans)) {
+    const write = async (group: readonly BundlePlan[]): Promise<void> => {
       try {
         count(group, await store(context, group, options.signal));
       } catch (error) {
         if (!isGuardFailure(error)) throw error;
-        // A guard stopped one of the bundles. Each is written alone to find which.
-        for (const plan of group) {
-          try {
-            count([plan], await store(context, [plan], options.signal));
-          } catch (cause) {
-            if (!isGuardFailure(cause)) throw cause;
-            await throwConflict(context, plan.bundle, options, cause);
-            report.skipped++;
-          }
+        const [plan, ...others] = group;
+        if (plan === undefined || others.length > 0) {
+          // A guard stopped one of the bundles. Each is written alone to find which.
+          for (const each of group) await write([each]);
+          return;
         }
+        await throwConflict(context, plan.bundle, options, error);
+        report.skipped++;
       }
+    };
+    try {
+      for (const group of groupsOf(plans)) await write(group);
+    } catch (error) {
+      throw report.written + report.replaced > 0 ? undecidedError(error) : error;
     }
     return report;
   };

@@ -11,7 +11,7 @@ import {
 } from "../../../model/leases.ts";
 import { runSummaryProperties } from "../../../schema/row-codecs.ts";
 import type { WorkflowRunSummary } from "../../../schema/rows.ts";
-import { sentTwiceError } from "../connections/connection.ts";
+import { readAfterWrite, sentTwiceError } from "../connections/connection.ts";
 import { claimArguments, claimShape } from "../statements/claims.ts";
 import { fenceArguments } from "../statements/fragments.ts";
 import { runGuardProperties, type RunProperty } from "../statements/runs.ts";
@@ -36,7 +36,7 @@ export async function claimRuns(
     ...claimArguments(workflows),
   });
   const [claimed] = await connection.write([claim], { signal });
-  const rows = await withDetails(context, claimed?.rows ?? []);
+  const rows = await readAfterWrite(connection, withDetails(context, claimed?.rows ?? []));
   // An unreadable run stays leased, and lists report it.
   const runs = decodeReadable(rows, (row) => codecs.run.decodeCells(runSummaryProperties, row), []);
   return runs.toSorted(compareClaims);

@@ -16,7 +16,7 @@ import {
 import { runSummaryProperties } from "../../../schema/row-codecs.ts";
 import type { StepExecution, WorkflowRun, WorkflowRunSummary } from "../../../schema/rows.ts";
 import type { WritePlanner } from "../../checked-writes.ts";
-import { sentTwiceError, type Connection } from "../connections/connection.ts";
+import { readAfterWrite, sentTwiceError, type Connection } from "../connections/connection.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
 import { fenceArguments } from "../statements/fragments.ts";
 import { runGuardProperties, type RunProperty } from "../statements/runs.ts";
@@ -279,7 +279,7 @@ export async function carryOut<T>(
   } catch (error) {
     throw requests === 1 || repeatable ? error : sentTwiceError(error);
   }
-  return plan.complete === undefined ? result : plan.complete(result);
+  return plan.complete === undefined ? result : readAfterWrite(connection, plan.complete(result));
 }
 
 type RunFence = Fence & { readonly runId: string };
