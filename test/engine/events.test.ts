@@ -249,6 +249,18 @@ test("a listener is called once for each time that it was added, until it is rem
   expect(seen).toEqual([one.runId, one.runId, two.runId]);
 });
 
+test("a wait that begins in a listener of the run's end does not wait for a poll", async () => {
+  const engine = makeEngine(new MemoryStore());
+  const waits: Promise<number>[] = [];
+  engine.on("run.finished", ({ runId }) => {
+    const begun = performance.now();
+    waits.push(engine.wait(runId).then(() => performance.now() - begun));
+  });
+  await engine.run(simple, 1);
+  expect(waits).toHaveLength(1);
+  expect(Math.max(...(await Promise.all(waits)))).toBeLessThan(900);
+});
+
 test("an unknown event type and an invalid listener are rejected", () => {
   const engine = makeEngine(new MemoryStore());
   expect(() => engine.on("run.done" as "run.finished", () => {})).toThrow(InvalidArgumentError);

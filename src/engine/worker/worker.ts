@@ -268,9 +268,10 @@ export class Worker {
     if (before !== undefined) await before;
     observer.started();
     const ending = await execution.run();
-    observer.ended(ending);
     const wasFull = this.isFull;
     if (this.#active.get(run.runId) === active) this.#active.delete(run.runId);
+    // A listener that waits for the run must not see it as active.
+    observer.ended(ending);
     this.#fullSince = null;
     if (endings.has(ending)) this.#endedCount += 1;
     if (execution.wakesAt !== null) this.#wakeTimer.add(execution.wakesAt);
