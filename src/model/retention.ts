@@ -96,7 +96,7 @@ export function isPrunable(
   );
 }
 
-export type PruneConditions = Pick<ParsedPrunePolicy, "olderThan" | "statuses" | "workflowId">;
+type PruneConditions = Pick<ParsedPrunePolicy, "olderThan" | "statuses" | "workflowId">;
 
 interface Times {
   readonly completedAt: Date | number | null;

@@ -1,14 +1,9 @@
 import { nextTurn } from "../../async/pause.ts";
 import { everyRun } from "../../model/run-queries.ts";
-import {
-  isPrunable,
-  type ParsedPrunePolicy,
-  type PruneConditions,
-  type PruneReport,
-} from "../../model/retention.ts";
+import { isPrunable, type ParsedPrunePolicy, type PruneReport } from "../../model/retention.ts";
 import type { Backend } from "../operations.ts";
 import { countRuns, sizeOf } from "./reads.ts";
-import type { Tables } from "./tables.ts";
+import type { RunRow, Tables } from "./tables.ts";
 import type { PlannedWrites } from "./writes.ts";
 
 type Perform = Backend<PlannedWrites>["perform"];
@@ -19,13 +14,21 @@ export async function pruneRuns(
   { dryRun, batchSize, signal, onProgress, ...policy }: ParsedPrunePolicy,
 ): Promise<PruneReport> {
   const deleted = { runs: 0, steps: 0, attempts: 0, outputs: 0, state: 0, bytes: 0 };
-  const runIds = await perform("read", signal, () => prunableRuns(tables, policy));
+  const runIds = await perform("read", signal, () =>
+    Array.from(tables.scanRuns("oldest first", null))
+      .filter((run) => isPrunable(run, policy))
+      .map(({ runId }) => runId),
+  );
   for (let start = 0; start < runIds.length; start += batchSize) {
     await perform("write", signal, () => {
-      for (const runId of runIds.slice(start, start + batchSize)) {
-        const run = tables.getRun(runId);
-        // The run may have been reopened or deleted since the query.
-        if (run === undefined || !isPrunable(run, policy)) continue;
+      // Runs may have been created, reopened or deleted since the query.
+      const batch = runIds
+        .slice(start, start + batchSize)
+        .flatMap((runId) => tables.getRun(runId) ?? []);
+      const kept = newestRuns(tables, batch, policy.keepLast);
+      for (const run of batch) {
+        const { runId } = run;
+        if (kept.has(runId) || !isPrunable(run, policy)) continue;
         const { rows, bytes } = sizeOf(tables, run);
         deleted.runs += 1;
         deleted.steps += rows.steps;
@@ -58,19 +61,19 @@ export async function pruneRuns(
   };
 }
 
-/** The ids of the runs to delete, without the newest `keepLast` of each workflow. */
-function prunableRuns(
-  tables: Tables,
-  policy: PruneConditions & Pick<ParsedPrunePolicy, "keepLast">,
-): string[] {
-  const newer = new Map<string, number>();
-  const found: string[] = [];
-  for (const run of tables.scanRuns("newest first", null)) {
-    const count = newer.get(run.workflowId) ?? 0;
-    newer.set(run.workflowId, count + 1);
-    if (count >= policy.keepLast && isPrunable(run, policy)) found.push(run.runId);
+/** The ids of the newest `count` runs of each workflow of `batch`. */
+function newestRuns(tables: Tables, batch: readonly RunRow[], count: number): Set<string> {
+  const newest = new Set<string>();
+  const missing = new Map(batch.map(({ workflowId }) => [workflowId, count]));
+  for (const { runId, workflowId } of count === 0 ? [] : tables.scanRuns("newest first", null)) {
+    const left = missing.get(workflowId);
+    if (left === undefined) continue;
+    newest.add(runId);
+    if (left > 1) missing.set(workflowId, left - 1);
+    else missing.delete(workflowId);
+    if (missing.size === 0) break;
   }
-  return found.toReversed();
+  return newest;
 }
 
 export function readStats(tables: Tables) {
