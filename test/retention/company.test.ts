@@ -97,17 +97,17 @@ describe.each(Object.entries(stores))("on %s", (_, open) => {
   test("keeps the newest run that is left if the app deletes a newer one during the prune", async () => {
     const store = await open();
     await createOld(store, idsOf(3, "left"), "left");
-    let deletion: Promise<unknown> | null = null;
+    const deletions: Promise<unknown>[] = [];
     await store.pruneRuns({
       olderThan: new Date(2000),
       workflowId: "left",
       keepLast: 1,
       batchSize: 1,
       onProgress: () => {
-        deletion ??= store.deleteRun("left-0002");
+        if (deletions.length === 0) deletions.push(store.deleteRun("left-0002"));
       },
     });
-    await deletion;
+    await Promise.all(deletions);
     const { runs } = await store.listRuns({ workflowId: "left" });
     expect(runs.map(({ runId }) => runId)).toEqual(["left-0001"]);
     await store.close();
