@@ -57,8 +57,15 @@ export class DatabaseConnections {
       statements: 1,
       bytes: 0,
       run: work,
-      readElsewhere: () => this.read(work),
+      ...(!this.#settings.inMemory && { readElsewhere: () => this.read(work) }),
     });
+  }
+
+  /** Resolves after all earlier writes of this client; null if there are none. */
+  afterWrites(): Promise<void> | null {
+    if (!this.queue.isBehind) return null;
+    const nothing = () => undefined;
+    return this.queue.commit({ statements: 1, bytes: 0, run: nothing, readElsewhere: nothing });
   }
 
   /** Opened on first use: a process that only writes has no readers. */

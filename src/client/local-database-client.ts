@@ -133,7 +133,9 @@ export class LocalDatabaseClient implements LocalClient {
       lease.connection.refuseWrites();
       return new OpenTransaction(lease, this.#settings);
     }
-    const { readers } = await this.#ready();
+    const connections = await this.#ready();
+    await connections.afterWrites();
+    const { readers } = connections;
     const lease = await retryWhileBusy(() => readers().begin(), this.#settings.busyTimeoutMs);
     return new OpenTransaction(lease, this.#settings);
   }

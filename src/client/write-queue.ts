@@ -47,6 +47,13 @@ interface LeaseEntry extends Waiting {
   resolve(lease: WriterLease): void;
 }
 
+type ReadEntry = GroupEntry & { readonly group: Required<Group<unknown>> };
+
+/** True for a read that is queued only to keep its order. */
+function isRead(entry: Entry): entry is ReadEntry {
+  return entry.kind === "group" && entry.group.readElsewhere !== undefined;
+}
+
 /** The limits of one commit. A larger one would block the event loop for too long. */
 const maxStatementsPerCommit = 1000;
 const maxBytesPerCommit = 8 * 1024 * 1024;
@@ -178,7 +185,7 @@ export class WriteQueue {
       } catch (error) {
         this.#isBlocked = isBusy(error);
         if (this.#isBlocked) {
-          this.#readElsewhere();
+          this.#readElsewhere([...this.#entries]);
           this.#rejectExpired(busySince, error);
           await pause(backoff.next());
         } else {
@@ -189,10 +196,10 @@ export class WriteQueue {
     return false;
   }
 
-  /** Runs the reads in the queue on readers, because reads do not wait for locks. They see all committed writes. */
-  #readElsewhere(): void {
-    for (const entry of this.#entries.filter(({ kind }) => kind === "group")) {
-      if (entry.kind !== "group" || entry.group.readElsewhere === undefined) continue;
+  /** Runs queued reads on readers, because reads do not wait for locks. They see all committed writes. */
+  #readElsewhere(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (!isRead(entry)) continue;
       this.#entries.splice(this.#entries.indexOf(entry), 1);
       const { readElsewhere } = entry.group;
       void (async () => readElsewhere())().then(entry.resolve, entry.reject);
@@ -206,6 +213,9 @@ export class WriteQueue {
     this.#entries.shift();
     const lease = { since: performance.now() };
     this.#lease = lease;
+    // The transaction may wait for them.
+    const next = this.#entries.findIndex((entry) => !isRead(entry));
+    this.#readElsewhere(this.#entries.slice(0, next === -1 ? undefined : next));
     this.#watchForStall();
     head.resolve({
       connection: this.#connection,

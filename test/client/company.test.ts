@@ -21,6 +21,20 @@ afterEach(async () => {
 const values = async (of: Pick<LocalClient, "execute">, text: string) =>
   (await of.execute(text)).rows.flatMap((row) => Object.values(row));
 
+test("a transaction can wait for a read that was issued before it began", async () => {
+  client = createClient({ url: folder.database(), busyTimeoutMs: 500 });
+  await client.execute("create table t (a)");
+  void client.execute("insert into t values (1)");
+  const opening = client.transaction("write");
+  await Promise.resolve();
+  const counted = values(client, "select count(*) from t");
+  const transaction = await opening;
+  expect(await counted).toEqual([1]);
+  await transaction.execute("insert into t values (2)");
+  await transaction.commit();
+  expect(await values(client, "select count(*) from t")).toEqual([2]);
+});
+
 describe.each(["file", "memory"])("a client of a %s database", (kind) => {
   beforeEach(async () => {
     client = createClient(kind === "file" ? folder.database() : ":memory:");
@@ -39,6 +53,10 @@ describe.each(["file", "memory"])("a client of a %s database", (kind) => {
     void client.execute("delete from t");
     expect(await before).toEqual([4]);
     expect(await values(client, "select count(*) from t")).toEqual([0]);
+    void client.execute("insert into t (a) values (5)");
+    const reading = await client.transaction("read");
+    expect(await values(reading, "select count(*) from t")).toEqual([1]);
+    reading.close();
   });
 
   test("reads what belongs to the connection that wrote", async () => {
