@@ -89,6 +89,15 @@ export async function untilEnded<T>(
   }
 }
 
+/** Calls `listener` when the signal aborts, unless the returned function is called first. */
+export function onAbort(signal: StopSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return () => {};
+  const operations = operationsUnder(signal);
+  const own = {};
+  operations.set(own, listener);
+  return () => operations.delete(own);
+}
+
 function operationsUnder(signal: StopSignal): Map<object, (reason: unknown) => void> {
   const known = underWay.get(signal);
   if (known !== undefined) return known;

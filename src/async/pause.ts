@@ -1,4 +1,4 @@
-import type { StopSignal } from "./abort.ts";
+import { onAbort, type StopSignal } from "./abort.ts";
 
 /** The longest delay of one timer. */
 export const maxTimerMs = 2_147_483_647;
@@ -22,11 +22,11 @@ export function pause(ms: number, signal?: StopSignal): Promise<void> {
     if (signal?.aborted === true) return resolve();
     const finish = (): void => {
       cancel();
-      signal?.removeEventListener("abort", finish);
+      unsubscribe();
       resolve();
     };
     const cancel = callAfter(ms, finish);
-    signal?.addEventListener("abort", finish);
+    const unsubscribe = onAbort(signal, finish);
   });
 }
 

@@ -1,6 +1,6 @@
 import { uuidv7 } from "../uuid.ts";
 import { parseArgument } from "../arguments.ts";
-import { Stopper } from "../async/abort.ts";
+import { onAbort, Stopper } from "../async/abort.ts";
 import { Backoff } from "../async/retry.ts";
 import {
   EngineClosedError,
@@ -174,11 +174,11 @@ export class Engine {
     this.#checkOpen();
     if (signal?.aborted === true) return;
     const stop = (): void => void this.#worker.stop(defaultDeadlineMs).catch(() => {});
-    signal?.addEventListener("abort", stop, { once: true });
+    const unsubscribe = onAbort(signal, stop);
     try {
       await this.#worker.work();
     } finally {
-      signal?.removeEventListener("abort", stop);
+      unsubscribe();
     }
   }
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
@@ -418,6 +419,25 @@ describe.each(stores)("on %s", (_, open) => {
     process.off("warning", warn);
     expect(run.status).toBe("COMPLETED");
     expect(warnings).toEqual([]);
+  });
+
+  test("calls that share a signal add one listener to it", async () => {
+    const engine = makeEngine(await open());
+    const workflow = defineWorkflow({ id: "w" }).step(increment).build();
+    const { signal } = new AbortController();
+    const calls = Array.from({ length: 12 }, async () => {
+      const { runId } = await engine.run(workflow, 1, { signal });
+      const other = await engine.start(workflow, 1, { signal });
+      for await (const { status } of engine.watch(other, { signal })) {
+        expect(status).not.toBe("FAILED");
+      }
+      await engine.wait(runId, { signal });
+    });
+    const counts: number[] = [];
+    const timer = setInterval(() => counts.push(getEventListeners(signal, "abort").length), 1);
+    await Promise.all(calls);
+    clearInterval(timer);
+    expect(Math.max(...counts)).toBe(1);
   });
 
   test("progress is the share of ended steps", async () => {

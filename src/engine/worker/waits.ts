@@ -1,4 +1,4 @@
-import type { StopSignal } from "../../async/abort.ts";
+import { onAbort, type StopSignal } from "../../async/abort.ts";
 import type { EngineEventType, EventEmitter } from "../observe/events.ts";
 
 /** Wakes one waiter. If nobody waits, `notify` ends the next wait immediately. */
@@ -41,18 +41,12 @@ export function waitForRun(
 ) {
   const wakeUp = new WakeUp();
   const notify = (): void => wakeUp.notify();
-  const unsubscribe = events.onRun(runId, (type) => {
-    if (types.includes(type)) notify();
-  });
-  for (const signal of signals) {
-    if (signal?.aborted === true) notify();
-    signal?.addEventListener("abort", notify);
-  }
-  return {
-    wakeUp,
-    end: () => {
-      unsubscribe();
-      for (const signal of signals) signal?.removeEventListener("abort", notify);
-    },
-  };
+  const ends = signals.map((signal) => onAbort(signal, notify));
+  ends.push(
+    events.onRun(runId, (type) => {
+      if (types.includes(type)) notify();
+    }),
+  );
+  if (signals.some((signal) => signal?.aborted)) notify();
+  return { wakeUp, end: () => ends.forEach((end) => end()) };
 }
