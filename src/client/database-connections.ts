@@ -64,7 +64,6 @@ export class DatabaseConnections {
   /** Resolves after all earlier writes of this client; null if there are none. */
   afterWrites(): Promise<void> | null {
     if (!this.queue.isBehind) return null;
-    const nothing = () => undefined;
     return this.queue.commit({ statements: 1, bytes: 0, run: nothing, readElsewhere: nothing });
   }
 
@@ -111,3 +110,5 @@ export class DatabaseConnections {
     }
   }
 }
+
+const nothing = () => undefined;
