@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { open, readFile, rename, writeFile, type FileHandle } from "node:fs/promises";
 import {
   MemoryStore,
@@ -7,6 +6,7 @@ import {
   type RunBundle,
   type WorkflowStore,
 } from "gorkflow";
+import { v7 as uuidv7 } from "uuid";
 import { decodeCommit, encodeCommit, type Commit } from "./commits.ts";
 
 /**
@@ -152,7 +152,7 @@ function noteWrites(writer: BatchWriter, note: (argument: unknown) => void): Bat
       (first: never, ...rest: never[]) => {
         // Without an id here, the generated one would be unknown.
         const named =
-          method === "createRun" ? Object.assign({ runId: randomUUID() }, definedOf(first)) : first;
+          method === "createRun" ? Object.assign({ runId: uuidv7() }, definedOf(first)) : first;
         note(named);
         Reflect.apply(target[method], target, [named, ...rest]);
       },

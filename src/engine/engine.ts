@@ -1,4 +1,4 @@
-import { uuidv7 } from "../uuid.ts";
+import { v7 as uuidv7 } from "uuid";
 import { parseArgument } from "../arguments.ts";
 import { onAbort, Stopper } from "../async/abort.ts";
 import { Backoff } from "../async/retry.ts";

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { check, index, sqliteTable, uniqueIndex } from "drizzle-orm/sqlite-core";
-import { uuidv7 } from "../uuid.ts";
+import { v7 as uuidv7 } from "uuid";
 import { runStatuses } from "../statuses.ts";
 import { integer, json, jsonLimits, oneOf, real, text, time, writeTime } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";

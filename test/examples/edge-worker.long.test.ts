@@ -13,7 +13,7 @@ let bundle: EdgeBundle;
 let server: Sqld;
 let worker: Workerd;
 beforeAll(async () => {
-  const packages = ["@libsql/client", "drizzle-orm", "libsql", "zod"];
+  const packages = ["@libsql/client", "drizzle-orm", "libsql", "uuid", "zod"];
   [project, server] = await Promise.all([makeLinkedProject(packages), startSqld()]);
   app = await copyExample(project, "edge-worker");
   bundle = await buildWorker(app);

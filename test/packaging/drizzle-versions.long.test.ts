@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeLinkedProject, type Project } from "./support/packed-project.ts";
 
 const root = join(import.meta.dirname, "../..");
-const packages = ["@libsql/client", "@types/node", "libsql", "typescript", "zod"];
+const packages = ["@libsql/client", "@types/node", "libsql", "typescript", "uuid", "zod"];
 
 const apps = {
   "0.45": {

@@ -1,4 +1,4 @@
-import { uuidv7 } from "../../uuid.ts";
+import { v7 as uuidv7 } from "uuid";
 import { GorkflowError, InvalidArgumentError } from "../../errors.ts";
 import { operationsEnded, untilEnded } from "../../async/abort.ts";
 import type { RunBundle } from "../../model/bundles.ts";
