@@ -7,7 +7,7 @@ import type { WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import { requireHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { parseValue } from "./definition/define-step.ts";
+import { parseValue, tryParse } from "./definition/define-step.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
 import type { Telemetry } from "./observe/telemetry.ts";
@@ -96,8 +96,8 @@ async function acceptInput(workflow: Workflow, text: string | undefined): Promis
     if (first?.parallel === true || first?.condition !== null) continue;
     const made = textOf(value);
     if (made === null || made === text) continue;
-    const again = await schema.safeParseAsync(valueOf(made));
-    if (again.success && textOf(again.data) === made) accepted = made;
+    const again = await tryParse(schema, valueOf(made));
+    if (again !== null && textOf(again.value) === made) accepted = made;
   }
   return valueOf(accepted) ?? null;
 }

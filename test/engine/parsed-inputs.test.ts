@@ -44,6 +44,22 @@ describe.each(stores)("on %s", (_, open) => {
     expect(stored).toEqual(seen.map((key) => ({ key })));
   });
 
+  test("an input schema may throw at its own result, or at a null for a missing input", async () => {
+    const engine = makeEngine(await open());
+    const parsed = z.preprocess((text) => JSON.parse(String(text)) as unknown, z.number().array());
+    const named = z.preprocess(
+      (value = { name: "x" }) => (value as { name: string }).name,
+      z.string(),
+    );
+    const run = async (input: z.ZodType, value: unknown) => {
+      const step = defineStep({ id: "s", input, output: z.unknown(), run: (given) => given });
+      const workflow = defineWorkflow({ id: randomUUID() }).step(step).build();
+      return (await engine.run(workflow, value)).output;
+    };
+    expect(await run(parsed, "[1, 2]")).toEqual([1, 2]);
+    expect(await run(named, undefined)).toBe("x");
+  });
+
   test("a rule that depends on the time is not checked again after a sleep or a failure", async () => {
     const clock = makeClock();
     const store = await open(clock);

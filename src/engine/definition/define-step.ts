@@ -89,8 +89,8 @@ export function defineStep<
       // A null input may stand for a missing one.
       const isNothing =
         input === null &&
-        !(await inputSchema.safeParseAsync(null)).success &&
-        (await inputSchema.safeParseAsync(undefined)).success;
+        (await tryParse(inputSchema, null)) === null &&
+        (await tryParse(inputSchema, undefined)) !== null;
       const given = isNothing ? undefined : input;
       return parseStepValue(inputSchema, given, { stepId: id, root: "input" });
     },
@@ -121,6 +121,15 @@ export async function parseValue<Schema extends z.ZodType>(
   if (success) return data;
   const [issue] = error.issues;
   throw refuse(nameField(root, issue?.path ?? []), issue?.message ?? "is not valid");
+}
+
+/** Null if the schema does not accept the value. A transform may throw at a value that it does not expect. */
+export async function tryParse(
+  schema: z.ZodType,
+  value: unknown,
+): Promise<{ readonly value: unknown } | null> {
+  const result = await schema.safeParseAsync(value).catch(() => null);
+  return result?.success === true ? { value: result.data } : null;
 }
 
 /** Parses `value` with a schema of the step `stepId`. @throws {StepValidationError} if it is invalid. */
