@@ -9,7 +9,7 @@ import {
 import { dueTurn } from "../async/pause.ts";
 import { LruMap } from "../lru-map.ts";
 import { toNativeArguments } from "./bound-values.ts";
-import { busyError, retryWhileBusy } from "./busy-wait.ts";
+import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import { DatabaseConnections } from "./database-connections.ts";
 import type { LocalClient, LocalTransaction, Statement, StatementResult } from "./local-client.ts";
@@ -143,13 +143,19 @@ export class LocalDatabaseClient implements LocalClient {
   async executeMultiple(sql: string): Promise<void> {
     const statements = statementsOf(sql);
     let position = 0;
+    let transactionStart = 0;
     await this.#solitary((connection) => {
       for (; position < statements.length; position++) {
+        if (!connection.inTransaction) transactionStart = position;
         try {
           connection.runScript(statements[position] ?? "");
         } catch (error) {
-          // Outside a transaction a statement that met a lock had no effect, and is retried.
-          throw isBusy(error) && connection.inTransaction ? busyError(0, error) : error;
+          if (isBusy(error)) {
+            // The statement had no effect. It is retried with its transaction, whose snapshot may be too old.
+            position = transactionStart;
+            if (connection.inTransaction) connection.exec("rollback");
+          }
+          throw error;
         }
       }
     });

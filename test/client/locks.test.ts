@@ -102,6 +102,27 @@ describe("a lock of another process", () => {
     expect(await count(open())).toBe(2);
   });
 
+  test("is waited for inside the transaction of a script", async () => {
+    const client = open();
+    const transaction = await open().transaction();
+    const script = client.executeMultiple(`
+      begin;
+      insert into entries (id, half) values ('first', 0);
+      insert into entries (id, half) values ('second', 0);
+      commit;
+      insert into entries (id, half) values ('third', 0)`);
+    const late = client.executeMultiple(`
+      begin;
+      select * from entries;
+      insert into entries (id, half) values ('late', 0);
+      commit`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await transaction.execute(insert("other"));
+    await transaction.commit();
+    await Promise.all([script, late]);
+    expect(await count(client)).toBe(5);
+  });
+
   test("does not reset the settings of a script that waits for it", async () => {
     const client = open();
     await client.executeMultiple(`
