@@ -42,12 +42,12 @@ export class Readers {
     return retryWhileBusy(read, this.#settings.busyTimeoutMs);
   }
 
-  /** A connection inside a transaction. Its first statement takes the snapshot. */
+  /** A connection inside a transaction that has its snapshot, so that none of its statements meets a lock. */
   begin(): TransactionLease {
     if (this.#closed) throw clientClosed();
     const connection = this.#idle.pop() ?? this.#open();
     try {
-      connection.exec("begin");
+      connection.exec("begin; select 1 from sqlite_schema limit 1");
     } catch (error) {
       connection.close();
       throw error;

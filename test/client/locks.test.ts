@@ -123,6 +123,21 @@ describe("a lock of another process", () => {
     expect(await count(client)).toBe(5);
   });
 
+  test("is waited for by a reading transaction of a file without a write-ahead log", async () => {
+    const path = `${folder.path}/journal.db`;
+    const client = createClient({ path, journalMode: "delete" });
+    clients.push(client);
+    await client.execute("create table entries (id text)");
+    (await client.transaction("read")).close();
+    const other = new Database(path);
+    other.exec("begin exclusive; insert into entries values ('first')");
+    setTimeout(() => other.exec("commit"), 100);
+    const transaction = await client.transaction("read");
+    expect((await transaction.execute("select id from entries")).rows).toEqual([{ id: "first" }]);
+    transaction.close();
+    other.close();
+  });
+
   test("does not reset the settings of a script that waits for it", async () => {
     const client = open();
     await client.executeMultiple(`
