@@ -60,6 +60,20 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await run(named, undefined)).toBe("x");
   });
 
+  test("an input schema may accept an input only once", async () => {
+    const seen = new Set<number>();
+    const input = z
+      .number()
+      .refine((value) => !seen.has(value) && seen.add(value))
+      .transform((value) => ({ value }));
+    const once = defineStep({ id: "once", input, output: z.number(), run: ({ value }) => value });
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("first", (value) => value))
+      .step(once)
+      .build();
+    expect(await makeEngine(await open()).run(workflow, 1)).toMatchObject({ output: 1 });
+  });
+
   test("a rule that depends on the time is not checked again after a sleep or a failure", async () => {
     const clock = makeClock();
     const store = await open(clock);

@@ -25,7 +25,9 @@ export async function parseInput(step: StepRun, { text }: StageInput): Promise<P
   const parsed = textOf(value);
   step.parsedInput = parsed;
   if (parsed === null || parsed === text) return { value, mustBeStored: false };
-  return { value, mustBeStored: textOf(await parseText(step, text)) !== parsed };
+  // A rule with a memory rejects what it has accepted before.
+  const again = await parseText(step, text).catch(() => undefined);
+  return { value, mustBeStored: textOf(again) !== parsed };
 }
 
 async function parseText(
