@@ -1,5 +1,5 @@
 import { captureFlow, outerFlow, type Flow } from "../async/flow.ts";
-import type { WorkflowRun } from "../schema/rows.ts";
+import type { WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 
 const maxEntries = 1000;
 const maxInputCharacters = 16 * 1024;
@@ -51,10 +51,7 @@ export class StartedRuns {
    * Removes the run and returns its entry. `flow` is the outermost one if the run was not started here; `knownInput` is
    * null if the run may have changed.
    */
-  take({ runId, revision }: Pick<WorkflowRun, "runId" | "revision">): {
-    readonly flow: Flow;
-    readonly knownInput: KnownInput | null;
-  } {
+  take({ runId, revision }: WorkflowRunSummary): Pick<Entry, "flow" | "knownInput"> {
     const entry = this.#entries.get(runId);
     if (entry === undefined) return { flow: outerFlow, knownInput: null };
     this.#entries.delete(runId);

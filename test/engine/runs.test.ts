@@ -186,10 +186,15 @@ describe.each(stores)("on %s", (_, open) => {
   test("a step that returns nothing outputs null with any schema that accepts it", async () => {
     const store = await open();
     const engine = makeEngine(store);
+    const throwsAtUndefined = z.preprocess((value) => {
+      if (value === undefined) throw new TypeError("undefined");
+      return value;
+    }, z.null());
     const workflow = defineWorkflow({ id: "w" })
       .step(nothingStep("void", z.void()))
       .step(nothingStep("null", z.null()))
       .step(nothingStep("undefined", z.undefined()))
+      .step(nothingStep("throws at undefined", throwsAtUndefined))
       .build();
     const run = await engine.run(workflow, null);
     expect(run).toMatchObject({ status: "COMPLETED", output: null });

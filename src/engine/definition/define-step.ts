@@ -99,7 +99,7 @@ export function defineStep<
     parseOutput: async (returned: unknown) => {
       const place = { stepId: id, root: "output" };
       const acceptsNothing =
-        returned === undefined && (await outputSchema.safeParseAsync(undefined)).success;
+        returned === undefined && (await tryParse(outputSchema, undefined)) !== null;
       const value = returned === undefined && !acceptsNothing ? null : returned;
       return (await parseStepValue(outputSchema, value, place)) ?? null;
     },
@@ -124,10 +124,7 @@ export async function parseValue<Schema extends z.ZodType>(
 }
 
 /** Null if the schema does not accept the value. A transform may throw at a value that it does not expect. */
-export async function tryParse(
-  schema: z.ZodType,
-  value: unknown,
-): Promise<{ readonly value: unknown } | null> {
+export async function tryParse(schema: z.ZodType, value: unknown) {
   const result = await schema.safeParseAsync(value).catch(() => null);
   return result?.success === true ? { value: result.data } : null;
 }
@@ -138,7 +135,7 @@ export function parseStepValue<Schema extends z.ZodType>(
   value: unknown,
   { stepId, root }: { readonly stepId: string; readonly root: string },
 ): Promise<z.output<Schema>> {
-  const refuse = (path: string, reason: string) =>
-    new StepValidationError({ stepId, path, reason });
-  return parseValue(schema, value, root, refuse);
+  return parseValue(schema, value, root, (path, reason) => {
+    return new StepValidationError({ stepId, path, reason });
+  });
 }
