@@ -88,8 +88,8 @@ export function leaseExpiry(now: Date, leaseMs: number): Date {
 }
 
 /** The end of an extended lease. It is never earlier than before, even if the clock was set back. */
-export function extendedExpiry(before: Date | null, now: Date, leaseMs: number): Date {
-  return new Date(Math.max(before?.getTime() ?? 0, leaseExpiry(now, leaseMs).getTime()));
+export function extendedExpiry(before: Date, now: Date, leaseMs: number): Date {
+  return new Date(Math.max(before.getTime(), leaseExpiry(now, leaseMs).getTime()));
 }
 
 /** A key for sets of versions. */

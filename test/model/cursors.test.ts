@@ -7,6 +7,7 @@ import {
   decodeCursor,
   encodeCursor,
 } from "../../src/model/cursors.ts";
+import { nextCursor, parseListQuery } from "../../src/model/run-queries.ts";
 
 const text = fc.string({ unit: "binary" });
 
@@ -67,4 +68,11 @@ test("a cursor with more parts than a position is rejected", () => {
   expect(() => decodeCursor(btoa(JSON.stringify([...parts, "more"])), "query")).toThrow(
     InvalidArgumentError,
   );
+});
+
+test("a cursor belongs to its filter, whatever the order of the tags", () => {
+  const after = { createdAt: 1, runId: "r" };
+  const cursor = nextCursor("list", parseListQuery({ tags: { a: "1", b: "2" } }), after);
+  expect(parseListQuery({ tags: { b: "2", a: "1" }, cursor }).after).toEqual(after);
+  expect(() => parseListQuery({ tags: { a: "2", b: "1" }, cursor })).toThrow(InvalidArgumentError);
 });
