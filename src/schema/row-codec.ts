@@ -145,7 +145,8 @@ function defaultOf(column: SQLiteColumn): (now: Date) => unknown {
   const { default: constant, defaultFn: generate } = column;
   if (constant !== undefined) return () => constant;
   if (column.columnType === "SQLiteTimestamp" && column.notNull) return (now) => now;
-  return generate ?? (() => null);
+  // Not `generate` itself: a generator of ids may have optional arguments.
+  return () => generate?.() ?? null;
 }
 
 function cellCodec(column: SQLiteColumn): CellCodec {
