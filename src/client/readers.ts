@@ -42,12 +42,12 @@ export class Readers {
     return retryWhileBusy(read, this.#settings.busyTimeoutMs);
   }
 
-  /** A connection inside a transaction that has its snapshot, so that none of its statements meets a lock. */
+  /** A connection inside a transaction. Its first statement takes the snapshot. */
   begin(): TransactionLease {
     if (this.#closed) throw clientClosed();
     const connection = this.#idle.pop() ?? this.#open();
     try {
-      connection.exec("begin; select 1 from sqlite_schema limit 1");
+      connection.exec("begin");
     } catch (error) {
       connection.close();
       throw error;
@@ -55,6 +55,7 @@ export class Readers {
     this.#leased.add(connection);
     return {
       connection,
+      mayMeetLocks: true,
       release: () => {
         this.#leased.delete(connection);
         connection.restore();

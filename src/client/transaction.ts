@@ -12,6 +12,8 @@ import { normalize } from "./statements.ts";
 /** A connection inside a transaction. `release` rolls back uncommitted changes and returns the connection. */
 export interface TransactionLease {
   readonly connection: NativeConnection;
+  /** True for a reading transaction. Its first statement may meet a lock, and can be run again. */
+  readonly mayMeetLocks?: boolean;
   release(): void;
 }
 
@@ -38,11 +40,11 @@ export class OpenTransaction implements LocalTransaction {
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
     const { sql, args: given } = normalize(statement, args);
     const bound = { sql, args: toNativeArguments(given, this.#intMode) };
-    return this.#inOrder(() => this.#connection().execute(bound, this.#intMode));
+    return this.#perform(() => this.#connection().execute(bound, this.#intMode));
   }
 
   async batch(statements: InStatement[]): Promise<ResultSet[]> {
-    return this.#inOrder(() =>
+    return this.#perform(() =>
       eachInOrder(statements, (statement) =>
         this.#connection().execute(normalize(statement), this.#intMode),
       ),
@@ -50,7 +52,7 @@ export class OpenTransaction implements LocalTransaction {
   }
 
   async run(statements: readonly Statement[]): Promise<StatementResult[]> {
-    return this.#inOrder(() =>
+    return this.#perform(() =>
       eachInOrder(statements, (statement) => this.#connection().run(statement)),
     );
   }
@@ -78,6 +80,13 @@ export class OpenTransaction implements LocalTransaction {
     if (this.#settled) return;
     this.#settled = true;
     this.#lease.release();
+  }
+
+  /** Runs `work` in order, and again while a reading transaction meets a lock. */
+  #perform<T>(work: () => T): Promise<T> {
+    return this.#inOrder(() =>
+      this.#lease.mayMeetLocks ? retryWhileBusy(work, this.#busyTimeoutMs) : work(),
+    );
   }
 
   /** Runs `work` after all earlier calls, and after a turn of the event loop if one is due. */
