@@ -78,8 +78,13 @@ describe("a move from a file to a server, as in docs/moving.md", () => {
     expect(outputs.length).toBeGreaterThan(0);
     expect(new Set(outputs)).toEqual(new Set([true]));
     await store.drain();
-    expect(store.divergence()).toMatchObject({ failedRuns: [], missedChanges: 0 });
+    // The restart may lose the answer to a copy. One copy runs at a time.
+    const { failedRuns, missedChanges } = store.divergence();
+    expect(failedRuns).toEqual([]);
+    expect(missedChanges).toBeLessThanOrEqual(1);
     expect(await compareStores(file, target)).toMatchObject({ equal: true });
+    await store.resync();
+    expect(store.divergence()).toMatchObject({ failedRuns: [], missedChanges: 0 });
     const found = await Promise.all(
       acknowledged.map(async (runId) => (await target.getRun(runId)).runId),
     );
