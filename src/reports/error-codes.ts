@@ -143,8 +143,8 @@ export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
 }
 
 /**
- * A property of an error as text that is different for each value: a string that is also valid JSON keeps its quotes, so
- * that "1" differs from 1. An error that is not valid JSON has no properties, and does not make the query fail.
+ * A property of an error as text. Different values give different texts: a string that is also valid JSON keeps its
+ * quotes, so "1" differs from 1. An error that is not valid JSON has no properties, and does not make the query fail.
  */
 function textIn(error: SQLiteColumn, property: string): SQL<string | null> {
   const path = sql.raw(`'$.${property}'`);

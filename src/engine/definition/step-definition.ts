@@ -8,8 +8,8 @@ declare const stepTypes: unique symbol;
 declare const transactionOutput: unique symbol;
 
 /**
- * A step of workflows. `Input` is the type that it accepts, `Output` the type that the next steps get. It has no state, so
- * any number of workflows and runs can share it.
+ * A step. It accepts an `Input` and passes an `Output` to the next steps. It has no state, so any number of workflows and
+ * runs can share it.
  */
 export interface StepDefinition<Id extends string = string, Input = never, Output = unknown> {
   readonly id: Id;

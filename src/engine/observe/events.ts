@@ -3,7 +3,7 @@ import type { BoundLogger } from "./logger.ts";
 
 /**
  * How the execution of a run ends in this process. `released`: other workers may claim the run. `lost`: another worker
- * holds it, or it was deleted. `troubled`: the store failed, and it is not known what was committed.
+ * holds it, or it was deleted. `troubled`: the store failed, and its last writes may or may not be committed.
  */
 export type RunEnding = "completed" | "failed" | "cancelled" | "released" | "lost" | "troubled";
 

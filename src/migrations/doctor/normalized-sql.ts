@@ -9,7 +9,7 @@ function textsOf(sql: string): string[] {
   return [...sql.matchAll(token)].flatMap(([text]) => (/^(--|\/\*)/.test(text) ? [] : [text]));
 }
 
-/** Removes what has no meaning: the quotes of a name, and the case of a name or keyword. Strings stay unchanged. */
+/** Removes the quotes of names, and makes names and keywords lower case. Strings stay unchanged. */
 function foldToken(text: string): string {
   if (text.startsWith("'")) return text;
   return (/^["`[]/.test(text) ? text.slice(1, -1) : text).toLowerCase();

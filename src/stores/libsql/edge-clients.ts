@@ -1,8 +1,8 @@
 import { UnsupportedError } from "../../errors.ts";
 import type * as clients from "./clients.ts";
 
-// Bundles for edge runtimes use this module instead of clients.ts. See `imports` in package.json. Its imports are static, so
-// that bundlers omit unused code.
+// The variant of clients.ts for edge runtimes, chosen by `imports` in package.json. Its imports are static, which lets
+// bundlers omit unused code.
 
 export { openServer } from "./open-server.ts";
 

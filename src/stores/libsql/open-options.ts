@@ -104,7 +104,7 @@ function isToken(pair: string): boolean {
   return new URLSearchParams(pair).has("authToken");
 }
 
-/** True if others may read what is sent to the URL. */
+/** True if requests to the URL are not encrypted and leave this machine. */
 function isExposed(url: string): boolean {
   const parsed = parseServerUrl(url);
   if (parsed === null) return false;

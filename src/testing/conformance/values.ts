@@ -10,7 +10,7 @@ function textOfBytes(bytes: number): string {
 }
 
 export function describeValues(test: StoreTest): void {
-  test("values read back equal to what was written", async ({ store }) => {
+  test("a value is read as it was written", async ({ store }) => {
     const { runId } = await givenRun(store);
     const values: unknown[] = [
       { nested: { list: [1, 2.5, -3e300, 5e-324, Number.MAX_SAFE_INTEGER + 2] } },

@@ -265,7 +265,7 @@ export class Follower {
   async #copyOverNewer(bundle: RunBundle): Promise<void> {
     const { runId, revision: expectedRevision } = bundle.run;
     const { isComparing } = this;
-    // Without a transaction, a replacement that took effect late would overwrite what was written in the meantime.
+    // Without a transaction, a late replacement would overwrite newer writes.
     const actualRevision = await this.#to.transaction(async (tx) => {
       const actual = (await tx.findRun(runId, { payloads: false }))?.revision ?? 0;
       const isSame = isComparing && actual === expectedRevision;

@@ -23,7 +23,7 @@ export interface SwitchOverOptions extends OperationOptions {
   readonly maxPauseMs?: number | undefined;
   /**
    * Called when both stores hold the same, before the secondary answers any call: the place to record which store a
-   * restarted process uses as its primary. A process that restarts with the old primary loses what was written since.
+   * restarted process uses as its primary. A process that restarts with the old primary loses all later writes.
    * If the callback rejects, nothing is switched and `switchOver` rejects with its error. `maxPauseMs` does not end
    * it. The signal does, and then the primary stays: a record that is written later is wrong. Calls of the mirrored
    * store inside the callback are refused.
