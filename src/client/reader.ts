@@ -136,7 +136,7 @@ class ReadConnection {
   readonly #database: NativeDatabase;
   readonly #intMode: IntMode;
   /**
-   * All statements and results of the connection. The garbage collector would finalize them on the event loop, and
+   * The last statements and results of the connection. The garbage collector would finalize them on the event loop, and
    * would block it until the running query ends.
    */
   readonly #kept: unknown[] = [];
@@ -227,18 +227,21 @@ class ReadConnection {
   }
 
   async #prepare(sql: string): Promise<NativeStatement> {
-    const statement = await this.#database.prepare(sql);
-    this.#kept.push(statement);
-    return statement;
+    return this.#keep(await this.#database.prepare(sql));
   }
 
   async #read(
     statement: NativeStatement,
     values: readonly unknown[],
   ): Promise<Iterable<NativeCell[]>> {
-    const rows = await statement.iterate(values);
-    this.#kept.push(rows);
-    return rows;
+    return this.#keep(await statement.iterate(values));
+  }
+
+  #keep<T>(object: T): T {
+    // Another connection cannot replace that of a transaction, which must not grow without limit.
+    if (this.#kept.length > 2 * maxKept) this.#kept.splice(0, maxKept);
+    this.#kept.push(object);
+    return object;
   }
 
   close(): void {

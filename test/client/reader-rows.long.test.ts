@@ -19,3 +19,19 @@ test("a reader hands rows in the hundred thousands over in parts", async ({ fold
   // Handing all rows over takes most of the time.
   expect(longest).toBeLessThan((performance.now() - startedAt) / 2);
 });
+
+test("the memory of a long transaction of a reader is bounded", async ({ folder }) => {
+  const client = createClient(folder.database());
+  await client.execute("create table entries (id integer primary key)");
+  client.close();
+  const reader = createReader({ url: folder.database() });
+  onTestFinished(() => reader.close());
+  const transaction = await reader.transaction("read");
+  const query = async (times: number) => {
+    for (let n = 0; n < times; n++) await transaction.execute("select id from entries");
+    return process.memoryUsage.rss();
+  };
+  const before = await query(1000);
+  // If all were kept, 10,000 queries would take more than 160 MB.
+  expect((await query(10_000)) - before).toBeLessThan(80e6);
+});
