@@ -10,13 +10,15 @@ interface Operation {
   readonly prepare: (direct: WorkflowStore) => Promise<unknown>;
   readonly call: (store: WorkflowStore, direct: WorkflowStore) => Promise<unknown>;
   readonly isDone: (direct: WorkflowStore) => Promise<boolean>;
+  /** The number of the request that fails. Defaults to 2. */
+  readonly failsAt?: number;
 }
 
 const runId = "run";
 const run = { runId, workflowId: "w" };
 const step = { runId, stepId: "b", inputFrom: "a" };
 
-/** Operations that write in their first request, and need another one. */
+/** Operations that need another request after one that writes. */
 const operations: Record<string, Operation> = {
   createStepExecution: {
     prepare: (direct) => direct.createRun(run),
@@ -50,12 +52,23 @@ const operations: Record<string, Operation> = {
     },
     isDone: async (direct) => (await direct.findRun(`${runId}-0`)) !== null,
   },
+  "pruneRuns of several batches": {
+    prepare: (direct) =>
+      direct.batch((write) => {
+        write.createRun({ ...run, status: "COMPLETED" });
+        write.createRun({ ...run, runId: "other", status: "COMPLETED" });
+      }),
+    call: (store) => store.pruneRuns({ olderThan: new Date(Date.now() + 60_000), batchSize: 1 }),
+    isDone: async (direct) => (await direct.listRuns()).runs.length === 1,
+    // After the first batch.
+    failsAt: 5,
+  },
 };
 
 test.for(Object.keys(operations))(
   "%s reports an unknown outcome if a request after its write fails",
   async (name, { onTestFinished }) => {
-    const { prepare, call, isDone } = operations[name] as Operation;
+    const { prepare, call, isDone, failsAt = 2 } = operations[name] as Operation;
     const server = await startSqld();
     onTestFinished(() => server.stop());
     const direct = await LibSQLStore.open(server.httpUrl);
@@ -70,7 +83,8 @@ test.for(Object.keys(operations))(
       const send = client[method].bind(client) as (...args: unknown[]) => Promise<never>;
       client[method] = async (...args: unknown[]) => {
         requests += 1;
-        if (requests === 2) throw new LibsqlError("a limit of the plan is reached", "BLOCKED");
+        if (requests === failsAt)
+          throw new LibsqlError("a limit of the plan is reached", "BLOCKED");
         return send(...args);
       };
     }

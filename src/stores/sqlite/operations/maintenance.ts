@@ -4,7 +4,7 @@ import { ConstraintError, GorkflowError, StoreBusyError } from "../../../errors.
 import type { ParsedPrunePolicy, PruneReport, RefusedRun } from "../../../model/retention.ts";
 import { everyRun } from "../../../model/run-queries.ts";
 import { isFinalRunStatus } from "../../../model/transitions.ts";
-import { textOf, type StatementResult } from "../connections/connection.ts";
+import { textOf, undecidedError, type StatementResult } from "../connections/connection.ts";
 import { walkedRows } from "../statements/maintenance.ts";
 import { positionCell } from "../statements/run-filters.ts";
 import type { Argument, BoundStatement } from "../statements/statement.ts";
@@ -34,6 +34,13 @@ const incrementalVacuum = 2;
 
 /** The pages that one transaction frees. It takes as long as the deletion of a batch of runs. */
 const freedPages = 128;
+
+/** What a prune has deleted so far, or would delete. */
+interface Deleted {
+  /** Runs, steps, attempts, outputs, state values, and the bytes of their values. */
+  readonly totals: number[];
+  orphans: number;
+}
 
 /** A walk over the rows of a table, by key. */
 interface RowWalk {
@@ -65,7 +72,18 @@ export function createPruning(
   const reached = new Map<string, readonly Argument[]>();
 
   return async (policy) => {
+    const deleted = { totals: [0, 0, 0, 0, 0, 0], orphans: 0 };
+    try {
+      return await prune(policy, deleted);
+    } catch (error) {
+      const isWritten = !policy.dryRun && (deleted.totals[0] !== 0 || deleted.orphans !== 0);
+      throw isWritten ? undecidedError(error) : error;
+    }
+  };
+
+  async function prune(policy: ParsedPrunePolicy, deleted: Deleted): Promise<PruneReport> {
     const { signal, dryRun } = policy;
+    const { totals } = deleted;
     const shape = { ofWorkflow: policy.workflowId !== undefined, keeps: policy.keepLast > 0 };
     const criteria = {
       statuses: JSON.stringify(policy.statuses),
@@ -73,7 +91,6 @@ export function createPruning(
       olderThan: policy.olderThan.getTime(),
       beforeOldestKept: policy.keepLast - 1,
     };
-    const totals = [0, 0, 0, 0, 0, 0];
     const refused: RefusedRun[] = [];
     let refusedRuns = 0;
     const pagesBefore = await readPages(context);
@@ -95,10 +112,10 @@ export function createPruning(
         add((await connection.read([measure]))[0], 1);
         return;
       }
-      const prune = statements.maintenance.prune(shape).bind(batch);
+      const removal = statements.maintenance.prune(shape).bind(batch);
       const going = statements.maintenance.going(shape).bind(batch);
       try {
-        const [before, , after, left] = await connection.write([measure, prune, measure, going], {
+        const [before, , after, left] = await connection.write([measure, removal, measure, going], {
           signal,
         });
         add(before, 1);
@@ -125,7 +142,7 @@ export function createPruning(
       policy.onProgress?.({ deletedRuns: totals[0] ?? 0 });
       await nextTurn();
     }
-    const deletedOrphans = await removeOrphans(policy);
+    await removeOrphans(policy, deleted);
     if (!dryRun) await vacuum(context, signal);
     const [count] = await readRows(connection, statements.maintenance.countRuns.bind({}));
     const remaining = Number(count?.[0] ?? 0);
@@ -138,14 +155,14 @@ export function createPruning(
       deletedStepAttempts: attempts,
       deletedStepOutputs: outputs,
       deletedState: state,
-      deletedOrphans,
+      deletedOrphans: deleted.orphans,
       refusedRuns,
       refused,
       remainingRuns: dryRun ? remaining - runs : remaining,
       deletedBytes: bytes,
       freedBytes: pagesBefore && pagesAfter && Math.max(0, pagesBefore.bytes - pagesAfter.bytes),
     };
-  };
+  }
 
   /** The ids of runs that match the policy, in batches: first those with a `completedAt`, then the others. */
   async function* candidates(
@@ -186,9 +203,8 @@ export function createPruning(
     }
   }
 
-  /** Deletes children whose run does not exist, because it was deleted with foreign keys off. Returns their number. */
-  async function removeOrphans(policy: ParsedPrunePolicy): Promise<number> {
-    let removed = 0;
+  /** Deletes children whose run does not exist, because it was deleted with foreign keys off. */
+  async function removeOrphans(policy: ParsedPrunePolicy, deleted: Deleted): Promise<void> {
     for (const { part, keyLength, walk, delete: remove } of statements.maintenance.orphans) {
       const places = Array.from({ length: keyLength }, (_, index) => index);
       const keyOf = (row: Row) => places.map((place) => positionCell(row[place]));
@@ -204,15 +220,14 @@ export function createPruning(
         const last = rows.at(-1);
         if (orphaned === 0 || last === undefined) continue;
         if (policy.dryRun) {
-          removed += orphaned;
+          deleted.orphans += orphaned;
           continue;
         }
         const statement = remove.bind({ ...named("after", after), ...named("last", keyOf(last)) });
-        const [deleted] = await connection.write([statement], { signal: policy.signal });
-        removed += deleted?.changes ?? 0;
+        const [result] = await connection.write([statement], { signal: policy.signal });
+        deleted.orphans += result?.changes ?? 0;
       }
     }
-    return removed;
   }
 
   /** Walks over all rows, or over the next ones after the walk before, a page at a time. */
