@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { parseArgument } from "../arguments.ts";
-import { onAbort, Stopper } from "../async/abort.ts";
+import { onAbort, Stopper, untilAborted } from "../async/abort.ts";
 import { Backoff } from "../async/retry.ts";
 import {
   EngineClosedError,
@@ -35,12 +35,10 @@ import { watchRun, type RunProgress } from "./run-watch.ts";
 import { cancelSteps } from "./run/run-cancellation.ts";
 import { loadRunOutput } from "./run/run-loading.ts";
 import { StartedRuns } from "./started-runs.ts";
-import { retryWhileBusy } from "./store-retry.ts";
-import { waitForRun } from "./worker/waits.ts";
+import { isBusy, retryWhileBusy } from "./store-retry.ts";
+import { firstPollMs, longestPollMs, waitForRun } from "./worker/waits.ts";
 import { Worker } from "./worker/worker.ts";
 
-const firstPollMs = 20;
-const longestPollMs = 1000;
 /** The interval at which a wait reads a run while all slots of this engine are taken. */
 const fullPollMs = 250;
 const defaultDeadlineMs = 10_000;
@@ -315,6 +313,9 @@ export class Engine {
     const signals = [this.#closer, signal];
     const { wakeUp, end } = waitForRun(this.#events, runId, ["run.finished", "run.left"], signals);
     const backoff = new Backoff(firstPollMs, longestPollMs);
+    // An unreachable store is not retried: the caller should learn of it.
+    const read = <T>(work: () => Promise<T>): Promise<T> =>
+      untilAborted(signal, retryWhileBusy(work, this.#leaseMs, this.#closer, isBusy));
     let hasWarned = false;
     // A run that was just started here will be claimed here soon, so it is not read yet.
     let isExpected = this.#worker.isWorking && this.#starter.startedRuns.has(runId);
@@ -326,11 +327,9 @@ export class Engine {
           if (signal?.aborted === true) break;
         }
         if (!isExpected) {
-          const run = await this.#store.getRun(runId, { payloads: false, signal });
+          const run = await read(() => this.#store.getRun(runId, { payloads: false, signal }));
           if (run.status === "CANCELLED") await this.#cancelSteps(runId);
-          if (isFinalRunStatus(run.status)) {
-            return await this.#withOutput(await this.#store.getRun(runId, { signal }));
-          }
+          if (isFinalRunStatus(run.status)) return await read(() => this.#readEnded(runId, signal));
           this.#checkOpen();
           if (this.#registry.find(run) !== null) {
             this.#startWorking();
@@ -345,11 +344,11 @@ export class Engine {
     }
   }
 
-  /** Adds an output that is too large for the run's row. */
-  async #withOutput(run: WorkflowRun): Promise<WorkflowRun> {
-    const { runId, status, output } = run;
+  /** Reads an ended run. An output that is too large for its row comes from the steps. */
+  async #readEnded(runId: string, signal: AbortSignal | undefined): Promise<WorkflowRun> {
+    const run = await this.#store.getRun(runId, { signal });
     const plan = this.#registry.find(run)?.plan;
-    if (status !== "COMPLETED" || output !== null || plan === undefined) return run;
+    if (run.status !== "COMPLETED" || run.output !== null || plan === undefined) return run;
     return { ...run, output: await loadRunOutput(this.#store, plan, runId) };
   }
 

@@ -9,7 +9,7 @@ import type { RunStatus, StepStatus } from "../statuses.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { engineEventTypes, type EventEmitter } from "./observe/events.ts";
-import { waitForRun } from "./worker/waits.ts";
+import { firstPollMs, longestPollMs, waitForRun } from "./worker/waits.ts";
 
 /** The progress of a run or of one of its steps at the time of a read. It never contains a payload. */
 export type RunProgress =
@@ -33,9 +33,6 @@ export type RunProgress =
       readonly durationMs: number | null;
       readonly at: Date;
     };
-
-const firstPollMs = 20;
-const longestPollMs = 1000;
 
 /** Yields the transitions of a run until it has ended. `return` takes effect immediately. */
 export function watchRun({

@@ -1,9 +1,10 @@
 import type { StopSignal } from "../async/abort.ts";
 import { Backoff, retry, retryFor, type RetryPolicy } from "../async/retry.ts";
-import { GorkflowError } from "../errors.ts";
+import { GorkflowError, StoreBusyError } from "../errors.ts";
 
 /**
- * Returns the result of `work`. While the store is busy or unreachable, retries it for `ms` after the first failure.
+ * Returns the result of `work`. Retries it for `ms` after the first failure, by default while the store is busy or
+ * unreachable.
  *
  * @throws the last error, or the reason of `signal` once it aborts between two tries.
  */
@@ -11,10 +12,11 @@ export function retryWhileBusy<T>(
   work: () => Promise<T>,
   ms: number,
   signal: StopSignal,
+  isRetried = isTransient,
 ): Promise<T> {
   let policy: RetryPolicy | null = null;
   const decide: RetryPolicy = (error) =>
-    (policy ??= retryFor(ms, isTransient, new Backoff(10, 500)))(error);
+    (policy ??= retryFor(ms, isRetried, new Backoff(10, 500)))(error);
   return retry(work, decide, signal);
 }
 
@@ -22,3 +24,6 @@ export function retryWhileBusy<T>(
 export function isTransient(error: unknown): boolean {
   return error instanceof GorkflowError && error.retryable;
 }
+
+/** True if another writer holds the database. */
+export const isBusy = (error: unknown): boolean => error instanceof StoreBusyError;

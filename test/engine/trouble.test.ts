@@ -3,7 +3,12 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { CorruptRowError, StoreBusyError, StoreConnectionError } from "../../src/errors.ts";
+import {
+  CorruptRowError,
+  EngineClosedError,
+  StoreBusyError,
+  StoreConnectionError,
+} from "../../src/errors.ts";
 import { retryDelayMs } from "../../src/model/backoff.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
@@ -168,6 +173,34 @@ describe.each(stores)("on %s", (_, open) => {
     await engine.start(workflow, 1);
     void engine.work();
     expect(await left).toBe("troubled");
+  });
+
+  test("a wait for a run lasts while the store is busy, for a lease at most", async () => {
+    const inner = await open();
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", (value) => value + 1))
+      .build();
+    const { runId } = await makeEngine(inner).run(workflow, 1);
+    let failures = 4;
+    let fail: () => Error = busy;
+    const store = observe(inner, async (operation, carryOut) => {
+      if (operation === "getRun" && failures-- > 0) throw fail();
+      return carryOut();
+    });
+    const waiting = makeEngine(store).wait(runId);
+    expect(await waiting).toMatchObject({ status: "COMPLETED", output: 2 });
+    expect(failures).toBeLessThan(0);
+    failures = Infinity;
+    await expect(makeEngine(store, { leaseMs: 40 }).wait(runId)).rejects.toThrow(StoreBusyError);
+    const engine = makeEngine(store);
+    const signal = AbortSignal.timeout(5);
+    await expect(engine.wait(runId, { signal })).rejects.toHaveProperty("name", "TimeoutError");
+    const closed = expect(engine.wait(runId)).rejects.toThrow(EngineClosedError);
+    await engine.close();
+    await closed;
+    failures = 1;
+    fail = lostAnswer;
+    await expect(makeEngine(store).wait(runId)).rejects.toThrow(StoreConnectionError);
   });
 
   test("an unreadable run sends run.finished only after its failure is stored", async () => {

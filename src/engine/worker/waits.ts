@@ -1,6 +1,10 @@
 import { onAbort, type StopSignal } from "../../async/abort.ts";
 import type { EngineEventType, EventEmitter } from "../observe/events.ts";
 
+/** The first and the longest interval between two reads of a run that another engine may execute. */
+export const firstPollMs = 20;
+export const longestPollMs = 1000;
+
 /** Wakes one waiter. If nobody waits, `notify` ends the next wait immediately. */
 export class WakeUp {
   #isNotified = false;
