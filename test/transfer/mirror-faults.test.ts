@@ -379,10 +379,13 @@ describe("a mirror", () => {
     await primary.createRun(run);
     await secondary.createRun(run);
     await secondary.updateRun("a", { progress: 0.5 });
-    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    const { store: observed, calls } = faultyStore(secondary);
+    const store = new MirroredStore(primary, observed, { retryDelayMs: 1 });
     await store.saveState("a", "k", 1);
     await givenRuns(store, 3);
     await store.drain();
+    // Outside a comparison it is only read, so it needs no write lock.
+    expect(calls).not.toContain("transaction");
     expect(store.divergence().failedRuns).toMatchObject([
       { runId: "a", error: { code: "REVISION_CONFLICT", actualRevision: 2 } },
     ]);

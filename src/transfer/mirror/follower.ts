@@ -265,13 +265,16 @@ export class Follower {
   async #copyOverNewer(bundle: RunBundle): Promise<void> {
     const { runId, revision: expectedRevision } = bundle.run;
     const { isComparing } = this;
-    // Without a transaction, a late replacement would overwrite newer writes.
-    const actualRevision = await this.#to.transaction(async (tx) => {
-      const actual = (await tx.findRun(runId, { payloads: false }))?.revision ?? 0;
+    const replaceSame = async (store: WorkflowStore): Promise<number> => {
+      const actual = (await store.findRun(runId, { payloads: false }))?.revision ?? 0;
       const isSame = isComparing && actual === expectedRevision;
-      if (isSame) await tx.writeBundles([bundle], { onConflict: "replace" });
+      if (isSame) await store.writeBundles([bundle], { onConflict: "replace" });
       return actual;
-    });
+    };
+    // Without a transaction, a late replacement would overwrite newer writes.
+    const actualRevision = await (isComparing
+      ? this.#to.transaction(replaceSame)
+      : replaceSame(this.#to));
     // A run that has changed since is copied again.
     if (this.#pending.has(runId) || actualRevision < expectedRevision) return;
     if (isComparing && actualRevision === expectedRevision) return;
@@ -291,10 +294,7 @@ export class Follower {
   /** True if both stores work, so that an error is the fault of the run that was copied. */
   async #bothAnswer(): Promise<boolean> {
     const answers = [this.#from, this.#to].map((store) => store.listRuns({ limit: 1 }));
-    return Promise.all(answers).then(
-      () => true,
-      () => false,
-    );
+    return (await Promise.allSettled(answers)).every(({ status }) => status === "fulfilled");
   }
 
   #lose(changes: readonly Change[]): void {
