@@ -186,7 +186,7 @@ function addStage(
 
 /** @throws {InvalidArgumentError} if it is not a step. */
 function checkStep(definition: unknown): void {
-  const { id, invoke } = (definition ?? {}) as { id?: unknown; invoke?: unknown };
+  const { id, invoke } = (definition ?? {}) as Record<string, unknown>;
   if (isId(id) && typeof invoke === "function") return;
   throw new InvalidArgumentError({
     argument: "step",
@@ -196,11 +196,7 @@ function checkStep(definition: unknown): void {
 
 /** @throws {InvalidArgumentError} if it is not a built workflow. */
 export function checkWorkflow(workflow: unknown): void {
-  const { id, version, plan } = (workflow ?? {}) as {
-    id?: unknown;
-    version?: unknown;
-    plan?: unknown;
-  };
+  const { id, version, plan } = (workflow ?? {}) as Record<string, unknown>;
   if (isId(id) && isId(version) && typeof plan === "object") return;
   throw new InvalidArgumentError({
     argument: "workflow",

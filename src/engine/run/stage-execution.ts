@@ -1,4 +1,4 @@
-import { Stopper } from "../../async/abort.ts";
+import { onAbort, Stopper } from "../../async/abort.ts";
 import { dueTurn, pause } from "../../async/pause.ts";
 import {
   InvalidArgumentError,
@@ -111,13 +111,12 @@ export class StageExecution {
     const { clock, drainSignal, signal } = this.#scope;
     const ms = time.getTime() - clock().getTime();
     if (ms > 0 && !drainSignal.aborted) {
-      const leave = (): void => this.#leave.abort();
-      drainSignal.addEventListener("abort", leave);
+      const unsubscribe = onAbort(drainSignal, () => this.#leave.abort());
       this.#waiting.add(step);
       this.#leaveIfLong();
       await pause(ms, this.#leave);
       this.#waiting.delete(step);
-      drainSignal.removeEventListener("abort", leave);
+      unsubscribe();
     }
     signal.throwIfAborted();
     return !drainSignal.aborted && !this.#leave.aborted;
