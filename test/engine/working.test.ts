@@ -4,9 +4,25 @@ import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { EngineClosedError, StoreClosedError, StoreConnectionError } from "../../src/errors.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
 import { stores } from "./support/stores.ts";
+
+/** Wraps `store`: `claimed` opens when runs have been claimed, and the engine gets them after `proceed` opens. */
+function holdClaims(store: WorkflowStore) {
+  const claimed = makeGate();
+  const proceed = makeGate();
+  const held = observe(store, async (operation, carryOut) => {
+    const result = await carryOut();
+    if (operation === "claimRuns") {
+      claimed.open();
+      await proceed.promise;
+    }
+    return result;
+  });
+  return { held, claimed, proceed };
+}
 
 const identity = numberStep("s", (value) => value);
 const simple = defineWorkflow({ id: "w" }).step(identity).build();
@@ -328,22 +344,16 @@ describe.each(stores)("on %s", (_, open) => {
     "a run that an engine claims while it closes, %s, begins elsewhere",
     async (__, deadlineMs) => {
       const store = await open();
-      const claimed = makeGate();
-      const proceed = makeGate();
       const workflow = defineWorkflow({ id: "w" })
         .step(numberStep("s", (_value, ctx) => ctx.attempt))
         .build();
       const runId = await makeEngine(store).start(workflow, 1);
       const observed = observe(store, async (operation, carryOut) => {
         if (operation === "getRun" && deadlineMs === 0) await new Promise(() => {});
-        const result = await carryOut();
-        if (operation === "claimRuns") {
-          claimed.open();
-          await proceed.promise;
-        }
-        return result;
+        return carryOut();
       });
-      const engine = makeEngine(observed).register(workflow);
+      const { held, claimed, proceed } = holdClaims(observed);
+      const engine = makeEngine(held).register(workflow);
       const working = engine.work();
       await claimed.promise;
       const closing = engine.close({ deadlineMs });
@@ -370,17 +380,8 @@ describe.each(stores)("on %s", (_, open) => {
       )
       .build();
     const runId = await makeEngine(store).start(workflow, 1);
-    const claimed = makeGate();
-    const proceed = makeGate();
-    const observed = observe(store, async (operation, carryOut) => {
-      const result = await carryOut();
-      if (operation === "claimRuns") {
-        claimed.open();
-        await proceed.promise;
-      }
-      return result;
-    });
-    const engine = makeEngine(observed).register(workflow);
+    const { held, claimed, proceed } = holdClaims(store);
+    const engine = makeEngine(held).register(workflow);
     const working = engine.work();
     await claimed.promise;
     const closing = engine.close();
