@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makePackedProject, type PackedProject } from "./support/packed-project.ts";
+import { makePackedProject, strictOptions, type PackedProject } from "./support/packed-project.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -97,13 +97,7 @@ describe.each(["typescript", "typescript-5"])("with %s", (typescript) => {
         JSON.stringify({
           compilerOptions: {
             target: "es2023",
-            module: resolution === "bundler" ? "esnext" : "nodenext",
-            moduleResolution: resolution,
-            moduleDetection: "force",
-            types: ["node"],
-            strict: true,
-            exactOptionalPropertyTypes: true,
-            skipLibCheck: true,
+            ...strictOptions(resolution),
             outDir: `out/${typescript}/${resolution}`,
           },
           files: ["app.ts", "mistakes.ts"],

@@ -2,6 +2,7 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { strictOptions } from "../packaging/support/packed-project.ts";
 import {
   drizzleVersions,
   makePlatformProject,
@@ -33,13 +34,7 @@ describe.each(drizzleVersions)("an app on Drizzle %s", (drizzle) => {
       const compilerOptions = {
         target: "es2022",
         lib: ["es2023"],
-        module: resolution === "bundler" ? "esnext" : "nodenext",
-        moduleResolution: resolution,
-        moduleDetection: "force",
-        types: ["node"],
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        skipLibCheck: true,
+        ...strictOptions(resolution),
         noEmit: true,
       };
       await project.write({ "tsconfig.json": JSON.stringify({ compilerOptions, files }) });

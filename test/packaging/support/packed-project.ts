@@ -102,6 +102,19 @@ export async function makeLinkedProject(
   return { path: folder.path, run: runIn(folder.path), remove: () => folder.remove() };
 }
 
+/** The compiler options of a strict app. */
+export function strictOptions(resolution: string) {
+  return {
+    module: resolution === "bundler" ? "esnext" : "nodenext",
+    moduleResolution: resolution,
+    moduleDetection: "force",
+    types: ["node"],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: true,
+  };
+}
+
 /** Runs programs in a folder. */
 export function runIn(path: string): Project["run"] {
   return async (program, args, { folder = ".", env = {} } = {}) => {
