@@ -69,7 +69,8 @@ export async function makePlatformProject(
     async compile(names, { folder: into = ".", format = "esm" } = {}) {
       for (const name of names) {
         const source = await readFile(join(apps, `${name}.ts`), "utf8");
-        const { code } = await transform(source, { loader: "ts", format });
+        // For Node, so that `import` finds the names of a CommonJS module.
+        const { code } = await transform(source, { loader: "ts", format, platform: "node" });
         await project.write({ [join(into, `${name}.js`)]: code });
       }
     },
