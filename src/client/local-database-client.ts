@@ -64,7 +64,7 @@ export class LocalDatabaseClient implements LocalClient {
         return written.changes > 0 ? noResult : connection.run(statement);
       });
     };
-    // A follow-up runs only if the write before it changed nothing, so its failure leaves nothing to undo.
+    // A follow-up does not write. If it fails, the queue undoes the write before it.
     const undone = statements.filter(({ unlessChanged }) => unlessChanged !== true);
     return this.#commit(statements, run, undone.length);
   }

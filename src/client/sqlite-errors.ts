@@ -49,6 +49,11 @@ export function isTriggerFailure(error: unknown): boolean {
   return error instanceof LibsqlError && error.extendedCode === "SQLITE_CONSTRAINT_TRIGGER";
 }
 
+/** True if a statement after the first one of a batch failed. */
+export function isOfLaterStatement(error: unknown): boolean {
+  return error instanceof LibsqlBatchError && error.statementIndex > 0;
+}
+
 /** True if the statement tried to write on a connection that only reads. */
 export function isReadOnly(error: unknown): boolean {
   return error instanceof LibsqlError && error.code === "SQLITE_READONLY";

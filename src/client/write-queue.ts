@@ -2,7 +2,13 @@ import { nextTurn, pause } from "../async/pause.ts";
 import { busyBackoff, busyError } from "./busy-wait.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { NativeConnection } from "./native-connection.ts";
-import { clientClosed, isBusy, isSqliteError, isTriggerFailure } from "./sqlite-errors.ts";
+import {
+  clientClosed,
+  isBusy,
+  isOfLaterStatement,
+  isSqliteError,
+  isTriggerFailure,
+} from "./sqlite-errors.ts";
 
 /** Statements that take effect together or not at all. Several groups may share a commit. */
 export interface Group<T> {
@@ -52,6 +58,15 @@ type ReadEntry = GroupEntry & { readonly group: Required<Group<unknown>> };
 /** True for a read that is queued only to keep its order. */
 function isRead(entry: Entry): entry is ReadEntry {
   return entry.kind === "group" && entry.group.readElsewhere !== undefined;
+}
+
+/**
+ * True if the only statement that may write has perhaps left changes behind. RAISE(FAIL) keeps the earlier changes of its
+ * statement. A statement has taken effect if its result could not be read, for example because of an integer beyond 2^53.
+ * If a statement after it failed, a trigger that raised IGNORE may have written before.
+ */
+function mayKeepChanges(error: unknown): boolean {
+  return isTriggerFailure(error) || !isSqliteError(error) || isOfLaterStatement(error);
 }
 
 /** The limits of one commit. A larger one would block the event loop for too long. */
@@ -254,9 +269,7 @@ export class WriteQueue {
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;
         }
-        if (entry.group.statements === 1 && (isTriggerFailure(error) || !isSqliteError(error))) {
-          // RAISE(FAIL) keeps the earlier changes of its statement, and a statement whose result could not be read,
-          // for example because of an integer beyond 2^53, has taken effect.
+        if (entry.group.statements === 1 && mayKeepChanges(error)) {
           this.#rollback();
           this.#tryAgainAlone(done.map((each) => each.entry));
           return true;

@@ -166,6 +166,29 @@ describe.each(["file", "memory"])("a client of a %s database", (kind) => {
     expect((await store.getRun(run.runId)).workflowId).toBe("w");
   });
 
+  test("undoes what a trigger wrote before it left out the only write of a batch", async () => {
+    const db = drizzle({ client });
+    await migrate(db);
+    const store = new LibSQLStore(db);
+    await client.execute("create table log (run_id text)");
+    await client.execute(`
+      create trigger refuse before insert on workflow_runs when new.workflow_id = 'refused' begin
+        insert into log values (new.run_id);
+        select raise(ignore);
+      end`);
+    const create = (workflowId: string) =>
+      store.batch((write) => write.createRun({ workflowId, runId: workflowId }));
+    const refused = { code: "CONSTRAINT" };
+    await expect(create("refused")).rejects.toMatchObject(refused);
+    expect(await values(client, "select count(*) from log")).toEqual([0]);
+    const [first, second, third] = await Promise.allSettled(["a", "refused", "b"].map(create));
+    expect(first?.status).toBe("fulfilled");
+    expect(second).toMatchObject({ reason: refused });
+    expect(third?.status).toBe("fulfilled");
+    expect(await values(client, "select count(*) from log")).toEqual([0]);
+    expect(await values(client, "select run_id from workflow_runs order by 1")).toEqual(["a", "b"]);
+  });
+
   test("settles everything if a transaction cannot be rolled back", async () => {
     const exec = NativeConnection.prototype.exec;
     NativeConnection.prototype.exec = function (this: NativeConnection, text: string) {
