@@ -48,6 +48,8 @@ export { hasHostTransactions } from "./store/transactions.ts";
 export type { HostTransactions, TransactionStore } from "./store/transactions.ts";
 export type { WorkflowStore } from "./store/workflow-store.ts";
 
+export { stepIf } from "./engine/definition/conditional-step.ts";
+export type { ConditionalStep, StepIfOptions } from "./engine/definition/conditional-step.ts";
 export { defineStep } from "./engine/definition/define-step.ts";
 export type { StepOptions } from "./engine/definition/define-step.ts";
 export type {
@@ -63,6 +65,7 @@ export type {
   CloseOptions,
   EngineOptions,
   FinishedRun,
+  RunOptions,
   StartOptions,
 } from "./engine/engine-options.ts";
 export type {
@@ -71,7 +74,7 @@ export type {
   EngineListener,
   LeaveReason,
 } from "./engine/observe/events.ts";
-export { silentLogger } from "./engine/observe/logger.ts";
+export { createConsoleLogger, silentLogger } from "./engine/observe/logger.ts";
 export type { BoundLogger, Logger } from "./engine/observe/logger.ts";
 export type { RunProgress } from "./engine/run-watch.ts";
 export type { StepFailure, StoredError } from "./engine/run/step-errors.ts";
@@ -79,6 +82,7 @@ export { defineWorkflow } from "./engine/definition/workflow-builder.ts";
 export type {
   EmptyWorkflow,
   OutputsById,
+  StepDefaults,
   Workflow,
   WorkflowBuilder,
 } from "./engine/definition/workflow-builder.ts";

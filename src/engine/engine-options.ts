@@ -34,6 +34,7 @@ export interface EngineOptions {
 
 export interface StartOptions extends OperationOptions {
   readonly resourceId?: string | undefined;
+  /** They are added to the tags of the workflow, and replace those of the same name. */
   readonly tags?: Tags | undefined;
   /** A second start of this workflow with the same key returns the run of the first. */
   readonly idempotencyKey?: string | undefined;
@@ -48,6 +49,14 @@ export interface StartOptions extends OperationOptions {
   readonly deadlineAt?: Date | undefined;
   /** A transaction of the app if the store shares its database. The run exists once it commits. */
   readonly tx?: unknown;
+}
+
+export interface RunOptions extends StartOptions {
+  /**
+   * If true, an abort of `signal` also cancels the run, and the call rejects once that is stored. Defaults to false: the
+   * call rejects at once, and the run continues.
+   */
+  readonly cancelOnAbort?: boolean | undefined;
 }
 
 export interface CloseOptions {
@@ -91,6 +100,10 @@ export const startOptionsSchema = z.strictObject({
   deadlineAt: z.date().optional(),
   tx: z.unknown().optional(),
   ...operationShape,
+});
+
+export const runOptionsSchema = startOptionsSchema.extend({
+  cancelOnAbort: z.boolean().optional(),
 });
 
 export const eventTypeSchema = z.enum(engineEventTypes);

@@ -1,11 +1,12 @@
 import { v7 as uuidv7 } from "uuid";
-import { parseArgument } from "../arguments.ts";
+import { markChecked, parseArgument } from "../arguments.ts";
 import { onAbort, Stopper, untilAborted } from "../async/abort.ts";
 import { Backoff } from "../async/retry.ts";
 import {
   EngineClosedError,
   InvalidArgumentError,
   RunCancelledError,
+  RunNotFoundError,
   RunTransitionError,
 } from "../errors.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
@@ -21,9 +22,11 @@ import {
   engineOptionsSchema,
   eventTypeSchema,
   listenerSchema,
+  runOptionsSchema,
   type CloseOptions,
   type EngineOptions,
   type FinishedRun,
+  type RunOptions,
   type StartOptions,
 } from "./engine-options.ts";
 import { EventEmitter, type EngineEventType, type EngineListener } from "./observe/events.ts";
@@ -143,10 +146,16 @@ export class Engine {
   async run<Input, Output>(
     workflow: Workflow<Input, Output>,
     input: Input,
-    options: StartOptions = {},
+    options: RunOptions = {},
   ): Promise<FinishedRun<Output>> {
     this.register(workflow);
-    const started = await this.#start(workflow, input, options);
+    const parsed = parseArgument(runOptionsSchema, options, "options");
+    const { cancelOnAbort = false, ...startOptions } = parsed;
+    const { signal } = startOptions;
+    if (cancelOnAbort) signal?.throwIfAborted();
+    // An aborted write may still take effect, so it is not aborted if the run has to be cancelled.
+    const given = cancelOnAbort ? { ...startOptions, signal: undefined } : startOptions;
+    const started = await this.#start(workflow, input, markChecked(given));
     const { runId, workflowVersion } = started;
     this.#checkOpen();
     if (!isFinalRunStatus(started.status) && this.#registry.find(started) === null) {
@@ -156,8 +165,13 @@ export class Engine {
       });
     }
     if (started.attempt === 0) this.#startWorking();
-    // The output comes from the output schema of the last step, the error from the engine.
-    return (await this.#wait(runId, options.signal)) as FinishedRun<Output>;
+    try {
+      // The output comes from the output schema of the last step, the error from the engine.
+      return (await this.#wait(runId, signal)) as FinishedRun<Output>;
+    } catch (error) {
+      if (cancelOnAbort && signal?.aborted === true) await this.#cancelUnlessEnded(runId);
+      throw error;
+    }
   }
 
   /**
@@ -273,6 +287,14 @@ export class Engine {
     const { deadlineMs } = parseArgument(closeOptionsSchema, options, "options");
     this.#closed ??= this.#close(deadlineMs ?? defaultDeadlineMs);
     return this.#closed;
+  }
+
+  async #cancelUnlessEnded(runId: string): Promise<void> {
+    try {
+      await this.cancel(runId);
+    } catch (error) {
+      if (!(error instanceof RunTransitionError || error instanceof RunNotFoundError)) throw error;
+    }
   }
 
   async #close(deadlineMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "../errors.ts";
 import { encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
 import { jsonLimits } from "../schema/columns.ts";
+import type { Tags } from "../schema/json-types.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import { requireHostTransactions } from "../store/transactions.ts";
@@ -59,7 +60,7 @@ export async function startRun(
   const newRun = {
     resourceId,
     idempotencyKey,
-    tags: tags && { ...tags },
+    tags: mergeTags(workflow.tags, tags),
     workflowId: workflow.id,
     workflowVersion: workflow.version,
     input: await acceptInput(workflow, given),
@@ -93,13 +94,19 @@ async function acceptInput(workflow: Workflow, text: string | undefined): Promis
   for (const { definition } of first?.steps ?? []) {
     const schema = definition.inputSchema;
     const value = await parseValue(schema, valueOf(text), "input", refuse);
-    if (first?.parallel === true || first?.condition !== null) continue;
+    if (first?.parallel === true || definition.condition !== null) continue;
     const made = textOf(value);
     if (made === null || made === text) continue;
     const again = await tryParse(schema, valueOf(made));
     if (again !== null && textOf(again.value) === made) accepted = made;
   }
   return valueOf(accepted) ?? null;
+}
+
+/** The tags of a run; undefined if it has none. */
+function mergeTags(ofWorkflow: Readonly<Tags>, given: Tags | undefined): Tags | undefined {
+  const tags = { ...ofWorkflow, ...given };
+  return given === undefined && Object.keys(tags).length === 0 ? undefined : tags;
 }
 
 function refuse(argument: string, reason: string): InvalidArgumentError {

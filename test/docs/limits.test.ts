@@ -86,7 +86,7 @@ test("the page of limits has the limits of the code", async () => {
       yearMs
     } year`,
     "delay of a retry": `${
-      retryDelayMs({ delayMs: 1e12, backoff: "none" }, 1) / (60 * 60 * 1000)
+      retryDelayMs({ delayMs: 1e12, backoff: "constant" }, 1) / (60 * 60 * 1000)
     } hours at most`,
     "`timeoutMs` of a run": format(
       largest((value) => value === 0 || timeoutSchema.safeParse(value).success),

@@ -68,6 +68,41 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.listStepAttempts(runId)).toMatchObject([cancelled]);
   });
 
+  test("an aborted `run` cancels its run on request, and otherwise leaves it", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    for (const cancelOnAbort of [true, false]) {
+      const { step, reached } = makeHangingStep();
+      const workflow = defineWorkflow({ id: `cancel ${cancelOnAbort}` })
+        .step(step)
+        .build();
+      const aborter = new AbortController();
+      const running = engine.run(workflow, 1, { signal: aborter.signal, cancelOnAbort });
+      const { runId } = await reached;
+      aborter.abort(new Error("the client has gone"));
+      await expect(running).rejects.toThrow("the client has gone");
+      const status = cancelOnAbort ? "CANCELLED" : "RUNNING";
+      expect(await store.getRun(runId)).toMatchObject({ status });
+    }
+  });
+
+  test("an abort during the start also cancels the run, and one before it starts none", async () => {
+    const store = await open();
+    const aborter = new AbortController();
+    const slow = observe(store, async (operation, carryOut) => {
+      if (operation === "createRun") aborter.abort(new Error("the client has gone"));
+      return carryOut();
+    });
+    const engine = makeEngine(slow);
+    const workflow = defineWorkflow({ id: "w" })
+      .step(numberStep("s", () => new Promise(() => {})))
+      .build();
+    const options = { signal: aborter.signal, cancelOnAbort: true };
+    await expect(engine.run(workflow, 1, options)).rejects.toThrow("the client has gone");
+    await expect(engine.run(workflow, 1, options)).rejects.toThrow("the client has gone");
+    expect(await store.countRuns()).toMatchObject({ CANCELLED: 1, PENDING: 0, RUNNING: 0 });
+  });
+
   test("a run that is cancelled in the store stops at its next write", async () => {
     const store = await open();
     const engine = makeEngine(store);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
@@ -31,6 +32,7 @@ const history = fc.record({
     maxLength: 12,
   }),
   condition: fc.constantFrom("holds", "does not hold", "reads"),
+  inParallel: fc.constantFrom("holds", "does not hold", "reads", "throws once"),
   cancelAfter: fc.option(fc.nat(6), { freq: 6 }),
 });
 
@@ -39,12 +41,19 @@ type History = typeof history extends fc.Arbitrary<infer Value> ? Value : never;
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Plays one history with any number of workers until its run ends, and checks the invariants. */
-async function play({ troubles, acts, condition, cancelAfter }: History): Promise<void> {
+async function play({
+  troubles,
+  acts,
+  condition,
+  inParallel,
+  cancelAfter,
+}: History): Promise<void> {
   const clock = makeClock();
   const inner = new MemoryStore({ clock });
   const ended = new Set<string>();
   const begun: string[] = [];
   let calls = 0;
+  let answers = 0;
   const step = <const Id extends string>(id: Id) =>
     defineStep({
       id,
@@ -68,7 +77,15 @@ async function play({ troubles, acts, condition, cancelAfter }: History): Promis
       if (condition === "reads") await state.all();
       return condition !== "does not hold";
     }, step("b"))
-    .parallel(step("c"), step("d"))
+    .parallel(
+      step("c"),
+      stepIf(async (__, { state }) => {
+        if (inParallel === "reads") await state.all();
+        if (inParallel === "throws once" && (answers += 1) === 1) throw new Error("no");
+        return inParallel !== "does not hold";
+      }, step("d")),
+    )
+    .stepIf(() => condition !== "does not hold", step("f"), { otherwise: "none" })
     .step(step("e"))
     .build();
   const { runId } = await inner.createRun({ workflowId: "w", input: 1 });

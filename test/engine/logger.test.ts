@@ -1,10 +1,15 @@
 import { DrizzleQueryError } from "drizzle-orm";
 import { pino } from "pino";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import { bindLogger, silentLogger, type Logger } from "../../src/engine/observe/logger.ts";
+import {
+  bindLogger,
+  createConsoleLogger,
+  silentLogger,
+  type Logger,
+} from "../../src/engine/observe/logger.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { InvalidArgumentError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
@@ -75,6 +80,26 @@ test("a logger without `child` gets the fields with each message", async () => {
     fields: { ...ids, own: 1 },
     message: "hello",
   });
+});
+
+test("the console logger writes messages of its level with their fields", async () => {
+  const written: unknown[] = [];
+  for (const level of ["debug", "info", "warn", "error"] as const) {
+    vi.spyOn(console, level).mockImplementation((...args) => void written.push([level, ...args]));
+  }
+  onTestFinished(() => void vi.restoreAllMocks());
+  const logger = createConsoleLogger();
+  const { runId } = await makeEngine(new MemoryStore(), { logger }).run(greeting, 1);
+  const ids = { runId, stepId: "s", attempt: 1 };
+  expect(written).toEqual([
+    ["info", "hello", { ...ids, own: 1 }],
+    ["info", "deeper", { ...ids, part: "inner" }],
+    ["info", "run ended here", { runId, workflowId: "w", ending: "completed" }],
+  ]);
+  createConsoleLogger({ level: "error" }).warn({}, "too low");
+  expect(written).toHaveLength(3);
+  const level = "loud" as "info";
+  expect(() => createConsoleLogger({ level })).toThrow(InvalidArgumentError);
 });
 
 test("a logger that throws affects no run", async () => {

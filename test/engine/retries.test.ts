@@ -103,6 +103,24 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.loadStepOutput(run.runId, "flaky")).toBeNull();
   });
 
+  test("the defaults of a workflow apply to its steps", async () => {
+    const failing = numberStep("flaky", () => {
+      throw new FlakyError("no");
+    });
+    const workflow = defineWorkflow({
+      id: "w",
+      stepDefaults: { retry: { maxRetries: 2, backoff: "none" }, continueOnError: true },
+    })
+      .step(failing)
+      .step(inspect)
+      .build();
+    const store = await open();
+    const run = await makeEngine(store).run(workflow, 1);
+    expect(run).toMatchObject({ status: "COMPLETED", output: "null" });
+    const step = await store.getStepExecution(run.runId, "flaky");
+    expect(step).toMatchObject({ status: "FAILED", attempt: 3 });
+  });
+
   test("continueOnError applies to a condition that throws", async () => {
     const workflow = defineWorkflow({ id: "w" })
       .stepIf(
@@ -230,7 +248,8 @@ describe.each(stores)("on %s", (_, open) => {
 });
 
 test.each([
-  ["none", [100, 100, 100]],
+  ["none", [0, 0, 0]],
+  ["constant", [100, 100, 100]],
   ["linear", [100, 200, 300]],
   ["exponential", [100, 200, 400]],
 ] satisfies [Backoff, number[]][])("waits before retries: %s", async (backoff, delays) => {
@@ -243,7 +262,7 @@ test.each([
     id: "s",
     input: z.null(),
     output: z.null(),
-    retry: { maxRetries: 3, delayMs: 100, backoff },
+    retry: { maxRetries: 3, backoff, ...(backoff !== "none" && { delayMs: 100 }) },
     run: () => {
       times.push(Date.now());
       throw new FlakyError("again");

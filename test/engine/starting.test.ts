@@ -39,6 +39,20 @@ describe.each(stores)("on %s", (_, open) => {
     expect(given).toEqual([seen]);
   });
 
+  test("a run has the tags of its workflow and of its start", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const tags = { team: "shop", tier: "1" };
+    const workflow = defineWorkflow({ id: "w", tags }).step(increment).build();
+    const { runId } = await engine.run(workflow, 1, { tags: { tier: "2", who: "ada" } });
+    const merged = { team: "shop", tier: "2", who: "ada" };
+    expect(await store.getRun(runId)).toMatchObject({ tags: merged });
+    expect(await engine.run(workflow, 1)).toMatchObject({ tags });
+    expect(await engine.run(adder("2"), 1)).toMatchObject({ tags: null });
+    const { runs } = await store.listRuns({ tags: { team: "shop", tier: "2" } });
+    expect(runs.map((run) => run.runId)).toEqual([runId]);
+  });
+
   test("a schema fills in a default once", async () => {
     const seen: unknown[] = [];
     const step = defineStep({

@@ -314,7 +314,7 @@ test("the methods of a context can be destructured", async () => {
   expect(await makeEngine(new MemoryStore()).run(workflow, 1)).toMatchObject({ output: 1 });
 });
 
-test.each(["none", "linear", "exponential"] as const)(
+test.each(["none", "constant", "linear", "exponential"] as const)(
   "the wait before any retry is a number, with a %s backoff",
   (backoff) => {
     for (const delayMs of [0, 1, Number.MAX_VALUE]) {

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
-import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { InvalidArgumentError } from "../../src/errors.ts";
+import { defineWorkflow, type Workflow } from "../../src/engine/definition/workflow-builder.ts";
+import { InvalidArgumentError, InvalidValueError } from "../../src/errors.ts";
 
 const numberStep = <const Id extends string>(id: Id) =>
   defineStep({ id, input: z.number(), output: z.number(), run: (value) => value });
@@ -24,21 +25,72 @@ test("plans stages in order and numbers steps across parallel ones", () => {
     .build();
   expect([id, version]).toEqual(["w", "7"]);
   expect(
-    plan.stages.map(({ parallel, condition, steps }) => [
+    plan.stages.map(({ parallel, steps }) => [
       parallel,
-      condition !== null,
-      steps.map(({ index, definition }) => [index, definition.id]),
+      steps.map(({ index, definition }) => [index, definition.id, definition.condition !== null]),
     ]),
   ).toEqual([
-    [false, false, [[0, "a"]]],
-    [false, false, [[1, "b"]]],
-    [true, false, [[2, "c"], [3, "d"]]], // prettier-ignore
-    [false, true, [[4, "e"]]],
+    [false, [[0, "a", false]]],
+    [false, [[1, "b", false]]],
+    [true, [[2, "c", false], [3, "d", false]]], // prettier-ignore
+    [false, [[4, "e", true]]],
   ]);
 });
 
 test("defaults to version 1", () => {
   expect(defineWorkflow({ id: "w" }).step(numberStep("a")).build().version).toBe("1");
+});
+
+test("has a name, a description and tags", () => {
+  const labels = { name: "Orders", description: "From cart to parcel.", tags: { team: "shop" } };
+  const workflow = defineWorkflow({ id: "w", ...labels })
+    .step(numberStep("a"))
+    .build();
+  expect(workflow).toMatchObject(labels);
+  const bare = defineWorkflow({ id: "w" }).step(numberStep("a")).build();
+  expect(bare).toMatchObject({ name: null, description: null, tags: {} });
+});
+
+test("gives its steps the defaults that they leave open", () => {
+  const options = { input: z.number(), output: z.number(), run: (value: number) => value };
+  const own = defineStep({
+    id: "own",
+    ...options,
+    retry: { backoff: "linear" },
+    timeoutMs: null,
+    continueOnError: false,
+  });
+  const stepDefaults = {
+    retry: { maxRetries: 2, backoff: "none" },
+    timeoutMs: 50,
+    continueOnError: true,
+  } as const;
+  const settings = (builder: { build(): Workflow }) =>
+    builder
+      .build()
+      .plan.stages.flatMap(({ steps }) => steps)
+      .map(({ definition: { retry, timeoutMs, continueOnError } }) => {
+        return { ...retry, timeoutMs, continueOnError };
+      });
+  const plain = defineStep({ id: "plain", ...options });
+  expect(settings(defineWorkflow({ id: "w", stepDefaults }).parallel(plain, own))).toEqual([
+    { maxRetries: 2, delayMs: 1000, backoff: "none", timeoutMs: 50, continueOnError: true },
+    { maxRetries: 2, delayMs: 1000, backoff: "linear", timeoutMs: null, continueOnError: false },
+  ]);
+  expect(settings(defineWorkflow({ id: "w" }).parallel(plain, own))).toEqual([
+    { maxRetries: 0, delayMs: 1000, backoff: "constant", timeoutMs: null, continueOnError: false },
+    { maxRetries: 0, delayMs: 1000, backoff: "linear", timeoutMs: null, continueOnError: false },
+  ]);
+});
+
+test("rejects a condition that it cannot use", () => {
+  const a = numberStep("a");
+  expect(() => stepIf(true as never, a)).toThrow(/condition: must be a function/);
+  const conditional = stepIf(() => true, a);
+  expect(() => stepIf(() => true, conditional)).toThrow(/has a condition already/);
+  expect(() => stepIf(() => true, {} as never)).toThrow(/defineStep/);
+  expect(() => stepIf(() => true, a, { otherwise: new Map() })).toThrow(InvalidValueError);
+  expect(() => stepIf(() => true, a, { value: 1 } as never)).toThrow(InvalidArgumentError);
 });
 
 test("rejects two steps with the same id at any position", () => {
@@ -69,7 +121,17 @@ test("builds a workflow of ten thousand steps", () => {
 test.each([
   ["workflow.id", { id: "" }],
   ["workflow.version", { id: "w", version: "" }],
-  ["workflow.name", { id: "w", name: "x" }],
+  ["workflow.name", { id: "w", name: "" }],
+  ["workflow.title", { id: "w", title: "x" }],
+  ["workflow.tags", { id: "w", tags: { team: 1 } }],
+  [
+    "workflow.stepDefaults.retry.maxRetries",
+    { id: "w", stepDefaults: { retry: { maxRetries: -1 } } },
+  ],
+  ["workflow.stepDefaults.id", { id: "w", stepDefaults: { id: "s" } }],
 ])("refuses a wrong %s", (argument, options) => {
-  expect(() => defineWorkflow(options)).toThrow(expect.objectContaining({ argument }));
+  // A caller without a type checker may pass this.
+  expect(() => defineWorkflow(options as { id: string })).toThrow(
+    expect.objectContaining({ argument }),
+  );
 });

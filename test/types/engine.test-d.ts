@@ -2,6 +2,7 @@ import { eq } from "drizzle-orm";
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { expectTypeOf } from "vitest";
 import { z } from "zod";
+import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepDefinition, StepOutput } from "../../src/engine/definition/step-definition.ts";
 import type { Engine } from "../../src/engine/engine.ts";
@@ -144,6 +145,59 @@ const lenient = defineStep({
 expectTypeOf<StepOutput<typeof lenient>>().toEqualTypeOf<number | null>();
 // @ts-expect-error The output may be null, which `silent` does not accept.
 defineWorkflow({ id: "w" }).step(lenient).step(silent);
+
+// The value for a skipped step is an output like any other.
+const sizes = defineStep({
+  id: "sizes",
+  input: z.object({ sum: z.number() }),
+  output: z.enum(["small", "large"]),
+  run: () => "small" as const,
+});
+expectTypeOf(
+  defineWorkflow({ id: "w" })
+    .step(add)
+    .stepIf(({ sum }) => sum > 3, double, { otherwise: 0 })
+    .build(),
+).toEqualTypeOf<Workflow<{ a: number; b: number }, number>>();
+expectTypeOf(
+  defineWorkflow({ id: "w" })
+    .stepIf(({ sum }) => sum > 3, sizes, { otherwise: "small" })
+    .build(),
+).toEqualTypeOf<Workflow<{ sum: number }, "small" | "large">>();
+
+// The output of a parallel step that may be skipped is its own, the given value, or null.
+expectTypeOf(
+  defineWorkflow({ id: "w" })
+    .step(add)
+    .parallel(
+      stepIf((input) => {
+        expectTypeOf(input).toEqualTypeOf<{ sum: number }>();
+        return input.sum > 3;
+      }, double),
+      stepIf(() => true, name, { otherwise: "none" }),
+      sizes,
+    )
+    .build(),
+).toEqualTypeOf<
+  Workflow<
+    { a: number; b: number },
+    { double: number | null; name: string; sizes: "small" | "large" }
+  >
+>();
+const sum = defineWorkflow({ id: "w" }).step(add);
+const doubleIf = stepIf(({ sum: value }) => value > 3, double);
+// @ts-expect-error `join` accepts only an output that is not null.
+sum.parallel(doubleIf, name).step(join);
+// @ts-expect-error `negate` does not accept `{ sum: number }`.
+sum.parallel(stepIf(() => true, negate));
+
+// With `continueOnError` for all steps, any output may be null.
+const tolerant = defineWorkflow({ id: "w", stepDefaults: { continueOnError: true } });
+expectTypeOf(tolerant.parallel(double).build()).toEqualTypeOf<
+  Workflow<{ sum: number }, { double: number | null }>
+>();
+// @ts-expect-error The output of `add` may be null, which `double` does not accept.
+tolerant.step(add).step(double);
 
 // Schemas that transform: what comes in, and what the step and its successors see.
 const parse = defineStep({

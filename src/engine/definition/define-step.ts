@@ -2,7 +2,7 @@ import * as z from "zod";
 import { nameField, parseArgument } from "../../arguments.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { StepValidationError } from "../../errors.ts";
-import type { RetryPolicy } from "../../model/backoff.ts";
+import type { RetryOptions } from "../../model/backoff.ts";
 import { idSchema } from "../../schema/zod.ts";
 import type { StepContext, StepDefinition, StepTransaction } from "./step-definition.ts";
 
@@ -21,13 +21,25 @@ export interface StepOptions<
   ContinueOnError extends boolean,
 > {
   readonly id: Id;
+  /** A name for people. */
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
   readonly input: Input;
   readonly output: Output;
-  /** The retries after the first attempt. `maxRetries` defaults to 0, `delayMs` to 1000, `backoff` to "none". */
-  readonly retry?: Partial<RetryPolicy> | undefined;
-  /** After this time in milliseconds, an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. */
-  readonly timeoutMs?: number | undefined;
-  /** If true, the run continues after the last attempt of the step has failed. The output is then null. */
+  /**
+   * The retries after the first attempt. Each part defaults to that of the workflow's `stepDefaults`, then `maxRetries`
+   * to 0, `delayMs` to 1000, `backoff` to "constant".
+   */
+  readonly retry?: RetryOptions | undefined;
+  /**
+   * After this time in milliseconds, an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. Null for no
+   * limit. Defaults to that of the workflow's `stepDefaults`, then to no limit.
+   */
+  readonly timeoutMs?: number | null | undefined;
+  /**
+   * If true, the run continues after the last attempt of the step has failed. The output is then null. Defaults to that
+   * of the workflow's `stepDefaults`, then to false.
+   */
   readonly continueOnError?: ContinueOnError | undefined;
   readonly run: (
     input: z.output<Input>,
@@ -41,19 +53,36 @@ export interface StepOptions<
 const isSchema = (value: unknown): value is z.ZodType => value instanceof z.ZodType;
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
-const retrySchema = z.strictObject({
-  maxRetries: z.int().min(0).default(0),
-  delayMs: z.number().min(0).default(1000),
-  backoff: z.enum(["none", "linear", "exponential"]).default("none"),
-});
+const retrySchema = z
+  .strictObject({
+    maxRetries: z.int().min(0).optional(),
+    delayMs: z.number().min(0).optional(),
+    backoff: z.enum(["none", "constant", "linear", "exponential"]).optional(),
+  })
+  .refine(({ delayMs = 0, backoff }) => backoff !== "none" || delayMs === 0, {
+    path: ["delayMs"],
+    error: 'has no effect with the backoff "none"; "constant" waits this time before each retry',
+  });
+
+/** The options that a workflow can give all its steps. */
+export const stepSettingsShape = {
+  retry: retrySchema.optional(),
+  timeoutMs: z.int().min(1).max(maxTimerMs).nullish(),
+  continueOnError: z.boolean().optional(),
+};
+
+/** A name and a description for people. */
+export const labelShape = {
+  name: z.string().min(1).max(255).optional(),
+  description: z.string().max(10_000).optional(),
+};
 
 const optionsSchema = z.strictObject({
   id: idSchema,
+  ...labelShape,
   input: z.custom(isSchema, "must be a zod schema"),
   output: z.custom(isSchema, "must be a zod schema"),
-  retry: retrySchema.prefault({}),
-  timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
-  continueOnError: z.boolean().default(false),
+  ...stepSettingsShape,
   run: z.custom(isFunction, "must be a function"),
 });
 
@@ -77,12 +106,15 @@ export function defineStep<
   z.input<Input>,
   Stored<z.output<Output>> | (true extends ContinueOnError ? null : never)
 > {
-  const { retry, timeoutMs, continueOnError } = parseArgument(optionsSchema, options, "step");
+  const parsed = parseArgument(optionsSchema, options, "step");
+  const { name, description, retry, timeoutMs, continueOnError } = parsed;
   const { id, input: inputSchema, output: outputSchema, run } = options;
   return Object.freeze({
     id,
+    name: name ?? null,
+    description: description ?? null,
     retry: Object.freeze(retry),
-    timeoutMs: timeoutMs ?? null,
+    timeoutMs,
     continueOnError,
     inputSchema,
     parseInput: async (input: unknown) => {

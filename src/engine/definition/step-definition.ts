@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { LibSQLDatabase } from "../../drizzle-types.ts";
-import type { RetryPolicy } from "../../model/backoff.ts";
+import type { RetryOptions } from "../../model/backoff.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { BoundLogger } from "../observe/logger.ts";
 
@@ -13,11 +13,12 @@ declare const transactionOutput: unique symbol;
  */
 export interface StepDefinition<Id extends string = string, Input = never, Output = unknown> {
   readonly id: Id;
-  readonly retry: RetryPolicy;
-  /** The maximum duration of an attempt in milliseconds; null for no limit. */
-  readonly timeoutMs: number | null;
-  /** True if a failure of this step does not fail the run. The output is then null. */
-  readonly continueOnError: boolean;
+  readonly name: string | null;
+  readonly description: string | null;
+  /** As given to `defineStep`, like `timeoutMs` and `continueOnError`. The workflow's `stepDefaults` add the rest. */
+  readonly retry: RetryOptions | undefined;
+  readonly timeoutMs: number | null | undefined;
+  readonly continueOnError: boolean | undefined;
   readonly inputSchema: z.ZodType;
   /** Parses an input. Null may stand for a missing one. @throws {StepValidationError} if it is invalid. */
   readonly parseInput: (input: unknown) => Promise<unknown>;

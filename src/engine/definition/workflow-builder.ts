@@ -1,10 +1,19 @@
 import * as z from "zod";
 import { InvalidArgumentError } from "../../errors.ts";
 import { parseArgument } from "../../arguments.ts";
-import { idSchema, isId, timeoutSchema } from "../../schema/zod.ts";
+import type { Tags } from "../../schema/json-types.ts";
+import { idSchema, isId, tagsSchema, timeoutSchema } from "../../schema/zod.ts";
+import {
+  addCondition,
+  checkStep,
+  type ConditionalStep,
+  type Literal,
+  type StepIfOptions,
+} from "./conditional-step.ts";
+import { labelShape, stepSettingsShape, type StepOptions } from "./define-step.ts";
 import type { StepDefinition, StepOutput } from "./step-definition.ts";
 import { maxLostLeasesSchema } from "../engine-options.ts";
-import type { Condition, Stage, WorkflowPlan } from "./workflow-plan.ts";
+import type { Condition, Stage, StepInWorkflow, WorkflowPlan } from "./workflow-plan.ts";
 
 declare const workflowTypes: unique symbol;
 
@@ -12,6 +21,10 @@ declare const workflowTypes: unique symbol;
 export interface Workflow<Input = never, Output = unknown> {
   readonly id: string;
   readonly version: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  /** The tags of all its runs. */
+  readonly tags: Readonly<Tags>;
   /** The maximum duration of a run in milliseconds; null for no limit. */
   readonly timeoutMs: number | null;
   /** The number of lost leases in a row after which a run fails; null for the engine's number. */
@@ -26,8 +39,8 @@ export interface Workflow<Input = never, Output = unknown> {
 type AnyStep<Input> = StepDefinition<string, Input>;
 
 /** The outputs of parallel steps, by step id. */
-export type OutputsById<Steps extends readonly AnyStep<never>[]> = {
-  [Step in Steps[number] as Step["id"]]: StepOutput<Step>;
+export type OutputsById<Steps extends readonly AnyStep<never>[], ContinueOnError = false> = {
+  [Step in Steps[number] as Step["id"]]: StepOutput<Step> | NullIf<ContinueOnError>;
 };
 
 /** The input type that all steps accept. */
@@ -39,7 +52,21 @@ type CommonInput<Steps extends readonly AnyStep<never>[]> = {
   ? Input
   : never;
 
-type Identity = Pick<Workflow, "id" | "version" | "timeoutMs" | "maxLostLeases">;
+/** The defaults of a workflow for the options of its steps. */
+export type StepDefaults<ContinueOnError extends boolean = boolean> = Pick<
+  StepOptions<string, never, never, ContinueOnError>,
+  "retry" | "timeoutMs" | "continueOnError"
+>;
+
+/** Null is an output of every step if the steps continue on an error by default. */
+type NullIf<ContinueOnError> = true extends ContinueOnError ? null : never;
+
+interface Settings extends Pick<
+  Workflow,
+  "id" | "version" | "name" | "description" | "tags" | "timeoutMs" | "maxLostLeases"
+> {
+  readonly stepDefaults: StepDefaults;
+}
 
 /** The stages so far, last first, so that adding one does not copy the others. */
 interface StageList {
@@ -50,6 +77,9 @@ interface StageList {
 const optionsSchema = z.strictObject({
   id: idSchema,
   version: idSchema.optional(),
+  ...labelShape,
+  tags: tagsSchema.optional(),
+  stepDefaults: z.strictObject(stepSettingsShape).optional(),
   timeoutMs: timeoutSchema.optional(),
   maxLostLeases: maxLostLeasesSchema.optional(),
 });
@@ -62,10 +92,20 @@ const optionsSchema = z.strictObject({
  *
  * @throws {InvalidArgumentError} that names the option.
  */
-export function defineWorkflow(options: {
+export function defineWorkflow<const ContinueOnError extends boolean = false>(options: {
   readonly id: string;
   /** Defaults to "1". */
   readonly version?: string | undefined;
+  /** A name for people. */
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  /** The tags of all its runs. Those of a start have precedence. */
+  readonly tags?: Readonly<Tags> | undefined;
+  /**
+   * Defaults for the options of its steps. With `continueOnError: true`, the type of every output includes null, even if
+   * the step has its own `continueOnError`.
+   */
+  readonly stepDefaults?: StepDefaults<ContinueOnError> | undefined;
   /** The maximum duration of a run in milliseconds. Then it fails with `RunTimeoutError`. Defaults to no limit. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -73,35 +113,56 @@ export function defineWorkflow(options: {
    * engine's number.
    */
   readonly maxLostLeases?: number | undefined;
-}): EmptyWorkflow {
+}): EmptyWorkflow<ContinueOnError> {
   const parsed = parseArgument(optionsSchema, options, "workflow");
-  const { id, version = "1", timeoutMs = null, maxLostLeases = null } = parsed;
-  return new EmptyWorkflow({ id, version, timeoutMs, maxLostLeases });
+  return new EmptyWorkflow({
+    id: parsed.id,
+    version: parsed.version ?? "1",
+    name: parsed.name ?? null,
+    description: parsed.description ?? null,
+    tags: Object.freeze({ ...parsed.tags }),
+    timeoutMs: parsed.timeoutMs ?? null,
+    maxLostLeases: parsed.maxLostLeases ?? null,
+    stepDefaults: parsed.stepDefaults ?? {},
+  });
 }
 
 /** A workflow without steps. The first step decides what the workflow accepts. */
-export class EmptyWorkflow {
-  readonly #identity: Identity;
+export class EmptyWorkflow<ContinueOnError extends boolean = false> {
+  readonly #settings: Settings;
 
-  constructor(identity: Identity) {
-    this.#identity = identity;
+  constructor(settings: Settings) {
+    this.#settings = settings;
   }
 
-  step<Input, Output>(step: StepDefinition<string, Input, Output>): WorkflowBuilder<Input, Output> {
-    return new WorkflowBuilder(this.#identity, addStep(null, step));
+  step<Input, Output>(
+    step: StepDefinition<string, Input, Output>,
+  ): WorkflowBuilder<Input, Output | NullIf<ContinueOnError>, ContinueOnError> {
+    return new WorkflowBuilder(this.#settings, addStage(this.#settings, null, [step]));
   }
 
   parallel<const Steps extends readonly [AnyStep<never>, ...AnyStep<never>[]]>(
     ...steps: Steps
-  ): WorkflowBuilder<CommonInput<Steps>, OutputsById<Steps>> {
-    return new WorkflowBuilder(this.#identity, addParallel(null, steps));
+  ): WorkflowBuilder<CommonInput<Steps>, OutputsById<Steps, ContinueOnError>, ContinueOnError> {
+    return new WorkflowBuilder(this.#settings, addStage(this.#settings, null, steps, true));
   }
 
   stepIf<Input, Output>(
     condition: Condition<NoInfer<Input>>,
     step: StepDefinition<string, Input, Output>,
-  ): WorkflowBuilder<Input, Input | Output> {
-    return new WorkflowBuilder(this.#identity, addConditional(null, condition, step));
+  ): WorkflowBuilder<Input, Input | Output | NullIf<ContinueOnError>, ContinueOnError>;
+  stepIf<Input, Output, Otherwise extends Literal>(
+    condition: Condition<NoInfer<Input>>,
+    step: StepDefinition<string, Input, Output>,
+    options: StepIfOptions<Otherwise>,
+  ): WorkflowBuilder<Input, Otherwise | Output | NullIf<ContinueOnError>, ContinueOnError>;
+  stepIf(
+    condition: Condition<never>,
+    step: StepDefinition,
+    options: Partial<StepIfOptions<unknown>> = {},
+  ) {
+    const conditional = addCondition(condition, step, options);
+    return new WorkflowBuilder(this.#settings, addStage(this.#settings, null, [conditional]));
   }
 }
 
@@ -109,18 +170,20 @@ export class EmptyWorkflow {
  * A workflow under construction. It accepts `Input`, and the next step gets `Current`. Each method returns a new builder
  * and leaves this one unchanged.
  */
-export class WorkflowBuilder<Input, Current> {
-  readonly #identity: Identity;
+export class WorkflowBuilder<Input, Current, ContinueOnError extends boolean = false> {
+  readonly #settings: Settings;
   readonly #stages: StageList;
 
-  constructor(identity: Identity, stages: StageList) {
-    this.#identity = identity;
+  constructor(settings: Settings, stages: StageList) {
+    this.#settings = settings;
     this.#stages = stages;
   }
 
   /** Adds a step. Its input is the output of the stage before it. */
-  step<Output>(step: StepDefinition<string, Current, Output>): WorkflowBuilder<Input, Output> {
-    return new WorkflowBuilder(this.#identity, addStep(this.#stages, step));
+  step<Output>(
+    step: StepDefinition<string, Current, Output>,
+  ): WorkflowBuilder<Input, Output | NullIf<ContinueOnError>, ContinueOnError> {
+    return new WorkflowBuilder(this.#settings, addStage(this.#settings, this.#stages, [step]));
   }
 
   /**
@@ -129,68 +192,75 @@ export class WorkflowBuilder<Input, Current> {
    */
   parallel<const Steps extends readonly [AnyStep<Current>, ...AnyStep<Current>[]]>(
     ...steps: Steps
-  ): WorkflowBuilder<Input, OutputsById<Steps>> {
-    return new WorkflowBuilder(this.#identity, addParallel(this.#stages, steps));
+  ): WorkflowBuilder<Input, OutputsById<Steps, ContinueOnError>, ContinueOnError> {
+    return new WorkflowBuilder(this.#settings, addStage(this.#settings, this.#stages, steps, true));
   }
 
-  /** Adds a step that runs if the condition is true. Otherwise it is SKIPPED, and the next step gets its input. */
+  /**
+   * Adds a step that runs if the condition is true. Otherwise it is SKIPPED, and the next step gets `otherwise`, or the
+   * input of this step if `otherwise` is not given.
+   *
+   * @throws {InvalidValueError} if JSON cannot hold `otherwise`.
+   */
   stepIf<Output>(
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
-  ): WorkflowBuilder<Input, Current | Output> {
-    return new WorkflowBuilder(this.#identity, addConditional(this.#stages, condition, step));
+  ): WorkflowBuilder<Input, Current | Output | NullIf<ContinueOnError>, ContinueOnError>;
+  stepIf<Output, Otherwise extends Literal>(
+    condition: Condition<Current>,
+    step: StepDefinition<string, Current, Output>,
+    options: StepIfOptions<Otherwise>,
+  ): WorkflowBuilder<Input, Otherwise | Output | NullIf<ContinueOnError>, ContinueOnError>;
+  stepIf(
+    condition: Condition<never>,
+    step: StepDefinition,
+    options: Partial<StepIfOptions<unknown>> = {},
+  ) {
+    const conditional = addCondition(condition, step, options);
+    const stages = addStage(this.#settings, this.#stages, [conditional]);
+    return new WorkflowBuilder(this.#settings, stages);
   }
 
   /** @throws {InvalidArgumentError} if two steps have the same id. */
   build(): Workflow<Input, Current> {
-    return Object.freeze({ ...this.#identity, plan: planStages(this.#stages) });
+    const { stepDefaults: _, ...identity } = this.#settings;
+    return Object.freeze({ ...identity, plan: planStages(this.#stages) });
   }
-}
-
-function addStep(
-  before: StageList | null,
-  definition: StepDefinition,
-  asked: Condition<never> | null = null,
-): StageList {
-  // The builder's types ensure that the condition accepts the output of the stage before.
-  const condition = asked as Condition<unknown> | null;
-  return addStage(before, [definition], { parallel: false, condition });
-}
-
-function addConditional(
-  before: StageList | null,
-  condition: Condition<never>,
-  definition: StepDefinition,
-): StageList {
-  if (typeof condition === "function") return addStep(before, definition, condition);
-  throw new InvalidArgumentError({ argument: "condition", reason: "must be a function" });
-}
-
-function addParallel(before: StageList | null, definitions: readonly StepDefinition[]): StageList {
-  if (definitions.length > 0) {
-    return addStage(before, definitions, { parallel: true, condition: null });
-  }
-  throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
 }
 
 function addStage(
+  { stepDefaults }: Settings,
   before: StageList | null,
   definitions: readonly StepDefinition[],
-  stage: Omit<Stage, "steps">,
+  parallel = false,
 ): StageList {
+  if (definitions.length === 0) {
+    throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+  }
   for (const definition of definitions) checkStep(definition);
   const first = (before?.stage.steps.at(-1)?.index ?? -1) + 1;
-  const steps = definitions.map((definition, at) => ({ index: first + at, definition }));
-  return { before, stage: { ...stage, steps } };
+  const steps = definitions.map((definition, at) => ({
+    index: first + at,
+    definition: withDefaults(definition, stepDefaults),
+  }));
+  return { before, stage: { parallel, steps } };
 }
 
-/** @throws {InvalidArgumentError} if it is not a step. */
-function checkStep(definition: unknown): void {
-  const { id, invoke } = (definition ?? {}) as Record<string, unknown>;
-  if (isId(id) && typeof invoke === "function") return;
-  throw new InvalidArgumentError({
-    argument: "step",
-    reason: "must be a result of `defineStep`",
+function withDefaults(step: StepDefinition, defaults: StepDefaults): StepInWorkflow {
+  const { retry: given, timeoutMs = defaults.timeoutMs } = step;
+  const { condition, otherwise }: Partial<ConditionalStep> = step;
+  return Object.freeze({
+    ...step,
+    retry: Object.freeze({
+      maxRetries: given?.maxRetries ?? defaults.retry?.maxRetries ?? 0,
+      delayMs: given?.delayMs ?? defaults.retry?.delayMs ?? 1000,
+      backoff: given?.backoff ?? defaults.retry?.backoff ?? "constant",
+    }),
+    timeoutMs: timeoutMs ?? null,
+    continueOnError: step.continueOnError ?? defaults.continueOnError ?? false,
+    // The builder's types ensure that the condition accepts the output of the stage before.
+    condition: (condition ?? null) as Condition<unknown> | null,
+    otherwise: otherwise ?? null,
   });
 }
 

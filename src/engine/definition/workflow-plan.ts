@@ -1,3 +1,4 @@
+import type { RetryPolicy } from "../../model/backoff.ts";
 import type { StepDefinition, StepState } from "./step-definition.ts";
 
 /** The context of a condition. */
@@ -11,17 +12,29 @@ export interface ConditionContext {
 /** Decides by a step's input whether the step runs. It may be called more than once and should have no effects. */
 export type Condition<Input> = (input: Input, ctx: ConditionContext) => boolean | Promise<boolean>;
 
+/** A step with the defaults of its workflow. */
+export interface StepInWorkflow extends StepDefinition {
+  readonly retry: RetryPolicy;
+  /** The maximum duration of an attempt in milliseconds; null for no limit. */
+  readonly timeoutMs: number | null;
+  /** True if a failure of this step does not fail the run. The output is then null. */
+  readonly continueOnError: boolean;
+  /** Decides whether the step runs; null for always. */
+  readonly condition: Condition<unknown> | null;
+  /** The output if the condition is false, as JSON text. Null if the next stage then gets the input of this step. */
+  readonly otherwise: string | null;
+}
+
 /** A step of a workflow. `index` is its position, and its row's `executionIndex`. */
 export interface PlannedStep {
   readonly index: number;
-  readonly definition: StepDefinition;
+  readonly definition: StepInWorkflow;
 }
 
 /** One step, or the steps of a `parallel`. */
 export interface Stage {
   readonly parallel: boolean;
   readonly steps: readonly PlannedStep[];
-  readonly condition: Condition<unknown> | null;
 }
 
 /** The stages of a workflow, in order. */

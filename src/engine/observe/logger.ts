@@ -1,8 +1,10 @@
+import * as z from "zod";
+import { parseArgument } from "../../arguments.ts";
 import { withoutBoundValues } from "../run/step-errors.ts";
 
 /**
- * A logger with the interface of pino. `console` needs an adapter. Errors are in the field `err`. Errors that the logger
- * throws are ignored.
+ * A logger with the interface of pino. `createConsoleLogger` returns one for `console`. Errors are in the field `err`.
+ * Errors that the logger throws are ignored.
  */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -20,7 +22,8 @@ export interface BoundLogger extends Logger {
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 
-type Log = (level: (typeof logLevels)[number], fields: object, message: string) => void;
+type LogLevel = (typeof logLevels)[number];
+type Log = (level: LogLevel, fields: object, message: string) => void;
 
 /** A logger whose messages go to `log`. */
 function loggerOf(log: Log): Logger {
@@ -36,6 +39,20 @@ const nothing = (): void => {};
 
 /** Logs nothing. The default. */
 export const silentLogger: BoundLogger = { ...loggerOf(nothing), child: () => silentLogger };
+
+const consoleOptionsSchema = z.strictObject({ level: z.enum(logLevels).default("info") });
+
+/**
+ * A logger that writes messages of this level or above to `console`, each with its fields. `level` defaults to "info".
+ *
+ * @throws {InvalidArgumentError} if the level does not exist.
+ */
+export function createConsoleLogger(options: { readonly level?: LogLevel } = {}): Logger {
+  const { level: lowest } = parseArgument(consoleOptionsSchema, options, "options");
+  return loggerOf((level, fields, message) => {
+    if (logLevels.indexOf(level) >= logLevels.indexOf(lowest)) console[level](message, fields);
+  });
+}
 
 /** Wraps `logger`: its errors are ignored, and bound values of queries are removed from messages. */
 export function bindLogger(logger: Logger): BoundLogger {

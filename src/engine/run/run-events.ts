@@ -28,7 +28,7 @@ export interface Settled {
 export interface RunEvent {
   /** The number of steps that completed, were skipped, or failed with `continueOnError`. */
   readonly endedSteps: number;
-  /** Steps before the stage that do not run because of their conditions. */
+  /** Steps of the stage and before it that do not run because of their conditions. */
   readonly passed?: readonly PassedStep[];
   /** The current stage. */
   readonly stage?: StageRun;
@@ -86,11 +86,14 @@ function writePassed(
   { write, runId, now }: Target,
   { planned, input, status, error, hasRow }: PassedStep,
 ): void {
-  const { id: stepId, continueOnError } = planned.definition;
+  const { id: stepId, continueOnError, otherwise } = planned.definition;
   const changes = { ...inputColumns(input), status, error, completedAt: now };
   if (hasRow) write.updateStepExecution(runId, stepId, markChecked(changes));
   else write.createStepExecution(markChecked({ ...rowIdentity(runId, planned, now), ...changes }));
   if (status === "FAILED" && continueOnError) write.saveStepOutput(runId, stepId, null);
+  if (status === "SKIPPED" && otherwise !== null) {
+    write.saveStepOutput(runId, stepId, JSON.parse(otherwise));
+  }
 }
 
 /** Writes that an attempt has begun. */

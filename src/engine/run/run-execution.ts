@@ -20,12 +20,7 @@ import type { ClaimedRun, RunScope } from "./run-scope.ts";
 import { isLoss, RunWriter } from "./run-writer.ts";
 import { enterStage } from "./stage-entry.ts";
 import { StageExecution } from "./stage-execution.ts";
-import {
-  describeProgress,
-  type RunResult,
-  type StagePosition,
-  type StageRun,
-} from "./stage-run.ts";
+import { describeProgress, isUndecided, type RunResult, type StageRun } from "./stage-run.ts";
 import { describeError } from "./step-errors.ts";
 
 /** The number of tries while the store fails. After that, the lease of the run expires. */
@@ -110,9 +105,11 @@ export class RunExecution {
   async #advance(scope: RunScope, writer: RunWriter, isFirst: boolean): Promise<RunEnding> {
     const commit = (event: RunEvent) => writer.exclusive(() => writer.commit(event));
     this.#stage = null;
-    let at: StageRun | StagePosition | RunResult = await loadRun(scope, isFirst);
+    let at: StageRun | RunResult = await loadRun(scope, isFirst);
+    // The process that stored the end of the last step may have died before it ended the run.
+    if ("status" in at) await commit({ endedSteps: scope.workflow.plan.stepIds.size, result: at });
     while (!("status" in at)) {
-      if (!("steps" in at)) {
+      if (isUndecided(at)) {
         // Closing does not wait for a condition.
         if (this.#drainer.aborted) throw new EngineClosedError();
         at = await this.#enter(scope, at, commit);
@@ -134,19 +131,21 @@ export class RunExecution {
     return at.status === "COMPLETED" ? "completed" : "failed";
   }
 
-  /** Evaluates the conditions at the position and stores the result. Retries while the store is busy. */
+  /** Evaluates the conditions of the stage and stores the result. Retries while the store is busy. */
   async #enter(
     scope: RunScope,
-    position: StagePosition,
+    stage: StageRun,
     commit: (event: RunEvent) => Promise<void>,
   ): Promise<StageRun | RunResult> {
     const { leaseMs, signal, observer } = scope;
-    const entry = await retryWhileBusy(() => enterStage(scope, position), leaseMs, signal);
+    const entry = await retryWhileBusy(() => enterStage(scope, stage), leaseMs, signal);
     const { passed, next, endedSteps } = entry;
     if ("status" in next) await commit({ endedSteps, passed, result: next });
     else {
-      await commit({ endedSteps, passed, next });
-      for (const step of next.steps) step.row = "current";
+      // In a reopened run, other steps may have begun before.
+      const begun = next.steps.filter(({ row, attempt }) => row !== "current" && attempt === 1);
+      await commit({ endedSteps, passed, stage: next, begun });
+      for (const step of begun) step.row = "current";
     }
     observer.passed(passed);
     return next;

@@ -1,7 +1,6 @@
 import { retryDelayMs } from "../../model/backoff.ts";
 import type { StepExecution } from "../../schema/rows.ts";
-import type { PlannedStep, WorkflowPlan } from "../definition/workflow-plan.ts";
-import type { StepDefinition } from "../definition/step-definition.ts";
+import type { PlannedStep, StepInWorkflow, WorkflowPlan } from "../definition/workflow-plan.ts";
 import { newStepRun, type StepRun } from "./stage-run.ts";
 
 /** The rows of a run's steps, by step id. */
@@ -46,7 +45,7 @@ export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number)
   return { stage: plan.stages.length, open: [], failed: new Map() };
 }
 
-function standingOf({ id, continueOnError }: StepDefinition, rows: StepRows): Standing {
+function standingOf({ id, continueOnError }: StepInWorkflow, rows: StepRows): Standing {
   switch (rows.get(id)?.status) {
     case "COMPLETED":
     case "SKIPPED":
@@ -64,7 +63,7 @@ function resumeStep(planned: PlannedStep, row: StepExecution | undefined): StepR
   const fresh = newStepRun(planned);
   if (row === undefined) return fresh;
   const { status, attempt, attemptOffset, sleepCount, startedAt, wakeAt, updatedAt } = row;
-  const begun = { ...fresh, attemptOffset, sleepCount, startedAt };
+  const begun = { ...fresh, isUndecided: false, attemptOffset, sleepCount, startedAt };
   switch (status) {
     case "RUNNING":
       return {
@@ -80,7 +79,11 @@ function resumeStep(planned: PlannedStep, row: StepExecution | undefined): StepR
       const notBefore = wakeAt ?? new Date(updatedAt.getTime() + delayMs);
       return { ...begun, attempt: attempt + 1, notBefore, row: "earlier", wasAccepted: true };
     }
-    default:
-      return { ...fresh, attempt: attempt + 1, attemptOffset: attempt, row: "earlier" };
+    default: {
+      // The condition of a step that failed without an attempt has thrown. It is evaluated again.
+      const isUndecided = fresh.isUndecided && attempt === 0;
+      const reopened = { attempt: attempt + 1, attemptOffset: attempt, row: "earlier" } as const;
+      return { ...fresh, ...reopened, isUndecided };
+    }
   }
 }

@@ -11,10 +11,10 @@ import type { KnownInput } from "../started-runs.ts";
 import { findResumption, type Resumption, type StepRows } from "./run-history.ts";
 import type { ClaimedRun } from "./run-scope.ts";
 import {
+  beginStage,
   combineOutputs,
-  newStageRun,
+  type RunResult,
   type StageInput,
-  type StagePosition,
   type StageRun,
 } from "./stage-run.ts";
 
@@ -32,7 +32,7 @@ const maxSingleReads = 50;
 export async function loadRun(
   { store, workflow, run, knownInput, observer }: ClaimedRun,
   isFirst: boolean,
-): Promise<StageRun | StagePosition> {
+): Promise<StageRun | RunResult> {
   const { runId, attempt, lostLeases, progress } = run;
   const { plan } = workflow;
   const stored = new StoredSteps(store, runId);
@@ -50,16 +50,11 @@ export async function loadRun(
       ? { text: inputText, from: null }
       : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage.steps));
   const stage = plan.stages[index];
-  if (stage === undefined) return { index, input };
-  const failedStepId = findFailedCondition(stage, stored.rows);
-  const hasRows = stage.steps.some(({ definition }) => stored.rows.has(definition.id));
-  if (failedStepId !== undefined || (!hasRows && stage.condition !== null)) {
-    return { index, input, failedStepId };
-  }
-  if (!hasRows) {
+  const steps = stage?.steps ?? [];
+  if (stage === undefined || steps.every(({ definition }) => !stored.rows.has(definition.id))) {
     // An earlier claim that was not lost may have begun the first stage without storing it. Each has its own number.
-    const firstAttempt = index === 0 ? Math.max(1, attempt - lostLeases) : 1;
-    return newStageRun({ index, input }, stage, firstAttempt);
+    const isStored = index > 0 || steps.some(({ definition }) => definition.condition !== null);
+    return beginStage(plan, index, input, isStored ? 1 : Math.max(1, attempt - lostLeases));
   }
   for (const step of open) {
     // In a reopened run, a restarted step parses the stage's input again, because an operator may have corrected it.
@@ -99,16 +94,6 @@ async function readInput(store: WorkflowStore, runId: string): Promise<KnownInpu
   return { inputText: JSON.stringify(input), context };
 }
 
-/** The step whose condition failed: it is FAILED without an attempt. */
-function findFailedCondition({ condition, steps }: Stage, rows: StepRows): string | undefined {
-  if (condition === null) return undefined;
-  const failed = steps.find(({ definition }) => {
-    const row = rows.get(definition.id);
-    return row?.status === "FAILED" && row.attempt === 0;
-  });
-  return failed?.definition.id;
-}
-
 /** Finds where the run resumes by its progress. If the rows there disagree, as after a reopening, reads all rows. */
 async function readResumption(
   plan: WorkflowPlan,
@@ -136,8 +121,9 @@ export async function findInputStage(
   for (let index = stage - 1; index >= 0; index--) {
     const candidate = plan.stages[index];
     if (candidate === undefined) return null;
-    // Only a step with a condition can be skipped. The next stage then gets its input.
-    if (candidate.condition === null) return candidate;
+    const [only] = candidate.steps;
+    // A skipped step without a value for that passes its input on.
+    if (only?.definition.condition == null || only.definition.otherwise !== null) return candidate;
     await stored.read(candidate.steps);
     const isSkipped = candidate.steps.some(
       ({ definition }) => stored.rows.get(definition.id)?.status === "SKIPPED",

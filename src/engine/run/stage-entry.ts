@@ -2,66 +2,93 @@ import { untilAborted } from "../../async/abort.ts";
 import { isTransient } from "../store-retry.ts";
 import { createReadContext, type RunScope } from "./run-scope.ts";
 import {
-  complete,
-  newStageRun,
+  beginStage,
+  countEnded,
+  findNext,
+  hasEnded,
+  isUndecided,
   type PassedStep,
   type RunResult,
-  type StagePosition,
+  type StageInput,
   type StageRun,
+  type StepRun,
 } from "./stage-run.ts";
 import { describeFailure, readable } from "./step-errors.ts";
 
-/** The steps at a position that do not run, and the stage or the result after them. */
+/** The steps that do not run because of their conditions, and the stage or the result after them. */
 export interface StageEntry {
   readonly passed: readonly PassedStep[];
   readonly next: StageRun | RunResult;
-  /** The number of steps before `next`. */
+  /** The number of steps that have ended before `next`, or in it. */
   readonly endedSteps: number;
 }
 
 /**
- * Evaluates the conditions from the position on, in order. If a condition is false, the next step gets the step's input.
- * If it throws, the step has failed.
+ * Evaluates the conditions of the stage, and of the next stages while no step is left to run. If a condition throws, its
+ * step has failed.
  *
  * @throws a transient store error that a condition threw, or the signal's reason. Nothing is decided then.
  */
-export async function enterStage(
-  scope: RunScope,
-  { index: first, input: firstInput, failedStepId }: StagePosition,
-): Promise<StageEntry> {
-  const { workflow, store, signal } = scope;
-  const { stages, stepIds } = workflow.plan;
+export async function enterStage(scope: RunScope, first: StageRun): Promise<StageEntry> {
+  const { plan } = scope.workflow;
   const passed: PassedStep[] = [];
-  let input = firstInput;
-  for (let index = first; ; index++) {
-    const stage = stages[index];
-    const [planned] = stage?.steps ?? [];
-    const endedSteps = planned?.index ?? stepIds.size;
-    if (stage === undefined) return { passed, next: complete(input), endedSteps };
-    const begin = (): StageEntry => {
-      const next = newStageRun({ index, input }, stage);
-      for (const step of next.steps) {
-        if (step.planned.definition.id === failedStepId) step.row = "earlier";
-      }
-      return { passed, next, endedSteps };
-    };
-    const { condition } = stage;
-    if (condition === null || planned === undefined) return begin();
-    const { id, continueOnError } = planned.definition;
-    const step = { planned, input, hasRow: id === failedStepId };
-    try {
-      const context = createReadContext(scope, id, () => store);
-      const asking = (async (text: string) => condition(JSON.parse(text), context))(input.text);
-      if (await untilAborted(signal, asking)) return begin();
-      passed.push({ ...step, status: "SKIPPED", error: null });
-    } catch (caught) {
-      signal.throwIfAborted();
-      const thrown = readable(caught);
-      if (isTransient(thrown)) throw thrown;
-      const error = describeFailure(thrown, id, 0);
-      passed.push({ ...step, status: "FAILED", error });
-      if (!continueOnError) return { passed, next: { status: "FAILED", error }, endedSteps };
-      input = { text: "null", from: id };
-    }
+  let stage = first;
+  for (;;) {
+    const { index, input, steps } = stage;
+    const decisions = await Promise.all(steps.map((step) => decide(scope, input, step)));
+    const decided = decisions.filter((decision) => decision !== null);
+    passed.push(...decided);
+    stage = afterDecisions(stage, decided);
+    const next = decided.some(passesInputOn)
+      ? beginStage(plan, index + 1, input)
+      : hasEnded(stage)
+        ? findNext(plan, stage)
+        : stage;
+    if ("status" in next) return { passed, next, endedSteps: countEnded(stage) };
+    if (!isUndecided(next)) return { passed, next, endedSteps: countEnded(next) };
+    stage = next;
   }
+}
+
+/** Null if the step runs. */
+async function decide(
+  scope: RunScope,
+  input: StageInput,
+  { planned, row, isUndecided: isAsked }: StepRun,
+): Promise<PassedStep | null> {
+  const { store, signal } = scope;
+  const { id, condition } = planned.definition;
+  if (!isAsked || condition === null) return null;
+  const step = { planned, input, hasRow: row !== "missing" };
+  try {
+    const context = createReadContext(scope, id, () => store);
+    const asking = (async (text: string) => condition(JSON.parse(text), context))(input.text);
+    if (await untilAborted(signal, asking)) return null;
+    return { ...step, status: "SKIPPED", error: null };
+  } catch (caught) {
+    signal.throwIfAborted();
+    const thrown = readable(caught);
+    if (isTransient(thrown)) throw thrown;
+    return { ...step, status: "FAILED", error: describeFailure(thrown, id, 0) };
+  }
+}
+
+/** True if the next stage gets the input of this step, because it was skipped and has no value for that. */
+function passesInputOn({ status, planned }: PassedStep): boolean {
+  return status === "SKIPPED" && planned.definition.otherwise === null;
+}
+
+/** The stage without the steps that do not run. The given one does not change, because the store may fail. */
+function afterDecisions(stage: StageRun, passed: readonly PassedStep[]): StageRun {
+  const outputs = new Map(stage.outputs);
+  const failures = new Map(stage.failures);
+  for (const { planned, status, error } of passed) {
+    const { id, otherwise, continueOnError } = planned.definition;
+    if (status === "FAILED" && !continueOnError) failures.set(id, error);
+    else outputs.set(id, (status === "SKIPPED" ? otherwise : null) ?? "null");
+  }
+  const steps = stage.steps
+    .filter(({ planned }) => !passed.some((step) => step.planned === planned))
+    .map((step) => ({ ...step, isUndecided: false }));
+  return { ...stage, steps, outputs, failures };
 }

@@ -21,11 +21,11 @@ import {
   describeProgress,
   findNext,
   hasEnded,
+  isUndecided,
   isWaiting,
   removeOutcome,
   type Outcome,
   type RunResult,
-  type StagePosition,
   type StageRun,
   type StepRun,
 } from "./stage-run.ts";
@@ -42,10 +42,10 @@ const longestWaitMs = 5000;
 const firstRowAfterMs = 15;
 
 /**
- * How the execution of a stage ends. The next stage and the result are already stored; a position has a condition to
+ * How the execution of a stage ends. The result is already stored, and the next stage too unless it has conditions to
  * evaluate first. `released`: the worker closes. `waiting`: the open steps continue later.
  */
-export type StageEnd = StageRun | StagePosition | RunResult | "released" | "waiting";
+export type StageEnd = StageRun | RunResult | "released" | "waiting";
 
 type StageEvent = RunEvent & { readonly begun: readonly StepRun[]; readonly end: StageEnd };
 
@@ -259,7 +259,7 @@ export class StageExecution {
     if (this.#scope.drainSignal.aborted) {
       return { ...event, end: "released", released: { wakeAt: null } };
     }
-    return "steps" in next ? { ...event, end: next, next } : { ...event, end: next };
+    return isUndecided(next) ? { ...event, end: next } : { ...event, end: next, next };
   }
 
   #applied({ begun, settled, next, end }: StageEvent): void {

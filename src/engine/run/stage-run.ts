@@ -10,17 +10,11 @@ export interface StageInput {
   readonly from: string | string[] | null;
 }
 
-/** The position of a stage whose condition is not evaluated yet, or the end of the plan. */
-export interface StagePosition {
-  readonly index: number;
-  readonly input: StageInput;
-  /** The step of this stage whose condition failed before the run was reopened. */
-  readonly failedStepId?: string | undefined;
-}
-
 /** A step of the current stage, and how much of it is stored. */
 export interface StepRun {
   readonly planned: PlannedStep;
+  /** True if the step has a condition that is not evaluated yet. */
+  readonly isUndecided: boolean;
   /** The number of the running attempt or the next one. */
   attempt: number;
   /** Attempts before the run was last reopened. They do not count as retries. */
@@ -53,8 +47,10 @@ export interface PassedStep {
 }
 
 /** The current stage of a run. */
-export interface StageRun extends StagePosition {
+export interface StageRun {
+  readonly index: number;
   readonly stage: Stage;
+  readonly input: StageInput;
   /** The steps to run. */
   readonly steps: readonly StepRun[];
   /** Outputs as JSON text, by step id. A failure with `continueOnError` has the output null. */
@@ -87,6 +83,7 @@ export function isWaiting(outcome: Outcome): outcome is Extract<Outcome, { reado
 export function newStepRun(planned: PlannedStep, attempt = 1): StepRun {
   return {
     planned,
+    isUndecided: planned.definition.condition !== null,
     attempt,
     attemptOffset: attempt - 1,
     sleepCount: 0,
@@ -100,36 +97,36 @@ export function newStepRun(planned: PlannedStep, attempt = 1): StepRun {
   };
 }
 
-/** The stage at the position, with no step begun. */
-export function newStageRun(
-  { index, input }: StagePosition,
-  stage: Stage,
+/** The stage with this index, with no step begun, or the result of the run if it has no such stage. */
+export function beginStage(
+  { stages }: WorkflowPlan,
+  index: number,
+  input: StageInput,
   firstAttempt = 1,
-): StageRun {
+): StageRun | RunResult {
+  const stage = stages[index];
+  if (stage === undefined) return complete(input);
   const steps = stage.steps.map((planned) => newStepRun(planned, firstAttempt));
-  return { index, input, stage, steps, outputs: new Map(), failures: new Map() };
+  return { index, stage, input, steps, outputs: new Map(), failures: new Map() };
 }
 
-/** Finds what follows an ended stage: the next stage, its position if it has a condition, or the result of the run. */
+/** Finds what follows an ended stage: the next stage or the result of the run. */
 export function findNext(
-  { stages }: WorkflowPlan,
+  plan: WorkflowPlan,
   { index, stage, outputs, failures }: StageRun,
-): StageRun | StagePosition | RunResult {
+): StageRun | RunResult {
   const failed = stage.steps.find(({ definition }) => failures.has(definition.id));
   if (failed !== undefined) {
     return { status: "FAILED", error: failures.get(failed.definition.id) };
   }
-  const position = { index: index + 1, input: combineOutputs(stage, outputs) };
-  const next = stages[position.index];
-  if (next === undefined) return complete(position.input);
-  return next.condition === null ? newStageRun(position, next) : position;
+  return beginStage(plan, index + 1, combineOutputs(stage, outputs));
 }
 
 /**
  * The result of a run whose last stage has this output. The row of a run holds at most 2 MiB of output, because it also
  * holds the input. The row of a run with a larger output has null.
  */
-export function complete({ text, from }: StageInput): RunResult {
+function complete({ text, from }: StageInput): RunResult {
   const isTooLarge = from !== null && utf8ByteLength(text) > jsonLimits.payload;
   return { status: "COMPLETED", output: isTooLarge ? null : JSON.parse(text) };
 }
@@ -167,11 +164,21 @@ export function hasEnded({ stage, outputs, failures }: StageRun): boolean {
   return outputs.size + failures.size === stage.steps.length;
 }
 
+/** True if a step of the stage has a condition that is not evaluated yet. */
+export function isUndecided({ steps }: StageRun): boolean {
+  return steps.some((step) => step.isUndecided);
+}
+
+/** The number of steps up to this stage that have ended without failing the run. */
+export function countEnded({ stage, outputs }: StageRun): number {
+  return (stage.steps[0]?.index ?? 0) + outputs.size;
+}
+
 /** The progress of the stage, for an event. */
 export function describeProgress(stage: StageRun) {
   return {
     stage,
-    endedSteps: (stage.stage.steps[0]?.index ?? 0) + stage.outputs.size,
+    endedSteps: countEnded(stage),
     begun: stage.steps.filter(isUnsaved),
   };
 }

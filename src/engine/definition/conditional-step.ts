@@ -1,0 +1,74 @@
+import * as z from "zod";
+import { parseArgument } from "../../arguments.ts";
+import { InvalidArgumentError } from "../../errors.ts";
+import { encodeJson } from "../../json.ts";
+import { jsonLimits } from "../../schema/columns.ts";
+import { isId } from "../../schema/zod.ts";
+import type { StepDefinition } from "./step-definition.ts";
+import type { Condition } from "./workflow-plan.ts";
+
+/** A step that runs if its condition is true: the result of `stepIf`. */
+export interface ConditionalStep<
+  Id extends string = string,
+  Input = never,
+  Output = unknown,
+> extends StepDefinition<Id, Input, Output> {
+  readonly condition: Condition<Input>;
+  /** The output if the condition is false, as JSON text. Null if the next stage then gets the input of this step. */
+  readonly otherwise: string | null;
+}
+
+export interface StepIfOptions<Otherwise> {
+  /** The output of the step if it is skipped. */
+  readonly otherwise: Otherwise;
+}
+
+const optionsSchema = z.strictObject({ otherwise: z.unknown() }).partial();
+
+/** A constraint with which TypeScript infers the type of a literal. */
+export type Literal = string | number | boolean | object | null;
+
+/**
+ * A step for `parallel` that runs if the condition is true. Otherwise it is SKIPPED, and its output is `otherwise`, which
+ * defaults to null.
+ *
+ * @throws {InvalidValueError} if JSON cannot hold `otherwise`.
+ */
+export function stepIf<const Id extends string, Input, Output, Otherwise extends Literal = null>(
+  condition: Condition<NoInfer<Input>>,
+  step: StepDefinition<Id, Input, Output>,
+  options?: StepIfOptions<Otherwise>,
+): ConditionalStep<Id, Input, Output | Otherwise> {
+  const conditional = addCondition(condition, step, options ?? {});
+  const otherwise = conditional.otherwise ?? "null";
+  return { ...conditional, otherwise } as ConditionalStep<Id, Input, Output | Otherwise>;
+}
+
+/** Adds a condition to a step. `otherwise` is null if the options do not have it. */
+export function addCondition<Id extends string, Input>(
+  condition: Condition<Input>,
+  step: StepDefinition<Id, Input>,
+  options: Partial<StepIfOptions<unknown>>,
+): ConditionalStep<Id, Input> {
+  checkStep(step);
+  const { otherwise } = parseArgument(optionsSchema, options, "options");
+  if (typeof condition !== "function") {
+    throw new InvalidArgumentError({ argument: "condition", reason: "must be a function" });
+  }
+  if ("condition" in step) {
+    throw new InvalidArgumentError({ argument: "step", reason: "has a condition already" });
+  }
+  const text =
+    otherwise === undefined ? null : encodeJson(otherwise, "otherwise", jsonLimits.value);
+  return { ...step, condition, otherwise: text };
+}
+
+/** @throws {InvalidArgumentError} if it is not a step. */
+export function checkStep(definition: unknown): void {
+  const { id, invoke } = (definition ?? {}) as Record<string, unknown>;
+  if (isId(id) && typeof invoke === "function") return;
+  throw new InvalidArgumentError({
+    argument: "step",
+    reason: "must be a result of `defineStep`",
+  });
+}
