@@ -53,6 +53,7 @@ export type { ConditionalStep, StepIfOptions } from "./engine/definition/conditi
 export { defineStep } from "./engine/definition/define-step.ts";
 export type { StepOptions } from "./engine/definition/define-step.ts";
 export type {
+  ConditionContext,
   DrizzleTransaction,
   StepContext,
   StepDefinition,
@@ -86,4 +87,4 @@ export type {
   Workflow,
   WorkflowBuilder,
 } from "./engine/definition/workflow-builder.ts";
-export type { Condition, ConditionContext } from "./engine/definition/workflow-plan.ts";
+export type { Condition } from "./engine/definition/workflow-plan.ts";

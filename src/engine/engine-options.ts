@@ -36,6 +36,8 @@ export interface StartOptions extends OperationOptions {
   readonly resourceId?: string | undefined;
   /** They are added to the tags of the workflow, and replace those of the same name. */
   readonly tags?: Tags | undefined;
+  /** Data of the app, which steps and conditions read by `ctx.context`. At most 128 KiB of JSON. */
+  readonly context?: object | undefined;
   /** A second start of this workflow with the same key returns the run of the first. */
   readonly idempotencyKey?: string | undefined;
   /** The earliest time at which the run begins. Defaults to now. */
@@ -94,6 +96,14 @@ export const engineOptionsSchema = z.strictObject({
 export const startOptionsSchema = z.strictObject({
   resourceId: idSchema.optional(),
   tags: tagsSchema.optional(),
+  context: z
+    .custom<object>(
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+      {
+        error: "must be an object",
+      },
+    )
+    .optional(),
   idempotencyKey: idSchema.optional(),
   startAt: z.date().optional(),
   timeoutMs: timeoutSchema.optional(),

@@ -11,7 +11,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { parseValue, tryParse } from "./definition/define-step.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
-import type { Telemetry } from "./observe/telemetry.ts";
+import { withTrace, type Telemetry } from "./observe/telemetry.ts";
 import { textOf } from "./run/step-input.ts";
 import type { StartedRuns } from "./started-runs.ts";
 
@@ -40,6 +40,10 @@ export async function startRun(
   const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
   // Arguments are copied before the first await, because the caller may change them afterwards.
   const given = input === undefined ? undefined : encodeJson(input, "input", jsonLimits.payload);
+  const context =
+    parsed.context === undefined
+      ? null
+      : (JSON.parse(encodeJson(parsed.context, "context", jsonLimits.detail)) as object);
   const startAt = parsed.startAt && new Date(parsed.startAt);
   const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
   const now = clock();
@@ -69,8 +73,8 @@ export async function startRun(
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
   };
   const start = (await openTelemetry())?.beginStart(workflow) ?? null;
-  const create = () =>
-    target.createRun(markChecked({ ...newRun, context: start?.context ?? null }), { signal });
+  const stored = withTrace(context, start?.context ?? null);
+  const create = () => target.createRun(markChecked({ ...newRun, context: stored }), { signal });
   try {
     const run = await (start === null ? create() : start.within(create));
     start?.end(run);

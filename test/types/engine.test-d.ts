@@ -253,6 +253,23 @@ defineStep({
   },
 });
 
+// So are the context and the input of the run. The input and the output of a step have its types.
+defineStep({
+  id: "reading",
+  input: z.number(),
+  output: z.null(),
+  run: async (_, { context, runInput, input, output, hasOutput }) => {
+    expectTypeOf(await context()).toBeUnknown();
+    expectTypeOf(await context(z.object({ tenant: z.string() }))).toEqualTypeOf<{
+      tenant: string;
+    }>();
+    expectTypeOf(await runInput(z.string())).toBeString();
+    expectTypeOf(await input(add)).toEqualTypeOf<{ a: number; b: number }>();
+    expectTypeOf(await output(add)).toEqualTypeOf<{ sum: number }>();
+    expectTypeOf(await hasOutput(add)).toBeBoolean();
+  },
+});
+
 declare const engine: Engine;
 
 void engine.start(calc, { a: 1, b: 2 }, { tags: { kind: "test" } });

@@ -35,9 +35,49 @@ export interface StepDefinition<Id extends string = string, Input = never, Outpu
 export type StepOutput<Step> =
   Step extends StepDefinition<string, never, infer Output> ? Output : never;
 
-/** The second argument of a step. It can be used until the attempt ends. */
-export interface StepContext {
+/** The context of a condition. */
+export interface ConditionContext {
   readonly runId: string;
+  readonly state: Pick<StepState, "get" | "has" | "all">;
+
+  /**
+   * Returns the input of the run. A schema parses it.
+   *
+   * @throws {StepValidationError} if the schema does not accept it.
+   */
+  runInput(): Promise<unknown>;
+  runInput<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>>;
+
+  /**
+   * Returns the context that was given to `start`, or null if the run has none. A schema parses it.
+   *
+   * @throws {StepValidationError} if the schema does not accept it.
+   */
+  context(): Promise<unknown>;
+  context<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>>;
+
+  /**
+   * Returns the input of this or an earlier step of the workflow, as it was before the step's schema parsed it.
+   *
+   * @throws {StepOutputNotFoundError} if the steps before it have not ended.
+   * @throws {InvalidArgumentError} if the step belongs to another workflow.
+   */
+  input<Input>(step: StepDefinition<string, Input>): Promise<Input>;
+
+  /**
+   * Returns the output of an ended step of the workflow.
+   *
+   * @throws {StepOutputNotFoundError} if the step has no output: it has not ended, or was skipped without a value.
+   * @throws {InvalidArgumentError} if the step belongs to another workflow.
+   */
+  output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
+
+  /** Returns true if the step has an output. @throws {InvalidArgumentError} if it belongs to another workflow. */
+  hasOutput(step: StepDefinition): Promise<boolean>;
+}
+
+/** The second argument of a step. It can be used until the attempt ends. */
+export interface StepContext extends Omit<ConditionContext, "state"> {
   readonly stepId: string;
   /**
    * 1 for the first attempt. The count continues after `engine.retry`. An attempt that a crash or a sleep interrupts
@@ -52,14 +92,6 @@ export interface StepContext {
   /** The engine's logger, which adds the ids of the run and the step, and the attempt. */
   readonly logger: BoundLogger;
   readonly state: StepState;
-
-  /**
-   * The output of a completed step of this workflow.
-   *
-   * @throws {StepOutputNotFoundError} if the step was skipped or has not ended.
-   * @throws {InvalidArgumentError} if the step belongs to another workflow.
-   */
-  output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
 
   /**
    * Ends the attempt and restarts it after `time` milliseconds, or at the date `time`. In the restarted attempt and all
@@ -101,6 +133,9 @@ export interface StepState {
    */
   get(key: string): Promise<unknown>;
   get<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.output<Schema> | undefined>;
+
+  /** Returns true if the key exists. */
+  has(key: string): Promise<boolean>;
 
   /**
    * Stores the value. It is durable when this resolves, even if the step fails afterwards. Inside `ctx.transaction` it

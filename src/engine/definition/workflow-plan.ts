@@ -1,13 +1,5 @@
 import type { RetryPolicy } from "../../model/backoff.ts";
-import type { StepDefinition, StepState } from "./step-definition.ts";
-
-/** The context of a condition. */
-export interface ConditionContext {
-  readonly runId: string;
-  readonly state: Pick<StepState, "get" | "all">;
-  /** The output of a step. @throws {StepOutputNotFoundError} if the step has none. */
-  output<Output>(step: StepDefinition<string, never, Output>): Promise<Output>;
-}
+import type { ConditionContext, StepDefinition } from "./step-definition.ts";
 
 /** Decides by a step's input whether the step runs. It may be called more than once and should have no effects. */
 export type Condition<Input> = (input: Input, ctx: ConditionContext) => boolean | Promise<boolean>;

@@ -4,7 +4,7 @@ import { claimableSince } from "../../model/leases.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import { kindOf } from "../run/step-errors.ts";
 import type { RunEnding } from "./events.ts";
-import type { AttemptEnd, Telemetry } from "./telemetry.ts";
+import { traceOf, type AttemptEnd, type Telemetry } from "./telemetry.ts";
 
 /** In seconds. */
 const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
@@ -161,7 +161,7 @@ function createOpenTelemetry(
     let isLinked = false;
     return {
       linkToStart: guarded((startContext: unknown) => {
-        const start = readStart(startContext);
+        const start = readStart(traceOf(startContext));
         if (isLinked || start === null) return;
         isLinked = true;
         span.addLink({ context: start });

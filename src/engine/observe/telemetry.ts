@@ -16,6 +16,31 @@ export interface Telemetry {
   countFinished(workflowId: string, status: "COMPLETED" | "FAILED" | "CANCELLED"): void;
 }
 
+/** The key of the start's span in a context that an app has given to `start`. */
+const traceKey = "gorkflow.trace";
+
+/** The context to store: that of the app, the fields of the start's span, or both. */
+export function withTrace(context: object | null, trace: object | null): object | null {
+  if (context === null || trace === null) return context ?? trace;
+  return { ...context, [traceKey]: trace };
+}
+
+/** The fields of the start's span in a stored context. An app that creates runs itself may store them without the key. */
+export function traceOf(context: unknown): unknown {
+  return hasTrace(context) ? context[traceKey] : context;
+}
+
+/** The context that the app gave to `start`. */
+export function withoutTrace(context: unknown): unknown {
+  if (!hasTrace(context)) return context;
+  const { [traceKey]: _, ...own } = context;
+  return own;
+}
+
+function hasTrace(context: unknown): context is { readonly [traceKey]: unknown } {
+  return typeof context === "object" && context !== null && Object.hasOwn(context, traceKey);
+}
+
 interface Span<End> {
   /** Calls `work` with this span as the parent of its spans. */
   within<Result>(work: () => Result): Result;

@@ -8,13 +8,14 @@ import { requireHostTransactions } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
   StepTransaction,
+  type ConditionContext,
   type DrizzleTransaction,
   type StepContext,
   type StepState,
 } from "../definition/step-definition.ts";
 import type { BoundLogger } from "../observe/logger.ts";
-import type { ConditionContext } from "../definition/workflow-plan.ts";
-import { createReadContext, type RunScope } from "./run-scope.ts";
+import { createReadContext } from "./read-context.ts";
+import type { RunScope } from "./run-scope.ts";
 import type { Outcome, StepRun } from "./stage-run.ts";
 
 type Sleep = Extract<Outcome, { readonly status: "SLEEPING" }>;
@@ -77,8 +78,24 @@ export class Attempt implements StepContext {
     return (this.#state ??= this.#createState());
   }
 
+  get runInput(): StepContext["runInput"] {
+    return this.#readContext.runInput;
+  }
+
+  get context(): StepContext["context"] {
+    return this.#readContext.context;
+  }
+
+  get input(): StepContext["input"] {
+    return this.#readContext.input;
+  }
+
   get output(): StepContext["output"] {
-    return this.#createReadContext().output;
+    return this.#readContext.output;
+  }
+
+  get hasOutput(): StepContext["hasOutput"] {
+    return this.#readContext.hasOutput;
   }
 
   get sleep() {
@@ -196,7 +213,7 @@ export class Attempt implements StepContext {
     });
   }
 
-  #createReadContext(): ConditionContext {
+  get #readContext(): ConditionContext {
     return createReadContext(this.#scope, this.stepId, () => this.#open());
   }
 
@@ -209,7 +226,7 @@ export class Attempt implements StepContext {
     const { runId } = this;
     const { fence } = this.#scope;
     return {
-      ...this.#createReadContext().state,
+      ...this.#readContext.state,
       set: async (key, value) => this.#write(this.#open().saveState(runId, key, value, fence)),
       delete: async (key) => this.#write(this.#open().deleteState(runId, key, fence)),
     };

@@ -89,6 +89,22 @@ export async function loadRunOutput(
   }
 }
 
+/**
+ * The input of stage number `stage`.
+ *
+ * @throws {StepOutputNotFoundError} if the stage before it has not ended.
+ */
+export async function loadStageInput(
+  store: WorkflowStore,
+  plan: WorkflowPlan,
+  runId: string,
+  stage: number,
+): Promise<StageInput> {
+  const before = await findInputStage(plan, new StoredSteps(store, runId), stage);
+  if (before !== null) return combineOutputs(before, await loadOutputs(store, runId, before.steps));
+  return { text: (await readInput(store, runId)).inputText, from: null };
+}
+
 async function readInput(store: WorkflowStore, runId: string): Promise<KnownInput> {
   const { input, context } = await store.getRun(runId);
   return { inputText: JSON.stringify(input), context };

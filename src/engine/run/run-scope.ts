@@ -1,14 +1,9 @@
-import type * as z from "zod";
 import type { Stopper, StopSignal } from "../../async/abort.ts";
-import { InvalidArgumentError } from "../../errors.ts";
 import type { Fence } from "../../model/transitions.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { parseStepValue } from "../definition/define-step.ts";
-import type { StepDefinition } from "../definition/step-definition.ts";
 import type { Workflow } from "../definition/workflow-builder.ts";
-import type { ConditionContext } from "../definition/workflow-plan.ts";
 import type { BoundLogger } from "../observe/logger.ts";
 import type { RunObserver } from "../observe/run-observer.ts";
 import type { KnownInput } from "../started-runs.ts";
@@ -43,35 +38,4 @@ export interface RunScope extends ClaimedRun {
   readonly drainSignal: StopSignal;
   /** Stops the run in this process after the store refused a write. */
   readonly lose: (error: Error) => void;
-}
-
-/** The context of a condition, and the reading part of a step's context. `open` returns the store for each read. */
-export function createReadContext(
-  { workflow, run }: Pick<RunScope, "workflow" | "run">,
-  stepId: string,
-  open: () => WorkflowStore,
-): ConditionContext {
-  const { runId } = run;
-  return {
-    runId,
-    state: {
-      async get(key: string, schema?: z.ZodType): Promise<unknown> {
-        const entry = await open().findState(runId, key);
-        if (entry === null) return undefined;
-        if (schema === undefined) return entry.value;
-        return parseStepValue(schema, entry.value, { stepId, root: `state.${key}` });
-      },
-      all: async () => open().getAllState(runId),
-    },
-    async output<Output>(step: StepDefinition<string, never, Output>): Promise<Output> {
-      if (!workflow.plan.stepIds.has(step.id)) {
-        throw new InvalidArgumentError({
-          argument: "step",
-          reason: `${step.id} is not a step of workflow ${workflow.id}`,
-        });
-      }
-      // The output comes from the step's output schema.
-      return (await open().loadStepOutput(runId, step.id)) as Output;
-    },
-  };
 }

@@ -1,6 +1,7 @@
 import { untilAborted } from "../../async/abort.ts";
 import { isTransient } from "../store-retry.ts";
-import { createReadContext, type RunScope } from "./run-scope.ts";
+import { createReadContext } from "./read-context.ts";
+import type { RunScope } from "./run-scope.ts";
 import {
   beginStage,
   countEnded,
@@ -89,6 +90,10 @@ function afterDecisions(stage: StageRun, passed: readonly PassedStep[]): StageRu
   }
   const steps = stage.steps
     .filter(({ planned }) => !passed.some((step) => step.planned === planned))
-    .map((step) => ({ ...step, isUndecided: false }));
+    .map(toDecided);
   return { ...stage, steps, outputs, failures };
+}
+
+function toDecided(step: StepRun): StepRun {
+  return { ...step, isUndecided: false };
 }

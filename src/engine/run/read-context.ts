@@ -1,0 +1,64 @@
+import type * as z from "zod";
+import { InvalidArgumentError } from "../../errors.ts";
+import type { WorkflowStore } from "../../store/workflow-store.ts";
+import { parseStepValue } from "../definition/define-step.ts";
+import type { ConditionContext, StepDefinition } from "../definition/step-definition.ts";
+import { withoutTrace } from "../observe/telemetry.ts";
+import { loadStageInput } from "./run-loading.ts";
+import type { RunScope } from "./run-scope.ts";
+
+/** The context of a condition, and the reading part of a step's context. `open` returns the store for each read. */
+export function createReadContext(
+  { workflow, run }: Pick<RunScope, "workflow" | "run">,
+  stepId: string,
+  open: () => WorkflowStore,
+): ConditionContext {
+  const { runId } = run;
+  const { stages } = workflow.plan;
+
+  function parse(value: unknown, schema: z.ZodType | undefined, root: string): unknown {
+    return schema === undefined ? value : parseStepValue(schema, value, { stepId, root });
+  }
+
+  /** @throws {InvalidArgumentError} if it is not a step of the workflow. */
+  function stageOf({ id }: StepDefinition): number {
+    const index = stages.findIndex(({ steps }) => steps.some((step) => step.definition.id === id));
+    if (index >= 0) return index;
+    throw new InvalidArgumentError({
+      argument: "step",
+      reason: `${id} is not a step of workflow ${workflow.id}`,
+    });
+  }
+
+  return {
+    runId,
+    state: {
+      async get(key: string, schema?: z.ZodType): Promise<unknown> {
+        const entry = await open().findState(runId, key);
+        return entry === null ? undefined : parse(entry.value, schema, `state.${key}`);
+      },
+      has: async (key) => (await open().findState(runId, key)) !== null,
+      all: async () => open().getAllState(runId),
+    },
+    async runInput(schema?: z.ZodType): Promise<unknown> {
+      return parse((await open().getRun(runId)).input, schema, "run.input");
+    },
+    async context(schema?: z.ZodType): Promise<unknown> {
+      return parse(withoutTrace((await open().getRun(runId)).context), schema, "run.context");
+    },
+    async input<Input>(step: StepDefinition<string, Input>): Promise<Input> {
+      const { text } = await loadStageInput(open(), workflow.plan, runId, stageOf(step));
+      // The builder's types ensure that the step accepts it.
+      return JSON.parse(text) as Input;
+    },
+    async output<Output>(step: StepDefinition<string, never, Output>): Promise<Output> {
+      stageOf(step);
+      // The output comes from the step's output schema.
+      return (await open().loadStepOutput(runId, step.id)) as Output;
+    },
+    async hasOutput(step) {
+      stageOf(step);
+      return (await open().findStepOutput(runId, step.id)) !== null;
+    },
+  };
+}
