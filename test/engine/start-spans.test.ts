@@ -97,18 +97,18 @@ describe.each(stores)("on %s", (_, open) => {
 
   test("a context that is given to a start is read unchanged beside the span", async () => {
     const store = await open();
-    const context = { tenant: "acme", traceparent: "the app's own" };
+    const given = { tenant: "acme", traceparent: "the app's own" };
     let seen: unknown;
     const step = numberStep("s", async (value, ctx) => {
       seen = await ctx.context();
       return value;
     });
     const workflow = defineWorkflow({ id: "w" }).step(step).build();
-    await makeEngine(store).start(workflow, 1, { context });
+    await makeEngine(store).start(workflow, 1, { context: given });
     const engine = makeEngine(store).register(workflow);
     expect(await engine.recover()).toBe(1);
     await engine.close();
-    expect(seen).toEqual(context);
+    expect(seen).toEqual(given);
     const [start] = spansNamed("start w") as [ReadableSpan];
     const { traceId, spanId } = start.spanContext();
     expect(spansNamed("run w").map(linksOf)).toEqual([[{ traceId, spanId }]]);
