@@ -539,6 +539,9 @@ test("closing does not wait for an unavailable secondary", async () => {
   await givenRun(store, 1);
   await store.close();
   expect(store.divergence().pendingChanges).toBe(1);
+  await expect(store.drain()).rejects.toThrow();
+  await store.close();
+  await expect(store.countRuns()).rejects.toMatchObject({ code: "STORE_CLOSED" });
 });
 
 test("a mirror refuses unknown options", () => {

@@ -1,6 +1,7 @@
 import {
   chmod,
   lstat,
+  mkdir,
   readdir,
   readFile,
   rm,
@@ -115,6 +116,11 @@ test("an export keeps the permissions of the file that it replaces, and a symbol
   await exportFile(store, dangling);
   expect((await lstat(`${folder.path}/new.ndjson`)).isFile()).toBe(true);
   await exportFile(store, "/dev/null");
+  await mkdir(`${folder.path}/real/deep`, { recursive: true });
+  await symlink("real/deep", `${folder.path}/short`);
+  await symlink("../backup.ndjson", `${folder.path}/short/latest.ndjson`);
+  await exportFile(store, `${folder.path}/short/latest.ndjson`);
+  expect((await lstat(`${folder.path}/real/backup.ndjson`)).isFile()).toBe(true);
 });
 
 test("an import of a file with a value that cannot be stored changes nothing", async () => {

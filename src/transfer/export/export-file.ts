@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
-import { chmod, readdir, readlink, rename, rm, stat } from "node:fs/promises";
+import { chmod, readdir, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { constants, createGunzip, createGzip } from "node:zlib";
@@ -85,7 +85,7 @@ export async function exportFile(
 async function targetOf(path: string, links = 0): Promise<string> {
   const link = await readlink(path).catch(() => null);
   if (link === null || links === 40) return path;
-  return targetOf(resolve(dirname(path), link), links + 1);
+  return targetOf(resolve(await realpath(dirname(path)), link), links + 1);
 }
 
 /** Removes partial files of killed exports. It is not needed for this export, so its errors are ignored. */

@@ -122,9 +122,7 @@ export class Follower {
       }
       this.#pending.set(change, ++this.#sequence);
     }
-    // Outside the asynchronous flow of the write that happens to come first: it may be inside a transaction of the
-    // other store, which would refuse the copy.
-    if (!this.#isWorking) void outerFlow(() => this.#work());
+    this.#start();
   }
 
   /** Takes the changes of a write. One whose answer was lost may take effect after later ones, and undo them. */
@@ -153,6 +151,8 @@ export class Follower {
     signal?.throwIfAborted();
     const until = this.#sequence;
     this.#wake.abort();
+    // `finish` may have given up.
+    this.#start();
     while (this.#firstPosition() <= until) {
       await untilAborted(signal, once(this.#attempts, "end"));
     }
@@ -168,6 +168,12 @@ export class Follower {
   #firstPosition(): number {
     const [first] = this.#current.size > 0 ? this.#current.values() : this.#pending.values();
     return first ?? Number.POSITIVE_INFINITY;
+  }
+
+  #start(): void {
+    // Outside the asynchronous flow of the write that happens to come first: it may be inside a transaction of the
+    // other store, which would refuse the copy.
+    if (!this.#isWorking) void outerFlow(() => this.#work());
   }
 
   async #work(): Promise<void> {
