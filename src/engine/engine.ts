@@ -118,8 +118,7 @@ export class Engine {
     input: Input,
     options: StartOptions = {},
   ): Promise<string> {
-    const { runId } = await this.#start(workflow, input, options);
-    return runId;
+    return (await this.#start(workflow, input, options)).runId;
   }
 
   /**
@@ -188,7 +187,7 @@ export class Engine {
     const stop = (): void => void this.#worker.stop(defaultDeadlineMs).catch(() => {});
     const unsubscribe = onAbort(signal, stop);
     try {
-      await this.#worker.work();
+      await this.#worker.work(signal);
     } finally {
       unsubscribe();
     }
@@ -241,13 +240,8 @@ export class Engine {
    * @throws {EngineClosedError} if the engine closes before the run has ended.
    */
   watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
-    return watchRun({
-      store: this.#store,
-      events: this.#events,
-      closer: this.#closer,
-      runId,
-      options,
-    });
+    const [store, events, closer] = [this.#store, this.#events, this.#closer];
+    return watchRun({ store, events, closer, leaseMs: this.#leaseMs }, runId, options);
   }
 
   /**
@@ -299,11 +293,9 @@ export class Engine {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#closer.abort(new EngineClosedError());
-    try {
-      await this.#worker.close(deadlineMs);
-    } catch (error) {
+    await this.#worker.close(deadlineMs).catch((error: unknown) => {
       this.#logger.warn({ err: error }, "the worker had stopped with an error");
-    }
+    });
   }
 
   /** Cancels the steps of a cancelled run. The process that cancelled it may have died before it did so. */

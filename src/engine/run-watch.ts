@@ -1,5 +1,5 @@
 import { parseArgument } from "../arguments.ts";
-import { Stopper, type StopSignal } from "../async/abort.ts";
+import { Stopper, untilAborted, type StopSignal } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { Backoff } from "../async/retry.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
@@ -9,6 +9,7 @@ import type { RunStatus, StepStatus } from "../statuses.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { engineEventTypes, type EventEmitter } from "./observe/events.ts";
+import { isBusy, retryWhileBusy } from "./store-retry.ts";
 import { firstPollMs, longestPollMs, waitForRun } from "./worker/waits.ts";
 
 /** The progress of a run or of one of its steps at the time of a read. It never contains a payload. */
@@ -34,21 +35,20 @@ export type RunProgress =
       readonly at: Date;
     };
 
-/** Yields the transitions of a run until it has ended. `return` takes effect immediately. */
-export function watchRun({
-  store,
-  events,
-  closer,
-  runId,
-  options,
-}: {
+interface WatchScope {
   readonly store: WorkflowStore;
   readonly events: EventEmitter;
   /** Aborts when the engine closes. */
   readonly closer: StopSignal;
-  readonly runId: string;
-  readonly options: OperationOptions;
-}): AsyncGenerator<RunProgress, void> {
+  readonly leaseMs: number;
+}
+
+/** Yields the transitions of a run until it has ended. `return` takes effect immediately. */
+export function watchRun(
+  { store, events, closer, leaseMs }: WatchScope,
+  runId: string,
+  options: OperationOptions,
+): AsyncGenerator<RunProgress, void> {
   const leaver = new Stopper();
   const seen = new Map<string, string>();
 
@@ -67,16 +67,19 @@ export function watchRun({
     const signals = [closer, leaver, signal];
     const { wakeUp, end } = waitForRun(events, runId, engineEventTypes, signals);
     const backoff = new Backoff(firstPollMs, longestPollMs);
+    const isRetried = (error: unknown): boolean => isBusy(error) && !leaver.aborted;
+    const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+      untilAborted(signal, retryWhileBusy(work, leaseMs, closer, isRetried));
     let revision: number | null = null;
     try {
       while (!leaver.aborted) {
         signal?.throwIfAborted();
         closer.throwIfAborted();
         const read = { payloads: false, signal } as const;
-        const run = await store.getRun(runId, read);
+        const run = await patiently(() => store.getRun(runId, read));
         // Each transition of the run or its steps changes the revision.
         if (run.revision !== revision) {
-          const steps = await store.listStepExecutions(runId, read);
+          const steps = await patiently(() => store.listStepExecutions(runId, read));
           revision = run.revision;
           const changes = [...steps.map(progressOfStep), progressOfRun(run)].filter(isChange);
           yield* changes;

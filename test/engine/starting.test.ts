@@ -217,6 +217,26 @@ describe.each(stores)("on %s", (_, open) => {
     await again;
   });
 
+  test("work ends if its signal aborts while the loop of an earlier call ends", async () => {
+    const engine = makeEngine(await open());
+    const [began, gate] = [makeGate(), makeGate()];
+    const slow = numberStep("slow", async (value) => {
+      began.open();
+      await gate.promise;
+      return value;
+    });
+    const workflow = defineWorkflow({ id: "slow" }).step(slow).build();
+    await engine.register(workflow).start(workflow, 1);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const earlier = engine.work({ signal: first.signal });
+    await began.promise;
+    first.abort();
+    const later = engine.work({ signal: second.signal });
+    second.abort();
+    gate.open();
+    await Promise.all([earlier, later]);
+  });
+
   test("recover counts the runs that have ended", async () => {
     const store = await open();
     const engine = makeEngine(store, { leaseMs: 100 });

@@ -2,11 +2,11 @@ import { describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { RunProgress } from "../../src/engine/run-watch.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { EngineClosedError, RunNotFoundError } from "../../src/errors.ts";
+import { EngineClosedError, RunNotFoundError, StoreBusyError } from "../../src/errors.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeEngine, makeGate, numberStep, type Gate } from "./support/engines.ts";
-import { record } from "./support/observed-store.ts";
+import { observe, record } from "./support/observed-store.ts";
 import { stores } from "./support/stores.ts";
 
 const brief = (progress: RunProgress): string =>
@@ -138,6 +138,25 @@ test("closing the engine ends its watches", async () => {
   const rejected = expect(next).rejects.toThrow(EngineClosedError);
   await engine.close();
   await rejected;
+});
+
+test("a watch lasts while the store is busy, and ends at its return", async () => {
+  const inner = new MemoryStore();
+  let busyReads = 2;
+  const store = observe(inner, async (operation, carryOut) => {
+    if (operation !== "createRun" && busyReads-- > 0) throw new StoreBusyError("busy");
+    return carryOut();
+  });
+  const engine = makeEngine(store);
+  const { runId } = await store.createRun({ workflowId: "w" });
+  const watch = engine.watch(runId);
+  expect(brief((await watch.next()).value as RunProgress)).toBe("run PENDING 0");
+  busyReads = Infinity;
+  const next = watch.next();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const ended = watch.return();
+  await expect(next).rejects.toThrow(StoreBusyError);
+  expect(await ended).toEqual({ done: true, value: undefined });
 });
 
 test("steps are read again only after their run has changed", async () => {

@@ -10,7 +10,7 @@ import {
 } from "../../errors.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { WorkflowRegistry } from "../definition/workflow-registry.ts";
-import type { EventEmitter, RunEnding } from "../observe/events.ts";
+import type { EventEmitter } from "../observe/events.ts";
 import { RunObserver } from "../observe/run-observer.ts";
 import type { Telemetry } from "../observe/telemetry.ts";
 import type { WorkerScope } from "../run/run-scope.ts";
@@ -38,9 +38,6 @@ interface IdleWait {
 
 const firstPollMs = 50;
 const longestPollMs = 1000;
-
-/** The endings that `untilIdle` counts as ended. */
-const endings: ReadonlySet<RunEnding> = new Set(["completed", "failed", "cancelled"]);
 
 /**
  * Claims runs, executes them and extends their leases until it is stopped. A start in this process wakes the worker. It
@@ -70,15 +67,16 @@ export class Worker {
   }
 
   /**
-   * Works until `stop`. There is one loop: a second call joins it, and a call while it stops begins the next one.
+   * Works until `stop`. There is one loop: a second call joins it, and a call while it stops begins the next one, unless
+   * the signal aborts before that.
    *
    * @throws {StoreClosedError} if the store was closed.
    */
-  async work(): Promise<void> {
+  async work(signal?: AbortSignal): Promise<void> {
     while (this.#loop !== null && this.#isStopping && !this.#isClosed) {
       await this.#loop.catch(() => {});
     }
-    if (this.#loop === null && this.#isClosed) return;
+    if (signal?.aborted === true || (this.#loop === null && this.#isClosed)) return;
     // The loop must not keep the asynchronous context of the request that starts it.
     this.#loop ??= outerFlow(() => this.#work()).finally(() => {
       this.#loop = null;
@@ -273,7 +271,7 @@ export class Worker {
     // A listener that waits for the run must not see it as active.
     observer.ended(ending);
     this.#fullSince = null;
-    if (endings.has(ending)) this.#endedCount += 1;
+    if (["completed", "failed", "cancelled"].includes(ending)) this.#endedCount += 1;
     if (execution.wakesAt !== null) this.#wakeTimer.add(execution.wakesAt);
     if (wasFull || this.#mayFindMore) this.#wakeUp.notify();
   }
