@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
+import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import {
   CorruptRowError,
@@ -252,6 +253,43 @@ test("a condition after a transaction is evaluated after the commit", async () =
   expect(await makeEngine(store).run(workflow, 1)).toMatchObject({ output: 2 });
   expect(seen).toEqual(["COMPLETED"]);
 });
+
+test.each([
+  [
+    "a trigger",
+    "create trigger no before insert on step_outputs begin select raise(abort, 'no'); end",
+    async () => 1,
+  ],
+  [
+    "a deferred foreign key",
+    "create table bills (payer integer references bills(id) deferrable initially deferred, id integer primary key)",
+    (_value: number, ctx: StepContext) =>
+      ctx.transaction(async (tx) => {
+        await tx.run("insert into bills (payer) values (7)");
+        return 1;
+      }),
+  ],
+] as const)(
+  "a step whose end %s of the app rejects has failed, and runs once",
+  async (__, sql, run) => {
+    const store = await openStore(await fileUrl());
+    await store.db.run(sql);
+    let calls = 0;
+    const step = defineStep({
+      id: "s",
+      input: z.number(),
+      output: z.number(),
+      run: async (value, ctx) => {
+        calls += 1;
+        return run(value, ctx);
+      },
+    });
+    const failed = await makeEngine(store).run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    expect(failed).toMatchObject({ status: "FAILED", attempt: 1, error: { code: "CONSTRAINT" } });
+    expect(calls).toBe(1);
+    expect(await store.listStepAttempts(failed.runId)).toMatchObject([{ status: "FAILED" }]);
+  },
+);
 
 test("an engine closes while the store fails during a resumed run", async () => {
   const inner = new MemoryStore();

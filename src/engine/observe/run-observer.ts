@@ -104,21 +104,18 @@ export class AttemptObserver {
     if (outcome === undefined) {
       events.emit("step.interrupted", runId, describe);
     } else if (outcome.status === "COMPLETED") {
-      const { status } = outcome;
       logger.debug(logged, "step completed");
-      events.emit("step.finished", runId, () => ({ ...describe(), status }));
+      events.emit("step.finished", runId, () => ({ ...describe(), status: outcome.status }));
     } else if (outcome.status === "FAILED") {
-      const { status } = outcome;
       logger.warn({ ...logged, err: error }, "step failed");
-      events.emit("step.finished", runId, () => ({ ...describe(), status, error }));
+      events.emit("step.finished", runId, () => ({ ...describe(), status: outcome.status, error }));
     } else if (outcome.status === "RETRYING") {
       const { delayMs } = outcome;
       logger.warn({ ...logged, err: error }, "step failed and is tried again");
       events.emit("step.retrying", runId, () => ({ ...describe(), delayMs, error }));
     } else {
-      const { until } = outcome;
-      logger.debug({ ...logged, until }, "step sleeps");
-      events.emit("step.sleeping", runId, () => ({ ...describe(), until }));
+      logger.debug({ ...logged, until: outcome.until }, "step sleeps");
+      events.emit("step.sleeping", runId, () => ({ ...describe(), until: outcome.until }));
     }
   }
 

@@ -34,7 +34,8 @@ export class RunExecution {
   readonly #drainer = new Stopper();
   /** Aborts when the engine no longer waits for the last writes. */
   readonly #closer = new Stopper();
-  #stage: StageRun | null = null;
+  /** Undefined until the run is first loaded. */
+  #stage: StageRun | null | undefined;
   /** The time at which the released run continues; null if it can continue at once. */
   wakesAt: Date | null = null;
 
@@ -166,39 +167,44 @@ export class RunExecution {
   async #endAfter(reason: unknown): Promise<RunEnding> {
     const { logger, run, store, clock } = this.#claimed;
     const { runId, workflowId } = run;
-    const fields = { runId, workflowId, err: reason };
     if (isLoss(reason)) return this.#endLost(reason);
     if (reason instanceof RunCancelledError) {
-      const cancel = () => cancelSteps(store, runId, clock(), this.#stage);
+      const cancel = () => cancelSteps(store, runId, clock(), this.#stage ?? null);
       await this.#attempt("marking the steps of a cancelled run", cancel);
       return "cancelled";
     }
-    if (reason instanceof RunTimeoutError) {
-      logger.warn(fields, "run failed because it did not end in time");
-      return this.#fail(reason);
-    }
+    if (reason instanceof RunTimeoutError) return this.#fail(reason, "it did not end in time");
     if (reason instanceof RunAbandonedError) {
-      logger.error(fields, "run failed because too many workers lost their lease on it");
-      return this.#fail(reason);
+      return this.#fail(reason, "too many workers lost their lease on it");
     }
     if (reason instanceof EngineClosedError) {
       await this.#attempt("releasing a run", () => this.#release());
       return "released";
     }
     if (reason instanceof CorruptRowError || reason instanceof StepOutputNotFoundError) {
-      logger.error(fields, "run failed because it cannot be read");
-      return this.#fail(reason);
+      return this.#fail(reason, "it cannot be read");
     }
-    logger.error(fields, "run stops because the store failed");
+    logger.error({ runId, workflowId, err: reason }, "run stops because the store failed");
     return "troubled";
   }
 
   /** Lets other workers claim the run. Attempts without a row get one, so that they restart with the same number. */
   #release(): Promise<void> {
-    const { store, run, fence } = this.#claimed;
-    if (this.#stage === null) return store.releaseLease({ runId: run.runId, ...fence });
-    const event = { ...describeProgress(this.#stage), released: { wakeAt: null } };
-    return store.batch((write) => writeEvent(write, this.#claimed, event));
+    const { store, run, fence, workflow } = this.#claimed;
+    const { runId, attempt } = run;
+    if (this.#stage) {
+      const event = { ...describeProgress(this.#stage), released: { wakeAt: null } };
+      return store.batch((write) => writeEvent(write, this.#claimed, event));
+    }
+    const [first] = workflow.plan.stages;
+    // Without rows, the next claim would assume that this one has begun the first stage.
+    const isUnbegun = this.#stage === undefined && attempt === 1 && first?.condition === null;
+    return store.batch((write) => {
+      write.updateRun(runId, { status: "PENDING" }, fence);
+      for (const { index: executionIndex, definition } of isUnbegun ? first.steps : []) {
+        write.createStepExecution({ runId, stepId: definition.id, executionIndex });
+      }
+    });
   }
 
   /** Finds out how a run ended that this worker no longer holds. Its last write may have succeeded without an answer. */
@@ -219,9 +225,11 @@ export class RunExecution {
   }
 
   /** Fails the run and cancels its steps. */
-  async #fail(reason: Error): Promise<RunEnding> {
+  async #fail(reason: Error, why: string): Promise<RunEnding> {
     const { store, run, clock, logger, fence } = this.#claimed;
-    const { runId } = run;
+    const { runId, workflowId } = run;
+    const level = reason instanceof RunTimeoutError ? "warn" : "error";
+    logger[level]({ runId, workflowId, err: reason }, `run failed because ${why}`);
     const error = describeError(reason);
     try {
       await this.#persist(async () => {
@@ -232,7 +240,7 @@ export class RunExecution {
             : await store.listStepExecutions(runId, { payloads: false });
         await store.batch((write) => {
           write.updateRun(runId, { status: "FAILED", error }, fence);
-          writeCancelled(write, runId, clock(), rows, this.#stage);
+          writeCancelled(write, runId, clock(), rows, this.#stage ?? null);
         });
       });
       return "failed";

@@ -1,5 +1,6 @@
 import { Mutex } from "../../async/mutex.ts";
 import {
+  ConstraintError,
   InvalidValueError,
   LeaseLostError,
   RunNotFoundError,
@@ -7,7 +8,7 @@ import {
 } from "../../errors.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { retryWhileBusy } from "../store-retry.ts";
+import { isTransient, retryWhileBusy } from "../store-retry.ts";
 import { writeEvent, type RunEvent } from "./run-events.ts";
 import type { RunScope } from "./run-scope.ts";
 
@@ -33,7 +34,7 @@ export class RunWriter {
     return this.#mutex.run(() => {});
   }
 
-  /** @throws {InvalidValueError} if a value cannot be stored. Any other failure stops the run. */
+  /** @throws {InvalidValueError | ConstraintError} if the store refuses the event. Any other failure stops the run. */
   commit(event: RunEvent): Promise<void> {
     return this.#persist(() => this.#write(this.#scope.store, event));
   }
@@ -42,44 +43,40 @@ export class RunWriter {
    * Runs `work` in a host transaction and commits it together with the event that it returns.
    *
    * @throws the error of `work`. Nothing is committed then.
-   * @throws {InvalidValueError} if a value cannot be stored. Any other failure stops the run.
+   * @throws {InvalidValueError | ConstraintError} if the store refuses the event. Any other failure stops the run.
    */
   async commitWithin<Event extends RunEvent>(
     host: HostTransactions,
     work: (transaction: unknown, tx: WorkflowStore) => Promise<Event>,
   ): Promise<Event> {
-    const done = await this.#persist(async () => {
-      let thrown: { readonly error: unknown } | null = null;
-      try {
-        return await host.hostTransaction(async (transaction, tx) => {
-          const event = await work(transaction, tx).catch((error: unknown) => {
-            thrown = { error };
-            throw error;
-          });
-          await this.#write(tx, event);
-          return { event };
+    // If the store lost the transaction during the work, it throws a different error. The step has not failed then.
+    const failures = new Set<unknown>();
+    const write = () =>
+      host.hostTransaction(async (transaction, tx) => {
+        const event = await work(transaction, tx).catch((error: unknown) => {
+          failures.add(error);
+          throw error;
         });
-      } catch (error) {
-        // If the store lost the transaction during the work, it throws a different error. The step has not failed then.
-        const failure = thrown as { readonly error: unknown } | null;
-        if (failure === null || failure.error !== error) throw error;
-        return failure;
-      }
-    });
-    if ("error" in done) throw done.error;
-    return done.event;
+        await this.#write(tx, event);
+        return event;
+      });
+    return this.#persist(write, failures);
   }
 
   #write(store: WorkflowStore, event: RunEvent): Promise<void> {
     return store.batch((write) => writeEvent(write, this.#scope, event));
   }
 
-  async #persist<T>(write: () => Promise<T>): Promise<T> {
+  /** `failures` are errors of the step. */
+  async #persist<T>(write: () => Promise<T>, failures?: ReadonlySet<unknown>): Promise<T> {
     const { signal, leaseMs, lose } = this.#scope;
+    const isFailure = (error: unknown): boolean => failures?.has(error) === true;
+    const isRetried = (error: unknown): boolean => isTransient(error) && !isFailure(error);
     try {
-      return await retryWhileBusy(write, leaseMs, signal);
+      return await retryWhileBusy(write, leaseMs, signal, isRetried);
     } catch (error) {
-      if (error instanceof InvalidValueError || signal.aborted) throw error;
+      const isRefusal = error instanceof InvalidValueError || error instanceof ConstraintError;
+      if (isRefusal || isFailure(error) || signal.aborted) throw error;
       if (isLoss(error)) lose(error);
       signal.abort(error);
       throw error;
