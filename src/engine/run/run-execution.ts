@@ -196,12 +196,13 @@ export class RunExecution {
       const event = { ...describeProgress(this.#stage), released: { wakeAt: null } };
       return store.batch((write) => writeEvent(write, this.#claimed, event));
     }
-    const [first] = workflow.plan.stages;
-    // Without rows, the next claim would assume that this one has begun the first stage.
-    const isUnbegun = this.#stage === undefined && attempt === 1 && first?.condition === null;
+    const steps = workflow.plan.stages[0]?.steps ?? [];
+    const isAsked = steps.some(({ definition }) => definition.condition !== null);
     return store.batch((write) => {
       write.updateRun(runId, { status: "PENDING" }, fence);
-      for (const { index: executionIndex, definition } of isUnbegun ? first.steps : []) {
+      if (this.#stage !== undefined || attempt > 1 || isAsked) return;
+      // Without rows, the next claim would assume that this one has begun the first stage.
+      for (const { index: executionIndex, definition } of steps) {
         write.createStepExecution({ runId, stepId: definition.id, executionIndex });
       }
     });
