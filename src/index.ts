@@ -4,6 +4,7 @@ export type { RunStatus, StepStatus } from "./statuses.ts";
 export { openStore, openStoreFromEnv } from "./open-store.ts";
 export type { EnvironmentOptions } from "./open-store.ts";
 export type { HostDatabase, WorkflowDatabase } from "./stores/libsql/libsql-store.ts";
+export { createBulkChanges } from "./stores/bulk-changes.ts";
 export { LibSQLStore } from "./stores/libsql/libsql-store.ts";
 export type { OpenOptions } from "./stores/libsql/open-options.ts";
 export type { StatementBuilders } from "./stores/sqlite/host/builders.ts";
@@ -12,6 +13,7 @@ export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 
 // The contract, for custom stores.
 export type { BundleInput, RunBundle } from "./model/bundles.ts";
+export type { BulkOptions, BulkProgress, BulkReport } from "./model/bulk-changes.ts";
 export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";
 export type { LeaseExtension, LeaseHolder, RunClaim, WorkflowVersion } from "./model/leases.ts";
 export type { PrunePolicy, PruneProgress, PruneReport } from "./model/retention.ts";
@@ -28,6 +30,7 @@ export type {
 } from "./schema/rows.ts";
 export type { AttemptStore } from "./store/attempts.ts";
 export type { BatchOptions, BatchStore, BatchWriter } from "./store/batches.ts";
+export type { BulkStore } from "./store/bulk-changes.ts";
 export type {
   BundlePage,
   BundleQuery,
@@ -39,7 +42,13 @@ export { systemClock } from "./store/clock.ts";
 export type { Clock } from "./store/clock.ts";
 export type { LeaseStore } from "./store/leases.ts";
 export type { MaintenanceStore, StoreStats } from "./store/maintenance.ts";
-export type { FenceOptions, OperationOptions, RevisionOptions } from "./store/options.ts";
+export type {
+  ExpectedRevisionOptions,
+  FenceOptions,
+  OperationOptions,
+  ReadOptions,
+  RevisionOptions,
+} from "./store/options.ts";
 export type { OutputStore } from "./store/outputs.ts";
 export type { RunPage, RunStore } from "./store/runs.ts";
 export type { StateEntry, StateStore } from "./store/state.ts";

@@ -1,5 +1,6 @@
 import { open, readFile, rename, writeFile, type FileHandle } from "node:fs/promises";
 import {
+  createBulkChanges,
   MemoryStore,
   type BatchWriter,
   type Clock,
@@ -83,7 +84,12 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
         commit((tx) => Reflect.apply(tx[method], tx, args) as Promise<unknown>),
     });
   }
-  return overlay(memory, writes);
+  return withBulkChanges(overlay(memory, writes));
+}
+
+/** Makes the bulk changes of the store's own operations. */
+function withBulkChanges(store: WorkflowStore): WorkflowStore {
+  return overlay(store, createBulkChanges(store));
 }
 
 /** Replaces some methods of a store. */
@@ -142,7 +148,7 @@ function noteRuns(tx: WorkflowStore, touched: Set<string>): WorkflowStore {
       },
     });
   }
-  return overlay(tx, noting);
+  return withBulkChanges(overlay(tx, noting));
 }
 
 function noteWrites(writer: BatchWriter, note: (argument: unknown) => void): BatchWriter {

@@ -10,8 +10,10 @@ import {
   RunTransitionError,
 } from "../errors.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
+import { parseBulkOptions, type BulkOptions, type BulkReport } from "../model/bulk-changes.ts";
+import type { RunFilter } from "../model/run-queries.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
-import type { WorkflowRun } from "../schema/rows.ts";
+import type { WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 import { systemClock, type Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -204,18 +206,43 @@ export class Engine {
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
     try {
-      const status = "CANCELLED";
-      const run = await this.#persist(() => this.#store.updateRun(runId, { status }));
-      const { workflowId, workflowVersion, attempt: runAttempt } = run;
-      (await this.#openTelemetry())?.countFinished(workflowId, status);
-      const fields = { runId, workflowId, workflowVersion, runAttempt, status } as const;
-      this.#events.emit("run.finished", runId, () => fields);
+      const run = await this.#persist(() => this.#store.updateRun(runId, { status: "CANCELLED" }));
+      await this.#reportCancelled(run);
     } catch (error) {
       // The process that cancelled the run may not have cancelled its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
-    await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
-    await this.#cancelSteps(runId);
+    await this.#stopCancelled(runId);
+  }
+
+  /**
+   * Makes the PENDING and RUNNING runs that match CANCELLED, in batches, each as `cancel` does.
+   *
+   * @throws {InvalidArgumentError} if the filter names another status, or an option is invalid.
+   * @throws {EngineClosedError} if the engine was closed.
+   */
+  async cancelRuns(
+    filter: RunFilter<"PENDING" | "RUNNING">,
+    options: BulkOptions = {},
+  ): Promise<BulkReport> {
+    this.#checkOpen();
+    const { onProgress, ...others } = parseBulkOptions(options);
+    const endings: Promise<void>[] = [];
+    const end = async (run: WorkflowRunSummary): Promise<void> => {
+      await this.#reportCancelled(run);
+      await this.#stopCancelled(run.runId);
+    };
+    try {
+      return await this.#store.cancelRuns(filter, {
+        ...others,
+        onProgress: (progress) => {
+          endings.push(...progress.runs.map(end));
+          onProgress?.(progress);
+        },
+      });
+    } finally {
+      await Promise.all(endings);
+    }
   }
 
   /**
@@ -296,6 +323,19 @@ export class Engine {
     await this.#worker.close(deadlineMs).catch((error: unknown) => {
       this.#logger.warn({ err: error }, "the worker had stopped with an error");
     });
+  }
+
+  async #reportCancelled(run: WorkflowRunSummary): Promise<void> {
+    const { runId, workflowId, workflowVersion, attempt: runAttempt } = run;
+    const status = "CANCELLED";
+    (await this.#openTelemetry())?.countFinished(workflowId, status);
+    const fields = { runId, workflowId, workflowVersion, runAttempt, status } as const;
+    this.#events.emit("run.finished", runId, () => fields);
+  }
+
+  async #stopCancelled(runId: string): Promise<void> {
+    await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
+    await this.#cancelSteps(runId);
   }
 
   /** Cancels the steps of a cancelled run. The process that cancelled it may have died before it did so. */

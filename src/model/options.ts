@@ -35,6 +35,13 @@ export function parseReadOptions(options: unknown): z.output<typeof readOptionsS
   return options === undefined ? none : parseArgument(readOptionsSchema, options, "options");
 }
 
+const expectedRevisionSchema = z.strictObject({ expectedRevision, ...operationShape });
+
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
+export function parseExpectedRevision(options: unknown): z.output<typeof expectedRevisionSchema> {
+  return options === undefined ? none : parseArgument(expectedRevisionSchema, options, "options");
+}
+
 export interface FenceDemands {
   readonly signal?: AbortSignal | undefined;
   readonly fence: Fence | null;

@@ -8,10 +8,10 @@ import { decodeCursor, encodeCursor, type RunPosition, type StoredPosition } fro
 import type { WorkflowRun } from "../schema/rows.ts";
 
 /** Conditions on runs. A run must match all of them. */
-export interface RunFilter {
+export interface RunFilter<Status extends RunStatus = RunStatus> {
   readonly workflowId?: string | undefined;
   /** One status, or several, of which one must match. */
-  readonly status?: RunStatus | readonly RunStatus[] | undefined;
+  readonly status?: Status | readonly Status[] | undefined;
   readonly resourceId?: string | undefined;
   /** The run must have every pair. Tags have no index, so combine this with a narrower condition. */
   readonly tags?: Readonly<Tags> | undefined;
@@ -59,9 +59,10 @@ const listSchema = z.strictObject({
   payloads: z.boolean().optional(),
   ...operationShape,
 });
+const runIdsSchema = z.array(idSchema).max(1000);
 const bundlesSchema = z.strictObject({
   filter: runFilterSchema.optional(),
-  runIds: z.array(idSchema).min(1).max(1000).optional(),
+  runIds: runIdsSchema.min(1).optional(),
   ...pageShape,
   ...operationShape,
 });
@@ -79,6 +80,11 @@ export interface ParsedRunQuery extends ParsedRunFilter {
 export function parseCountFilter(filter: unknown) {
   const { signal, ...parsed } = parseArgument(countSchema, filter, "filter");
   return { ...parseFilter(parsed), signal };
+}
+
+/** The ids, each once. @throws {InvalidArgumentError} if one is invalid, or there are more than 1000. */
+export function parseRunIds(runIds: unknown): readonly string[] {
+  return [...new Set(parseArgument(runIdsSchema, runIds, "runIds"))];
 }
 
 /** @throws {InvalidArgumentError} if the query is invalid, or its cursor belongs to another filter. */
@@ -111,7 +117,7 @@ export function nextCursor(kind: Kind, filter: ParsedRunFilter, last: StoredPosi
   return encodeCursor(last, fingerprint(kind, filter));
 }
 
-function parseFilter(filter: RunFilter, runIds?: readonly string[]) {
+export function parseFilter(filter: RunFilter, runIds?: readonly string[]) {
   const { status, tags = {} } = filter;
   const wanted = status === undefined ? null : new Set([status].flat());
   return {

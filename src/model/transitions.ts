@@ -75,20 +75,30 @@ export function checkRunUpdate(
   }: { readonly expectedRevision?: number | undefined; readonly fence: Fence | null },
 ): void {
   checkFence(run, fence);
-  if (expectedRevision !== undefined && run.revision !== expectedRevision) {
-    throw new RevisionConflictError({
-      runId: run.runId,
-      expectedRevision,
-      actualRevision: run.revision,
-    });
-  }
+  checkRevision(run, expectedRevision);
   if (isFinalRunStatus(run.status)) {
     throw new RunTransitionError({ runId: run.runId, from: run.status, to: to ?? null });
   }
 }
 
-/** @throws {RunTransitionError} unless the run is FAILED or CANCELLED. */
-export function checkReopen(run: Pick<RunGuardState, "runId" | "status">): void {
+/** @throws {RevisionConflictError} if the run is at another revision than the expected one. */
+export function checkRevision(
+  { runId, revision: actualRevision }: Pick<RunGuardState, "runId" | "revision">,
+  expectedRevision: number | undefined,
+): void {
+  if (expectedRevision === undefined || actualRevision === expectedRevision) return;
+  throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
+}
+
+/**
+ * @throws {RevisionConflictError} if the run is at another revision.
+ * @throws {RunTransitionError} unless the run is FAILED or CANCELLED.
+ */
+export function checkReopen(
+  run: Pick<RunGuardState, "runId" | "status" | "revision">,
+  expectedRevision?: number,
+): void {
+  checkRevision(run, expectedRevision);
   if (!includes(reopenableRunStatuses, run.status)) {
     throw new RunTransitionError({ runId: run.runId, from: run.status, to: "PENDING" });
   }

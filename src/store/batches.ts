@@ -1,6 +1,11 @@
 import type { RunChanges, StepExecutionChanges } from "../model/changes.ts";
 import type { NewStepAttempt, NewStepExecution, NewWorkflowRun } from "../schema/rows.ts";
-import type { FenceOptions, OperationOptions, RevisionOptions } from "./options.ts";
+import type {
+  ExpectedRevisionOptions,
+  FenceOptions,
+  OperationOptions,
+  RevisionOptions,
+} from "./options.ts";
 
 type WriteFence = Omit<FenceOptions, "signal">;
 type WriteRevision = Omit<RevisionOptions, "signal">;
@@ -9,7 +14,7 @@ type WriteRevision = Omit<RevisionOptions, "signal">;
 export interface BatchWriter {
   createRun(run: Readonly<NewWorkflowRun>): void;
   updateRun(runId: string, changes: RunChanges, options?: WriteRevision): void;
-  deleteRun(runId: string): void;
+  deleteRun(runId: string, options?: Omit<ExpectedRevisionOptions, "signal">): void;
   createStepExecution(step: Readonly<NewStepExecution>): void;
   updateStepExecution(
     runId: string,

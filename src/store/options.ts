@@ -20,7 +20,10 @@ export interface ReadOptions extends OperationOptions {
   readonly payloads?: boolean | undefined;
 }
 
-/** A fence, and the revision that the row must have. */
-export interface RevisionOptions extends FenceOptions {
+/** The revision that the row must have. */
+export interface ExpectedRevisionOptions extends OperationOptions {
   readonly expectedRevision?: number | undefined;
 }
+
+/** A fence, and the revision that the row must have. */
+export interface RevisionOptions extends FenceOptions, ExpectedRevisionOptions {}

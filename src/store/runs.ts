@@ -3,7 +3,12 @@ import type { RunChanges } from "../model/changes.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
 import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 import type { RunStatus } from "../statuses.ts";
-import type { OperationOptions, ReadOptions, RevisionOptions } from "./options.ts";
+import type {
+  ExpectedRevisionOptions,
+  OperationOptions,
+  ReadOptions,
+  RevisionOptions,
+} from "./options.ts";
 
 export interface RunPage<Run> {
   /** Newest first. Ties are ordered by `runId`, descending (UTF-8 bytes). */
@@ -60,6 +65,25 @@ export interface RunStore {
   findRun(runId: string, options?: ReadOptions): Promise<WorkflowRun | WorkflowRunSummary | null>;
 
   /**
+   * Returns the runs of up to 1000 ids as `getRun` does, each once, in the order of the ids. Ids of missing runs are
+   * left out.
+   *
+   * @throws {CorruptRowError} if a column that is returned cannot be read.
+   */
+  getRuns(
+    runIds: readonly string[],
+    options?: ReadOptions & { readonly payloads?: true | undefined },
+  ): Promise<WorkflowRun[]>;
+  getRuns(
+    runIds: readonly string[],
+    options: ReadOptions & { readonly payloads: false },
+  ): Promise<WorkflowRunSummary[]>;
+  getRuns(
+    runIds: readonly string[],
+    options?: ReadOptions,
+  ): Promise<WorkflowRun[] | WorkflowRunSummary[]>;
+
+  /**
    * Changes the given columns, increments `revision` and sets `updatedAt`. Returns the run without payloads.
    *
    * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. PENDING and
@@ -81,9 +105,10 @@ export interface RunStore {
    * `timeoutMs`, sets `deadlineAt` to that time from now. Other columns stay.
    *
    * @throws {RunNotFoundError} if the run does not exist.
+   * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
    * @throws {RunTransitionError} if it is not FAILED or CANCELLED.
    */
-  reopenRun(runId: string, options?: OperationOptions): Promise<WorkflowRunSummary>;
+  reopenRun(runId: string, options?: ExpectedRevisionOptions): Promise<WorkflowRunSummary>;
 
   /**
    * Returns a page of the runs that match all conditions, newest first.
@@ -105,6 +130,10 @@ export interface RunStore {
   /** Counts the runs of each status, including zeros. */
   countRuns(filter?: RunFilter & OperationOptions): Promise<Record<RunStatus, number>>;
 
-  /** Deletes the run with its steps, attempts, outputs and state. False if it did not exist. */
-  deleteRun(runId: string, options?: OperationOptions): Promise<boolean>;
+  /**
+   * Deletes the run with its steps, attempts, outputs and state. False if it did not exist.
+   *
+   * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
+   */
+  deleteRun(runId: string, options?: ExpectedRevisionOptions): Promise<boolean>;
 }

@@ -1,5 +1,6 @@
 import type { AttemptStore } from "./attempts.ts";
 import type { BatchStore } from "./batches.ts";
+import type { BulkStore } from "./bulk-changes.ts";
 import type { BundleStore } from "./bundles.ts";
 import type { LeaseStore } from "./leases.ts";
 import type { MaintenanceStore } from "./maintenance.ts";
@@ -22,6 +23,7 @@ import type { TransactionStore } from "./transactions.ts";
 export interface WorkflowStore
   extends
     RunStore,
+    BulkStore,
     StepStore,
     AttemptStore,
     OutputStore,

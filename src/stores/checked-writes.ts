@@ -9,6 +9,7 @@ import {
 } from "../model/changes.ts";
 import { completeNewAttempt, completeNewRun, completeNewStep } from "../model/new-rows.ts";
 import {
+  parseExpectedRevision,
   parseFenceOptions,
   parseRevisionOptions,
   type FenceDemands,
@@ -48,8 +49,8 @@ export interface WritePlanner<Plans extends Record<WriteName, unknown>> {
     update: RowUpdate<WorkflowRun>,
     demands: RevisionDemands,
   ): Plans["updateRun"];
-  reopenRun(runId: string, now: Date): Plans["reopenRun"];
-  deleteRun(runId: string): Plans["deleteRun"];
+  reopenRun(runId: string, now: Date, expectedRevision: number | undefined): Plans["reopenRun"];
+  deleteRun(runId: string, expectedRevision: number | undefined): Plans["deleteRun"];
   createStepExecution(step: StepExecution): Plans["createStepExecution"];
   updateStepExecution(
     key: StepKey,
@@ -78,7 +79,8 @@ export function checkWrites<Plans extends Record<WriteName, unknown>>(
       return planner.updateRun(runId, planRunUpdate(changes, clock()), demands);
     },
 
-    deleteRun: (id: string) => planner.deleteRun(parseId(id, "runId")),
+    deleteRun: (id: string, options?: unknown) =>
+      planner.deleteRun(parseId(id, "runId"), parseExpectedRevision(options).expectedRevision),
 
     createStepExecution: (step: Readonly<NewStepExecution>) =>
       planner.createStepExecution(completeNewStep(step, clock())),

@@ -16,15 +16,18 @@ import {
 } from "../model/leases.ts";
 import {
   parseBatchOptions,
+  parseExpectedRevision,
   parseOptions,
   parseReadOptions,
   parseWriteBundlesOptions,
 } from "../model/options.ts";
 import { parsePrunePolicy, type ParsedPrunePolicy, type PruneReport } from "../model/retention.ts";
 import {
+  everyRun,
   parseBundleQuery,
   parseCountFilter,
   parseListQuery,
+  parseRunIds,
   type ParsedRunFilter,
   type ParsedRunQuery,
   type RunQuery,
@@ -41,6 +44,7 @@ import type {
 } from "../schema/rows.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import type { BatchWriter } from "../store/batches.ts";
+import type { BulkStore } from "../store/bulk-changes.ts";
 import type { BundlePage, WriteBundlesReport } from "../store/bundles.ts";
 import type { Clock } from "../store/clock.ts";
 import type { StoreStats } from "../store/maintenance.ts";
@@ -48,6 +52,7 @@ import type { OperationOptions, ReadOptions } from "../store/options.ts";
 import type { RunPage } from "../store/runs.ts";
 import type { StateEntry } from "../store/state.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import { createBulkChanges } from "./bulk-changes.ts";
 import {
   checkWrites,
   collectWrites,
@@ -134,6 +139,23 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
     return read(signal, () => backend.findRun(runId, payloads));
   }
 
+  async function getRuns(ids: readonly string[], options?: ReadOptions): Promise<AnyRun[]> {
+    const runIds = parseRunIds(ids);
+    const { signal, payloads = true } = parseReadOptions(options);
+    return read(signal, async () => {
+      const found = new Map<string, AnyRun>();
+      // A page is limited in bytes, so all runs may not fit into one.
+      for (let missing = runIds; missing.length > 0;) {
+        const page = await backend.listRuns({ ...everyRun, runIds: missing }, payloads);
+        for (const error of page.corrupt) throw error;
+        for (const run of page.runs) found.set(run.runId, run);
+        if (page.nextCursor === null) break;
+        missing = missing.filter((runId) => !found.has(runId));
+      }
+      return runIds.flatMap((runId) => found.get(runId) ?? []);
+    });
+  }
+
   async function findStepExecution(run: string, step: string, options?: OperationOptions) {
     const key = parseStepKey(run, step);
     return read(parseOptions(options).signal, () => backend.findStep(key));
@@ -162,7 +184,7 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
     return entry;
   }
 
-  return {
+  const operations: Omit<StoreOperations, keyof BulkStore> = {
     async createRun(run, options) {
       const { signal } = parseOptions(options);
       return write<"createRun">(writes.createRun(run), signal);
@@ -173,13 +195,14 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
       return run;
     }) as WorkflowStore["getRun"],
     findRun: findRun as WorkflowStore["findRun"],
+    getRuns: getRuns as WorkflowStore["getRuns"],
     async updateRun(runId, changes, options) {
       const plan = writes.updateRun(runId, changes, options);
       return write<"updateRun">(plan, options?.signal);
     },
     async reopenRun(id, options) {
-      const { signal } = parseOptions(options);
-      const plan = planner.reopenRun(parseId(id, "runId"), clock());
+      const { signal, expectedRevision } = parseExpectedRevision(options);
+      const plan = planner.reopenRun(parseId(id, "runId"), clock(), expectedRevision);
       return write<"reopenRun">(plan, signal);
     },
     listRuns: (async (query?: RunQuery) => {
@@ -191,8 +214,7 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
       return countsByStatus(await read(signal, () => backend.countRuns(parsed)));
     },
     async deleteRun(runId, options) {
-      const { signal } = parseOptions(options);
-      return write<"deleteRun">(writes.deleteRun(runId), signal);
+      return write<"deleteRun">(writes.deleteRun(runId, options), options?.signal);
     },
 
     async createStepExecution(step, options) {
@@ -293,6 +315,7 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
       return { ...stats, runs: countsByStatus(counts) };
     },
   };
+  return { ...operations, ...createBulkChanges(operations) };
 }
 
 function countsByStatus(counts: ReadonlyMap<unknown, number>): Record<RunStatus, number> {

@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { describeArguments } from "./conformance/arguments.ts";
 import { describeAttempts } from "./conformance/attempts.ts";
 import { describeBatches } from "./conformance/batches.ts";
+import { describeBulkChanges } from "./conformance/bulk-changes.ts";
 import { describeBundles } from "./conformance/bundles.ts";
 import { storeTest, type ConformanceOptions } from "./conformance/environment.ts";
 import { describeLeases } from "./conformance/leases.ts";
@@ -24,6 +25,7 @@ export function describeWorkflowStore(options: ConformanceOptions): void {
   describe(`${options.name} keeps the contract of a workflow store`, () => {
     describe("runs", () => describeRuns(test));
     describe("lists of runs", () => describeRunLists(test));
+    describe("bulk changes", () => describeBulkChanges(test));
     describe("step executions", () => describeSteps(test));
     describe("step attempts", () => describeAttempts(test));
     describe("step outputs", () => describeOutputs(test));

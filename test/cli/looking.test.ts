@@ -42,6 +42,7 @@ const looking: Readonly<Record<string, readonly string[][]>> = {
     ["migrate", "--sql"],
   ],
   prune: [["prune", "--older-than", "1d", "--dry-run"]],
+  "runs delete": [["runs", "delete", "--workflow", "w", "--dry-run"]],
   export: [
     ["export", "out.ndjson"],
     ["export", "-"],

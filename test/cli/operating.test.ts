@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, vi } from "vitest";
 import { openStore } from "../../src/open-store.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { test } from "../support/fixtures.ts";
 import { setUpCommand, setUpServer } from "./support.ts";
@@ -66,6 +67,77 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       runs: { CANCELLED: 1, FAILED: 1, PENDING: 1 },
     });
   });
+});
+
+test("runs that match a filter are retried, cancelled and deleted", async () => {
+  const database = await givenRuns();
+  await answer(["runs", "delete", "--status", "PENDING"], database);
+  const report = { dryRun: false, refusedRuns: 0, refused: [] };
+
+  const retry = ["runs", "retry", "--status", "FAILED"];
+  const planned = { ...report, dryRun: true, changedRuns: 2 };
+  expect(await answer([...retry, "--dry-run"], database)).toEqual(planned);
+  expect(await answer(["runs", "retry", "--before", "2001-01-01"], database)).toEqual({
+    ...report,
+    changedRuns: 0,
+  });
+  expect(await answer(retry, database)).toEqual({ ...report, changedRuns: 2 });
+
+  const env = { GORKFLOW_DATABASE_URL: database };
+  const cancel = ["runs", "cancel", "--workflow", "workflow-3", "--all"];
+  expect((await command.run(cancel, { env })).code).toBe(2);
+  const cancelled = await command.run(["runs", "cancel", "--all"], { env });
+  expect([cancelled.code, cancelled.stdout]).toEqual([0, "cancelled: 2 runs\n"]);
+  expect(await answer(["stats"], database)).toMatchObject({ runs: { CANCELLED: 2 } });
+
+  const deletion = ["runs", "delete", "--status", "cancelled"];
+  const wouldBe = await command.run([...deletion, "--dry-run"], { env });
+  expect(wouldBe.stdout).toBe("would be deleted: 2 runs (dry run)\n");
+  expect((await command.run(deletion, { env })).stdout).toBe("deleted: 2 runs\n");
+  expect(await answer(["stats"], database)).toMatchObject({ rows: { workflowRuns: 37 } });
+  expect(await answer(["runs", "delete", "run-000000001"], database)).toEqual({
+    deleted: ["run-000000001"],
+    failed: [],
+  });
+});
+
+test("a command for several runs needs ids or a filter, of runs that it can change", async () => {
+  const env = { GORKFLOW_DATABASE_URL: await givenRuns() };
+  for (const args of [
+    ["runs", "cancel"],
+    ["runs", "delete", "--dry-run"],
+    ["runs", "retry", "run-000000003", "--status", "FAILED"],
+    ["runs", "retry", "run-000000003", "--dry-run"],
+    ["runs", "delete", "run-000000003", "--all"],
+    ["runs", "cancel", "--status", "FAILED"],
+  ]) {
+    const { code, stdout, stderr } = await command.run(args, { env });
+    expect([code, stdout], args.join(" ")).toEqual([2, ""]);
+    expect(stderr).toMatch(/ids|may only name PENDING and RUNNING/);
+  }
+});
+
+test("runs that rows of the app need are reported, and stay", async () => {
+  const database = await givenRuns();
+  const store = await LibSQLStore.open(database);
+  await store.db.$client.executeMultiple(`
+    create table orders (run_id text references workflow_runs);
+    insert into orders values ('run-000000003')`);
+  await store.close();
+  const deletion = ["runs", "delete", "--status", "FAILED", "-d", database];
+  const { code, stdout, stderr } = await command.run(deletion);
+  expect([code, stdout]).toEqual([1, "deleted: 1 run\n"]);
+  expect(stderr).toContain("not deleted: ");
+  const again = await command.run([...deletion, "--json"]);
+  expect([again.code, JSON.parse(again.stdout)]).toEqual([
+    1,
+    {
+      dryRun: false,
+      changedRuns: 0,
+      refusedRuns: 1,
+      refused: [expect.objectContaining({ runId: "run-000000003", code: "CONSTRAINT" })],
+    },
+  ]);
 });
 
 test("a run is watched until another process ends it", async () => {

@@ -39,6 +39,7 @@ const looking = [
 const changing = [
   ["runs", "cancel", "run-000000001"],
   ["runs", "retry", "run-000000003"],
+  ["runs", "delete", "--status", "FAILED", "--dry-run"],
   ["prune", "--older-than", "1d"],
   ["import", "runs.ndjson"],
 ];

@@ -196,6 +196,32 @@ describe.each(stores)("on %s", (_, open) => {
     await engine.close();
   });
 
+  test("runs that match are cancelled with their steps, as one run is", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const { step, reached, stopped } = makeHangingStep();
+    const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    const { runId } = await reached;
+    const waiting = await store.createRun({ workflowId: "w" });
+    await store.createStepExecution({ runId: waiting.runId, stepId: "s", status: "RETRYING" });
+    await store.createRun({ runId: "other", workflowId: "other" });
+    const finished: string[] = [];
+    engine.on("run.finished", (event) => void finished.push(`${event.runId} ${event.status}`));
+    expect(await engine.cancelRuns({ workflowId: "w" }, { dryRun: true })).toMatchObject({
+      changedRuns: 2,
+    });
+    expect(await engine.cancelRuns({ workflowId: "w" })).toMatchObject({ changedRuns: 2 });
+    expect(await stopped).toBeInstanceOf(RunCancelledError);
+    expect(await running).toMatchObject({ status: "CANCELLED" });
+    expect(finished.toSorted()).toEqual(
+      [runId, waiting.runId].map((id) => `${id} CANCELLED`).toSorted(),
+    );
+    for (const id of [runId, waiting.runId]) {
+      expect(await store.listStepExecutions(id)).toMatchObject([{ status: "CANCELLED" }]);
+    }
+    expect(await store.getRun("other")).toMatchObject({ status: "PENDING" });
+  });
+
   test("a step can cancel its own run", async () => {
     const engine = makeEngine(await open());
     const step = numberStep("s", async (value, { runId }) => {

@@ -171,6 +171,26 @@ test("steps are read again only after their run has changed", async () => {
   expect(reads("listStepExecutions")).toBe(2);
 });
 
+test("a watch and a wait read no payloads before the run has ended", async () => {
+  const store = new MemoryStore();
+  const payloads: unknown[] = [];
+  const noted = observe(store, (operation, carryOut, args) => {
+    if (operation === "getRun" || operation === "listStepExecutions") {
+      payloads.push((args[1] as { payloads?: boolean }).payloads);
+    }
+    return carryOut();
+  });
+  const engine = makeEngine(noted);
+  const { runId, next } = await waitingWatch(noted, engine);
+  const waiting = engine.wait(runId);
+  while (payloads.length < 8) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(new Set(payloads)).toEqual(new Set([false]));
+  await store.updateRun(runId, { status: "COMPLETED" });
+  await Promise.all([next, waiting]);
+  // Only the wait returns the output.
+  expect(payloads.filter((read) => read !== false)).toHaveLength(1);
+});
+
 test("a watch that was stopped yields and reads nothing more", async () => {
   const { store, operations } = record(new MemoryStore());
   const engine = makeEngine(store);

@@ -67,6 +67,9 @@ const options = record({
   workerId: sometimes(workerId),
   attempt: sometimes(claimAttempt),
 });
+const expectedRevision = record({
+  expectedRevision: sometimes(rarely(fc.integer({ min: 0, max: 4 }), fc.constant(-1))),
+});
 const revisionOptions = record({
   workerId: sometimes(workerId),
   attempt: sometimes(claimAttempt),
@@ -187,7 +190,7 @@ const writes: fc.Arbitrary<
       fc.constant("updateRun" as const),
       fc.tuple(runId, runChanges, sometimes(revisionOptions)),
     ),
-    fc.tuple(fc.constant("deleteRun" as const), fc.tuple(runId)),
+    fc.tuple(fc.constant("deleteRun" as const), fc.tuple(runId, sometimes(expectedRevision))),
     fc.tuple(fc.constant("createStepExecution" as const), fc.tuple(newStep)),
     fc.tuple(
       fc.constant("updateStepExecution" as const),
@@ -222,6 +225,11 @@ const reads = fc.oneof(
     await store.findRun(id),
     await store.findRun(id, { payloads: false }),
   ]),
+  operation(
+    "getRuns",
+    fc.tuple(fc.array(rarely(runId, badId), { maxLength: 4 }), sometimes(fc.boolean())),
+    (store, [ids, payloads]: [string[], boolean]) => store.getRuns(ids, { payloads }),
+  ),
   operation("findStepExecution", fc.tuple(runId, stepId), (store, [run, step]: [string, string]) =>
     store.findStepExecution(run, step),
   ),
@@ -234,7 +242,11 @@ const reads = fc.oneof(
   operation("stepSummaries", fc.tuple(runId), (store, [run]: [string]) =>
     store.listStepExecutions(run, { payloads: false }),
   ),
-  operation("reopenRun", fc.tuple(runId), (store, [id]: [string]) => store.reopenRun(id)),
+  operation(
+    "reopenRun",
+    fc.tuple(runId, sometimes(expectedRevision)),
+    (store, [id, given]: [string, object]) => store.reopenRun(id, given),
+  ),
   operation(
     "listRuns",
     fc.tuple(
@@ -346,7 +358,28 @@ const batch: fc.Arbitrary<Omit<Operation, "advanceMs">> = fc
       ),
   }));
 
+const bulkChanges = fc.constantFrom("cancelRuns", "reopenRuns", "deleteRuns").chain((name) =>
+  operation(
+    name,
+    fc.tuple(
+      record(filter),
+      sometimes(
+        record({
+          batchSize: sometimes(rarely(fc.integer({ min: 1, max: 2 }), fc.constant(0))),
+          dryRun: sometimes(fc.boolean()),
+        }),
+      ),
+    ),
+    async (store, [query, given]: [object, object | undefined]) => {
+      const batches: unknown[] = [];
+      const onProgress = (progress: unknown) => batches.push(progress);
+      return [await store[name](query, { ...given, onProgress }), batches];
+    },
+  ),
+);
+
 const maintenance = fc.oneof(
+  bulkChanges,
   operation(
     "pruneRuns",
     fc.tuple(

@@ -146,6 +146,37 @@ test("a prune reaches the secondary, and a dry run does not", async () => {
   expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: remainingRuns });
 });
 
+test("bulk changes reach the secondary, outside and inside a transaction", async () => {
+  const { store, primary, memory } = mirror();
+  for (let index = 0; index < 12; index++) {
+    await store.createRun({ workflowId: `w${index % 3}` });
+  }
+  await store.cancelRuns({ workflowId: "w0" });
+  await store.transaction((tx) => tx.cancelRuns({ workflowId: "w1" }));
+  await store.reopenRuns({ workflowId: "w0" }, { batchSize: 1 });
+  await store.deleteRuns({ workflowId: "w1" });
+  await store.drain();
+  expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 8 });
+  expect(await memory.countRuns()).toMatchObject({ PENDING: 8, CANCELLED: 0 });
+  expect(store.divergence().missedChanges).toBe(0);
+});
+
+test("a bulk change continues on the new primary after a switch-over", async () => {
+  const { store, primary, memory } = mirror();
+  for (let index = 0; index < 6; index++) await store.createRun({ workflowId: "w" });
+  const switches: Promise<unknown>[] = [];
+  const onProgress = () => {
+    if (switches.length === 0) switches.push(store.switchOver());
+  };
+  await store.cancelRuns({}, { batchSize: 1, onProgress });
+  await Promise.all(switches);
+  await store.drain();
+  expect(store.answering).not.toBe(primary);
+  for (const each of [primary, memory]) {
+    expect(await each.countRuns()).toMatchObject({ PENDING: 0, CANCELLED: 6 });
+  }
+});
+
 describe("a secondary that", () => {
   test("is unavailable fails no call, and has all runs when it is back", async () => {
     const reports: number[] = [];

@@ -63,6 +63,12 @@ declare const store: WorkflowStore;
 expectTypeOf(store.listRuns({ payloads: true })).resolves.toExtend<{
   runs: { input: unknown }[];
 }>();
+expectTypeOf(store.getRuns(["r"])).resolves.toEqualTypeOf<schemas.WorkflowRun[]>();
+expectTypeOf(store.getRuns(["r"], { payloads: false })).resolves.toEqualTypeOf<
+  schemas.WorkflowRunSummary[]
+>();
+// @ts-expect-error a list of ids, not one
+void store.getRuns("r");
 expectTypeOf(store.listRuns()).resolves.toHaveProperty("runs").items.not.toHaveProperty("input");
 expectTypeOf(store.updateRun("r", {})).resolves.not.toHaveProperty("output");
 

@@ -1,13 +1,14 @@
 import { Command } from "commander";
 import type { CommandContext } from "../context.ts";
-import { cancelCommand, retryCommand } from "./runs/changes.ts";
+import { cancelCommand, deleteCommand, retryCommand } from "./runs/changes.ts";
 import { listCommand } from "./runs/list.ts";
 import { showCommand } from "./runs/show.ts";
 import { watchCommand } from "./runs/watch.ts";
 
 export function runsCommand(context: CommandContext): Command {
   const command = new Command("runs");
-  for (const create of [listCommand, showCommand, watchCommand, cancelCommand, retryCommand]) {
+  const changes = [cancelCommand, retryCommand, deleteCommand];
+  for (const create of [listCommand, showCommand, watchCommand, ...changes]) {
     command.addCommand(create(context));
   }
   return command;

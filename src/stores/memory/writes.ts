@@ -14,6 +14,7 @@ import {
 import {
   checkFence,
   checkReopen,
+  checkRevision,
   checkRunUpdate,
   checkStateRevision,
   checkStepUpdate,
@@ -64,21 +65,22 @@ export const writes: WritePlanner<PlannedWrites> = {
     };
   },
 
-  reopenRun(runId, now) {
+  reopenRun(runId, now, expectedRevision) {
     const encoded = codecs.run.encode(planReopen(now));
     return (tables) => {
       const run = requireRun(tables, runId);
-      checkReopen(run);
+      checkReopen(run, expectedRevision);
       const deadlineAt = reopenedDeadline(run.timeoutMs, now)?.getTime() ?? null;
       const changed = changeRun(tables, run, { ...encoded, deadlineAt });
       return () => readSummary(changed);
     };
   },
 
-  deleteRun: (runId) => (tables) => {
-    const exists = tables.getRun(runId) !== undefined;
+  deleteRun: (runId, expectedRevision) => (tables) => {
+    const run = tables.getRun(runId);
+    if (run !== undefined) checkRevision(run, expectedRevision);
     tables.deleteRun(runId);
-    return () => exists;
+    return () => run !== undefined;
   },
 
   createStepExecution(step) {

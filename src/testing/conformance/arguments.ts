@@ -15,6 +15,7 @@ export function describeArguments(test: StoreTest): void {
       const calls: [string, () => Promise<unknown>][] = [
         ["run.workflowId", () => store.createRun({ workflowId: bad })],
         ["runId", () => store.getRun(bad)],
+        ["runIds[0]", () => store.getRuns([bad])],
         ["runId", () => store.updateRun(bad, {})],
         ["runId", () => store.reopenRun(bad)],
         ["runId", () => store.deleteRun(bad)],
@@ -149,6 +150,7 @@ export function describeArguments(test: StoreTest): void {
     const calls: (() => Promise<unknown>)[] = [
       () => store.createRun(newRun(), { signal }),
       () => store.getRun(runId, { signal }),
+      () => store.getRuns([], { signal }),
       () => store.updateRun(runId, { progress: 1 }, { signal }),
       () => store.deleteRun(runId, { signal }),
       () => store.listRuns({ signal }),
@@ -159,6 +161,8 @@ export function describeArguments(test: StoreTest): void {
       () => store.claimRuns({ workerId: "w", leaseMs: 1, limit: 1, signal }),
       () => store.batch((write) => write.deleteRun(runId), { signal }),
       () => store.readBundles({ signal }),
+      () => store.cancelRuns({}, { signal }),
+      () => store.deleteRuns({ status: "PENDING" }, { signal, dryRun: true }),
       () => store.pruneRuns({ olderThan: new Date(), signal }),
       () => store.stats({ signal }),
     ];
@@ -174,6 +178,7 @@ export function describeArguments(test: StoreTest): void {
     const calls: (() => Promise<unknown>)[] = [
       () => store.createRun(newRun()),
       () => store.getRun(runId),
+      () => store.getRuns([]),
       () => store.listRuns(),
       () => store.saveState(runId, "k", 1),
       () => store.batch((write) => write.deleteRun(runId)),

@@ -1,5 +1,13 @@
 import { expect } from "vitest";
-import { rejects, givenRun, newRun, summaryOf, type StoreTest, rowCounts } from "./environment.ts";
+import {
+  rejects,
+  rejectsArgument,
+  givenRun,
+  newRun,
+  summaryOf,
+  type StoreTest,
+  rowCounts,
+} from "./environment.ts";
 
 export function describeRuns(test: StoreTest): void {
   test("a new run has defaults", async ({ store, clock }) => {
@@ -131,6 +139,32 @@ export function describeRuns(test: StoreTest): void {
     expect(await store.findRun("unknown")).toBeNull();
     expect(await store.findRun("unknown", { payloads: false })).toBeNull();
     await rejects(store.findRun(""), "INVALID_ARGUMENT");
+  });
+
+  test("runs are read by their ids, in the order of the ids", async ({ store, clock }) => {
+    const runs = [];
+    for (let index = 0; index < 4; index++) {
+      clock.advance(1);
+      runs.push(await givenRun(store, { input: { index }, tags: { index: String(index) } }));
+    }
+    const [first, second, third] = runs.map(({ runId }) => runId) as [string, string, string];
+    const ids = [second, "unknown", third, first, second];
+    const expected = [runs[1], runs[2], runs[0]];
+    expect(await store.getRuns(ids)).toEqual(expected);
+    expect(await store.getRuns(ids, { payloads: false })).toEqual(
+      expected.map((run) => run && summaryOf(run)),
+    );
+    expect(await store.getRuns([])).toEqual([]);
+    await rejectsArgument(store.getRuns([first, ""]), "runIds[1]");
+    await rejectsArgument(store.getRuns(Array.from({ length: 1001 }, String)), "runIds");
+  });
+
+  test("runs that do not fit into one page are read by their ids", async ({ store }) => {
+    const input = "x".repeat(1024 * 1024);
+    const runs = [];
+    for (let index = 0; index < 6; index++) runs.push(await givenRun(store, { input }));
+    const ids = runs.map(({ runId }) => runId);
+    expect((await store.getRuns(ids)).map(({ runId }) => runId)).toEqual(ids);
   });
 
   test("an unknown run is reported by its id", async ({ store }) => {

@@ -7,6 +7,7 @@ import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { isRead, operationNames, type StoreOperations } from "../../store/operations.ts";
+import { createBulkChanges } from "../../stores/bulk-changes.ts";
 import { OperationsStore } from "../../stores/operations-store.ts";
 import { isAnswerLost } from "../refusals.ts";
 
@@ -59,7 +60,7 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
       async (...args: unknown[]) => (isRead(name) ? call(name, args) : follow(name, args)),
     ]),
   );
-  return {
+  const followed = {
     ...operations,
 
     async batch(collect: (write: BatchWriter) => void, ...options: unknown[]) {
@@ -74,11 +75,13 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
         inner.runIds.push(...changes);
         inner.isLost ||= isLost;
       };
-      const followed = (tx: WorkflowStore) =>
+      const followedWork = (tx: WorkflowStore) =>
         work(new OperationsStore(followOperations(tx, listen)));
-      return follow("transaction", [followed, ...options], inner);
+      return follow("transaction", [followedWork, ...options], inner);
     },
   } as unknown as StoreOperations;
+  // Made of single writes, each of which tells its run.
+  return { ...followed, ...createBulkChanges(followed) };
 }
 
 type ChangedBy = (args: readonly unknown[], result: unknown, error: unknown) => readonly unknown[];

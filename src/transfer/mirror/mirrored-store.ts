@@ -8,6 +8,7 @@ import { callbackSchema, operationOptionsSchema, operationShape } from "../../mo
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { operationNames, type StoreOperations } from "../../store/operations.ts";
+import { createBulkChanges } from "../../stores/bulk-changes.ts";
 import { OperationsStore } from "../../stores/operations-store.ts";
 import { StoreComparison } from "../store-comparison.ts";
 import { followOperations, signalOf } from "./followed-operations.ts";
@@ -175,7 +176,8 @@ export class MirroredStore extends OperationsStore {
     const { transaction } = operations;
     operations.transaction = (work, options) =>
       transaction((tx) => withOpenTransaction(this, () => work(tx)), options);
-    return operations;
+    // Made of single calls, so that a switch-over need not wait for the end of a long change.
+    return { ...operations, ...createBulkChanges(operations) };
   }
 
   /** Calls the operation of the store that answers when no switch-over makes calls wait. */

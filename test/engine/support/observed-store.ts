@@ -3,7 +3,11 @@ import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 type Operation = keyof WorkflowStore;
 
 /** Called with each operation. It may record the operation, carry it out, or throw. */
-type Observer = (operation: Operation, carryOut: () => Promise<unknown>) => Promise<unknown>;
+type Observer = (
+  operation: Operation,
+  carryOut: () => Promise<unknown>,
+  args: readonly unknown[],
+) => Promise<unknown>;
 
 /** Wraps `store` so that `observer` sees each operation. */
 export function observe<Store extends WorkflowStore>(store: Store, observer: Observer): Store {
@@ -12,7 +16,7 @@ export function observe<Store extends WorkflowStore>(store: Store, observer: Obs
       const member: unknown = Reflect.get(target, name, target);
       if (typeof member !== "function") return member;
       return (...args: unknown[]) =>
-        observer(name as Operation, async () => Reflect.apply(member, target, args));
+        observer(name as Operation, async () => Reflect.apply(member, target, args), args);
     },
   });
 }

@@ -33,6 +33,7 @@ export const operations: Record<keyof StoreOperations, Operation> = {
   },
   getRun: { call: (store, { runId }) => store.getRun(runId) },
   findRun: { call: (store, { runId }) => store.findRun(runId, { payloads: false }) },
+  getRuns: { call: (store, { runId }) => store.getRuns([runId]) },
   updateRun: {
     call: (store, { runId }) => store.updateRun(runId, { progress: 0.5 }, { expectedRevision: 1 }),
     isDone: async ({ direct, runId }) => (await direct.getRun(runId)).progress === 0.5,
@@ -46,6 +47,20 @@ export const operations: Record<keyof StoreOperations, Operation> = {
   countRuns: { call: (store) => store.countRuns() },
   deleteRun: {
     call: (store, { runId }) => store.deleteRun(runId),
+    isDone: async ({ direct, runId }) => !(await exists(direct.getRun(runId))),
+  },
+  cancelRuns: {
+    call: (store) => store.cancelRuns({ status: "PENDING" }),
+    isDone: async ({ direct, runId }) => (await direct.getRun(runId)).status === "CANCELLED",
+  },
+  reopenRuns: {
+    prepare: ({ direct, runId }) => direct.updateRun(runId, { status: "FAILED" }),
+    call: (store) => store.reopenRuns({ status: "FAILED" }),
+    isDone: async ({ direct, runId }) => (await direct.getRun(runId)).status === "PENDING",
+  },
+  deleteRuns: {
+    prepare: ({ direct, runId }) => direct.updateRun(runId, { status: "FAILED" }),
+    call: (store) => store.deleteRuns({ status: "FAILED" }),
     isDone: async ({ direct, runId }) => !(await exists(direct.getRun(runId))),
   },
   createStepExecution: {

@@ -1,5 +1,7 @@
 import { RunAlreadyExistsError } from "../../../src/errors.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
+import { runStatuses } from "../../../src/statuses.ts";
+import { createBulkChanges } from "../../../src/stores/bulk-changes.ts";
 import type { ReadOptions } from "../../../src/store/options.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
 
@@ -64,6 +66,54 @@ export const defects: Readonly<Record<string, Change>> = {
       if (options?.payloads !== false) return run;
       return { ...run, input: null, output: null, context: null };
     }) as WorkflowStore["getRun"],
+  }),
+  "runs that are read by their ids come newest first": (store) => ({
+    getRuns: (async (runIds: readonly string[], options?: ReadOptions) => {
+      const runs = await store.getRuns(runIds, options);
+      return runs.toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
+    }) as WorkflowStore["getRuns"],
+  }),
+  "of runs that are read by their ids, only those of the first page are found": (store) => ({
+    getRuns: (async (runIds: readonly string[], options?: ReadOptions) => {
+      const runs = await store.getRuns(runIds, options);
+      return runs.slice(0, 3);
+    }) as WorkflowStore["getRuns"],
+  }),
+  "a bulk change ignores the tags of its filter": (store) => ({
+    cancelRuns: (filter, options) => store.cancelRuns({ ...filter, tags: undefined }, options),
+    deleteRuns: (filter, options) => store.deleteRuns({ ...filter, tags: undefined }, options),
+  }),
+  "a dry run of a bulk change is none": (store) => ({
+    reopenRuns: async (filter, options) => ({
+      ...(await store.reopenRuns(filter, { ...options, dryRun: false })),
+      dryRun: options?.dryRun ?? false,
+    }),
+  }),
+  "unfinished runs are deleted by a filter without a status": (store) => ({
+    deleteRuns: (filter, options) =>
+      store.deleteRuns({ ...filter, status: filter?.status ?? runStatuses }, options),
+  }),
+  "a bulk change is one large batch": (store) => ({
+    reopenRuns: (filter, options) => store.reopenRuns(filter, { ...options, batchSize: undefined }),
+  }),
+  "a bulk deletion deletes runs that were reopened meanwhile": (store) => ({
+    ...createBulkChanges(
+      new Proxy(store, {
+        get(target, name) {
+          const member: unknown = Reflect.get(target, name, target);
+          if (typeof member !== "function") return member;
+          return name === "deleteRun"
+            ? (runId: string) => target.deleteRun(runId)
+            : (member.bind(target) as unknown);
+        },
+      }),
+    ),
+  }),
+  "an aborted bulk change continues": (store) => ({
+    reopenRuns: (filter, options) => store.reopenRuns(filter, { ...options, signal: undefined }),
+  }),
+  "a deletion ignores the expected revision": (store) => ({
+    deleteRun: (runId) => store.deleteRun(runId),
   }),
   "find throws what get throws": (store) => ({
     findRun: store.getRun.bind(store) as WorkflowStore["findRun"],

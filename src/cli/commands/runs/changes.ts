@@ -1,28 +1,45 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import { Command } from "commander";
 import { Engine } from "../../../engine/engine.ts";
-import { type GorkflowError, UnsupportedError } from "../../../errors.ts";
+import { RunNotFoundError, UnsupportedError, type GorkflowError } from "../../../errors.ts";
+import type { BulkOptions, BulkReport } from "../../../model/bulk-changes.ts";
+import type { RunFilter } from "../../../model/run-queries.ts";
 import type { LibSQLStore } from "../../../stores/libsql/libsql-store.ts";
 import { isRefusal } from "../../../transfer/refusals.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
+import { CommandError } from "../../errors.ts";
+import { exitCodes } from "../../exit-codes.ts";
+import {
+  addFilterOptions,
+  filterOf,
+  type FilterOptions,
+  type JsonOptions,
+  shared,
+  type TableOptions,
+} from "../../options.ts";
 import { escaped, note, print, printJson } from "../../output/output.ts";
+import { withProgress } from "../../output/progress.ts";
+import { formatCount } from "../../output/words.ts";
 
 export function cancelCommand(context: CommandContext): Command {
   return changeCommand(context, {
     name: "cancel",
     description: "cancel runs: no further step starts, and active steps are aborted",
     done: "cancelled",
-    change: (engine, runId) => engine.cancel(runId),
+    change: ({ engine }, runId) => engine.cancel(runId),
+    // The store refuses other statuses.
+    changeAll: ({ engine }, filter, options) =>
+      engine.cancelRuns(filter as RunFilter<"PENDING">, options),
     help: `
 A process that executes such a run notices within a quarter of its lease. Cancelling a cancelled run is not an error;
-cancelling a COMPLETED or FAILED run is.
+cancelling a COMPLETED or FAILED run is. A filter selects PENDING and RUNNING runs.
 
 Examples:
   gorkflow runs cancel 0198c0de-0000-7000-8000-000000000000
   gorkflow runs cancel -- --an-id-that-looks-like-an-option
-  gorkflow runs list --status PENDING --all --ndjson | jq -r .runId | gorkflow runs cancel -`,
+  gorkflow runs cancel --status PENDING --workflow orders --dry-run
+  gorkflow runs cancel - < run-ids.txt`,
   });
 }
 
@@ -31,15 +48,41 @@ export function retryCommand(context: CommandContext): Command {
     name: "retry",
     description: "make FAILED or CANCELLED runs PENDING again, for the next worker",
     done: "pending",
-    change: (engine, runId) => engine.retry(runId),
+    change: ({ engine }, runId) => engine.retry(runId),
+    changeAll: ({ store }, filter, options) =>
+      store.reopenRuns(filter as RunFilter<"FAILED">, options),
     help: `
 A run continues with the steps that failed or were cancelled; they get all their retries again. Completed steps do not
-run again. The command itself executes nothing: a worker does.
+run again. The command itself executes nothing: a worker does. A filter selects FAILED and CANCELLED runs.
 
 Examples:
   gorkflow runs retry 0198c0de-0000-7000-8000-000000000000
-  gorkflow runs list --status FAILED --after 1h --all --ndjson | jq -r .runId | gorkflow runs retry -`,
+  gorkflow runs retry --status FAILED --after 1h`,
   });
+}
+
+export function deleteCommand(context: CommandContext): Command {
+  return changeCommand(context, {
+    name: "delete",
+    description: "delete runs with their steps, attempts, outputs and state",
+    done: "deleted",
+    async change({ store }, runId) {
+      if (!(await store.deleteRun(runId))) throw new RunNotFoundError({ runId });
+    },
+    changeAll: ({ store }, filter, options) => store.deleteRuns(filter, options),
+    help: `
+A filter selects COMPLETED, FAILED and CANCELLED runs, unless --status names another status. gorkflow prune deletes by
+age, and returns the space to the file system.
+
+Examples:
+  gorkflow runs delete 0198c0de-0000-7000-8000-000000000000
+  gorkflow runs delete --workflow orders --tag country=DE --dry-run`,
+  });
+}
+
+interface Target {
+  readonly engine: Engine;
+  readonly store: LibSQLStore;
 }
 
 interface RunChange {
@@ -48,52 +91,119 @@ interface RunChange {
   readonly help: string;
   /** The word that is printed for each run: `cancelled <run>`. */
   readonly done: string;
-  change(engine: Engine, runId: string): Promise<void>;
+  change(target: Target, runId: string): Promise<void>;
+  changeAll(target: Target, filter: RunFilter, options: BulkOptions): Promise<BulkReport>;
 }
 
-/** A command that changes runs one after the other. It continues after a run that cannot be changed. */
-function changeCommand(
-  context: CommandContext,
-  { name, description, help, done, change }: RunChange,
-): Command {
-  return new Command(name)
-    .description(description)
-    .argument("<run...>", "ids of the runs; - reads ids from standard input, one per line")
+interface ChangeOptions extends TableOptions, FilterOptions, JsonOptions {
+  readonly all?: true;
+  readonly dryRun?: true;
+}
+
+/** A command that changes the runs with the given ids, or all runs that match a filter. */
+function changeCommand(context: CommandContext, change: RunChange): Command {
+  const command = new Command(change.name)
+    .description(change.description)
+    .argument("[run...]", "ids of the runs; - reads ids from standard input, one per line")
     .addOption(shared.database())
-    .addOption(shared.prefix())
+    .addOption(shared.prefix());
+  return addFilterOptions(command)
+    .option("--all", "all runs that the command can change, without a filter")
+    .option("--dry-run", "count the runs that match, and change nothing")
     .addOption(shared.json())
-    .addHelpText("after", help)
-    .action(async (given: readonly string[], { json, ...options }: TableOptions & JsonOptions) => {
-      const changed: string[] = [];
-      const failed: { runId: string; code: string; message: string }[] = [];
-      const changeAll = async (store: LibSQLStore) => {
+    .addHelpText("after", change.help)
+    .action(async (ids: readonly string[], { database, prefix, ...options }: ChangeOptions) => {
+      const filter = filterOf(options);
+      const isFiltered = Object.values(filter).some((condition) => condition !== undefined);
+      const ways = [ids.length > 0, isFiltered, options.all].filter(Boolean).length;
+      if (ways !== 1 || (ids.length > 0 && options.dryRun)) throw ambiguous(change.name);
+      const use = async (store: LibSQLStore): Promise<void> => {
         const engine = new Engine(store);
-        // A second change of a run would fail.
-        const seen = new Set<string>();
         try {
-          for await (const runId of idsOf(given, context.signal)) {
-            context.signal.throwIfAborted();
-            if (seen.has(runId)) continue;
-            seen.add(runId);
-            try {
-              await change(engine, runId);
-              changed.push(runId);
-              if (!json) print(`${done} ${escaped(runId)}`);
-            } catch (error) {
-              if (!isOfOneRun(error)) throw error;
-              failed.push({ runId, code: error.code, message: error.message });
-              if (!json) note(`not ${done}: ${escaped(error.message)}`);
-            }
-          }
+          if (ids.length > 0) await changeNamed(context, change, { engine, store }, ids, options);
+          else await changeMatching(context, change, { engine, store }, filter, options);
         } finally {
-          // Also printed if the command fails: these runs have been changed.
-          if (json) printJson({ [done]: changed, failed });
           await engine.close();
         }
       };
-      await withStore(context, options, changeAll, { access: "change" });
-      if (failed.length > 0) context.foundSomething();
+      const access = options.dryRun ? "look" : "change";
+      await withStore(context, { database, prefix } as TableOptions, use, { access });
     });
+}
+
+function ambiguous(name: string): CommandError {
+  return new CommandError({
+    code: "USAGE",
+    message: "name runs by their ids, or select them with a filter or with --all",
+    remedy: `gorkflow runs ${name} --help shows examples`,
+    exitCode: exitCodes.usage,
+  });
+}
+
+/** Changes runs one after the other. Continues after a run that cannot be changed. */
+async function changeNamed(
+  context: CommandContext,
+  { done, change }: RunChange,
+  target: Target,
+  ids: readonly string[],
+  { json }: JsonOptions,
+): Promise<void> {
+  const changed: string[] = [];
+  const failed: { runId: string; code: string; message: string }[] = [];
+  // A second change of a run would fail.
+  const seen = new Set<string>();
+  try {
+    for await (const runId of idsOf(ids, context.signal)) {
+      context.signal.throwIfAborted();
+      if (seen.has(runId)) continue;
+      seen.add(runId);
+      try {
+        await change(target, runId);
+        changed.push(runId);
+        if (!json) print(`${done} ${escaped(runId)}`);
+      } catch (error) {
+        if (!isOfOneRun(error)) throw error;
+        failed.push({ runId, code: error.code, message: error.message });
+        if (!json) note(`not ${done}: ${escaped(error.message)}`);
+      }
+    }
+  } finally {
+    // Also printed if the command fails: these runs have been changed.
+    if (json) printJson({ [done]: changed, failed });
+  }
+  if (failed.length > 0) context.foundSomething();
+}
+
+/** Changes all runs that match, in batches. */
+async function changeMatching(
+  context: CommandContext,
+  { done, changeAll }: RunChange,
+  target: Target,
+  filter: RunFilter,
+  { json, dryRun }: ChangeOptions,
+): Promise<void> {
+  const { signal } = context;
+  const planned = await changeAll(target, filter, { dryRun: true, signal });
+  const progress = { total: planned.changedRuns, atMost: true, options: json ? { json } : {} };
+  const report = dryRun
+    ? planned
+    : await withProgress(progress, (update) =>
+        changeAll(target, filter, {
+          signal,
+          onProgress: ({ changedRuns }) => update(changedRuns),
+        }),
+      );
+  const refused = report.refused.map(({ runId, error: { code, message } }) => {
+    return { runId, code, message };
+  });
+  if (report.refusedRuns > 0) context.foundSomething();
+  if (json) return printJson({ ...report, refused });
+  const { changedRuns } = report;
+  const count = `${formatCount(changedRuns)} ${changedRuns === 1 ? "run" : "runs"}`;
+  print(dryRun ? `would be ${done}: ${count} (dry run)` : `${done}: ${count}`);
+  for (const { message } of refused) note(`not ${done}: ${escaped(message)}`);
+  const others = report.refusedRuns - refused.length;
+  if (others > 0) note(`not ${done}: ${formatCount(others)} other runs`);
 }
 
 async function* idsOf(given: readonly string[], signal: AbortSignal): AsyncGenerator<string> {

@@ -1,5 +1,6 @@
 import type { ResultSet, Value } from "@libsql/client";
-import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
+import { StoreConnectionError } from "../../../errors.ts";
+import { undecidedError } from "../../undecided-error.ts";
 import type { StatementResult } from "../../../client/local-client.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
@@ -78,16 +79,6 @@ export function sentTwiceError(cause: unknown): StoreConnectionError {
     },
     { cause },
   );
-}
-
-/** The error of an operation of several requests, of which an earlier one may have been committed. */
-export function undecidedError(error: unknown): unknown {
-  const isRefusal =
-    error instanceof StoreBusyError ||
-    (error instanceof StoreConnectionError && error.outcome === "none");
-  if (!isRefusal) return error;
-  const { message: reason, retryable } = error;
-  return new StoreConnectionError({ reason, retryable, outcome: "unknown" }, { cause: error });
 }
 
 /** The result of reads that complete the result of a write. If they fail, the write may be committed nevertheless. */

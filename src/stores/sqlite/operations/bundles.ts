@@ -9,12 +9,8 @@ import {
 } from "../../../model/run-queries.ts";
 import type { RowCodec } from "../../../schema/row-codec.ts";
 import type { BundlePage, WriteBundlesReport } from "../../../store/bundles.ts";
-import {
-  textOf,
-  undecidedError,
-  type Reader,
-  type StatementResult,
-} from "../connections/connection.ts";
+import { undecidedError } from "../../undecided-error.ts";
+import { textOf, type Reader, type StatementResult } from "../connections/connection.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
 import { keysOf, newerArguments } from "../statements/bundles.ts";
 import { readEveryPage, wholePage } from "../statements/children.ts";

@@ -4,7 +4,8 @@ import { ConstraintError, GorkflowError, StoreBusyError } from "../../../errors.
 import type { ParsedPrunePolicy, PruneReport, RefusedRun } from "../../../model/retention.ts";
 import { everyRun } from "../../../model/run-queries.ts";
 import { isFinalRunStatus } from "../../../model/transitions.ts";
-import { textOf, undecidedError, type StatementResult } from "../connections/connection.ts";
+import { undecidedError } from "../../undecided-error.ts";
+import { textOf, type StatementResult } from "../connections/connection.ts";
 import { walkedRows } from "../statements/maintenance.ts";
 import { positionCell } from "../statements/run-filters.ts";
 import type { Argument, BoundStatement } from "../statements/statement.ts";

@@ -8,6 +8,7 @@ import { planReopen, type RowUpdate } from "../../../model/changes.ts";
 import {
   checkFence,
   checkReopen,
+  checkRevision,
   checkRunUpdate,
   checkStateRevision,
   checkStepUpdate,
@@ -131,21 +132,25 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
       );
     },
 
-    reopenRun(runId, now) {
+    reopenRun(runId, now, expectedRevision) {
       const set = planReopen(now);
-      const write = statements.runs
-        .reopen(shapeOf<RunProperty>({ set }))
-        .bind({ ...codecs.run.encode(set), whereRunId: runId });
-      return updateOf(runId, write, checkReopen);
+      const write = statements.runs.reopen(shapeOf<RunProperty>({ set })).bind({
+        ...codecs.run.encode(set),
+        whereRunId: runId,
+        whereRevision: expectedRevision ?? null,
+      });
+      return updateOf(runId, write, (run) => checkReopen(run, expectedRevision));
     },
 
-    deleteRun: (runId) => ({
-      write: statements.runs.delete.bind({ runId }),
+    deleteRun: (runId, expectedRevision) => ({
+      write: statements.runs.delete.bind({ runId, whereRevision: expectedRevision ?? null }),
       inquire: () => [statements.runs.getGuard.bind({ runId })],
       guard: () => statements.guards.runGone.bind({ runId }),
       conclude(changes, [found]) {
-        if (changes === 0 && firstRow(found) !== null) throw leftOut(codecs.run);
-        return changes > 0;
+        const row = firstRow(found);
+        if (changes > 0 || row === null) return changes > 0;
+        if (expectedRevision !== undefined) checkRevision(readGuard(row), expectedRevision);
+        throw leftOut(codecs.run);
       },
     }),
 

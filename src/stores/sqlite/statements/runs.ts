@@ -40,6 +40,9 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   const runs = tables.workflowRuns;
   const { properties } = codecs.run;
   const byId = (argument: ArgumentReference<"runId">) => eq(runs.runId, argument("runId"));
+  /** True for any revision if the argument is null. */
+  const isAtRevision = (argument: ArgumentReference<"whereRevision">) =>
+    sql`${runs.revision} = coalesce(${argument("whereRevision")}, ${runs.revision})`;
 
   const hasIdOrKey = (argument: ArgumentReference<TakenArgument>) =>
     or(
@@ -85,7 +88,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
         eq(runs.runId, argument("whereRunId")),
         notInArray(runs.status, [...finalRunStatuses]),
         isHeld(tables, argument),
-        sql`${runs.revision} = coalesce(${argument("whereRevision")}, ${runs.revision})`,
+        isAtRevision(argument),
       ),
     ),
 
@@ -95,6 +98,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
         and(
           eq(runs.runId, argument("whereRunId")),
           inArray(runs.status, [...reopenableRunStatuses]),
+          isAtRevision(argument),
         ),
       (argument) => ({ deadlineAt: sql`${argument("updatedAt")} + ${runs.timeoutMs}` }),
     ),
@@ -115,8 +119,8 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
           .returning({ leaseExpiresAt: runs.leaseExpiresAt }),
     ),
 
-    delete: defineStatement(db, (target, argument: ArgumentReference<"runId">) =>
-      target.delete(runs).where(byId(argument)),
+    delete: defineStatement(db, (target, argument: ArgumentReference<"runId" | "whereRevision">) =>
+      target.delete(runs).where(and(byId(argument), isAtRevision(argument))),
     ),
   };
 
