@@ -12,6 +12,7 @@ export { MemoryStore } from "./stores/memory/memory-store.ts";
 export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 
 // The contract, for custom stores.
+export { decodeJson, encodeJson } from "./json.ts";
 export type { BundleInput, RunBundle } from "./model/bundles.ts";
 export type { BulkOptions, BulkProgress, BulkReport } from "./model/bulk-changes.ts";
 export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";

@@ -6,17 +6,19 @@ const maxDepth = 1000;
 const identifier = /^[A-Za-z_$][\w$]*$/;
 
 /**
- * The JSON text of `value`, which reads back equal.
+ * The JSON text of `value`. `decodeJson` returns an equal value.
  *
- * Undefined properties are left out. `path` is the name of the value in errors: `input.items[2]`.
+ * A `Uint8Array` becomes `{"$gorkflow.bytes":"…"}` in base64. A key of this name gets another `$`. Undefined properties are
+ * left out. `path` is the name of the value in errors: `input.items[2]`.
  *
- * @throws {InvalidValueError} if JSON would change or drop a part (NaN, Infinity, -0, bigint, Date, Map, typed arrays,
+ * @throws {InvalidValueError} if JSON would change or drop a part (NaN, Infinity, -0, bigint, Date, Map, other typed arrays,
  *   class instances, functions, symbols, accessors, cycles, sparse arrays, undefined at the top or in an array), if it is
  *   nested deeper than 1000, or if the text is longer than `maxBytes` in UTF-8.
  */
 export function encodeJson(value: unknown, path: string, maxBytes: number): string {
-  check(value, { root: path, keys: [], ancestors: [] });
-  const text = JSON.stringify(value);
+  const place: Place = { root: path, keys: [], ancestors: [], needsMarks: false };
+  check(value, place);
+  const text = JSON.stringify(place.needsMarks ? withMarks(value) : value);
   // A UTF-16 unit is at most three bytes of UTF-8, so short text need not be measured.
   if (text.length * 3 > maxBytes) {
     const bytes = utf8ByteLength(text);
@@ -27,8 +29,23 @@ export function encodeJson(value: unknown, path: string, maxBytes: number): stri
   return text;
 }
 
+/** The value of a text that `encodeJson` returned. @throws {SyntaxError} if the text is not JSON. */
+export function decodeJson(text: string): unknown {
+  return withoutMarks(JSON.parse(text), text);
+}
+
+/** The text of a value that `decodeJson` returned. It is not checked. */
+export function encodeDecoded(value: unknown): string {
+  return JSON.stringify(withMarks(value));
+}
+
+/** The member name of an object, as JSON text. */
+export function encodeKey(key: string): string {
+  return JSON.stringify(withMarkedKey(key));
+}
+
 /**
- * The value of JSON text. Undefined if the text is not JSON, or has a number that JavaScript would change: -0, a number
+ * What `decodeJson` returns for text of any origin. Undefined if the text is not JSON, or has a number that JavaScript would change: -0, a number
  * beyond the range of a double, or an inexact integer.
  */
 export function parseJson(text: string): unknown {
@@ -41,10 +58,92 @@ export function parseJson(text: string): unknown {
       number === 0
         ? Object.is(number, -0) || (mayBeTiny ??= tiny.test(text))
         : Math.abs(number) > Number.MAX_SAFE_INTEGER;
-    return hasNumber(value, mayHaveChanged) && !keepsNumbers(text) ? undefined : value;
+    if (hasNumber(value, mayHaveChanged) && !keepsNumbers(text)) return undefined;
+    return withoutMarks(value, text);
   } catch {
     // The message of the parser quotes the text, so it is dropped.
     return undefined;
+  }
+}
+
+const bytesKey = "$gorkflow.bytes";
+/** The marker, and the keys of an app that resemble it. */
+const markedKey = /^\$+gorkflow\.bytes$/;
+
+function withMarkedKey(key: string): string {
+  return markedKey.test(key) ? `$${key}` : key;
+}
+
+/** A copy of a plain value in which bytes are text, and keys that resemble the marker differ from it. */
+export function withMarks(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withMarks);
+  if (isBytes(value)) return { [bytesKey]: toBase64(value) };
+  return mapEntries(value, withMarkedKey, withMarks);
+}
+
+/** The opposite of `withMarks` for the value of `text`. An object that only resembles bytes stays unchanged. */
+function withoutMarks(value: unknown, text: string): unknown {
+  return text.includes(bytesKey) ? unmark(value) : value;
+}
+
+function unmark(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(unmark);
+  const [[key, content] = [], another] = Object.entries(value);
+  const bytes = key === bytesKey && another === undefined ? fromBase64(content) : null;
+  if (bytes !== null) return bytes;
+  const keyOf = (name: string) =>
+    name !== bytesKey && markedKey.test(name) ? name.slice(1) : name;
+  return mapEntries(value, keyOf, unmark);
+}
+
+function mapEntries(
+  object: object,
+  keyOf: (key: string) => string,
+  valueOf: (value: unknown) => unknown,
+): object {
+  const entries = Object.entries(object) as [string, unknown][];
+  return Object.fromEntries(entries.map(([key, value]) => [keyOf(key), valueOf(value)]));
+}
+
+/** True for a `Uint8Array` of any realm. False for instances of its subclasses, such as `Buffer`. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return (
+    ArrayBuffer.isView(value) &&
+    (value as Uint8Array)[Symbol.toStringTag] === "Uint8Array" &&
+    Object.hasOwn(Object.getPrototypeOf(value) as object, "BYTES_PER_ELEMENT")
+  );
+}
+
+const base64Digits = new TextEncoder().encode(
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+);
+
+/** `btoa` needs a string and takes ten times as long. */
+function toBase64(bytes: Uint8Array): string {
+  const digits = new Uint8Array(Math.ceil(bytes.length / 3) * 4).fill("=".charCodeAt(0));
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    const [first = 0, second = 0, third = 0] = [bytes[from], bytes[from + 1], bytes[from + 2]];
+    const group = (first << 16) | (second << 8) | third;
+    const used = Math.min(4, bytes.length - from + 1);
+    for (let digit = 0; digit < used; digit++) {
+      digits[to + digit] = base64Digits[(group >> (18 - 6 * digit)) & 63] ?? 0;
+    }
+  }
+  return new TextDecoder().decode(digits);
+}
+
+/** Null if `toBase64` does not return this text. */
+function fromBase64(text: unknown): Uint8Array | null {
+  if (typeof text !== "string") return null;
+  try {
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let index = 0; index < bytes.length; index++) bytes[index] = binary.charCodeAt(index);
+    return toBase64(bytes) === text ? bytes : null;
+  } catch {
+    return null;
   }
 }
 
@@ -125,6 +224,8 @@ interface Place {
   readonly keys: (string | number)[];
   /** The objects that contain the value. */
   readonly ancestors: object[];
+  /** True once a part was found that `withMarks` changes. */
+  needsMarks: boolean;
 }
 
 function check(value: unknown, place: Place): void {
@@ -147,6 +248,7 @@ function check(value: unknown, place: Place): void {
   if (ancestors.includes(value)) throw refusedAt(place, "refers to a value that contains it");
   ancestors.push(value);
   if (Array.isArray(value)) checkArray(value, place);
+  else if (ArrayBuffer.isView(value)) checkBytes(value, place);
   else checkObject(value, place);
   ancestors.pop();
 }
@@ -183,8 +285,20 @@ function checkObject(object: object, place: Place): void {
     if (!("value" in descriptor)) throw refusedAt(place, "is an accessor");
     if (!descriptor.enumerable) throw refusedAt(place, "is not enumerable");
     if (descriptor.value !== undefined) check(descriptor.value, place);
+    if (key.startsWith("$") && markedKey.test(key)) place.needsMarks = true;
     place.keys.pop();
   }
+}
+
+/** Properties with names are not looked for: to list the keys of 3 MB of bytes takes seconds. */
+function checkBytes(view: ArrayBufferView, place: Place): void {
+  if (!isBytes(view)) {
+    throw refusedAt(place, "of all views of bytes only a Uint8Array, not a subclass, is read back");
+  }
+  if (Object.getOwnPropertySymbols(view).length > 0) {
+    throw refusedAt(place, "has a symbol for a key");
+  }
+  place.needsMarks = true;
 }
 
 /** True for plain objects and arrays of another realm, such as a vm context, which have another prototype. */

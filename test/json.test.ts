@@ -1,7 +1,8 @@
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidValueError } from "../src/errors.ts";
-import { encodeJson, parseJson, utf8ByteLength } from "../src/json.ts";
+import { decodeJson, encodeDecoded, encodeJson, parseJson, utf8ByteLength } from "../src/json.ts";
 
 const encode = (value: unknown) => encodeJson(value, "input", 1000);
 
@@ -29,6 +30,46 @@ describe("strict JSON", () => {
     );
   });
 
+  const keys = fc.constantFrom("$gorkflow.bytes", "$$gorkflow.bytes", "$$$gorkflow.bytes", "a");
+  const marked = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3, depthSize: "small" },
+      fc.uint8Array({ maxLength: 9 }),
+      fc.constantFrom("AAAA", "AA==", "no base64", 1),
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.dictionary(keys, tie("value")),
+    ),
+  }));
+
+  test("bytes read back, and nothing else reads back as bytes", () => {
+    fc.assert(
+      fc.property(marked.value, (value) => {
+        const text = encodeJson(value, "input", 1_000_000);
+        expect(decodeJson(text)).toEqual(value);
+        expect(parseJson(text)).toEqual(value);
+        expect(encodeDecoded(decodeJson(text))).toBe(text);
+      }),
+    );
+  });
+
+  test("text that only resembles bytes reads as it is, and is written back equal", () => {
+    for (const text of [
+      '{"$gorkflow.bytes":5}',
+      '{"$gorkflow.bytes":"AB=="}',
+      '{"$gorkflow.bytes":"A A="}',
+      '{"$gorkflow.bytes":"AAAA","more":1}',
+    ]) {
+      const value = decodeJson(text);
+      expect(value).toEqual(JSON.parse(text));
+      expect(decodeJson(encodeDecoded(value))).toEqual(value);
+    }
+  });
+
+  test("bytes of another realm read back", () => {
+    const bytes: unknown = runInNewContext("new Uint8Array([1, 2, 3])");
+    expect(decodeJson(encodeJson(bytes, "input", 100))).toEqual(new Uint8Array([1, 2, 3]));
+  });
+
   const cycle: Record<string, unknown> = {};
   cycle["self"] = { cycle };
   const holes = [1];
@@ -42,7 +83,10 @@ describe("strict JSON", () => {
     ["a bigint", { a: 1n }, "input.a"],
     ["a Date", { at: new Date(0) }, "input.at"],
     ["a Map", { map: new Map() }, "input.map"],
-    ["a typed array", new Uint8Array(2), "input"],
+    ["a typed array", new Uint16Array(2), "input"],
+    ["a Buffer", { file: Buffer.from("x") }, "input.file"],
+    ["an ArrayBuffer", new ArrayBuffer(1), "input"],
+    ["bytes with a symbol", Object.assign(new Uint8Array(1), { [Symbol("s")]: 1 }), "input"],
     ["a class instance", { error: new Error("x") }, "input.error"],
     ["a function", { "not an identifier": () => 1 }, 'input["not an identifier"]'],
     ["a symbol", { s: Symbol("s") }, "input.s"],

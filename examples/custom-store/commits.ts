@@ -1,4 +1,4 @@
-import type { RunBundle } from "gorkflow";
+import { decodeJson, encodeJson, type RunBundle } from "gorkflow";
 import {
   stepAttemptSchema,
   stepExecutionSchema,
@@ -13,23 +13,22 @@ export type Commit = readonly (readonly [runId: string, bundle: RunBundle | null
 
 /** One line of JSON. Times are milliseconds. */
 export function encodeCommit(commit: Commit): string {
-  return JSON.stringify(
-    commit.map(([runId, bundle]) => [
-      runId,
-      bundle && {
-        run: encodeTimes(bundle.run),
-        steps: bundle.steps.map(encodeTimes),
-        attempts: bundle.attempts.map(encodeTimes),
-        outputs: bundle.outputs.map(encodeTimes),
-        state: bundle.state.map(encodeTimes),
-      },
-    ]),
-  );
+  const bundles = commit.map(([runId, bundle]) => [
+    runId,
+    bundle && {
+      run: encodeTimes(bundle.run),
+      steps: bundle.steps.map(encodeTimes),
+      attempts: bundle.attempts.map(encodeTimes),
+      outputs: bundle.outputs.map(encodeTimes),
+      state: bundle.state.map(encodeTimes),
+    },
+  ]);
+  return encodeJson(bundles, "commit", Infinity);
 }
 
 /** @throws {ZodError} if this store did not write the line. */
 export function decodeCommit(line: string): Commit {
-  return commitSchema.parse(JSON.parse(line));
+  return commitSchema.parse(decodeJson(line));
 }
 
 const rowSchema = z.record(z.string(), z.unknown());

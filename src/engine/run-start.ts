@@ -1,6 +1,6 @@
 import { markChecked, parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
-import { encodeJson } from "../json.ts";
+import { decodeJson, encodeDecoded, encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
 import { jsonLimits } from "../schema/columns.ts";
 import type { Tags } from "../schema/json-types.ts";
@@ -43,7 +43,7 @@ export async function startRun(
   const context =
     parsed.context === undefined
       ? null
-      : (JSON.parse(encodeJson(parsed.context, "context", jsonLimits.detail)) as object);
+      : (decodeJson(encodeJson(parsed.context, "context", jsonLimits.detail)) as object);
   const startAt = parsed.startAt && new Date(parsed.startAt);
   const deadlineAt = parsed.deadlineAt && new Date(parsed.deadlineAt);
   const now = clock();
@@ -61,13 +61,15 @@ export async function startRun(
   }
   const target =
     tx === undefined ? store : requireHostTransactions(store, "options.tx").withTransaction(tx);
+  const mergedTags = mergeTags(workflow.tags, tags);
+  const inputText = await acceptInput(workflow, given);
   const newRun = {
     resourceId,
     idempotencyKey,
-    tags: mergeTags(workflow.tags, tags),
+    tags: mergedTags,
     workflowId: workflow.id,
     workflowVersion: workflow.version,
-    input: await acceptInput(workflow, given),
+    input: valueOf(inputText) ?? null,
     wakeAt: startAt,
     deadlineAt: endsBy,
     timeoutMs: endsBy === null ? null : endsBy.getTime() - startsAt.getTime(),
@@ -78,7 +80,11 @@ export async function startRun(
   try {
     const run = await (start === null ? create() : start.within(create));
     start?.end(run);
-    if (tx === undefined && startsAt <= now && run.attempt === 0) startedRuns.add(run);
+    if (tx === undefined && startsAt <= now && run.attempt === 0) {
+      // The key may belong to a run with another input.
+      const isNew = idempotencyKey === undefined;
+      startedRuns.add(run, isNew ? (inputText ?? "null") : encodeDecoded(run.input));
+    }
     return run;
   } catch (error) {
     start?.end({ error });
@@ -87,12 +93,15 @@ export async function startRun(
 }
 
 /**
- * Checks an input, given as JSON text, and returns the value to store: the first step's parsed input. The step parses it
+ * Checks an input and returns the one to store, both as JSON text: the first step's parsed input. The step parses it
  * again with the same schema. If that would not return the same value, or the value is not JSON, the given one is stored.
  *
  * @throws {InvalidArgumentError} if a first step does not accept the input.
  */
-async function acceptInput(workflow: Workflow, text: string | undefined): Promise<unknown> {
+async function acceptInput(
+  workflow: Workflow,
+  text: string | undefined,
+): Promise<string | undefined> {
   const [first] = workflow.plan.stages;
   let accepted = text;
   for (const { definition } of first?.steps ?? []) {
@@ -104,7 +113,7 @@ async function acceptInput(workflow: Workflow, text: string | undefined): Promis
     const again = await tryParse(schema, valueOf(made));
     if (again !== null && textOf(again.value) === made) accepted = made;
   }
-  return valueOf(accepted) ?? null;
+  return accepted;
 }
 
 /** The tags of a run; undefined if it has none. */
@@ -119,5 +128,5 @@ function refuse(argument: string, reason: string): InvalidArgumentError {
 
 /** Parses JSON text. Undefined stands for no input. */
 function valueOf(text: string | undefined): unknown {
-  return text === undefined ? undefined : JSON.parse(text);
+  return text === undefined ? undefined : decodeJson(text);
 }

@@ -28,11 +28,10 @@ export class StartedRuns {
   readonly #entries = new Map<string, Entry>();
   #isForgetting = false;
 
-  add({ runId, input, context, revision }: WorkflowRun): void {
+  add({ runId, context, revision }: WorkflowRun, inputText: string): void {
     if (this.#entries.has(runId)) return;
     const [oldest] = this.#entries.keys();
     if (oldest !== undefined && this.#entries.size >= maxEntries) this.#entries.delete(oldest);
-    const inputText = JSON.stringify(input);
     this.#entries.set(runId, {
       flow: captureFlow(),
       knownInput: inputText.length <= maxInputCharacters ? { inputText, context } : null,

@@ -6,7 +6,7 @@ import type {
   TextBuilder,
   TimeBuilder,
 } from "../drizzle-types.ts";
-import { encodeJson } from "../json.ts";
+import { decodeJson, encodeJson } from "../json.ts";
 
 export function text<Name extends string>(name: Name): TextBuilder<Name> {
   return core.text(name);
@@ -64,6 +64,6 @@ export function json<T = unknown>(name: string, maxBytes: number): JsonBuilder<T
   return core.customType<{ data: T; driverData: string }>({
     dataType: () => "text",
     toDriver: (value) => encodeJson(value, name, maxBytes),
-    fromDriver: (encoded) => JSON.parse(encoded) as T,
+    fromDriver: (encoded) => decodeJson(encoded) as T,
   })(name);
 }

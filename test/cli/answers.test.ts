@@ -119,6 +119,19 @@ test("an error is shown once, with its step", async () => {
   expect(stdout.match(/"message": "no"/g)).toHaveLength(1);
 });
 
+test("bytes are shown as in the database", async () => {
+  const database = await givenRuns();
+  const store = await openStore(`file:${database}`);
+  await store.saveState("a", "k", { file: new Uint8Array([1, 2, 3]) });
+  await store.close();
+  const show = ["runs", "show", "a", "-d", database, "--payloads"];
+  expect((await command.run(show)).stdout).toContain('"$gorkflow.bytes": "AQID"');
+  const { stdout } = await command.run([...show, "--json"]);
+  expect(JSON.parse(stdout)).toMatchObject({
+    state: [{ value: { file: { "$gorkflow.bytes": "AQID" } } }],
+  });
+});
+
 test("a folder .env is ignored, usage errors are JSON, and a full disk is reported", async () => {
   await mkdir(join(command.folder.path, ".env"));
   expect((await command.run(["--version"])).code).toBe(0);

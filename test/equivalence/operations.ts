@@ -35,6 +35,16 @@ const stepStatus = fc.constantFrom(...stepStatuses);
 const time = fc.integer({ min: 0, max: 20 }).map((n) => new Date(Date.UTC(2026, 0, 1) + n * 500));
 const json = fc.oneof(
   { weight: 8, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
+  {
+    weight: 1,
+    arbitrary: fc.oneof(
+      fc.uint8Array({ maxLength: 8 }),
+      fc.dictionary(
+        fc.constantFrom("$gorkflow.bytes", "$$gorkflow.bytes", "a"),
+        fc.oneof(fc.constant("AAAA"), fc.uint8Array({ maxLength: 4 })),
+      ),
+    ),
+  },
   // JSON cannot carry these: both stores must refuse them, by the same path.
   {
     weight: 1,

@@ -1,5 +1,6 @@
 import picocolors from "picocolors";
 import stringWidth from "string-width";
+import { isBytes, withMarks } from "../../json.ts";
 
 type Write = NodeJS.WriteStream["write"];
 
@@ -20,16 +21,17 @@ export function print(text: string): void {
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, withMessages, 2));
+  print(JSON.stringify(value, toPlain, 2));
 }
 
 /** One line of NDJSON. */
 export function printLine(value: unknown): void {
-  print(JSON.stringify(value, withMessages));
+  print(JSON.stringify(value, toPlain));
 }
 
-/** JSON leaves out the message of an error. */
-function withMessages(_: string, value: unknown): unknown {
+/** JSON leaves out the message of an error, and prints bytes as an object of numbers. */
+function toPlain(_: string, value: unknown): unknown {
+  if (isBytes(value)) return withMarks(value);
   return value instanceof Error ? Object.assign({ message: value.message }, value) : value;
 }
 
@@ -55,6 +57,7 @@ export function escaped(text: string): string {
 export function escapedIn<T>(value: T): T {
   if (typeof value === "string") return escaped(value) as T;
   if (Array.isArray(value)) return value.map(escapedIn) as T;
+  if (isBytes(value)) return withMarks(value) as T;
   if (value === null || typeof value !== "object" || value instanceof Date) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, each]) => [escaped(key), escapedIn(each as unknown)]),
@@ -63,7 +66,7 @@ export function escapedIn<T>(value: T): T {
 
 /** JSON that is printed as text, on several lines. */
 export function escapedJson(value: unknown): string {
-  return withoutControls(JSON.stringify(value, null, 2));
+  return withoutControls(JSON.stringify(value, toPlain, 2));
 }
 
 /** Escapes what the caller did not escape. */

@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { InvalidArgumentError } from "../../errors.ts";
+import { decodeJson } from "../../json.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { parseStepValue } from "../definition/define-step.ts";
 import type { ConditionContext, StepDefinition } from "../definition/step-definition.ts";
@@ -49,7 +50,7 @@ export function createReadContext(
     async input<Input>(step: StepDefinition<string, Input>): Promise<Input> {
       const { text } = await loadStageInput(open(), workflow.plan, runId, stageOf(step));
       // The builder's types ensure that the step accepts it.
-      return JSON.parse(text) as Input;
+      return decodeJson(text) as Input;
     },
     async output<Output>(step: StepDefinition<string, never, Output>): Promise<Output> {
       stageOf(step);

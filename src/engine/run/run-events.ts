@@ -4,6 +4,7 @@ import {
   type RunChanges,
   type StepExecutionChanges,
 } from "../../model/changes.ts";
+import { decodeJson } from "../../json.ts";
 import type { NewStepExecution } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { PlannedStep } from "../definition/workflow-plan.ts";
@@ -92,7 +93,7 @@ function writePassed(
   else write.createStepExecution(markChecked({ ...rowIdentity(runId, planned, now), ...changes }));
   if (status === "FAILED" && continueOnError) write.saveStepOutput(runId, stepId, null);
   if (status === "SKIPPED" && otherwise !== null) {
-    write.saveStepOutput(runId, stepId, JSON.parse(otherwise));
+    write.saveStepOutput(runId, stepId, decodeJson(otherwise));
   }
 }
 
@@ -148,7 +149,7 @@ function writeOutcome(
     write.createStepExecution(markChecked({ ...newRow(runId, step, columns, now), ...changes }));
   } else write.updateStepExecution(runId, stepId, markChecked(changes));
   if (outcome.status === "COMPLETED") {
-    write.saveStepOutput(runId, stepId, JSON.parse(outcome.text));
+    write.saveStepOutput(runId, stepId, decodeJson(outcome.text));
   } else if (outcome.status === "FAILED" && continueOnError) {
     write.saveStepOutput(runId, stepId, null);
   }
@@ -185,7 +186,7 @@ function parsedColumn(
   { text }: StageInput,
 ): { readonly input: unknown } | undefined {
   if (parsedInput === null || parsedInput === text || isInputStored) return undefined;
-  return { input: JSON.parse(parsedInput) };
+  return { input: decodeJson(parsedInput) };
 }
 
 type InputColumns = { readonly input: unknown } | { readonly inputFrom: string | string[] };
@@ -196,7 +197,7 @@ function stepInputColumns(step: StepRun, input: StageInput): InputColumns {
 
 /** The columns for a stage's input. An input that consists of stored outputs becomes a reference. */
 export function inputColumns({ text, from }: StageInput): InputColumns {
-  return from === null ? { input: JSON.parse(text) } : { inputFrom: from };
+  return from === null ? { input: decodeJson(text) } : { inputFrom: from };
 }
 
 function rowIdentity(runId: string, { index, definition }: PlannedStep, createdAt: Date) {

@@ -1,4 +1,5 @@
 import { StepOutputNotFoundError } from "../../errors.ts";
+import { decodeJson, encodeDecoded } from "../../json.ts";
 import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
@@ -62,7 +63,7 @@ export async function loadRun(
     const row = stored.rows.get(step.planned.definition.id);
     // A row that an app wrote may have no input.
     if (row === undefined || row.inputFrom !== null || row.input === null) continue;
-    const text = JSON.stringify(row.input);
+    const text = encodeDecoded(row.input);
     // The row contains the stage's input until the step stores a different parsed input.
     if (text !== input.text) Object.assign(step, { parsedInput: text, isInputStored: true });
   }
@@ -81,7 +82,7 @@ export async function loadRunOutput(
   const stage = await findInputStage(plan, new StoredSteps(store, runId), plan.stages.length);
   if (stage === null) return null;
   try {
-    return JSON.parse(combineOutputs(stage, await loadOutputs(store, runId, stage.steps)).text);
+    return decodeJson(combineOutputs(stage, await loadOutputs(store, runId, stage.steps)).text);
   } catch (error) {
     // An app completed the run.
     if (error instanceof StepOutputNotFoundError) return null;
@@ -107,7 +108,7 @@ export async function loadStageInput(
 
 async function readInput(store: WorkflowStore, runId: string): Promise<KnownInput> {
   const { input, context } = await store.getRun(runId);
-  return { inputText: JSON.stringify(input), context };
+  return { inputText: encodeDecoded(input), context };
 }
 
 /** Finds where the run resumes by its progress. If the rows there disagree, as after a reopening, reads all rows. */
@@ -157,7 +158,7 @@ async function loadOutputs(
 ): Promise<Map<string, string>> {
   const outputs = steps.map(async ({ definition }) => {
     const output = await store.loadStepOutput(runId, definition.id);
-    return [definition.id, JSON.stringify(output)] as const;
+    return [definition.id, encodeDecoded(output)] as const;
   });
   return new Map(await Promise.all(outputs));
 }

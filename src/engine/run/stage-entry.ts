@@ -1,4 +1,5 @@
 import { untilAborted } from "../../async/abort.ts";
+import { decodeJson } from "../../json.ts";
 import { isTransient } from "../store-retry.ts";
 import { createReadContext } from "./read-context.ts";
 import type { RunScope } from "./run-scope.ts";
@@ -63,7 +64,7 @@ async function decide(
   const step = { planned, input, hasRow: row !== "missing" };
   try {
     const context = createReadContext(scope, id, () => store);
-    const asking = (async (text: string) => condition(JSON.parse(text), context))(input.text);
+    const asking = (async (text: string) => condition(decodeJson(text), context))(input.text);
     if (await untilAborted(signal, asking)) return null;
     return { ...step, status: "SKIPPED", error: null };
   } catch (caught) {

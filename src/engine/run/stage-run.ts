@@ -1,4 +1,4 @@
-import { utf8ByteLength } from "../../json.ts";
+import { decodeJson, encodeKey, utf8ByteLength } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import type { PlannedStep, Stage, WorkflowPlan } from "../definition/workflow-plan.ts";
 import type { StepFailure } from "./step-errors.ts";
@@ -128,7 +128,7 @@ export function findNext(
  */
 function complete({ text, from }: StageInput): RunResult {
   const isTooLarge = from !== null && utf8ByteLength(text) > jsonLimits.payload;
-  return { status: "COMPLETED", output: isTooLarge ? null : JSON.parse(text) };
+  return { status: "COMPLETED", output: isTooLarge ? null : decodeJson(text) };
 }
 
 /** The output of a stage: that of its only step, or the outputs of parallel steps by step id. */
@@ -142,7 +142,7 @@ export function combineOutputs(
     return { text: outputs.get(id) ?? "null", from: id };
   }
   const ids = steps.map(({ definition }) => definition.id);
-  const members = ids.map((id) => `${JSON.stringify(id)}:${outputs.get(id) ?? "null"}`);
+  const members = ids.map((id) => `${encodeKey(id)}:${outputs.get(id) ?? "null"}`);
   return { text: `{${members.join()}}`, from: ids };
 }
 

@@ -1,4 +1,4 @@
-import { encodeJson } from "../../json.ts";
+import { decodeJson, encodeJson } from "../../json.ts";
 
 /** The stored form of an error, on a step and on its run. */
 export interface StoredError {
@@ -113,7 +113,7 @@ function isCode(code: unknown): code is string | number {
 function storable(details: unknown): unknown {
   if (details === undefined) return undefined;
   try {
-    return JSON.parse(encodeJson(details, "details", maxDetailsBytes));
+    return decodeJson(encodeJson(details, "details", maxDetailsBytes));
   } catch {
     // A new error would hide the original one.
     return undefined;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { InvalidValueError, StepValidationError } from "../../errors.ts";
-import { encodeJson } from "../../json.ts";
+import { decodeJson, encodeJson } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import type { StageInput, StepRun } from "./stage-run.ts";
 
@@ -19,7 +19,7 @@ export interface ParsedInput {
  */
 export async function parseInput(step: StepRun, { text }: StageInput): Promise<ParsedInput> {
   if (step.parsedInput !== null) {
-    return { value: JSON.parse(step.parsedInput), mustBeStored: false };
+    return { value: decodeJson(step.parsedInput), mustBeStored: false };
   }
   const value = await parseText(step, text);
   const parsed = textOf(value);
@@ -35,11 +35,11 @@ async function parseText(
   text: string,
 ): Promise<unknown> {
   try {
-    return await definition.parseInput(JSON.parse(text));
+    return await definition.parseInput(decodeJson(text));
   } catch (error) {
     // A rule that depends on the time may reject an input that it accepted in an earlier attempt.
     const isStale = wasAccepted && error instanceof StepValidationError;
-    if (isStale && makesJson(definition.inputSchema)) return JSON.parse(text);
+    if (isStale && makesJson(definition.inputSchema)) return decodeJson(text);
     throw error;
   }
 }

@@ -29,6 +29,38 @@ export function describeValues(test: StoreTest): void {
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   });
 
+  test("bytes are read as bytes, and nothing that resembles them is", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    const values: unknown[] = [
+      new Uint8Array(0),
+      all,
+      all.subarray(3, 100),
+      { files: [{ name: "a", content: all }, new Uint8Array([0])] },
+      { "$gorkflow.bytes": "AAAA" },
+      { "$gorkflow.bytes": "no base64" },
+      { "$gorkflow.bytes": all, "$$gorkflow.bytes": [{ "$$$gorkflow.bytes": 1 }] },
+      "$gorkflow.bytes",
+      { "gorkflow.bytes": "AAAA", $: 1, $$: 2 },
+    ];
+    for (const value of values) {
+      await store.saveState(runId, "k", value);
+      expect(await store.loadState(runId, "k")).toEqual(value);
+      await store.saveStepOutput(runId, "s", value);
+      expect(await store.loadStepOutput(runId, "s")).toEqual(value);
+      const given = { input: value, output: value, context: value, error: value };
+      const run = await givenRun(store, given);
+      expect(run).toMatchObject(given);
+      expect(await store.getRun(run.runId)).toMatchObject(given);
+      const step = { runId: run.runId, stepId: "s", input: value };
+      expect(await store.createStepExecution(step)).toMatchObject({ input: value });
+      expect(await store.getStepExecution(run.runId, "s")).toMatchObject({ input: value });
+    }
+    await store.saveState(runId, "k", all);
+    ((await store.loadState(runId, "k")) as Uint8Array)[0] = 9;
+    expect(await store.loadState(runId, "k")).toEqual(all);
+  });
+
   test("undefined properties are left out", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.saveState(runId, "k", { a: undefined, b: 1 });
@@ -48,7 +80,9 @@ export function describeValues(test: StoreTest): void {
       [{ at: new Date(0) }, ".at"],
       [new Map(), ""],
       [new Set(), ""],
-      [new Uint8Array(1), ""],
+      [new Uint16Array(1), ""],
+      [{ view: new DataView(new ArrayBuffer(1)) }, ".view"],
+      [new (class extends Uint8Array {})(1), ""],
       [{ error: new Error("x") }, ".error"],
       [{ f: () => 1 }, ".f"],
       [Symbol("s"), ""],

@@ -1,4 +1,5 @@
 import { RunAlreadyExistsError } from "../../../src/errors.ts";
+import { decodeJson } from "../../../src/json.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
 import { runStatuses } from "../../../src/statuses.ts";
 import { createBulkChanges } from "../../../src/stores/bulk-changes.ts";
@@ -55,6 +56,16 @@ export const defects: Readonly<Record<string, Change>> = {
     createRun: async (run, options) => {
       if (typeof run?.runId === "string") await store.deleteRun(run.runId).catch(() => false);
       return store.createRun(run, options);
+    },
+  }),
+  "bytes of an output are read as an object of numbers": (store) => ({
+    loadStepOutput: async (runId, stepId, options) =>
+      JSON.parse(JSON.stringify(await store.loadStepOutput(runId, stepId, options))),
+  }),
+  "an object that resembles the marker of bytes is read as bytes": (store) => ({
+    loadState: async (runId, key, options) => {
+      const value = await store.loadState(runId, key, options);
+      return value instanceof Uint8Array ? value : decodeJson(JSON.stringify(value));
     },
   }),
   "an idempotency key is ignored": (store) => ({
