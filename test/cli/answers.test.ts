@@ -121,7 +121,7 @@ test("an error is shown once, with its step", async () => {
 
 test("bytes are shown as in the database", async () => {
   const database = await givenRuns();
-  const store = await openStore(`file:${database}`);
+  const store = await openStore(database);
   await store.saveState("a", "k", { file: new Uint8Array([1, 2, 3]) });
   await store.close();
   const show = ["runs", "show", "a", "-d", database, "--payloads"];

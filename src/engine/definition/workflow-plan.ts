@@ -35,6 +35,11 @@ export interface WorkflowPlan {
   readonly stepIds: ReadonlySet<string>;
 }
 
+/** True if a condition decides whether a step of the stage runs. */
+export function hasConditions({ steps }: Stage): boolean {
+  return steps.some(({ definition }) => definition.condition !== null);
+}
+
 /** The index of the stage of step number `step`; the number of stages if the step does not exist. */
 export function findStage({ stages }: WorkflowPlan, step: number): number {
   let low = 0;

@@ -12,6 +12,7 @@ import {
   StoreClosedError,
 } from "../../errors.ts";
 import type { RunEnding } from "../observe/events.ts";
+import { hasConditions } from "../definition/workflow-plan.ts";
 import { retryWhileBusy } from "../store-retry.ts";
 import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
 import { writeEvent, type RunEvent } from "./run-events.ts";
@@ -196,11 +197,11 @@ export class RunExecution {
       const event = { ...describeProgress(this.#stage), released: { wakeAt: null } };
       return store.batch((write) => writeEvent(write, this.#claimed, event));
     }
-    const steps = workflow.plan.stages[0]?.steps ?? [];
-    const isAsked = steps.some(({ definition }) => definition.condition !== null);
+    const [first] = workflow.plan.stages;
+    const steps = first === undefined || hasConditions(first) ? [] : first.steps;
     return store.batch((write) => {
       write.updateRun(runId, { status: "PENDING" }, fence);
-      if (this.#stage !== undefined || attempt > 1 || isAsked) return;
+      if (this.#stage !== undefined || attempt > 1) return;
       // Without rows, the next claim would assume that this one has begun the first stage.
       for (const { index: executionIndex, definition } of steps) {
         write.createStepExecution({ runId, stepId: definition.id, executionIndex });

@@ -4,6 +4,7 @@ import type { StepExecution } from "../../schema/rows.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
   findStage,
+  hasConditions,
   type PlannedStep,
   type Stage,
   type WorkflowPlan,
@@ -51,11 +52,11 @@ export async function loadRun(
       ? { text: inputText, from: null }
       : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage.steps));
   const stage = plan.stages[index];
-  const steps = stage?.steps ?? [];
-  if (stage === undefined || steps.every(({ definition }) => !stored.rows.has(definition.id))) {
+  if (stage === undefined) return beginStage(plan, index, input);
+  if (!stage.steps.some(({ definition }) => stored.rows.has(definition.id))) {
     // An earlier claim that was not lost may have begun the first stage without storing it. Each has its own number.
-    const isStored = index > 0 || steps.some(({ definition }) => definition.condition !== null);
-    return beginStage(plan, index, input, isStored ? 1 : Math.max(1, attempt - lostLeases));
+    const isUnknown = index === 0 && !hasConditions(stage);
+    return beginStage(plan, index, input, isUnknown ? Math.max(1, attempt - lostLeases) : 1);
   }
   for (const step of open) {
     // In a reopened run, a restarted step parses the stage's input again, because an operator may have corrected it.

@@ -29,7 +29,7 @@ export function describeValues(test: StoreTest): void {
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
   });
 
-  test("bytes are read as bytes, and nothing that resembles them is", async ({ store }) => {
+  test("a Uint8Array is read as one, and nothing that resembles it is", async ({ store }) => {
     const { runId } = await givenRun(store);
     const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     const values: unknown[] = [
