@@ -40,6 +40,16 @@ export interface StartOptions extends OperationOptions {
   readonly context?: object | undefined;
   /** A second start of this workflow with the same key returns the run of the first. */
   readonly idempotencyKey?: string | undefined;
+  /**
+   * What to do if the run of the key is FAILED or CANCELLED. `return`, the default, returns it. `reuseKey` starts a new
+   * run, to which the key then belongs. The old run is kept without its key.
+   */
+  readonly onExisting?: "return" | "reuseKey" | undefined;
+  /**
+   * The time in milliseconds after the creation of a run at which its key expires for this start. A start with an expired
+   * key starts a new run, to which the key then belongs. Defaults to no limit.
+   */
+  readonly keyTtlMs?: number | undefined;
   /** The earliest time at which the run begins. Defaults to now. */
   readonly startAt?: Date | undefined;
   /**
@@ -80,6 +90,8 @@ const isLogger = (value: unknown): value is Logger =>
   typeof value === "object" &&
   value !== null &&
   logLevels.every((level) => typeof Reflect.get(value, level) === "function");
+const isObject = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
 export const engineOptionsSchema = z.strictObject({
@@ -96,15 +108,10 @@ export const engineOptionsSchema = z.strictObject({
 export const startOptionsSchema = z.strictObject({
   resourceId: idSchema.optional(),
   tags: tagsSchema.optional(),
-  context: z
-    .custom<object>(
-      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-      {
-        error: "must be an object",
-      },
-    )
-    .optional(),
+  context: z.custom<object>(isObject, "must be an object").optional(),
   idempotencyKey: idSchema.optional(),
+  onExisting: z.enum(["return", "reuseKey"]).optional(),
+  keyTtlMs: timeoutSchema.optional(),
   startAt: z.date().optional(),
   timeoutMs: timeoutSchema.optional(),
   deadlineAt: z.date().optional(),

@@ -2,9 +2,10 @@ import { markChecked, parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { decodeJson, encodeDecoded, encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
+import { isReopenableRunStatus } from "../model/transitions.ts";
 import { jsonLimits } from "../schema/columns.ts";
 import type { Tags } from "../schema/json-types.ts";
-import type { WorkflowRun } from "../schema/rows.ts";
+import type { NewWorkflowRun, WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import { requireHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -37,7 +38,11 @@ export async function startRun(
 ): Promise<WorkflowRun> {
   checkWorkflow(workflow);
   const parsed = parseArgument(startOptionsSchema, options, "options");
-  const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey } = parsed;
+  const { tx, signal, timeoutMs, tags, resourceId, idempotencyKey, onExisting, keyTtlMs } = parsed;
+  if (idempotencyKey === undefined && (onExisting ?? keyTtlMs) !== undefined) {
+    const option = onExisting === undefined ? "keyTtlMs" : "onExisting";
+    throw refuse(`options.${option}`, "needs an `idempotencyKey`");
+  }
   // Arguments are copied before the first await, because the caller may change them afterwards.
   const given = input === undefined ? undefined : encodeJson(input, "input", jsonLimits.payload);
   const context =
@@ -76,7 +81,15 @@ export async function startRun(
   };
   const start = (await openTelemetry())?.beginStart(workflow) ?? null;
   const stored = withTrace(context, start?.context ?? null);
-  const create = () => target.createRun(markChecked({ ...newRun, context: stored }), { signal });
+  const row = markChecked({ ...newRun, context: stored });
+  const isFree = (run: WorkflowRun): boolean =>
+    (onExisting === "reuseKey" && isReopenableRunStatus(run.status)) ||
+    (keyTtlMs !== undefined && run.createdAt.getTime() + keyTtlMs <= now.getTime());
+  const create = async (): Promise<WorkflowRun> => {
+    const run = await target.createRun(row, { signal });
+    if (!isFree(run)) return run;
+    return target.transaction((tx) => createWithFreeKey(tx, row, isFree, now), { signal });
+  };
   try {
     const run = await (start === null ? create() : start.within(create));
     start?.end(run);
@@ -90,6 +103,26 @@ export async function startRun(
     start?.end({ error });
     throw error;
   }
+}
+
+/** Creates a run. If its key belongs to a run that `isFree` accepts, that run loses it. */
+async function createWithFreeKey(
+  tx: WorkflowStore,
+  newRun: NewWorkflowRun,
+  isFree: (run: WorkflowRun) => boolean,
+  now: Date,
+): Promise<WorkflowRun> {
+  const existing = await tx.createRun(newRun);
+  // Another start may have taken the key.
+  if (!isFree(existing)) return existing;
+  const { bundles, corrupt } = await tx.readBundles({ runIds: [existing.runId] });
+  for (const error of corrupt) throw error;
+  const withoutKey = bundles.map(({ run, ...children }) => {
+    const revision = run.revision + 1;
+    return { ...children, run: { ...run, idempotencyKey: null, revision, updatedAt: now } };
+  });
+  await tx.writeBundles(withoutKey, { onConflict: "replace" });
+  return tx.createRun(newRun);
 }
 
 /**

@@ -27,6 +27,8 @@ export const reopenableRunStatuses = ["FAILED", "CANCELLED"] as const satisfies 
 const includes = <T>(list: readonly T[], value: unknown): value is T => list.includes(value as T);
 
 export const isFinalRunStatus = (status: RunStatus): boolean => includes(finalRunStatuses, status);
+export const isReopenableRunStatus = (status: RunStatus): boolean =>
+  includes(reopenableRunStatuses, status);
 export const isFinalStepStatus = (status: StepStatus): boolean =>
   includes(finalStepStatuses, status);
 export const isFrozenStepStatus = (status: StepStatus): boolean =>
@@ -99,7 +101,7 @@ export function checkReopen(
   expectedRevision?: number,
 ): void {
   checkRevision(run, expectedRevision);
-  if (!includes(reopenableRunStatuses, run.status)) {
+  if (!isReopenableRunStatus(run.status)) {
     throw new RunTransitionError({ runId: run.runId, from: run.status, to: "PENDING" });
   }
 }
