@@ -11,7 +11,7 @@ import { repeatableOptions } from "./options.ts";
 
 /** Runs the command that the arguments name, and returns the exit code. */
 export async function runCommandLine(args: readonly string[]): Promise<ExitCode> {
-  const json = args.includes("--json");
+  const json = asksForJson(args);
   const interruption = watchForInterruption((failure) => {
     reportFailure(new CommandError(failure), { json, goOn: failure.remedy });
     process.on("exit", () => (process.exitCode ||= failure.exitCode));
@@ -44,6 +44,10 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
     return reportFailure(cause, { json, goOn });
   }
+}
+
+function asksForJson(args: readonly string[]): boolean {
+  return args.includes("--json") || /\B--format[= ]json\b/.test(args.join(" "));
 }
 
 /** The command that the arguments name. */
@@ -173,7 +177,7 @@ ${exitCodesHelp}`,
   }
   if (needsAll) (await import("./completion.ts")).addCompletion(program);
   else program.command("complete").description("print a completion script for a shell");
-  explainErrors(program, ["gorkflow"], args.includes("--json"));
+  explainErrors(program, ["gorkflow"], asksForJson(args));
   return program;
 }
 

@@ -221,13 +221,24 @@ test("a configuration and a schema may print: stdout contains only the answer", 
   expect(stderr).toBe("noise\nmore\nnoise\nmore\n");
 });
 
-test("a schema that ends the process is named", async () => {
+const asJson = ["--json", "--format json", "--format=json"];
+
+test.each(asJson)("%s: a schema that ends the process is named", async (options) => {
   await edit("src/db/users.ts", (text) => `${text}\nprocess.exit(0);`);
-  const { code, stdout, stderr } = await command.runProcess(["check", "--json"]);
+  const { code, stdout, stderr } = await command.runProcess(["check", ...options.split(" ")]);
   expect([code, stdout, JSON.parse(stderr)]).toEqual([
     1,
     "",
     { error: expect.objectContaining({ code: "MODULE_EXITED" }) },
+  ]);
+});
+
+test.each(asJson)("%s: a failure is JSON", async (options) => {
+  const args = ["check", "--config", "none.ts", ...options.split(" ")];
+  const { stdout, stderr } = await command.runProcess(args);
+  expect([stdout, JSON.parse(stderr)]).toEqual([
+    "",
+    { error: expect.objectContaining({ code: "CONFIG_MISSING" }) },
   ]);
 });
 

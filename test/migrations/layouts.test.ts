@@ -1,5 +1,7 @@
-import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
+import { index, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { expect, test } from "vitest";
 import { upgradedFolder, upgradeMigrations } from "../../scripts/upgrade-migrations.ts";
 import { createClient } from "../../src/client/create-client.ts";
@@ -16,6 +18,7 @@ import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
 import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import * as schema from "../../src/schema/index.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+import { generateSQLiteDrizzleJson } from "./support/drizzle-kit.ts";
 
 async function filesOf(folder: string): Promise<Record<string, string>> {
   const names = (await readdir(folder, { recursive: true })).filter((name) => /\.\w+$/.test(name));
@@ -115,6 +118,109 @@ test.each([
   },
 );
 
+/** A folder of drizzle-kit 1.0 with these migrations, whose hashes are recorded. */
+async function writeFolders(folder: string, migrations: readonly Planted[]): Promise<void> {
+  let prevId = "00000000-0000-0000-0000-000000000000";
+  for (const [index, { sql = "select 1;", ...snapshot }] of migrations.entries()) {
+    const path = join(folder, `2026010100000${index}_${index}`);
+    await mkdir(path, { recursive: true });
+    const written = { id: String(index), prevIds: [prevId], renames: [], ...snapshot };
+    await writeFile(join(path, "snapshot.json"), JSON.stringify(written));
+    await writeFile(join(path, "migration.sql"), sql);
+    prevId = String(index);
+  }
+  await recordMigrationHashes(folder);
+}
+
+interface Planted {
+  readonly ddl: readonly object[];
+  readonly renames?: readonly string[];
+  readonly prevIds?: readonly string[];
+  readonly sql?: string;
+}
+
+const indexOf = (table: string, columns: readonly string[], where: string | null = null) => ({
+  entityType: "indexes",
+  name: "by_age",
+  table,
+  columns: columns.map((value) => ({ value, isExpression: value.includes("(") })),
+  isUnique: false,
+  where,
+});
+const old = indexOf("users", ["age", 'lower("name")'], '"users"."age" > 17');
+const incomplete = ["SQL_INCOMPLETE"];
+
+test.each<[string, Omit<Planted, "ddl">, object, string[]]>([
+  [
+    "the table was renamed",
+    { renames: ["users->people"] },
+    indexOf("people", ["age", 'lower("name")'], '"people"."age" > 17'),
+    [],
+  ],
+  [
+    "a column was renamed",
+    { renames: ['"users"."age"->"users"."years"'] },
+    indexOf("users", ["years", 'lower("name")'], '"users"."years" > 17'),
+    [],
+  ],
+  [
+    "a column of another table was renamed",
+    { renames: ["orders.age->orders.years"] },
+    indexOf("users", ["years", 'lower("name")'], '"users"."years" > 17'),
+    incomplete,
+  ],
+  [
+    "the table was renamed, and the index changed",
+    { renames: ["users->people"] },
+    indexOf("people", ["age"], '"people"."age" > 17'),
+    incomplete,
+  ],
+  [
+    "`drizzle-kit up` took its expression for a column before",
+    {},
+    { ...old, columns: old.columns.map(({ value }) => ({ value, isExpression: false })) },
+    [],
+  ],
+  [
+    "the SQL creates it again",
+    { sql: 'drop index by_age;\n--> statement-breakpoint\nCREATE INDEX "by_age" ON users (age);' },
+    indexOf("users", ["age"]),
+    [],
+  ],
+  [
+    "the SQL creates another one, whose name contains its name",
+    { sql: "CREATE UNIQUE INDEX `by_age_and_name` ON `users` (`age`,`name`);" },
+    indexOf("users", ["age"]),
+    incomplete,
+  ],
+])("an index of drizzle-kit 1.0 is compared: %s", async (_, migration, index, problems) => {
+  const temporary = await temporaryFolder();
+  await writeFolders(temporary.path, [{ ddl: [old] }, { ddl: [index], ...migration }]);
+  const { folder } = await readMigrationFolder(temporary.path);
+  expect(checkFolder(folder).map(({ code }) => code)).toEqual(problems);
+  await temporary.remove();
+});
+
+test("a project that began with `drizzle-kit pull` of 0.31 is complete after drizzle-kit up", async () => {
+  const temporary = await temporaryFolder();
+  await writeFolders(temporary.path, [{ ddl: [], prevIds: [""] }, { ddl: [] }]);
+  const { folder } = await readMigrationFolder(temporary.path);
+  expect(checkFolder(folder)).toEqual([]);
+  await temporary.remove();
+});
+
+test("a merge that brings the old layout back beside the new one is one problem", async () => {
+  const temporary = await temporaryFolder();
+  const folder = join(temporary.path, "drizzle");
+  await cp("drizzle", folder, { recursive: true });
+  await cp(upgradedFolder, folder, { recursive: true });
+  expect(await checkMigrations({ schema, folder })).toMatchObject([
+    { code: "LAYOUT_OF_OTHER_VERSION", message: expect.stringContaining("0.31 and 1.0") },
+  ]);
+  await expect(recordMigrationHashes(folder)).rejects.toThrow("0.31 and 1.0");
+  await temporary.remove();
+});
+
 test("hashes of tags with any prefix survive drizzle-kit up", async () => {
   const temporary = await temporaryFolder();
   const folder = join(temporary.path, "drizzle");
@@ -124,13 +230,34 @@ test("hashes of tags with any prefix survive drizzle-kit up", async () => {
   const renamed = Object.entries(hashes).map(
     ([tag, hash], index) => [tag.replace(/^\d+/, String(1795525012 + index)), hash] as const,
   );
-  await writeFile(file, JSON.stringify(Object.fromEntries(renamed)));
+  // It leaves nothing of a name without an underscore.
+  const [[first, hash] = ["", ""]] = renamed;
+  await rename(join(folder, folderOf(compiledMigrations[0]!)), join(folder, "20261124125652_"));
+  await writeFile(
+    file,
+    JSON.stringify({ ...Object.fromEntries(renamed), [first]: undefined, initial: hash }),
+  );
   const { folder: read } = await readMigrationFolder(folder);
   expect(checkFolder(read)).toEqual([]);
   await temporary.remove();
 });
 
 if (isDrizzle1) {
+  test("on Drizzle 1.0, an expression that drizzle-kit up took for a column is no drift", async () => {
+    const temporary = await temporaryFolder();
+    const users = sqliteTable("users", { name: text("name") }, (table) => [
+      index("by_name").on(sql`lower(${table.name})`),
+    ]);
+    const snapshot = JSON.stringify(await generateSQLiteDrizzleJson({ users }));
+    expect(snapshot).toContain('"isExpression":true');
+    const { ddl } = JSON.parse(
+      snapshot.replace('"isExpression":true', '"isExpression":false'),
+    ) as Planted;
+    await writeFolders(temporary.path, [{ ddl }]);
+    expect(await checkMigrations({ schema: { users }, folder: temporary.path })).toEqual([]);
+    await temporary.remove();
+  });
+
   test("on Drizzle 1.0, the folder is what the schema asks for", async () => {
     expect(await checkMigrations({ schema, folder: upgradedFolder })).toEqual([]);
     const { workflowState: _, ...others } = schema;

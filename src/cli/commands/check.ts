@@ -62,10 +62,11 @@ Examples:
     .action(async ({ config, json, record, format }: CheckOptions) => {
       // Configurations and schemas may print, and may end the process.
       reserveOutput();
-      const stopGuarding = guardAgainstExit(json === true);
+      const isJson = json === true || format === "json";
+      const stopGuarding = guardAgainstExit(isJson);
       const { folder, ...report } = await check(config, record).finally(stopGuarding);
       if (report.problems.length > 0) context.foundSomething();
-      if (json || format === "json") printJson(report);
+      if (isJson) printJson(report);
       else if (format === "github") {
         const root = context.env["GITHUB_WORKSPACE"] ?? process.cwd();
         for (const problem of report.problems) print(annotate(problem, relative(root, folder)));

@@ -5,6 +5,7 @@ export const graphSnapshotSchema = z.object({
   id: z.string(),
   prevIds: z.array(z.string()).nonempty(),
   ddl: z.array(z.record(z.string(), z.unknown())),
+  renames: z.array(z.string()).default([]),
 });
 
 export type GraphSnapshot = z.output<typeof graphSnapshotSchema>;

@@ -98,7 +98,8 @@ function readSnapshot<T>(
 /** In the layout of drizzle-kit 1.0 a snapshot may follow several: those of branches that were merged. */
 function checkSnapshotGraph(folder: MigrationFolder): MigrationProblem[] {
   const problems: MigrationProblem[] = [];
-  const known = new Set([originId]);
+  // `drizzle-kit up` keeps the empty parent of a first snapshot that `pull` of 0.31 wrote.
+  const known = new Set([originId, ""]);
   const snapshots: GraphSnapshot[] = [];
   const files = new Map<string, string>();
   let isComplete = true;
@@ -150,46 +151,92 @@ const indexSchema = z.object({
   where: z.string().nullable(),
 });
 
+type Index = z.output<typeof indexSchema>;
+
 /** drizzle-kit 1.0 writes the new definition of an existing index to the snapshot, but no SQL for it. */
 function checkChangedIndexes(
   folder: MigrationFolder,
   tag: string,
-  { ddl }: GraphSnapshot,
+  { ddl, renames }: GraphSnapshot,
   parents: readonly GraphSnapshot[],
 ): MigrationProblem[] {
-  const before = parents.map((parent) => definitionsOfIndexes(parent.ddl));
-  const sql = folder.sql.get(tag) ?? "";
-  const heads = [...sql.matchAll(/\bcreate\s+(?:unique\s+)?index\b[^(]*/gi)].map(([head]) => head);
+  const before = parents.map((parent) => indexesOf(parent.ddl, renames));
+  const created = createdIndexes(folder.sql.get(tag) ?? "");
   const file = sqlFile(folder, tag);
-  return [...definitionsOfIndexes(ddl)].flatMap(([name, definition]) => {
+  return [...indexesOf(ddl)].flatMap(([name, index]) => {
     const old = before.flatMap((indexes) => indexes.get(name) ?? []);
-    const isCreated = heads.some((head) => head.includes(name));
-    if (old.length === 0 || old.includes(definition) || isCreated) return [];
+    const isUnchanged = old.some((each) => effectOf(each) === effectOf(index));
+    if (old.length === 0 || isUnchanged || created.has(name.toLowerCase())) return [];
     return [
       {
         code: "SQL_INCOMPLETE" as const,
         file,
         message: `${file} leaves index ${name} unchanged, and its definition has changed: drizzle-kit 1.0 writes no SQL for that`,
-        remedy: `add to it, each after a breakpoint: DROP INDEX \`${name}\`; ${definition};`,
+        remedy: `add to it, each after a breakpoint: DROP INDEX \`${name}\`; ${definitionOf(index)};`,
       },
     ];
   });
 }
 
-/** The statement that creates each index, by name. */
-function definitionsOfIndexes(ddl: GraphSnapshot["ddl"]): ReadonlyMap<string, string> {
+/** The indexes by name, after `renames` of tables and columns, which SQLite applies to its indexes. */
+function indexesOf(
+  ddl: GraphSnapshot["ddl"],
+  renames: readonly string[] = [],
+): ReadonlyMap<string, Index> {
   return new Map(
     ddl.flatMap((entity) => {
       const { data: index } = indexSchema.safeParse(entity);
-      if (index === undefined) return [];
-      const columns = index.columns.map((each) =>
-        each.isExpression ? each.value : `\`${each.value}\``,
-      );
-      const where = index.where === null ? "" : ` WHERE ${index.where}`;
-      const kind = index.isUnique ? "UNIQUE INDEX" : "INDEX";
-      const statement = `CREATE ${kind} \`${index.name}\` ON \`${index.table}\` (${columns.join(",")})${where}`;
-      return [[index.name, statement] as const];
+      return index === undefined ? [] : [[index.name, renames.reduce(rename, index)] as const];
     }),
+  );
+}
+
+/** A rename is `table->table` or `table.column->table.column`, after `drizzle-kit up` with quotes. */
+function rename(index: Index, text: string): Index {
+  const [from = [], to = []] = text
+    .replaceAll('"', "")
+    .split("->")
+    .map((name) => name.split("."));
+  const [old, current] = [from.at(-1), to.at(-1)];
+  if (from[0] !== index.table || old === undefined || current === undefined) return index;
+  const isTable = from.length === 1;
+  const inSql = (sql: string) =>
+    sql
+      .split(/([\p{L}\p{N}_$]+)/u)
+      .map((word, place, all) => {
+        const isName = word === old && (!isTable || /^["`\]]?\./.test(all[place + 1] ?? ""));
+        return isName ? current : word;
+      })
+      .join("");
+  return {
+    ...index,
+    table: isTable ? current : index.table,
+    columns: index.columns.map((each) => ({
+      ...each,
+      value: each.value === old && !isTable ? current : inSql(each.value),
+    })),
+    where: index.where === null ? null : inSql(index.where),
+  };
+}
+
+/** A text that is equal for equal indexes. `drizzle-kit up` marks expressions as columns. */
+function effectOf({ table, columns, isUnique, where }: Index): string {
+  return JSON.stringify([table, columns.map(({ value }) => value), isUnique, where]);
+}
+
+function definitionOf({ table, name, columns, isUnique, where }: Index): string {
+  const parts = columns.map(({ value, isExpression }) => (isExpression ? value : `\`${value}\``));
+  const condition = where === null ? "" : ` WHERE ${where}`;
+  return `CREATE ${isUnique ? "UNIQUE INDEX" : "INDEX"} \`${name}\` ON \`${table}\` (${parts.join(",")})${condition}`;
+}
+
+/** The names of the indexes that SQL creates, in lower case. */
+function createdIndexes(sql: string): ReadonlySet<string> {
+  const creates = /\bcreate\s+(?:unique\s+)?index\s+(?:if\s+not\s+exists\s+)?([^(]*?)\s+on\b/gi;
+  return new Set(
+    [...sql.matchAll(creates)].map(([, name = ""]) =>
+      name.replaceAll(/["`[\]]/g, "").toLowerCase(),
+    ),
   );
 }
 

@@ -51,6 +51,16 @@ export function snapshotFile({ layout }: Pick<MigrationFolder, "layout">, tag: s
     : `${tag}/snapshot.json`;
 }
 
+const twoLayouts: MigrationProblem = {
+  code: "LAYOUT_OF_OTHER_VERSION",
+  file: journalFile,
+  message:
+    "the folder has migrations in the layouts of drizzle-kit 0.31 and 1.0: a merge brought one back",
+  remedy:
+    "delete meta/ and the .sql files beside it, and generate what they changed again; if most migrations are in that " +
+    "layout, restore the folder and run `drizzle-kit up`",
+};
+
 /** @throws {InvalidArgumentError} if `path` is not a folder. */
 export async function readMigrationFolder(
   path: string,
@@ -65,7 +75,8 @@ export async function readMigrationFolder(
   }
   const sqlFiles = names.filter((name) => name.endsWith(".sql"));
   const isEmpty = [...tags, ...sqlFiles, ...metaNames].length === 0;
-  const isOf1 = isEmpty ? isDrizzle1 : tags.length > 0 && metaNames.length === 0;
+  const hasJournal = metaNames.includes("_journal.json");
+  const isOf1 = isEmpty ? isDrizzle1 : tags.length > 0 && !hasJournal;
   const layout = isOf1 ? "folders" : "journal";
   /** The texts of the files that exist. */
   const texts = async (keys: readonly string[], fileOf: (key: string) => string) => {
@@ -87,7 +98,7 @@ export async function readMigrationFolder(
           .toSorted()
           .map((name) => `meta/${name}`);
   const snapshots = await texts(snapshotFiles, (file) => file);
-  const problems: MigrationProblem[] = [];
+  const problems: MigrationProblem[] = tags.length > 0 && hasJournal ? [twoLayouts] : [];
   const sqlTexts = [...sql].map(([tag, text]) => [sqlFile({ layout }, tag), text] as const);
   const allTexts = new Map([...sqlTexts, ...snapshots]);
   const parse = <T>(file: string, text: string | null, schema: z.ZodType<T>): T | null => {
@@ -145,8 +156,8 @@ function renamed(
     Object.entries(hashes)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([tag, hash]) => {
-        // `up` replaces the text before the first underscore by a time, even if it is not a number.
-        const name = tag.slice(tag.indexOf("_") + 1);
+        // `up` replaces the text before the first underscore by a time, even if it is not a number or all of it.
+        const name = tag.split("_").slice(1).join("_");
         const index = left.findIndex((each) => each.slice("20260131120000_".length) === name);
         const [found] = known.has(tag) || index < 0 ? [tag] : left.splice(index, 1);
         return [found ?? tag, hash] as const;

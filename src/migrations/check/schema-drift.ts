@@ -181,13 +181,19 @@ function listedEntities({ ddl }: Node): Entities {
     const isKey = entityType === "pks" || entityType === "fks";
     const known = isKey && entity["nameExplicit"] !== true ? null : name;
     const kind = entityKinds[entityType ?? ""] ?? entityType;
+    const parts = entityType === "indexes" ? { columns: valuesOf(entity["columns"]) } : {};
     // `up` cannot know whether a name was given to anything else.
     return [
       `${kind} ${table === undefined ? "" : `${table}: `}${known ?? `(${columns})`}`,
-      { ...entity, name: known, nameExplicit: null },
+      { ...entity, ...parts, name: known, nameExplicit: null },
     ];
   });
   return new Map(entities);
+}
+
+/** The columns and expressions of an index. `up` marks expressions as columns. */
+function valuesOf(columns: unknown): unknown {
+  return Array.isArray(columns) ? columns.map((each) => nodeOf(each)["value"]) : columns;
 }
 
 /** JSON with sorted keys. The order of keys in a snapshot has no meaning; the order of columns in an array has. */
