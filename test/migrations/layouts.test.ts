@@ -1,7 +1,7 @@
 import { cp, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { sql } from "drizzle-orm";
-import { index, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import * as orm from "drizzle-orm";
+import * as core from "drizzle-orm/sqlite-core";
 import { expect, test } from "vitest";
 import { upgradedFolder, upgradeMigrations } from "../../scripts/upgrade-migrations.ts";
 import { createClient } from "../../src/client/create-client.ts";
@@ -147,7 +147,7 @@ const indexOf = (table: string, columns: readonly string[], where: string | null
   isUnique: false,
   where,
 });
-const old = indexOf("users", ["age", 'lower("name")'], '"users"."age" > 17');
+const before = indexOf("users", ["age", 'lower("name")'], '"users"."age" > 17');
 const incomplete = ["SQL_INCOMPLETE"];
 
 test.each<[string, Omit<Planted, "ddl">, object, string[]]>([
@@ -178,7 +178,7 @@ test.each<[string, Omit<Planted, "ddl">, object, string[]]>([
   [
     "`drizzle-kit up` took its expression for a column before",
     {},
-    { ...old, columns: old.columns.map(({ value }) => ({ value, isExpression: false })) },
+    { ...before, columns: before.columns.map(({ value }) => ({ value, isExpression: false })) },
     [],
   ],
   [
@@ -195,7 +195,7 @@ test.each<[string, Omit<Planted, "ddl">, object, string[]]>([
   ],
 ])("an index of drizzle-kit 1.0 is compared: %s", async (_, migration, index, problems) => {
   const temporary = await temporaryFolder();
-  await writeFolders(temporary.path, [{ ddl: [old] }, { ddl: [index], ...migration }]);
+  await writeFolders(temporary.path, [{ ddl: [before] }, { ddl: [index], ...migration }]);
   const { folder } = await readMigrationFolder(temporary.path);
   expect(checkFolder(folder).map(({ code }) => code)).toEqual(problems);
   await temporary.remove();
@@ -245,8 +245,8 @@ test("hashes of tags with any prefix survive drizzle-kit up", async () => {
 if (isDrizzle1) {
   test("on Drizzle 1.0, an expression that drizzle-kit up took for a column is no drift", async () => {
     const temporary = await temporaryFolder();
-    const users = sqliteTable("users", { name: text("name") }, (table) => [
-      index("by_name").on(sql`lower(${table.name})`),
+    const users = core.sqliteTable("users", { name: core.text("name") }, (table) => [
+      core.index("by_name").on(orm.sql`lower(${table.name})`),
     ]);
     const snapshot = JSON.stringify(await generateSQLiteDrizzleJson({ users }));
     expect(snapshot).toContain('"isExpression":true');
