@@ -88,7 +88,7 @@ export async function startRun(
   const create = async (): Promise<WorkflowRun> => {
     const run = await target.createRun(row, { signal });
     if (!isFree(run)) return run;
-    return target.transaction((tx) => createWithFreeKey(tx, row, isFree, now), { signal });
+    return target.transaction((own) => createWithFreeKey(own, row, isFree, now), { signal });
   };
   try {
     const run = await (start === null ? create() : start.within(create));
@@ -117,11 +117,12 @@ async function createWithFreeKey(
   if (!isFree(existing)) return existing;
   const { bundles, corrupt } = await tx.readBundles({ runIds: [existing.runId] });
   for (const error of corrupt) throw error;
-  const withoutKey = bundles.map(({ run, ...children }) => {
-    const revision = run.revision + 1;
-    return { ...children, run: { ...run, idempotencyKey: null, revision, updatedAt: now } };
-  });
-  await tx.writeBundles(withoutKey, { onConflict: "replace" });
+  const [bundle] = bundles;
+  if (bundle !== undefined) {
+    const revision = bundle.run.revision + 1;
+    const run = { ...bundle.run, idempotencyKey: null, revision, updatedAt: now };
+    await tx.writeBundles([{ ...bundle, run }], { onConflict: "replace" });
+  }
   return tx.createRun(newRun);
 }
 

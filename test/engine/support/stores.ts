@@ -18,7 +18,7 @@ async function makeFolder(): Promise<TemporaryFolder> {
 export const fileUrl = async (): Promise<string> => migratedDatabase(await makeFolder());
 
 /** The URL of a new server, which ends when the test has ended. */
-async function serverUrl(): Promise<string> {
+export async function serverUrl(): Promise<string> {
   const server = await startSqld();
   onTestFinished(() => server.stop());
   return server.httpUrl;

@@ -58,11 +58,11 @@ export const defects: Readonly<Record<string, Change>> = {
       return store.createRun(run, options);
     },
   }),
-  "bytes of an output are read as an object of numbers": (store) => ({
+  "a Uint8Array of an output is read as an object of numbers": (store) => ({
     loadStepOutput: async (runId, stepId, options) =>
       JSON.parse(JSON.stringify(await store.loadStepOutput(runId, stepId, options))),
   }),
-  "an object that resembles the marker of bytes is read as bytes": (store) => ({
+  "an object that resembles a stored Uint8Array is read as one": (store) => ({
     loadState: async (runId, key, options) => {
       const value = await store.loadState(runId, key, options);
       return value instanceof Uint8Array ? value : decodeJson(JSON.stringify(value));
