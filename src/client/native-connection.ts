@@ -12,7 +12,8 @@ import {
   rowOf,
   type NativeCell,
 } from "./result-set.ts";
-import { isBusy, toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
+import { NativeStatement } from "./native-statement.ts";
+import { toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
 import { StatementCache, type PreparedStatement, type SchemaVersion } from "./statement-cache.ts";
 
@@ -41,7 +42,7 @@ export class NativeConnection {
   /** True if a pragma or a script may have changed the settings of the connection. */
   #isAltered = false;
   #isBound = false;
-  /** True after a statement met a lock. The binding leaves it in progress, and later writes are never committed. */
+  /** True if it must be opened again, because it could not be restored. */
   #spoiled = false;
 
   /** @throws {LibsqlError} if the file cannot be opened. */
@@ -123,11 +124,12 @@ export class NativeConnection {
       if (this.#isAltered && this.isOpen) this.#database.exec(this.#pragmas);
       this.#isAltered = false;
     } catch {
-      this.#spoiled = true;
+      this.#isConfigured = false;
     }
-    if (!this.inTransaction) return;
+    // A database in memory would be lost.
+    if (!this.inTransaction || this.#settings.inMemory) return;
     this.#spoiled = true;
-    if (!this.#settings.inMemory) this.close();
+    this.close();
   }
 
   /** True if it has temporary tables or attached databases, which no other connection sees. */
@@ -197,9 +199,7 @@ export class NativeConnection {
       // The failed statement may not be reset. It would then ignore its next values.
       this.#statements.forget(sql);
       if (this.#hasChangedSchema) this.#forgetColumns();
-      const failure = toLibsqlError(error);
-      if (isBusy(failure)) this.#spoiled = true;
-      throw failure;
+      throw toLibsqlError(error);
     }
   }
 
@@ -231,9 +231,7 @@ export class NativeConnection {
 
   /** @throws {LibsqlError} for example `SQLITE_BUSY`. The next use tries again. */
   #beReady(): void {
-    // Inside a transaction the commit will fail. A database in memory meets no locks of other connections.
-    if (this.#spoiled && !this.inTransaction && !this.#settings.inMemory) {
-      this.close();
+    if (this.#spoiled) {
       ({ database: this.#database, statements: this.#statements } = this.#open());
       this.#spoiled = false;
       this.#isConfigured = false;
@@ -312,14 +310,14 @@ class Statements {
   readonly first: StatementCache;
   readonly all: StatementCache;
   readonly execute: StatementCache;
-  readonly #prepare: (sql: string) => Database.Statement;
-  #schemaVersion: Database.Statement | null = null;
+  readonly #prepare: (sql: string) => NativeStatement;
+  #schemaVersion: NativeStatement | null = null;
 
   constructor(database: Database.Database) {
-    const prepare = (sql: string) => database.prepare(sql);
+    const prepare = (sql: string) => new NativeStatement(database, sql);
     this.first = new StatementCache(prepare, "first");
     this.all = new StatementCache(prepare, "all");
-    this.execute = new StatementCache((sql) => prepare(sql).safeIntegers(true), "each");
+    this.execute = new StatementCache((sql) => prepare(sql).safeIntegers(), "each");
     this.#prepare = prepare;
   }
 
@@ -329,7 +327,7 @@ class Statements {
 
   /** Changes with every table, index, view and trigger. */
   schemaVersion(): number {
-    this.#schemaVersion ??= this.#prepare("pragma schema_version").raw(true);
+    this.#schemaVersion ??= this.#prepare("pragma schema_version").raw();
     const [version] = this.#schemaVersion.get([]) as [number];
     return version;
   }

@@ -1,6 +1,8 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import type Database from "libsql";
 import { statementsOf, tokensOf } from "../sql-tokens.ts";
+import type { NativeValue } from "./bound-values.ts";
+import type { NativeStatement } from "./native-statement.ts";
 import { keywordOf } from "./statement-kinds.ts";
 
 /** A cell of a packed row. `ReadInteger` has converted the integers. */
@@ -34,7 +36,7 @@ const longRow = 2048;
 /** The declared type of a column. An expression has none and is `other`. */
 type Kind = "text" | "integer" | "real" | "other";
 
-type Prepare = (sql: string) => Database.Statement;
+type Prepare = (sql: string) => NativeStatement;
 
 /**
  * A query whose cells arrive in one blob.
@@ -43,17 +45,17 @@ type Prepare = (sql: string) => Database.Statement;
  * unchanged, and reading one blob takes less time than reading the cells of a row.
  */
 export class PackedQuery {
-  readonly #prepare: (form: Form) => Database.Statement;
+  readonly #prepare: (form: Form) => NativeStatement;
   readonly #packing: Packing;
   readonly #kinds: readonly Kind[];
   readonly #reals: readonly number[];
-  readonly #statements: Partial<Record<Form, Database.Statement>> = {};
+  readonly #statements: Partial<Record<Form, NativeStatement>> = {};
   /** The form of the next use, by the size of the last result. */
   #form: Form;
 
   /** @throws if the statement cannot be prepared in its first form. */
   constructor(
-    prepare: (form: Form) => Database.Statement,
+    prepare: (form: Form) => NativeStatement,
     packing: Packing,
     { kinds, form }: { readonly kinds: readonly Kind[]; readonly form: Form },
   ) {
@@ -65,7 +67,7 @@ export class PackedQuery {
     this.#statements[form] = prepare(form);
   }
 
-  rows(parameters: unknown, readInteger: ReadInteger | null): PackedCell[][] {
+  rows(parameters: readonly NativeValue[], readInteger: ReadInteger | null): PackedCell[][] {
     const form = this.#form;
     const rows =
       form === "json" && this.#packing === "first"
@@ -77,7 +79,10 @@ export class PackedQuery {
   }
 
   /** `#readJson` for the most frequent case: one short row. */
-  #readFirst(parameters: unknown, readInteger: ReadInteger | null): PackedCell[][] | null {
+  #readFirst(
+    parameters: readonly NativeValue[],
+    readInteger: ReadInteger | null,
+  ): PackedCell[][] | null {
     const native = (this.#statements.json ??= this.#prepare("json"));
     const found = native.get(parameters) as readonly [string, ...(number | null)[]] | undefined;
     if (found === undefined) return [];
@@ -95,7 +100,7 @@ export class PackedQuery {
     return this.#complete(row, readInteger) ? [row] : null;
   }
 
-  #blobs(form: Form, parameters: unknown): readonly (readonly (Buffer | null)[])[] {
+  #blobs(form: Form, parameters: readonly NativeValue[]): readonly (readonly (Buffer | null)[])[] {
     const native = (this.#statements[form] ??= this.#prepare(form));
     if (this.#packing === "each") return native.all(parameters) as Buffer[][];
     const row = native.get(parameters) as Buffer[] | undefined;
@@ -105,7 +110,7 @@ export class PackedQuery {
   /** The rows; null if a cell needs the exact form. */
   #readJson(
     form: "json" | "raw",
-    parameters: unknown,
+    parameters: readonly NativeValue[],
     readInteger: ReadInteger | null,
   ): PackedCell[][] | null {
     const rows: PackedCell[][] = [];
@@ -155,7 +160,7 @@ export class PackedQuery {
     return true;
   }
 
-  #readExact(parameters: unknown, readInteger: ReadInteger): PackedCell[][] {
+  #readExact(parameters: readonly NativeValue[], readInteger: ReadInteger): PackedCell[][] {
     const width = this.#kinds.length;
     const rows: PackedCell[][] = [];
     for (const [blob] of this.#blobs("exact", parameters)) {
@@ -183,9 +188,9 @@ export function packQuery(
     const returning = packReturning(statement, columns);
     if (returning !== null) {
       const each = packing === "all" ? "each" : packing;
-      return new PackedQuery(() => prepare(returning).raw(true), each, { kinds, form: "exact" });
+      return new PackedQuery(() => prepare(returning).raw(), each, { kinds, form: "exact" });
     }
-    return new PackedQuery((form) => prepare(select(form)).raw(true), packing, {
+    return new PackedQuery((form) => prepare(select(form)).raw(), packing, {
       kinds,
       form: kinds.length > maxArguments ? "exact" : "json",
     });

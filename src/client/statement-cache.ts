@@ -1,13 +1,13 @@
-import type Database from "libsql";
 import { LruMap } from "../lru-map.ts";
 import type { Parameters } from "./bound-values.ts";
+import type { NativeStatement } from "./native-statement.ts";
 import { packQuery, type PackedQuery, type Packing } from "./packed-rows.ts";
 import { parametersOf } from "../sql-tokens.ts";
 import { bindsConnection, keywordOf } from "./statement-kinds.ts";
 
 /** A prepared statement and its properties. */
 export interface PreparedStatement {
-  readonly native: Database.Statement;
+  readonly native: NativeStatement;
   /** Null if it returns no rows, or cannot be packed. */
   readonly packed: PackedQuery | null;
   /** False if it returns a number of changes instead. */
@@ -46,11 +46,11 @@ const maxStatements = 500;
  */
 export class StatementCache {
   readonly #statements = new LruMap<string, PreparedStatement>(maxStatements);
-  readonly #prepare: (sql: string) => Database.Statement;
+  readonly #prepare: (sql: string) => NativeStatement;
   readonly #packing: Packing;
   #isUtf8: boolean | null = null;
 
-  constructor(prepare: (sql: string) => Database.Statement, packing: Packing) {
+  constructor(prepare: (sql: string) => NativeStatement, packing: Packing) {
     this.#prepare = prepare;
     this.#packing = packing;
   }
@@ -66,13 +66,13 @@ export class StatementCache {
   #make(sql: string): PreparedStatement {
     const keyword = keywordOf(sql);
     const native = this.#prepare(sql);
-    const givesRows = native.reader;
+    const givesRows = native.isReader;
     const columns = givesRows ? native.columns() : [];
     const packed =
       givesRows && this.#hasUtf8Text()
         ? packQuery(this.#prepare, sql, columns, this.#packing)
         : null;
-    if (givesRows) native.raw(true);
+    if (givesRows) native.raw();
     return {
       native,
       packed,
@@ -96,7 +96,7 @@ export class StatementCache {
   /** Packed rows are bytes in the encoding of the database. The binding converts the others to UTF-8. */
   #hasUtf8Text(): boolean {
     if (this.#isUtf8 !== null) return this.#isUtf8;
-    const [encoding] = this.#prepare("pragma encoding").raw(true).get([]) as [string];
+    const [encoding] = this.#prepare("pragma encoding").raw().get([]) as [string];
     const isUtf8 = encoding === "UTF-8";
     // Until a database has a table, its encoding may change.
     const table: unknown = this.#prepare("select 1 from sqlite_schema limit 1").get([]);

@@ -123,6 +123,34 @@ describe("a lock of another process", () => {
     expect(await count(client)).toBe(5);
   });
 
+  test("costs a client neither its temporary tables nor its attached databases", async () => {
+    const client = open();
+    const path = `${folder.path}/side.db`;
+    const side = new Database(path);
+    side.exec("create table kept (x)");
+    await client.execute("create temp table scratch (x)");
+    await client.execute(`attach '${path}' as side`);
+    for (const sql of [
+      "select count(*) from side.kept",
+      "insert into scratch values (1)",
+      "insert into side.kept values (2)",
+      "pragma side.user_version = 3",
+      `attach '${path}' as again`,
+    ]) {
+      side.exec("begin exclusive");
+      const waiting = client.execute(sql);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      side.exec("commit");
+      await waiting;
+    }
+    const both = await client.execute(
+      "select s.x as a, k.x as b from scratch as s, again.kept as k",
+    );
+    expect(both.rows).toEqual([{ a: 1, b: 2 }]);
+    expect(side.prepare("pragma user_version").get([])).toMatchObject({ user_version: 3 });
+    side.close();
+  });
+
   test("is waited for by a reading transaction of a file without a write-ahead log", async () => {
     const path = `${folder.path}/journal.db`;
     const client = createClient({ path, journalMode: "delete" });
