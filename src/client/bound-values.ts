@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { LibsqlError, type InArgs, type IntMode, type InValue } from "@libsql/client/sqlite3";
 
 /** A value that the binding accepts for a parameter. */
@@ -10,15 +9,13 @@ export type Parameters = readonly (string | null)[];
 /** Values by position, or by name without its prefix. */
 export type NativeArguments = readonly NativeValue[] | ReadonlyMap<string, NativeValue>;
 
+/** The values of a statement. They are copies. @throws as `toNativeValue`. */
 export function toNativeArguments(
-  args: InArgs | NativeArguments | null | undefined,
+  args: InArgs | null | undefined,
   intMode: IntMode,
 ): NativeArguments {
   if (args === undefined || args === null) return [];
-  if (args instanceof Map) return args;
-  if (Array.isArray(args)) {
-    return (args as readonly InValue[]).map((value) => toNativeValue(value, intMode));
-  }
+  if (Array.isArray(args)) return args.map((value) => toNativeValue(value, intMode));
   return new Map(
     Object.entries(args).map(([name, value]) => [
       name.replace(/^[@$:]/, ""),
@@ -71,8 +68,9 @@ function toNativeValue(value: InValue, intMode: IntMode): NativeValue {
     case "undefined":
       throw new TypeError("undefined cannot be passed as argument to the database");
   }
-  if (value === null || value instanceof Uint8Array) return value;
-  if (value instanceof ArrayBuffer) return Buffer.from(value);
+  if (value === null) return value;
+  if (value instanceof Uint8Array) return new Uint8Array(value);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0));
   if (value instanceof Date) return value.valueOf();
   throw new TypeError(
     "only null, strings, numbers, bigints, booleans, dates and bytes can be passed",
@@ -80,8 +78,7 @@ function toNativeValue(value: InValue, intMode: IntMode): NativeValue {
 }
 
 /** The approximate size of a value in bytes. */
-export function sizeOf(value: InValue): number {
+export function sizeOf(value: NativeValue): number {
   if (typeof value === "string") return value.length;
-  if (value instanceof Uint8Array || value instanceof ArrayBuffer) return value.byteLength;
-  return 8;
+  return value instanceof Uint8Array ? value.byteLength : 8;
 }

@@ -54,7 +54,7 @@ export class DatabaseConnections {
     if (this.#writer.isBound) return this.queue.solitary(work);
     if (!this.queue.isBehind) return this.read(work);
     return this.queue.commit({
-      statements: 1,
+      statements: 0,
       bytes: 0,
       run: work,
       ...(!this.#settings.inMemory && { readElsewhere: () => this.read(work) }),
@@ -64,7 +64,7 @@ export class DatabaseConnections {
   /** Resolves after all earlier writes of this client; null if there are none. */
   afterWrites(): Promise<void> | null {
     if (!this.queue.isBehind) return null;
-    return this.queue.commit({ statements: 1, bytes: 0, run: nothing, readElsewhere: nothing });
+    return this.queue.commit({ statements: 0, bytes: 0, run: nothing, readElsewhere: nothing });
   }
 
   /** Opened on first use: a process that only writes has no readers. */

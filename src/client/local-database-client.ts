@@ -8,16 +8,21 @@ import {
 } from "@libsql/client/sqlite3";
 import { dueTurn } from "../async/pause.ts";
 import { LruMap } from "../lru-map.ts";
-import { toNativeArguments } from "./bound-values.ts";
 import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import { DatabaseConnections } from "./database-connections.ts";
 import type { LocalClient, LocalTransaction, Statement, StatementResult } from "./local-client.ts";
-import type { ClientStatement, NativeConnection } from "./native-connection.ts";
+import type { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, transactionClosed } from "./sqlite-errors.ts";
 import { kindOf, type StatementKind } from "./statement-kinds.ts";
 import { statementsOf } from "../sql-tokens.ts";
-import { bytesOf, normalize, type AnyStatement } from "./statements.ts";
+import {
+  bytesOf,
+  takeBatch,
+  takeStatement,
+  type AnyStatement,
+  type ClientStatement,
+} from "./statements.ts";
 import { eachInOrder, OpenTransaction } from "./transaction.ts";
 
 /** The number of statements whose kind is cached. */
@@ -77,16 +82,14 @@ export class LocalDatabaseClient implements LocalClient {
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
     if (this.#closed) throw clientClosed();
     const { intMode } = this.#settings;
-    const { sql, args: given } = normalize(statement, args);
-    // Converted before queuing: an invalid value must not undo writes that share its commit, and the caller may change
-    // the values later.
-    const normalized = { sql, args: toNativeArguments(given, intMode) };
-    const run = (connection: NativeConnection) => connection.execute(normalized, intMode);
-    switch (this.#kindOf(normalized)) {
+    // An invalid value must not undo writes that share its commit.
+    const given = takeStatement(statement, intMode, args);
+    const run = (connection: NativeConnection) => connection.execute(given, intMode);
+    switch (this.#kindOf(given)) {
       case "read":
         return this.#readInOrder(run);
       case "write":
-        return this.#commit([normalized], run);
+        return this.#commit([given], run);
       default:
         return this.#solitary(run);
     }
@@ -96,29 +99,36 @@ export class LocalDatabaseClient implements LocalClient {
     statements: (InStatement | [string, InArgs?])[],
     mode: TransactionMode = "deferred",
   ): Promise<ResultSet[]> {
-    const normalized = statements.map((statement: AnyStatement) => normalize(statement));
-    const run = (connection: NativeConnection) => this.#executeEach(connection, normalized);
+    const given = this.#takeBatch(statements);
+    const run = (connection: NativeConnection) => this.#executeEach(connection, given);
     const read = (connection: NativeConnection) => inSnapshot(connection, () => run(connection));
-    const kinds = new Set(normalized.map((statement) => this.#kindOf(statement)));
-    if (kinds.has("control") || kinds.has("solitary")) {
-      return this.#solitary((connection) => inTransaction(connection, () => run(connection)));
-    }
-    if (kinds.has("state") && mode === "read") {
+    const kinds = new Set(given.map((statement) => this.#kindOf(statement)));
+    const isAlone = kinds.has("control") || kinds.has("solitary");
+    if (mode === "read" && (isAlone || kinds.has("state"))) {
       return this.#solitary((connection) => connection.readOnly(() => read(connection)));
+    }
+    if (isAlone) {
+      // A transaction that locks an attached database cannot detach it.
+      const begin = mode === "write" ? "begin immediate" : "begin";
+      return this.#solitary((connection) =>
+        inTransaction(connection, begin, () => run(connection)),
+      );
     }
     if (mode === "read" || (!kinds.has("write") && !kinds.has("state"))) {
       return this.#readInOrder((connection) => connection.readOnly(() => read(connection)));
     }
-    return this.#commit(normalized, run);
+    return this.#commit(given, run);
   }
 
   async migrate(statements: InStatement[]): Promise<ResultSet[]> {
-    const normalized = statements.map((statement) => normalize(statement));
+    const given = this.#takeBatch(statements);
     return this.#solitary((connection) => {
       // Dropping a rebuilt table would delete its child rows. The pragma has no effect inside a transaction.
       connection.exec("pragma foreign_keys = off");
       try {
-        return inTransaction(connection, () => this.#executeEach(connection, normalized));
+        return inTransaction(connection, "begin immediate", () =>
+          this.#executeEach(connection, given),
+        );
       } finally {
         connection.exec("pragma foreign_keys = on");
       }
@@ -212,7 +222,7 @@ export class LocalDatabaseClient implements LocalClient {
 
   /** Enters the queue before it returns, so that writes keep the order of their calls. */
   #commit<T>(
-    statements: readonly ClientStatement[],
+    statements: readonly Pick<ClientStatement, "args">[],
     run: (connection: NativeConnection) => T,
     count = statements.length,
   ): Promise<T> {
@@ -232,6 +242,11 @@ export class LocalDatabaseClient implements LocalClient {
 
   #kindOf({ sql }: ClientStatement): StatementKind {
     return this.#kinds.getOrMake(sql, () => kindOf(sql));
+  }
+
+  #takeBatch(statements: readonly AnyStatement[]): ClientStatement[] {
+    if (this.#closed) throw clientClosed();
+    return takeBatch(statements, this.#settings.intMode);
   }
 
   #executeEach(connection: NativeConnection, statements: readonly ClientStatement[]): ResultSet[] {
@@ -254,8 +269,12 @@ function inSnapshot<T>(connection: NativeConnection, work: () => T): T {
   }
 }
 
-function inTransaction<T>(connection: NativeConnection, work: () => T): T {
-  connection.exec("begin immediate");
+function inTransaction<T>(
+  connection: NativeConnection,
+  begin: "begin" | "begin immediate",
+  work: () => T,
+): T {
+  connection.exec(begin);
   try {
     const result = work();
     connection.exec("commit");

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
-import type { InArgs, IntMode, ResultSet, Value } from "@libsql/client";
+import type { IntMode, ResultSet, Value } from "@libsql/client";
 import Database from "libsql";
-import { bind, toNativeArguments, type NativeArguments, type NativeValue } from "./bound-values.ts";
+import { bind, type NativeValue } from "./bound-values.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { DatabaseFile } from "./database-file.ts";
 import type { Statement, StatementResult } from "./local-client.ts";
@@ -16,12 +16,7 @@ import { NativeStatement } from "./native-statement.ts";
 import { toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
 import { StatementCache, type PreparedStatement, type SchemaVersion } from "./statement-cache.ts";
-
-/** A SQL statement and its values by position or by name. */
-export interface ClientStatement {
-  readonly sql: string;
-  readonly args?: InArgs | NativeArguments | undefined;
-}
+import type { ClientStatement } from "./statements.ts";
 
 /**
  * A connection of the binding. Every call is synchronous and leaves no statement in progress. It never waits for a
@@ -156,11 +151,11 @@ export class NativeConnection {
    *
    * @throws {LibsqlError} `TEXT_NOT_UTF8`
    */
-  execute({ sql, args }: ClientStatement, intMode: IntMode): ResultSet {
-    const values = toNativeArguments(args, intMode);
+  execute({ sql, args, invalid }: ClientStatement, intMode: IntMode): ResultSet {
+    if (invalid !== undefined) throw invalid;
     return this.#attempt(sql, () => {
       const statement = this.#presentStatement(sql);
-      const parameters = bind(values, statement.parameters);
+      const parameters = bind(args, statement.parameters);
       if (!statement.givesRows) {
         const { changes, lastInsertRowid } = this.#change(statement, parameters);
         return resultOfChange(changes, BigInt(lastInsertRowid));

@@ -19,7 +19,7 @@ import { Stopper, untilAborted, untilEnded, type StopSignal } from "../async/abo
 import { Mutex } from "../async/mutex.ts";
 import { dueTurn, maxTimerMs } from "../async/pause.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
-import { bind, toNativeArguments } from "./bound-values.ts";
+import { bind } from "./bound-values.ts";
 import { retryWhileBusy } from "./busy-wait.ts";
 import { parseConfig, type LocalDatabaseSettings } from "./config.ts";
 import { DatabaseFile } from "./database-file.ts";
@@ -34,7 +34,7 @@ import {
   transactionClosed,
 } from "./sqlite-errors.ts";
 import { keywordOf } from "./statement-kinds.ts";
-import { normalize, type AnyStatement } from "./statements.ts";
+import { takeBatch, takeStatement, type ClientStatement } from "./statements.ts";
 
 /** When a reader interrupts its statements. */
 export interface ReaderLimits {
@@ -165,9 +165,11 @@ class ReadConnection {
     }
   }
 
-  async execute(statement: AnyStatement, signal: StopSignal): Promise<ResultSet> {
-    const { sql: text, args } = normalize(statement);
-    const values = toNativeArguments(args, this.#intMode);
+  async execute(
+    { sql: text, args, invalid }: ClientStatement,
+    signal: StopSignal,
+  ): Promise<ResultSet> {
+    if (invalid !== undefined) throw invalid;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const interrupt = () => {
       this.#database.interrupt();
@@ -189,7 +191,7 @@ class ReadConnection {
         /^(?:select|with|values)$/.test(keywordOf(sql)) && (await this.#hasUtf8Text());
       const query = isPacked ? await this.#whole(sql, columns.length) : asked;
       query.raw(true).safeIntegers(true);
-      for (const cells of await this.#read(query, bind(values, parametersOf(sql)))) {
+      for (const cells of await this.#read(query, bind(args, parametersOf(sql)))) {
         const own = isPacked ? exactCellsOf(cells[0] as Buffer, read) : cells;
         rows.push(rowOf({ names, types }, own, this.#intMode));
         const turn = dueTurn();
@@ -347,17 +349,17 @@ class FileReader implements Reader {
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
-    const asked = normalize(statement, args);
-    return this.#onConnection((connection, stopper) =>
-      connection.execute(asked as InStatement, stopper),
-    );
+    const { intMode } = this.#connections.settings;
+    const given = takeStatement(statement, intMode, args);
+    return this.#onConnection((connection, stopper) => connection.execute(given, stopper));
   }
 
   async batch(statements: (InStatement | [string, InArgs?])[]): Promise<ResultSet[]> {
+    const given = takeBatch(statements, this.#connections.settings.intMode);
     return this.#onConnection(async (connection, stopper) => {
       await connection.exec("begin");
       try {
-        return await executeEach(connection, statements, stopper);
+        return await executeEach(connection, given, stopper);
       } finally {
         await connection.exec("rollback");
       }
@@ -440,13 +442,15 @@ class ReaderTransaction implements Transaction {
     return this.#closed;
   }
 
-  execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
-    const asked = normalize(statement, args) as InStatement;
-    return this.#run((connection, stopper) => connection.execute(asked, stopper));
+  async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
+    const { intMode } = this.#connections.settings;
+    const given = takeStatement(statement, intMode, args);
+    return this.#run((connection, stopper) => connection.execute(given, stopper));
   }
 
-  batch(statements: InStatement[]): Promise<ResultSet[]> {
-    return this.#run((connection, stopper) => executeEach(connection, statements, stopper));
+  async batch(statements: InStatement[]): Promise<ResultSet[]> {
+    const given = takeBatch(statements, this.#connections.settings.intMode);
+    return this.#run((connection, stopper) => executeEach(connection, given, stopper));
   }
 
   async executeMultiple(): Promise<void> {
@@ -484,7 +488,7 @@ class ReaderTransaction implements Transaction {
 
 async function executeEach(
   connection: ReadConnection,
-  statements: readonly AnyStatement[],
+  statements: readonly ClientStatement[],
   stopper: StopSignal,
 ): Promise<ResultSet[]> {
   const results: ResultSet[] = [];

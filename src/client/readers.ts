@@ -59,11 +59,9 @@ export class Readers {
       release: () => {
         this.#leased.delete(connection);
         connection.restore();
-        if (this.#idle.length < maxIdle && !this.#closed && connection.isOpen) {
-          this.#idle.push(connection);
-        } else {
-          connection.close();
-        }
+        const isReusable = connection.isOpen && !connection.isBound;
+        if (isReusable && this.#idle.length < maxIdle && !this.#closed) this.#idle.push(connection);
+        else connection.close();
       },
     };
   }

@@ -1,13 +1,12 @@
 import type { InArgs, InStatement, IntMode, ResultSet } from "@libsql/client";
 import { Mutex } from "../async/mutex.ts";
 import { dueTurn } from "../async/pause.ts";
-import { toNativeArguments } from "./bound-values.ts";
 import { retryWhileBusy } from "./busy-wait.ts";
 import type { LocalDatabaseSettings } from "./config.ts";
 import type { LocalTransaction, Statement, StatementResult } from "./local-client.ts";
 import type { NativeConnection } from "./native-connection.ts";
 import { toBatchError, transactionClosed } from "./sqlite-errors.ts";
-import { normalize } from "./statements.ts";
+import { takeBatch, takeStatement } from "./statements.ts";
 
 /** A connection inside a transaction. `release` rolls back uncommitted changes and returns the connection. */
 export interface TransactionLease {
@@ -38,16 +37,14 @@ export class OpenTransaction implements LocalTransaction {
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
-    const { sql, args: given } = normalize(statement, args);
-    const bound = { sql, args: toNativeArguments(given, this.#intMode) };
-    return this.#perform(() => this.#connection().execute(bound, this.#intMode));
+    const given = takeStatement(statement, this.#intMode, args);
+    return this.#perform(() => this.#connection().execute(given, this.#intMode));
   }
 
   async batch(statements: InStatement[]): Promise<ResultSet[]> {
+    const given = takeBatch(statements, this.#intMode);
     return this.#perform(() =>
-      eachInOrder(statements, (statement) =>
-        this.#connection().execute(normalize(statement), this.#intMode),
-      ),
+      eachInOrder(given, (statement) => this.#connection().execute(statement, this.#intMode)),
     );
   }
 
@@ -58,7 +55,7 @@ export class OpenTransaction implements LocalTransaction {
   }
 
   async executeMultiple(sql: string): Promise<void> {
-    return this.#inOrder(() => this.#connection().runScript(sql));
+    return this.#inOrder(() => this.#use(() => this.#connection().runScript(sql)));
   }
 
   async commit(): Promise<void> {
@@ -84,8 +81,9 @@ export class OpenTransaction implements LocalTransaction {
 
   /** Runs `work` in order, and again while a reading transaction meets a lock. */
   #perform<T>(work: () => T): Promise<T> {
+    const run = () => this.#use(work);
     return this.#inOrder(() =>
-      this.#lease.mayMeetLocks ? retryWhileBusy(work, this.#busyTimeoutMs) : work(),
+      this.#lease.mayMeetLocks ? retryWhileBusy(run, this.#busyTimeoutMs) : run(),
     );
   }
 
@@ -95,6 +93,15 @@ export class OpenTransaction implements LocalTransaction {
       const turn = dueTurn();
       return turn === null ? work() : turn.then(work);
     });
+  }
+
+  /** Runs `work`. If it ends the transaction, returns the connection, because the caller may not close it then. */
+  #use<T>(work: () => T): T {
+    try {
+      return work();
+    } finally {
+      if (this.closed) this.close();
+    }
   }
 
   #connection(): NativeConnection {

@@ -12,7 +12,7 @@ import {
 
 /** Statements that take effect together or not at all. Several groups may share a commit. */
 export interface Group<T> {
-  /** The number of statements that may write. SQLite undoes a single one that fails. */
+  /** The number of statements that may write; 0 for a read. SQLite undoes a single one that fails. */
   readonly statements: number;
   readonly bytes: number;
   readonly run: (connection: NativeConnection) => T;
@@ -246,7 +246,7 @@ export class WriteQueue {
   }
 
   #commitGroups(): boolean {
-    const done: { readonly entry: GroupEntry; readonly value: unknown }[] = [];
+    const done: { readonly entry: GroupEntry; readonly settle: () => void }[] = [];
     const startedAt = performance.now();
     let statements = 0;
     let bytes = 0;
@@ -261,17 +261,16 @@ export class WriteQueue {
       }
       this.#entries.shift();
       try {
-        done.push({ entry, value: this.#runGroup(entry.group) });
+        const value = this.#runGroup(entry.group);
+        done.push({ entry, settle: () => entry.resolve(value) });
       } catch (error) {
-        entry.reject(error);
-        if (!this.#connection.inTransaction) {
-          // The failure rolled back the whole transaction, but the groups before it did not cause it.
-          this.#tryAgainAlone(done.map((each) => each.entry));
-          return true;
-        }
-        if (entry.group.statements === 1 && mayKeepChanges(error)) {
-          this.#rollback();
-          this.#tryAgainAlone(done.map((each) => each.entry));
+        // The cause may be a change of another group, which is committed first.
+        done.push({ entry, settle: () => entry.reject(error) });
+        const isUndone = !this.#connection.inTransaction;
+        if (isUndone || (entry.group.statements === 1 && mayKeepChanges(error))) {
+          if (!isUndone) this.#rollback();
+          // The failure undoes the groups before it too, but they did not cause it.
+          this.#finishUncommitted(done, () => entry.reject(error));
           return true;
         }
       }
@@ -281,21 +280,31 @@ export class WriteQueue {
       this.#connection.exec("commit");
     } catch (error) {
       this.#rollback();
-      const [only, ...others] = done;
-      if (only === undefined) return true;
-      if (others.length === 0 && !isBusy(error)) only.entry.reject(error);
-      else this.#tryAgainAlone(done.map((each) => each.entry));
       // A commit meets a lock only without a write-ahead log.
-      if (!isBusy(error)) return true;
-      this.#rejectExpired(0, error);
-      return false;
+      if (isBusy(error)) {
+        this.#tryAgainAlone(done.map(({ entry }) => entry));
+        this.#rejectExpired(0, error);
+        return false;
+      }
+      this.#finishUncommitted(done, (entry) => entry.reject(error));
+      return true;
     }
-    for (const { entry, value } of done) entry.resolve(value);
+    for (const { settle } of done) settle();
     return true;
   }
 
+  /** Settles a group that was alone in a transaction which was rolled back. Several groups are each tried again. */
+  #finishUncommitted(
+    done: readonly { readonly entry: GroupEntry }[],
+    settle: (entry: GroupEntry) => void,
+  ): void {
+    const [only, ...others] = done.map(({ entry }) => entry);
+    if (only !== undefined && others.length === 0) settle(only);
+    else this.#tryAgainAlone(done.map(({ entry }) => entry));
+  }
+
   #runGroup({ statements, run }: Group<unknown>): unknown {
-    if (statements === 1) return run(this.#connection);
+    if (statements < 2) return run(this.#connection);
     this.#connection.exec("savepoint gorkflow_group");
     try {
       const value = run(this.#connection);
@@ -360,6 +369,8 @@ export class WriteQueue {
     if (expired.length === 0) return;
     const waiting = this.#entries.filter((entry) => !isExpired(entry));
     this.#entries.splice(0, this.#entries.length, ...waiting);
+    // Later entries may find the lock free.
+    if (waiting.length === 0) this.#isBlocked = false;
     for (const entry of expired) entry.reject(busyError(this.#busyTimeoutMs, cause));
   }
 

@@ -128,7 +128,16 @@ describe.each(["file", "memory"])("a client of a %s database", (kind) => {
     const write = "insert into t (a) values (1)";
     await expect(client.batch([write], "read")).rejects.toMatchObject({ code: "SQLITE_READONLY" });
     const mixed = [write, "select last_insert_rowid()", "with x as (select 1) delete from t"];
-    await expect(client.batch(mixed, "read")).rejects.toMatchObject({ code: "SQLITE_READONLY" });
+    for (const batch of [
+      mixed,
+      ["pragma user_version", write],
+      ["savepoint a", write, "release a"],
+      ["pragma user_version = 7"],
+    ]) {
+      await expect(client.batch(batch, "read")).rejects.toMatchObject({ code: "SQLITE_READONLY" });
+    }
+    const [version] = await client.batch(["pragma user_version", "select 1"], "read");
+    expect(version?.rows).toEqual([{ user_version: 0 }]);
     const transaction = await client.transaction("read");
     await expect(transaction.execute(write)).rejects.toMatchObject({ code: "SQLITE_READONLY" });
     expect(await values(transaction, "select count(*) from t")).toEqual([0]);

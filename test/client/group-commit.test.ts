@@ -114,6 +114,17 @@ describe("writes that are issued together", () => {
     expect(await ids()).toEqual([1, 3]);
   });
 
+  test("are not refused for what a neighbour wrote and did not commit", async () => {
+    const results = await Promise.allSettled([
+      client.batch([insert(1), insert(2, "", 99)], "write"),
+      client.execute(insert(1)),
+      client.execute(insert(1)),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected"]);
+    expect(results[2]).toMatchObject({ reason: { extendedCode: "SQLITE_CONSTRAINT_PRIMARYKEY" } });
+    expect(await ids()).toEqual([1]);
+  });
+
   test("share a commit no longer when they are many or large", async () => {
     // A checkpoint would begin the log anew, and the commits are counted in it.
     await client.execute("pragma wal_autocheckpoint = 0");

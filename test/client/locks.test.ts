@@ -102,6 +102,23 @@ describe("a lock of another process", () => {
     expect(await count(open())).toBe(2);
   });
 
+  test("that was not waited out leaves later calls in their order", async () => {
+    const client = open({ busyTimeoutMs: 50 });
+    const other = new Database(folder.database().slice("file:".length));
+    for (const call of [
+      () => client.execute(insert("refused")),
+      () => client.executeMultiple("insert into entries (id, half) values ('refused', 0)"),
+    ]) {
+      other.exec("begin immediate");
+      await expect(call()).rejects.toThrow(StoreBusyError);
+      other.exec("rollback");
+      void client.execute(insert("stored"));
+      expect(await count(client)).toBe(1);
+      await client.execute("delete from entries");
+    }
+    other.close();
+  });
+
   test("is waited for inside the transaction of a script", async () => {
     const client = open();
     const transaction = await open().transaction();

@@ -70,6 +70,11 @@ describe("a reader answers as the client does", () => {
       { a: 1n, b: null },
     ]);
     await expect(open().execute(sql, [1, 2])).rejects.toThrow(RangeError);
+    const asked = { sql: "select ? as a", args: [1n] };
+    const batch = reader.batch([asked]);
+    asked.sql = "select 2 as a";
+    asked.args[0] = 3n;
+    expect((await batch)[0]?.rows).toEqual([{ a: 1n }]);
     await expect(reader.execute("select ?", { a: 1 })).rejects.toMatchObject({
       code: "ARGS_INVALID",
     });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
-import type { LocalClient } from "../../src/client/local-client.ts";
+import type { LocalClient, LocalTransaction } from "../../src/client/local-client.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 let folder: TemporaryFolder;
@@ -97,6 +97,35 @@ describe.each(["file", "memory"])("on %s", (kind) => {
     expect(added?.status).toBe("fulfilled");
     expect(refused).toMatchObject({ reason: expect.any(RangeError) });
     expect(await number(client)).toBe(1);
+    const [first, second] = [{ sql: "select ? as v", args: [1] }, new Uint8Array([1])];
+    const batch = client.batch(["update counter set n = 5", first], "write");
+    const read = client.execute("select ? as v, n from counter", [second]);
+    first.sql = "select 2 as v";
+    first.args[0] = 2;
+    second[0] = 2;
+    expect((await batch)[1]?.rows).toEqual([{ v: 1 }]);
+    expect((await read).rows).toEqual([{ v: new Uint8Array([1]).buffer, n: 5 }]);
+  });
+
+  test("a transaction that a statement has ended holds up nobody", async () => {
+    await client.execute(`
+      create trigger undo before update on counter when new.n = 9 begin
+        select raise(rollback, 'all is undone');
+      end`);
+    for (const end of [
+      (tx: LocalTransaction) => tx.execute("update counter set n = 9"),
+      (tx: LocalTransaction) => tx.batch(["update counter set n = 8", "update counter set n = 9"]),
+      (tx: LocalTransaction) => tx.run([{ sql: "update counter set n = 9", args: [] }]),
+      (tx: LocalTransaction) => tx.executeMultiple("select 1; rollback"),
+      (tx: LocalTransaction) => tx.execute("commit"),
+    ]) {
+      const transaction = await client.transaction();
+      await end(transaction).catch(() => undefined);
+      expect(transaction.closed).toBe(true);
+      await client.execute("update counter set n = n + 1");
+      await expect(transaction.commit()).rejects.toMatchObject({ code: "TRANSACTION_CLOSED" });
+    }
+    expect(await number(client)).toBe(5);
   });
 
   test("closing the client ends it, and rejects what waits", async () => {
@@ -141,6 +170,16 @@ describe("on a file", () => {
     const next = await client.transaction("read");
     expect(await number(next)).toBe(5);
     next.close();
+  });
+
+  test("what a transaction for reading attaches is gone with it", async () => {
+    const first = await client.transaction("read");
+    await first.execute("attach ':memory:' as beside");
+    await first.commit();
+    const second = await client.transaction("read");
+    const { rows } = await second.execute("select name from pragma_database_list");
+    expect(rows).toEqual([{ name: "main" }]);
+    second.close();
   });
 
   test("several statements read one state", async () => {
