@@ -64,8 +64,8 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
     await libsql.db.delete(workflowRuns);
     const memory = new MemoryStore({ clock: clock.now });
     const memories: [Memory, Memory] = [
-      { cursor: null, bundleCursor: null },
-      { cursor: null, bundleCursor: null },
+      { cursor: null, prevCursor: null, bundleCursor: null },
+      { cursor: null, prevCursor: null, bundleCursor: null },
     ];
     const done: string[] = [];
     const checkSame = (words: string, ours: unknown, theirs: unknown): void => {

@@ -25,7 +25,7 @@ export interface RunFilter<Status extends RunStatus = RunStatus> {
 export interface RunQuery extends RunFilter {
   /** 1 to 1000. Defaults to 100. */
   readonly limit?: number | undefined;
-  /** The `nextCursor` of the previous page of a query with the same filter. */
+  /** A `nextCursor` or `prevCursor` of a page of a query with the same filter. */
   readonly cursor?: string | null | undefined;
 }
 
@@ -72,8 +72,10 @@ export type ParsedRunFilter = Readonly<ReturnType<typeof parseFilter>>;
 
 export interface ParsedRunQuery extends ParsedRunFilter {
   readonly limit: number;
-  /** The last row of the previous page; null for the first page. */
+  /** The page begins after this row; null for the first page. */
   readonly after: StoredPosition | null;
+  /** True if the page ends before the row `after` instead. */
+  readonly isBackward: boolean;
 }
 
 /** @throws {InvalidArgumentError} if the filter is invalid. */
@@ -108,8 +110,36 @@ function parsePage(
   filter: ParsedRunFilter,
   kind: Kind,
 ): ParsedRunQuery {
-  const after = cursor == null ? null : decodeCursor(cursor, fingerprint(kind, filter));
-  return { ...filter, limit, after };
+  const isBackward = cursor?.startsWith(backwardMark) === true;
+  const text = isBackward ? cursor?.slice(backwardMark.length) : cursor;
+  const after = text == null ? null : decodeCursor(text, fingerprint(kind, filter));
+  return { ...filter, limit, after, isBackward };
+}
+
+/** The beginning of a `prevCursor`. No `nextCursor` has it. */
+const backwardMark = "~";
+
+/** The positions of a page of a list. `continues` is true if there are more rows in the direction of the query. */
+interface ListBounds {
+  readonly first: StoredPosition | undefined;
+  readonly last: StoredPosition | undefined;
+  readonly continues: boolean;
+}
+
+/** The cursors of a page of a list. */
+export function listCursors(query: ParsedRunQuery, { first, last, continues }: ListBounds) {
+  const isStart = query.isBackward ? !continues : query.after === null;
+  const isEnd = !query.isBackward && !continues;
+  const cursorAt = (position: StoredPosition) => nextCursor("list", query, position);
+  return {
+    nextCursor: last === undefined || isEnd ? null : cursorAt(last),
+    prevCursor: first === undefined || isStart ? null : backwardMark + cursorAt(first),
+  };
+}
+
+/** The order in which a query of a list reads rows. */
+export function orderOf({ isBackward }: Pick<ParsedRunQuery, "isBackward">) {
+  return isBackward ? ("oldest first" as const) : ("newest first" as const);
 }
 
 /** The cursor that continues after `last`. */
@@ -134,7 +164,12 @@ export function parseFilter(filter: RunFilter, runIds?: readonly string[]) {
 }
 
 /** The query that all runs match. */
-export const everyRun: ParsedRunQuery = { ...parseFilter({}), limit: 1000, after: null };
+export const everyRun: ParsedRunQuery = {
+  ...parseFilter({}),
+  limit: 1000,
+  after: null,
+  isBackward: false,
+};
 
 function fingerprint(kind: string, filter: ParsedRunFilter): string {
   return JSON.stringify([

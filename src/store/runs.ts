@@ -15,6 +15,11 @@ export interface RunPage<Run> {
   readonly runs: Run[];
   /** Continues the list. Null at the end of the list, and only there: a page may be shorter than its limit. */
   readonly nextCursor: string | null;
+  /**
+   * The cursor of the page of newer runs that ends where this page begins. Null on the first page. If that page has no
+   * runs any more, its cursor returns the first page.
+   */
+  readonly prevCursor: string | null;
   /** The rows of this page that cannot be read, by table, key and column. */
   readonly corrupt: CorruptRowError[];
 }

@@ -207,7 +207,12 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
     },
     listRuns: (async (query?: RunQuery) => {
       const { payloads, signal, ...parsed } = parseListQuery(query === undefined ? {} : query);
-      return read(signal, () => backend.listRuns(parsed, payloads));
+      return read(signal, async () => {
+        const page = await backend.listRuns(parsed, payloads);
+        const isEmpty = page.runs.length + page.corrupt.length === 0;
+        if (!parsed.isBackward || !isEmpty) return page;
+        return backend.listRuns({ ...parsed, after: null, isBackward: false }, payloads);
+      });
     }) as WorkflowStore["listRuns"],
     async countRuns(filter = {}) {
       const { signal, ...parsed } = parseCountFilter(filter);

@@ -373,8 +373,8 @@ const hostTransaction = fc
       const onStore: unknown[] = [];
       const onMemory: unknown[] = [];
       const cursors: [Memory, Memory] = [
-        { cursor: null, bundleCursor: null },
-        { cursor: null, bundleCursor: null },
+        { cursor: null, prevCursor: null, bundleCursor: null },
+        { cursor: null, prevCursor: null, bundleCursor: null },
       ];
       const note = `(select run_id from workflow_runs where run_id = '${id}')`;
       await attempt(() =>

@@ -51,8 +51,8 @@ export class Company {
   #orderId = 0;
   #operations = 0;
   #cursors: [Memory, Memory] = [
-    { cursor: null, bundleCursor: null },
-    { cursor: null, bundleCursor: null },
+    { cursor: null, prevCursor: null, bundleCursor: null },
+    { cursor: null, prevCursor: null, bundleCursor: null },
   ];
 
   constructor(database: OpenedDatabase, neighbour: Neighbour | null) {

@@ -8,6 +8,7 @@ import { runStatuses, stepStatuses } from "../../src/statuses.ts";
 export interface Memory {
   /** The last cursor that a list gave. */
   cursor: string | null;
+  prevCursor: string | null;
   bundleCursor: string | null;
 }
 
@@ -266,14 +267,16 @@ const reads = fc.oneof(
         payloads: sometimes(fc.boolean()),
       }),
       rarely(
-        fc.constantFrom<"first" | "next">("first", "next"),
+        fc.constantFrom<"first" | "next" | "prev">("first", "next", "prev"),
         fc.constantFrom("nonsense", "e30"),
       ),
     ),
     async (store, [query, from]: [object, string], memory) => {
-      const cursor = from === "first" ? null : from === "next" ? memory.cursor : from;
+      const known = { first: null, next: memory.cursor, prev: memory.prevCursor };
+      const cursor = from in known ? known[from as keyof typeof known] : from;
       const page = await store.listRuns({ ...query, cursor });
       memory.cursor = page.nextCursor;
+      memory.prevCursor = page.prevCursor;
       return page;
     },
   ),

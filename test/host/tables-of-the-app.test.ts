@@ -100,7 +100,7 @@ describe.each([
     cleanups.push(() => store.close());
     const done = new Set<string>();
     for (const operations of fc.sample(sequences, { numRuns: sequencesHere, seed: 7 })) {
-      const memory = { cursor: null, bundleCursor: null };
+      const memory = { cursor: null, prevCursor: null, bundleCursor: null };
       for (const operation of operations) {
         clock.advance(operation.advanceMs);
         await attempt(() => operation.run(store, memory));

@@ -4,8 +4,10 @@ import { comparePositions, compareText } from "../../model/cursors.ts";
 import {
   bundleRowBytes,
   countWithinPage,
+  listCursors,
   matchesFilter,
   nextCursor,
+  orderOf,
   type ParsedRunFilter,
   type ParsedRunQuery,
 } from "../../model/run-queries.ts";
@@ -43,13 +45,14 @@ export function listRuns(
   payloads: boolean,
 ): RunPage<WorkflowRun | WorkflowRunSummary> {
   const columns = payloads ? jsonRunColumns : (["error", "tags"] as const);
-  const { page, continues } = readPage(tables, query, "newest first", (run) =>
+  const { page, continues } = readPage(tables, query, orderOf(query), (run) =>
     jsonBytesOf(run, columns),
   );
+  const newestFirst = query.isBackward ? page.toReversed() : page;
   return {
-    runs: page.map(payloads ? readRun : readSummary),
+    runs: newestFirst.map(payloads ? readRun : readSummary),
     corrupt: [],
-    nextCursor: continues && nextCursor("list", query, continues),
+    ...listCursors(query, { first: newestFirst[0], last: newestFirst.at(-1), continues }),
   };
 }
 
@@ -58,20 +61,21 @@ export function readBundles(tables: Tables, query: ParsedRunQuery): BundlePage {
     const { bytes, rows } = sizeOf(tables, run);
     return bytes + bundleRowBytes * Object.values(rows).reduce((sum, count) => sum + count, 0);
   });
+  const last = page.at(-1);
   return {
     bundles: page.map((run) => readBundle(tables, run)),
     corrupt: [],
-    nextCursor: continues && nextCursor("bundles", query, continues),
+    nextCursor: continues && last !== undefined ? nextCursor("bundles", query, last) : null,
   };
 }
 
-/** The runs of a page; `continues` is the last one, or null at the end of the list. */
+/** The runs of a page, in the order of the scan. `continues` is true unless the list ends with them. */
 function readPage(
   tables: Tables,
   query: ParsedRunQuery,
   order: ScanOrder,
   bytesOf: (run: RunRow) => number,
-): { readonly page: readonly RunRow[]; readonly continues: RunRow | null } {
+): { readonly page: readonly RunRow[]; readonly continues: boolean } {
   const rows: RunRow[] = [];
   for (const run of candidates(tables, query, order)) {
     if (matches(run, query)) rows.push(run);
@@ -79,8 +83,7 @@ function readPage(
     if (rows.length > query.limit) break;
   }
   const count = Math.min(query.limit, countWithinPage(rows.map(bytesOf)));
-  const page = rows.slice(0, count);
-  return { page, continues: count < rows.length ? (page.at(-1) ?? null) : null };
+  return { page: rows.slice(0, count), continues: count < rows.length };
 }
 
 /** The runs in order: all, or the named ones, which are few. */

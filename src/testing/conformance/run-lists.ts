@@ -1,5 +1,12 @@
 import { expect } from "vitest";
-import { givenRun, listAll, summaryOf, type StoreTest, rejectsArgument } from "./environment.ts";
+import {
+  givenRun,
+  idsOf,
+  listAll,
+  summaryOf,
+  type StoreTest,
+  rejectsArgument,
+} from "./environment.ts";
 
 export function describeRunLists(test: StoreTest): void {
   test("lists are newest first, ties by UTF-8 bytes of the run id", async ({ store }) => {
@@ -44,8 +51,69 @@ export function describeRunLists(test: StoreTest): void {
     expect(await store.listRuns({ workflowId: "none" })).toEqual({
       runs: [],
       nextCursor: null,
+      prevCursor: null,
       corrupt: [],
     });
+  });
+
+  test("pages lead back to the first one, newest first as well", async ({ store }) => {
+    for (let index = 0; index < 7; index++) {
+      // Two runs of each time, and one that the filter leaves out.
+      const createdAt = new Date(Math.floor(index / 2));
+      await givenRun(store, { runId: `r${index}`, status: "FAILED", createdAt });
+    }
+    await givenRun(store, { runId: "r9", createdAt: new Date(2) });
+    const queries: Parameters<typeof listAll>[1][] = [
+      { status: "FAILED" },
+      { status: ["FAILED", "CANCELLED"] },
+      { createdBefore: new Date(3), status: "FAILED" },
+      {},
+    ];
+    for (const query of queries) {
+      const all = await listAll(store, query);
+      const page = async (cursor: string | null, limit = 3) => {
+        const { runs, ...cursors } = await store.listRuns({ ...query, limit, cursor });
+        return { ids: idsOf(runs), ...cursors };
+      };
+      const first = await page(null);
+      expect(first).toMatchObject({ ids: all.slice(0, 3), prevCursor: null });
+      const second = await page(first.nextCursor);
+      expect(second.ids).toEqual(all.slice(3, 6));
+      const last = await page(second.nextCursor);
+      if (all.length > 6) {
+        expect(last).toMatchObject({ ids: all.slice(6), nextCursor: null });
+        expect(await page(last.prevCursor)).toEqual(second);
+        expect((await page(last.prevCursor, 2)).ids).toEqual(all.slice(4, 6));
+        expect(await page(last.prevCursor, 100)).toMatchObject({
+          ids: all.slice(0, 6),
+          prevCursor: null,
+        });
+      }
+      expect(await page(second.prevCursor)).toEqual(first);
+      const middle = await page(second.prevCursor, 2);
+      expect(middle).toMatchObject({ ids: all.slice(1, 3) });
+      expect((await page(middle.prevCursor)).ids).toEqual(all.slice(0, 1));
+      expect((await page(middle.nextCursor)).ids).toEqual(second.ids);
+    }
+    const whole = await store.listRuns({ payloads: true, limit: 4 });
+    const rest = await store.listRuns({ payloads: true, cursor: whole.nextCursor });
+    const back = await store.listRuns({ payloads: true, limit: 4, cursor: rest.prevCursor });
+    expect(back).toEqual(whole);
+  });
+
+  test("a page that leads back to deleted runs is the first page", async ({ store }) => {
+    for (let index = 0; index < 5; index++) {
+      await givenRun(store, { runId: `r${index}`, createdAt: new Date(index) });
+    }
+    const { nextCursor } = await store.listRuns({ limit: 2 });
+    const { prevCursor } = await store.listRuns({ limit: 2, cursor: nextCursor });
+    for (const runId of ["r4", "r3"]) await store.deleteRun(runId);
+    const back = await store.listRuns({ limit: 2, cursor: prevCursor });
+    expect(back).toEqual(await store.listRuns({ limit: 2 }));
+    expect(idsOf(back.runs)).toEqual(["r2", "r1"]);
+    // A run that was created since is newer than all of them.
+    await givenRun(store, { runId: "r5", createdAt: new Date(9) });
+    expect(idsOf((await store.listRuns({ cursor: prevCursor })).runs)).toEqual(["r5"]);
   });
 
   test("filters are combined by and", async ({ store }) => {
@@ -123,10 +191,16 @@ export function describeRunLists(test: StoreTest): void {
     for (let index = 0; index < 3; index++) await givenRun(store);
     const { nextCursor } = await store.listRuns({ limit: 1 });
     expect(nextCursor).not.toBeNull();
+    const { prevCursor } = await store.listRuns({ limit: 1, cursor: nextCursor });
+    expect(prevCursor).not.toBeNull();
+    await rejectsArgument(store.readBundles({ cursor: prevCursor }), "cursor");
     for (const query of [
       { cursor: nextCursor, workflowId: "orders" },
       { cursor: nextCursor, status: "PENDING" as const },
+      { cursor: prevCursor, workflowId: "orders" },
+      { cursor: `~${prevCursor}` },
       { cursor: "nonsense" },
+      { cursor: "~" },
       { cursor: "" },
     ]) {
       await rejectsArgument(store.listRuns(query), "cursor");

@@ -87,6 +87,14 @@ const queries: Readonly<Record<string, readonly [() => Promise<unknown>, serves:
     async () => store.listRuns({ cursor: (await store.listRuns({ limit: 20 })).nextCursor }),
     "workflow_runs_created_at_idx ((created_at,run_id)<(?,?))",
   ],
+  "listRuns, an earlier page": [
+    async () => {
+      const { nextCursor } = await store.listRuns({ limit: 20 });
+      const { prevCursor } = await store.listRuns({ limit: 20, cursor: nextCursor });
+      return store.listRuns({ cursor: prevCursor });
+    },
+    "workflow_runs_created_at_idx ((created_at,run_id)>(?,?))",
+  ],
   "listRuns by time": [
     () => store.listRuns({ createdAfter: day(10), createdBefore: day(20) }),
     "workflow_runs_created_at_idx (created_at>? AND created_at<?)",

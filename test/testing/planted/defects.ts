@@ -2,6 +2,7 @@ import { RunAlreadyExistsError } from "../../../src/errors.ts";
 import { decodeJson } from "../../../src/json.ts";
 import { MemoryStore } from "../../../src/stores/memory/memory-store.ts";
 import { runStatuses } from "../../../src/statuses.ts";
+import type { RunQuery } from "../../../src/model/run-queries.ts";
 import { createBulkChanges } from "../../../src/stores/bulk-changes.ts";
 import type { ReadOptions } from "../../../src/store/options.ts";
 import type { WorkflowStore } from "../../../src/store/workflow-store.ts";
@@ -89,6 +90,26 @@ export const defects: Readonly<Record<string, Change>> = {
       const runs = await store.getRuns(runIds, options);
       return runs.slice(0, 3);
     }) as WorkflowStore["getRuns"],
+  }),
+  "a page that leads back is oldest first": (store) => ({
+    listRuns: (async (query?: RunQuery) => {
+      const page = await store.listRuns(query);
+      if (query?.cursor?.startsWith("~") !== true) return page;
+      return { ...page, runs: page.runs.toReversed() };
+    }) as WorkflowStore["listRuns"],
+  }),
+  "the first page has a page before it": (store) => ({
+    listRuns: (async (query?: RunQuery) => {
+      const page = await store.listRuns(query);
+      return { ...page, prevCursor: page.prevCursor ?? page.nextCursor };
+    }) as WorkflowStore["listRuns"],
+  }),
+  "a page that leads back to nothing is empty": (store) => ({
+    listRuns: (async (query?: RunQuery) => {
+      const page = await store.listRuns(query);
+      const isEmpty = query?.cursor?.startsWith("~") === true && page.prevCursor === null;
+      return isEmpty ? { ...page, runs: [] } : page;
+    }) as WorkflowStore["listRuns"],
   }),
   "a bulk change ignores the tags of its filter": (store) => ({
     cancelRuns: (filter, options) => store.cancelRuns({ ...filter, tags: undefined }, options),

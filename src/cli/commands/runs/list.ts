@@ -67,7 +67,9 @@ function show(page: RunPage<WorkflowRunSummary>, options: ListOptions): void {
   if (options.ndjson) for (const run of page.runs) printLine(run);
   else print(describe(escapedIn(page.runs)));
   for (const { message } of page.corrupt) note(`not shown: ${escapedIn(message)}`);
-  if (page.nextCursor !== null && !options.all) note(`more: --cursor ${page.nextCursor}`);
+  if (options.all) return;
+  if (page.nextCursor !== null) note(`older: --cursor ${page.nextCursor}`);
+  if (page.prevCursor !== null) note(`newer: --cursor ${page.prevCursor}`);
 }
 
 function describe(runs: readonly WorkflowRunSummary[]): string {

@@ -1,7 +1,8 @@
 import { CorruptRowError } from "../../../errors.ts";
 import {
   everyRun,
-  nextCursor,
+  listCursors,
+  orderOf,
   type ParsedRunFilter,
   type ParsedRunQuery,
 } from "../../../model/run-queries.ts";
@@ -47,7 +48,7 @@ async function readPage<Property extends RunProperty>(
   properties: readonly Property[],
 ): Promise<RunPage<Pick<WorkflowRun, Property>>> {
   const statement = context.statements.lists
-    .list({ query, order: "newest first", properties })
+    .list({ query, order: orderOf(query), properties })
     .bind(listArguments(query));
   const page = rowsInPlace(await readRows(context.connection, statement));
   return decodePage(context, query, properties, page);
@@ -59,15 +60,15 @@ function decodePage<Property extends RunProperty>(
   properties: readonly Property[],
   { rows, found }: { readonly rows: Rows; readonly found: number },
 ): RunPage<Pick<WorkflowRun, Property>> {
-  const page = rows.slice(0, query.limit);
+  const read = rows.slice(0, query.limit);
+  const page = query.isBackward ? read.toReversed() : read;
   const corrupt: CorruptRowError[] = [];
   const runs = decodeReadable(page, (row) => codecs.run.decodeCells(properties, row), corrupt);
-  const last = page.at(-1);
-  const nextPage = last !== undefined && page.length < found;
+  const [first, last] = [page[0], page.at(-1)].map((row) => row && positionOf(properties, row));
   return {
     runs,
     corrupt,
-    nextCursor: nextPage ? nextCursor("list", query, positionOf(properties, last)) : null,
+    ...listCursors(query, { first, last, continues: page.length < found }),
   };
 }
 

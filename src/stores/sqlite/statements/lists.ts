@@ -1,6 +1,6 @@
 import { and, asc, count, desc, getTableColumns, inArray, sql } from "drizzle-orm";
 import { unionAll } from "drizzle-orm/sqlite-core";
-import type { ParsedRunQuery } from "../../../model/run-queries.ts";
+import { orderOf, type ParsedRunQuery } from "../../../model/run-queries.ts";
 import { runSummaryProperties, type RowCodecs } from "../../../schema/row-codecs.ts";
 import { jsonRunColumns } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
@@ -24,7 +24,7 @@ import {
 } from "./statement.ts";
 
 export interface ListShape {
-  readonly query: FilterShape & Pick<ParsedRunQuery, "after">;
+  readonly query: FilterShape & Pick<ParsedRunQuery, "after" | "isBackward">;
   readonly order: "newest first" | "oldest first";
   readonly properties: readonly RunProperty[];
 }
@@ -109,12 +109,12 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
     ),
 
     /**
-     * Rows of `runSummaryProperties`, newest first, and the bytes of `error` and `tags`, which are returned if they are
+     * Rows of `runSummaryProperties`, in the order of the query, and the bytes of `error` and `tags`, which are returned if they are
      * small. To add up the bytes of a page in SQL would cost as much as the rows themselves.
      */
     summaries: statementFamily(filterListKey, (query: ListShape["query"]) =>
       defineStatement(db, (target, argument: ArgumentReference<ListArgument>) => {
-        const clauses = pageClauses(target, argument, { query, order: "newest first" });
+        const clauses = pageClauses(target, argument, { query, order: orderOf(query) });
         return target
           .select({ ...pick(runs, runSummaryProperties), ...inlineDetails(tables) })
           .from(runs)
@@ -137,8 +137,8 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
   };
 }
 
-function filterListKey({ after, ...filter }: ListShape["query"]): string {
-  return `${filterKey(filter)}/${after !== null}`;
+function filterListKey({ after, isBackward, ...filter }: ListShape["query"]): string {
+  return `${filterKey(filter)}/${after !== null}/${isBackward}`;
 }
 
 function listKey({ query, order, properties }: ListShape): string {
