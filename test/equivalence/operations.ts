@@ -61,7 +61,9 @@ const json = fc.oneof(
     ),
   },
 );
-const tags = fc.option(fc.dictionary(fc.constantFrom("t1", "t2"), fc.constantFrom("x", "y")));
+const tags = fc.option(
+  fc.dictionary(fc.constantFrom("t1", "$gorkflow.bytes"), fc.constantFrom("x", "y")),
+);
 const badId = fc.constantFrom<unknown>("", "a\0b", "\ud800", "x".repeat(256), 5, undefined, null);
 
 const sometimes = <T>(arbitrary: fc.Arbitrary<T>) =>
@@ -166,7 +168,9 @@ const filter = {
     rarely<unknown>(fc.oneof(status, fc.array(status, { maxLength: 3 })), fc.constant("DONE")),
   ),
   resourceId: sometimes(fc.constantFrom("x", "y")),
-  tags: sometimes(fc.dictionary(fc.constantFrom("t1", "t2"), fc.constantFrom("x", "y"))),
+  tags: sometimes(
+    fc.dictionary(fc.constantFrom("t1", "$gorkflow.bytes"), fc.constantFrom("x", "y")),
+  ),
   createdAfter: sometimes(time),
   createdBefore: sometimes(time),
 };

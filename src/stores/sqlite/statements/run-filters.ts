@@ -1,5 +1,6 @@
 import { and, eq, gte, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { encodeDecoded } from "../../../json.ts";
 import type { ParsedRunFilter, ParsedRunQuery } from "../../../model/run-queries.ts";
 import type { PositionCell, StoredPosition } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
@@ -24,7 +25,7 @@ export function filterArguments(filter: ParsedRunFilter): Record<FilterArgument,
   return {
     workflowId: filter.workflowId,
     resourceId: filter.resourceId,
-    tags: filter.tags && JSON.stringify(filter.tags),
+    tags: filter.tags && encodeDecoded(filter.tags),
     createdAfter: filter.createdAfter?.getTime() ?? null,
     createdBefore: filter.createdBefore?.getTime() ?? null,
     runIds: filter.runIds && JSON.stringify(filter.runIds),
