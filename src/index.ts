@@ -59,7 +59,12 @@ export type { HostTransactions, TransactionStore } from "./store/transactions.ts
 export type { WorkflowStore } from "./store/workflow-store.ts";
 
 export { stepIf } from "./engine/definition/conditional-step.ts";
-export type { ConditionalStep, StepIfOptions } from "./engine/definition/conditional-step.ts";
+export type {
+  ConditionalStep,
+  OtherwiseValue,
+  StepIfOptions,
+} from "./engine/definition/conditional-step.ts";
+export type { Backoff, RetryOptions } from "./model/backoff.ts";
 export { defineStep } from "./engine/definition/define-step.ts";
 export type { StepOptions } from "./engine/definition/define-step.ts";
 export type {
@@ -86,7 +91,7 @@ export type {
   LeaveReason,
 } from "./engine/observe/events.ts";
 export { createConsoleLogger, silentLogger } from "./engine/observe/logger.ts";
-export type { BoundLogger, Logger } from "./engine/observe/logger.ts";
+export type { BoundLogger, Logger, LogLevel } from "./engine/observe/logger.ts";
 export type { RunProgress } from "./engine/run-watch.ts";
 export type { StepFailure, StoredError } from "./engine/run/step-errors.ts";
 export { defineWorkflow } from "./engine/definition/workflow-builder.ts";

@@ -25,8 +25,8 @@ export interface StepIfOptions<Otherwise> {
 
 const optionsSchema = z.strictObject({ otherwise: z.unknown() }).partial();
 
-/** A constraint with which TypeScript infers the type of a literal. */
-export type Literal = string | number | boolean | object | null;
+/** A value for a skipped step. As a constraint, it lets TypeScript infer the type of a literal. */
+export type OtherwiseValue = string | number | boolean | object | null;
 
 /**
  * A step for `parallel` that runs if the condition is true. Otherwise it is SKIPPED, and its output is `otherwise`, which
@@ -34,7 +34,12 @@ export type Literal = string | number | boolean | object | null;
  *
  * @throws {InvalidValueError} if JSON cannot hold `otherwise`.
  */
-export function stepIf<const Id extends string, Input, Output, Otherwise extends Literal = null>(
+export function stepIf<
+  const Id extends string,
+  Input,
+  Output,
+  Otherwise extends OtherwiseValue = null,
+>(
   condition: Condition<NoInfer<Input>>,
   step: StepDefinition<Id, Input, Output>,
   options?: StepIfOptions<Otherwise>,

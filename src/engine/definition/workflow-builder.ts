@@ -7,7 +7,7 @@ import {
   addCondition,
   checkStep,
   type ConditionalStep,
-  type Literal,
+  type OtherwiseValue,
   type StepIfOptions,
 } from "./conditional-step.ts";
 import { labelShape, stepSettingsShape, type StepOptions } from "./define-step.ts";
@@ -151,7 +151,7 @@ export class EmptyWorkflow<ContinueOnError extends boolean = false> {
     condition: Condition<NoInfer<Input>>,
     step: StepDefinition<string, Input, Output>,
   ): WorkflowBuilder<Input, Input | Output | NullIf<ContinueOnError>, ContinueOnError>;
-  stepIf<Input, Output, Otherwise extends Literal>(
+  stepIf<Input, Output, Otherwise extends OtherwiseValue>(
     condition: Condition<NoInfer<Input>>,
     step: StepDefinition<string, Input, Output>,
     options: StepIfOptions<Otherwise>,
@@ -206,7 +206,7 @@ export class WorkflowBuilder<Input, Current, ContinueOnError extends boolean = f
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
   ): WorkflowBuilder<Input, Current | Output | NullIf<ContinueOnError>, ContinueOnError>;
-  stepIf<Output, Otherwise extends Literal>(
+  stepIf<Output, Otherwise extends OtherwiseValue>(
     condition: Condition<Current>,
     step: StepDefinition<string, Current, Output>,
     options: StepIfOptions<Otherwise>,

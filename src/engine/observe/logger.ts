@@ -22,7 +22,7 @@ export interface BoundLogger extends Logger {
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 
-type LogLevel = (typeof logLevels)[number];
+export type LogLevel = (typeof logLevels)[number];
 type Log = (level: LogLevel, fields: object, message: string) => void;
 
 /** A logger whose messages go to `log`. */
