@@ -213,6 +213,29 @@ test("a dry run counts every orphan, and the prune deletes as many", async () =>
   await store.close();
 });
 
+test("an orphan that a foreign key of the app protects stays, and all others are deleted", async () => {
+  const url = folder.database("protected-orphans.db");
+  const store = await LibSQLStore.open(url);
+  await store.db.run(
+    sql.raw(`create table mine (run_id text, step_id text,
+      foreign key (run_id, step_id) references step_outputs (run_id, step_id) on delete restrict)`),
+  );
+  for (const runId of ["a", "b", "c"]) {
+    const completedAt = new Date(0);
+    await store.createRun({ runId, workflowId: "w", status: "COMPLETED", completedAt });
+    for (const stepId of ["s", "t"]) await store.saveStepOutput(runId, stepId, 1);
+  }
+  await store.db.run("insert into mine values ('b', 's')");
+  const client = createClient(url);
+  await client.migrate(["delete from workflow_runs where run_id <> 'c'"]);
+  client.close();
+  const policy = { olderThan: new Date() };
+  expect(await store.pruneRuns(policy)).toMatchObject({ deletedRuns: 1, deletedOrphans: 3 });
+  expect(await store.pruneRuns(policy)).toMatchObject({ deletedOrphans: 0 });
+  expect((await store.stats()).rows).toMatchObject({ workflowRuns: 0, stepOutputs: 1 });
+  await store.close();
+});
+
 test("a policy with a rule that cannot be applied deletes nothing", async () => {
   const store = new MemoryStore();
   await createOld(store, idsOf(3));

@@ -27,6 +27,9 @@ const rewalkedRows = 50_000;
 /** The number of refused runs that a report names. */
 const namedRefusals = 100;
 
+/** The number of refused orphans that a prune looks for one by one. */
+const maxRefusedOrphans = 100;
+
 /** How long each step of the vacuum waits for other writers. */
 const vacuumPatienceMs = 2000;
 
@@ -204,11 +207,36 @@ export function createPruning(
     }
   }
 
-  /** Deletes children whose run does not exist, because it was deleted with foreign keys off. */
+  /**
+   * Deletes children whose run does not exist, because it was deleted with foreign keys off. Those that a constraint of the
+   * app protects stay.
+   */
   async function removeOrphans(policy: ParsedPrunePolicy, deleted: Deleted): Promise<void> {
-    for (const { part, keyLength, walk, delete: remove } of statements.maintenance.orphans) {
+    const { signal, dryRun } = policy;
+    const isOrphan = (row: Row) => row.at(-1) === 1;
+    let refused = 0;
+    for (const { part, keyLength, walk, delete: statement } of statements.maintenance.orphans) {
       const places = Array.from({ length: keyLength }, (_, index) => index);
       const keyOf = (row: Row) => places.map((place) => positionCell(row[place]));
+      /** Deletes the orphans of `rows`, which follow the key `after`. If one is refused, deletes each half. */
+      const remove = async (rows: Rows, after: readonly Argument[]): Promise<void> => {
+        const last = rows.findLast(isOrphan);
+        if (last === undefined) return;
+        const range = { ...named("after", after), ...named("last", keyOf(last)) };
+        try {
+          const [result] = await connection.write([statement.bind(range)], { signal });
+          deleted.orphans += result?.changes ?? 0;
+        } catch (error) {
+          if (!(error instanceof ConstraintError)) throw error;
+          const half = Math.ceil(rows.length / 2);
+          // Many of them would take many statements at every prune.
+          if (half === rows.length || refused >= maxRefusedOrphans) refused += 1;
+          else {
+            await remove(rows.slice(0, half), after);
+            await remove(rows.slice(half), keyOf(rows[half - 1] ?? last));
+          }
+        }
+      };
       const pages = walkPages(policy, {
         name: `orphans ${part}`,
         whole: false,
@@ -217,16 +245,8 @@ export function createPruning(
         keyOf,
       });
       for await (const { rows, after } of pages) {
-        const orphaned = rows.filter((row) => row.at(-1) === 1).length;
-        const last = rows.at(-1);
-        if (orphaned === 0 || last === undefined) continue;
-        if (policy.dryRun) {
-          deleted.orphans += orphaned;
-          continue;
-        }
-        const statement = remove.bind({ ...named("after", after), ...named("last", keyOf(last)) });
-        const [result] = await connection.write([statement], { signal: policy.signal });
-        deleted.orphans += result?.changes ?? 0;
+        if (dryRun) deleted.orphans += rows.filter(isOrphan).length;
+        else await remove(rows, after);
       }
     }
   }
