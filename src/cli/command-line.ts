@@ -21,14 +21,13 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
   try {
     // Variables that are already set take precedence over the file.
     const inherited = new Set(Object.keys(process.env));
-    // A Python virtual environment is a folder that may have this name.
-    const isFolder = statSync(".env", { throwIfNoEntry: false })?.isDirectory();
-    if (isFolder === false) process.loadEnvFile(".env");
+    const isNamed = namedCommand(args) !== undefined;
+    if (isNamed) loadVariables();
     let exitCode: ExitCode = exitCodes.fine;
     const program = await createProgram(
       {
         ...interruption,
-        env: namedCommand(args) === undefined ? {} : await environmentOf(inherited),
+        env: isNamed ? await environmentOf(inherited) : {},
         foundSomething: () => (exitCode = exitCodes.failure),
         onInterruption: (remedy) => (goOn = remedy),
       },
@@ -48,6 +47,19 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
 
 function asksForJson(args: readonly string[]): boolean {
   return args.includes("--json") || /\B--format[= ]json\b/.test(args.join(" "));
+}
+
+/** Sets the variables of a file `.env` that are not set. @throws {CommandError} if it cannot be read. */
+function loadVariables(): void {
+  try {
+    // A Python virtual environment is a folder that may have this name.
+    const isFolder = statSync(".env", { throwIfNoEntry: false })?.isDirectory();
+    if (isFolder === false) process.loadEnvFile(".env");
+  } catch (cause) {
+    const message = "the file .env in this folder cannot be read";
+    const remedy = "make it readable, or run the command in another folder";
+    throw new CommandError({ code: "ENV_FILE_UNREADABLE", message, remedy }, { cause });
+  }
 }
 
 /** The command that the arguments name. */

@@ -85,7 +85,10 @@ function placeOf(given: string): string {
 }
 
 function urlOf(given: string): string {
-  return isUrl(given) ? given : `file:${encodeURI(given).replaceAll(/[?#]/g, encodeURIComponent)}`;
+  if (isUrl(given)) return given;
+  // Two slashes at the beginning of a path are one, but in a URL they begin a host.
+  const path = given.replace(/^\/+/, "/");
+  return `file:${encodeURI(path).replaceAll(/[?#]/g, encodeURIComponent)}`;
 }
 
 /** A single letter before the colon is a Windows drive. */

@@ -80,6 +80,9 @@ function remedyFor(error: GorkflowError, goOn: string): string | null {
     }
     if (error.message.includes("read or written"))
       return `check for a full disk, a quota or a limit; ${goOn}`;
+    if (error.message.includes("is read-only")) {
+      return "get write access to the file and its folder, even to read a write-ahead log";
+    }
     if (error.message.includes("server")) return "check the URL, and that the server is running";
     return null;
   }

@@ -1,5 +1,6 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { parseDuration, parseTime } from "../../src/cli/output/times.ts";
 import {
@@ -130,6 +131,20 @@ test("bytes are shown as in the database", async () => {
   expect(JSON.parse(stdout)).toMatchObject({
     state: [{ value: { file: { "$gorkflow.bytes": "AQID" } } }],
   });
+});
+
+test("a file .env that cannot be read is named, and only if it is needed", async () => {
+  const path = join(command.folder.path, ".env");
+  await symlink(".env", path);
+  expect((await command.run(["--version"])).code).toBe(0);
+  const { code, stderr } = await command.run(["runs", "list", "-d", await givenRuns()]);
+  expect([code, stderr]).toEqual([1, expect.stringContaining("the file .env")]);
+  await rm(path);
+});
+
+test("a path may begin with two slashes", async () => {
+  const path = fileURLToPath(await givenRuns());
+  expect((await command.run(["runs", "show", "a", "-d", `/${path}`])).code).toBe(0);
 });
 
 test("a folder .env is ignored, usage errors are JSON, and a full disk is reported", async () => {
