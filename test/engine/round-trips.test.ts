@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/web";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
+import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import {
   defineWorkflow,
   type Workflow,
@@ -94,4 +95,40 @@ test("a step in a transaction takes a round trip for each write and two for the 
   const [claim, effect, run, row, output, savepoint, commit] = [1, 1, 1, 1, 1, 2, 1];
   expect(requests).toBe(claim + effect + run + row + output + savepoint + commit);
   expect((await counted.store.getRun(runId)).output).toBe(1);
+});
+
+test("the conditions of parallel steps take one round trip, and bytes pass through a server", async () => {
+  const counted = await openCounted();
+  const bytes = z.instanceof(Uint8Array);
+  const read = defineStep({
+    id: "read",
+    input: z.number(),
+    output: bytes,
+    run: (value) => new Uint8Array([value, 255]),
+  });
+  const copy = <const Id extends string>(id: Id) =>
+    defineStep({ id, input: bytes, output: bytes, run: (content) => content });
+  const join = defineStep({
+    id: "join",
+    input: z.object({ run: bytes, skipped: bytes, empty: z.null() }),
+    output: z.number(),
+    run: ({ run, skipped }) => run.length + skipped.length,
+  });
+  const empty = defineStep({ id: "empty", input: bytes, output: z.null(), run: () => null });
+  const workflow = defineWorkflow({ id: "w" })
+    .step(read)
+    .parallel(
+      stepIf((content) => content[1] === 255, copy("run")),
+      stepIf(() => false, copy("skipped"), { otherwise: new Uint8Array(3) }),
+      stepIf(() => false, empty),
+    )
+    .step(join)
+    .build();
+  const { runId, requests } = await requestsOf(counted, workflow);
+  const [claim, readStep, conditions, copied, joined] = [1, 1, 1, 1, 1];
+  expect(requests).toBe(claim + readStep + conditions + copied + joined);
+  expect((await counted.store.getRun(runId)).output).toBe(5);
+  expect(await counted.store.getStepExecution(runId, "join")).toMatchObject({
+    input: { run: new Uint8Array([0, 255]), skipped: new Uint8Array(3), empty: null },
+  });
 });
