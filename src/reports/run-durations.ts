@@ -1,11 +1,11 @@
-import { and, count, isNotNull, sql } from "drizzle-orm";
+import { and, count, isNotNull, sql, sum } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { listOf } from "./conditions.ts";
-import { durationColumns, percentilesOf, shareUpTo } from "./durations.ts";
+import { listOf, unindexed } from "./conditions.ts";
+import { durationColumns, percentilesOf, ranksOf } from "./durations.ts";
 import { finishedRuns } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -50,21 +50,31 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
   const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
   const runs = finished.tables.workflowRuns;
   const durationMs = sql`max(0, ${runs.completedAt} - ${runs.startedAt})`;
-  const ranked = builder
+  const counted = builder
     .select({
       workflowId: runs.workflowId,
       durationMs: durationMs.as("duration_ms"),
-      share: shareUpTo(durationMs, runs.workflowId).as("share"),
+      times: count().as("times"),
     })
     .from(runs)
     .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
+    .groupBy(unindexed(runs.workflowId), durationMs)
+    .as("counted");
+  const ranked = builder
+    .select({
+      workflowId: counted.workflowId,
+      durationMs: counted.durationMs,
+      times: counted.times,
+      ...ranksOf(counted, counted.workflowId),
+    })
+    .from(counted)
     .as("ranked");
   const report = builder
     .select(
       rowOf(row, {
         workflowId: ranked.workflowId,
-        runs: count(),
-        ...percentilesOf(ranked.durationMs, ranked.share),
+        runs: sum(ranked.times),
+        ...percentilesOf(ranked),
       }),
     )
     .from(ranked)

@@ -1,11 +1,11 @@
-import { and, count, inArray, isNotNull } from "drizzle-orm";
+import { and, count, inArray, isNotNull, sum } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { listOf } from "./conditions.ts";
-import { durationColumns, percentilesOf, shareUpTo } from "./durations.ts";
+import { listOf, unindexed } from "./conditions.ts";
+import { durationColumns, percentilesOf, ranksOf } from "./durations.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -55,24 +55,35 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
     finished,
     and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status))),
   );
-  const ranked = builder
+  const counted = builder
     .select({
       workflowId: runs.workflowId,
       stepId: steps.stepId,
       durationMs: steps.durationMs,
-      share: shareUpTo(steps.durationMs, runs.workflowId, steps.stepId).as("share"),
+      times: count().as("times"),
     })
     .from(outer)
     .crossJoin(inner)
     .where(where)
+    .groupBy(unindexed(runs.workflowId), unindexed(steps.stepId), steps.durationMs)
+    .as("counted");
+  const ranked = builder
+    .select({
+      workflowId: counted.workflowId,
+      stepId: counted.stepId,
+      durationMs: counted.durationMs,
+      times: counted.times,
+      ...ranksOf(counted, counted.workflowId, counted.stepId),
+    })
+    .from(counted)
     .as("ranked");
   const report = builder
     .select(
       rowOf(row, {
         workflowId: ranked.workflowId,
         stepId: ranked.stepId,
-        executions: count(),
-        ...percentilesOf(ranked.durationMs, ranked.share),
+        executions: sum(ranked.times),
+        ...percentilesOf(ranked),
       }),
     )
     .from(ranked)
