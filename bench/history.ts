@@ -33,7 +33,9 @@ function historySql(start: number, count: number, runs: number): string {
   const createdAt = `${historyEnd - year} + i * ${year} / ${runs}`;
   const isFailed = `${random("1")} % 33 = 0`;
   const isOpen = `i >= ${runs} - ${runs} / 200`;
-  const total = Array.from({ length: stepsPerRun }, (_, step) => durationOf(String(step))).join(" + ");
+  const total = Array.from({ length: stepsPerRun }, (_, step) => durationOf(String(step))).join(
+    " + ",
+  );
   function durationOf(step: string): string {
     return skewed(150, random(`${step} * 31 + 7`));
   }

@@ -1,5 +1,7 @@
 import { and, eq, gte, lt, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { Tags } from "../schema/json-types.ts";
+import { hasTags } from "../schema/run-tags.ts";
 import type { WorkflowRunsTable } from "../schema/workflow-runs.ts";
 
 export interface Window {
@@ -25,11 +27,39 @@ export function isWindow({ since, until }: Window): boolean {
   return since !== undefined || until !== undefined;
 }
 
-export function ofWorkflow(
+/** Conditions on runs that no report uses to choose an index. */
+export interface RunDetails {
+  readonly workflowVersion?: string | undefined;
+  readonly resourceId?: string | undefined;
+  /** The run must have every pair. */
+  readonly tags?: Readonly<Tags> | undefined;
+}
+
+export function withDetails(
   runs: WorkflowRunsTable,
-  { workflowId }: { readonly workflowId?: string | undefined },
+  { workflowVersion, resourceId, tags }: RunDetails,
 ): SQL | undefined {
-  return workflowId === undefined ? undefined : eq(runs.workflowId, workflowId);
+  return and(
+    workflowVersion === undefined
+      ? undefined
+      : sql`${unindexed(runs.workflowVersion)} = ${workflowVersion}`,
+    resourceId === undefined ? undefined : sql`${unindexed(runs.resourceId)} = ${resourceId}`,
+    tags === undefined ? undefined : hasTags(runs, sql`${JSON.stringify(tags)}`),
+  );
+}
+
+export interface RunConditions extends RunDetails {
+  readonly workflowId?: string | undefined;
+}
+
+export function ofRuns(
+  runs: WorkflowRunsTable,
+  { workflowId, ...details }: RunConditions,
+): SQL | undefined {
+  return and(
+    workflowId === undefined ? undefined : eq(runs.workflowId, workflowId),
+    withDetails(runs, details),
+  );
 }
 
 /** One item or several, as a list. */

@@ -1,6 +1,6 @@
-import { sql } from "drizzle-orm";
+import { sql, type SQL, type SQLWrapper } from "drizzle-orm";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import { integer } from "../schema/columns.ts";
-import type { Expression } from "./report-query.ts";
 
 /** The columns of a report on durations, in milliseconds. */
 export const durationColumns = () => ({
@@ -11,42 +11,36 @@ export const durationColumns = () => ({
   maxMs: integer("max_ms").notNull(),
 });
 
-/** Durations that occur `times` times each. */
-interface CountedDurations {
-  readonly durationMs: Expression;
-  readonly times: Expression;
+/**
+ * The source of a query for `percentiles`, grouped by `keys`. The rows of `counted` have these keys, a `duration_ms`, and
+ * in `times` how often it occurs. Ranking each duration by itself takes twice as long.
+ */
+export function rankedDurations(counted: SQLWrapper, keys: readonly SQLiteColumn[]): SQL {
+  const group = sql`partition by ${sql.join(keys.map(nameOf), sql`, `)}`;
+  return sql`(select *, sum(times) over (${group} order by duration_ms) as up_to,
+    sum(times) over (${group}) as total from (${counted})) ranked`;
 }
+
+/** The column of the same name in a subquery. */
+export function nameOf(column: SQLiteColumn): SQL {
+  return sql`${sql.identifier(column.name)}`;
+}
+
+/** How many durations a group has. */
+export const timesInGroup: SQL = sql`sum(times)`;
 
 /**
  * The percentiles of the durations of a group by nearest rank: the shortest duration that at least `percent` of all do
  * not exceed. SQLite has no function for it.
  */
-export function percentilesOf(durations: RankedDurations) {
-  const { durationMs, upTo, total } = durations;
-  const percentile = (percent: number) =>
-    sql`min(case when ${upTo} * 100 >= ${total} * ${sql.raw(String(percent))} then ${durationMs} end)`;
-  return {
-    p50Ms: percentile(50),
-    p90Ms: percentile(90),
-    p95Ms: percentile(95),
-    p99Ms: percentile(99),
-    maxMs: sql`max(${durationMs})`,
-  };
-}
+export const percentiles = {
+  p50Ms: percentile(50),
+  p90Ms: percentile(90),
+  p95Ms: percentile(95),
+  p99Ms: percentile(99),
+  maxMs: sql`max(duration_ms)`,
+} satisfies Record<string, SQL>;
 
-interface RankedDurations {
-  readonly durationMs: Expression;
-  /** How many durations of the group are not longer. */
-  readonly upTo: Expression;
-  /** How many durations the group has. */
-  readonly total: Expression;
-}
-
-/** The ranks of counted durations in the group of their keys. Ranking each duration by itself takes twice as long. */
-export function ranksOf({ durationMs, times }: CountedDurations, ...keys: Expression[]) {
-  const group = sql`partition by ${sql.join(keys, sql`, `)}`;
-  return {
-    upTo: sql<number>`sum(${times}) over (${group} order by ${durationMs})`.as("up_to"),
-    total: sql<number>`sum(${times}) over (${group})`.as("total"),
-  };
+function percentile(percent: number): SQL {
+  return sql`min(case when up_to * 100 >= total * ${sql.raw(String(percent))} then duration_ms end)`;
 }

@@ -2,16 +2,23 @@ import { and, eq, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { WorkflowTables } from "../schema/tables.ts";
 import type { RunStatus } from "../statuses.ts";
-import { isWindow, ofWorkflow, unindexed, within, type Window } from "./conditions.ts";
+import {
+  isWindow,
+  ofRuns,
+  unindexed,
+  withDetails,
+  within,
+  type RunConditions,
+  type Window,
+} from "./conditions.ts";
 
 /*
  * SQLite cannot know how many rows a window, a workflow or a status has, so the index is chosen here: the one by
  * `completedAt` if there is a window, otherwise the one by workflow if there is a workflow.
  */
 
-interface Finished extends Window {
+interface Finished extends Window, RunConditions {
   readonly tables: WorkflowTables;
-  readonly workflowId?: string | undefined;
 }
 
 /**
@@ -32,6 +39,7 @@ export function finishedRuns(
     within(runs.completedAt, filter),
     inArray(indexed(runs.status), statuses),
     filter.workflowId === undefined ? undefined : eq(indexed(runs.workflowId), filter.workflowId),
+    withDetails(runs, filter),
   );
 }
 
@@ -54,7 +62,7 @@ export function finishedSteps(
       eq(runs.runId, steps.runId),
       isNotNull(steps.completedAt),
       within(steps.completedAt, filter),
-      ofWorkflow(runs, filter),
+      ofRuns(runs, filter),
       condition,
     ),
   };

@@ -1,16 +1,30 @@
+export type { BucketOptions, BucketSize } from "./buckets.ts";
+export { durationsOverTime } from "./durations-over-time.ts";
+export type { DurationsOverTimeOptions, DurationsOverTimeRow } from "./durations-over-time.ts";
 export { errorCodes, stepErrorCodes } from "./error-codes.ts";
 export { oldestPending } from "./oldest-pending.ts";
 export type { OldestPendingOptions } from "./oldest-pending.ts";
 export type { ReportOptions } from "./options.ts";
 export type { ReportDatabase, ReportQuery } from "./report-query.ts";
+export { queueLatency } from "./queue-latency.ts";
+export type { QueueLatencyRow } from "./queue-latency.ts";
+export { reliabilityOverTime } from "./reliability-over-time.ts";
+export type {
+  ReliabilityOverTimeOptions,
+  ReliabilityOverTimeRow,
+} from "./reliability-over-time.ts";
 export { runDurations } from "./run-durations.ts";
 export type { RunDurationsOptions } from "./run-durations.ts";
 export { slowestSteps } from "./slowest-steps.ts";
 export { stepDurations } from "./step-durations.ts";
 export type { StepDurationsOptions } from "./step-durations.ts";
+export { stepFunnel } from "./step-funnel.ts";
+export type { StepFunnelRow } from "./step-funnel.ts";
 export { stepReliability } from "./step-reliability.ts";
 export { storage } from "./storage.ts";
 export { stuckRuns } from "./stuck-runs.ts";
 export type { StuckRunsOptions } from "./stuck-runs.ts";
 export { throughput } from "./throughput.ts";
 export type { ThroughputOptions } from "./throughput.ts";
+export { workflowVersions } from "./workflow-versions.ts";
+export type { WorkflowVersionsRow } from "./workflow-versions.ts";

@@ -2,7 +2,7 @@ import { and, eq, isNull, lte, sql, type SQL } from "drizzle-orm";
 import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
-import { ofWorkflow, unindexed, within } from "./conditions.ts";
+import { ofRuns, unindexed, withDetails, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
   builder,
@@ -69,7 +69,7 @@ export function oldestPending<Mode extends "sync" | "async", RunResult>(
   const report = unionAll(
     pending(
       runs.createdAt,
-      ofWorkflow(runs, filter),
+      ofRuns(runs, filter),
       eq(runs.status, "PENDING"),
       isNull(runs.wakeAt),
       within(runs.createdAt, filter),
@@ -80,6 +80,7 @@ export function oldestPending<Mode extends "sync" | "async", RunResult>(
       sql`${unindexed(runs.status)} = 'PENDING'`,
       lte(runs.wakeAt, now),
       within(unindexed(runs.createdAt), filter),
+      withDetails(runs, filter),
     ),
   );
   return selectReport(db, tables, row, report, row.pendingSince, row.createdAt, row.runId);

@@ -11,11 +11,11 @@ import {
   workflowState,
   type WorkflowTables,
 } from "../schema/tables.ts";
-import { idSchema } from "../schema/zod.ts";
+import { idSchema, tagsSchema } from "../schema/zod.ts";
+import type { RunConditions } from "./conditions.ts";
 
 /** The options of every report. */
-export interface ReportOptions {
-  readonly workflowId?: string | undefined;
+export interface ReportOptions extends RunConditions {
   /** Inclusive. */
   readonly since?: Date | undefined;
   /** Exclusive; later than `since`. */
@@ -41,6 +41,9 @@ const tableSchema = z.custom((value) => is(value, SQLiteTable), "must be a table
 /** The options that all reports share. */
 export const reportShape = {
   workflowId: idSchema.optional(),
+  workflowVersion: idSchema.optional(),
+  resourceId: idSchema.optional(),
+  tags: tagsSchema.optional(),
   since: z.date().optional(),
   until: z.date().optional(),
   tables: z

@@ -1,11 +1,17 @@
-import { and, count, isNotNull, sql, sum } from "drizzle-orm";
+import { and, count, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { listOf, unindexed } from "./conditions.ts";
-import { durationColumns, percentilesOf, ranksOf } from "./durations.ts";
+import {
+  durationColumns,
+  nameOf,
+  percentiles,
+  rankedDurations,
+  timesInGroup,
+} from "./durations.ts";
 import { finishedRuns } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -21,10 +27,11 @@ export interface RunDurationsOptions extends ReportOptions {
   readonly status?: RunStatus | readonly RunStatus[] | undefined;
 }
 
-const optionsSchema = z.strictObject({
+export const runDurationsShape = {
   ...reportShape,
   status: z.union([runStatusSchema, z.array(runStatusSchema).min(1)]).optional(),
-});
+};
+const optionsSchema = z.strictObject(runDurationsShape);
 
 const columns = {
   workflowId: text("workflow_id").notNull(),
@@ -58,26 +65,11 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
     })
     .from(runs)
     .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
-    .groupBy(unindexed(runs.workflowId), durationMs)
-    .as("counted");
-  const ranked = builder
-    .select({
-      workflowId: counted.workflowId,
-      durationMs: counted.durationMs,
-      times: counted.times,
-      ...ranksOf(counted, counted.workflowId),
-    })
-    .from(counted)
-    .as("ranked");
+    .groupBy(unindexed(runs.workflowId), durationMs);
+  const { workflowId } = row;
   const report = builder
-    .select(
-      rowOf(row, {
-        workflowId: ranked.workflowId,
-        runs: sum(ranked.times),
-        ...percentilesOf(ranked),
-      }),
-    )
-    .from(ranked)
-    .groupBy(ranked.workflowId);
-  return selectReport(db, finished.tables, row, report, row.workflowId);
+    .select(rowOf(row, { workflowId: nameOf(workflowId), runs: timesInGroup, ...percentiles }))
+    .from(rankedDurations(counted, [workflowId]))
+    .groupBy(nameOf(workflowId));
+  return selectReport(db, finished.tables, row, report, workflowId);
 }

@@ -1,11 +1,17 @@
-import { and, count, inArray, isNotNull, sum } from "drizzle-orm";
+import { and, count, inArray, isNotNull } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { listOf, unindexed } from "./conditions.ts";
-import { durationColumns, percentilesOf, ranksOf } from "./durations.ts";
+import {
+  durationColumns,
+  nameOf,
+  percentiles,
+  rankedDurations,
+  timesInGroup,
+} from "./durations.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -65,28 +71,18 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
     .from(outer)
     .crossJoin(inner)
     .where(where)
-    .groupBy(unindexed(runs.workflowId), unindexed(steps.stepId), steps.durationMs)
-    .as("counted");
-  const ranked = builder
-    .select({
-      workflowId: counted.workflowId,
-      stepId: counted.stepId,
-      durationMs: counted.durationMs,
-      times: counted.times,
-      ...ranksOf(counted, counted.workflowId, counted.stepId),
-    })
-    .from(counted)
-    .as("ranked");
+    .groupBy(unindexed(runs.workflowId), unindexed(steps.stepId), steps.durationMs);
+  const { workflowId, stepId } = row;
   const report = builder
     .select(
       rowOf(row, {
-        workflowId: ranked.workflowId,
-        stepId: ranked.stepId,
-        executions: sum(ranked.times),
-        ...percentilesOf(ranked),
+        workflowId: nameOf(workflowId),
+        stepId: nameOf(stepId),
+        executions: timesInGroup,
+        ...percentiles,
       }),
     )
-    .from(ranked)
-    .groupBy(ranked.workflowId, ranked.stepId);
-  return selectReport(db, finished.tables, row, report, row.workflowId, row.stepId);
+    .from(rankedDurations(counted, [workflowId, stepId]))
+    .groupBy(nameOf(workflowId), nameOf(stepId));
+  return selectReport(db, finished.tables, row, report, workflowId, stepId);
 }

@@ -1,9 +1,10 @@
-import { count, inArray, sql } from "drizzle-orm";
+import { inArray } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
-import { integer, real, text } from "../schema/columns.ts";
+import { text } from "../schema/columns.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { reliabilityColumns, reliabilityOf } from "./reliability.ts";
 import {
   builder,
   rowOf,
@@ -17,11 +18,7 @@ const optionsSchema = z.strictObject(reportShape);
 const columns = {
   workflowId: text("workflow_id").notNull(),
   stepId: text("step_id").notNull(),
-  executions: integer("executions").notNull(),
-  failed: integer("failed").notNull(),
-  failureRate: real("failure_rate").notNull(),
-  retried: integer("retried").notNull(),
-  retries: integer("retries").notNull(),
+  ...reliabilityColumns(),
 };
 const row: ReturnType<typeof sqliteTable<"step_reliability", typeof columns>> = sqliteTable(
   "step_reliability",
@@ -47,18 +44,12 @@ export function stepReliability<Mode extends "sync" | "async", RunResult>(
     finished,
     inArray(steps.status, ["COMPLETED", "FAILED"]),
   );
-  const failed = sql`sum(${steps.status} = 'FAILED')`;
   const report = builder
     .select(
       rowOf(row, {
         workflowId: runs.workflowId,
         stepId: steps.stepId,
-        executions: count(),
-        failed,
-        failureRate: sql`1.0 * ${failed} / count(*)`,
-        retried: sql`sum(${steps.attempt} > 1)`,
-        // A sum in floating point cannot overflow with an error.
-        retries: sql`cast(total(max(${steps.attempt} - 1, 0)) as integer)`,
+        ...reliabilityOf(steps),
       }),
     )
     .from(outer)

@@ -7,7 +7,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
-import { ofWorkflow, unindexed, within } from "./conditions.ts";
+import { ofRuns, unindexed, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
   builder,
@@ -55,7 +55,7 @@ export function storage<Mode extends "sync" | "async", RunResult>(
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
   const { workflowRuns: runs, stepExecutions: steps, stepAttempts: attempts } = tables;
   const { stepOutputs: outputs, workflowState: state } = tables;
-  const chosen = and(ofWorkflow(runs, filter), within(runs.createdAt, filter));
+  const chosen = and(ofRuns(runs, filter), within(runs.createdAt, filter));
   const holding = (kind: Kind, json: readonly SQLiteColumn[]) =>
     builder
       .select({

@@ -2,7 +2,7 @@ import { and, eq, lte, max, or, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
-import { ofWorkflow, within } from "./conditions.ts";
+import { ofRuns, within } from "./conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
   builder,
@@ -80,9 +80,7 @@ export function stuckRuns<Mode extends "sync" | "async", RunResult>(
       ),
     })
     .from(runs)
-    .where(
-      and(eq(runs.status, "RUNNING"), ofWorkflow(runs, filter), within(runs.createdAt, filter)),
-    )
+    .where(and(eq(runs.status, "RUNNING"), ofRuns(runs, filter), within(runs.createdAt, filter)))
     .as("running");
   const report = builder
     .select(

@@ -2,8 +2,15 @@ import { and, sql, sum, type SQL } from "drizzle-orm";
 import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import type { RunStatus } from "../statuses.ts";
-import { integer, text, time } from "../schema/columns.ts";
-import { ofWorkflow, within } from "./conditions.ts";
+import { integer, text } from "../schema/columns.ts";
+import {
+  bucketColumns,
+  bucketShape,
+  bucketStart,
+  inBuckets,
+  type BucketOptions,
+} from "./buckets.ts";
+import { ofRuns, within } from "./conditions.ts";
 import { finishedRuns } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
 import {
@@ -14,17 +21,12 @@ import {
   type ReportQuery,
 } from "./report-query.ts";
 
-const bucketMs = { hour: 3_600_000, day: 86_400_000 } as const;
+export interface ThroughputOptions extends ReportOptions, BucketOptions {}
 
-export interface ThroughputOptions extends ReportOptions {
-  /** The size of a bucket. Defaults to a day. Buckets begin on the hour, or at midnight, in UTC. */
-  readonly per?: keyof typeof bucketMs | undefined;
-}
-
-const optionsSchema = z.strictObject({ ...reportShape, per: z.enum(["hour", "day"]).optional() });
+const optionsSchema = z.strictObject({ ...reportShape, ...bucketShape });
 
 const columns = {
-  bucketStart: time("bucket_start").notNull(),
+  ...bucketColumns(),
   workflowId: text("workflow_id").notNull(),
   created: integer("created").notNull(),
   completed: integer("completed").notNull(),
@@ -43,8 +45,7 @@ const outcomes = {
 } as const satisfies Record<string, RunStatus>;
 
 /**
- * The number of created, completed, failed and cancelled runs per hour or day. One row per bucket and workflow with
- * activity.
+ * The number of created, completed, failed and cancelled runs over time. One row per bucket and workflow with activity.
  *
  * A run is counted as created at its `createdAt`, and as ended at its `completedAt`. The window applies to each of them.
  * Ordered by `bucketStart`, then `workflowId`.
@@ -55,12 +56,12 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
   db: ReportDatabase<Mode, RunResult>,
   options: Readonly<ThroughputOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
-  const { tables, per = "day", ...filter } = parseReport(optionsSchema, db, options);
+  const { tables, per, zone, ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
   const events = (at: SQLiteColumn, counts: (outcome: keyof typeof outcomes) => SQL, made: SQL) =>
     builder
       .select({
-        bucketStart: startOfBucket(at, bucketMs[per]).as("bucket_start"),
+        at: sql`${at}`.as("at"),
         workflowId: runs.workflowId,
         created: made.as("created"),
         completed: counts("completed").as("completed"),
@@ -69,7 +70,7 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
       })
       .from(runs);
   const created = events(runs.createdAt, () => sql`0`, sql`1`).where(
-    and(ofWorkflow(runs, filter), within(runs.createdAt, filter)),
+    and(ofRuns(runs, filter), within(runs.createdAt, filter)),
   );
   const ended = events(
     runs.completedAt,
@@ -80,7 +81,7 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
   const report = builder
     .select(
       rowOf(row, {
-        bucketStart: all.bucketStart,
+        bucketStart,
         workflowId: all.workflowId,
         created: sum(all.created),
         completed: sum(all.completed),
@@ -88,13 +89,7 @@ export function throughput<Mode extends "sync" | "async", RunResult>(
         cancelled: sum(all.cancelled),
       }),
     )
-    .from(all)
-    .groupBy(sql`${all.bucketStart}`, all.workflowId);
+    .from(inBuckets(all, { per, zone }))
+    .groupBy(bucketStart, all.workflowId);
   return selectReport(db, tables, row, report, row.bucketStart, row.workflowId);
-}
-
-/** Rounds down, also before 1970. */
-function startOfBucket(at: SQLiteColumn, ms: number): SQL {
-  const size = sql.raw(String(ms));
-  return sql`${at} - (${at} % ${size} + ${size}) % ${size}`;
 }

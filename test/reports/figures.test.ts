@@ -1,16 +1,22 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bucketSizes } from "../../src/reports/buckets.ts";
 import {
+  durationsOverTime,
   errorCodes,
   oldestPending,
+  queueLatency,
+  reliabilityOverTime,
   runDurations,
   slowestSteps,
   stepDurations,
   stepErrorCodes,
+  stepFunnel,
   stepReliability,
   storage,
   stuckRuns,
   throughput,
+  workflowVersions,
 } from "../../src/reports/index.ts";
 import { runStatuses, stepStatuses } from "../../src/statuses.ts";
 import { LibSQLStore, type WorkflowDatabase } from "../../src/stores/libsql/libsql-store.ts";
@@ -23,13 +29,15 @@ import {
   randomFilter,
   randomTime,
   rowsOf,
+  zones,
   type Rows,
 } from "./support/random-data.ts";
 
 /** Random arguments for the reports. */
 const comparisons = fc.record({
   filter: randomFilter,
-  per: fc.constantFrom("hour", "day"),
+  per: fc.constantFrom(...bucketSizes),
+  zone: fc.option(fc.constantFrom(...zones), { nil: undefined }),
   runStatus: fc.uniqueArray(fc.constantFrom(...runStatuses), { minLength: 1 }),
   stepStatus: fc.uniqueArray(fc.constantFrom(...stepStatuses), { minLength: 1 }),
   now: randomTime,
@@ -48,10 +56,27 @@ const reports: Readonly<
     ) => readonly [PromiseLike<unknown[]>, unknown[]]
   >
 > = {
-  throughput: (db, data, { filter, per }) => [
-    throughput(db, { ...filter, per }),
-    plain.throughput(data, filter, per),
+  throughput: (db, data, { filter, per, zone }) => [
+    throughput(db, { ...filter, per, zone }),
+    plain.throughput(data, filter, { per, zone }),
   ],
+  durationsOverTime: (db, data, { filter, per, zone, runStatus: status }) => [
+    durationsOverTime(db, { ...filter, per, zone, status }),
+    plain.durationsOverTime(data, filter, status, { per, zone }),
+  ],
+  reliabilityOverTime: (db, data, { filter, per, zone }) => [
+    reliabilityOverTime(db, { ...filter, per, zone }),
+    plain.reliabilityOverTime(data, filter, { per, zone }),
+  ],
+  queueLatency: (db, data, { filter }) => [
+    queueLatency(db, filter),
+    plain.queueLatency(data, filter),
+  ],
+  workflowVersions: (db, data, { filter }) => [
+    workflowVersions(db, filter),
+    plain.workflowVersions(data, filter),
+  ],
+  stepFunnel: (db, data, { filter }) => [stepFunnel(db, filter), plain.stepFunnel(data, filter)],
   runDurations: (db, data, { filter, runStatus: status }) => [
     runDurations(db, { ...filter, status }),
     plain.runDurations(data, filter, status),

@@ -69,6 +69,14 @@ const storagePlan = (ofRuns: string, ofChildren: string) => [
 ];
 const createdInWindow = inWindow("workflow_runs_created_at_idx", "created_at");
 
+/** The walks of a report on runs by `createdAt`, which needs columns that no index has. */
+const startedRuns = {
+  all: ["workflow_runs"],
+  workflow: [byWorkflow],
+  window: [createdInWindow],
+  both: [byWorkflow],
+};
+
 /** The walks of each report through the tables: the index, its search terms, and whether it is covering. */
 const plans: Record<ReportName, Record<FilterName, string[]>> = {
   throughput: {
@@ -85,6 +93,21 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     window: [covering(runsInWindow)],
     both: [covering(runsInWindow)],
   },
+  durationsOverTime: {
+    all: [covering(runsOf("(completed_at>?)"))],
+    workflow: [byWorkflowAndStatus],
+    window: [covering(runsInWindow)],
+    both: [covering(runsInWindow)],
+  },
+  queueLatency: startedRuns,
+  workflowVersions: startedRuns,
+  stepFunnel: {
+    all: [covering("workflow_runs_workflow_idx"), steps],
+    workflow: [covering(byWorkflow), steps],
+    window: [createdInWindow, steps],
+    both: [covering(byWorkflow), steps],
+  },
+  reliabilityOverTime: stepPlans(covering),
   stepDurations: stepPlans(covering),
   stepReliability: stepPlans(covering),
   slowestSteps: stepPlans(covering),

@@ -51,8 +51,8 @@ expectTypeOf(
 ).toEqualTypeOf<{ team: number | null; p95: number }[]>();
 
 runDurations(db, { tables: createWorkflowTables({ prefix: "app_" }) });
-// @ts-expect-error a bucket is an hour or a day
-throughput(db, { per: "week" });
+// @ts-expect-error a bucket is an hour, a day, a week or a month
+throughput(db, { per: "year" });
 // @ts-expect-error a run is never skipped
 runDurations(db, { status: "SKIPPED" });
 // @ts-expect-error there is no such column

@@ -1,4 +1,5 @@
 import type { RunStatus, StepStatus } from "../../../src/statuses.ts";
+import type { BucketSize } from "../../../src/reports/buckets.ts";
 import type { StepExecution, WorkflowRun } from "../../../src/schema/rows.ts";
 import type { Filter, Rows } from "./random-data.ts";
 
@@ -9,8 +10,13 @@ import type { Filter, Rows } from "./random-data.ts";
 const isIn = (time: Date | null, { since, until }: Filter): time is Date =>
   time !== null && (since === undefined || time >= since) && (until === undefined || time < until);
 
-const isOf = (run: Pick<WorkflowRun, "workflowId">, { workflowId }: Filter): boolean =>
-  workflowId === undefined || run.workflowId === workflowId;
+const isOf = (run: WorkflowRun, filter: Filter): boolean =>
+  (filter.workflowId === undefined || run.workflowId === filter.workflowId) &&
+  (filter.workflowVersion === undefined || run.workflowVersion === filter.workflowVersion) &&
+  (filter.resourceId === undefined || run.resourceId === filter.resourceId) &&
+  (filter.tags === undefined ||
+    (run.tags !== null &&
+      Object.entries(filter.tags).every(([name, value]) => run.tags?.[name] === value)));
 
 type Key = string | number | Date | null;
 
@@ -69,13 +75,60 @@ function percentiles(durations: readonly number[]) {
   return { p50Ms: at(50), p90Ms: at(90), p95Ms: at(95), p99Ms: at(99), maxMs: sorted.at(-1) };
 }
 
-export function throughput({ runs }: Rows, filter: Filter, per: "hour" | "day") {
-  const startOf = (time: Date) => {
-    const start = new Date(time);
-    if (per === "day") start.setUTCHours(0);
-    start.setUTCMinutes(0, 0, 0);
-    return start;
-  };
+export interface Buckets {
+  readonly per: BucketSize;
+  readonly zone: string | undefined;
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat>();
+
+/** What the clocks of a zone show, as if it were UTC. */
+function localTime(time: number, zone: string): number {
+  let clock = clocks.get(zone);
+  if (clock === undefined) {
+    const numeric = "numeric" as const;
+    clock = new Intl.DateTimeFormat("en", {
+      ...{ timeZone: zone, hourCycle: "h23", era: "short", year: numeric, month: numeric },
+      ...{ day: numeric, hour: numeric, minute: numeric, second: numeric },
+    });
+    clocks.set(zone, clock);
+  }
+  const parts = Object.fromEntries(
+    clock.formatToParts(time).map(({ type, value }) => [type, Number(value)]),
+  ) as Record<string, number>;
+  const { year, month, day, hour, minute, second } = parts;
+  const ms = ((time % 1000) + 1000) % 1000;
+  return Date.UTC(year!, month! - 1, day, hour, minute, second, ms);
+}
+
+/** The local day on which a bucket begins. */
+function firstDay(local: number, per: BucketSize): number {
+  const day = new Date(local);
+  day.setUTCHours(0, 0, 0, 0);
+  if (per === "week") day.setUTCDate(day.getUTCDate() - ((day.getUTCDay() + 6) % 7));
+  if (per === "month") day.setUTCDate(1);
+  return day.getTime();
+}
+
+const found = new Map<string, number>();
+
+/** The first time with the same local hour, day, week or month, which is found by going back in small steps. */
+function startOf(time: Date, { per, zone = "UTC" }: Buckets): Date {
+  const at = time.getTime();
+  const local = localTime(at, zone);
+  if (per === "hour") return new Date(at - (((local % 3_600_000) + 3_600_000) % 3_600_000));
+  const first = firstDay(local, per);
+  const key = `${zone} ${per} ${first}`;
+  const known = found.get(key);
+  if (known !== undefined) return new Date(known);
+  const isInside = (each: number) => firstDay(localTime(each, zone), per) === first;
+  let start = at;
+  for (const step of [86_400_000, 900_000, 1000, 1]) while (isInside(start - step)) start -= step;
+  found.set(key, start);
+  return new Date(start);
+}
+
+export function throughput({ runs }: Rows, filter: Filter, buckets: Buckets) {
   const events = runs
     .filter((run) => isOf(run, filter))
     .flatMap(({ workflowId, status, createdAt, completedAt }) => [
@@ -84,7 +137,7 @@ export function throughput({ runs }: Rows, filter: Filter, per: "hour" | "day") 
     ])
     .flatMap(({ workflowId, time, what }) =>
       isIn(time, filter) && what !== "PENDING" && what !== "RUNNING"
-        ? [{ workflowId, at: startOf(time), what }]
+        ? [{ workflowId, at: startOf(time, buckets), what }]
         : [],
     );
   const rows = groupBy(
@@ -108,7 +161,7 @@ export function throughput({ runs }: Rows, filter: Filter, per: "hour" | "day") 
 
 export function runDurations({ runs }: Rows, filter: Filter, statuses: readonly RunStatus[]) {
   const measured = runs.flatMap(({ workflowId, startedAt, completedAt, ...run }) =>
-    isOf({ workflowId }, filter) &&
+    isOf({ workflowId, startedAt, completedAt, ...run }, filter) &&
     isIn(completedAt, filter) &&
     startedAt !== null &&
     statuses.includes(run.status)
@@ -125,6 +178,138 @@ export function runDurations({ runs }: Rows, filter: Filter, statuses: readonly 
     }),
   );
   return sortBy(rows, (row) => row.workflowId);
+}
+
+export function durationsOverTime(
+  { runs }: Rows,
+  filter: Filter,
+  statuses: readonly RunStatus[],
+  buckets: Buckets,
+) {
+  const measured = runs.flatMap((run) =>
+    isOf(run, filter) &&
+    isIn(run.completedAt, filter) &&
+    run.startedAt !== null &&
+    statuses.includes(run.status)
+      ? [
+          {
+            at: startOf(run.completedAt, buckets),
+            workflowId: run.workflowId,
+            ms: Math.max(0, run.completedAt.getTime() - run.startedAt.getTime()),
+          },
+        ]
+      : [],
+  );
+  const rows = groupBy(
+    measured,
+    ({ at, workflowId }) => [at, workflowId],
+    (group) => ({
+      bucketStart: first(group).at,
+      workflowId: first(group).workflowId,
+      runs: group.length,
+      ...percentiles(group.map(({ ms }) => ms)),
+    }),
+  );
+  return sortBy(
+    rows,
+    (row) => row.bucketStart,
+    (row) => row.workflowId,
+  );
+}
+
+export function queueLatency({ runs }: Rows, filter: Filter) {
+  const waited = runs.flatMap((run) =>
+    isOf(run, filter) && isIn(run.createdAt, filter) && run.startedAt !== null
+      ? [{ ...run, ms: Math.max(0, run.startedAt.getTime() - run.createdAt.getTime()) }]
+      : [],
+  );
+  const rows = groupBy(
+    waited,
+    ({ workflowId }) => workflowId,
+    (group) => ({
+      workflowId: first(group).workflowId,
+      runs: group.length,
+      ...percentiles(group.map(({ ms }) => ms)),
+    }),
+  );
+  return sortBy(rows, (row) => row.workflowId);
+}
+
+export function workflowVersions({ runs }: Rows, filter: Filter) {
+  const chosen = runs.filter((run) => isOf(run, filter) && isIn(run.createdAt, filter));
+  const rows = groupBy(
+    chosen,
+    ({ workflowId, workflowVersion }) => [workflowId, workflowVersion],
+    (group) => {
+      const having = (status: RunStatus) => count(group, (run) => run.status === status);
+      const created = sortBy(group, (run) => run.createdAt);
+      const durations = group.flatMap(({ status, startedAt, completedAt }) =>
+        status === "COMPLETED" && startedAt !== null && completedAt !== null
+          ? [Math.max(0, completedAt.getTime() - startedAt.getTime())]
+          : [],
+      );
+      const [completed, failed] = [having("COMPLETED"), having("FAILED")];
+      const none = { p50Ms: null, p90Ms: null, p95Ms: null, p99Ms: null, maxMs: null };
+      return {
+        workflowId: first(group).workflowId,
+        workflowVersion: first(group).workflowVersion,
+        runs: group.length,
+        pending: having("PENDING"),
+        running: having("RUNNING"),
+        completed,
+        failed,
+        cancelled: having("CANCELLED"),
+        failureRate: completed + failed === 0 ? null : failed / (completed + failed),
+        firstAt: first(created).createdAt,
+        lastAt: first(created.toReversed()).createdAt,
+        ...(durations.length === 0 ? none : percentiles(durations)),
+      };
+    },
+  );
+  return sortBy(
+    rows,
+    (row) => row.workflowId,
+    (row) => row.firstAt,
+    (row) => row.workflowVersion,
+  );
+}
+
+export function stepFunnel({ runs, steps }: Rows, filter: Filter) {
+  const byId = new Map(runs.map((run) => [run.runId, run]));
+  const reached = steps.flatMap((step) => {
+    const run = byId.get(step.runId);
+    return run !== undefined && isOf(run, filter) && isIn(run.createdAt, filter)
+      ? [{ run, step }]
+      : [];
+  });
+  const rows = groupBy(
+    reached,
+    ({ run, step }) => [run.workflowId, step.stepId],
+    (group) => {
+      const having = (status: StepStatus) => count(group, ({ step }) => step.status === status);
+      return {
+        workflowId: first(group).run.workflowId,
+        stepId: first(group).step.stepId,
+        position: Math.min(...group.map(({ step }) => step.executionIndex)),
+        reached: group.length,
+        completed: having("COMPLETED"),
+        skipped: having("SKIPPED"),
+        failed: having("FAILED"),
+        stopped: count(
+          group,
+          ({ run, step }) =>
+            ["FAILED", "CANCELLED"].includes(run.status) &&
+            !["COMPLETED", "SKIPPED"].includes(step.status),
+        ),
+      };
+    },
+  );
+  return sortBy(
+    rows,
+    (row) => row.workflowId,
+    (row) => row.position,
+    (row) => row.stepId,
+  );
 }
 
 interface EndedStep extends Omit<StepExecution, "completedAt"> {
@@ -165,30 +350,51 @@ export function stepDurations(data: Rows, filter: Filter, statuses: readonly Ste
   );
 }
 
+function reliability(group: readonly EndedStep[]) {
+  const failed = count(group, ({ status }) => status === "FAILED");
+  return {
+    executions: group.length,
+    failed,
+    failureRate: failed / group.length,
+    retried: count(group, ({ attempt }) => attempt > 1),
+    retries: sum(group.map(({ attempt }) => Math.max(0, attempt - 1))),
+  };
+}
+
+const tried = (data: Rows, filter: Filter) =>
+  endedSteps(data, filter).filter(({ status }) => ["COMPLETED", "FAILED"].includes(status));
+
 export function stepReliability(data: Rows, filter: Filter) {
-  const tried = endedSteps(data, filter).filter(({ status }) =>
-    ["COMPLETED", "FAILED"].includes(status),
-  );
   const rows = groupBy(
-    tried,
+    tried(data, filter),
     ({ workflowId, stepId }) => [workflowId, stepId],
-    (group) => {
-      const failed = count(group, ({ status }) => status === "FAILED");
-      return {
-        workflowId: first(group).workflowId,
-        stepId: first(group).stepId,
-        executions: group.length,
-        failed,
-        failureRate: failed / group.length,
-        retried: count(group, ({ attempt }) => attempt > 1),
-        retries: sum(group.map(({ attempt }) => Math.max(0, attempt - 1))),
-      };
-    },
+    (group) => ({
+      workflowId: first(group).workflowId,
+      stepId: first(group).stepId,
+      ...reliability(group),
+    }),
   );
   return sortBy(
     rows,
     (row) => row.workflowId,
     (row) => row.stepId,
+  );
+}
+
+export function reliabilityOverTime(data: Rows, filter: Filter, buckets: Buckets) {
+  const rows = groupBy(
+    tried(data, filter),
+    ({ completedAt, workflowId }) => [startOf(completedAt, buckets), workflowId],
+    (group) => ({
+      bucketStart: startOf(first(group).completedAt, buckets),
+      workflowId: first(group).workflowId,
+      ...reliability(group),
+    }),
+  );
+  return sortBy(
+    rows,
+    (row) => row.bucketStart,
+    (row) => row.workflowId,
   );
 }
 

@@ -10,10 +10,42 @@ import type {
 import { runStatuses, stepStatuses } from "../../../src/statuses.ts";
 
 const hourMs = 3_600_000;
-/** Times before and after 1970, on and off the borders of hours and days, few enough to coincide. */
-const times = fc
-  .tuple(fc.integer({ min: -60, max: 60 }), fc.constantFrom(0, 1, 999, hourMs - 1))
-  .map(([hours, ms]) => new Date(hours * hourMs + ms));
+const near = (center: number, hours: number) =>
+  fc
+    .tuple(fc.integer({ min: -hours, max: hours }), fc.constantFrom(0, 1, 999, hourMs - 1))
+    .map(([hour, ms]) => new Date(center + hour * hourMs + ms));
+
+/** Zones whose clocks change at night, at midnight, by half an hour, or in 1972 by an odd number of seconds. */
+export const zones = [
+  "UTC",
+  "Europe/Berlin",
+  "America/Sao_Paulo",
+  "America/Havana",
+  "Asia/Kathmandu",
+  "Australia/Lord_Howe",
+  "Africa/Monrovia",
+] as const;
+
+/** When their clocks change. */
+const changes = [
+  "2025-03-30T01:00Z",
+  "2025-10-26T01:00Z",
+  "2018-02-18T02:00Z",
+  "2018-11-04T03:00Z",
+  "2025-03-09T05:00Z",
+  "2025-11-02T05:00Z",
+  "2025-04-05T15:00Z",
+  "1972-01-07T00:44:30Z",
+].map((time) => Date.parse(time));
+
+/**
+ * Times before and after 1970 and before and after the changes of clocks, on and off the borders of hours and days, few
+ * enough to coincide.
+ */
+const times = fc.oneof(
+  { weight: 5, arbitrary: near(0, 60) },
+  { weight: 1, arbitrary: fc.constantFrom(...changes).chain((change) => near(change, 3)) },
+);
 const maybeTime = fc.option(times, { freq: 4 });
 const workflowIds = fc.constantFrom("a", "b", "Ä😀");
 const attempts = fc.integer({ min: 0, max: 4 });
@@ -37,7 +69,7 @@ const payloads = fc.constantFrom<unknown>(null, 1, "text", { words: "äöü 😀
 
 const runs = fc.record({
   workflowId: workflowIds,
-  workflowVersion: fc.constant("1"),
+  workflowVersion: fc.constantFrom("1", "2"),
   status: fc.constantFrom(...runStatuses),
   progress: fc.constant(0),
   input: payloads,
@@ -64,7 +96,7 @@ const runs = fc.record({
 
 const steps = fc
   .record({
-    executionIndex: fc.constant(0),
+    executionIndex: fc.integer({ min: 0, max: 2 }),
     status: fc.constantFrom(...stepStatuses),
     attempt: attempts,
     attemptOffset: fc.constant(0),
@@ -154,6 +186,9 @@ export const rowsOf = (bundles: readonly RunBundle[]): Rows => ({
 export const randomFilter = fc
   .record({
     workflowId: fc.option(workflowIds, { nil: undefined }),
+    workflowVersion: fc.option(fc.constantFrom("1", "2"), { nil: undefined, freq: 2 }),
+    resourceId: fc.option(fc.constantFrom("r1", "r2"), { nil: undefined, freq: 1 }),
+    tags: fc.option(fc.constantFrom({ a: "b" }, {}), { nil: undefined, freq: 1 }),
     since: fc.option(times, { nil: undefined, freq: 3 }),
     until: fc.option(times, { nil: undefined, freq: 3 }),
   })

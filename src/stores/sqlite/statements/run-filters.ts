@@ -5,6 +5,7 @@ import type { ParsedRunFilter, ParsedRunQuery } from "../../../model/run-queries
 import type { PositionCell, StoredPosition } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
 import type { WorkflowRunsTable } from "../../../schema/workflow-runs.ts";
+import { hasTags } from "../../../schema/run-tags.ts";
 import type { RunStatus } from "../../../statuses.ts";
 import { listOf } from "./fragments.ts";
 import type { Argument, ArgumentReference } from "./statement.ts";
@@ -75,19 +76,6 @@ function statusIn(status: SQL, statuses: readonly RunStatus[] | null): SQL | und
   const [only, ...others] = statuses ?? [];
   if (only === undefined) return undefined;
   return others.length === 0 ? eq(status, only) : inArray(status, [only, ...others]);
-}
-
-/**
- * True if the run's tags have every pair of `wanted`, a JSON object.
- *
- * Tags that are not JSON match everything, so that the row is read and reported as corrupt. CASE protects json_each from
- * them, which would fail the whole query.
- */
-function hasTags(runs: WorkflowRunsTable, wanted: SQL): SQL {
-  return sql`case when ${runs.tags} is null then 0 when not json_valid(${runs.tags}) then 1 else not exists (
-    select 1 from json_each(${wanted}) as wanted where not exists (
-      select 1 from json_each(${runs.tags}) as present
-      where present.key = wanted.key and present.value = wanted.value)) end`;
 }
 
 /** True for the rows after a position, in the order of a list. Row values use the whole index. */

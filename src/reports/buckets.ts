@@ -1,0 +1,79 @@
+import { sql, Subquery, type SQL } from "drizzle-orm";
+import * as z from "zod";
+import { time } from "../schema/columns.ts";
+import { firstTimeOf, localTime, timeZoneSchema } from "./time-zones.ts";
+
+export const bucketSizes = ["hour", "day", "week", "month"] as const;
+export type BucketSize = (typeof bucketSizes)[number];
+
+export interface BucketOptions {
+  /** The size of a bucket. Defaults to a day. Weeks begin on Monday. */
+  readonly per?: BucketSize | undefined;
+  /** The IANA time zone in which buckets begin, such as `Europe/Berlin`. Defaults to UTC. */
+  readonly zone?: string | undefined;
+}
+
+export const bucketShape = {
+  per: z.enum(bucketSizes).optional(),
+  zone: timeZoneSchema.optional(),
+};
+
+/** The column of a report over time: when the bucket begins. */
+export const bucketColumns = () => ({ bucketStart: time("bucket_start").notNull() });
+
+const [hourMs, dayMs] = [3_600_000, 86_400_000];
+
+/** The start of the bucket of an event, in the source of `inBuckets`. */
+export const bucketStart = sql`bucket_start`;
+
+/** Events with a column `at`, as the source of a query that groups them by `bucketStart`. Its alias is that of the events. */
+export function inBuckets<Alias extends string, Fields extends Record<string, unknown>>(
+  events: Subquery<Alias, Fields>,
+  { per = "day", zone = "UTC" }: BucketOptions,
+): Subquery<Alias, Fields> {
+  const { sql: query, selectedFields, alias, usedTables } = events._;
+  return new Subquery(inZone(query, per, zone), selectedFields, alias, false, usedTables);
+}
+
+function inZone(query: SQL, per: BucketSize, zone: string): SQL {
+  if (zone === "UTC") return withColumn("bucket_start", startOf("at", per), query);
+  if (per === "hour") {
+    const past = remainder(localTime("at", zone), hourMs);
+    return withColumn("bucket_start", `at - ${past}`, query);
+  }
+  // Each step uses the value of the one before many times.
+  const local = computedOnce(withColumn("local_at", localTime("at", zone), query));
+  const localStart = computedOnce(withColumn("local_start", startOf("local_at", per), local));
+  return withColumn("bucket_start", firstTimeOf("local_start", zone), localStart);
+}
+
+function withColumn(name: string, expression: string, query: SQL): SQL {
+  return sql`select *, ${sql.raw(expression)} as ${sql.raw(name)} from (${query})`;
+}
+
+/** SQLite replaces a name with its expression, but not that of a query with a limit. */
+function computedOnce(query: SQL): SQL {
+  return sql`${query} limit -1 offset 0`;
+}
+
+/** Rounds down, also before 1970. */
+function startOf(at: string, per: BucketSize): string {
+  const day = `${at} - ${remainder(at, dayMs)}`;
+  switch (per) {
+    case "hour":
+      return `${at} - ${remainder(at, hourMs)}`;
+    case "day":
+      return day;
+    case "week":
+      // 1970 began on a Thursday.
+      return `${at} - ${remainder(`${at} + ${3 * dayMs}`, 7 * dayMs)}`;
+    case "month":
+      // SQLite has no months outside the years 0 to 9999.
+      return `coalesce(unixepoch((${day}) / 1000, 'unixepoch', 'start of month') * 1000, ${day})`;
+  }
+}
+
+/** The remainder of a division, from 0 up to `size`. */
+function remainder(expression: string, size: number): string {
+  return `((${expression}) % ${size} + ${size}) % ${size}`;
+}

@@ -1,0 +1,94 @@
+import { and, count, isNotNull, sql } from "drizzle-orm";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
+import * as z from "zod";
+import { integer, text } from "../schema/columns.ts";
+import {
+  bucketColumns,
+  bucketShape,
+  bucketStart,
+  inBuckets,
+  type BucketOptions,
+} from "./buckets.ts";
+import { listOf } from "./conditions.ts";
+import {
+  durationColumns,
+  nameOf,
+  percentiles,
+  rankedDurations,
+  timesInGroup,
+} from "./durations.ts";
+import { finishedRuns } from "./finished.ts";
+import { parseReport } from "./options.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
+import { runDurationsShape, type RunDurationsOptions } from "./run-durations.ts";
+
+export interface DurationsOverTimeOptions extends RunDurationsOptions, BucketOptions {}
+
+const optionsSchema = z.strictObject({ ...runDurationsShape, ...bucketShape });
+
+const columns = {
+  ...bucketColumns(),
+  workflowId: text("workflow_id").notNull(),
+  runs: integer("runs").notNull(),
+  ...durationColumns(),
+};
+const row: ReturnType<typeof sqliteTable<"durations_over_time", typeof columns>> = sqliteTable(
+  "durations_over_time",
+  columns,
+);
+
+export type DurationsOverTimeRow = typeof row.$inferSelect;
+
+/**
+ * The durations of the runs of each workflow over time, from `startedAt` to `completedAt`. One row per bucket and
+ * workflow with such runs.
+ *
+ * A run is in the bucket of its `completedAt`, to which the window applies. Percentiles use the nearest rank. Ordered by
+ * `bucketStart`, then `workflowId`.
+ *
+ * @throws {InvalidArgumentError} if an option is invalid.
+ */
+export function durationsOverTime<Mode extends "sync" | "async", RunResult>(
+  db: ReportDatabase<Mode, RunResult>,
+  options: Readonly<DurationsOverTimeOptions> = {},
+): ReportQuery<typeof row, Mode, RunResult> {
+  const { status = "COMPLETED", per, zone, ...finished } = parseReport(optionsSchema, db, options);
+  const runs = finished.tables.workflowRuns;
+  const ended = builder
+    .select({
+      at: sql`${runs.completedAt}`.as("at"),
+      workflowId: runs.workflowId,
+      durationMs: sql`max(0, ${runs.completedAt} - ${runs.startedAt})`.as("duration_ms"),
+    })
+    .from(runs)
+    .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
+    .as("ended");
+  const counted = builder
+    .select({
+      bucketStart,
+      workflowId: ended.workflowId,
+      durationMs: ended.durationMs,
+      times: count().as("times"),
+    })
+    .from(inBuckets(ended, { per, zone }))
+    .groupBy(bucketStart, ended.workflowId, sql`${ended.durationMs}`);
+  const keys = [row.bucketStart, row.workflowId] as const;
+  const report = builder
+    .select(
+      rowOf(row, {
+        bucketStart: nameOf(row.bucketStart),
+        workflowId: nameOf(row.workflowId),
+        runs: timesInGroup,
+        ...percentiles,
+      }),
+    )
+    .from(rankedDurations(counted, keys))
+    .groupBy(...keys.map(nameOf));
+  return selectReport(db, finished.tables, row, report, ...keys);
+}
