@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { drawThroughput } from "../../src/cli/output/charts.ts";
+import { drawChart } from "../../src/cli/output/charts.ts";
 import { test as withFolder } from "../support/fixtures.ts";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
 import { setUpCommand } from "./support.ts";
@@ -22,7 +22,12 @@ test.each([
   [400, 200],
 ])("a chart on a terminal of %i columns uses at most %i", (columns, expected) => {
   const until = new Date(begin + 1000 * hour);
-  const chart = drawThroughput(rowsOf(500), { per: "hour", columns, since: undefined, until });
+  const chart = drawChart("throughput", rowsOf(500), {
+    per: "hour",
+    columns,
+    since: undefined,
+    until,
+  });
   const widths = (chart ?? "").split("\n").map((line) => line.length);
   expect(Math.max(...widths)).toBeLessThanOrEqual(expected);
   expect(Math.max(...widths)).toBeGreaterThan(expected - 4);
@@ -33,13 +38,13 @@ test.each([
 test("a chart marks partial buckets, and is not drawn for one bucket", () => {
   const [since, until] = [new Date(begin + 1), new Date(begin + 29.5 * hour)];
   const options = { per: "hour", columns: 80, since, until } as const;
-  const chart = drawThroughput(rowsOf(30), options);
+  const chart = drawChart("throughput", rowsOf(30), options);
   expect(chart).toContain("2026-11-01T00* to 2026-11-02T05*");
   expect(chart).toContain("* only a part of it is counted");
   const whole = { ...options, since: new Date(begin), until: new Date(begin + 30 * hour) };
-  expect(drawThroughput(rowsOf(30), whole)).not.toContain("*");
-  expect(drawThroughput(rowsOf(1), options)).toBeNull();
-  expect(drawThroughput([], options)).toBeNull();
+  expect(drawChart("throughput", rowsOf(30), whole)).not.toContain("*");
+  expect(drawChart("throughput", rowsOf(1), options)).toBeNull();
+  expect(drawChart("throughput", [], options)).toBeNull();
 });
 
 const command = setUpCommand();

@@ -26,6 +26,9 @@ const everywhere: readonly [refused: string, options: unknown][] = [
   ["options.workflow", { workflow: "w" }],
   ["options.workflowId", { workflowId: "" }],
   ["options.workflowId", { workflowId: ["a", "b"] }],
+  ["options.workflowVersion", { workflowVersion: 1 }],
+  ["options.resourceId", { resourceId: "" }],
+  ["options.tags", { tags: { n: 1 } }],
   ["options.since", { since: 0 }],
   ["options.since", { since: new Date(Number.NaN) }],
   ["options.until", { until: "2026-01-01" }],
@@ -55,6 +58,9 @@ describe.each(Object.entries(reports))("%s names what it refuses:", (_, report) 
 
 const own: readonly [report: ReportName, refused: string, options: unknown][] = [
   ["throughput", "options.per", { per: "minute" }],
+  ["throughput", "options.zone", { zone: "Mars/Olympus" }],
+  ["durationsOverTime", "options.zone", { zone: "" }],
+  ["reliabilityOverTime", "options.per", { per: "year" }],
   ["throughput", "options.status", { status: "COMPLETED" }],
   ["runDurations", "options.status", { status: "DONE" }],
   ["runDurations", "options.status", { status: [] }],

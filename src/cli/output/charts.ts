@@ -1,21 +1,37 @@
-import { plot, red, green, blue, reset } from "asciichart";
+import { plot, blue, green, red, reset } from "asciichart";
+import type { BucketSize } from "../../reports/buckets.ts";
 import { colors } from "./output.ts";
-import type { ReportRow } from "./reports.ts";
+import type { ReportName, ReportRow } from "./reports.ts";
+import { formatTime } from "./words.ts";
 
-const bucketMs = { hour: 3_600_000, day: 86_400_000 } as const;
+/** The longest that a bucket takes. */
+const bucketMs: Readonly<Record<BucketSize, number>> = {
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 7 * 86_400_000,
+  month: 31 * 86_400_000,
+};
+const meanMonthMs = 30.436875 * 86_400_000;
 
-const series = [
-  { column: "created", color: blue, paint: colors.blue },
-  { column: "completed", color: green, paint: colors.green },
-  { column: "failed", color: red, paint: colors.red },
+const lines = [
+  { color: blue, paint: colors.blue },
+  { color: green, paint: colors.green },
+  { color: red, paint: colors.red },
 ] as const;
+
+/** The columns that are drawn. Their values are added up over the workflows. */
+const charts: Partial<Record<ReportName, readonly string[]>> = {
+  throughput: ["created", "completed", "failed"],
+  retries: ["executions", "retries", "failed"],
+};
 
 /** The width of the vertical axis. */
 const labelWidth = 8;
 const axisWidth = labelWidth + 2;
 
 export interface ChartOptions {
-  readonly per: keyof typeof bucketMs;
+  readonly per: BucketSize;
+  readonly zone?: string | undefined;
   /** The width of the terminal. The chart uses 60 to 200 columns. */
   readonly columns: number;
   /** The window of the report. Partial buckets are marked. */
@@ -24,21 +40,26 @@ export interface ChartOptions {
 }
 
 /**
- * A chart of the runs created, completed and failed over time, of all workflows. It has a column per bucket, for the
- * newest buckets that fit. Null for a single bucket.
+ * A chart of a report over time, of all workflows. It has a column per bucket, for the newest buckets that fit. Null for
+ * another report, and for a single bucket.
  */
-export function drawThroughput(
+export function drawChart(
+  name: ReportName,
   rows: readonly ReportRow[],
-  { per, columns, since, until }: ChartOptions,
+  { per, zone, columns, since, until }: ChartOptions,
 ): string | null {
-  const size = bucketMs[per];
-  const indexes = rows.map(({ bucketStart }) => Math.round((bucketStart as Date).getTime() / size));
-  const first = indexes.reduce((a, b) => Math.min(a, b), Infinity);
+  const drawn = charts[name];
+  if (drawn === undefined) return null;
+  const starts = rows.map(({ bucketStart }) => (bucketStart as Date).getTime());
+  const first = starts.reduce((a, b) => Math.min(a, b), Infinity);
+  // Hours of the clock, days and months differ in length. Rounding to their mean length gives the right number.
+  const size = per === "month" ? meanMonthMs : bucketMs[per];
+  const indexes = starts.map((start) => Math.round((start - first) / size));
   const last = indexes.reduce((a, b) => Math.max(a, b), -Infinity);
-  if (last <= first) return null;
+  if (last <= 0) return null;
   const room = Math.min(200, Math.max(60, columns)) - axisWidth - 1;
-  const begin = Math.max(first, last - room + 1);
-  const lines = series.map(({ column }) => {
+  const begin = indexes.reduce((a, b) => (b > last - room ? Math.min(a, b) : a), last);
+  const values = drawn.map((column) => {
     const counts = Array.from({ length: last - begin + 1 }, () => 0);
     for (const [row, index] of indexes.entries()) {
       if (index >= begin) counts[index - begin]! += Number(rows[row]?.[column]);
@@ -46,23 +67,29 @@ export function drawThroughput(
     return counts;
   });
   const isColored = colors.isColorSupported;
-  const chart = plot(lines, {
+  const chart = plot(values, {
     height: 8,
     min: 0,
-    ...(isColored && { colors: series.map(({ color }) => color) }),
+    ...(isColored && { colors: lines.map(({ color }) => color) }),
     format: (value: number) => String(Math.round(value)).padStart(labelWidth),
   });
-  const isPartial = (index: number) =>
-    (since !== undefined && since.getTime() > index * size) || until.getTime() < (index + 1) * size;
-  const label = (index: number) =>
-    new Date(index * size).toISOString().replace(per === "day" ? /T.*/ : /:.*/, "") +
-    (isPartial(index) ? "*" : "");
-  const [from, to] = [label(begin), label(last)];
+  const ends = [begin, last].map((index) => {
+    const start = starts[indexes.indexOf(index)] ?? first;
+    const isPartial =
+      (since !== undefined && since.getTime() > start) || until.getTime() < start + bucketMs[per];
+    return { label: labelOf(start, per, zone) + (isPartial ? "*" : ""), isPartial };
+  });
+  const [from = "", to = ""] = ends.map(({ label }) => label);
   const gap = last - begin + 1 - from.length - to.length;
   return [
     `${chart}${isColored ? reset : ""}`,
     `${" ".repeat(axisWidth)}${from}${gap < 4 ? " to " : " ".repeat(gap)}${to}`,
-    `${series.map(({ column, paint }) => paint(column)).join("  ")}  per ${per}`,
-    ...(isPartial(begin) || isPartial(last) ? ["* only a part of it is counted"] : []),
+    `${drawn.map((column, index) => lines[index]?.paint(column)).join("  ")}  per ${per}`,
+    ...(ends.some(({ isPartial }) => isPartial) ? ["* only a part of it is counted"] : []),
   ].join("\n");
+}
+
+function labelOf(start: number, per: BucketSize, zone: string | undefined): string {
+  const length = { hour: 13, day: 10, week: 10, month: 7 }[per];
+  return formatTime(new Date(start), zone).slice(0, length);
 }

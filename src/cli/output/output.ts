@@ -20,6 +20,12 @@ export function print(text: string): void {
   else reserved(line);
 }
 
+/** Clears the terminal. Does nothing to a file or a pipe. */
+export function clearScreen(): void {
+  if (process.stdout.isTTY)
+    (reserved ?? process.stdout.write.bind(process.stdout))("\u001B[2J\u001B[H");
+}
+
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, toPlain, 2));
 }

@@ -1,16 +1,22 @@
+import type { BucketSize } from "../../reports/buckets.ts";
+import { durationsOverTime } from "../../reports/durations-over-time.ts";
 import { errorCodes, stepErrorCodes } from "../../reports/error-codes.ts";
 import { oldestPending } from "../../reports/oldest-pending.ts";
 import type { ReportOptions } from "../../reports/options.ts";
+import { queueLatency } from "../../reports/queue-latency.ts";
+import { reliabilityOverTime } from "../../reports/reliability-over-time.ts";
 import { runDurations } from "../../reports/run-durations.ts";
 import { slowestSteps } from "../../reports/slowest-steps.ts";
 import { stepDurations } from "../../reports/step-durations.ts";
+import { stepFunnel } from "../../reports/step-funnel.ts";
 import { stepReliability } from "../../reports/step-reliability.ts";
 import { storage } from "../../reports/storage.ts";
 import { stuckRuns } from "../../reports/stuck-runs.ts";
 import { throughput } from "../../reports/throughput.ts";
+import { workflowVersions } from "../../reports/workflow-versions.ts";
 import type { WorkflowDatabase } from "../../stores/libsql/libsql-store.ts";
 import { translateError } from "../../stores/sqlite/errors/translate.ts";
-import { escaped, table } from "./output.ts";
+import { escaped, printJson, print, printLine, table } from "./output.ts";
 import {
   formatBytes,
   formatCount,
@@ -22,7 +28,8 @@ import {
 
 export interface ReportArguments {
   readonly options: ReportOptions;
-  readonly per: "hour" | "day";
+  readonly per: BucketSize;
+  readonly zone?: string | undefined;
   readonly idleMs: number | undefined;
   readonly limit: number;
 }
@@ -31,12 +38,17 @@ export type ReportRow = Readonly<Record<string, string | number | Date | null>>;
 
 type Report = (db: WorkflowDatabase, given: ReportArguments) => PromiseLike<readonly ReportRow[]>;
 
-/** The reports of `gorkflow/reports` by the names that the command uses. */
+/** The reports of `gorkflow/reports` by the names that the command uses. Those over time have no limit. */
 const reports = {
-  throughput: (db, { options, per }) => throughput(db, { ...options, per }),
+  throughput: (db, { options, per, zone }) => throughput(db, { ...options, per, zone }),
+  durations: (db, { options, per, zone }) => durationsOverTime(db, { ...options, per, zone }),
+  retries: (db, { options, per, zone }) => reliabilityOverTime(db, { ...options, per, zone }),
   runs: (db, { options, limit }) => runDurations(db, options).limit(limit),
+  latency: (db, { options, limit }) => queueLatency(db, options).limit(limit),
+  versions: (db, { options, limit }) => workflowVersions(db, options).limit(limit),
   steps: (db, { options, limit }) => stepDurations(db, options).limit(limit),
   reliability: (db, { options, limit }) => stepReliability(db, options).limit(limit),
+  funnel: (db, { options, limit }) => stepFunnel(db, options).limit(limit),
   slowest: (db, { options, limit }) => slowestSteps(db, options).limit(limit),
   errors: (db, { options, limit }) => errorCodes(db, options).limit(limit),
   "step-errors": (db, { options, limit }) => stepErrorCodes(db, options).limit(limit),
@@ -62,13 +74,39 @@ export async function runReport(
   }
 }
 
-/** A report as a table. The name of a column tells the unit of its values. */
-export function drawReport(rows: readonly ReportRow[]): string {
+export const reportFormats = ["table", "json", "ndjson", "csv", "markdown"] as const;
+export type ReportFormat = (typeof reportFormats)[number];
+
+/** Prints a report. Only a table and Markdown have rounded values with units, and times in `zone`. */
+export function printReport(
+  rows: readonly ReportRow[],
+  format: ReportFormat,
+  zone: string | undefined,
+): void {
+  switch (format) {
+    case "json":
+      return printJson(rows);
+    case "ndjson":
+      for (const row of rows) printLine(row);
+      return;
+    case "csv":
+      if (rows.length > 0) print(csvOf(rows));
+      return;
+    default: {
+      if (rows.length === 0) return print("nothing to report");
+      const [headings = [], ...lines] = wordsOf(rows, zone);
+      print(format === "table" ? table(headings, lines) : markdownOf(headings, lines));
+    }
+  }
+}
+
+/** The headings and the cells of a report. The name of a column tells the unit of its values. */
+function wordsOf(rows: readonly ReportRow[], zone: string | undefined): string[][] {
   const columns = Object.keys(rows[0] ?? {});
-  return table(
+  return [
     columns.map(headingOf),
-    rows.map((row) => columns.map((column) => describeValue(column, row[column] ?? null))),
-  );
+    ...rows.map((row) => columns.map((column) => describeValue(column, row[column] ?? null, zone))),
+  ];
 }
 
 /** `totalBytes` becomes `total`, `p95Ms` becomes `p95`: the values are printed with their units. */
@@ -78,10 +116,29 @@ function headingOf(column: string): string {
     .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
-function describeValue(column: string, value: ReportRow[string]): string {
-  if (value instanceof Date) return formatTime(value);
+function describeValue(column: string, value: ReportRow[string], zone: string | undefined): string {
+  if (value instanceof Date) return formatTime(value, zone);
   if (typeof value !== "number") return value === null ? absent : escaped(value);
   if (column.endsWith("Ms")) return formatDuration(value);
   if (column.endsWith("Bytes")) return formatBytes(value);
   return column.endsWith("Rate") ? formatShare(value) : formatCount(value);
+}
+
+/** As in RFC 4180, with the names of the columns in the first line. Times are in UTC, and null is empty. */
+function csvOf(rows: readonly ReportRow[]): string {
+  const columns = Object.keys(rows[0] ?? {});
+  return [columns, ...rows.map((row) => columns.map((column) => row[column] ?? null))]
+    .map((cells) => cells.map(csvCell).join(","))
+    .join("\n");
+}
+
+function csvCell(value: ReportRow[string]): string {
+  const text = value instanceof Date ? value.toISOString() : String(value ?? "");
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function markdownOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll(/[\\|<&`*_[\]]/g, "\\$&")).join(" | ")} |`;
+  return [line(headings), `|${" --- |".repeat(headings.length)}`, ...rows.map(line)].join("\n");
 }

@@ -18,9 +18,17 @@ export function formatBytes(bytes: number | null): string {
   return `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** UTC, to the second: it sorts, and options accept it. */
-export function formatTime(time: Date | null): string {
-  return time === null ? absent : time.toISOString().replace(/\.\d+Z$/, "Z");
+/** To the second, in UTC or in a time zone with its offset. It sorts in UTC, and options accept it. */
+export function formatTime(time: Date | null, zone = "UTC"): string {
+  if (time === null) return absent;
+  if (zone === "UTC") return time.toISOString().replace(/\.\d+Z$/, "Z");
+  const [day, clock, offset] = new Intl.DateTimeFormat("sv-SE", {
+    ...{ timeZone: zone, dateStyle: undefined, year: "numeric", month: "2-digit", day: "2-digit" },
+    ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "longOffset" },
+  })
+    .format(time)
+    .split(" ");
+  return `${day}T${clock}${offset?.replace(/^GMT$/, "Z").replace("GMT", "")}`;
 }
 
 /** At most two units: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min, 90 d 0 h. */

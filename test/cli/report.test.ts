@@ -1,0 +1,93 @@
+import { expect } from "vitest";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { test } from "../support/fixtures.ts";
+import { setUpCommand } from "./support.ts";
+
+const command = setUpCommand();
+let database: string;
+
+test.beforeEach(async ({ folder }) => {
+  database = folder.database();
+  const store = await LibSQLStore.open(database);
+  // Berlin is one hour ahead of UTC: 23:30 is on the next day there.
+  for (const [runId, time] of ["2026-01-04T23:30Z", "2026-01-05T10:00Z"].entries()) {
+    const createdAt = new Date(time);
+    await store.createRun({
+      runId: `run-${runId}`,
+      workflowId: 'a,"b" | <c>',
+      workflowVersion: String(runId + 1),
+      resourceId: `customer-${runId}`,
+      tags: { n: String(runId) },
+      status: "COMPLETED",
+      createdAt,
+      startedAt: createdAt,
+      completedAt: new Date(createdAt.getTime() + 1500),
+    });
+  }
+  await store.close();
+});
+
+const report = async (...args: string[]): Promise<string> => {
+  const { code, stdout, stderr } = await command.run(["report", ...args, "-d", database]);
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: "" });
+  return stdout;
+};
+
+test("buckets begin in the time zone, and so are its times printed", async () => {
+  expect(await report("throughput")).toContain("2026-01-04T00:00:00Z");
+  const local = await report("throughput", "--zone", "Europe/Berlin");
+  expect(local).toContain("2026-01-05T00:00:00+01:00");
+  expect(local.trim().split("\n")).toHaveLength(2);
+  const [week] = JSON.parse(
+    await report("durations", "--per", "week", "--zone", "Europe/Berlin", "--json"),
+  ) as { bucketStart: string; runs: number }[];
+  expect(week).toMatchObject({ bucketStart: "2026-01-04T23:00:00.000Z", runs: 2, maxMs: 1500 });
+  const { code, stderr } = await command.run(["report", "throughput", "--zone", "Mars/Olympus"]);
+  expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("--zone") });
+});
+
+test("a report is printed as a table, JSON, CSV or Markdown", async () => {
+  expect(await report("runs", "--format", "csv")).toBe(
+    'workflowId,runs,p50Ms,p90Ms,p95Ms,p99Ms,maxMs\n"a,""b"" | <c>",2,1500,1500,1500,1500,1500\n',
+  );
+  expect(await report("runs", "--format", "markdown")).toBe(
+    [
+      "| workflow id | runs | p50 | p90 | p95 | p99 | max |",
+      "| --- | --- | --- | --- | --- | --- | --- |",
+      '| a,"b" \\| \\<c> | 2 | 1.5 s | 1.5 s | 1.5 s | 1.5 s | 1.5 s |\n',
+    ].join("\n"),
+  );
+  expect(await report("runs", "--format", "json")).toBe(await report("runs", "--json"));
+  expect(await report("runs", "--format", "ndjson")).toBe(await report("runs", "--ndjson"));
+  expect(await report("runs", "--format", "csv", "--workflow", "none")).toBe("");
+  const { code } = await command.run(["report", "runs", "--json", "--format", "csv"]);
+  expect(code).toBe(2);
+});
+
+test.for([
+  ["--workflow-version", "2"],
+  ["--resource", "customer-1"],
+  ["--tag", "n=1"],
+])("a report is limited by %s", async (filter) => {
+  const rows = JSON.parse(await report("latency", "--json", ...filter)) as unknown[];
+  expect(rows).toMatchObject([{ runs: 1 }]);
+});
+
+test("a watched report is printed again until it is interrupted", async () => {
+  const watching = command.start([
+    "report",
+    "versions",
+    "--ndjson",
+    "--watch",
+    "1s",
+    "-d",
+    database,
+  ]);
+  let lines = 0;
+  watching.process.stdout.on("data", (text: string) => (lines += text.split("\n").length - 1));
+  // Two versions each time.
+  await expect.poll(() => lines, { timeout: 20_000 }).toBeGreaterThan(3);
+  watching.process.kill("SIGINT");
+  await watching.ended;
+  expect(watching.process.signalCode ?? watching.process.exitCode).not.toBe(0);
+});
