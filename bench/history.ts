@@ -23,11 +23,6 @@ export async function makeHistory(path: string, runs: number): Promise<void> {
 
 /** The statements that insert the runs from number `start`, of `runs` in all. */
 function historySql(start: number, count: number, runs: number): string {
-  // A number from 0 to 999,982 that depends on the run and on `salt`.
-  const random = (salt: string) => `((i * 7919 + ${salt}) * 104729 % 999983)`;
-  // From the base upwards; every tenth duration is more than ten times the base.
-  const skewed = (base: number, random: string) =>
-    `min(600000, ${base} * 65536 / (1 + ${random} % 65536))`;
   const numbers = `with recursive n(i) as (select ${start} union all select i + 1 from n where i + 1 < ${start + count})`;
   const runId = "printf('run-%09d', i)";
   const createdAt = `${historyEnd - year} + i * ${year} / ${runs}`;
@@ -63,4 +58,14 @@ function historySql(start: number, count: number, runs: number): string {
     ${numbers} insert into step_outputs (run_id, step_id, output, created_at, updated_at)
     select ${runId}, 'step-' || s, json_object('order', i, 'step', s), ${createdAt}, ${createdAt}
     from n, ${steps} where not (${isOpen} or ${isFailedStep});`;
+}
+
+/** SQL for a number from 0 to 999,982 that depends on the run and on `salt`. */
+function random(salt: string): string {
+  return `((i * 7919 + ${salt}) * 104729 % 999983)`;
+}
+
+/** SQL for a duration from `base` upwards. Every tenth is more than ten times the base. */
+function skewed(base: number, number: string): string {
+  return `min(600000, ${base} * 65536 / (1 + ${number} % 65536))`;
 }

@@ -59,18 +59,14 @@ function computedOnce(query: SQL): SQL {
 /** Rounds down, also before 1970. */
 function startOf(at: string, per: BucketSize): string {
   const day = `${at} - ${remainder(at, dayMs)}`;
-  switch (per) {
-    case "hour":
-      return `${at} - ${remainder(at, hourMs)}`;
-    case "day":
-      return day;
-    case "week":
-      // 1970 began on a Thursday.
-      return `${at} - ${remainder(`${at} + ${3 * dayMs}`, 7 * dayMs)}`;
-    case "month":
-      // SQLite has no months outside the years 0 to 9999.
-      return `coalesce(unixepoch((${day}) / 1000, 'unixepoch', 'start of month') * 1000, ${day})`;
-  }
+  return {
+    hour: `${at} - ${remainder(at, hourMs)}`,
+    day,
+    // 1970 began on a Thursday.
+    week: `${at} - ${remainder(`${at} + ${3 * dayMs}`, 7 * dayMs)}`,
+    // SQLite has no months outside the years 0 to 9999.
+    month: `coalesce(unixepoch((${day}) / 1000, 'unixepoch', 'start of month') * 1000, ${day})`,
+  }[per];
 }
 
 /** The remainder of a division, from 0 up to `size`. */

@@ -105,7 +105,10 @@ Examples:
               ...window,
               tables,
             },
-            ...{ per, zone, idleMs, limit },
+            per,
+            zone,
+            idleMs,
+            limit,
           });
           if (watch !== undefined) clearScreen();
           if (format === "table" && process.stdout.isTTY) {

@@ -138,7 +138,10 @@ function csvCell(value: ReportRow[string]): string {
 }
 
 function markdownOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll(/[\\|<&`*_[\]]/g, "\\$&")).join(" | ")} |`;
-  return [line(headings), `|${" --- |".repeat(headings.length)}`, ...rows.map(line)].join("\n");
+  const rule = `|${" --- |".repeat(headings.length)}`;
+  return [markdownLine(headings), rule, ...rows.map(markdownLine)].join("\n");
+}
+
+function markdownLine(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll(/[\\|<&`*_[\]]/g, "\\$&")).join(" | ")} |`;
 }

@@ -23,8 +23,14 @@ export function formatTime(time: Date | null, zone = "UTC"): string {
   if (time === null) return absent;
   if (zone === "UTC") return time.toISOString().replace(/\.\d+Z$/, "Z");
   const [day, clock, offset] = new Intl.DateTimeFormat("sv-SE", {
-    ...{ timeZone: zone, dateStyle: undefined, year: "numeric", month: "2-digit", day: "2-digit" },
-    ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "longOffset" },
+    timeZone: zone,
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZoneName: "longOffset",
   })
     .format(time)
     .split(" ");

@@ -88,8 +88,14 @@ function localTime(time: number, zone: string): number {
   if (clock === undefined) {
     const numeric = "numeric" as const;
     clock = new Intl.DateTimeFormat("en", {
-      ...{ timeZone: zone, hourCycle: "h23", era: "short", year: numeric, month: numeric },
-      ...{ day: numeric, hour: numeric, minute: numeric, second: numeric },
+      timeZone: zone,
+      hourCycle: "h23",
+      year: numeric,
+      month: numeric,
+      day: numeric,
+      hour: numeric,
+      minute: numeric,
+      second: numeric,
     });
     clocks.set(zone, clock);
   }
@@ -117,11 +123,11 @@ function startOf(time: Date, { per, zone = "UTC" }: Buckets): Date {
   const at = time.getTime();
   const local = localTime(at, zone);
   if (per === "hour") return new Date(at - (((local % 3_600_000) + 3_600_000) % 3_600_000));
-  const first = firstDay(local, per);
-  const key = `${zone} ${per} ${first}`;
+  const day = firstDay(local, per);
+  const key = `${zone} ${per} ${day}`;
   const known = found.get(key);
   if (known !== undefined) return new Date(known);
-  const isInside = (each: number) => firstDay(localTime(each, zone), per) === first;
+  const isInside = (each: number) => firstDay(localTime(each, zone), per) === day;
   let start = at;
   for (const step of [86_400_000, 900_000, 1000, 1]) while (isInside(start - step)) start -= step;
   found.set(key, start);
