@@ -93,6 +93,30 @@ describe.each(Object.entries(apps))("an app on Drizzle %s", (version, app) => {
   });
 });
 
+test.each([
+  ["0.45", "1.0"],
+  ["1.0", "0.45"],
+] as const)("drizzle-kit for %s beside drizzle-orm %s is named", async (kit, orm) => {
+  const project = await makeLinkedProject(packages, {
+    links: {
+      "drizzle-orm": apps[orm].drizzle,
+      "drizzle-kit": join(apps[kit].drizzle, "../drizzle-kit"),
+    },
+  });
+  try {
+    const program = `
+      import { checkMigrations } from "gorkflow/migrations";
+      import * as schema from "gorkflow/schema";
+      await checkMigrations({ schema, folder: "node_modules/gorkflow/${kit === "1.0" ? "drizzle-1" : "drizzle"}" });`;
+    const options = ["--preserve-symlinks", "--input-type=module", "--eval", program];
+    await expect(project.run(process.execPath, options)).rejects.toThrow(
+      /UnsupportedError: .*drizzle-kit\/\S+ cannot be loaded: drizzle-kit 1\.0 needs drizzle-orm 1\.0/,
+    );
+  } finally {
+    await project.remove();
+  }
+});
+
 test("on a Drizzle that is not supported, the import fails with one sentence", async () => {
   const project = await makeLinkedProject(packages);
   try {

@@ -109,9 +109,12 @@ async function load(name: string): Promise<Readonly<Record<string, unknown>> | n
       unknown
     >;
   } catch (error) {
-    const { code } = error as { readonly code?: string };
-    if (code === "ERR_MODULE_NOT_FOUND" || code === "ERR_PACKAGE_PATH_NOT_EXPORTED") return null;
-    const reason = `${name} cannot be loaded`;
+    const { code, message } = error as { readonly code?: string; readonly message: string };
+    const isMissing = code === "ERR_MODULE_NOT_FOUND" || code === "ERR_PACKAGE_PATH_NOT_EXPORTED";
+    // drizzle-kit itself is there, and misses a module of another drizzle-orm.
+    const isOfOrm = /node_modules[\\/]drizzle-orm[\\/]|package 'drizzle-orm'/.test(message);
+    if (isMissing && !isOfOrm) return null;
+    const reason = `${name} cannot be loaded: drizzle-kit 1.0 needs drizzle-orm 1.0, and 0.31 needs 0.45`;
     throw new UnsupportedError({ feature: "checkMigrations", reason }, { cause: error });
   }
 }
