@@ -14,7 +14,6 @@ export type BundleRow = Record<string, unknown>;
 /** One part of a bundle, derived from its table: exports and comparisons know no column by name. */
 export interface BundlePart {
   readonly name: keyof RunBundle;
-  /** The name of its table. */
   readonly table: string;
   readonly columns: Readonly<Record<string, SQLiteColumn>>;
   readonly properties: readonly string[];

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { describe, expect } from "vitest";
+import { describe, expect, onTestFinished, vi } from "vitest";
 import { StoreConnectionError } from "../../src/errors.ts";
 import { untilAborted } from "../../src/async/abort.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -467,6 +467,31 @@ describe("a mirror", () => {
     await store.resync();
     expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 0 });
     expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
+  });
+
+  test("copies runs again, a minute after the last answer that was lost", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const [primary, secondary] = [new MemoryStore(), new MemoryStore()];
+    const { slow } = losingStore(secondary);
+    const store = new MirroredStore(primary, slow, { retryDelayMs: 1 });
+    await store.createRun({ runId: "deleted", workflowId: "w" });
+    await store.createRun({ runId: "saved", workflowId: "w" });
+    await store.saveStepOutput("saved", "s", 1);
+    const { bundles } = await primary.readBundles();
+    await store.drain().catch(() => undefined);
+    await store.deleteRun("deleted");
+    await store.saveStepOutput("saved", "s", 2);
+    while (store.divergence().pendingChanges > 0) await store.drain().catch(() => undefined);
+    // The first copy takes effect last.
+    await secondary.writeBundles(bundles, { onConflict: "replace", keepNewer: true });
+    expect(await compareStores(primary, secondary)).toMatchObject({ differing: 2 });
+    vi.advanceTimersByTime(60_000);
+    await store.drain();
+    expect(await compareStores(primary, secondary)).toMatchObject({ equal: true, runs: 1 });
+    expect(store.divergence().missedChanges).toBeGreaterThan(0);
+    await store.close();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test("counts an aborted write as missed whose answer is then lost: it may still take effect", async () => {

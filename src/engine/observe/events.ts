@@ -98,7 +98,6 @@ export class EventEmitter {
     this.#logger = logger;
   }
 
-  /** Calls `listener` until the returned function is called. */
   on<Type extends EngineEventType>(type: Type, listener: EngineListener<Type>): () => void {
     // A new function for each call, so that the same listener can be added more than once.
     return addTo(this.#listeners, type, (event) => listener(event as EngineEvents[Type]));

@@ -4,7 +4,6 @@ import type { EventEmitter, RunEnding } from "./events.ts";
 import type { BoundLogger } from "./logger.ts";
 import type { AttemptTelemetry, RunTelemetry, Telemetry } from "./telemetry.ts";
 
-/** The receivers of the reports about one claimed run. */
 interface Audience {
   readonly run: WorkflowRunSummary;
   readonly logger: BoundLogger;
@@ -67,7 +66,6 @@ export class RunObserver {
   }
 }
 
-/** Reports one attempt of a step. */
 export class AttemptObserver {
   readonly #audience: Audience;
   readonly #stepId: string;

@@ -8,11 +8,8 @@ import type { Workflow } from "../definition/workflow-builder.ts";
  * them, so that an app's provider or sampler cannot disturb a run.
  */
 export interface Telemetry {
-  /** Begins the span of a start. */
   beginStart(workflow: Pick<Workflow, "id" | "version">): StartTelemetry | null;
-  /** Begins the span of a claimed run. */
   beginRun(run: WorkflowRunSummary): RunTelemetry | null;
-  /** Counts a run whose end was stored. */
   countFinished(workflowId: string, status: "COMPLETED" | "FAILED" | "CANCELLED"): void;
 }
 

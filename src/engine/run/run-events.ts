@@ -31,7 +31,6 @@ export interface RunEvent {
   readonly endedSteps: number;
   /** Steps of the stage and before it that do not run because of their conditions. */
   readonly passed?: readonly PassedStep[];
-  /** The current stage. */
   readonly stage?: StageRun;
   /** Steps of the stage that have begun but whose rows do not say so yet. */
   readonly begun?: readonly StepRun[];
@@ -43,7 +42,6 @@ export interface RunEvent {
   readonly released?: { readonly wakeAt: Date | null };
 }
 
-/** What the writes of an event share. */
 interface Target {
   readonly write: BatchWriter;
   readonly runId: string;
@@ -97,7 +95,6 @@ function writePassed(
   }
 }
 
-/** Writes that an attempt has begun. */
 function writeBegun({ write, runId, now }: Target, input: StageInput, step: StepRun): void {
   const { planned, attempt, attemptOffset, sleepCount } = step;
   if (step.row === "missing") {

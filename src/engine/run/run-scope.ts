@@ -18,7 +18,6 @@ export interface WorkerScope {
   readonly logger: BoundLogger;
 }
 
-/** A run that a worker has claimed. */
 export interface ClaimedRun extends WorkerScope {
   readonly workflow: Workflow;
   /** The run at the time of the claim. */

@@ -4,7 +4,6 @@ import { decodeJson, encodeJson } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import type { StageInput, StepRun } from "./stage-run.ts";
 
-/** The input of an attempt. */
 export interface ParsedInput {
   readonly value: unknown;
   /** True if another parse would return a different value, for example a random default. Store this one first. */

@@ -24,7 +24,6 @@ export interface WorkerOptions extends WorkerScope {
   readonly startedRuns: StartedRuns;
   /** The default for workflows. */
   readonly maxLostLeases: number;
-  /** The largest number of runs that are active at once. */
   readonly concurrency: number;
   readonly events: EventEmitter;
   readonly openTelemetry: () => Promise<Telemetry | null>;
@@ -95,7 +94,6 @@ export class Worker {
     return this.#active.has(runId);
   }
 
-  /** True if no further run can be claimed. */
   get isFull(): boolean {
     return this.#active.size >= this.#options.concurrency;
   }

@@ -13,7 +13,6 @@ import {
 /** Text or its UTF-8, cut anywhere. */
 export type TextChunks = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>;
 
-/** A run of an export. */
 export interface ExportedBundle {
   readonly bundle: RunBundle;
   /** The line on which it begins. */

@@ -51,6 +51,8 @@ export const mirrorOptionsSchema = z.strictObject({
 /** Failed runs that are kept with their errors; more count as missed. */
 const maxFailedRuns = 1000;
 const maxRetryDelayMs = 5000;
+/** How long after the last lost answer the runs are copied again that the write may have changed since. */
+const recheckMs = 60_000;
 
 /**
  * Makes one store hold what another does, run by run, in the order in which the runs changed.
@@ -85,6 +87,7 @@ export class Follower {
   #isSame: boolean | null = null;
   #isWorking = false;
   #isFinishing = false;
+  #recheck: NodeJS.Timeout | undefined;
   /** Ends the wait for the next attempt. */
   #wake = new AbortController();
 
@@ -160,8 +163,14 @@ export class Follower {
 
   /** Copies what is pending and gives up at the first failure. Nothing may be touched afterwards. */
   async finish(): Promise<void> {
-    this.#isFinishing = true;
+    this.retire();
     await this.drain().catch(() => undefined);
+  }
+
+  /** Copies nothing later on its own. */
+  retire(): void {
+    this.#isFinishing = true;
+    clearTimeout(this.#recheck);
   }
 
   /** The position of the first change that is not copied. */
@@ -307,6 +316,9 @@ export class Follower {
     this.lostAnswers++;
     for (const change of changes) if (change !== null) this.unsettled.add(change);
     for (const runId of [...this.unsettled].slice(0, -batchRuns)) this.unsettled.delete(runId);
+    clearTimeout(this.#recheck);
+    const recheck = (): void => this.unsettled.forEach((runId) => this.touch(runId));
+    if (!this.#isFinishing) this.#recheck = outerFlow(() => setTimeout(recheck, recheckMs)).unref();
     this.#miss();
   }
 

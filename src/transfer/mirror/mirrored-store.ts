@@ -261,6 +261,7 @@ export class MirroredStore extends OperationsStore {
       }
       const { lostAnswers } = this.#follower;
       [this.#primary, this.#secondary] = [this.#secondary, this.#primary];
+      this.#follower.retire();
       // A write whose answer was lost may still take effect in either store.
       this.#follower = new Follower(this.#primary, this.#secondary, this.#options, lostAnswers);
       this.#followed = followOperations(this.#primary, this.#follower.note);
