@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { reportNames, runReport, type ReportName } from "../src/cli/output/reports.ts";
 import { LibSQLStore, type RunQuery } from "../src/index.ts";
-import { buildPackage } from "../test/support/built-package.ts";
 import { bulkBeginning, makeBulkRuns } from "../test/support/bulk-runs.ts";
 import { table } from "./results-text.ts";
 import { expectRows, holds, rounded, type Target } from "./section.ts";
@@ -102,16 +101,15 @@ async function repeated(work: () => Promise<number>): Promise<number> {
 
 const execute = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), "gorkflow-cli-"));
-// Inside the project, so that its packages are found.
-const built = await mkdtemp(join(import.meta.dirname, "../node_modules/.gorkflow-cli-"));
+const root = join(import.meta.dirname, "..");
 try {
   const path = join(folder, "workflows.db");
   const url = `file:${path}`;
-  await buildPackage(built);
+  await execute("npm", ["run", "build"], { cwd: root });
   await makeBulkRuns(url, runs);
   console.error(`${runs} runs in ${Math.round((await stat(path)).size / 1e6)} MB`);
   const command = (args: readonly string[]) =>
-    execute(process.execPath, [join(built, "dist/cli/main.js"), ...args], {
+    execute(process.execPath, [join(root, "dist/cli/main.js"), ...args], {
       maxBuffer: 1e8,
       env: { PATH: process.env["PATH"], GORKFLOW_DATABASE_URL: url },
     });
@@ -165,5 +163,4 @@ try {
   }
 } finally {
   await rm(folder, { recursive: true });
-  await rm(built, { recursive: true });
 }

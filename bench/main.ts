@@ -13,6 +13,7 @@ const workloads = [
   "processes",
   "open",
   "memory",
+  "reports",
 ];
 const named = process.argv.slice(2).filter((name) => name !== "all");
 const unknown = named.filter((name) => !workloads.includes(name));
