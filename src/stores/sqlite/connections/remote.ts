@@ -10,7 +10,7 @@ import {
   type StatementResult,
   type WriteOptions,
 } from "./connection.ts";
-import { examine, isStatementFailure } from "../errors/symptoms.ts";
+import { examine, isGuardFailure, isStatementFailure } from "../errors/symptoms.ts";
 import { rethrow, translateError, type Attempt } from "../errors/translate.ts";
 import { ProgramOrder, type Place } from "./program-order.ts";
 import { isUndecided, Reconnection, ServerCall } from "./server-call.ts";
@@ -190,7 +190,9 @@ export class RemoteConnection implements Connection {
         // A replica uses one code for a failed statement and for the loss of its primary.
         if (calls.length > 1 && isStatementFailure(error) && !isUndecided(translated)) {
           // One call failed and the whole batch was undone: each call is sent alone.
-          if (translated instanceof ConstraintError) for (const call of calls) call.noteUndone();
+          if (translated instanceof ConstraintError || isGuardFailure(error)) {
+            for (const call of calls) call.noteUndone();
+          }
           for (const call of calls) await this.#deliver([call], reconnection);
           return;
         }

@@ -22,6 +22,8 @@ export interface PlannedWrite<T> {
   /** Runs before the write, under the same preconditions. */
   readonly before?: BoundStatement;
   readonly write: BoundStatement;
+  /** Fails if a trigger left out the write, so that `before` is undone. */
+  readonly after?: BoundStatement;
   /** The queries for the result of the write, or for the reason why it changed nothing. */
   inquire(): readonly BoundStatement[];
   /** Fails if the write did not take effect, which rolls back its batch. Defaults to the guard `changed`. */

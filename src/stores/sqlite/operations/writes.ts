@@ -243,6 +243,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
       return {
         before: statements.state.noteDeletion.bind(fenced),
         write: statements.state.delete.bind(fenced),
+        after: statements.guards.stateKept.bind(fenced),
         inquire: () => [statements.state.getGuard.bind({ ...key })],
         guard: () => statements.guards.stateGone.bind(fenced),
         conclude(changes, [found]) {
@@ -271,13 +272,20 @@ export async function carryOut<T>(
 ): Promise<T> {
   const { repeatable } = plan;
   let requests = 1;
-  const before = plan.before === undefined ? [] : [plan.before];
-  const results = await connection.write([...before, plan.write, ...plan.inquire()], {
-    repeatable,
-    signal,
-    onSentAgain: () => (requests += 1),
-  });
-  const [written, ...inquiry] = results.slice(before.length);
+  const { before = [], after = [] } = plan;
+  const writes = [before, plan.write, after].flat();
+  const results = await connection
+    .write([...writes, ...plan.inquire()], {
+      repeatable,
+      signal,
+      onSentAgain: () => (requests += 1),
+    })
+    .catch((error: unknown) => {
+      if (isGuardFailure(error)) return null;
+      throw error;
+    });
+  const written = results?.[writes.indexOf(plan.write)];
+  const inquiry = results?.slice(writes.length) ?? (await connection.read(plan.inquire()));
   let result: T;
   try {
     result = plan.conclude(written?.changes ?? 0, inquiry);

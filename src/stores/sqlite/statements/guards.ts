@@ -72,6 +72,16 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
       },
     ),
 
+    /** Fails if the key exists although it may be deleted, because a trigger left out its deletion. */
+    stateKept: defineFollowUp(
+      db,
+      (target, argument: ArgumentReference<"runId" | "key" | FenceArgument>) => {
+        const isKey = and(eq(state.runId, argument("runId")), eq(state.key, argument("key")));
+        const allowed = isAllowed(target, tables, argument("runId"), argument);
+        return failIf(target, sql`${exists(selectOne(target, state, isKey))} and ${allowed}`);
+      },
+    ),
+
     /** Fails if the run exists and is newer than the bundle. */
     notNewer: defineStatement(db, (target, argument: ArgumentReference<NewerArgument>) =>
       failIf(target, exists(newerRun(target, tables, argument))),
