@@ -194,6 +194,22 @@ test.each(["ours", "of @libsql/client"])(
   },
 );
 
+test("a store waits for the only connection of a client, which a transaction of the app has", async () => {
+  const client = createDriverClient({ url: ":memory:" });
+  const { store } = await openHost(client);
+  await store.createRun({ workflowId: "w", runId: "first" });
+  const transaction = await client.transaction("write");
+  const calls = [
+    store.createRun({ workflowId: "w", runId: "second" }),
+    store.getRun("first"),
+    store.transaction((tx) => tx.createRun({ workflowId: "w", runId: "third" })),
+  ];
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await transaction.rollback();
+  for (const call of calls) await call;
+  expect((await store.stats()).runs.PENDING).toBe(3);
+});
+
 test("two stores on one client of @libsql/client share its one connection", async () => {
   const client = createDriverClient({ url: folder.database() });
   const { db, store } = await openHost(client);

@@ -9,8 +9,8 @@ import {
   type SignalOptions,
   type StatementResult,
 } from "./connection.ts";
-import { isUnfinishedStatement } from "../errors/symptoms.ts";
-import { translateError } from "../errors/translate.ts";
+import { isUnfinishedStatement, isWithoutConnection } from "../errors/symptoms.ts";
+import { rethrow, translateError } from "../errors/translate.ts";
 import { runSnapshot, runTransaction } from "./remote.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
@@ -37,14 +37,14 @@ export class ExclusiveConnection implements Connection {
   read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
     return this.#exclusively(async () => {
       try {
-        const results = await this.#client.batch(
-          statements.map(({ sql, args }) => ({ sql, args })),
-          "deferred",
-        );
+        const batch = statements.map(({ sql, args }) => ({ sql, args }));
+        const results = await onConnection(() => this.#client.batch(batch, "deferred"));
         return results.map(resultOf);
       } catch (error) {
         const translated = translateError(error, "read");
-        if (translated instanceof StoreBusyError) this.#spoiled = true;
+        if (translated instanceof StoreBusyError && !isWithoutConnection(error)) {
+          this.#spoiled = true;
+        }
         throw translated;
       }
     });
@@ -53,9 +53,12 @@ export class ExclusiveConnection implements Connection {
   snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     return this.#exclusively(async () => {
       try {
-        return await runSnapshot(() => this.#client.transaction("deferred"), work);
+        return await runSnapshot(
+          () => onConnection(() => this.#client.transaction("deferred")),
+          work,
+        );
       } catch (error) {
-        if (error instanceof StoreBusyError) this.#spoiled = true;
+        if (error instanceof StoreBusyError && !isWithoutConnection(error)) this.#spoiled = true;
         throw error;
       }
     });
@@ -97,7 +100,7 @@ export class ExclusiveConnection implements Connection {
   /** A transaction that holds the write lock. Only a script finalizes a BEGIN that met a lock. */
   #begin(): Promise<Transaction> {
     const begin = async () => {
-      const transaction = await this.#client.transaction("deferred");
+      const transaction = await this.#client.transaction("deferred").catch(rethrow("write"));
       try {
         await transaction.executeMultiple("commit; begin immediate");
         return transaction;
@@ -114,6 +117,11 @@ export class ExclusiveConnection implements Connection {
       retryFor(busyTimeoutMs, (error) => error instanceof StoreBusyError, new Backoff(2, 50)),
     );
   }
+}
+
+/** Runs `work`, which borrows a connection of the client, when one is free. */
+function onConnection<T>(work: () => Promise<T>): Promise<T> {
+  return retry(work, retryFor(busyTimeoutMs, isWithoutConnection, new Backoff(2, 50)));
 }
 
 function spoiledError(): StoreConnectionError {

@@ -88,6 +88,11 @@ export function isUnfinishedStatement(error: unknown): boolean {
   return /SQL statements in progress/.test(examine(error).messages);
 }
 
+/** True if open transactions of the app use all connections of its client. Nothing was run. */
+export function isWithoutConnection(error: unknown): boolean {
+  return examine(error).codes.includes("TRANSACTION_ACTIVE");
+}
+
 /** True if the server ended a transaction after its time limit. */
 export function isOverdueTransaction(error: unknown): boolean {
   return examine(error).codes.some((code) => /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED)$/.test(code));

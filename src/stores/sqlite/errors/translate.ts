@@ -113,6 +113,11 @@ const causes: readonly Cause[] = [
     make: (options) => new StoreBusyError("the database is locked by another connection", options),
   },
   {
+    codes: /^TRANSACTION_ACTIVE$/,
+    make: (options) =>
+      new StoreBusyError("open transactions use all connections of the client", options),
+  },
+  {
     codes: /^CLIENT_CLOSED$/,
     // A WebSocket that the server closed has this code too, with the code of the reason.
     says: /The client is closed|Client is closed: ClientError|database connection is not open/,
