@@ -3,6 +3,7 @@
 //
 // `@ts-ignore` hides the error, because `@ts-expect-error` would be one on the other version. It is a JSDoc comment, which
 // the compiler copies into the declarations that we ship, and covers the next line only, which must not be broken.
+import type { ResultSet } from "@libsql/client";
 import type * as orm from "drizzle-orm";
 import type * as libsql from "drizzle-orm/libsql/driver-core";
 import type * as core from "drizzle-orm/sqlite-core";
@@ -71,6 +72,9 @@ export type AnyDatabase<M extends Mode, Result> = PerVersion<
   Database1<M, Result>,
   Database0<M, Result>
 >;
+
+/** The argument of the callback of Drizzle's `db.transaction`, in an app on libSQL. */
+export type AppTransaction = AnyDatabase<"async", ResultSet> & { rollback(): never };
 
 type NotNullable<Name extends string> = Record<Name, "not-null">;
 // oxfmt-ignore

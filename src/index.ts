@@ -1,4 +1,5 @@
 export * from "./errors.ts";
+export type { AppTransaction } from "./drizzle-types.ts";
 export { runStatuses, stepStatuses } from "./statuses.ts";
 export type { RunStatus, StepStatus } from "./statuses.ts";
 export { openStore, openStoreFromEnv } from "./open-store.ts";
@@ -75,12 +76,14 @@ export type {
   StepOutput,
   StepState,
   StepTransaction,
+  TransactionalDatabase,
 } from "./engine/definition/step-definition.ts";
 export { Engine } from "./engine/engine.ts";
 export type {
   CloseOptions,
   EngineOptions,
   FinishedRun,
+  RunId,
   RunOptions,
   StartOptions,
 } from "./engine/engine-options.ts";

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { maxTimerMs } from "../async/pause.ts";
 import { timerMsSchema } from "../model/times.ts";
 import { operationShape } from "../model/arguments.ts";
+import type { AppTransaction } from "../drizzle-types.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Tags } from "../schema/json-types.ts";
 import { idSchema, tagsSchema, timeoutSchema } from "../schema/zod.ts";
@@ -60,7 +61,7 @@ export interface StartOptions extends OperationOptions {
   /** The time by which the run must have ended. The earlier of this and `timeoutMs` applies. */
   readonly deadlineAt?: Date | undefined;
   /** A transaction of the app if the store shares its database. The run exists once it commits. */
-  readonly tx?: unknown;
+  readonly tx?: AppTransaction | undefined;
 }
 
 export interface RunOptions extends StartOptions {
@@ -75,6 +76,11 @@ export interface CloseOptions {
   /** How long running steps may continue, in milliseconds. Defaults to 10,000; at most 2^31 - 1. */
   readonly deadlineMs?: number | undefined;
 }
+
+declare const runOutput: unique symbol;
+
+/** The id of a run, from which `wait` knows the type of its output. At run time it is a string. */
+export type RunId<Output = unknown> = string & { readonly [runOutput]: Output };
 
 /** A run that has ended. */
 export type FinishedRun<Output> = Omit<WorkflowRun, "status" | "output" | "error"> &
@@ -115,7 +121,7 @@ export const startOptionsSchema = z.strictObject({
   startAt: z.date().optional(),
   timeoutMs: timeoutSchema.optional(),
   deadlineAt: z.date().optional(),
-  tx: z.unknown().optional(),
+  tx: z.custom<AppTransaction>((value) => value !== null).optional(),
   ...operationShape,
 });
 

@@ -17,7 +17,7 @@ import type { WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 import { systemClock, type Clock } from "../store/clock.ts";
 import type { OperationOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import type { Workflow } from "./definition/workflow-builder.ts";
+import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { WorkflowRegistry } from "./definition/workflow-registry.ts";
 import {
   closeOptionsSchema,
@@ -28,6 +28,7 @@ import {
   type CloseOptions,
   type EngineOptions,
   type FinishedRun,
+  type RunId,
   type RunOptions,
   type StartOptions,
 } from "./engine-options.ts";
@@ -115,12 +116,12 @@ export class Engine {
    * @throws {InvalidValueError} if JSON cannot hold the input.
    * @throws {UnsupportedError} if `tx` is given and the store does not share a database with an app.
    */
-  async start<Input>(
-    workflow: Workflow<Input>,
+  async start<Input, Output>(
+    workflow: Workflow<Input, Output>,
     input: Input,
     options: StartOptions = {},
-  ): Promise<string> {
-    return (await this.#start(workflow, input, options)).runId;
+  ): Promise<RunId<Output>> {
+    return (await this.#start(workflow, input, options)).runId as RunId<Output>;
   }
 
   /**
@@ -128,13 +129,33 @@ export class Engine {
    *
    * The row of a run does not hold an output above 2 MiB. It is read from the steps if the workflow is registered here.
    *
+   * The output has the type of the workflow if the id comes from `start`, or the workflow is given.
+   *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {CorruptRowError} if the run cannot be read.
    * @throws {EngineClosedError} if the engine closes before the run has ended.
+   * @throws {InvalidArgumentError} if the run belongs to another workflow than the given one.
    */
-  async wait(runId: string, options: OperationOptions = {}): Promise<WorkflowRun> {
-    const { signal } = parseArgument(operationOptionsSchema, options, "options");
-    return this.#wait(runId, signal);
+  async wait<Output>(
+    runId: RunId<Output>,
+    options?: OperationOptions,
+  ): Promise<FinishedRun<Output>>;
+  async wait(runId: string, options?: OperationOptions): Promise<WorkflowRun>;
+  async wait<Output>(
+    workflow: Workflow<never, Output>,
+    runId: string,
+    options?: OperationOptions,
+  ): Promise<FinishedRun<Output>>;
+  async wait(
+    first: string | Workflow,
+    second: string | OperationOptions = {},
+    third: OperationOptions = {},
+  ): Promise<WorkflowRun> {
+    const isNamed = typeof second === "string";
+    const runId = isNamed ? second : (first as string);
+    const { signal } = parseArgument(operationOptionsSchema, isNamed ? third : second, "options");
+    if (isNamed) checkWorkflow(first);
+    return this.#wait(runId, signal, isNamed ? (first as Workflow).id : null);
   }
 
   /**
@@ -363,7 +384,11 @@ export class Engine {
     return run;
   }
 
-  async #wait(runId: string, signal: AbortSignal | undefined): Promise<WorkflowRun> {
+  async #wait(
+    runId: string,
+    signal: AbortSignal | undefined,
+    workflowId: string | null = null,
+  ): Promise<WorkflowRun> {
     const signals = [this.#closer, signal];
     const { wakeUp, end } = waitForRun(this.#events, runId, ["run.finished", "run.left"], signals);
     const backoff = new Backoff(firstPollMs, longestPollMs);
@@ -382,6 +407,10 @@ export class Engine {
         }
         if (!isExpected) {
           const run = await read(() => this.#store.getRun(runId, { payloads: false, signal }));
+          if (workflowId !== null && run.workflowId !== workflowId) {
+            const reason = `belongs to the workflow ${run.workflowId}, not to ${workflowId}`;
+            throw new InvalidArgumentError({ argument: "runId", reason });
+          }
           if (run.status === "CANCELLED") await this.#cancelSteps(runId);
           if (isFinalRunStatus(run.status)) return await read(() => this.#readEnded(runId, signal));
           this.#checkOpen();

@@ -33,6 +33,9 @@ const runRow: ReturnType<typeof sqliteTable<"error_codes", typeof runColumns>> =
   runColumns,
 );
 
+/** A row of `errorCodes`. */
+export type ErrorCodesRow = typeof runRow.$inferSelect;
+
 const stepColumns = {
   workflowId: text("workflow_id").notNull(),
   stepId: text("step_id").notNull(),
@@ -43,6 +46,9 @@ const stepRow: ReturnType<typeof sqliteTable<"step_error_codes", typeof stepColu
   "step_error_codes",
   stepColumns,
 );
+
+/** A row of `stepErrorCodes`. */
+export type StepErrorCodesRow = typeof stepRow.$inferSelect;
 
 /**
  * The errors of the FAILED runs of each workflow. One row per workflow and pair of `code` and `name`.

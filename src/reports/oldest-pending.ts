@@ -33,6 +33,9 @@ const row: ReturnType<typeof sqliteTable<"oldest_pending", typeof columns>> = sq
   columns,
 );
 
+/** A row of `oldestPending`. */
+export type OldestPendingRow = typeof row.$inferSelect;
+
 /**
  * The PENDING runs that a worker can claim, in the order of claims. A run whose `wakeAt` is in the future is left out.
  * Add `limit` to get a page.

@@ -43,6 +43,9 @@ const row: ReturnType<typeof sqliteTable<"run_durations", typeof columns>> = sql
   columns,
 );
 
+/** A row of `runDurations`. */
+export type RunDurationsRow = typeof row.$inferSelect;
+
 /**
  * The durations of the runs of each workflow, from `startedAt` to `completedAt`. One row per workflow with such runs.
  *

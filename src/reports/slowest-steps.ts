@@ -29,6 +29,9 @@ const row: ReturnType<typeof sqliteTable<"slowest_steps", typeof columns>> = sql
   columns,
 );
 
+/** A row of `slowestSteps`. */
+export type SlowestStepsRow = typeof row.$inferSelect;
+
 /**
  * The step executions that have ended, slowest first. One row per execution. Add `limit` to get a page.
  *

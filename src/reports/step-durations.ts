@@ -43,6 +43,9 @@ const row: ReturnType<typeof sqliteTable<"step_durations", typeof columns>> = sq
   columns,
 );
 
+/** A row of `stepDurations`. */
+export type StepDurationsRow = typeof row.$inferSelect;
+
 /**
  * The `durationMs` of the steps of each workflow. One row per step with such executions.
  *

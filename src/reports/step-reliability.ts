@@ -25,6 +25,9 @@ const row: ReturnType<typeof sqliteTable<"step_reliability", typeof columns>> = 
   columns,
 );
 
+/** A row of `stepReliability`. */
+export type StepReliabilityRow = typeof row.$inferSelect;
+
 /**
  * The failures and retries of the steps of each workflow. One row per step with a COMPLETED or FAILED execution.
  *

@@ -38,6 +38,9 @@ const row: ReturnType<typeof sqliteTable<"storage", typeof columns>> = sqliteTab
   columns,
 );
 
+/** A row of `storage`. */
+export type StorageRow = typeof row.$inferSelect;
+
 type Kind = "run" | "step" | "attempt" | "output" | "state";
 
 /**

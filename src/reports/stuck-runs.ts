@@ -43,6 +43,9 @@ const row: ReturnType<typeof sqliteTable<"stuck_runs", typeof columns>> = sqlite
   columns,
 );
 
+/** A row of `stuckRuns`. */
+export type StuckRunsRow = typeof row.$inferSelect;
+
 /**
  * The RUNNING runs without a write to the run or its steps for `idleMs`, and those whose lease has expired. Extending
  * the lease does not count as a write.

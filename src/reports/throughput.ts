@@ -38,6 +38,9 @@ const row: ReturnType<typeof sqliteTable<"throughput", typeof columns>> = sqlite
   columns,
 );
 
+/** A row of `throughput`. */
+export type ThroughputRow = typeof row.$inferSelect;
+
 const outcomes = {
   completed: "COMPLETED",
   failed: "FAILED",

@@ -20,6 +20,9 @@ export interface TransactionStore {
  * `HostTransaction` is the app's transaction. For `LibSQLStore` it is the argument of Drizzle's `db.transaction`.
  */
 export interface HostTransactions<HostTransaction = unknown> {
+  /** The app's database, which `ctx.transaction(db, …)` must be given. Defaults to any. */
+  readonly db?: unknown;
+
   /** Returns a store whose writes are part of the app's transaction. */
   withTransaction(transaction: HostTransaction): WorkflowStore;
 

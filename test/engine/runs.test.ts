@@ -485,6 +485,24 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(makeEngine(await open()).wait("nobody")).rejects.toThrow(RunNotFoundError);
   });
 
+  test("a wait that names the workflow of a run rejects for another one", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const workflow = defineWorkflow({ id: "w" }).step(increment).build();
+    const { runId } = await engine.run(workflow, 1);
+    const run = await engine.wait(workflow, runId);
+    expect(run).toEqual(await engine.wait(runId));
+    expect(run.output).toBe(2);
+    const other = defineWorkflow({ id: "other" }).step(increment).build();
+    await expect(engine.wait(other, runId)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      argument: "runId",
+    });
+    const pending = await store.createRun({ workflowId: "w" });
+    await expect(engine.wait(other, pending.runId)).rejects.toThrow(/belongs to the workflow w/);
+    await expect(engine.wait({} as typeof other, runId)).rejects.toThrow(/workflow/);
+  });
+
   test("waiting ends when its signal aborts", async () => {
     const engine = makeEngine(await open());
     const runId = await engine.start(defineWorkflow({ id: "w" }).step(increment).build(), 1);

@@ -1,6 +1,8 @@
 import { eq } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/libsql";
 import { z } from "zod";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { AppTransaction } from "../../src/drizzle-types.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import {
@@ -155,7 +157,8 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
         [host.db.$client, /^transaction: must be what `db.transaction`/],
         [{}, /^transaction: must be what/],
       ] as const) {
-        await expect(engine.start(fulfil, { orderId: "o3" }, { tx })).rejects.toMatchObject({
+        const options = { tx: tx as unknown as AppTransaction };
+        await expect(engine.start(fulfil, { orderId: "o3" }, options)).rejects.toMatchObject({
           code: "INVALID_ARGUMENT",
           message: expect.stringMatching(says),
         });
@@ -166,7 +169,7 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
     test("says that a transaction is over", async () => {
       let kept: Parameters<Parameters<HostDatabase["db"]["transaction"]>[0]>[0] | null = null;
       await host.db.transaction(async (tx) => void (kept = tx));
-      const late = store.withTransaction(kept as unknown as HostDatabase["db"]);
+      const late = store.withTransaction(kept as unknown as AppTransaction);
       await expect(late.createRun({ workflowId: "w" })).rejects.toThrow(/the transaction is over/);
     });
 
@@ -267,6 +270,30 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       );
       expect(run).toMatchObject({ status: "COMPLETED", output: "shipped c1" });
       expect(await orderIds()).toContain("c1");
+    });
+
+    test("passes the transaction of the given database, which must be the store's", async () => {
+      const stepOn = (db: HostDatabase["db"]) =>
+        defineStep({
+          id: "ship",
+          input: z.string(),
+          output: z.number(),
+          run: (orderId, ctx) =>
+            ctx.transaction(db, async (tx) => {
+              await tx.insert(orders).values({ orderId, runId: ctx.runId });
+              return (await tx.query.orders.findMany({ where: eq(orders.orderId, orderId) }))
+                .length;
+            }),
+        });
+      const run = (db: HostDatabase["db"], orderId: string) =>
+        makeEngine(store).run(defineWorkflow({ id: "typed" }).step(stepOn(db)).build(), orderId);
+      expect(await run(store.db, "typed")).toMatchObject({ status: "COMPLETED", output: 1 });
+      const other = drizzle({ client: host.db.$client, schema: { orders } });
+      expect(await run(other, "other")).toMatchObject({
+        status: "FAILED",
+        error: { code: "INVALID_ARGUMENT", message: expect.stringContaining("store.db") },
+      });
+      expect(await orderIds()).not.toContain("other");
     });
 
     test("a worker that has lost the run commits neither", async () => {

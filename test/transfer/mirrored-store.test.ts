@@ -5,6 +5,7 @@ import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
+import type { AppTransaction } from "../../src/drizzle-types.ts";
 import { StoreConnectionError } from "../../src/errors.ts";
 import type { PrunePolicy } from "../../src/model/retention.ts";
 import { openStore } from "../../src/open-store.ts";
@@ -403,7 +404,7 @@ test("ctx.transaction fails before its function runs, though both stores have tr
   const run = await engine.run(workflow, 1);
   expect(run).toMatchObject({ status: "FAILED", error: { code: "UNSUPPORTED" } });
   expect(called).toBe(0);
-  await expect(engine.start(workflow, 1, { tx: {} })).rejects.toMatchObject({
+  await expect(engine.start(workflow, 1, { tx: {} as AppTransaction })).rejects.toMatchObject({
     code: "UNSUPPORTED",
   });
   expect(hasHostTransactions(store)).toBe(false);

@@ -1,12 +1,16 @@
+import type { Client } from "@libsql/client";
 import { eq } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/libsql";
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { expectTypeOf } from "vitest";
 import { z } from "zod";
 import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepDefinition, StepOutput } from "../../src/engine/definition/step-definition.ts";
+import type { FinishedRun, RunId } from "../../src/engine/engine-options.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { StepFailure } from "../../src/engine/run/step-errors.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import {
   defineWorkflow,
   type Workflow,
@@ -242,6 +246,52 @@ defineStep({
   run: (value, ctx) => ctx.transaction(() => String(value)),
 });
 
+// With a database, the transaction has its type: the app's tables and relations.
+declare const client: Client;
+const db = drizzle({ client, schema: { rows } });
+const store = new LibSQLStore(db);
+defineStep({
+  id: "typed",
+  input: z.number(),
+  output: z.number(),
+  run: (id, ctx) =>
+    ctx.transaction(db, async (tx) => {
+      await tx.insert(rows).values({ id });
+      const found = await tx.query.rows.findFirst();
+      expectTypeOf(found).toEqualTypeOf<{ id: number } | undefined>();
+      return found?.id ?? 0;
+    }),
+});
+defineStep({
+  id: "of-the-store",
+  input: z.number(),
+  output: z.number().nullable(),
+  run: (_, ctx) =>
+    ctx.transaction(store.db, async (tx) => (await tx.query.rows.findFirst())?.id ?? null),
+});
+defineStep({
+  id: "wrong",
+  input: z.number(),
+  output: z.number(),
+  run: (_, ctx) =>
+    // @ts-expect-error The app has no such table.
+    ctx.transaction(db, async (tx) => Number((await tx.query.orders.findFirst()) !== undefined)),
+});
+defineStep({
+  id: "wrong",
+  input: z.number(),
+  output: z.number(),
+  // @ts-expect-error The transaction's result is the step's output, and a string is no number.
+  run: (_, ctx) => ctx.transaction(db, () => "1"),
+});
+defineStep({
+  id: "wrong",
+  input: z.null(),
+  output: z.null(),
+  // @ts-expect-error A number is no database.
+  run: (_, ctx) => ctx.transaction(1, () => null),
+});
+
 // The state is unknown until a schema reads it.
 defineStep({
   id: "stateful",
@@ -277,6 +327,34 @@ void engine.start(calc, { a: 1, b: 2 }, { tags: { kind: "test" } });
 void engine.start(calc, { a: 1 });
 // @ts-expect-error There is no such option.
 void engine.start(calc, { a: 1, b: 2 }, { tag: "test" });
+
+void db.transaction((tx) => engine.start(calc, { a: 1, b: 2 }, { tx }));
+// @ts-expect-error The database is no transaction.
+void engine.start(calc, { a: 1, b: 2 }, { tx: db });
+// @ts-expect-error Nor is its client.
+void engine.start(calc, { a: 1, b: 2 }, { tx: client });
+// @ts-expect-error Nor is a promise of one.
+void db.transaction((tx) => engine.start(calc, { a: 1, b: 2 }, { tx: Promise.resolve(tx) }));
+// @ts-expect-error The database is no transaction.
+void store.withTransaction(db);
+
+// An id knows the output of its run; the id of an unknown run does not, unless the workflow is named.
+const started = await engine.start(calc, { a: 1, b: 2 });
+expectTypeOf(started).toExtend<string>();
+const waited = await engine.wait(started);
+if (waited.status === "COMPLETED") expectTypeOf(waited.output).toBeBoolean();
+const unknown = await engine.wait("id");
+expectTypeOf(unknown.output).toBeUnknown();
+const named = await engine.wait(calc, "id");
+expectTypeOf(named).toEqualTypeOf(waited);
+// @ts-expect-error The output of `calc` is a boolean.
+const wrong: FinishedRun<string> = await engine.wait(calc, "id");
+void wrong;
+// @ts-expect-error A workflow alone names no run.
+void engine.wait(calc);
+// @ts-expect-error An id of another workflow's run.
+const foreign: RunId<string> = started;
+void foreign;
 
 const run = await engine.run(calc, { a: 1, b: 2 });
 if (run.status === "COMPLETED") expectTypeOf(run.output).toBeBoolean();

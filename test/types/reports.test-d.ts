@@ -2,7 +2,15 @@ import { eq } from "drizzle-orm";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { expectTypeOf } from "vitest";
-import { oldestPending, runDurations, slowestSteps, throughput } from "../../src/reports/index.ts";
+import {
+  oldestPending,
+  runDurations,
+  slowestSteps,
+  throughput,
+  type ErrorCodesRow,
+  type RunDurationsRow,
+  type ThroughputRow,
+} from "../../src/reports/index.ts";
 import { createWorkflowTables } from "../../src/schema/tables.ts";
 import type { StepStatus } from "../../src/statuses.ts";
 
@@ -20,6 +28,9 @@ interface Durations {
 }
 
 expectTypeOf(await runDurations(db)).toEqualTypeOf<Durations[]>();
+expectTypeOf<RunDurationsRow>().toEqualTypeOf<Durations>();
+expectTypeOf(await throughput(db)).toEqualTypeOf<ThroughputRow[]>();
+expectTypeOf<ErrorCodesRow["code"]>().toEqualTypeOf<string | null>();
 expectTypeOf(runDurations(synchronous).all()).toEqualTypeOf<Durations[]>();
 expectTypeOf(runDurations(synchronous).get()).toEqualTypeOf<Durations | undefined>();
 expectTypeOf((await throughput(db))[0]!.bucketStart).toEqualTypeOf<Date>();

@@ -114,11 +114,16 @@ export interface StepContext extends Omit<ConditionContext, "state"> {
    * commit fails. On a libSQL server it has 5 seconds. Inside it, `ctx.state` and `ctx.output` use the transaction.
    * Writes of parallel steps wait for it.
    *
-   * If the store is not a `LibSQLStore`, annotate the type of `tx`.
+   * With `db`, the database of the store, `tx` has the type of its transactions. Without it, annotate `tx` if you need
+   * more than Drizzle's query builders.
    *
    * @throws {UnsupportedError} if the store does not share a database with an app.
-   * @throws {InvalidArgumentError} on a second call.
+   * @throws {InvalidArgumentError} on a second call, or if `db` is not the database of the store.
    */
+  transaction<Transaction, Output>(
+    db: TransactionalDatabase<Transaction>,
+    work: (tx: Transaction) => Promise<Output> | Output,
+  ): StepTransaction<Output>;
   transaction<Output, Transaction = DrizzleTransaction>(
     work: (tx: Transaction) => Promise<Output> | Output,
   ): StepTransaction<Output>;
@@ -151,6 +156,11 @@ export interface StepState {
 
   /** Returns all keys with their values. */
   all(): Promise<Record<string, unknown>>;
+}
+
+/** A database that passes a `Transaction` to the callback of `transaction`, such as one of Drizzle. */
+export interface TransactionalDatabase<Transaction> {
+  transaction(work: (tx: Transaction) => Promise<unknown>): unknown;
 }
 
 /** The argument of Drizzle's `db.transaction` callback in an app on `LibSQLStore`. */

@@ -9,7 +9,6 @@ import type { WorkflowStore } from "../../store/workflow-store.ts";
 import {
   StepTransaction,
   type ConditionContext,
-  type DrizzleTransaction,
   type StepContext,
   type StepState,
 } from "../definition/step-definition.ts";
@@ -107,26 +106,28 @@ export class Attempt implements StepContext {
     };
   }
 
-  get transaction() {
-    return <Output, Transaction = DrizzleTransaction>(
-      work: (tx: Transaction) => Promise<Output> | Output,
-    ): StepTransaction<Output> => {
+  get transaction(): StepContext["transaction"] {
+    type Work = (tx: never) => unknown;
+    return (...args: [Work] | [db: unknown, Work]): StepTransaction<never> => {
       this.#checkOpen();
       const host = requireHostTransactions(this.#scope.store, "ctx.transaction");
+      const [work, db] = args.length === 1 ? args : [args[1], args[0]];
       if (this.#transaction !== null) {
-        this.#misuse = new InvalidArgumentError({
-          argument: "ctx.transaction",
-          reason: `was called twice by step ${this.stepId}`,
-        });
-        throw this.#misuse;
+        throw this.#misuseOf(`was called twice by step ${this.stepId}`);
       }
-      const transaction = new StepTransaction<Output>(host, async (tx) =>
-        // The author of the step states the type of the store's transaction.
-        work(tx as Transaction),
-      );
+      if (args.length > 1 && host.db !== undefined && host.db !== db) {
+        throw this.#misuseOf(`of step ${this.stepId} needs the database of the store, store.db`);
+      }
+      // The types of the context ensure that the function accepts the transactions of the store.
+      const transaction = new StepTransaction<never>(host, async (tx) => work(tx as never));
       this.#transaction = transaction;
       return transaction;
     };
+  }
+
+  /** The error of a wrong call of `transaction`. The attempt fails with it even if the step catches it. */
+  #misuseOf(reason: string): InvalidArgumentError {
+    return (this.#misuse = new InvalidArgumentError({ argument: "ctx.transaction", reason }));
   }
 
   /** The sleep that ended the attempt; null if there is none. */

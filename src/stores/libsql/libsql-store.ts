@@ -7,7 +7,7 @@ import { StoreClosedError, StoreConnectionError, UnsupportedError } from "../../
 import { migrate } from "../../migrations/migrate.ts";
 import type { RunQuery } from "../../migrations/structure.ts";
 import { parseArgument } from "../../arguments.ts";
-import type { LibSQLDatabase } from "../../drizzle-types.ts";
+import type { AppTransaction, LibSQLDatabase } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
 import { parseOptions } from "../../model/options.ts";
 import { createRowCodecs, rowCodecs } from "../../schema/row-codecs.ts";
@@ -76,7 +76,7 @@ type With<Own extends Record<string, unknown>, Ours> = string extends keyof Own 
  */
 export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   extends SQLiteOperations
-  implements HostTransactions<Database>
+  implements HostTransactions<AppTransaction>
 {
   /** The Drizzle database of the store. */
   readonly db: Db;
@@ -200,7 +200,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    * @throws {InvalidArgumentError} if the argument is not a transaction. If the transaction is known to be in another
    *   database, every operation rejects with this error.
    */
-  withTransaction(transaction: Database): WorkflowStore {
+  withTransaction(transaction: AppTransaction): WorkflowStore {
     assertHostTransaction(transaction);
     return new SQLiteOperations(
       {
@@ -222,7 +222,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
   }
 
   async hostTransaction<T>(
-    work: (transaction: Database, tx: WorkflowStore) => Promise<T>,
+    work: (transaction: AppTransaction, tx: WorkflowStore) => Promise<T>,
     options?: OperationOptions,
   ): Promise<T> {
     const { signal } = parseOptions(options);

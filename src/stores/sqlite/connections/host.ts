@@ -1,3 +1,4 @@
+import type { AppTransaction } from "../../../drizzle-types.ts";
 import { UnsupportedError } from "../../../errors.ts";
 import { resultOf, type Connection, type Reader, type StatementResult } from "./connection.ts";
 import { translateError, type Attempt } from "../errors/translate.ts";
@@ -74,8 +75,8 @@ export class HostConnection implements Connection {
 export async function runHostTransaction<T>(
   database: Pick<Database, "transaction">,
   attempt: Attempt,
-  work: (transaction: Database) => Promise<T>,
-  explain: (transaction: Database, error: unknown) => unknown = (_, error) => error,
+  work: (transaction: AppTransaction) => Promise<T>,
+  explain: (transaction: AppTransaction, error: unknown) => unknown = (_, error) => error,
 ): Promise<T> {
   let failure: { readonly error: unknown } | null = null;
   try {
