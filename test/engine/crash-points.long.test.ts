@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
@@ -16,7 +17,7 @@ interface Log {
   readonly sleep: { until: number | null };
 }
 
-/** A run with state, a retry, a sleep, a parallel stage and a skipped step. */
+/** A run with state, a retry, a sleep, a parallel stage with conditions, and a skipped step. */
 function makeWorkflow(clock: () => Date, { calls, sleep }: Log) {
   const begin = (name: string): void => void calls.push(name);
   return defineWorkflow({ id: "w" })
@@ -40,26 +41,34 @@ function makeWorkflow(clock: () => Date, { calls, sleep }: Log) {
         begin("woken");
         return value + 10;
       }),
-      defineStep({
-        id: "flaky",
-        input: z.number(),
-        output: z.number(),
-        retry: { maxRetries: 1, delayMs: 2 * hour },
-        run: (value, { attempt }) => {
-          begin(`flaky ${attempt}`);
-          if (attempt === 1) throw new Error("again");
-          return value + 100;
-        },
-      }),
+      stepIf(
+        async (_, ctx) => (await ctx.state.get("seen")) === 1,
+        defineStep({
+          id: "flaky",
+          input: z.number(),
+          output: z.number().nullable(),
+          retry: { maxRetries: 1, delayMs: 2 * hour },
+          run: (value, { attempt }) => {
+            begin(`flaky ${attempt}`);
+            if (attempt === 1) throw new Error("again");
+            return value + 100;
+          },
+        }),
+      ),
+      stepIf(
+        () => false,
+        numberStep("idle", () => -1),
+        { otherwise: 1000 },
+      ),
     )
     .step(
       defineStep({
         id: "last",
-        input: z.object({ sleeper: z.number(), flaky: z.number() }),
+        input: z.object({ sleeper: z.number(), flaky: z.number().nullable(), idle: z.number() }),
         output: z.number(),
-        run: async ({ sleeper, flaky }, ctx) => {
+        run: async ({ sleeper, flaky, idle }, ctx) => {
           begin("last");
-          return sleeper + flaky + Number(await ctx.state.get("seen"));
+          return sleeper + (flaky ?? 0) + idle + Number(await ctx.state.get("seen"));
         },
       }),
     )
@@ -124,7 +133,7 @@ describe.each(stores)("on %s", (place, open) => {
         const { store, runId, calls, endedBefore } = outcome;
         const told = `at operation ${point}: ${calls.join(", ")}`;
         const run = await store.getRun(runId);
-        expect(run, told).toMatchObject({ output: 115, progress: 1, wakeAt: null, error: null });
+        expect(run, told).toMatchObject({ output: 1115, progress: 1, wakeAt: null, error: null });
         const steps = await store.listStepExecutions(runId);
         expect(
           steps.map(({ stepId, status, attempt }) => [stepId, status, attempt]),
@@ -134,6 +143,7 @@ describe.each(stores)("on %s", (place, open) => {
           ["skipped", "SKIPPED", 0],
           ["sleeper", "COMPLETED", 1],
           ["flaky", "COMPLETED", 2],
+          ["idle", "SKIPPED", 0],
           ["last", "COMPLETED", 1],
         ]);
         const attempts = await store.listStepAttempts(runId);
