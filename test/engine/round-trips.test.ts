@@ -110,9 +110,9 @@ test("the conditions of parallel steps take one round trip, and bytes pass throu
     defineStep({ id, input: bytes, output: bytes, run: (content) => content });
   const join = defineStep({
     id: "join",
-    input: z.object({ run: bytes, skipped: bytes, empty: z.null() }),
+    input: z.object({ run: bytes.nullable(), skipped: bytes, empty: z.null() }),
     output: z.number(),
-    run: ({ run, skipped }) => run.length + skipped.length,
+    run: ({ run, skipped }) => (run?.length ?? 0) + skipped.length,
   });
   const empty = defineStep({ id: "empty", input: bytes, output: z.null(), run: () => null });
   const workflow = defineWorkflow({ id: "w" })
