@@ -189,7 +189,7 @@ ${exitCodesHelp}`,
   }
   if (needsAll) (await import("./completion.ts")).addCompletion(program);
   else program.command("complete").description("print a completion script for a shell");
-  explainErrors(program, ["gorkflow"], asksForJson(args));
+  explainErrors(program, ["gorkflow"], args);
   return program;
 }
 
@@ -197,23 +197,30 @@ ${exitCodesHelp}`,
  * Makes the usage errors of a command say how to get help, as JSON with `--json`. Subcommands do not inherit these
  * settings.
  */
-function explainErrors(command: Command, path: readonly string[], json: boolean): void {
+function explainErrors(command: Command, path: readonly string[], args: readonly string[]): void {
   command.exitOverride();
   command.showHelpAfterError(`(${path.join(" ")} --help shows the usage)`);
   command.configureOutput({
     outputError: (text, write) => write(text.split("\n").map(escaped).join("\n")),
-    ...(json && { writeErr: () => {} }),
+    ...(asksForJson(args) && { writeErr: () => {} }),
   });
-  for (const option of command.options) refuseTwice(command, option);
-  for (const child of command.commands) explainErrors(child, [...path, child.name()], json);
+  for (const option of command.options) checkValue(command, option, args);
+  for (const child of command.commands) explainErrors(child, [...path, child.name()], args);
 }
 
-/** Otherwise the last of two databases would win, and it may be an id that looks like an option. */
-function refuseTwice(command: Command, option: Option): void {
+/**
+ * Refuses a second value of an option: the last of two databases would win, and it may be an id that looks like an option.
+ * Refuses an option as a value: with an empty variable, `--database $URL --status` would migrate a file `--status`.
+ */
+function checkValue(command: Command, option: Option, args: readonly string[]): void {
   if (option.isBoolean() || option.variadic || repeatableOptions.includes(option.name())) return;
   let isGiven = false;
-  command.on(`option:${option.name()}`, () => {
+  command.on(`option:${option.name()}`, (value: unknown) => {
     if (isGiven) command.error(`error: option '${option.flags}' was given twice`);
     isGiven = true;
+    if (typeof value !== "string" || !value.startsWith("--") || !args.includes(value)) return;
+    command.error(
+      `error: option '${option.flags}' argument missing: write ${option.long}=${value} for a value that begins with --`,
+    );
   });
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -140,6 +141,16 @@ test("a file .env that cannot be read is named, and only if it is needed", async
   const { code, stderr } = await command.run(["runs", "list", "-d", await givenRuns()]);
   expect([code, stderr]).toEqual([1, expect.stringContaining("the file .env")]);
   await rm(path);
+});
+
+test("an option is not the value of another one", async () => {
+  const usage = await command.run(["migrate", "--database", "--status", "--json"]);
+  expect([usage.code, JSON.parse(usage.stderr)]).toEqual([
+    2,
+    { error: expect.objectContaining({ code: "USAGE" }) },
+  ]);
+  const { code } = await command.run(["migrate", "--database=--status"]);
+  expect([code, existsSync(join(command.folder.path, "--status"))]).toEqual([0, true]);
 });
 
 test("a path may begin with two slashes", async () => {
