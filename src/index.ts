@@ -74,6 +74,7 @@ export type {
   StepContext,
   StepDefinition,
   StepOutput,
+  StepSettings,
   StepState,
   StepTransaction,
   TransactionalDatabase,
@@ -101,7 +102,6 @@ export { defineWorkflow } from "./engine/definition/workflow-builder.ts";
 export type {
   EmptyWorkflow,
   OutputsById,
-  StepDefaults,
   Workflow,
   WorkflowBuilder,
 } from "./engine/definition/workflow-builder.ts";

@@ -5,11 +5,16 @@ import { InvalidArgumentError } from "../../src/errors.ts";
 
 const fine = { id: "s", input: z.number(), output: z.number(), run: (value: number) => value };
 
-test("leaves open what is not given, for the defaults of a workflow", () => {
-  const step = defineStep({ ...fine, retry: { maxRetries: 3 } });
-  expect(step).toMatchObject({ name: null, description: null, retry: { maxRetries: 3 } });
-  expect([step.timeoutMs, step.continueOnError]).toEqual([undefined, undefined]);
-  expect(defineStep(fine).retry).toBeUndefined();
+test("defaults to no retries, no time limit, and no continueOnError", () => {
+  const step = defineStep(fine);
+  expect(step.retry).toEqual({ maxRetries: 0, delayMs: 1000, backoff: "constant" });
+  expect(step).toMatchObject({ timeoutMs: null, continueOnError: false });
+  expect(step).toMatchObject({ name: null, description: null });
+});
+
+test("keeps the given parts of a retry policy", () => {
+  const step = defineStep({ ...fine, retry: { maxRetries: 3, backoff: "exponential" } });
+  expect(step.retry).toEqual({ maxRetries: 3, delayMs: 1000, backoff: "exponential" });
 });
 
 test("has a name and a description for people", () => {
@@ -27,7 +32,6 @@ test.each([
   ["step.timeoutMs", { ...fine, timeoutMs: 2 ** 31 }],
   ["step.retry.maxRetries", { ...fine, retry: { maxRetries: -1 } }],
   ["step.retry.backoff", { ...fine, retry: { backoff: "random" } }],
-  ["step.retry.delayMs", { ...fine, retry: { backoff: "none", delayMs: 500 } }],
   ["step.name", { ...fine, name: "" }],
   ["step.description", { ...fine, description: 1 }],
   ["step.retry.jitter", { ...fine, retry: { jitter: true } }],

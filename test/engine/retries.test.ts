@@ -262,7 +262,7 @@ test.each([
     id: "s",
     input: z.null(),
     output: z.null(),
-    retry: { maxRetries: 3, backoff, ...(backoff !== "none" && { delayMs: 100 }) },
+    retry: { maxRetries: 3, delayMs: 100, backoff },
     run: () => {
       times.push(Date.now());
       throw new FlakyError("again");

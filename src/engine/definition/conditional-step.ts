@@ -70,8 +70,8 @@ export function addCondition<Id extends string, Input>(
 
 /** @throws {InvalidArgumentError} if it is not a step. */
 export function checkStep(definition: unknown): void {
-  const { id, invoke } = (definition ?? {}) as Record<string, unknown>;
-  if (isId(id) && typeof invoke === "function") return;
+  const { id, invoke, settings } = (definition ?? {}) as Record<string, unknown>;
+  if (isId(id) && typeof invoke === "function" && typeof settings === "object") return;
   throw new InvalidArgumentError({
     argument: "step",
     reason: "must be a result of `defineStep`",

@@ -2,9 +2,13 @@ import * as z from "zod";
 import { nameField, parseArgument } from "../../arguments.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { StepValidationError } from "../../errors.ts";
-import type { RetryOptions } from "../../model/backoff.ts";
 import { idSchema } from "../../schema/zod.ts";
-import type { StepContext, StepDefinition, StepTransaction } from "./step-definition.ts";
+import type {
+  StepContext,
+  StepDefinition,
+  StepSettings,
+  StepTransaction,
+} from "./step-definition.ts";
 
 /** The return type of a step with this output schema. A step may return nothing if the schema accepts null. */
 type Returned<Output> = Output | (null extends Output ? void : never);
@@ -19,28 +23,13 @@ export interface StepOptions<
   Input extends z.ZodType,
   Output extends z.ZodType,
   ContinueOnError extends boolean,
-> {
+> extends StepSettings<ContinueOnError> {
   readonly id: Id;
   /** A name for people. */
   readonly name?: string | undefined;
   readonly description?: string | undefined;
   readonly input: Input;
   readonly output: Output;
-  /**
-   * The retries after the first attempt. Each part defaults to that of the workflow's `stepDefaults`, then `maxRetries`
-   * to 0, `delayMs` to 1000, `backoff` to "constant".
-   */
-  readonly retry?: RetryOptions | undefined;
-  /**
-   * After this time in milliseconds, an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. Null for no
-   * limit. Defaults to that of the workflow's `stepDefaults`, then to no limit.
-   */
-  readonly timeoutMs?: number | null | undefined;
-  /**
-   * If true, the run continues after the last attempt of the step has failed. The output is then null. Defaults to that
-   * of the workflow's `stepDefaults`, then to false.
-   */
-  readonly continueOnError?: ContinueOnError | undefined;
   readonly run: (
     input: z.output<Input>,
     ctx: StepContext,
@@ -53,16 +42,11 @@ export interface StepOptions<
 const isSchema = (value: unknown): value is z.ZodType => value instanceof z.ZodType;
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
-const retrySchema = z
-  .strictObject({
-    maxRetries: z.int().min(0).optional(),
-    delayMs: z.number().min(0).optional(),
-    backoff: z.enum(["none", "constant", "linear", "exponential"]).optional(),
-  })
-  .refine(({ delayMs = 0, backoff }) => backoff !== "none" || delayMs === 0, {
-    path: ["delayMs"],
-    error: 'has no effect with the backoff "none"; "constant" waits this time before each retry',
-  });
+const retrySchema = z.strictObject({
+  maxRetries: z.int().min(0).optional(),
+  delayMs: z.number().min(0).optional(),
+  backoff: z.enum(["none", "constant", "linear", "exponential"]).optional(),
+});
 
 /** The options that a workflow can give all its steps. */
 export const stepSettingsShape = {
@@ -108,14 +92,14 @@ export function defineStep<
 > {
   const parsed = parseArgument(optionsSchema, options, "step");
   const { name, description, retry, timeoutMs, continueOnError } = parsed;
+  const settings = Object.freeze({ retry, timeoutMs, continueOnError });
   const { id, input: inputSchema, output: outputSchema, run } = options;
   return Object.freeze({
     id,
     name: name ?? null,
     description: description ?? null,
-    retry: Object.freeze(retry),
-    timeoutMs,
-    continueOnError,
+    ...resolveSettings(settings, {}),
+    settings,
     inputSchema,
     parseInput: async (input: unknown) => {
       // A null input may stand for a missing one.
@@ -136,6 +120,20 @@ export function defineStep<
       return (await parseStepValue(outputSchema, value, place)) ?? null;
     },
   });
+}
+
+/** The options of a step in a workflow with these defaults. */
+export function resolveSettings(given: StepSettings, defaults: StepSettings) {
+  const { timeoutMs = defaults.timeoutMs } = given;
+  return {
+    retry: Object.freeze({
+      maxRetries: given.retry?.maxRetries ?? defaults.retry?.maxRetries ?? 0,
+      delayMs: given.retry?.delayMs ?? defaults.retry?.delayMs ?? 1000,
+      backoff: given.retry?.backoff ?? defaults.retry?.backoff ?? "constant",
+    }),
+    timeoutMs: timeoutMs ?? null,
+    continueOnError: given.continueOnError ?? defaults.continueOnError ?? false,
+  };
 }
 
 /**

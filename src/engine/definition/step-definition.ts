@@ -1,11 +1,30 @@
 import type * as z from "zod";
 import type { LibSQLDatabase } from "../../drizzle-types.ts";
-import type { RetryOptions } from "../../model/backoff.ts";
+import type { RetryOptions, RetryPolicy } from "../../model/backoff.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { BoundLogger } from "../observe/logger.ts";
 
 declare const stepTypes: unique symbol;
 declare const transactionOutput: unique symbol;
+
+/** The options that a workflow can give all its steps. */
+export interface StepSettings<ContinueOnError extends boolean = boolean> {
+  /**
+   * The retries after the first attempt. Each part defaults to that of the workflow's `stepDefaults`, then `maxRetries`
+   * to 0, `delayMs` to 1000, `backoff` to "constant".
+   */
+  readonly retry?: RetryOptions | undefined;
+  /**
+   * After this time in milliseconds, an attempt fails with `StepTimeoutError` and its `ctx.signal` aborts. Null for no
+   * limit. Defaults to that of the workflow's `stepDefaults`, then to no limit.
+   */
+  readonly timeoutMs?: number | null | undefined;
+  /**
+   * If true, the run continues after the last attempt of the step has failed. The output is then null. Defaults to that
+   * of the workflow's `stepDefaults`, then to false.
+   */
+  readonly continueOnError?: ContinueOnError | undefined;
+}
 
 /**
  * A step. It accepts an `Input` and passes an `Output` to the next steps. It has no state, so any number of workflows and
@@ -15,10 +34,13 @@ export interface StepDefinition<Id extends string = string, Input = never, Outpu
   readonly id: Id;
   readonly name: string | null;
   readonly description: string | null;
-  /** As given to `defineStep`, like `timeoutMs` and `continueOnError`. The workflow's `stepDefaults` add the rest. */
-  readonly retry: RetryOptions | undefined;
-  readonly timeoutMs: number | null | undefined;
-  readonly continueOnError: boolean | undefined;
+  readonly retry: RetryPolicy;
+  /** The maximum duration of an attempt in milliseconds; null for no limit. */
+  readonly timeoutMs: number | null;
+  /** True if a failure of this step does not fail the run. The output is then null. */
+  readonly continueOnError: boolean;
+  /** The three options above as they were given. In a workflow, its `stepDefaults` add the others. */
+  readonly settings: StepSettings;
   readonly inputSchema: z.ZodType;
   /** Parses an input. Null may stand for a missing one. @throws {StepValidationError} if it is invalid. */
   readonly parseInput: (input: unknown) => Promise<unknown>;

@@ -10,8 +10,8 @@ import {
   type OtherwiseValue,
   type StepIfOptions,
 } from "./conditional-step.ts";
-import { labelShape, stepSettingsShape, type StepOptions } from "./define-step.ts";
-import type { StepDefinition, StepOutput } from "./step-definition.ts";
+import { labelShape, resolveSettings, stepSettingsShape } from "./define-step.ts";
+import type { StepDefinition, StepOutput, StepSettings } from "./step-definition.ts";
 import { maxLostLeasesSchema } from "../engine-options.ts";
 import type { Condition, Stage, StepInWorkflow, WorkflowPlan } from "./workflow-plan.ts";
 
@@ -52,12 +52,6 @@ type CommonInput<Steps extends readonly AnyStep<never>[]> = {
   ? Input
   : never;
 
-/** The defaults of a workflow for the options of its steps. */
-export type StepDefaults<ContinueOnError extends boolean = boolean> = Pick<
-  StepOptions<string, never, never, ContinueOnError>,
-  "retry" | "timeoutMs" | "continueOnError"
->;
-
 /** Null is an output of every step if the steps continue on an error by default. */
 type NullIf<ContinueOnError> = true extends ContinueOnError ? null : never;
 
@@ -65,7 +59,7 @@ interface Settings extends Pick<
   Workflow,
   "id" | "version" | "name" | "description" | "tags" | "timeoutMs" | "maxLostLeases"
 > {
-  readonly stepDefaults: StepDefaults;
+  readonly stepDefaults: StepSettings;
 }
 
 /** The stages so far, last first, so that adding one does not copy the others. */
@@ -105,7 +99,7 @@ export function defineWorkflow<const ContinueOnError extends boolean = false>(op
    * Defaults for the options of its steps. With `continueOnError: true`, the type of every output includes null, even if
    * the step has its own `continueOnError`.
    */
-  readonly stepDefaults?: StepDefaults<ContinueOnError> | undefined;
+  readonly stepDefaults?: StepSettings<ContinueOnError> | undefined;
   /** The maximum duration of a run in milliseconds. Then it fails with `RunTimeoutError`. Defaults to no limit. */
   readonly timeoutMs?: number | undefined;
   /**
@@ -246,18 +240,11 @@ function addStage(
   return { before, stage: { parallel, steps } };
 }
 
-function withDefaults(step: StepDefinition, defaults: StepDefaults): StepInWorkflow {
-  const { retry: given, timeoutMs = defaults.timeoutMs } = step;
+function withDefaults(step: StepDefinition, defaults: StepSettings): StepInWorkflow {
   const { condition, otherwise }: Partial<ConditionalStep> = step;
   return Object.freeze({
     ...step,
-    retry: Object.freeze({
-      maxRetries: given?.maxRetries ?? defaults.retry?.maxRetries ?? 0,
-      delayMs: given?.delayMs ?? defaults.retry?.delayMs ?? 1000,
-      backoff: given?.backoff ?? defaults.retry?.backoff ?? "constant",
-    }),
-    timeoutMs: timeoutMs ?? null,
-    continueOnError: step.continueOnError ?? defaults.continueOnError ?? false,
+    ...resolveSettings(step.settings, defaults),
     // The builder's types ensure that the condition accepts the output of the stage before.
     condition: (condition ?? null) as Condition<unknown> | null,
     otherwise: otherwise ?? null,

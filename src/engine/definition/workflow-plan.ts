@@ -1,16 +1,10 @@
-import type { RetryPolicy } from "../../model/backoff.ts";
 import type { ConditionContext, StepDefinition } from "./step-definition.ts";
 
 /** Decides by a step's input whether the step runs. It may be called more than once and should have no effects. */
 export type Condition<Input> = (input: Input, ctx: ConditionContext) => boolean | Promise<boolean>;
 
-/** A step with the defaults of its workflow. */
+/** A step with the defaults of its workflow, and its condition. */
 export interface StepInWorkflow extends StepDefinition {
-  readonly retry: RetryPolicy;
-  /** The maximum duration of an attempt in milliseconds; null for no limit. */
-  readonly timeoutMs: number | null;
-  /** True if a failure of this step does not fail the run. The output is then null. */
-  readonly continueOnError: boolean;
   /** Decides whether the step runs; null for always. */
   readonly condition: Condition<unknown> | null;
   /** The output if the condition is false, as JSON text. Null if the next stage then gets the input of this step. */
