@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
 import { operationsEnded } from "../async/abort.ts";
+import { outerFlow } from "../async/flow.ts";
 import { maxTimerMs } from "../async/pause.ts";
 import { callbackSchema } from "../model/arguments.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
@@ -71,7 +72,9 @@ export function scheduleRetention(
     timer.unref();
   };
 
-  wait();
+  // The schedule must not keep the asynchronous context of a request, nor run inside a transaction of the store.
+  outerFlow(wait);
+
   return {
     async stop() {
       abort.abort();

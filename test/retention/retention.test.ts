@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createClient } from "../../src/client/create-client.ts";
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -172,6 +173,26 @@ test("a schedule that is stopped during a deletion waits until the deletion has 
   expect(stopped).toBe(false);
   finish();
   await stopping;
+});
+
+test("a schedule runs outside of the asynchronous context in which it begins", async () => {
+  const store = new MemoryStore();
+  const request = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const schedule = await store.transaction(async () => {
+    const begun = request.run("request", () =>
+      scheduleRetention(store, policy, {
+        everyMs: 1,
+        onReport: () => seen.push(request.getStore()),
+        onError: (error) => seen.push(error),
+      }),
+    );
+    await new Promise((turn) => setTimeout(turn, 20));
+    return begun;
+  });
+  await expect.poll(() => seen.length).toBeGreaterThan(1);
+  await schedule.stop();
+  expect(new Set(seen)).toEqual(new Set([undefined]));
 });
 
 test("a callback may stop the schedule, and one that never ends does not block it", async () => {
