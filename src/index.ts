@@ -79,6 +79,13 @@ export type {
   StepTransaction,
   TransactionalDatabase,
 } from "./engine/definition/step-definition.ts";
+export type {
+  InputOf,
+  OutputOf,
+  StandardIssue,
+  StandardResult,
+  StandardSchema,
+} from "./engine/definition/standard-schema.ts";
 export { Engine } from "./engine/engine.ts";
 export type {
   CloseOptions,

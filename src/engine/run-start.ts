@@ -9,7 +9,7 @@ import type { NewWorkflowRun, WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
 import { requireHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
-import { parseValue, tryParse } from "./definition/define-step.ts";
+import { parseValue, tryParse } from "./definition/standard-schema.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
 import { withTrace, type Telemetry } from "./observe/telemetry.ts";

@@ -3,7 +3,10 @@ import { eq } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql";
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 import { expectTypeOf } from "vitest";
+import { type } from "arktype";
+import * as v from "valibot";
 import { z } from "zod";
+import { z as z3 } from "zod/v3";
 import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepDefinition, StepOutput } from "../../src/engine/definition/step-definition.ts";
@@ -217,6 +220,46 @@ const parse = defineStep({
 expectTypeOf(parse).toEqualTypeOf<
   StepDefinition<"parse", { n: string; unit?: string | undefined }, string>
 >();
+
+// Any library of Standard Schema has the same types, and steps of several libraries can follow each other.
+const ofZod3 = defineStep({
+  id: "zod3",
+  input: z3.object({ n: z3.string().transform(Number), unit: z3.string().default("m") }),
+  output: z3.object({ n: z3.number() }),
+  run: ({ n, unit }) => {
+    expectTypeOf(n).toBeNumber();
+    expectTypeOf(unit).toBeString();
+    return { n };
+  },
+});
+const ofValibot = defineStep({
+  id: "valibot",
+  input: v.object({ n: v.number() }),
+  output: v.pipe(v.number(), v.transform(String)),
+  run: ({ n }) => n,
+});
+const ofArkType = defineStep({
+  id: "arktype",
+  input: type("string"),
+  output: type({ length: "number", "more?": "boolean" }),
+  run: (text) => ({ length: text.length }),
+});
+expectTypeOf(
+  defineWorkflow({ id: "w" }).step(ofZod3).step(ofValibot).step(ofArkType).build(),
+).toEqualTypeOf<
+  Workflow<{ n: string; unit?: string | undefined }, { length: number; more?: boolean }>
+>();
+// @ts-expect-error The output of the step before is `{ n: number }`.
+defineWorkflow({ id: "w" }).step(ofZod3).step(ofArkType);
+defineStep({
+  id: "wrong",
+  input: type("number"),
+  output: type("number"),
+  // @ts-expect-error A string is no number.
+  run: (value) => String(value),
+});
+// @ts-expect-error A type is no schema.
+defineStep({ id: "wrong", input: Number, output: z.number(), run: () => 1 });
 
 const rows = sqliteTable("app_rows", { id: integer("id").primaryKey() });
 

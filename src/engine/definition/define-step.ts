@@ -1,8 +1,15 @@
 import * as z from "zod";
-import { nameField, parseArgument } from "../../arguments.ts";
+import { parseArgument } from "../../arguments.ts";
 import { maxTimerMs } from "../../async/pause.ts";
-import { StepValidationError } from "../../errors.ts";
 import { idSchema } from "../../schema/zod.ts";
+import {
+  isSchema,
+  parseStepValue,
+  tryParse,
+  type InputOf,
+  type OutputOf,
+  type StandardSchema,
+} from "./standard-schema.ts";
 import type {
   StepContext,
   StepDefinition,
@@ -20,26 +27,28 @@ type Stored<Output> = [Output] extends [void]
 
 export interface StepOptions<
   Id extends string,
-  Input extends z.ZodType,
-  Output extends z.ZodType,
+  Input extends StandardSchema,
+  Output extends StandardSchema,
   ContinueOnError extends boolean,
 > extends StepSettings<ContinueOnError> {
   readonly id: Id;
   /** A name for people. */
   readonly name?: string | undefined;
   readonly description?: string | undefined;
+  /** A schema of zod (3.24 or later), Valibot, ArkType, or another library of Standard Schema. */
   readonly input: Input;
   readonly output: Output;
   readonly run: (
-    input: z.output<Input>,
+    input: OutputOf<Input>,
     ctx: StepContext,
   ) =>
-    | Returned<z.input<Output>>
-    | StepTransaction<Returned<z.input<Output>>>
-    | Promise<Returned<z.input<Output>> | StepTransaction<Returned<z.input<Output>>>>;
+    | Returned<InputOf<Output>>
+    | StepTransaction<Returned<InputOf<Output>>>
+    | Promise<Returned<InputOf<Output>> | StepTransaction<Returned<InputOf<Output>>>>;
 }
 
-const isSchema = (value: unknown): value is z.ZodType => value instanceof z.ZodType;
+const schemaRule =
+  "must be a schema of zod 3.24 or later, Valibot, ArkType, or another Standard Schema";
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
 const retrySchema = z.strictObject({
@@ -64,8 +73,8 @@ export const labelShape = {
 const optionsSchema = z.strictObject({
   id: idSchema,
   ...labelShape,
-  input: z.custom(isSchema, "must be a zod schema"),
-  output: z.custom(isSchema, "must be a zod schema"),
+  input: z.custom(isSchema, schemaRule),
+  output: z.custom(isSchema, schemaRule),
   ...stepSettingsShape,
   run: z.custom(isFunction, "must be a function"),
 });
@@ -80,15 +89,15 @@ const optionsSchema = z.strictObject({
  */
 export function defineStep<
   const Id extends string,
-  Input extends z.ZodType,
-  Output extends z.ZodType,
+  Input extends StandardSchema,
+  Output extends StandardSchema,
   const ContinueOnError extends boolean = false,
 >(
   options: StepOptions<Id, Input, Output, ContinueOnError>,
 ): StepDefinition<
   Id,
-  z.input<Input>,
-  Stored<z.output<Output>> | (true extends ContinueOnError ? null : never)
+  InputOf<Input>,
+  Stored<OutputOf<Output>> | (true extends ContinueOnError ? null : never)
 > {
   const parsed = parseArgument(optionsSchema, options, "step");
   const { name, description, retry, timeoutMs, continueOnError } = parsed;
@@ -111,7 +120,7 @@ export function defineStep<
       return parseStepValue(inputSchema, given, { stepId: id, root: "input" });
     },
     // The input comes from the input schema.
-    invoke: async (input: unknown, ctx: StepContext) => run(input as z.output<Input>, ctx),
+    invoke: async (input: unknown, ctx: StepContext) => run(input as OutputOf<Input>, ctx),
     parseOutput: async (returned: unknown) => {
       const place = { stepId: id, root: "output" };
       const acceptsNothing =
@@ -134,38 +143,4 @@ export function resolveSettings(given: StepSettings, defaults: StepSettings) {
     timeoutMs: timeoutMs ?? null,
     continueOnError: given.continueOnError ?? defaults.continueOnError ?? false,
   };
-}
-
-/**
- * Parses `value` with `schema`.
- *
- * @throws the error that `refuse` returns for the name of the invalid field, which begins with `root`, and the rule.
- */
-export async function parseValue<Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  root: string,
-  refuse: (field: string, reason: string) => Error,
-): Promise<z.output<Schema>> {
-  const { success, data, error } = await schema.safeParseAsync(value);
-  if (success) return data;
-  const [issue] = error.issues;
-  throw refuse(nameField(root, issue?.path ?? []), issue?.message ?? "is not valid");
-}
-
-/** Null if the schema does not accept the value. A transform may throw at a value that it does not expect. */
-export async function tryParse(schema: z.ZodType, value: unknown) {
-  const result = await schema.safeParseAsync(value).catch(() => null);
-  return result?.success === true ? { value: result.data } : null;
-}
-
-/** Parses `value` with a schema of the step `stepId`. @throws {StepValidationError} if it is invalid. */
-export function parseStepValue<Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  { stepId, root }: { readonly stepId: string; readonly root: string },
-): Promise<z.output<Schema>> {
-  return parseValue(schema, value, root, (path, reason) => {
-    return new StepValidationError({ stepId, path, reason });
-  });
 }

@@ -1,8 +1,8 @@
-import type * as z from "zod";
 import type { LibSQLDatabase } from "../../drizzle-types.ts";
 import type { RetryOptions, RetryPolicy } from "../../model/backoff.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { BoundLogger } from "../observe/logger.ts";
+import type { OutputOf, StandardSchema } from "./standard-schema.ts";
 
 declare const stepTypes: unique symbol;
 declare const transactionOutput: unique symbol;
@@ -41,7 +41,7 @@ export interface StepDefinition<Id extends string = string, Input = never, Outpu
   readonly continueOnError: boolean;
   /** The three options above as they were given. In a workflow, its `stepDefaults` add the others. */
   readonly settings: StepSettings;
-  readonly inputSchema: z.ZodType;
+  readonly inputSchema: StandardSchema;
   /** Parses an input. Null may stand for a missing one. @throws {StepValidationError} if it is invalid. */
   readonly parseInput: (input: unknown) => Promise<unknown>;
   /** Calls the step with a parsed input. */
@@ -68,7 +68,7 @@ export interface ConditionContext {
    * @throws {StepValidationError} if the schema does not accept it.
    */
   runInput(): Promise<unknown>;
-  runInput<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>>;
+  runInput<Schema extends StandardSchema>(schema: Schema): Promise<OutputOf<Schema>>;
 
   /**
    * Returns the context that was given to `start`, or null if the run has none. A schema parses it.
@@ -76,7 +76,7 @@ export interface ConditionContext {
    * @throws {StepValidationError} if the schema does not accept it.
    */
   context(): Promise<unknown>;
-  context<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>>;
+  context<Schema extends StandardSchema>(schema: Schema): Promise<OutputOf<Schema>>;
 
   /**
    * Returns the input of this or an earlier step of the workflow, as it was before the step's schema parsed it.
@@ -159,7 +159,10 @@ export interface StepState {
    * @throws {StepValidationError} if the schema does not accept the value.
    */
   get(key: string): Promise<unknown>;
-  get<Schema extends z.ZodType>(key: string, schema: Schema): Promise<z.output<Schema> | undefined>;
+  get<Schema extends StandardSchema>(
+    key: string,
+    schema: Schema,
+  ): Promise<OutputOf<Schema> | undefined>;
 
   /** Returns true if the key exists. */
   has(key: string): Promise<boolean>;

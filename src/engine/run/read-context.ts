@@ -1,8 +1,7 @@
-import type * as z from "zod";
 import { InvalidArgumentError } from "../../errors.ts";
 import { decodeJson } from "../../json.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { parseStepValue } from "../definition/define-step.ts";
+import { parseStepValue, type StandardSchema } from "../definition/standard-schema.ts";
 import type { ConditionContext, StepDefinition } from "../definition/step-definition.ts";
 import { withoutTrace } from "../observe/telemetry.ts";
 import { loadStageInput } from "./run-loading.ts";
@@ -17,7 +16,7 @@ export function createReadContext(
   const { runId } = run;
   const { stages } = workflow.plan;
 
-  function parse(value: unknown, schema: z.ZodType | undefined, root: string): unknown {
+  function parse(value: unknown, schema: StandardSchema | undefined, root: string): unknown {
     return schema === undefined ? value : parseStepValue(schema, value, { stepId, root });
   }
 
@@ -34,17 +33,17 @@ export function createReadContext(
   return {
     runId,
     state: {
-      async get(key: string, schema?: z.ZodType): Promise<unknown> {
+      async get(key: string, schema?: StandardSchema): Promise<unknown> {
         const entry = await open().findState(runId, key);
         return entry === null ? undefined : parse(entry.value, schema, `state.${key}`);
       },
       has: async (key) => (await open().findState(runId, key)) !== null,
       all: async () => open().getAllState(runId),
     },
-    async runInput(schema?: z.ZodType): Promise<unknown> {
+    async runInput(schema?: StandardSchema): Promise<unknown> {
       return parse((await open().getRun(runId)).input, schema, "run.input");
     },
-    async context(schema?: z.ZodType): Promise<unknown> {
+    async context(schema?: StandardSchema): Promise<unknown> {
       return parse(withoutTrace((await open().getRun(runId)).context), schema, "run.context");
     },
     async input<Input>(step: StepDefinition<string, Input>): Promise<Input> {

@@ -1,16 +1,17 @@
 import { z } from "zod";
 import { defineStep } from "../../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../../src/engine/definition/workflow-builder.ts";
+import type { OutputOf, StandardSchema } from "../../../src/engine/definition/standard-schema.ts";
 import { writeEffect } from "./audit.ts";
 
 export const stepIds = ["first", "second", "left", "right", "join", "last"] as const;
 
 /** Six steps, two of them in parallel, each with an effect in the app's table and a key in the run's state. */
 export function makeWorkflow({ workerId, stepMs }: { workerId: string; stepMs: number }) {
-  const effectStep = <const Id extends (typeof stepIds)[number], Input extends z.ZodType>(
+  const effectStep = <const Id extends (typeof stepIds)[number], Input extends StandardSchema>(
     id: Id,
     input: Input,
-    sum: (value: z.output<Input>) => number,
+    sum: (value: OutputOf<Input>) => number,
   ) =>
     defineStep({
       id,

@@ -1,0 +1,98 @@
+import * as z from "zod";
+import { nameField } from "../../arguments.ts";
+import { StepValidationError } from "../../errors.ts";
+
+/** A schema of a library that implements https://standardschema.dev: zod, Valibot, ArkType and others. */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** The value that a schema made, or what it rejected. */
+export type StandardResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly StandardIssue[] };
+
+/** A broken rule, and the path of the value that breaks it. */
+export interface StandardIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** The type of the values that the schema accepts. */
+export type InputOf<Schema extends StandardSchema> = NonNullable<
+  Schema["~standard"]["types"]
+>["input"];
+
+/** The type of the values that the schema makes. */
+export type OutputOf<Schema extends StandardSchema> = NonNullable<
+  Schema["~standard"]["types"]
+>["output"];
+
+/** True if the value is a schema. Schemas of ArkType are functions. */
+export function isSchema(value: unknown): value is StandardSchema {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+  const { "~standard": standard } = value as { readonly "~standard"?: { validate?: unknown } };
+  return typeof standard?.validate === "function";
+}
+
+async function validate(schema: StandardSchema, value: unknown): Promise<StandardResult<unknown>> {
+  if (!(schema instanceof z.ZodType)) return schema["~standard"].validate(value);
+  // The standard's method of zod 4 tries without promises first, and so calls some rules twice.
+  const { success, data, error } = await schema.safeParseAsync(value);
+  return success ? { value: data } : { issues: error.issues };
+}
+
+/**
+ * Parses `value` with `schema`.
+ *
+ * @throws the error that `refuse` returns for the name of the invalid field, which begins with `root`, and the rule.
+ */
+export async function parseValue<Schema extends StandardSchema>(
+  schema: Schema,
+  value: unknown,
+  root: string,
+  refuse: (field: string, reason: string) => Error,
+): Promise<OutputOf<Schema>> {
+  const result = await validate(schema, value);
+  if (result.issues === undefined) return result.value;
+  const [issue] = result.issues;
+  const path = (issue?.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+  throw refuse(nameField(root, path), issue === undefined ? "is not valid" : reasonOf(issue));
+}
+
+/** The message of the issue, without the value, which the messages of Valibot and ArkType quote. */
+function reasonOf(issue: StandardIssue): string {
+  const {
+    message,
+    received,
+    actual = received,
+  } = issue as StandardIssue & {
+    readonly received?: unknown;
+    readonly actual?: unknown;
+  };
+  // A word such as `undefined` or `Object` is no value.
+  if (typeof actual !== "string" || /^[A-Za-z ]*$/.test(actual)) return message;
+  return message.replaceAll(actual, "…");
+}
+
+/** Null if the schema does not accept the value. A transform may throw at a value that it does not expect. */
+export async function tryParse(schema: StandardSchema, value: unknown) {
+  const result = await validate(schema, value).catch(() => null);
+  return result === null || result.issues !== undefined ? null : { value: result.value };
+}
+
+/** Parses `value` with a schema of the step `stepId`. @throws {StepValidationError} if it is invalid. */
+export function parseStepValue<Schema extends StandardSchema>(
+  schema: Schema,
+  value: unknown,
+  { stepId, root }: { readonly stepId: string; readonly root: string },
+): Promise<OutputOf<Schema>> {
+  return parseValue(schema, value, root, (path, reason) => {
+    return new StepValidationError({ stepId, path, reason });
+  });
+}
