@@ -15,8 +15,12 @@ const orm1 = orm as unknown as { readonly defineRelationsPart: DefinePart };
 /** True on Drizzle 1.0. */
 export const isDrizzle1 = "SQLiteAsyncDatabase" in core && "defineRelationsPart" in orm;
 
-// 0.43 has no `DrizzleQueryError`; early 1.0 has `defineRelations` and the classes of 0.45.
-if (!isDrizzle1 && (!("DrizzleQueryError" in orm) || "defineRelations" in orm)) {
+// 0.44 brought the query cache; early 1.0 has `defineRelations` and the classes of 0.45.
+const isDrizzle0 =
+  "SQLitePreparedQuery" in core &&
+  "queryWithCache" in core.SQLitePreparedQuery.prototype &&
+  !("defineRelations" in orm);
+if (!isDrizzle1 && !isDrizzle0) {
   throw new UnsupportedError({
     feature: "drizzle-orm",
     reason:

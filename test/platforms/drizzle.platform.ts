@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { copyExample, type RunningApp } from "../examples/support/example-app.ts";
 import { startWorkerd } from "../examples/support/workerd.ts";
 import { startSqld } from "../support/sqld.ts";
+import { expectedAnswers } from "./app/app.ts";
 import {
   drizzleVersions,
   makePlatformProject,
@@ -160,6 +161,21 @@ describe("an example that is upgraded to Drizzle 1.0", () => {
       /::error file=drizzle\/\d{14}_orders\/migration\.sql,title=MIGRATION_EDITED::/,
     );
   });
+});
+
+test("the oldest versions of the peers run an app and check its migrations", async () => {
+  const packages = { "drizzle-orm": "0.44.0", "drizzle-kit": "0.31.0" };
+  const project = await makePlatformProject("0.45", { packages });
+  try {
+    await project.compile(["app", "main"]);
+    expect(JSON.parse(await project.run(process.execPath, ["main.js"]))).toEqual(expectedAnswers);
+    const app = (await copyExample(project, "app-generates")).on();
+    // Writes what the schema has had since the example was made.
+    await app.script("generate", "--name", "upgrade");
+    expect(await app.command("gorkflow", "check")).toMatch(/creates exactly the schema/);
+  } finally {
+    await project.remove();
+  }
 });
 
 const seeds = { "0.45": "0.3.1", "1.0": "1.0.0-rc.4" };

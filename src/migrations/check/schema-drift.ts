@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import * as z from "zod";
 import { UnsupportedError } from "../../errors.ts";
 import { combineBranches, graphSnapshotSchema } from "./branches.ts";
@@ -114,6 +115,10 @@ async function load(name: string): Promise<Readonly<Record<string, unknown>> | n
     // drizzle-kit itself is there, and misses a module of another drizzle-orm.
     const isOfOrm = /node_modules[\\/]drizzle-orm[\\/]|package 'drizzle-orm'/.test(message);
     if (isMissing && !isOfOrm) return null;
+    // The module of some versions calls `require`, which modules do not have.
+    if (message.startsWith("Dynamic require of")) {
+      return createRequire(import.meta.url)(name) as Record<string, unknown>;
+    }
     const reason = `${name} cannot be loaded: drizzle-kit 1.0 needs drizzle-orm 1.0, and 0.31 needs 0.45`;
     throw new UnsupportedError({ feature: "checkMigrations", reason }, { cause: error });
   }
