@@ -62,7 +62,7 @@ export async function run(): Promise<Section> {
     rows.push([`${size}: scan of the index of steps`, rounded(scanMs), "", ""]);
     for (const [name, report] of Object.entries(reports) as unknown as [string, Report][]) {
       const ask = (options?: { readonly since: Date }) => () => {
-        const query = report(store.reporting as WorkflowDatabase, options);
+        const query = report(store.reporting, options);
         return pages.has(name) ? query.limit(20) : query;
       };
       const all = await measureQuery(ask());

@@ -106,6 +106,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/report.ts")).reportCommand,
   },
   {
+    name: "workers",
+    summary: "list the workers that hold runs, and whether their leases have expired",
+    load: async () => (await import("./commands/workers.ts")).workersCommand,
+  },
+  {
     name: "stats",
     summary: "show the rows of each table, runs by status, size and free space",
     load: async () => (await import("./commands/stats.ts")).statsCommand,

@@ -35,6 +35,7 @@ const looking: Readonly<Record<string, readonly string[][]>> = {
     ["report", "storage"],
     ["report", "stuck"],
   ],
+  workers: [["workers"]],
   stats: [["stats"]],
   doctor: [["doctor"], ["doctor", "--prefix", "app_"]],
   migrate: [

@@ -73,6 +73,20 @@ test.for([
   expect(rows).toMatchObject([{ runs: 1 }]);
 });
 
+test("workers are listed with their runs and leases", async () => {
+  const store = await LibSQLStore.open(database);
+  await store.createRun({ runId: "held", workflowId: "w" });
+  await store.claimRuns({ workerId: "worker-1", leaseMs: 60_000, limit: 1 });
+  await store.close();
+  const list = (...args: string[]) => command.answer(["workers", ...args, "-d", database]);
+  expect(await list()).toMatchObject([
+    { workerId: "worker-1", runs: 1, workflows: 1, expired: 0, leaseExpiresAt: expect.any(String) },
+  ]);
+  expect(await list("--workflow", "other")).toEqual([]);
+  const { stdout } = await command.run(["workers", "-d", database]);
+  expect(stdout).toMatch(/^worker id +runs +workflows +expired/);
+});
+
 test("a watched report is printed again until it is interrupted", async () => {
   const watching = command.start([
     "report",

@@ -5,6 +5,7 @@ import {
   durationsOverTime,
   errorCodes,
   oldestPending,
+  queueDepth,
   queueLatency,
   reliabilityOverTime,
   runDurations,
@@ -16,6 +17,7 @@ import {
   storage,
   stuckRuns,
   throughput,
+  workers,
   workflowVersions,
 } from "../../src/reports/index.ts";
 import { runStatuses, stepStatuses } from "../../src/statuses.ts";
@@ -75,6 +77,14 @@ const reports: Readonly<
   workflowVersions: (db, data, { filter }) => [
     workflowVersions(db, filter),
     plain.workflowVersions(data, filter),
+  ],
+  workers: (db, data, { filter, now }) => [
+    workers(db, { ...filter, now }),
+    plain.workers(data, filter, now),
+  ],
+  queueDepth: (db, data, { filter, now }) => [
+    queueDepth(db, { ...filter, now }),
+    plain.queueDepth(data, filter, now),
   ],
   stepFunnel: (db, data, { filter }) => [stepFunnel(db, filter), plain.stepFunnel(data, filter)],
   runDurations: (db, data, { filter, runStatus: status }) => [

@@ -14,11 +14,11 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   store = await LibSQLStore.open({ url: folder.database(), durability: "normal" });
   await store.db.$client.batch([
-    `insert into workflow_runs (run_id, workflow_id, status, error, created_at, started_at, completed_at, updated_at)
+    `insert into workflow_runs (run_id, workflow_id, status, worker_id, error, created_at, started_at, completed_at, updated_at)
      with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n < ${runCount - 1})
      select format('run-%06d', n), 'workflow-' || (n % 7),
        case n % 10 when 0 then 'PENDING' when 1 then 'RUNNING' when 2 then 'FAILED' else 'COMPLETED' end,
-       iif(n % 10 = 2, '{"code":"E_' || (n % 3) || '"}', null),
+       iif(n % 10 = 1, 'worker', null), iif(n % 10 = 2, '{"code":"E_' || (n % 3) || '"}', null),
        n * 1000, n * 1000, iif(n % 10 > 1, n * 1000 + n % 97, null), n * 1000 + 100
      from numbers`,
     `insert into step_executions (run_id, step_id, status, error, attempt, duration_ms, created_at, completed_at, updated_at)
@@ -101,6 +101,20 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
   },
   queueLatency: startedRuns,
   workflowVersions: startedRuns,
+  workers: {
+    all: ["workflow_runs_status_idx (status=?)"],
+    workflow: [byWorkflowAndStatus],
+    window: ["workflow_runs_status_idx (status=? AND created_at>? AND created_at<?)"],
+    both: [
+      "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>? AND created_at<?)",
+    ],
+  },
+  queueDepth: {
+    all: ["workflow_runs_status_idx (status=?)"],
+    workflow: [covering("workflow_runs_ready_idx (workflow_id=?)")],
+    window: ["workflow_runs_status_idx (status=?)"],
+    both: [covering("workflow_runs_ready_idx (workflow_id=?)")],
+  },
   stepFunnel: {
     all: [covering("workflow_runs_workflow_idx"), steps],
     workflow: [covering(byWorkflow), steps],

@@ -3,6 +3,7 @@ import { durationsOverTime } from "../../reports/durations-over-time.ts";
 import { errorCodes, stepErrorCodes } from "../../reports/error-codes.ts";
 import { oldestPending } from "../../reports/oldest-pending.ts";
 import type { ReportOptions } from "../../reports/options.ts";
+import { queueDepth } from "../../reports/queue-depth.ts";
 import { queueLatency } from "../../reports/queue-latency.ts";
 import { reliabilityOverTime } from "../../reports/reliability-over-time.ts";
 import { runDurations } from "../../reports/run-durations.ts";
@@ -13,6 +14,7 @@ import { stepReliability } from "../../reports/step-reliability.ts";
 import { storage } from "../../reports/storage.ts";
 import { stuckRuns } from "../../reports/stuck-runs.ts";
 import { throughput } from "../../reports/throughput.ts";
+import { workers } from "../../reports/workers.ts";
 import { workflowVersions } from "../../reports/workflow-versions.ts";
 import type { WorkflowDatabase } from "../../stores/libsql/libsql-store.ts";
 import { translateError } from "../../stores/sqlite/errors/translate.ts";
@@ -54,6 +56,8 @@ const reports = {
   "step-errors": (db, { options, limit }) => stepErrorCodes(db, options).limit(limit),
   stuck: (db, { options, idleMs, limit }) => stuckRuns(db, { ...options, idleMs }).limit(limit),
   pending: (db, { options, limit }) => oldestPending(db, options).limit(limit),
+  queue: (db, { options, limit }) => queueDepth(db, options).limit(limit),
+  workers: (db, { options, limit }) => workers(db, options).limit(limit),
   storage: (db, { options, limit }) => storage(db, options).limit(limit),
 } satisfies Record<string, Report>;
 

@@ -280,6 +280,68 @@ export function workflowVersions({ runs }: Rows, filter: Filter) {
   );
 }
 
+export function workers({ runs }: Rows, filter: Filter, now: Date) {
+  const held = runs.filter(
+    (run) =>
+      run.status === "RUNNING" &&
+      run.workerId !== null &&
+      isOf(run, filter) &&
+      isIn(run.createdAt, filter),
+  );
+  const rows = groupBy(
+    held,
+    ({ workerId }) => workerId,
+    (group) => ({
+      workerId: first(group).workerId,
+      runs: group.length,
+      workflows: new Set(group.map(({ workflowId }) => workflowId)).size,
+      expired: count(
+        group,
+        ({ leaseExpiresAt }) => leaseExpiresAt !== null && leaseExpiresAt <= now,
+      ),
+      oldestStartedAt: extreme(group.map(({ startedAt }) => startedAt)).first,
+      leaseExpiresAt: extreme(group.map(({ leaseExpiresAt }) => leaseExpiresAt)).last,
+    }),
+  );
+  return sortBy(rows, (row) => row.workerId);
+}
+
+/** The first and the last of the times; null without one. */
+function extreme(times: readonly (Date | null)[]) {
+  const sorted = sortBy(
+    times.filter((time) => time !== null),
+    (time) => time,
+  );
+  return { first: sorted[0] ?? null, last: sorted.at(-1) ?? null };
+}
+
+export function queueDepth({ runs }: Rows, filter: Filter, now: Date) {
+  const pending = runs.filter(
+    (run) => run.status === "PENDING" && isOf(run, filter) && isIn(run.createdAt, filter),
+  );
+  const rows = groupBy(
+    pending,
+    ({ workflowId, workflowVersion }) => [workflowId, workflowVersion],
+    (group) => {
+      const ready = group.filter(({ wakeAt }) => wakeAt === null || wakeAt <= now);
+      const since = extreme(ready.map(({ wakeAt, createdAt }) => wakeAt ?? createdAt)).first;
+      return {
+        workflowId: first(group).workflowId,
+        workflowVersion: first(group).workflowVersion,
+        ready: ready.length,
+        sleeping: group.length - ready.length,
+        pendingSince: since,
+        waitingMs: since === null ? null : Math.max(0, now.getTime() - since.getTime()),
+      };
+    },
+  );
+  return sortBy(
+    rows,
+    (row) => row.workflowId,
+    (row) => row.workflowVersion,
+  );
+}
+
 export function stepFunnel({ runs, steps }: Rows, filter: Filter) {
   const byId = new Map(runs.map((run) => [run.runId, run]));
   const reached = steps.flatMap((step) => {
