@@ -213,7 +213,6 @@ export function createPruning(
    */
   async function removeOrphans(policy: ParsedPrunePolicy, deleted: Deleted): Promise<void> {
     const { signal, dryRun } = policy;
-    const isOrphan = (row: Row) => row.at(-1) === 1;
     let refused = 0;
     for (const { part, keyLength, walk, delete: statement } of statements.maintenance.orphans) {
       const places = Array.from({ length: keyLength }, (_, index) => index);
@@ -361,4 +360,8 @@ function named(name: string, key: readonly Argument[]): Record<string, Argument>
 function timeOf(cell: unknown): Date | null {
   const time = typeof cell === "number" ? new Date(cell) : null;
   return time === null || Number.isNaN(time.getTime()) ? null : time;
+}
+
+function isOrphan(row: Row): boolean {
+  return row.at(-1) === 1;
 }
