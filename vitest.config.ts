@@ -91,7 +91,7 @@ export default defineConfig({
           name: "platforms",
           // They install runtimes, bundlers and package managers.
           include: ["test/platforms/*.platform.ts"],
-          testTimeout: 300_000,
+          testTimeout: 600_000,
           hookTimeout: 600_000,
           // Too large for memory.
           env: { TMPDIR: tmpdir() },

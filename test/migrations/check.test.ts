@@ -523,6 +523,22 @@ describe("a name that the schema gives twice is a problem, and ends no process:"
   });
 });
 
+test("a schema that drizzle-kit refuses is a typed error with its reason", async () => {
+  const broken = {
+    getSQL(): never {
+      throw new TypeError("planted");
+    },
+  };
+  const odd = sqliteTable("odd", { odd: integer("odd") }, (table) => [
+    index("odd_idx")
+      .on(table.odd)
+      .where(sql`${broken}`),
+  ]);
+  const refused = check({ odd });
+  await expect(refused).rejects.toThrow(InvalidArgumentError);
+  await expect(refused).rejects.toThrow("schema: is refused by drizzle-kit: planted");
+});
+
 test("a folder that is not there is a typed error", async () => {
   await expect(checkMigrations({ schema: {}, folder: join(folder, "none") })).rejects.toThrow(
     InvalidArgumentError,

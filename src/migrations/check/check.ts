@@ -16,8 +16,8 @@ export interface MigrationCheck {
  * Finds the problems of the migrations of a Drizzle project on SQLite or libSQL. Empty if the folder migrates an empty
  * database to exactly the schema. Needs drizzle-kit, but no database, git or terminal.
  *
- * @throws {InvalidArgumentError} if `folder` cannot be read.
- * @throws {UnsupportedError} if drizzle-kit is not installed.
+ * @throws {InvalidArgumentError} if `folder` cannot be read, or drizzle-kit refuses the schema.
+ * @throws {UnsupportedError} if drizzle-kit is not installed, or not for the installed drizzle-orm.
  */
 export async function checkMigrations({
   schema,

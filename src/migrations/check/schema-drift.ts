@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import * as z from "zod";
-import { UnsupportedError } from "../../errors.ts";
+import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
 import { combineBranches, graphSnapshotSchema } from "./branches.ts";
 import { parseJson, snapshotFile, type MigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
@@ -31,7 +31,12 @@ export async function findSchemaDrift(
   if (taken.length > 0) return taken;
   const kit = await loadKit();
   if (tag !== undefined && kit.layout !== folder.layout) return [layoutOfOtherVersion(kit.layout)];
-  const current = await kit.snapshotOf(Object.fromEntries(definitions.entries()), casing);
+  const current = await kit
+    .snapshotOf(Object.fromEntries(definitions.entries()), casing)
+    .catch((error: unknown) => {
+      const reason = `is refused by drizzle-kit: ${error instanceof Error ? error.message : String(error)}`;
+      throw new InvalidArgumentError({ argument: "schema", reason }, { cause: error });
+    });
   const entitiesOf = kit.layout === "journal" ? nestedEntities : listedEntities;
   const differences = compareEntities(entitiesOf(nodeOf(last)), entitiesOf(nodeOf(current)));
   return differences.map((difference) => ({
