@@ -254,6 +254,38 @@ test("a condition after a transaction is evaluated after the commit", async () =
   expect(seen).toEqual(["COMPLETED"]);
 });
 
+test("a step whose end cannot be stored does not wait for the sleep of a parallel step", async () => {
+  const inner = new MemoryStore();
+  let fails = false;
+  const store = observe(inner, async (operation, carryOut) => {
+    if (operation !== "batch" || !fails) return carryOut();
+    fails = false;
+    throw new StoreConnectionError({ reason: "failed", outcome: "none", retryable: false });
+  });
+  const asleep = makeGate();
+  let calls = 0;
+  const left = numberStep("left", async (value) => {
+    await asleep.promise;
+    fails = ++calls === 1;
+    return value;
+  });
+  const right = numberStep("right", async (value, ctx) => {
+    await ctx.sleep(3_600_000);
+    return value;
+  });
+  const engine = makeEngine(store);
+  const workflow = defineWorkflow({ id: "w" }).parallel(left, right).build();
+  void engine.register(workflow).work();
+  engine.on("step.sleeping", () => asleep.open());
+  const runId = await engine.start(workflow, 1);
+  await expect.poll(async () => (await inner.getRun(runId)).wakeAt).not.toBeNull();
+  expect(await inner.listStepExecutions(runId)).toMatchObject([
+    { stepId: "left", status: "COMPLETED" },
+    { stepId: "right", status: "RUNNING" },
+  ]);
+  expect(calls).toBe(2);
+});
+
 test.each([
   [
     "a trigger",

@@ -3,7 +3,6 @@ import type { StepExecution } from "../../schema/rows.ts";
 import type { PlannedStep, StepInWorkflow, WorkflowPlan } from "../definition/workflow-plan.ts";
 import { newStepRun, type StepRun } from "./stage-run.ts";
 
-/** The rows of a run's steps, by step id. */
 export type StepRows = ReadonlyMap<string, StepExecution>;
 
 /** The point at which a run resumes. */

@@ -79,10 +79,11 @@ export class StageExecution {
         this.#scope.signal.throwIfAborted();
         return this.#end;
       }
-      const running = this.#stage.steps.map((step) => this.#runStep(step));
-      const results = await Promise.allSettled(running);
+      const running = this.#stage.steps.map((step) =>
+        this.#runStep(step).catch((error: unknown) => this.#scope.signal.abort(error)),
+      );
+      await Promise.all(running);
       this.#scope.signal.throwIfAborted();
-      for (const result of results) if (result.status === "rejected") throw result.reason;
       return this.#end;
     } finally {
       if (this.#rowTimer !== null) clearTimeout(this.#rowTimer);
@@ -111,12 +112,13 @@ export class StageExecution {
     const { clock, drainSignal, signal } = this.#scope;
     const ms = time.getTime() - clock().getTime();
     if (ms > 0 && !drainSignal.aborted) {
-      const unsubscribe = onAbort(drainSignal, () => this.#leave.abort());
+      const leave = (): void => this.#leave.abort();
+      const ends = [onAbort(drainSignal, leave), onAbort(signal, leave)];
       this.#waiting.add(step);
       this.#leaveIfLong();
       await pause(ms, this.#leave);
       this.#waiting.delete(step);
-      unsubscribe();
+      for (const end of ends) end();
     }
     signal.throwIfAborted();
     return !drainSignal.aborted && !this.#leave.aborted;
