@@ -258,6 +258,8 @@ export function describeBundles(test: StoreTest): void {
     await store.deleteRun("one");
     const [step] = bundle.steps;
     const [attempt] = bundle.attempts;
+    const [output] = bundle.outputs;
+    const [value] = bundle.state;
     const bad: [unknown, string][] = [
       [{ ...bundle, extra: 1 }, "bundles[1].extra"],
       [{ ...bundle, run: { ...bundle.run, status: "DONE" } }, "bundles[1].run.status"],
@@ -265,6 +267,9 @@ export function describeBundles(test: StoreTest): void {
       [{ ...bundle, steps: [step, step] }, "bundles[1].steps[1]"],
       [{ ...bundle, attempts: [attempt, attempt] }, "bundles[1].attempts[1]"],
       [{ ...bundle, attempts: [{ ...attempt, runId: "other" }] }, "bundles[1].attempts[0]"],
+      [{ ...bundle, outputs: [output, output] }, "bundles[1].outputs[1]"],
+      [{ ...bundle, state: [value, value] }, "bundles[1].state[1]"],
+      [{ ...bundle, state: [{ ...value, runId: "other" }] }, "bundles[1].state[0]"],
       ["no bundle", "bundles[1]"],
     ];
     for (const [broken, argument] of bad) {

@@ -44,6 +44,24 @@ function describeSupported(test: StoreTest): void {
     expect(await store.getAllState(result)).toEqual({ k: 3 });
   });
 
+  test("a transaction claims runs and releases them", async ({ store }) => {
+    const claim = { workerId: "w", leaseMs: 1000, limit: 10 };
+    const workflows = [{ workflowId: "orders", workflowVersion: "1" }];
+    const failure = new Error("mine");
+    await givenRun(store, { workflowId: "other" });
+    const { runId } = await givenRun(store);
+    const work = store.transaction(async (tx) => {
+      expect(await tx.claimRuns({ ...claim, workflows })).toMatchObject([{ runId, attempt: 1 }]);
+      await tx.releaseLease({ runId, workerId: "w" });
+      const again = await tx.claimRuns(claim);
+      expect(again.map(({ attempt }) => attempt).toSorted()).toEqual([1, 2]);
+      expect(await tx.claimRuns(claim)).toEqual([]);
+      throw failure;
+    });
+    await expect(work).rejects.toBe(failure);
+    expect(await store.claimRuns({ ...claim, workflows })).toMatchObject([{ runId, attempt: 1 }]);
+  });
+
   test("a transaction rolls back if the work throws, with its error", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.saveState(runId, "k", 1);
