@@ -172,8 +172,15 @@ export class NativeConnection {
     });
   }
 
+  /** Rolls an open transaction back first. SQLite keeps its locks until the last statement is garbage-collected. */
   close(): void {
-    if (this.#database.open) this.#database.close();
+    if (!this.#database.open) return;
+    try {
+      if (this.inTransaction) this.#database.exec("rollback");
+    } catch {
+      // The connection is closed anyway.
+    }
+    this.#database.close();
   }
 
   #change(statement: PreparedStatement, parameters: readonly NativeValue[]): Database.RunResult {

@@ -152,6 +152,21 @@ describe("on a file", () => {
   });
   afterEach(() => client.close());
 
+  test("closing the client or connecting it again frees the file of its transactions", async () => {
+    await (await client.transaction()).execute("update counter set n = 7");
+    await (await client.transaction("read")).execute("select n from counter");
+    await Promise.resolve(client.reconnect());
+    await client.execute("update counter set n = n + 1");
+    const left = await client.transaction();
+    await left.execute("update counter set n = 7");
+    client.close();
+    client = createClient(folder.database());
+    await client.execute("update counter set n = n + 1");
+    expect(await number(client)).toBe(2);
+    const { rows } = await client.execute("pragma wal_checkpoint(truncate)");
+    expect(rows[0]).toMatchObject({ busy: 0 });
+  });
+
   test("reads do not wait for a writer", async () => {
     const transaction = await client.transaction();
     await transaction.execute("update counter set n = 5");
