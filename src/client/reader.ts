@@ -191,14 +191,18 @@ class ReadConnection {
         /^(?:select|with|values)$/.test(keywordOf(sql)) && (await this.#hasUtf8Text());
       const query = isPacked ? await this.#whole(sql, columns.length) : asked;
       query.raw(true).safeIntegers(true);
-      for (const cells of await this.#read(query, bind(args, parametersOf(sql)))) {
-        const own = isPacked ? exactCellsOf(cells[0] as Buffer, read) : cells;
-        rows.push(rowOf({ names, types }, own, this.#intMode));
-        const turn = dueTurn();
-        if (turn === null) continue;
-        await turn;
-        // This makes the next step fail, which ends the statement.
-        if (signal.aborted) this.#database.interrupt();
+      const found = (await this.#read(query, bind(args, parametersOf(sql))))[Symbol.iterator]();
+      for (let next = found.next(); next.done !== true; next = found.next()) {
+        try {
+          const own = isPacked ? exactCellsOf(next.value[0] as Buffer, read) : next.value;
+          rows.push(rowOf({ names, types }, own, this.#intMode));
+          const turn = dueTurn();
+          if (turn !== null) await turn;
+          signal.throwIfAborted();
+        } catch (error) {
+          this.#end(found);
+          throw error;
+        }
       }
       signal.throwIfAborted();
       return resultOfRows({ names, types }, rows);
@@ -246,7 +250,20 @@ class ReadConnection {
     return object;
   }
 
-  close(): void {
+  /** Ends a statement whose rows were not all read. It would keep its snapshot, also after the connection is closed. */
+  #end(rows: Iterator<unknown>): void {
+    this.#database.interrupt();
+    try {
+      // The binding has read some rows ahead. The next step fails, which ends the statement.
+      while (rows.next().done !== true);
+    } catch {
+      // It is interrupted.
+    }
+  }
+
+  /** Rolls an open transaction back first, because its snapshot would be kept until garbage collection. */
+  async close(): Promise<void> {
+    await this.exec("rollback").catch(() => undefined);
     this.#database.close();
   }
 }
@@ -279,7 +296,7 @@ class ReadConnections {
   }
 
   giveBack(connection: ReadConnection): void {
-    if (this.#closed || this.#idle.length > 0 || connection.isWorn) connection.close();
+    if (this.#closed || this.#idle.length > 0 || connection.isWorn) void connection.close();
     else this.#idle.push(connection);
   }
 
@@ -318,7 +335,7 @@ class ReadConnections {
   close(): void {
     this.#closed = true;
     for (const stopper of this.#running) stopper.abort(clientClosed());
-    for (const connection of this.#idle.splice(0)) connection.close();
+    for (const connection of this.#idle.splice(0)) void connection.close();
     for (const transaction of this.transactions) transaction.close();
   }
 
@@ -412,7 +429,7 @@ class FileReader implements Reader {
             this.#connections.giveBack(connection);
             return result;
           } catch (error) {
-            connection.close();
+            void connection.close();
             throw error;
           }
         },

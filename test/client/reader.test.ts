@@ -246,12 +246,28 @@ describe("an interrupted query", () => {
 
   test("leaves no reading transaction behind that would keep the log from being emptied", async () => {
     const reader = open({ timeoutMs: 50 });
-    await failureOf(reader.execute(`select e.* from entries e, (${longQuery()}) order by 1`));
-    await client.execute("insert into entries (name) values ('x')");
-    // The call has ended; its query ends at the next step.
     const checkpoint = async () =>
       (await client.execute("pragma wal_checkpoint(truncate)")).rows[0]?.["busy"];
-    await expect.poll(checkpoint, { timeout: 5_000 }).toBe(0);
+    const expectEmptied = async () => {
+      await client.execute("insert into entries (name) values ('x')");
+      await expect.poll(checkpoint, { timeout: 5_000 }).toBe(0);
+    };
+    // The call has ended; its query ends at the next step.
+    await failureOf(reader.execute(`select e.* from entries e, (${longQuery()}) order by 1`));
+    await expectEmptied();
+    const tooLarge = `
+      with recursive n (i) as (select 9007199254740993 union all select i + 1 from n limit 500)
+      select i from n, (select 1 from entries limit 1)`;
+    await failureOf(reader.execute(tooLarge));
+    await expectEmptied();
+    const failing = await reader.transaction();
+    await failureOf(failing.execute(tooLarge));
+    await failing.commit();
+    await expectEmptied();
+    const left = await reader.transaction();
+    await left.execute("select * from entries");
+    reader.close();
+    await expectEmptied();
   });
 });
 
