@@ -151,6 +151,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,
   },
   {
+    name: "init",
+    summary: "add the workflow tables to a Drizzle project",
+    load: async () => (await import("./commands/init.ts")).initCommand,
+  },
+  {
     name: "check",
     summary: "find drift between the schema and the migrations of any Drizzle project on SQLite",
     load: async () => (await import("./commands/check.ts")).checkCommand,

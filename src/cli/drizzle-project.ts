@@ -5,11 +5,13 @@ import type { Casing } from "../migrations/check/schema-drift.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
-/** The part of drizzle.config.ts that `gorkflow check` needs. */
+/** The part of drizzle.config.ts that the commands need. */
 export interface DrizzleConfig {
+  readonly path: string;
   readonly schema: readonly string[];
   readonly out: string;
   readonly casing: Casing | undefined;
+  readonly tablesFilter: readonly string[] | undefined;
 }
 
 const defaultConfigs = ["drizzle.config.ts", "drizzle.config.js", "drizzle.config.json"];
@@ -21,6 +23,9 @@ const configSchema = z.object({
   schema: z.union([z.string().transform((path) => [path]), z.array(z.string()).nonempty()]),
   out: z.string().default("drizzle"),
   casing: z.enum(["snake_case", "camelCase"]).optional(),
+  tablesFilter: z
+    .union([z.string().transform((pattern) => [pattern]), z.array(z.string())])
+    .optional(),
 });
 
 /**
@@ -48,14 +53,18 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
       remedy: "npx drizzle-kit check shows details",
     });
   }
-  if (!existsSync(data.out)) {
-    throw new CommandError({
-      code: "MIGRATIONS_MISSING",
-      message: `${path}: there is no folder ${data.out}`,
-      remedy: "run drizzle-kit generate and commit its files",
-    });
-  }
-  return { schema: data.schema, out: data.out, casing: data.casing };
+  const { schema, out, casing, tablesFilter } = data;
+  return { path, schema, out, casing, tablesFilter };
+}
+
+/** @throws {CommandError} if the folder of the migrations does not exist. */
+export function requireMigrations({ path, out }: DrizzleConfig): void {
+  if (existsSync(out)) return;
+  throw new CommandError({
+    code: "MIGRATIONS_MISSING",
+    message: `${path}: there is no folder ${out}`,
+    remedy: "run drizzle-kit generate and commit its files",
+  });
 }
 
 /**
@@ -66,16 +75,8 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
 export async function readDrizzleSchema({
   schema,
 }: DrizzleConfig): Promise<Record<string, unknown>> {
-  const files = await schemaFiles(schema);
-  if (files.length === 0) {
-    throw new CommandError({
-      code: "SCHEMA_MISSING",
-      message: `no file matches the schema ${schema.join(", ")}`,
-      remedy: "paths are relative to the working folder, as for drizzle-kit",
-    });
-  }
   const exported: Record<string, unknown> = {};
-  for (const file of files) {
+  for (const file of await schemaFiles(schema)) {
     for (const [name, value] of Object.entries((await load(file)) as object)) {
       exported[`${file}: ${name}`] = value;
     }
@@ -83,8 +84,12 @@ export async function readDrizzleSchema({
   return exported;
 }
 
-/** A pattern that matches a folder stands for the files directly in it. */
-async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
+/**
+ * The files of a schema. A pattern that matches a folder stands for the files directly in it.
+ *
+ * @throws {CommandError} if no file matches.
+ */
+export async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
   const { globSync } = await import("tinyglobby");
   const found = globSync(patterns.map(withPlainParentheses), {
     expandDirectories: false,
@@ -93,7 +98,13 @@ async function schemaFiles(patterns: readonly string[]): Promise<string[]> {
   const files = found.flatMap((path) =>
     statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path],
   );
-  return [...new Set(files)].filter((file) => /\.[cm]?[jt]s$/.test(file)).toSorted();
+  const modules = [...new Set(files)].filter((file) => /\.[cm]?[jt]s$/.test(file)).toSorted();
+  if (modules.length > 0) return modules;
+  throw new CommandError({
+    code: "SCHEMA_MISSING",
+    message: `no file matches the schema ${patterns.join(", ")}`,
+    remedy: "paths are relative to the working folder, as for drizzle-kit",
+  });
 }
 
 /** Escapes parentheses that are part of a name, as in `src/(db)`. After one of `?*+@!` they are a group. */

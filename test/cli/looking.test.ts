@@ -59,6 +59,7 @@ const notLooking = new Set([
   "runs cancel",
   "runs retry",
   "import",
+  "init",
   "check",
   "demo",
   "complete",

@@ -12,7 +12,7 @@ import {
 } from "../../migrations/check/migration-folder.ts";
 import type { MigrationProblem } from "../../migrations/check/migration-problems.ts";
 import type { CommandContext } from "../context.ts";
-import { readDrizzleConfig, readDrizzleSchema } from "../drizzle-project.ts";
+import { readDrizzleConfig, readDrizzleSchema, requireMigrations } from "../drizzle-project.ts";
 import { CommandError } from "../errors.ts";
 import { reportFailure } from "../failures.ts";
 import { exitSoon } from "../interruption.ts";
@@ -88,6 +88,7 @@ async function check(
   record: CheckOptions["record"],
 ): Promise<Report & { readonly folder: string }> {
   const config = await readDrizzleConfig(configFile);
+  requireMigrations(config);
   const { out: path, casing } = config;
   const schema = await readDrizzleSchema(config);
   const findProblems = () => checkMigrations({ schema, folder: path, casing });
