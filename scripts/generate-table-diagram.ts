@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { getTableConfig, type SQLiteColumn } from "drizzle-orm/sqlite-core";
-import { createWorkflowTables } from "../src/schema/tables.ts";
+import { tables as workflowTables } from "../src/schema/tables.ts";
 
 const page = join(import.meta.dirname, "../docs/tables.md");
 const diagramBlock = /```mermaid\nerDiagram\n[^]*?```/;
@@ -15,7 +15,7 @@ export function withTableDiagram(text: string): string {
 }
 
 function tableDiagram(): string {
-  const tables = Object.values(createWorkflowTables({ prefix: "" })).map(getTableConfig);
+  const tables = Object.values(workflowTables).map(getTableConfig);
   const entities = tables.flatMap(({ name, columns, primaryKeys, foreignKeys }) => {
     const primary = new Set([
       ...columns.filter((column) => column.primary),

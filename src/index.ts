@@ -28,6 +28,7 @@ export type {
   StepExecution,
   WorkflowRun,
   StepExecutionSummary,
+  SummaryOf,
   WorkflowRunSummary,
 } from "./schema/rows.ts";
 export type { AttemptStore } from "./store/attempts.ts";

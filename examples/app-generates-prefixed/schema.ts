@@ -13,7 +13,7 @@ interface Json {
   Output: { readonly passed: boolean };
 }
 
-export const tables = createWorkflowTables<Json, "build_">({ prefix: "build_" });
+export const tables = createWorkflowTables({ prefix: "build_" }).$type<Json>();
 export const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } = tables;
 export const {
   workflowRunsRelations,

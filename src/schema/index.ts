@@ -20,6 +20,7 @@ export type {
   StepOutput,
   WorkflowRun,
   StepExecutionSummary,
+  SummaryOf,
   WorkflowRunSummary,
   WorkflowState,
 } from "./rows.ts";
@@ -32,7 +33,7 @@ export {
   workflowRuns,
   workflowState,
 } from "./tables.ts";
-export type { WorkflowTables } from "./tables.ts";
+export type { JsonOfTables, NewWorkflowTables, WorkflowTables } from "./tables.ts";
 export {
   newStepAttemptSchema,
   newStepExecutionSchema,

@@ -2,7 +2,7 @@
 export type Tags = Record<string, string>;
 
 /**
- * The types of the JSON columns: `createWorkflowTables<{ Context: Trace }>()`. They are not checked at run time.
+ * The types of the JSON columns: `createWorkflowTables().$type<{ Context: Trace }>()`. They are not checked at run time.
  */
 export interface WorkflowJson {
   Tags: Tags;

@@ -1,17 +1,25 @@
-import type {
-  stepAttempts,
-  stepExecutions,
-  stepOutputs,
-  workflowRuns,
-  workflowState,
-} from "./tables.ts";
+import type { WorkflowJson } from "./json-types.ts";
+import type { StepExecutionsTable } from "./step-executions.ts";
+import type { stepAttempts, stepExecutions, stepOutputs, workflowState } from "./tables.ts";
+import type { WorkflowRunsTable } from "./workflow-runs.ts";
+
+type PartialJson = Partial<WorkflowJson>;
 
 /** A run: a row of `workflow_runs`. `docs/tables.md` describes the columns of all tables. */
-export type WorkflowRun = typeof workflowRuns.$inferSelect;
+export type WorkflowRun<Json extends PartialJson = WorkflowJson> = WorkflowRunsTable<
+  "",
+  Json
+>["$inferSelect"];
 /** The argument of `createRun`. Only `workflowId` is required. */
-export type NewWorkflowRun = typeof workflowRuns.$inferInsert;
+export type NewWorkflowRun<Json extends PartialJson = WorkflowJson> = WorkflowRunsTable<
+  "",
+  Json
+>["$inferInsert"];
 /** The execution of a step: a row of `step_executions`. */
-export type StepExecution = typeof stepExecutions.$inferSelect;
+export type StepExecution<Json extends PartialJson = WorkflowJson> = StepExecutionsTable<
+  "",
+  Json
+>["$inferSelect"];
 export type NewStepExecution = typeof stepExecutions.$inferInsert;
 /** The outcome of an attempt: a row of `step_attempts`. */
 export type StepAttempt = typeof stepAttempts.$inferSelect;
@@ -37,7 +45,9 @@ export const jsonRunColumns = [
   "tags",
 ] as const satisfies (keyof WorkflowRun)[];
 
+/** `Run` without its payload columns. */
+export type SummaryOf<Run> = Omit<Run, (typeof payloadColumns)[number]>;
 /** A run without its payload columns. */
-export type WorkflowRunSummary = Omit<WorkflowRun, (typeof payloadColumns)[number]>;
+export type WorkflowRunSummary = SummaryOf<WorkflowRun>;
 /** A step execution without its input. */
 export type StepExecutionSummary = Omit<StepExecution, "input">;

@@ -17,23 +17,51 @@ export type WorkflowTables<
   workflowState: WorkflowStateTable<Prefix, Json>;
 };
 
+/** The type of the values of a JSON column, given that of the column. */
+type Content<Cell> = unknown extends Cell ? unknown : NonNullable<Cell>;
+
+/** The types of the JSON columns of these tables. */
+export type JsonOfTables<Tables extends WorkflowTables> = {
+  Tags: NonNullable<Tables["workflowRuns"]["$inferSelect"]["tags"]>;
+  Context: Content<Tables["workflowRuns"]["$inferSelect"]["context"]>;
+  Input: Content<Tables["workflowRuns"]["$inferSelect"]["input"]>;
+  Output: Content<Tables["workflowRuns"]["$inferSelect"]["output"]>;
+  Error: Content<Tables["workflowRuns"]["$inferSelect"]["error"]>;
+  StepInput: Content<Tables["stepExecutions"]["$inferSelect"]["input"]>;
+  StepOutput: Tables["stepOutputs"]["$inferSelect"]["output"];
+  StepError: Content<Tables["stepExecutions"]["$inferSelect"]["error"]>;
+  State: Tables["workflowState"]["$inferSelect"]["value"];
+};
+
+/** The result of `createWorkflowTables`. */
+export type NewWorkflowTables<Prefix extends string> = WorkflowTables<Prefix> & {
+  /** Returns the tables with the app's own types of JSON columns, which are not checked at run time. */
+  $type<Json extends Partial<WorkflowJson>>(): WorkflowTables<Prefix, Json>;
+};
+
 /**
- * Returns the tables with names that begin with `prefix`, and with the app's own types of JSON columns:
- * `createWorkflowTables<{ Context: Trace }, "app_">({ prefix: "app_" })`.
+ * Returns the tables with names that begin with `prefix`. `$type` gives the JSON columns the app's own types:
+ * `createWorkflowTables({ prefix: "app_" }).$type<{ Context: Trace }>()`.
  */
+export function createWorkflowTables<Prefix extends string = "">(options?: {
+  readonly prefix?: Prefix;
+}): NewWorkflowTables<Prefix>;
 export function createWorkflowTables<
-  Json extends Partial<WorkflowJson> = WorkflowJson,
+  Json extends Partial<WorkflowJson>,
   Prefix extends string = "",
->(options: { readonly prefix?: Prefix } = {}): WorkflowTables<Prefix, Json> {
-  const prefix = (options.prefix ?? "") as Prefix;
-  const workflowRuns = createWorkflowRunsTable<Prefix, Json>(prefix);
-  return {
+>(options?: { readonly prefix?: Prefix }): WorkflowTables<Prefix, Json>;
+export function createWorkflowTables(options: { readonly prefix?: string } = {}): WorkflowTables {
+  const { prefix = "" } = options;
+  const workflowRuns = createWorkflowRunsTable(prefix);
+  const created = {
     workflowRuns,
-    stepExecutions: createStepExecutionsTable<Prefix, Json>(prefix, workflowRuns),
-    stepAttempts: createStepAttemptsTable<Prefix, Json>(prefix, workflowRuns),
-    stepOutputs: createStepOutputsTable<Prefix, Json>(prefix, workflowRuns),
-    workflowState: createWorkflowStateTable<Prefix, Json>(prefix, workflowRuns),
+    stepExecutions: createStepExecutionsTable(prefix, workflowRuns),
+    stepAttempts: createStepAttemptsTable(prefix, workflowRuns),
+    stepOutputs: createStepOutputsTable(prefix, workflowRuns),
+    workflowState: createWorkflowStateTable(prefix, workflowRuns),
   };
+  // Not enumerable, because a schema of Drizzle may be made of all properties.
+  return Object.defineProperty(created, "$type", { value: () => ({ ...created }) });
 }
 
 /** The tables without a prefix. */

@@ -1,7 +1,8 @@
 import type { LeaseExtension, LeaseHolder, RunClaim } from "../model/leases.ts";
-import type { WorkflowRunSummary } from "../schema/rows.ts";
+import type { WorkflowJson } from "../schema/json-types.ts";
+import type { SummaryOf, WorkflowRun } from "../schema/rows.ts";
 
-export interface LeaseStore {
+export interface LeaseStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   /**
    * Leases the longest-waiting eligible runs to `workerId`, and returns them in that order, without payloads.
    *
@@ -13,7 +14,7 @@ export interface LeaseStore {
    *
    * @throws {InvalidArgumentError} if a field is invalid.
    */
-  claimRuns(claim: RunClaim): Promise<WorkflowRunSummary[]>;
+  claimRuns(claim: RunClaim): Promise<SummaryOf<WorkflowRun<Json>>[]>;
 
   /**
    * Extends the lease to `leaseMs` from now, unless it ends later already. Returns its end. Changes nothing else of the

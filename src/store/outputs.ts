@@ -1,7 +1,8 @@
+import type { JsonOf, WorkflowJson } from "../schema/json-types.ts";
 import type { StepOutput } from "../schema/rows.ts";
 import type { FenceOptions, OperationOptions } from "./options.ts";
 
-export interface OutputStore {
+export interface OutputStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   /**
    * Stores the output of the step. Replaces an earlier output. `null` is a valid output.
    *
@@ -22,7 +23,11 @@ export interface OutputStore {
    * @throws {StepOutputNotFoundError} if the step has no output.
    * @throws {CorruptRowError} if it cannot be read.
    */
-  loadStepOutput(runId: string, stepId: string, options?: OperationOptions): Promise<unknown>;
+  loadStepOutput(
+    runId: string,
+    stepId: string,
+    options?: OperationOptions,
+  ): Promise<JsonOf<Json, "StepOutput">>;
 
   /**
    * Returns the row of the output, or null if the step has none. An output may itself be null.

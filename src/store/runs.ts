@@ -1,7 +1,8 @@
 import type { CorruptRowError } from "../errors.ts";
 import type { RunChanges } from "../model/changes.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
-import type { NewWorkflowRun, WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
+import type { WorkflowJson } from "../schema/json-types.ts";
+import type { NewWorkflowRun, SummaryOf, WorkflowRun } from "../schema/rows.ts";
 import type { RunStatus } from "../statuses.ts";
 import type {
   ExpectedRevisionOptions,
@@ -24,7 +25,7 @@ export interface RunPage<Run> {
   readonly corrupt: CorruptRowError[];
 }
 
-export interface RunStore {
+export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   /**
    * Stores a new run and returns it.
    *
@@ -36,7 +37,10 @@ export interface RunStore {
    * @throws {InvalidArgumentError} if a field is invalid.
    * @throws {InvalidValueError} if a value cannot be stored as JSON.
    */
-  createRun(run: Readonly<NewWorkflowRun>, options?: OperationOptions): Promise<WorkflowRun>;
+  createRun(
+    run: Readonly<NewWorkflowRun<Json>>,
+    options?: OperationOptions,
+  ): Promise<WorkflowRun<Json>>;
 
   /**
    * Returns the run. With `payloads: false` it has no `input`, `output` and `context`.
@@ -47,12 +51,15 @@ export interface RunStore {
   getRun(
     runId: string,
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<WorkflowRun>;
+  ): Promise<WorkflowRun<Json>>;
   getRun(
     runId: string,
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<WorkflowRunSummary>;
-  getRun(runId: string, options?: ReadOptions): Promise<WorkflowRun | WorkflowRunSummary>;
+  ): Promise<SummaryOf<WorkflowRun<Json>>>;
+  getRun(
+    runId: string,
+    options?: ReadOptions,
+  ): Promise<WorkflowRun<Json> | SummaryOf<WorkflowRun<Json>>>;
 
   /**
    * Returns the run as `getRun` does, or null if it does not exist.
@@ -62,12 +69,15 @@ export interface RunStore {
   findRun(
     runId: string,
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<WorkflowRun | null>;
+  ): Promise<WorkflowRun<Json> | null>;
   findRun(
     runId: string,
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<WorkflowRunSummary | null>;
-  findRun(runId: string, options?: ReadOptions): Promise<WorkflowRun | WorkflowRunSummary | null>;
+  ): Promise<SummaryOf<WorkflowRun<Json>> | null>;
+  findRun(
+    runId: string,
+    options?: ReadOptions,
+  ): Promise<WorkflowRun<Json> | SummaryOf<WorkflowRun<Json>> | null>;
 
   /**
    * Returns the runs of up to 1000 ids as `getRun` does, each once, in the order of the ids. Ids of missing runs are
@@ -78,15 +88,15 @@ export interface RunStore {
   getRuns(
     runIds: readonly string[],
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<WorkflowRun[]>;
+  ): Promise<WorkflowRun<Json>[]>;
   getRuns(
     runIds: readonly string[],
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<WorkflowRunSummary[]>;
+  ): Promise<SummaryOf<WorkflowRun<Json>>[]>;
   getRuns(
     runIds: readonly string[],
     options?: ReadOptions,
-  ): Promise<WorkflowRun[] | WorkflowRunSummary[]>;
+  ): Promise<WorkflowRun<Json>[] | SummaryOf<WorkflowRun<Json>>[]>;
 
   /**
    * Changes the given columns, increments `revision` and sets `updatedAt`. Returns the run without payloads.
@@ -103,7 +113,7 @@ export interface RunStore {
     runId: string,
     changes: RunChanges,
     options?: RevisionOptions,
-  ): Promise<WorkflowRunSummary>;
+  ): Promise<SummaryOf<WorkflowRun<Json>>>;
 
   /**
    * Makes a FAILED or CANCELLED run PENDING again. Clears error, completion, lease and `wakeAt`. If the run has a
@@ -113,7 +123,10 @@ export interface RunStore {
    * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
    * @throws {RunTransitionError} if it is not FAILED or CANCELLED.
    */
-  reopenRun(runId: string, options?: ExpectedRevisionOptions): Promise<WorkflowRunSummary>;
+  reopenRun(
+    runId: string,
+    options?: ExpectedRevisionOptions,
+  ): Promise<SummaryOf<WorkflowRun<Json>>>;
 
   /**
    * Returns a page of the runs that match all conditions, newest first.
@@ -124,13 +137,13 @@ export interface RunStore {
    */
   listRuns(
     query: RunQuery & OperationOptions & { readonly payloads: true },
-  ): Promise<RunPage<WorkflowRun>>;
+  ): Promise<RunPage<WorkflowRun<Json>>>;
   listRuns(
     query?: RunQuery & OperationOptions & { readonly payloads?: false | undefined },
-  ): Promise<RunPage<WorkflowRunSummary>>;
+  ): Promise<RunPage<SummaryOf<WorkflowRun<Json>>>>;
   listRuns(
     query?: RunQuery & OperationOptions & { readonly payloads?: boolean | undefined },
-  ): Promise<RunPage<WorkflowRun> | RunPage<WorkflowRunSummary>>;
+  ): Promise<RunPage<WorkflowRun<Json>> | RunPage<SummaryOf<WorkflowRun<Json>>>>;
 
   /** Counts the runs of each status, including zeros. */
   countRuns(filter?: RunFilter & OperationOptions): Promise<Record<RunStatus, number>>;

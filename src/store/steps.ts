@@ -1,8 +1,9 @@
 import type { StepExecutionChanges } from "../model/changes.ts";
-import type { NewStepExecution, StepExecution, StepExecutionSummary } from "../schema/rows.ts";
+import type { WorkflowJson } from "../schema/json-types.ts";
+import type { NewStepExecution, StepExecution } from "../schema/rows.ts";
 import type { FenceOptions, OperationOptions, ReadOptions } from "./options.ts";
 
-export interface StepStore {
+export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   /**
    * Stores a new step execution and returns it.
    *
@@ -14,7 +15,7 @@ export interface StepStore {
   createStepExecution(
     step: Readonly<NewStepExecution>,
     options?: OperationOptions,
-  ): Promise<StepExecution>;
+  ): Promise<StepExecution<Json>>;
 
   /**
    * Returns the step execution.
@@ -26,7 +27,7 @@ export interface StepStore {
     runId: string,
     stepId: string,
     options?: OperationOptions,
-  ): Promise<StepExecution>;
+  ): Promise<StepExecution<Json>>;
 
   /**
    * Returns the step execution, or null if it does not exist.
@@ -37,7 +38,7 @@ export interface StepStore {
     runId: string,
     stepId: string,
     options?: OperationOptions,
-  ): Promise<StepExecution | null>;
+  ): Promise<StepExecution<Json> | null>;
 
   /**
    * Changes the given columns, keeps all others, sets `updatedAt`, and returns the step.
@@ -55,7 +56,7 @@ export interface StepStore {
     stepId: string,
     changes: StepExecutionChanges,
     options?: FenceOptions,
-  ): Promise<StepExecution>;
+  ): Promise<StepExecution<Json>>;
 
   /**
    * Returns the steps of the run by `executionIndex`, then `stepId`. Empty for an unknown run. With `payloads: false`
@@ -66,13 +67,13 @@ export interface StepStore {
   listStepExecutions(
     runId: string,
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<StepExecution[]>;
+  ): Promise<StepExecution<Json>[]>;
   listStepExecutions(
     runId: string,
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<StepExecutionSummary[]>;
+  ): Promise<Omit<StepExecution<Json>, "input">[]>;
   listStepExecutions(
     runId: string,
     options?: ReadOptions,
-  ): Promise<StepExecution[] | StepExecutionSummary[]>;
+  ): Promise<StepExecution<Json>[] | Omit<StepExecution<Json>, "input">[]>;
 }

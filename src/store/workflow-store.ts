@@ -1,3 +1,4 @@
+import type { WorkflowJson } from "../schema/json-types.ts";
 import type { AttemptStore } from "./attempts.ts";
 import type { BatchStore } from "./batches.ts";
 import type { BulkStore } from "./bulk-changes.ts";
@@ -20,15 +21,15 @@ import type { TransactionStore } from "./transactions.ts";
  * - An option that is `undefined` counts as absent. An unknown option rejects with `InvalidArgumentError`.
  * - Times come from the store's clock. The clocks of workers must differ by less than half a lease.
  */
-export interface WorkflowStore
+export interface WorkflowStore<Json extends Partial<WorkflowJson> = WorkflowJson>
   extends
-    RunStore,
+    RunStore<Json>,
     BulkStore,
-    StepStore,
+    StepStore<Json>,
     AttemptStore,
-    OutputStore,
+    OutputStore<Json>,
     StateStore,
-    LeaseStore,
+    LeaseStore<Json>,
     BatchStore,
     TransactionStore,
     BundleStore,

@@ -1,4 +1,5 @@
 import { operationNames, type StoreOperations } from "../store/operations.ts";
+import type { WorkflowJson } from "../schema/json-types.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 
 class Operations {
@@ -27,6 +28,8 @@ class Operations {
 }
 
 /** A store with these operations as methods. */
-export const OperationsStore = Operations as unknown as new (
+export const OperationsStore = Operations as unknown as new <
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+>(
   operations: StoreOperations,
-) => WorkflowStore;
+) => WorkflowStore<Json>;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { getTableName } from "drizzle-orm";
 import { getTableConfig, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import { expect, test } from "vitest";
-import { createWorkflowTables } from "../../src/schema/tables.ts";
+import { tables as workflowTables } from "../../src/schema/tables.ts";
 import { root } from "./support/code-blocks.ts";
 
 /** The type of a column as the page has it. */
@@ -27,7 +27,7 @@ test("the page of the tables has every column of each, with its type", async () 
       /^`(\w+)`/.exec(section)?.[1],
       [...section.matchAll(/^\| `(\w+)` +\| ([^|]+?) +\|/gm)].map(([, name, type]) => [name, type]),
     ]);
-  const tables = Object.values(createWorkflowTables({ prefix: "" }));
+  const tables = Object.values(workflowTables);
   const existing = tables.map((table) => [
     getTableName(table),
     getTableConfig(table).columns.map((column) => [column.name, typeOf(column)]),

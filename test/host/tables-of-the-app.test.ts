@@ -130,3 +130,12 @@ describe.each([
     expect(await readApp(client)).not.toEqual(before);
   }, 60_000);
 });
+
+test("tables with types for JSON are the same tables, and only tables", () => {
+  const tables = createWorkflowTables({ prefix: "app_" });
+  const typed = tables.$type<{ Context: { readonly traceId: string } }>();
+  expect(typed).toEqual({ ...tables });
+  expect(typed.workflowRuns).toBe(tables.workflowRuns);
+  expect(Object.keys(tables)).toEqual(Object.keys(typed));
+  expect("$type" in typed).toBe(false);
+});

@@ -16,7 +16,7 @@ import {
   type WorkflowRelationsPart,
 } from "../../schema/relations-part.ts";
 import { schema } from "../../schema/schema.ts";
-import type { WorkflowTables } from "../../schema/tables.ts";
+import type { JsonOfTables, WorkflowTables } from "../../schema/tables.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { OperationOptions } from "../../store/options.ts";
@@ -74,8 +74,11 @@ type With<Own extends Record<string, unknown>, Ours> = string extends keyof Own 
  * `LibSQLStore.open(url)` opens, migrates and closes its own database. `new LibSQLStore(db)` uses an app's Drizzle database,
  * which it never migrates or closes.
  */
-export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
-  extends SQLiteOperations
+export class LibSQLStore<
+  Db extends HostDatabase = WorkflowDatabase,
+  Tables extends WorkflowTables = WorkflowTables,
+>
+  extends SQLiteOperations<JsonOfTables<Tables>>
   implements HostTransactions<AppTransaction>
 {
   /** The Drizzle database of the store. */
@@ -95,7 +98,7 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    * @throws {UnsupportedError} if `db` belongs to another version of drizzle-orm.
    * @throws {InvalidArgumentError} if `db` is not a Drizzle database on a libSQL client.
    */
-  constructor(db: Db, options: StoreOptions = {}) {
+  constructor(db: Db, options: StoreOptions<Tables> = {}) {
     const { tables, clock } = parseArgument(storeOptionsSchema, options, "options");
     const primary = primaryOf(db);
     const context = contextOf(primary, tables ?? schema, clock ?? systemClock);
@@ -124,23 +127,28 @@ export class LibSQLStore<Db extends HostDatabase = WorkflowDatabase>
    * @throws {SchemaTooNewError} if a later version has migrated the database.
    * @throws {SchemaOutOfDateError} if the store does not migrate, and tables or columns are missing.
    */
-  static async open<Schema extends Record<string, unknown> = Record<string, never>>(
-    options: string | OpenOptions<Schema>,
-  ): Promise<LibSQLStore<WorkflowDatabase<Schema>>> {
+  static async open<
+    Schema extends Record<string, unknown> = Record<string, never>,
+    Tables extends WorkflowTables = WorkflowTables,
+  >(
+    options: string | OpenOptions<Schema, Tables>,
+  ): Promise<LibSQLStore<WorkflowDatabase<Schema>, Tables>> {
     const parsed = parseOpenOptions(options);
     const opened = await openClient(parsed);
     const { client, drizzle, connection, reporting, isOffline = false } = opened;
     if (connection !== undefined) connections.set(client, connection);
     if (parsed.readUrl !== undefined || parsed.syncUrl !== undefined) replicas.add(client);
     try {
-      const { schema: tables, relations, ...config } = parsed.drizzle ?? {};
+      const { schema: own, relations, ...config } = parsed.drizzle ?? {};
       const known: object = isDrizzle1
         ? { relations: Object.assign({}, createWorkflowRelationsPart(schema), relations) }
-        : { schema: { ...schema, ...tables } };
+        : { schema: { ...schema, ...own } };
       const databaseOn = (of: Client) =>
         drizzle({ ...config, ...known, client: of }) as unknown as WorkflowDatabase<Schema>;
       const db = databaseOn(client);
-      const store = new LibSQLStore(db, { tables: parsed.tables, clock: parsed.clock });
+      // The same tables, which were checked.
+      const tables = parsed.tables as Tables | undefined;
+      const store = new LibSQLStore(db, { tables, clock: parsed.clock });
       store.#gate.owned = [reporting, client];
       store.#openReporting = (limits) => databaseOn(reporting.open(limits));
       const mayMigrate = parsed.migrate !== false && parsed.readOnly !== true && !isOffline;

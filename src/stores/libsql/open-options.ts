@@ -9,9 +9,9 @@ import { tables as plainTables, type WorkflowTables } from "../../schema/tables.
 import type { Clock } from "../../store/clock.ts";
 
 /** Options of a store in an app's database. */
-export interface StoreOptions {
-  /** The tables of `createWorkflowTables`, if they have a prefix. */
-  readonly tables?: WorkflowTables | undefined;
+export interface StoreOptions<Tables extends WorkflowTables = WorkflowTables> {
+  /** The tables of `createWorkflowTables`, if they have a prefix or types of their own. */
+  readonly tables?: Tables | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -38,7 +38,8 @@ export const storeOptionsSchema = z.strictObject(storeOptionsShape);
 /** Options of `LibSQLStore.open`. An option that would have no effect is rejected by name. */
 export interface OpenOptions<
   Schema extends Record<string, unknown> = Record<string, never>,
-> extends StoreOptions {
+  Tables extends WorkflowTables = WorkflowTables,
+> extends StoreOptions<Tables> {
   /** `file:…`, `:memory:`, `libsql://…`, `http(s)://…` or `ws(s)://…`; may carry `?authToken=…`. */
   readonly url: string;
   /** The token of a server. It is sent over TLS or to this machine, and never over an unencrypted connection to another. */

@@ -12,10 +12,12 @@ interface Trace {
 }
 type Labels = Record<"customer", string>;
 
-export const tables = createWorkflowTables<
-  { Tags: Labels; Context: Trace; Input: { readonly n: number }; State: number },
-  "app_"
->({ prefix: "app_" });
+export const tables = createWorkflowTables({ prefix: "app_" }).$type<{
+  Tags: Labels;
+  Context: Trace;
+  Input: { readonly n: number };
+  State: number;
+}>();
 
 const parcels = sqliteTable("parcels", {
   parcelId: text("parcel_id").primaryKey(),

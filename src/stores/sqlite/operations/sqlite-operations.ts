@@ -1,5 +1,6 @@
 import { untilAborted } from "../../../async/abort.ts";
 import { refuseInsideTransaction, withOpenTransaction } from "../../../async/flow.ts";
+import type { WorkflowJson } from "../../../schema/json-types.ts";
 import { stepSummaryProperties } from "../../../schema/row-codecs.ts";
 import { compareAttempts, compareSteps } from "../../../model/bundles.ts";
 import { createOperations } from "../../operations.ts";
@@ -22,7 +23,9 @@ export interface Gate {
 }
 
 /** The operations on one connection: a database, a transaction or a savepoint. */
-export class SQLiteOperations extends OperationsStore {
+export class SQLiteOperations<
+  Json extends Partial<WorkflowJson> = WorkflowJson,
+> extends OperationsStore<Json> {
   constructor(context: StoreContext, gate: Gate) {
     const { connection, codecs, statements, clock } = context;
     const { children, outputs, state } = statements;
