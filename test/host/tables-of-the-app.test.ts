@@ -10,6 +10,7 @@ import { compiledMigrations } from "../../src/migrations/compiled.ts";
 import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { applyMigrations } from "../../src/migrations/migrate.ts";
 import { applyRetention } from "../../src/retention/index.ts";
+import { createWorkflowTables } from "../../src/schema/tables.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { TestClock } from "../../src/testing/test-clock.ts";
