@@ -145,19 +145,13 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   }
 
   function buildInsert(target: Database, argument: ArgumentReference<RunProperty>) {
-    return (
-      target
-        .insert(runs)
-        .values(argumentsFor(properties, argument))
-        .onConflictDoNothing({ target: runs.runId })
-        // For `do nothing`, Drizzle puts the condition of a partial index in the wrong place.
-        .onConflictDoUpdate({
-          target: [runs.workflowId, runs.idempotencyKey],
-          targetWhere: sql.raw("idempotency_key is not null"),
-          set: { runId: sql`${runs.runId}` },
-          setWhere: sql`0`,
-        })
-    );
+    // Drizzle puts the condition of a partial index behind `do nothing`. `do update` would take half as long again.
+    const key = sql`${runs.workflowId}, ${runs.idempotencyKey}) where (idempotency_key is not null`;
+    return target
+      .insert(runs)
+      .values(argumentsFor(properties, argument))
+      .onConflictDoNothing({ target: runs.runId })
+      .onConflictDoNothing({ target: key });
   }
 
   /** The rule of `keptLostLeases`. */
