@@ -54,7 +54,7 @@ function describeSupported(test: StoreTest): void {
       expect(await tx.claimRuns({ ...claim, workflows })).toMatchObject([{ runId, attempt: 1 }]);
       await tx.releaseLease({ runId, workerId: "w" });
       const again = await tx.claimRuns(claim);
-      expect(again.map(({ attempt }) => attempt).toSorted()).toEqual([1, 2]);
+      expect(again.map(({ attempt }) => attempt).toSorted((a, b) => a - b)).toEqual([1, 2]);
       expect(await tx.claimRuns(claim)).toEqual([]);
       throw failure;
     });
