@@ -33,13 +33,14 @@ const looking = [
   ["runs", "list"],
   ["runs", "show", "run-000000001"],
   ["runs", "watch", "run-000000001"],
+  ["runs", "delete", "--status", "FAILED", "--dry-run"],
   ["report", "stuck"],
   ["export", "refused.ndjson"],
 ];
 const changing = [
   ["runs", "cancel", "run-000000001"],
   ["runs", "retry", "run-000000003"],
-  ["runs", "delete", "--status", "FAILED", "--dry-run"],
+  ["runs", "delete", "--status", "FAILED"],
   ["prune", "--older-than", "1d"],
   ["import", "runs.ndjson"],
 ];
