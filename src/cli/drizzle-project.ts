@@ -1,18 +1,9 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { Jiti } from "jiti";
 import * as z from "zod";
-import type { Casing } from "../migrations/check/schema-drift.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
-
-/** The part of drizzle.config.ts that the commands need. */
-export interface DrizzleConfig {
-  readonly path: string;
-  readonly schema: readonly string[];
-  readonly out: string;
-  readonly casing: Casing | undefined;
-  readonly tablesFilter: readonly string[] | undefined;
-}
 
 const defaultConfigs = ["drizzle.config.ts", "drizzle.config.js", "drizzle.config.json"];
 
@@ -27,6 +18,9 @@ const configSchema = z.object({
     .union([z.string().transform((pattern) => [pattern]), z.array(z.string())])
     .optional(),
 });
+
+/** The part of drizzle.config.ts that the commands need. */
+export type DrizzleConfig = Readonly<z.output<typeof configSchema>> & { readonly path: string };
 
 /**
  * Reads drizzle-kit's configuration as drizzle-kit does: the first default name that exists if none is given. Paths are
@@ -53,8 +47,7 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
       remedy: "npx drizzle-kit check shows details",
     });
   }
-  const { schema, out, casing, tablesFilter } = data;
-  return { path, schema, out, casing, tablesFilter };
+  return { path, ...data };
 }
 
 /** @throws {CommandError} if the folder of the migrations does not exist. */
@@ -118,13 +111,39 @@ function withPlainParentheses(pattern: string): string {
   });
 }
 
-/** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
-async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
-  const file = resolve(path);
+/** The configuration that a file would be with another text. Null if it could not be read. */
+export async function configWith(path: string, text: string): Promise<DrizzleConfig | null> {
+  const exported = await exportsWith(path, text);
+  const { data } = configSchema.safeParse(exported?.["default"]);
+  return data === undefined ? null : { path, ...data };
+}
+
+/** The exports that a module of the project would have with another text. Null if it could not be loaded. */
+export async function exportsWith(
+  path: string,
+  text: string,
+): Promise<Readonly<Record<string, unknown>> | null> {
+  const filename = resolve(path);
+  try {
+    const jiti = await loaderFor(filename);
+    const exported = await jiti.evalModule(text, { filename, async: true });
+    return exported as Readonly<Record<string, unknown>>;
+  } catch {
+    return null;
+  }
+}
+
+async function loaderFor(file: string): Promise<Jiti> {
   // Loading it takes a third of the command's start time.
   const { createJiti } = await import("jiti");
   // The cache would write into the project.
-  const jiti = createJiti(file, { fsCache: false, tsconfigPaths: true });
+  return createJiti(file, { fsCache: false, tsconfigPaths: true });
+}
+
+/** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
+async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
+  const file = resolve(path);
+  const jiti = await loaderFor(file);
   try {
     return await jiti.import(file, options);
   } catch (error) {

@@ -29,6 +29,20 @@ export function reportFailure(
   return exitCodeOf(error);
 }
 
+/** Reports an error if a module of the project ends the process. */
+export function guardAgainstExit(json: boolean): () => void {
+  const report = () => {
+    const error = new CommandError({
+      code: "MODULE_EXITED",
+      message: "the configuration or the schema ended the process",
+      remedy: "run the file with npx tsx to see where",
+    });
+    process.exitCode = reportFailure(error, { json, goOn: "" });
+  };
+  process.once("exit", report);
+  return () => process.off("exit", report);
+}
+
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof OutputClosedError) return exitCodes.fine;
   if (error instanceof InterruptedError || error instanceof CommandError) return error.exitCode;

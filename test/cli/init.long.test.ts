@@ -84,16 +84,94 @@ test("with our own migrations, only the filter is added, also to JSON", async ()
   await write("schema.ts", users);
   await write(
     "drizzle.config.json",
-    '{ "dialect": "sqlite", "schema": "./schema.ts", "out": "./drizzle" }',
+    '{\t"dialect": "sqlite", "schema": "./schema.ts", "out": "./drizzle" }',
   );
   const args = ["--migrations", "gorkflow", "--config", "drizzle.config.json"];
   await init(...args);
   expect(await read("schema.ts")).toBe(users);
-  expect(JSON.parse(await read("drizzle.config.json"))).toMatchObject({
-    schema: "./schema.ts",
-    tablesFilter: ["!workflow_*", "!step_*", "!__gorkflow_*"],
-  });
+  expect(await read("drizzle.config.json")).toBe(
+    '{\n  "tablesFilter": ["!workflow_*", "!step_*", "!__gorkflow_*"],\t"dialect": "sqlite", "schema": "./schema.ts", "out": "./drizzle" }',
+  );
   expect(await init(...args)).toMatch(/^nothing to change\n/);
+});
+
+test("a file that has the name of the new one, line ends and a byte order mark are kept", async () => {
+  const windows = (text: string) => `\uFEFF${text.replaceAll("\n", "\r\n")}`;
+  await write("src/db/users.ts", users);
+  await write("src/db/workflow-tables.ts", windows(users.replace('"users"', '"tables"')));
+  await write("drizzle.config.ts", windows(config("./src/db")));
+  await init("--prefix", "app_");
+  expect(await read("src/db/users.ts")).toBe(users);
+  const expected = `import { createWorkflowTables } from "gorkflow/schema";
+${users.replace('"users"', '"tables"')}
+export const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } =
+  createWorkflowTables({ prefix: "app_" });
+`;
+  expect(await read("src/db/workflow-tables.ts")).toBe(windows(expected));
+  expect((await read("drizzle.config.ts")).replaceAll("\r\n", "")).not.toContain("\n");
+  expect(await init("--prefix", "app_")).toMatch(/^nothing to change\n/);
+});
+
+test("only tables that the schema exports count, from whatever file", async () => {
+  await write("drizzle.config.ts", config("./schema.ts"));
+  await write("schema.ts", `import { workflowRuns } from "gorkflow/schema";\nvoid workflowRuns;\n`);
+  expect(await init("--dry-run")).toContain("would: schema.ts: export the workflow tables");
+  await write("tables.ts", `export * from "gorkflow/schema";\n`);
+  await write("schema.ts", `export * from "./tables.ts";\n`);
+  expect(await init("--dry-run")).not.toContain("schema.ts: export");
+  expect(await init("--dry-run", "--prefix", "app_")).toContain("would: schema.ts: export");
+});
+
+test("a configuration in a comment is not changed", async () => {
+  await write("schema.ts", users);
+  const current = config("./schema.ts").replace("});", "} satisfies Config);");
+  const text = `// export default { dialect: "sqlite" };\n/*\nexport default {\n};\n*/\n${current}`;
+  await write("drizzle.config.ts", text);
+  await init("--migrations", "gorkflow");
+  expect(await read("drizzle.config.ts")).toBe(
+    text.replace(
+      "defineConfig({",
+      'defineConfig({\n  tablesFilter: ["!workflow_*", "!step_*", "!__gorkflow_*"],',
+    ),
+  );
+});
+
+test("a filter that chooses tables is not given a pattern that would show all others", async () => {
+  const filtered = (filter: string) =>
+    write(
+      "drizzle.config.ts",
+      config("./schema.ts").replace("dialect", `tablesFilter: ${filter},\n  dialect`),
+    );
+  await write("schema.ts", users);
+  await filtered('["shop_*"]');
+  expect(await init("--migrations", "gorkflow")).toMatch(/^nothing to change\n/);
+  const args = ["init", "--migrations", "gorkflow", "--prefix", "shop_"];
+  const { code, stdout } = await command.runProcess(args);
+  expect({ code, stdout }).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('as in "shop_!(workflow_*|step_*)"'),
+  });
+  await filtered('["shop_!(workflow_*|step_*)"]');
+  expect(await init(...args.slice(1))).toMatch(/^nothing to change\n/);
+  await filtered('["*", "!other"]');
+  expect(await command.runProcess(args)).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('add "!shop_workflow_*", "!shop_step_*"'),
+  });
+});
+
+test("a schema whose names are taken is left to the user", async () => {
+  const taken = users.replace("const users", "const workflowRuns");
+  await write("schema.ts", taken);
+  await write("drizzle.config.ts", config("./schema.ts"));
+  for (const options of [[], ["--prefix", "app_"]]) {
+    const { code, stdout } = await command.runProcess(["init", ...options]);
+    expect({ code, stdout }).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("left to you: schema.ts"),
+    });
+    expect(await read("schema.ts")).toBe(taken);
+  }
 });
 
 test("what it cannot change safely is left to the user", async () => {

@@ -13,8 +13,7 @@ import {
 import type { MigrationProblem } from "../../migrations/check/migration-problems.ts";
 import type { CommandContext } from "../context.ts";
 import { readDrizzleConfig, readDrizzleSchema, requireMigrations } from "../drizzle-project.ts";
-import { CommandError } from "../errors.ts";
-import { reportFailure } from "../failures.ts";
+import { guardAgainstExit } from "../failures.ts";
 import { exitSoon } from "../interruption.ts";
 import { type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson, reserveOutput } from "../output/output.ts";
@@ -109,20 +108,6 @@ async function check(
     (code === "STATEMENT_EMPTY" && files.includes(file ?? ""));
   const problems = (await findProblems()).filter((problem) => !isExpected(problem));
   return { folder: path, recorded, unwritten, problems };
-}
-
-/** Reports an error if a module of the project ends the process. */
-function guardAgainstExit(json: boolean): () => void {
-  const report = () => {
-    const error = new CommandError({
-      code: "MODULE_EXITED",
-      message: "the configuration or the schema ended the process",
-      remedy: "run the file with npx tsx to see where",
-    });
-    process.exitCode = reportFailure(error, { json, goOn: "" });
-  };
-  process.once("exit", report);
-  return () => process.off("exit", report);
 }
 
 /** Migrations whose SQL is not in HEAD; empty outside a git repository. */

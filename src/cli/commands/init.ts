@@ -1,8 +1,20 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { extname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { Command, Option } from "commander";
+import { getTableName, is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { createWorkflowTables } from "../../schema/tables.ts";
 import type { CommandContext } from "../context.ts";
-import { readDrizzleConfig, schemaFiles, type DrizzleConfig } from "../drizzle-project.ts";
+import {
+  configWith,
+  exportsWith,
+  readDrizzleConfig,
+  readDrizzleSchema,
+  schemaFiles,
+  type DrizzleConfig,
+} from "../drizzle-project.ts";
+import { guardAgainstExit } from "../failures.ts";
 import { exitSoon } from "../interruption.ts";
 import { type JsonOptions, shared } from "../options.ts";
 import { print, printJson, reserveOutput } from "../output/output.ts";
@@ -48,13 +60,10 @@ Examples:
   gorkflow init --migrations gorkflow`,
     )
     .action(async ({ config: given, dryRun = false, json, ...options }: InitOptions) => {
-      // Configurations may print.
+      // Configurations and schemas may print, and may end the process.
       reserveOutput();
-      const config = await readDrizzleConfig(given);
-      const changes: Change[] = [];
-      if (options.migrations === "drizzle-kit")
-        changes.push(...(await schemaChange(config, options)));
-      changes.push(...filterChange(config, options));
+      const stopGuarding = guardAgainstExit(json === true);
+      const changes = await findChanges(given, options).finally(stopGuarding);
       if (!dryRun)
         for (const { file, text } of changes) if (text !== null) writeFileSync(file, text);
       if (changes.some(({ text }) => text === null)) context.foundSomething();
@@ -70,31 +79,71 @@ Examples:
     });
 }
 
-const tables = ["workflowRuns", "stepExecutions", "stepAttempts", "stepOutputs", "workflowState"];
+async function findChanges(
+  configFile: string | undefined,
+  options: Pick<InitOptions, "migrations" | "prefix">,
+): Promise<Change[]> {
+  const config = await readDrizzleConfig(configFile);
+  const inSchema = options.migrations === "drizzle-kit" ? await schemaChange(config, options) : [];
+  return [...inSchema, ...(await filterChange(config, options))];
+}
 
-/** The tables as exports of the schema, unless a file already imports them. */
+const exportNames = [
+  "workflowRuns",
+  "stepExecutions",
+  "stepAttempts",
+  "stepOutputs",
+  "workflowState",
+];
+
+/** The tables as exports of the schema, unless it has them. */
 async function schemaChange(
-  { schema }: DrizzleConfig,
+  config: DrizzleConfig,
   { prefix }: Pick<InitOptions, "prefix">,
 ): Promise<Change[]> {
-  const files = await schemaFiles(schema);
-  if (files.some((file) => /["']gorkflow\/schema["']/.test(readFileSync(file, "utf8")))) return [];
-  const folder = schema.find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory());
-  const [first = ""] = files;
+  const wanted = tableNames(createWorkflowTables({ prefix: prefix ?? "" }));
+  const isIn = (exported: Readonly<Record<string, unknown>>) => {
+    const names = new Set(tableNames(exported));
+    return (name: string) => names.has(name);
+  };
+  const current = await readDrizzleSchema(config);
+  if (wanted.every(isIn(current))) return [];
+  const folder = config.schema.find((path) =>
+    statSync(path, { throwIfNoEntry: false })?.isDirectory(),
+  );
+  const [first = ""] = await schemaFiles(config.schema);
   const file = folder === undefined ? first : join(folder, `workflow-tables${extname(first)}`);
-  const text = folder === undefined ? readFileSync(first, "utf8") : "";
-  const change = `export the workflow tables${prefix === undefined ? "" : ` with the prefix ${prefix}`}`;
-  if (isCommonJs(folder === undefined ? text : readFileSync(first, "utf8"))) {
-    return [{ file, change: `${change} of gorkflow/schema`, text: null }];
-  }
-  const exported =
-    prefix === undefined
-      ? `export * from "gorkflow/schema";\n`
-      : `export const { ${tables.join(", ")} } =\n  createWorkflowTables({ prefix: ${JSON.stringify(prefix)} });\n`;
-  const imported =
-    prefix === undefined ? "" : `import { createWorkflowTables } from "gorkflow/schema";\n`;
-  const body = text === "" ? "\n" : `${text.endsWith("\n") ? text : `${text}\n`}\n`;
-  return [{ file, change, text: (imported + body + exported).replace(/^\n+/, "") }];
+  const change = `export the workflow tables${prefix === undefined ? "" : ` with the prefix ${prefix}`} of gorkflow/schema`;
+  const text = withTables(existsSync(file) ? readFileSync(file, "utf8") : "", prefix);
+  const changed = await exportsWith(file, text);
+  const isSafe =
+    !isCommonJs(readFileSync(first, "utf8")) &&
+    !wanted.some(isIn(current)) &&
+    changed !== null &&
+    wanted.every(isIn(changed));
+  return [{ file, change, text: isSafe ? text : null }];
+}
+
+function tableNames(exported: Readonly<Record<string, unknown>>): string[] {
+  return Object.values(exported).flatMap((each) =>
+    is(each, SQLiteTable) ? [getTableName(each)] : [],
+  );
+}
+
+function withTables(text: string, prefix: string | undefined): string {
+  const lineEnd = lineEndOf(text);
+  const before = text === "" ? "" : `${text.endsWith("\n") ? "" : lineEnd}${lineEnd}`;
+  if (prefix === undefined) return `${text}${before}export * from "gorkflow/schema";${lineEnd}`;
+  const line = `import { createWorkflowTables } from "gorkflow/schema";${lineEnd}`;
+  const place = Math.max(text.search(/^import\b/m), text.startsWith("\uFEFF") ? 1 : 0);
+  const options = `{ prefix: ${JSON.stringify(prefix)} }`;
+  const tables = `export const { ${exportNames.join(", ")} } =${lineEnd}  createWorkflowTables(${options});${lineEnd}`;
+  const between = text === "" ? lineEnd : before;
+  return `${text.slice(0, place)}${line}${text.slice(place)}${between}${tables}`;
+}
+
+function lineEndOf(text: string): string {
+  return text.includes("\r\n") ? "\r\n" : "\n";
 }
 
 function isCommonJs(text: string): boolean {
@@ -102,30 +151,57 @@ function isCommonJs(text: string): boolean {
 }
 
 /** A `tablesFilter` that hides the tables from `drizzle-kit push`. */
-function filterChange(
-  { path, tablesFilter = [] }: DrizzleConfig,
+async function filterChange(
+  config: DrizzleConfig,
   { prefix = "" }: Pick<InitOptions, "prefix">,
-): Change[] {
+): Promise<Change[]> {
+  const { path: file, tablesFilter = [] } = config;
   const wanted = [`!${prefix}workflow_*`, `!${prefix}step_*`, "!__gorkflow_*"];
   const missing = wanted.filter((pattern) => !tablesFilter.includes(pattern));
   if (missing.length === 0) return [];
+  const chosen = tablesFilter.filter((pattern) => !pattern.startsWith("!"));
+  if (chosen.length > 0 && !chosen.includes("*")) {
+    // Beside a pattern that chooses tables, one with `!` would show all other tables to push, which drops them.
+    const ours = [...tableNames(createWorkflowTables({ prefix })), "__gorkflow_migrations"];
+    const seen = chosen.filter((pattern) => ours.some((name) => mayMatch(pattern, name)));
+    return seen.map((pattern) => ({
+      file,
+      change: `exclude the workflow tables inside the pattern ${JSON.stringify(pattern)} of tablesFilter, as in "${prefix}!(workflow_*|step_*)"`,
+      text: null,
+    }));
+  }
   const patterns = missing.map((pattern) => JSON.stringify(pattern)).join(", ");
   const change = `add ${patterns} to tablesFilter`;
-  return [{ file: path, change, text: withFilter(path, missing, patterns) }];
+  return [{ file, change, text: await withFilter(config, missing, patterns) }];
+}
+
+/** Also true for patterns that are not evaluated here, with `?`, `[` or `{`. */
+function mayMatch(pattern: string, name: string): boolean {
+  if (!/^[\w*-]*(?:!\([\w*|-]+\))?$/.test(pattern)) return true;
+  const source = pattern.replaceAll("*", ".*").replace(/!\((.+)\)$/, "(?!(?:$1)$).*");
+  return new RegExp(`^${source}$`).test(name);
 }
 
 /** The text of the configuration with the patterns; null if it has a filter, or an unusual form. */
-function withFilter(path: string, missing: readonly string[], patterns: string): string | null {
+async function withFilter(
+  config: DrizzleConfig,
+  missing: readonly string[],
+  patterns: string,
+): Promise<string | null> {
+  const { path, tablesFilter } = config;
+  if (tablesFilter !== undefined) return null;
   const text = readFileSync(path, "utf8");
-  if (/\btablesFilter\b/.test(text)) return null;
-  if (extname(path) === ".json") {
-    const config = JSON.parse(text) as object;
-    return `${JSON.stringify({ ...config, tablesFilter: missing }, null, 2)}\n`;
+  const field = (name: string) => `${lineEndOf(text)}  ${name}: [${patterns}],`;
+  if (extname(path) === ".json")
+    return text.replace("{", (brace) => brace + field('"tablesFilter"'));
+  const expected = { ...config, tablesFilter: missing };
+  // The first may be in a comment.
+  for (const { 0: found, index } of text.matchAll(/\bexport default (?:defineConfig\()?\s*\{/g)) {
+    const end = index + found.length;
+    const changed = text.slice(0, end) + field("tablesFilter") + text.slice(end);
+    if (isDeepStrictEqual(await configWith(path, changed), expected)) return changed;
   }
-  const [found] = /\bexport default (?:defineConfig\()?\s*\{/.exec(text) ?? [];
-  return found === undefined
-    ? null
-    : text.replace(found, () => `${found}\n  tablesFilter: [${patterns}],`);
+  return null;
 }
 
 function describe(
