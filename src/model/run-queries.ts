@@ -116,8 +116,8 @@ function parsePage(
   return { ...filter, limit, after, isBackward };
 }
 
-/** The beginning of a `prevCursor`. No `nextCursor` has it. */
-const backwardMark = "~";
+/** The beginning of a `prevCursor`. No `nextCursor` has it, and a shell leaves it unchanged. */
+const backwardMark = ".";
 
 /** The positions of a page of a list. `continues` is true if there are more rows in the direction of the query. */
 interface ListBounds {
@@ -131,9 +131,11 @@ export function listCursors(query: ParsedRunQuery, { first, last, continues }: L
   const isStart = query.isBackward ? !continues : query.after === null;
   const isEnd = !query.isBackward && !continues;
   const cursorAt = (position: StoredPosition) => nextCursor("list", query, position);
+  // The runs of a page may have been deleted.
+  const start = first ?? query.after;
   return {
     nextCursor: last === undefined || isEnd ? null : cursorAt(last),
-    prevCursor: first === undefined || isStart ? null : backwardMark + cursorAt(first),
+    prevCursor: start === null || isStart ? null : backwardMark + cursorAt(start),
   };
 }
 

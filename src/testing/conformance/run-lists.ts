@@ -116,6 +116,21 @@ export function describeRunLists(test: StoreTest): void {
     expect(idsOf((await store.listRuns({ cursor: prevCursor })).runs)).toEqual(["r5"]);
   });
 
+  test("a page without runs leads back to the runs before it", async ({ store }) => {
+    for (let index = 0; index < 4; index++) {
+      await givenRun(store, { runId: `r${index}`, createdAt: new Date(index) });
+    }
+    const first = await store.listRuns({ limit: 3 });
+    await store.deleteRun("r0");
+    const empty = await store.listRuns({ limit: 3, cursor: first.nextCursor });
+    expect(empty).toMatchObject({ runs: [], nextCursor: null });
+    // Neither a URL nor a shell changes it.
+    expect(empty.prevCursor).toMatch(/^[\w.-]+$/);
+    const back = await store.listRuns({ limit: 3, cursor: empty.prevCursor });
+    expect(idsOf(back.runs)).toEqual(["r3", "r2"]);
+    expect(idsOf((await store.listRuns({ cursor: back.nextCursor })).runs)).toEqual(["r1"]);
+  });
+
   test("filters are combined by and", async ({ store }) => {
     const statuses = ["PENDING", "RUNNING", "FAILED"] as const;
     for (let index = 0; index < 24; index++) {
@@ -198,9 +213,9 @@ export function describeRunLists(test: StoreTest): void {
       { cursor: nextCursor, workflowId: "orders" },
       { cursor: nextCursor, status: "PENDING" as const },
       { cursor: prevCursor, workflowId: "orders" },
-      { cursor: `~${prevCursor}` },
+      { cursor: `.${prevCursor}` },
       { cursor: "nonsense" },
-      { cursor: "~" },
+      { cursor: "." },
       { cursor: "" },
     ]) {
       await rejectsArgument(store.listRuns(query), "cursor");

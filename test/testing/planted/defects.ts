@@ -94,7 +94,7 @@ export const defects: Readonly<Record<string, Change>> = {
   "a page that leads back is oldest first": (store) => ({
     listRuns: (async (query?: RunQuery) => {
       const page = await store.listRuns(query);
-      if (query?.cursor?.startsWith("~") !== true) return page;
+      if (query?.cursor?.startsWith(".") !== true) return page;
       return { ...page, runs: page.runs.toReversed() };
     }) as WorkflowStore["listRuns"],
   }),
@@ -107,7 +107,7 @@ export const defects: Readonly<Record<string, Change>> = {
   "a page that leads back to nothing is empty": (store) => ({
     listRuns: (async (query?: RunQuery) => {
       const page = await store.listRuns(query);
-      const isEmpty = query?.cursor?.startsWith("~") === true && page.prevCursor === null;
+      const isEmpty = query?.cursor?.startsWith(".") === true && page.prevCursor === null;
       return isEmpty ? { ...page, runs: [] } : page;
     }) as WorkflowStore["listRuns"],
   }),
