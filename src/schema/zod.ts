@@ -24,8 +24,9 @@ function codePoints(text: string): number {
 
 /** True for an object whose names and values are text that every backend stores unchanged. */
 export function isTags(value: unknown): value is Tags {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([name, label]) => isText(name) && isText(label));
+  // A map has no properties, and a filter with it would match all runs.
+  if (Object.prototype.toString.call(value) !== "[object Object]") return false;
+  return Object.entries(value as object).every(([name, label]) => isText(name) && isText(label));
 }
 
 /** An id: 1 to 255 well-formed characters without NUL. */

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { BulkProgress } from "../../model/bulk-changes.ts";
+import type { Tags } from "../../schema/json-types.ts";
 import type { NewWorkflowRun } from "../../schema/rows.ts";
 import { runStatuses } from "../../statuses.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -187,6 +188,7 @@ export function describeBulkChanges(test: StoreTest): void {
       [() => store.reopenRuns({ status: "COMPLETED" as "FAILED" }), "filter.status"],
       [() => store.deleteRuns({ status: [] }), "filter.status"],
       [() => store.deleteRuns({ workflow: "orders" } as object), "filter.workflow"],
+      [() => store.deleteRuns({ tags: new Map([["shop", "b"]]) as object as Tags }), "filter.tags"],
       [() => store.deleteRuns(undefined as unknown as object), "filter"],
       [() => store.deleteRuns({}, { batchSize: 0 }), "options.batchSize"],
       [() => store.deleteRuns({}, { dryrun: true } as object), "options.dryrun"],
