@@ -1,5 +1,6 @@
 import { and, eq, gte, lt, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { encodeDecoded } from "../json.ts";
 import type { Tags } from "../schema/json-types.ts";
 import { hasTags } from "../schema/run-tags.ts";
 import type { WorkflowRunsTable } from "../schema/workflow-runs.ts";
@@ -44,7 +45,9 @@ export function withDetails(
       ? undefined
       : sql`${unindexed(runs.workflowVersion)} = ${workflowVersion}`,
     resourceId === undefined ? undefined : sql`${unindexed(runs.resourceId)} = ${resourceId}`,
-    tags === undefined ? undefined : hasTags(runs, sql`${JSON.stringify(tags)}`),
+    tags === undefined || Object.keys(tags).length === 0
+      ? undefined
+      : hasTags(runs, sql`${encodeDecoded(tags)}`),
   );
 }
 

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
 import {
   errorCodes,
+  queueDepth,
   runDurations,
   slowestSteps,
   stepDurations,
@@ -67,5 +68,16 @@ test("different error codes are counted separately, and none is rounded", async 
   expect(new Map(runs.map(({ code, runs: count }) => [code, count]))).toEqual(ones);
   const steps = await stepErrorCodes(store.db);
   expect(new Map(steps.map(({ code, executions }) => [code, executions]))).toEqual(ones);
+  await store.close();
+});
+
+test("a report reads the runs of the tags that a list reads", async () => {
+  const store = await LibSQLStore.open(":memory:");
+  await store.createRun({ workflowId: "w" });
+  await store.createRun({ workflowId: "w", tags: { "$gorkflow.bytes": "AAAA" } });
+  for (const tags of [{}, { "$gorkflow.bytes": "AAAA" }]) {
+    const { PENDING } = await store.countRuns({ tags });
+    expect(await queueDepth(store.db, { tags })).toMatchObject([{ ready: PENDING }]);
+  }
   await store.close();
 });

@@ -14,9 +14,7 @@ const isOf = (run: WorkflowRun, filter: Filter): boolean =>
   (filter.workflowId === undefined || run.workflowId === filter.workflowId) &&
   (filter.workflowVersion === undefined || run.workflowVersion === filter.workflowVersion) &&
   (filter.resourceId === undefined || run.resourceId === filter.resourceId) &&
-  (filter.tags === undefined ||
-    (run.tags !== null &&
-      Object.entries(filter.tags).every(([name, value]) => run.tags?.[name] === value)));
+  Object.entries(filter.tags ?? {}).every(([name, value]) => run.tags?.[name] === value);
 
 type Key = string | number | Date | null;
 
