@@ -91,7 +91,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(runs.map(linksOf)).toEqual([[{ traceId, spanId }], [{ traceId, spanId }]]);
     for (const run of runs) expect(run.parentSpanContext).toBeUndefined();
     expect((await store.getRun(runId)).context).toEqual({
-      traceparent: `00-${traceId}-${spanId}-01`,
+      "gorkflow.trace": { traceparent: `00-${traceId}-${spanId}-01` },
     });
   });
 
@@ -113,6 +113,22 @@ describe.each(stores)("on %s", (_, open) => {
     const { traceId, spanId } = start.spanContext();
     expect(spansNamed("run w").map(linksOf)).toEqual([[{ traceId, spanId }]]);
   });
+
+  test.each([undefined, {}])(
+    "a start with the context %j does not read the span",
+    async (given) => {
+      const seen: unknown[] = [];
+      const step = numberStep("s", async (value, ctx) => {
+        seen.push(await ctx.context());
+        return value;
+      });
+      const workflow = defineWorkflow({ id: "w" }).step(step).build();
+      const engine = makeEngine(await open());
+      expect((await engine.run(workflow, 1, { context: given })).status).toBe("COMPLETED");
+      await engine.close();
+      expect(seen).toEqual([given ?? null]);
+    },
+  );
 
   test("a run that its own engine executes has a link, too", async () => {
     const workflow = defineWorkflow({ id: "w" })

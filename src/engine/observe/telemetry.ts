@@ -16,10 +16,10 @@ export interface Telemetry {
 /** The key of the start's span in a context that an app has given to `start`. */
 const traceKey = "gorkflow.trace";
 
-/** The context to store: that of the app, the fields of the start's span, or both. */
+/** The context to store: that of the app with the fields of the start's span. An empty one is stored without them. */
 export function withTrace(context: object | null, trace: object | null): object | null {
-  if (context === null || trace === null) return context ?? trace;
-  return { ...context, [traceKey]: trace };
+  const isEmpty = context !== null && Object.keys(context).length === 0;
+  return trace === null || isEmpty ? context : { ...context, [traceKey]: trace };
 }
 
 /** The fields of the start's span in a stored context. An app that creates runs itself may store them without the key. */
@@ -27,11 +27,11 @@ export function traceOf(context: unknown): unknown {
   return hasTrace(context) ? context[traceKey] : context;
 }
 
-/** The context that the app gave to `start`. */
+/** The context that the app gave to `start`; null if it gave none. */
 export function withoutTrace(context: unknown): unknown {
   if (!hasTrace(context)) return context;
   const { [traceKey]: _, ...own } = context;
-  return own;
+  return Object.keys(own).length === 0 ? null : own;
 }
 
 function hasTrace(context: unknown): context is { readonly [traceKey]: unknown } {
