@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { parseArgument } from "../arguments.ts";
-import { RefusedRunsError, UnreadableRunsError } from "../errors.ts";
+import { RefusedRunsError, RunAlreadyExistsError, UnreadableRunsError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -59,7 +59,7 @@ export async function copyStore(
   const comparison = new StoreComparison(from, to, scan);
   const { first: unreadable } = comparison.unreadable;
   const totals = { copied: 0, unchanged: 0 };
-  const refused: { runId: string; error: unknown }[] = [];
+  let refused: { runId: string; error: unknown }[] = [];
   const report = () => onProgress?.({ ...totals, unreadable: unreadable.size });
   const store = async (bundles: readonly RunBundle[]) => {
     if (bundles.length > 0) {
@@ -96,9 +96,20 @@ export async function copyStore(
       totals.unchanged += page.length - differing.length;
       await store(differing.flatMap(({ bundle }) => bundle ?? []));
     }
+    // A start may have given the key of a run to a newer one, which is copied first.
+    const held = refused.filter(isHeld);
+    refused = refused.filter((each) => !isHeld(each));
+    for await (const page of comparison.named(held.map(({ runId }) => runId))) {
+      await store(page.flatMap(({ bundle }) => bundle ?? []));
+    }
   }
   const corrupt = [...unreadable.values()];
   if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt });
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
   return totals;
+}
+
+/** True if the target refused the run because another one has its idempotency key. */
+function isHeld({ error }: { readonly error: unknown }): boolean {
+  return error instanceof RunAlreadyExistsError;
 }

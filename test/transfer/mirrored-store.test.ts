@@ -21,7 +21,7 @@ import {
 import { test } from "../support/fixtures.ts";
 import type { TemporaryFolder } from "../support/temporary.ts";
 import { faultyStore } from "./support/faulty-store.ts";
-import { givenRun, givenRuns } from "./support/given-runs.ts";
+import { givenRun, givenRuns, passKey } from "./support/given-runs.ts";
 
 describeWorkflowStore({
   name: "MirroredStore",
@@ -260,6 +260,14 @@ describe("a secondary that", () => {
     expect(store.divergence().failedRuns).toMatchObject([{ runId: "a" }]);
     await store.deleteRun("holder");
     await store.drain();
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, failedRuns: [] });
+    expect(await areEqual(primary, memory)).toBe(true);
+  });
+
+  test("misses that a key has passed to a newer run gets both by one resync", async () => {
+    const { store, primary, memory } = mirror();
+    await passKey(primary, () => store.resync());
+    await store.resync();
     expect(store.divergence()).toMatchObject({ pendingChanges: 0, failedRuns: [] });
     expect(await areEqual(primary, memory)).toBe(true);
   });

@@ -29,7 +29,7 @@ import { linesOf, readExport } from "../../src/transfer/export/read-export.ts";
 import { test } from "../support/fixtures.ts";
 import type { TemporaryFolder } from "../support/temporary.ts";
 import { faultyStore } from "./support/faulty-store.ts";
-import { givenRun, givenRuns } from "./support/given-runs.ts";
+import { givenRun, givenRuns, passKey } from "./support/given-runs.ts";
 
 let folder: TemporaryFolder;
 test.beforeAll(({ sharedFolder }) => {
@@ -287,6 +287,16 @@ test("a resumed copy sets aside a run whose idempotency key another run has", as
       });
       expect((await to.stats()).rows.workflowRuns).toBe(151);
     }
+    await to.close();
+  }
+});
+
+test("a resumed copy accepts that a key has passed to a newer run", async () => {
+  for (const resume of [true, "compare"] as const) {
+    const [from, to] = [new MemoryStore(), await file()];
+    await passKey(from, () => copyStore(from, to));
+    expect(await copyStore(from, to, { resume })).toEqual({ copied: 152, unchanged: 0 });
+    expect((await compareStores(from, to)).equal).toBe(true);
     await to.close();
   }
 });

@@ -266,9 +266,12 @@ export class Follower {
       const options = { onConflict: "replace", keepNewer: true } as const;
       const { skipped } = await this.#to.writeBundles(bundles, options);
       const [first, second] = bundles;
-      if (skipped === 0 || first === undefined) continue;
-      if (second !== undefined) throw new Error("some runs are newer: copied one by one");
-      await this.#copyOverNewer(first);
+      if (skipped > 0 && first !== undefined) {
+        if (second !== undefined) throw new Error("some runs are newer: copied one by one");
+        await this.#copyOverNewer(first);
+      }
+      // A start may have given the key of such a run to a newer one.
+      for (const { run } of bundles) if (run.idempotencyKey === null) this.#retryHeldBy(run.runId);
     }
     for (const runId of gone) {
       if (await this.#to.deleteRun(runId)) this.#retryHeldBy(runId);
@@ -296,7 +299,7 @@ export class Follower {
     throw new RevisionConflictError({ runId, expectedRevision, actualRevision });
   }
 
-  /** Retries runs that were refused because this run, now deleted, had their idempotency key. */
+  /** Retries runs that were refused because this run had their idempotency key, which it does not have any more. */
   #retryHeldBy(runId: string): void {
     // They take the position of this attempt, so that `drain` waits for them.
     const position = this.#firstPosition();

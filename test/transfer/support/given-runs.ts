@@ -49,3 +49,16 @@ export async function givenRun(store: WorkflowStore, n: number): Promise<void> {
 export async function givenRuns(store: WorkflowStore, count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, n) => givenRun(store, n)));
 }
+
+/** Gives the idempotency key of a run to a newer one. 150 runs are between the two. `before` is called before that. */
+export async function passKey(store: WorkflowStore, before: () => Promise<unknown>): Promise<void> {
+  const daily = { workflowId: "w", idempotencyKey: "today" };
+  await store.createRun({ ...daily, runId: "old", createdAt: new Date(0) });
+  await before();
+  await givenRuns(store, 150);
+  for (const { run, ...children } of (await store.readBundles({ runIds: ["old"] })).bundles) {
+    const freed = { ...run, idempotencyKey: null, revision: run.revision + 1 };
+    await store.writeBundles([{ run: freed, ...children }], { onConflict: "replace" });
+  }
+  await store.createRun({ ...daily, runId: "new" });
+}
