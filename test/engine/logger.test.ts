@@ -156,6 +156,13 @@ describe("no log message contains a bound value of a failed query", () => {
     expect(text).not.toContain("4111");
   });
 
+  test("among the errors of an AggregateError", () => {
+    const { logger, lines } = makePino("debug");
+    bindLogger(logger).warn({ err: new AggregateError([queryError()], "all failed") }, "failed");
+    expect(lines).toMatchObject([{ err: { message: "all failed" } }]);
+    expect(JSON.stringify(lines)).not.toContain("4111");
+  });
+
   test("other errors are logged unchanged", () => {
     const logger = makeLogger();
     const error = new Error("outer", { cause: new Error("inner") });

@@ -75,8 +75,10 @@ export function withoutBoundValues(thrown: unknown): unknown {
 
 function quotesValues(error: Error, level = 1): boolean {
   if (queryOf(error) !== null) return true;
-  const cause = property(error, "cause");
-  return level < maxLevels && cause instanceof Error && quotesValues(cause, level + 1);
+  if (level === maxLevels) return false;
+  const errors = property(error, "errors");
+  const parts = [property(error, "cause"), ...(Array.isArray(errors) ? errors : [])];
+  return parts.some((part) => part instanceof Error && quotesValues(part, level + 1));
 }
 
 /** The query of a Drizzle error, whose message contains bound values; null for any other error. */
