@@ -139,6 +139,20 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await makeEngine(await open()).run(workflow, 1)).toMatchObject({ output: 1 });
   });
 
+  test("a schema for a missing input reads the one of its run", async () => {
+    const optional = z.string().optional();
+    const step = defineStep({
+      id: "s",
+      input: optional,
+      output: z.string(),
+      run: async (_input, { runInput }) => (await runInput(optional)) ?? "none",
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    expect(await makeEngine(await open()).run(workflow, undefined)).toMatchObject({
+      output: "none",
+    });
+  });
+
   test("a step reads the inputs of the steps up to itself", async () => {
     const stranger = numberStep("stranger", (value) => value);
     const first = numberStep("first", (value) => value + 1);

@@ -102,3 +102,34 @@ test("what is no schema is refused by name", () => {
     expect(() => defineStep(options)).toThrow(/step.input: must be a schema of zod 3.24/);
   }
 });
+
+const rejections: readonly [string, StandardSchema, unknown][] = [
+  ["an enum of zod 3", z3.enum(["a", "b"]), "hunter"],
+  ["a native enum of zod 3", z3.nativeEnum({ low: 1 }), 4711],
+  ["a list of Valibot", v.picklist(["a", "b"]), "hunter"],
+  ["a number of Valibot", v.pipe(v.number(), v.maxValue(5)), 4711],
+  ["a union of ArkType", type("string.email | string.url"), "hunter"],
+  ["a parser of ArkType", type("string.json.parse"), "hunter 4711 is a long text"],
+  [
+    "a union of objects of ArkType",
+    type({ kind: "'a'", key: "string.email" }).or({ name: "string.url" }),
+    { kind: "b", key: "hunter", name: "hunter" },
+  ],
+];
+
+test.each(rejections)("%s rejects a value without quoting it", async (_, input, value) => {
+  const step = defineStep({ id: "s", input, output: z.null(), run: () => null });
+  const rejected = await step.parseInput(value).catch((error: unknown) => error);
+  expect(rejected).toMatchObject({ code: "STEP_VALIDATION" });
+  expect(String(rejected)).not.toMatch(/hunter|4711/);
+});
+
+test("ArkType's rejection of a whole value names no item", async () => {
+  const step = defineStep({ id: "s", input: type("string"), output: z.null(), run: () => null });
+  await expect(step.parseInput(1)).rejects.toMatchObject({ path: "input" });
+});
+
+test("an issue keeps the names of types", async () => {
+  const step = defineStep({ id: "s", input: z3.number(), output: z.null(), run: () => null });
+  await expect(step.parseInput("text")).rejects.toThrow("Expected number, received string");
+});

@@ -4,6 +4,7 @@ import { maxTimerMs } from "../../async/pause.ts";
 import { idSchema } from "../../schema/zod.ts";
 import {
   isSchema,
+  parseStepInput,
   parseStepValue,
   tryParse,
   type InputOf,
@@ -110,15 +111,8 @@ export function defineStep<
     ...resolveSettings(settings, {}),
     settings,
     inputSchema,
-    parseInput: async (input: unknown) => {
-      // A null input may stand for a missing one.
-      const isNothing =
-        input === null &&
-        (await tryParse(inputSchema, null)) === null &&
-        (await tryParse(inputSchema, undefined)) !== null;
-      const given = isNothing ? undefined : input;
-      return parseStepValue(inputSchema, given, { stepId: id, root: "input" });
-    },
+    parseInput: (input: unknown) =>
+      parseStepInput(inputSchema, input, { stepId: id, root: "input" }),
     // The input comes from the input schema.
     invoke: async (input: unknown, ctx: StepContext) => run(input as OutputOf<Input>, ctx),
     parseOutput: async (returned: unknown) => {

@@ -61,23 +61,27 @@ export async function parseValue<Schema extends StandardSchema>(
   const result = await validate(schema, value);
   if (result.issues === undefined) return result.value;
   const [issue] = result.issues;
-  const path = (issue?.path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+  // The `map` of ArkType's paths adds a part to an empty one.
+  const path = Array.from(issue?.path ?? [], (part) =>
+    typeof part === "object" ? part.key : part,
+  );
   throw refuse(nameField(root, path), issue === undefined ? "is not valid" : reasonOf(issue));
 }
 
-/** The message of the issue, without the value, which the messages of Valibot and ArkType quote. */
+/** The message of the issue, without the value, which the messages of zod 3, Valibot and ArkType quote. */
 function reasonOf(issue: StandardIssue): string {
-  const {
-    message,
-    received,
-    actual = received,
-  } = issue as StandardIssue & {
+  const { message, received, actual, errors } = issue as StandardIssue & {
     readonly received?: unknown;
     readonly actual?: unknown;
+    readonly errors?: unknown;
   };
-  // A word such as `undefined` or `Object` is no value.
-  if (typeof actual !== "string" || /^[A-Za-z ]*$/.test(actual)) return message;
-  return message.replaceAll(actual, "…");
+  const quoted = actual ?? received;
+  const value = typeof quoted === "string" || typeof quoted === "number" ? String(quoted) : "";
+  // A word such as `undefined` or `Object` is a value only in quotes.
+  const isWord = /^[A-Za-z ]*$/.test(value);
+  const reason = message.replaceAll(isWord ? `'${value}'` : value, "…");
+  // ArkType quotes the values of several paths for a union, and a parser that quotes a part.
+  return reason.replace(Array.isArray(errors) ? / \(was .*\)/s : / \(SyntaxError: .*\)/s, "");
 }
 
 /** Null if the schema does not accept the value. A transform may throw at a value that it does not expect. */
@@ -95,4 +99,17 @@ export function parseStepValue<Schema extends StandardSchema>(
   return parseValue(schema, value, root, (path, reason) => {
     return new StepValidationError({ stepId, path, reason });
   });
+}
+
+/** Parses an input like `parseStepValue`. Null may stand for a missing one. */
+export async function parseStepInput<Schema extends StandardSchema>(
+  schema: Schema,
+  input: unknown,
+  place: { readonly stepId: string; readonly root: string },
+): Promise<OutputOf<Schema>> {
+  const isNothing =
+    input === null &&
+    (await tryParse(schema, null)) === null &&
+    (await tryParse(schema, undefined)) !== null;
+  return parseStepValue(schema, isNothing ? undefined : input, place);
 }

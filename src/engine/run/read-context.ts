@@ -1,7 +1,11 @@
 import { InvalidArgumentError } from "../../errors.ts";
 import { decodeJson } from "../../json.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { parseStepValue, type StandardSchema } from "../definition/standard-schema.ts";
+import {
+  parseStepInput,
+  parseStepValue,
+  type StandardSchema,
+} from "../definition/standard-schema.ts";
 import type { ConditionContext, StepDefinition } from "../definition/step-definition.ts";
 import { withoutTrace } from "../observe/telemetry.ts";
 import { loadStageInput } from "./run-loading.ts";
@@ -41,7 +45,9 @@ export function createReadContext(
       all: async () => open().getAllState(runId),
     },
     async runInput(schema?: StandardSchema): Promise<unknown> {
-      return parse((await open().getRun(runId)).input, schema, "run.input");
+      const { input } = await open().getRun(runId);
+      if (schema === undefined) return input;
+      return parseStepInput(schema, input, { stepId, root: "run.input" });
     },
     async context(schema?: StandardSchema): Promise<unknown> {
       return parse(withoutTrace((await open().getRun(runId)).context), schema, "run.context");
