@@ -28,6 +28,9 @@ export type {
   StepExecution,
   WorkflowRun,
   StepExecutionSummary,
+  NewRunOf,
+  RunOf,
+  StepOf,
   SummaryOf,
   WorkflowRunSummary,
 } from "./schema/rows.ts";

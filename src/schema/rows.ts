@@ -1,25 +1,18 @@
 import type { WorkflowJson } from "./json-types.ts";
-import type { StepExecutionsTable } from "./step-executions.ts";
-import type { stepAttempts, stepExecutions, stepOutputs, workflowState } from "./tables.ts";
-import type { WorkflowRunsTable } from "./workflow-runs.ts";
-
-type PartialJson = Partial<WorkflowJson>;
+import type {
+  stepAttempts,
+  stepExecutions,
+  stepOutputs,
+  workflowRuns,
+  workflowState,
+} from "./tables.ts";
 
 /** A run: a row of `workflow_runs`. `docs/tables.md` describes the columns of all tables. */
-export type WorkflowRun<Json extends PartialJson = WorkflowJson> = WorkflowRunsTable<
-  "",
-  Json
->["$inferSelect"];
+export type WorkflowRun = typeof workflowRuns.$inferSelect;
 /** The argument of `createRun`. Only `workflowId` is required. */
-export type NewWorkflowRun<Json extends PartialJson = WorkflowJson> = WorkflowRunsTable<
-  "",
-  Json
->["$inferInsert"];
+export type NewWorkflowRun = typeof workflowRuns.$inferInsert;
 /** The execution of a step: a row of `step_executions`. */
-export type StepExecution<Json extends PartialJson = WorkflowJson> = StepExecutionsTable<
-  "",
-  Json
->["$inferSelect"];
+export type StepExecution = typeof stepExecutions.$inferSelect;
 export type NewStepExecution = typeof stepExecutions.$inferInsert;
 /** The outcome of an attempt: a row of `step_attempts`. */
 export type StepAttempt = typeof stepAttempts.$inferSelect;
@@ -51,3 +44,35 @@ export type SummaryOf<Run> = Omit<Run, (typeof payloadColumns)[number]>;
 export type WorkflowRunSummary = SummaryOf<WorkflowRun>;
 /** A step execution without its input. */
 export type StepExecutionSummary = Omit<StepExecution, "input">;
+
+/** The kinds of JSON in the columns of a run and of a step. */
+interface RunJson {
+  input: "Input";
+  output: "Output";
+  error: "Error";
+  context: "Context";
+  tags: "Tags";
+}
+interface StepJson {
+  input: "StepInput";
+  error: "StepError";
+}
+
+/** A `WorkflowRun` with the app's types of JSON columns. */
+export type RunOf<Json extends WorkflowJson> = {
+  [Column in keyof WorkflowRun]: Column extends keyof RunJson
+    ? Json[RunJson[Column]] | null
+    : WorkflowRun[Column];
+};
+/** A `NewWorkflowRun` with the app's types of JSON columns. */
+export type NewRunOf<Json extends WorkflowJson> = {
+  [Column in keyof NewWorkflowRun]: Column extends keyof RunJson
+    ? Json[RunJson[Column]] | null | undefined
+    : NewWorkflowRun[Column];
+};
+/** A `StepExecution` with the app's types of JSON columns. */
+export type StepOf<Json extends WorkflowJson> = {
+  [Column in keyof StepExecution]: Column extends keyof StepJson
+    ? Json[StepJson[Column]] | null
+    : StepExecution[Column];
+};

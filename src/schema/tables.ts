@@ -1,4 +1,4 @@
-import type { WorkflowJson } from "./json-types.ts";
+import type { Tags, WorkflowJson } from "./json-types.ts";
 import { createStepAttemptsTable, type StepAttemptsTable } from "./step-attempts.ts";
 import { createStepExecutionsTable, type StepExecutionsTable } from "./step-executions.ts";
 import { createStepOutputsTable, type StepOutputsTable } from "./step-outputs.ts";
@@ -17,20 +17,34 @@ export type WorkflowTables<
   workflowState: WorkflowStateTable<Prefix, Json>;
 };
 
-/** The type of the values of a JSON column, given that of the column. */
-type Content<Cell> = unknown extends Cell ? unknown : NonNullable<Cell>;
+/** The type of a cell of these tables. */
+type CellOf<
+  Tables extends WorkflowTables,
+  Table extends keyof WorkflowTables,
+  Column extends string,
+> = Tables[Table]["$inferSelect"] extends { readonly [Name in Column]: infer Cell } ? Cell : never;
+
+/** The same without the null of an empty cell. */
+type JsonOfCell<
+  Tables extends WorkflowTables,
+  Table extends keyof WorkflowTables,
+  Column extends string,
+> =
+  unknown extends CellOf<Tables, Table, Column>
+    ? unknown
+    : NonNullable<CellOf<Tables, Table, Column>>;
 
 /** The types of the JSON columns of these tables. */
 export type JsonOfTables<Tables extends WorkflowTables> = {
-  Tags: NonNullable<Tables["workflowRuns"]["$inferSelect"]["tags"]>;
-  Context: Content<Tables["workflowRuns"]["$inferSelect"]["context"]>;
-  Input: Content<Tables["workflowRuns"]["$inferSelect"]["input"]>;
-  Output: Content<Tables["workflowRuns"]["$inferSelect"]["output"]>;
-  Error: Content<Tables["workflowRuns"]["$inferSelect"]["error"]>;
-  StepInput: Content<Tables["stepExecutions"]["$inferSelect"]["input"]>;
-  StepOutput: Tables["stepOutputs"]["$inferSelect"]["output"];
-  StepError: Content<Tables["stepExecutions"]["$inferSelect"]["error"]>;
-  State: Tables["workflowState"]["$inferSelect"]["value"];
+  Tags: Extract<CellOf<Tables, "workflowRuns", "tags">, Tags>;
+  Context: JsonOfCell<Tables, "workflowRuns", "context">;
+  Input: JsonOfCell<Tables, "workflowRuns", "input">;
+  Output: JsonOfCell<Tables, "workflowRuns", "output">;
+  Error: JsonOfCell<Tables, "workflowRuns", "error">;
+  StepInput: JsonOfCell<Tables, "stepExecutions", "input">;
+  StepOutput: CellOf<Tables, "stepOutputs", "output">;
+  StepError: JsonOfCell<Tables, "stepExecutions", "error">;
+  State: CellOf<Tables, "workflowState", "value">;
 };
 
 /** The result of `createWorkflowTables`. */

@@ -1,8 +1,8 @@
 import type { LeaseExtension, LeaseHolder, RunClaim } from "../model/leases.ts";
 import type { WorkflowJson } from "../schema/json-types.ts";
-import type { SummaryOf, WorkflowRun } from "../schema/rows.ts";
+import type { RunOf, SummaryOf } from "../schema/rows.ts";
 
-export interface LeaseStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
+export interface LeaseStore<Json extends WorkflowJson = WorkflowJson> {
   /**
    * Leases the longest-waiting eligible runs to `workerId`, and returns them in that order, without payloads.
    *
@@ -14,7 +14,7 @@ export interface LeaseStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
    *
    * @throws {InvalidArgumentError} if a field is invalid.
    */
-  claimRuns(claim: RunClaim): Promise<SummaryOf<WorkflowRun<Json>>[]>;
+  claimRuns(claim: RunClaim): Promise<SummaryOf<RunOf<Json>>[]>;
 
   /**
    * Extends the lease to `leaseMs` from now, unless it ends later already. Returns its end. Changes nothing else of the

@@ -2,7 +2,7 @@ import type { JsonOf, WorkflowJson } from "../schema/json-types.ts";
 import type { StepOutput } from "../schema/rows.ts";
 import type { FenceOptions, OperationOptions } from "./options.ts";
 
-export interface OutputStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
+export interface OutputStore<Json extends WorkflowJson = WorkflowJson> {
   /**
    * Stores the output of the step. Replaces an earlier output. `null` is a valid output.
    *

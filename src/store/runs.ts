@@ -2,7 +2,7 @@ import type { CorruptRowError } from "../errors.ts";
 import type { RunChanges } from "../model/changes.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
 import type { WorkflowJson } from "../schema/json-types.ts";
-import type { NewWorkflowRun, SummaryOf, WorkflowRun } from "../schema/rows.ts";
+import type { NewRunOf, RunOf, SummaryOf } from "../schema/rows.ts";
 import type { RunStatus } from "../statuses.ts";
 import type {
   ExpectedRevisionOptions,
@@ -25,7 +25,7 @@ export interface RunPage<Run> {
   readonly corrupt: CorruptRowError[];
 }
 
-export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
+export interface RunStore<Json extends WorkflowJson = WorkflowJson> {
   /**
    * Stores a new run and returns it.
    *
@@ -37,10 +37,7 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
    * @throws {InvalidArgumentError} if a field is invalid.
    * @throws {InvalidValueError} if a value cannot be stored as JSON.
    */
-  createRun(
-    run: Readonly<NewWorkflowRun<Json>>,
-    options?: OperationOptions,
-  ): Promise<WorkflowRun<Json>>;
+  createRun(run: Readonly<NewRunOf<Json>>, options?: OperationOptions): Promise<RunOf<Json>>;
 
   /**
    * Returns the run. With `payloads: false` it has no `input`, `output` and `context`.
@@ -51,15 +48,12 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   getRun(
     runId: string,
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<WorkflowRun<Json>>;
+  ): Promise<RunOf<Json>>;
   getRun(
     runId: string,
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<SummaryOf<WorkflowRun<Json>>>;
-  getRun(
-    runId: string,
-    options?: ReadOptions,
-  ): Promise<WorkflowRun<Json> | SummaryOf<WorkflowRun<Json>>>;
+  ): Promise<SummaryOf<RunOf<Json>>>;
+  getRun(runId: string, options?: ReadOptions): Promise<RunOf<Json> | SummaryOf<RunOf<Json>>>;
 
   /**
    * Returns the run as `getRun` does, or null if it does not exist.
@@ -69,15 +63,15 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   findRun(
     runId: string,
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<WorkflowRun<Json> | null>;
+  ): Promise<RunOf<Json> | null>;
   findRun(
     runId: string,
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<SummaryOf<WorkflowRun<Json>> | null>;
+  ): Promise<SummaryOf<RunOf<Json>> | null>;
   findRun(
     runId: string,
     options?: ReadOptions,
-  ): Promise<WorkflowRun<Json> | SummaryOf<WorkflowRun<Json>> | null>;
+  ): Promise<RunOf<Json> | SummaryOf<RunOf<Json>> | null>;
 
   /**
    * Returns the runs of up to 1000 ids as `getRun` does, each once, in the order of the ids. Ids of missing runs are
@@ -88,15 +82,15 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   getRuns(
     runIds: readonly string[],
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<WorkflowRun<Json>[]>;
+  ): Promise<RunOf<Json>[]>;
   getRuns(
     runIds: readonly string[],
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<SummaryOf<WorkflowRun<Json>>[]>;
+  ): Promise<SummaryOf<RunOf<Json>>[]>;
   getRuns(
     runIds: readonly string[],
     options?: ReadOptions,
-  ): Promise<WorkflowRun<Json>[] | SummaryOf<WorkflowRun<Json>>[]>;
+  ): Promise<RunOf<Json>[] | SummaryOf<RunOf<Json>>[]>;
 
   /**
    * Changes the given columns, increments `revision` and sets `updatedAt`. Returns the run without payloads.
@@ -113,7 +107,7 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
     runId: string,
     changes: RunChanges,
     options?: RevisionOptions,
-  ): Promise<SummaryOf<WorkflowRun<Json>>>;
+  ): Promise<SummaryOf<RunOf<Json>>>;
 
   /**
    * Makes a FAILED or CANCELLED run PENDING again. Clears error, completion, lease and `wakeAt`. If the run has a
@@ -123,10 +117,7 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
    * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
    * @throws {RunTransitionError} if it is not FAILED or CANCELLED.
    */
-  reopenRun(
-    runId: string,
-    options?: ExpectedRevisionOptions,
-  ): Promise<SummaryOf<WorkflowRun<Json>>>;
+  reopenRun(runId: string, options?: ExpectedRevisionOptions): Promise<SummaryOf<RunOf<Json>>>;
 
   /**
    * Returns a page of the runs that match all conditions, newest first.
@@ -137,13 +128,13 @@ export interface RunStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
    */
   listRuns(
     query: RunQuery & OperationOptions & { readonly payloads: true },
-  ): Promise<RunPage<WorkflowRun<Json>>>;
+  ): Promise<RunPage<RunOf<Json>>>;
   listRuns(
     query?: RunQuery & OperationOptions & { readonly payloads?: false | undefined },
-  ): Promise<RunPage<SummaryOf<WorkflowRun<Json>>>>;
+  ): Promise<RunPage<SummaryOf<RunOf<Json>>>>;
   listRuns(
     query?: RunQuery & OperationOptions & { readonly payloads?: boolean | undefined },
-  ): Promise<RunPage<WorkflowRun<Json>> | RunPage<SummaryOf<WorkflowRun<Json>>>>;
+  ): Promise<RunPage<RunOf<Json>> | RunPage<SummaryOf<RunOf<Json>>>>;
 
   /** Counts the runs of each status, including zeros. */
   countRuns(filter?: RunFilter & OperationOptions): Promise<Record<RunStatus, number>>;

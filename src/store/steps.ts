@@ -1,9 +1,9 @@
 import type { StepExecutionChanges } from "../model/changes.ts";
 import type { WorkflowJson } from "../schema/json-types.ts";
-import type { NewStepExecution, StepExecution } from "../schema/rows.ts";
+import type { NewStepExecution, StepOf } from "../schema/rows.ts";
 import type { FenceOptions, OperationOptions, ReadOptions } from "./options.ts";
 
-export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
+export interface StepStore<Json extends WorkflowJson = WorkflowJson> {
   /**
    * Stores a new step execution and returns it.
    *
@@ -15,7 +15,7 @@ export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   createStepExecution(
     step: Readonly<NewStepExecution>,
     options?: OperationOptions,
-  ): Promise<StepExecution<Json>>;
+  ): Promise<StepOf<Json>>;
 
   /**
    * Returns the step execution.
@@ -27,7 +27,7 @@ export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
     runId: string,
     stepId: string,
     options?: OperationOptions,
-  ): Promise<StepExecution<Json>>;
+  ): Promise<StepOf<Json>>;
 
   /**
    * Returns the step execution, or null if it does not exist.
@@ -38,7 +38,7 @@ export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
     runId: string,
     stepId: string,
     options?: OperationOptions,
-  ): Promise<StepExecution<Json> | null>;
+  ): Promise<StepOf<Json> | null>;
 
   /**
    * Changes the given columns, keeps all others, sets `updatedAt`, and returns the step.
@@ -56,7 +56,7 @@ export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
     stepId: string,
     changes: StepExecutionChanges,
     options?: FenceOptions,
-  ): Promise<StepExecution<Json>>;
+  ): Promise<StepOf<Json>>;
 
   /**
    * Returns the steps of the run by `executionIndex`, then `stepId`. Empty for an unknown run. With `payloads: false`
@@ -67,13 +67,13 @@ export interface StepStore<Json extends Partial<WorkflowJson> = WorkflowJson> {
   listStepExecutions(
     runId: string,
     options?: ReadOptions & { readonly payloads?: true | undefined },
-  ): Promise<StepExecution<Json>[]>;
+  ): Promise<StepOf<Json>[]>;
   listStepExecutions(
     runId: string,
     options: ReadOptions & { readonly payloads: false },
-  ): Promise<Omit<StepExecution<Json>, "input">[]>;
+  ): Promise<Omit<StepOf<Json>, "input">[]>;
   listStepExecutions(
     runId: string,
     options?: ReadOptions,
-  ): Promise<StepExecution<Json>[] | Omit<StepExecution<Json>, "input">[]>;
+  ): Promise<StepOf<Json>[] | Omit<StepOf<Json>, "input">[]>;
 }

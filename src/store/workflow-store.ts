@@ -21,7 +21,7 @@ import type { TransactionStore } from "./transactions.ts";
  * - An option that is `undefined` counts as absent. An unknown option rejects with `InvalidArgumentError`.
  * - Times come from the store's clock. The clocks of workers must differ by less than half a lease.
  */
-export interface WorkflowStore<Json extends Partial<WorkflowJson> = WorkflowJson>
+export interface WorkflowStore<Json extends WorkflowJson = WorkflowJson>
   extends
     RunStore<Json>,
     BulkStore,

@@ -29,7 +29,7 @@ class Operations {
 
 /** A store with these operations as methods. */
 export const OperationsStore = Operations as unknown as new <
-  Json extends Partial<WorkflowJson> = WorkflowJson,
+  Json extends WorkflowJson = WorkflowJson,
 >(
   operations: StoreOperations,
 ) => WorkflowStore<Json>;

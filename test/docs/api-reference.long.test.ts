@@ -56,7 +56,7 @@ test("every entry has a page, and it has the errors of the contract", async () =
     /^- `RevisionConflictError` if the run is not at `expectedRevision`\.\n- `RunTransitionError` /m,
   );
   expect(contract).toMatch(
-    /\*\*getRun\*\*\(.*\): `Promise`\\<\[`WorkflowRun`\]\(#workflowrun\)\\>/,
+    /\*\*getRun\*\*\(.*\): `Promise`\\<\[`RunOf`\]\(#runof\)\\<\[`WorkflowJson`\]/,
   );
 });
 

@@ -24,7 +24,7 @@ export interface Gate {
 
 /** The operations on one connection: a database, a transaction or a savepoint. */
 export class SQLiteOperations<
-  Json extends Partial<WorkflowJson> = WorkflowJson,
+  Json extends WorkflowJson = WorkflowJson,
 > extends OperationsStore<Json> {
   constructor(context: StoreContext, gate: Gate) {
     const { connection, codecs, statements, clock } = context;
