@@ -258,6 +258,31 @@ if (isDrizzle1) {
     await temporary.remove();
   });
 
+  test("on Drizzle 1.0, the name of a constraint outlives a rename, unless the app gives it", async () => {
+    const temporary = await temporaryFolder();
+    const teams = core.sqliteTable("teams", { id: core.integer("id").primaryKey() });
+    const people = core.sqliteTable("people", {
+      mail: core.text("mail").unique(),
+      team: core.integer("team").references(() => teams.id),
+      nick: core.text("nick").unique("nick_of_person"),
+    });
+    const snapshot = JSON.stringify(await generateSQLiteDrizzleJson({ teams, people }));
+    const check = async (text: string) => {
+      await writeFolders(temporary.path, [JSON.parse(text) as Planted]);
+      const problems = await checkMigrations({ schema: { teams, people }, folder: temporary.path });
+      return problems.map(({ message }) => message.replace(/^.*differ: /, ""));
+    };
+    const renamed = snapshot.replaceAll("people_", "users_");
+    expect(renamed).toContain('"fk_users_team_teams_id_fk"');
+    expect(renamed).toContain('"users_mail_unique"');
+    expect(await check(renamed)).toEqual([]);
+    expect(await check(snapshot.replace("nick_of_person", "nick_of_user"))).toEqual([
+      "unique constraint people: nick_of_person was added",
+      "unique constraint people: nick_of_user was removed",
+    ]);
+    await temporary.remove();
+  });
+
   test("on Drizzle 1.0, the folder is what the schema asks for", async () => {
     expect(await checkMigrations({ schema, folder: upgradedFolder })).toEqual([]);
     const { workflowState: _, ...others } = schema;

@@ -37,8 +37,11 @@ export async function findSchemaDrift(
       const reason = `is refused by drizzle-kit: ${error instanceof Error ? error.message : String(error)}`;
       throw new InvalidArgumentError({ argument: "schema", reason }, { cause: error });
     });
-  const entitiesOf = kit.layout === "journal" ? nestedEntities : listedEntities;
-  const differences = compareEntities(entitiesOf(nodeOf(last)), entitiesOf(nodeOf(current)));
+  const [before, after] = [nodeOf(last), nodeOf(current)];
+  const differences =
+    kit.layout === "journal"
+      ? compareEntities(nestedEntities(before), nestedEntities(after))
+      : compareEntities(listedEntities(before), listedEntities(keepNames(before, after)));
   return differences.map((difference) => ({
     code: "SCHEMA_AHEAD",
     file: null,
@@ -185,20 +188,40 @@ function nestedEntities({ tables, views }: Node): Entities {
   return entities;
 }
 
+/**
+ * The current entities with the old names of keys and constraints whose name the app does not give. Drizzle 1.0 derives
+ * them differently from 0.45, and from the names of tables and columns, and drizzle-kit keeps the old ones.
+ */
+function keepNames(old: Node, current: Node): Node {
+  const isDerived = ({ entityType, nameExplicit }: Node) =>
+    ["pks", "fks", "uniques"].includes(String(entityType)) && nameExplicit !== true;
+  const shapeOf = (entity: Node) => canonical({ ...entity, name: null });
+  const names = new Map(
+    listOf(old)
+      .filter(isDerived)
+      .map((entity) => [shapeOf(entity), entity["name"]]),
+  );
+  const ddl = listOf(current).map((entity) => {
+    const name = isDerived(entity) ? names.get(shapeOf(entity)) : undefined;
+    return name === undefined ? entity : Object.assign({}, entity, { name });
+  });
+  return { ddl };
+}
+
+function listOf({ ddl }: Node): Node[] {
+  return (Array.isArray(ddl) ? ddl : []).map(nodeOf);
+}
+
 /** The entities of drizzle-kit 1.0, which lists them. */
-function listedEntities({ ddl }: Node): Entities {
-  const entities = (Array.isArray(ddl) ? ddl : []).map((each): [string, Node] => {
-    const entity = nodeOf(each);
-    const { entityType, table, name, columns } = entity as Readonly<Record<string, string>>;
-    // Drizzle 1.0 derives the names of keys differently from 0.45, and `up` keeps those of 0.45.
-    const isKey = entityType === "pks" || entityType === "fks";
-    const known = isKey && entity["nameExplicit"] !== true ? null : name;
+function listedEntities(snapshot: Node): Entities {
+  const entities = listOf(snapshot).map((entity): [string, Node] => {
+    const { entityType, table, name } = entity as Readonly<Record<string, string>>;
     const kind = entityKinds[entityType ?? ""] ?? entityType;
     const parts = entityType === "indexes" ? { columns: valuesOf(entity["columns"]) } : {};
     // `up` cannot know whether a name was given to anything else.
     return [
-      `${kind} ${table === undefined ? "" : `${table}: `}${known ?? `(${columns})`}`,
-      { ...entity, ...parts, name: known, nameExplicit: null },
+      `${kind} ${table === undefined ? "" : `${table}: `}${name}`,
+      { ...entity, ...parts, nameExplicit: null },
     ];
   });
   return new Map(entities);
