@@ -8,8 +8,8 @@ interface Offset {
 
 /** Before and after these times, the first and the last offset apply. */
 const [firstTime, lastTime] = [Date.UTC(1970, 0, 1), Date.UTC(2070, 0, 1)];
-/** Two changes of an offset are further apart. */
-const probeMs = 14 * 86_400_000;
+/** Two changes of an offset are at least seven days apart. */
+const probeMs = 6 * 86_400_000;
 
 export const timeZoneSchema = z.string().refine(isTimeZone, "must be an IANA time zone");
 
