@@ -52,6 +52,18 @@ export function sqldBinary(
 }
 
 export async function startSqld(options: SqldOptions = {}): Promise<Sqld> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await startOnFreePorts(options);
+    } catch (error) {
+      // Another process may take a port before the server does.
+      const isTaken = error instanceof Error && error.message.includes("Address already in use");
+      if (!isTaken || attempts === 5) throw error;
+    }
+  }
+}
+
+async function startOnFreePorts(options: SqldOptions): Promise<Sqld> {
   const binary = sqldBinary();
   const folder = await temporaryFolder();
   const port = await freePort();
