@@ -10,22 +10,10 @@ import {
   type BucketOptions,
 } from "./buckets.ts";
 import { listOf } from "./conditions.ts";
-import {
-  durationColumns,
-  nameOf,
-  percentiles,
-  rankedDurations,
-  timesInGroup,
-} from "./durations.ts";
+import { durationColumns, selectPercentiles } from "./durations.ts";
 import { finishedRuns } from "./finished.ts";
 import { parseReport } from "./options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./report-query.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
 import { runDurationsShape, type RunDurationsOptions } from "./run-durations.ts";
 
 export interface DurationsOverTimeOptions extends RunDurationsOptions, BucketOptions {}
@@ -78,17 +66,5 @@ export function durationsOverTime<Mode extends "sync" | "async", RunResult>(
     })
     .from(inBuckets(ended, { per, zone }))
     .groupBy(bucketStart, ended.workflowId, sql`${ended.durationMs}`);
-  const keys = [row.bucketStart, row.workflowId] as const;
-  const report = builder
-    .select(
-      rowOf(row, {
-        bucketStart: nameOf(row.bucketStart),
-        workflowId: nameOf(row.workflowId),
-        runs: timesInGroup,
-        ...percentiles,
-      }),
-    )
-    .from(rankedDurations(counted, keys))
-    .groupBy(...keys.map(nameOf));
-  return selectReport(db, finished.tables, row, report, ...keys);
+  return selectPercentiles(db, finished.tables, row, counted, [row.bucketStart, row.workflowId]);
 }

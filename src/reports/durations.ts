@@ -1,6 +1,15 @@
-import { sql, type SQL, type SQLWrapper } from "drizzle-orm";
-import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { getTableColumns, sql, type SQL, type SQLWrapper } from "drizzle-orm";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { integer } from "../schema/columns.ts";
+import type { WorkflowTables } from "../schema/tables.ts";
+import {
+  builder,
+  rowOf,
+  selectReport,
+  type Expression,
+  type ReportDatabase,
+  type ReportQuery,
+} from "./report-query.ts";
 
 /** The columns of a report on durations, in milliseconds. */
 export const durationColumns = () => ({
@@ -26,9 +35,6 @@ export function nameOf(column: SQLiteColumn): SQL {
   return sql`${sql.identifier(column.name)}`;
 }
 
-/** How many durations a group has. */
-export const timesInGroup: SQL = sql`sum(times)`;
-
 /**
  * The percentiles of the durations of a group by nearest rank: the shortest duration that at least `percent` of all do
  * not exceed. SQLite has no function for it.
@@ -43,4 +49,34 @@ export const percentiles = {
 
 function percentile(percent: number): SQL {
   return sql`min(case when up_to * 100 >= total * ${sql.raw(String(percent))} then duration_ms end)`;
+}
+
+/**
+ * A report on `counted` durations, as in `rankedDurations`: one row per combination of `keys`, in their order. The column
+ * that is neither a key nor a percentile is the number of durations.
+ */
+export function selectPercentiles<
+  Row extends SQLiteTable,
+  Mode extends "sync" | "async",
+  RunResult,
+>(
+  db: ReportDatabase<Mode, RunResult>,
+  tables: WorkflowTables,
+  row: Row,
+  counted: SQLWrapper,
+  keys: readonly SQLiteColumn[],
+): ReportQuery<Row, Mode, RunResult> {
+  const columns: Record<string, SQLiteColumn> = getTableColumns(row);
+  const figures: Partial<Record<string, SQL>> = percentiles;
+  const values = Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [
+      name,
+      keys.includes(column) ? nameOf(column) : (figures[name] ?? sql`sum(times)`),
+    ]),
+  ) as { [Name in keyof Row["_"]["columns"]]: Expression };
+  const report = builder
+    .select(rowOf(row, values))
+    .from(rankedDurations(counted, keys))
+    .groupBy(...keys.map(nameOf));
+  return selectReport(db, tables, row, report, ...keys);
 }

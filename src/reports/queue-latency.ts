@@ -2,22 +2,10 @@ import { and, count, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
-import { ofRuns, within } from "./conditions.ts";
-import {
-  durationColumns,
-  nameOf,
-  percentiles,
-  rankedDurations,
-  timesInGroup,
-} from "./durations.ts";
+import { ofRuns, unindexed, within } from "./conditions.ts";
+import { durationColumns, selectPercentiles } from "./durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./report-query.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 
@@ -56,11 +44,6 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
     })
     .from(runs)
     .where(and(isNotNull(runs.startedAt), ofRuns(runs, filter), within(runs.createdAt, filter)))
-    .groupBy(sql`+${runs.workflowId}`, waitedMs);
-  const { workflowId } = row;
-  const report = builder
-    .select(rowOf(row, { workflowId: nameOf(workflowId), runs: timesInGroup, ...percentiles }))
-    .from(rankedDurations(counted, [workflowId]))
-    .groupBy(nameOf(workflowId));
-  return selectReport(db, tables, row, report, workflowId);
+    .groupBy(unindexed(runs.workflowId), waitedMs);
+  return selectPercentiles(db, tables, row, counted, [row.workflowId]);
 }

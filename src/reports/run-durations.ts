@@ -5,22 +5,10 @@ import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { listOf, unindexed } from "./conditions.ts";
-import {
-  durationColumns,
-  nameOf,
-  percentiles,
-  rankedDurations,
-  timesInGroup,
-} from "./durations.ts";
+import { durationColumns, selectPercentiles } from "./durations.ts";
 import { finishedRuns } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./report-query.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
 
 export interface RunDurationsOptions extends ReportOptions {
   /** One status, or several. Defaults to COMPLETED. */
@@ -69,10 +57,5 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
     .from(runs)
     .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
     .groupBy(unindexed(runs.workflowId), durationMs);
-  const { workflowId } = row;
-  const report = builder
-    .select(rowOf(row, { workflowId: nameOf(workflowId), runs: timesInGroup, ...percentiles }))
-    .from(rankedDurations(counted, [workflowId]))
-    .groupBy(nameOf(workflowId));
-  return selectReport(db, finished.tables, row, report, workflowId);
+  return selectPercentiles(db, finished.tables, row, counted, [row.workflowId]);
 }

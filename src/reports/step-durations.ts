@@ -5,22 +5,10 @@ import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { listOf, unindexed } from "./conditions.ts";
-import {
-  durationColumns,
-  nameOf,
-  percentiles,
-  rankedDurations,
-  timesInGroup,
-} from "./durations.ts";
+import { durationColumns, selectPercentiles } from "./durations.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./report-query.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
 
 export interface StepDurationsOptions extends ReportOptions {
   /** One status, or several. Defaults to COMPLETED. */
@@ -75,17 +63,5 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
     .crossJoin(inner)
     .where(where)
     .groupBy(unindexed(runs.workflowId), unindexed(steps.stepId), steps.durationMs);
-  const { workflowId, stepId } = row;
-  const report = builder
-    .select(
-      rowOf(row, {
-        workflowId: nameOf(workflowId),
-        stepId: nameOf(stepId),
-        executions: timesInGroup,
-        ...percentiles,
-      }),
-    )
-    .from(rankedDurations(counted, [workflowId, stepId]))
-    .groupBy(nameOf(workflowId), nameOf(stepId));
-  return selectReport(db, finished.tables, row, report, workflowId, stepId);
+  return selectPercentiles(db, finished.tables, row, counted, [row.workflowId, row.stepId]);
 }
