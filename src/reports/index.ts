@@ -5,7 +5,7 @@ export { errorCodes, stepErrorCodes } from "./error-codes.ts";
 export type { ErrorCodesRow, StepErrorCodesRow } from "./error-codes.ts";
 export { oldestPending } from "./oldest-pending.ts";
 export type { OldestPendingOptions, OldestPendingRow } from "./oldest-pending.ts";
-export type { ReportOptions } from "./options.ts";
+export type { PresentOptions, ReportOptions } from "./options.ts";
 export type { ReportDatabase, ReportQuery } from "./report-query.ts";
 export { queueDepth } from "./queue-depth.ts";
 export type { QueueDepthOptions, QueueDepthRow } from "./queue-depth.ts";

@@ -3,7 +3,7 @@ import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-cor
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
 import { ofRuns, unindexed, withDetails, within } from "./conditions.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { parseReport, presentShape, type PresentOptions } from "./options.ts";
 import {
   builder,
   rowOf,
@@ -12,12 +12,9 @@ import {
   type ReportQuery,
 } from "./report-query.ts";
 
-export interface OldestPendingOptions extends ReportOptions {
-  /** The time at which waiting times are computed. Defaults to the current time. */
-  readonly now?: Date | undefined;
-}
+export interface OldestPendingOptions extends PresentOptions {}
 
-const optionsSchema = z.strictObject({ ...reportShape, now: z.date().optional() });
+const optionsSchema = z.strictObject(presentShape);
 
 const columns = {
   runId: text("run_id").notNull(),

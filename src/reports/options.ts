@@ -57,6 +57,14 @@ export const reportShape = {
     .optional(),
 };
 
+/** The options of a report on the present. */
+export interface PresentOptions extends ReportOptions {
+  /** The time with which others are compared. Defaults to the current time. */
+  readonly now?: Date | undefined;
+}
+
+export const presentShape = { ...reportShape, now: z.date().optional() };
+
 type SharedOptions = z.infer<z.ZodObject<typeof reportShape>>;
 
 /**

@@ -3,7 +3,7 @@ import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
 import { ofRuns, within } from "./conditions.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { parseReport, presentShape, type PresentOptions } from "./options.ts";
 import {
   builder,
   rowOf,
@@ -14,17 +14,14 @@ import {
 
 const quarterOfAnHourMs = 900_000;
 
-export interface StuckRunsOptions extends ReportOptions {
+export interface StuckRunsOptions extends PresentOptions {
   /** The time in milliseconds without a write to the run or its steps. Defaults to 15 minutes. */
   readonly idleMs?: number | undefined;
-  /** The time at which ages are computed. Defaults to the current time. */
-  readonly now?: Date | undefined;
 }
 
 const optionsSchema = z.strictObject({
-  ...reportShape,
+  ...presentShape,
   idleMs: z.int().min(0).optional(),
-  now: z.date().optional(),
 });
 
 const columns = {
