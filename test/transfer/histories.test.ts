@@ -35,6 +35,8 @@ function randomNumbers(seed: number): Random {
 class LateCalls {
   readonly #calls = new Map<Promise<unknown>, () => boolean>();
   readonly #watched = new Set<Promise<unknown>>();
+  /** Runs that an update of a dead process may have raised to a later revision in a store that does not answer any more. */
+  readonly overtaken = new Set<unknown>();
 
   /** Starts one. `isHeard` tells whether a mirror that is alive will hear of its end. */
   start(work: () => Promise<unknown>, isHeard: () => boolean): Promise<unknown> {
@@ -127,7 +129,13 @@ class Process {
       args[args.length - 1] = options;
       return untilAborted(
         signal,
-        this.#late.start(work, () => !this.isDead),
+        this.#late.start(
+          () => {
+            if (this.isDead && name === "updateRun") this.#late.overtaken.add(args[0]);
+            return work();
+          },
+          () => !this.isDead,
+        ),
       );
     }
     const result = await work();
@@ -332,12 +340,16 @@ async function playHistory(seed: number): Promise<void> {
   if (isComplete && missedChanges === 0 && failedRuns.length === 0) {
     expect(await compareStores(...stores)).toMatchObject({ equal: true });
   }
+  const [primary, secondary] = [stores[answering], stores[answering === 0 ? 1 : 0]];
   for (let attempt = 0; attempt < 20; attempt++) {
     // A call whose caller was released before may lose its answer while the stores are compared.
     const isDone = await mirror!.resync().catch(() => null);
-    if (isDone !== null && mirror!.divergence().missedChanges === 0) break;
+    const { missedChanges, failedRuns } = mirror!.divergence();
+    // What a mirror does not replace by itself, and how it is documented to be solved.
+    const newer = failedRuns.filter(({ runId }) => late.overtaken.has(runId));
+    for (const { runId } of newer) await secondary.deleteRun(runId);
+    if (isDone !== null && missedChanges + newer.length === 0) break;
   }
-  const [primary, secondary] = [stores[answering], stores[answering === 0 ? 1 : 0]];
   expect(mirror!.divergence()).toMatchObject({ failedRuns: [], missedChanges: 0, lastError: null });
   expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
   for (const store of [primary, secondary]) {
