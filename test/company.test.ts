@@ -5,10 +5,8 @@ import { histories } from "./company/actions.ts";
 import { Company } from "./company/company.ts";
 import { startNeighbour, type Neighbour } from "./company/neighbour.ts";
 import { places, type Place, type PlaceName } from "./company/places.ts";
+import { seeded } from "./support/seed.ts";
 
-/** `COMPANY_SEED`, and `COMPANY_PATH` with it, repeat a failure that was printed. */
-const seed = process.env["COMPANY_SEED"];
-const path = process.env["COMPANY_PATH"];
 const scale = Number(process.env["COMPANY_SCALE"] ?? 1);
 
 const counts: Record<PlaceName, number> = {
@@ -52,13 +50,11 @@ describe.each(Object.keys(counts) as PlaceName[])("LibSQLStore beside an app on 
       numRuns: Math.ceil(counts[name] * scale),
       reporter: ({ failed, seed: failing, counterexamplePath, errorInstance }) => {
         if (!failed) return;
-        throw new Error(
-          `COMPANY_SEED=${failing} COMPANY_PATH=${counterexamplePath ?? ""} repeats it`,
-          { cause: errorInstance },
-        );
+        throw new Error(`TEST_SEED=${failing} TEST_PATH=${counterexamplePath ?? ""} repeats it`, {
+          cause: errorInstance,
+        });
       },
-      ...(seed !== undefined && { seed: Number(seed) }),
-      ...(path !== undefined && { path }),
+      ...seeded,
     });
   }, 600_000);
 });

@@ -7,12 +7,10 @@ import type { OpenOptions } from "../src/stores/libsql/open-options.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
 import { TestClock } from "../src/testing/test-clock.ts";
 import { attempt, sequences, type Memory, type Operation } from "./equivalence/operations.ts";
+import { seeded } from "./support/seed.ts";
 import { startSqld, type Sqld } from "./support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "./support/temporary.ts";
 
-/** `EQUIVALENCE_SEED`, and `EQUIVALENCE_PATH` with it, repeat a failure that was printed. */
-const seed = process.env["EQUIVALENCE_SEED"];
-const path = process.env["EQUIVALENCE_PATH"];
 const sequencesPerBackend = Number(process.env["EQUIVALENCE_RUNS"] ?? 1000);
 
 const reached = new Set<string>();
@@ -92,8 +90,7 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
     await fc.assert(fc.asyncProperty(sequences, compare), {
       numRuns: sequencesHere,
       endOnFailure: false,
-      ...(seed !== undefined && { seed: Number(seed) }),
-      ...(path !== undefined && { path }),
+      ...seeded,
     });
   });
 });

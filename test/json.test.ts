@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidValueError } from "../src/errors.ts";
 import { decodeJson, encodeDecoded, encodeJson, parseJson, utf8ByteLength } from "../src/json.ts";
+import { seeded } from "./support/seed.ts";
 
 const encode = (value: unknown) => encodeJson(value, "input", 1000);
 
@@ -27,6 +28,7 @@ describe("strict JSON", () => {
       fc.property(jsonValues, (value) => {
         expect(JSON.parse(encodeJson(value, "input", 1_000_000))).toEqual(value);
       }),
+      seeded,
     );
   });
 
@@ -49,6 +51,7 @@ describe("strict JSON", () => {
         expect(parseJson(text)).toEqual(value);
         expect(encodeDecoded(decodeJson(text))).toBe(text);
       }),
+      seeded,
     );
   });
 
@@ -139,6 +142,7 @@ test("measures text as TextEncoder does", () => {
     fc.property(fc.string({ unit: "binary" }), (text) => {
       expect(utf8ByteLength(text)).toBe(new TextEncoder().encode(text).length);
     }),
+    seeded,
   );
 });
 
@@ -151,6 +155,7 @@ test("every value that is written reads back, integers beyond 2 ** 53 too", () =
       fc.pre(!Object.is(number, -0));
       expect(parseJson(encode({ number }))).toEqual({ number });
     }),
+    seeded,
   );
 });
 

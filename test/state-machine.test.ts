@@ -7,11 +7,9 @@ import { MemoryStore } from "../src/stores/memory/memory-store.ts";
 import { TestClock } from "../src/testing/test-clock.ts";
 import { commands, type Real } from "./state-machine/commands.ts";
 import { Model, modelRules } from "./state-machine/model.ts";
+import { seed, seeded } from "./support/seed.ts";
 import { temporaryFolder } from "./support/temporary.ts";
 
-/** `STATE_MACHINE_SEED`, and `STATE_MACHINE_PATH` with it, repeat a failure that was printed. */
-const seed = process.env["STATE_MACHINE_SEED"];
-const path = process.env["STATE_MACHINE_PATH"];
 const sequences = Number(process.env["STATE_MACHINE_RUNS"] ?? 200);
 
 async function check(
@@ -27,11 +25,7 @@ async function check(
       const model = new Model(clock, rulesMet);
       await fc.asyncModelRun(() => ({ model, real }), sequence);
     }),
-    {
-      numRuns,
-      ...(seed !== undefined && { seed: Number(seed) + round }),
-      ...(path !== undefined && { path }),
-    },
+    { numRuns, ...seeded, seed: seed + round },
   );
 }
 

@@ -7,6 +7,7 @@ import {
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
+import { seeded } from "../support/seed.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 /** The same calls on our client and on `@libsql/client`; what differs on purpose is listed in docs/client.md. */
@@ -106,8 +107,6 @@ type Call =
   | (typeof executed extends fc.Arbitrary<infer T> ? T : never)
   | (typeof call extends fc.Arbitrary<infer T> ? T : never);
 
-const seed = Number(process.env["DIFFERENTIAL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-
 async function outcome(work: () => Promise<unknown>): Promise<unknown> {
   try {
     return { answer: await work() };
@@ -206,7 +205,7 @@ test("interleaved transactions are answered as @libsql/client answers them", asy
         );
         expect(ours).toEqual(theirs);
       }),
-      { seed, numRuns: Number(process.env["DIFFERENTIAL_RUNS"] ?? 50) },
+      { ...seeded, numRuns: Number(process.env["DIFFERENTIAL_RUNS"] ?? 50) },
     );
   } finally {
     await folder.remove();
@@ -266,7 +265,7 @@ test.each([
           ours.close();
           theirs.close();
         }),
-        { seed, numRuns: Number(process.env["DIFFERENTIAL_RUNS"] ?? 50) },
+        { ...seeded, numRuns: Number(process.env["DIFFERENTIAL_RUNS"] ?? 50) },
       );
     } finally {
       await folder.remove();

@@ -6,6 +6,7 @@ import { createClient } from "../../src/client/create-client.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
 import { workflowRuns } from "../../src/schema/index.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { seeded } from "../support/seed.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 let folder: TemporaryFolder;
@@ -119,7 +120,6 @@ describe.each(["file", "memory"])("on %s, a statement that is used again", (kind
 });
 
 test("random uses of few statements answer as if each were prepared for its call", async () => {
-  const seed = Number(process.env["STATEMENT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   client = createClient(folder.database());
   const texts = [
     "select ? as a, ? as b",
@@ -155,7 +155,7 @@ test("random uses of few statements answer as if each were prepared for its call
         }
       }
     }),
-    { seed, numRuns: 60 },
+    { ...seeded, numRuns: 60 },
   );
 });
 

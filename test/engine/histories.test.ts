@@ -7,12 +7,12 @@ import { Engine } from "../../src/engine/engine.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { StoreBusyError, StoreConnectionError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { seed, seeded } from "../support/seed.ts";
 import { makeClock } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
 
 const leaseMs = 60;
 const seconds = Number(process.env.HISTORY_SECONDS ?? 4);
-const seed = Number(process.env.HISTORY_SEED ?? Date.now() % 2 ** 31);
 
 /** The failure of an operation of the store. */
 type Trouble = "busy" | "lost answer" | "failed" | "slow" | "dead";
@@ -188,7 +188,7 @@ test(
         await play(one);
       }),
       {
-        seed,
+        ...seeded,
         numRuns: 1_000_000,
         interruptAfterTimeLimit: seconds * 1000,
         markInterruptAsFailure: false,

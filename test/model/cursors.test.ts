@@ -8,6 +8,7 @@ import {
   encodeCursor,
 } from "../../src/model/cursors.ts";
 import { nextCursor, parseListQuery } from "../../src/model/run-queries.ts";
+import { seeded } from "../support/seed.ts";
 
 const text = fc.string({ unit: "binary" });
 
@@ -19,6 +20,7 @@ test("orders text as its UTF-8 bytes are ordered", () => {
         Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b))),
       );
     }),
+    seeded,
   );
   expect(compareText("\uffff", "\u{10000}")).toBeLessThan(0);
 });
@@ -43,6 +45,7 @@ test("a cursor gives back its position", () => {
       expect(cursor).toMatch(/^[\w-]+$/);
       expect(decodeCursor(cursor, query)).toEqual({ createdAt, runId });
     }),
+    seeded,
   );
 });
 

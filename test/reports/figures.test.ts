@@ -23,6 +23,7 @@ import {
 import { runStatuses, stepStatuses } from "../../src/statuses.ts";
 import { LibSQLStore, type WorkflowDatabase } from "../../src/stores/libsql/libsql-store.ts";
 import { emptyDatabase } from "../support/databases.ts";
+import { seeded } from "../support/seed.ts";
 import { startSqld } from "../support/sqld.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import * as plain from "./support/plain-figures.ts";
@@ -171,7 +172,7 @@ describe.each([
           }
         },
       ),
-      { numRuns },
+      { ...seeded, numRuns },
     );
     // No report agreed only because it was always empty, which a few rounds cannot rule out.
     if (numRuns < 30) return;
