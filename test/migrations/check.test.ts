@@ -109,6 +109,17 @@ describe("the schema is ahead of the migrations:", () => {
       /column users: more was added/,
     ],
     [
+      "a default that drizzle-kit cannot write as JSON",
+      {
+        users: sqliteTable(
+          "users",
+          { ...column, name: columns.name, age: core.blob("age", { mode: "bigint" }).default(5n) },
+          withIndex("name", "age") as never,
+        ),
+      },
+      /column users: age has another .*default/,
+    ],
+    [
       "a column renamed",
       {
         users: sqliteTable(

@@ -234,11 +234,13 @@ function valuesOf(columns: unknown): unknown {
 
 /** JSON with sorted keys. The order of keys in a snapshot has no meaning; the order of columns in an array has. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) =>
-    typeof each === "object" && each !== null && !Array.isArray(each)
+  return JSON.stringify(value, (_, each: unknown) => {
+    // A default, which drizzle-kit 0.31 leaves as it is.
+    if (typeof each === "bigint") return String(each);
+    return typeof each === "object" && each !== null && !Array.isArray(each)
       ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
-  );
+      : each;
+  });
 }
 
 function nodeOf(value: unknown): Node {
