@@ -66,8 +66,9 @@ export interface StartOptions extends OperationOptions {
 
 export interface RunOptions extends StartOptions {
   /**
-   * If true, an abort of `signal` also cancels the run, and the call rejects once that is stored. Defaults to false: the
-   * call rejects at once, and the run continues.
+   * If true, an abort of `signal` also cancels the run, and the call rejects once that is stored. A run that another call
+   * has started with the same idempotency key is not cancelled. Defaults to false: the call rejects at once, and the run
+   * continues.
    */
   readonly cancelOnAbort?: boolean | undefined;
 }

@@ -177,8 +177,11 @@ export class Engine {
     if (cancelOnAbort) signal?.throwIfAborted();
     // An aborted write may still take effect, so it is not aborted if the run has to be cancelled.
     const given = cancelOnAbort ? { ...startOptions, signal: undefined } : startOptions;
-    const started = await this.#start(workflow, input, markChecked(given));
+    // A run that another call has started is not cancelled. Its id differs from this one.
+    const ownId = cancelOnAbort && given.idempotencyKey !== undefined ? uuidv7() : undefined;
+    const started = await this.#start(workflow, input, markChecked(given), ownId);
     const { runId, workflowVersion } = started;
+    const isCancelled = cancelOnAbort && (ownId === undefined || ownId === runId);
     this.#checkOpen();
     if (!isFinalRunStatus(started.status) && this.#registry.find(started) === null) {
       throw new InvalidArgumentError({
@@ -191,7 +194,7 @@ export class Engine {
       // The output comes from the output schema of the last step, the error from the engine.
       return (await this.#wait(runId, signal)) as FinishedRun<Output>;
     } catch (error) {
-      if (cancelOnAbort && signal?.aborted === true) await this.#cancelUnlessEnded(runId);
+      if (isCancelled && signal?.aborted === true) await this.#cancelUnlessEnded(runId);
       throw error;
     }
   }
@@ -233,7 +236,7 @@ export class Engine {
       // The process that cancelled the run may not have cancelled its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
     }
-    await this.#stopCancelled(runId);
+    await this.#stopCancelled([runId]);
   }
 
   /**
@@ -249,15 +252,15 @@ export class Engine {
     this.#checkOpen();
     const { onProgress, ...others } = parseBulkOptions(options);
     const endings: Promise<void>[] = [];
-    const end = async (run: WorkflowRunSummary): Promise<void> => {
-      await this.#reportCancelled(run);
-      await this.#stopCancelled(run.runId);
+    const end = async (runs: readonly WorkflowRunSummary[]): Promise<void> => {
+      for (const run of runs) await this.#reportCancelled(run);
+      await this.#stopCancelled(runs.map(({ runId }) => runId));
     };
     try {
       return await this.#store.cancelRuns(filter, {
         ...others,
         onProgress: (progress) => {
-          endings.push(...progress.runs.map(end));
+          endings.push(end(progress.runs));
           onProgress?.(progress);
         },
       });
@@ -354,17 +357,22 @@ export class Engine {
     this.#events.emit("run.finished", runId, () => fields);
   }
 
-  async #stopCancelled(runId: string): Promise<void> {
-    await this.#worker.stopRun(runId, new RunCancelledError({ runId }));
-    await this.#cancelSteps(runId);
+  async #stopCancelled(runIds: readonly string[]): Promise<void> {
+    await Promise.all(
+      runIds.map((runId) => this.#worker.stopRun(runId, new RunCancelledError({ runId }))),
+    );
+    await this.#cancelSteps(runIds);
   }
 
-  /** Cancels the steps of a cancelled run. The process that cancelled it may have died before it did so. */
-  async #cancelSteps(runId: string): Promise<void> {
+  /** Cancels the steps of cancelled runs. The process that cancelled them may have died before it did so. */
+  async #cancelSteps(runIds: readonly string[]): Promise<void> {
     try {
-      await this.#persist(() => cancelSteps(this.#store, runId, this.#clock()));
+      await this.#persist(() => cancelSteps(this.#store, runIds, this.#clock()));
     } catch (error) {
-      this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
+      const [runId, another] = runIds;
+      if (another === undefined) {
+        this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
+      } else for (const each of runIds) await this.#cancelSteps([each]);
     }
   }
 
@@ -376,9 +384,14 @@ export class Engine {
     if (this.#closer.aborted) throw new EngineClosedError();
   }
 
-  async #start(workflow: Workflow, input: unknown, options: StartOptions): Promise<WorkflowRun> {
+  async #start(
+    workflow: Workflow,
+    input: unknown,
+    options: StartOptions,
+    runId?: string,
+  ): Promise<WorkflowRun> {
     this.#checkOpen();
-    const run = await startRun(this.#starter, workflow, input, options);
+    const run = await startRun(this.#starter, workflow, input, options, runId);
     if (run.wakeAt === null || run.wakeAt <= this.#clock()) this.#worker.wake();
     else this.#worker.wakeAt(run.wakeAt);
     return run;
@@ -411,7 +424,7 @@ export class Engine {
             const reason = `belongs to the workflow ${run.workflowId}, not to ${workflowId}`;
             throw new InvalidArgumentError({ argument: "runId", reason });
           }
-          if (run.status === "CANCELLED") await this.#cancelSteps(runId);
+          if (run.status === "CANCELLED") await this.#cancelSteps([runId]);
           if (isFinalRunStatus(run.status)) return await read(() => this.#readEnded(runId, signal));
           this.#checkOpen();
           if (this.#registry.find(run) !== null) {

@@ -25,6 +25,7 @@ export interface RunStarter {
 
 /**
  * Stores a PENDING run of the workflow. If a run has the idempotency key of the options, that run is returned instead.
+ * `runId` defaults to a new id.
  *
  * @throws {InvalidArgumentError} that names the field.
  * @throws {InvalidValueError} if JSON cannot hold the input.
@@ -35,6 +36,7 @@ export async function startRun(
   workflow: Workflow,
   input: unknown,
   options: StartOptions,
+  runId?: string,
 ): Promise<WorkflowRun> {
   checkWorkflow(workflow);
   const parsed = parseArgument(startOptionsSchema, options, "options");
@@ -69,6 +71,7 @@ export async function startRun(
   const mergedTags = mergeTags(workflow.tags, tags);
   const inputText = await acceptInput(workflow, given);
   const newRun = {
+    runId,
     resourceId,
     idempotencyKey,
     tags: mergedTags,

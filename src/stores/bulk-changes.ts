@@ -1,6 +1,7 @@
 import { nextTurn } from "../async/pause.ts";
 import {
   ConstraintError,
+  CorruptRowError,
   RevisionConflictError,
   RunNotFoundError,
   RunTransitionError,
@@ -106,13 +107,26 @@ export function createBulkChanges(
         }
         const error: unknown = outcome.reason;
         if (error instanceof RevisionConflictError) conflicts.push(error);
-        else if (error instanceof ConstraintError) refuse(runs[index]?.runId ?? "", error);
-        else if (!isMismatch(error)) failures.push(error);
+        else if (error instanceof ConstraintError || error instanceof CorruptRowError) {
+          refuse(runs[index]?.runId ?? "", error);
+        } else if (!isMismatch(error)) failures.push(error);
       }
       changedRuns += changed.length;
       if (changed.length > 0) onProgress?.({ changedRuns, runs: changed });
       if (failures.length > 0) throw failures[0];
       return conflicts;
+    };
+
+    /** Reads the runs again. Sets aside those that cannot be read any more. */
+    const readAgain = async (runIds: readonly string[]): Promise<WorkflowRunSummary[]> => {
+      try {
+        return await store.getRuns(runIds, { payloads: false, signal });
+      } catch (error) {
+        const runId = error instanceof CorruptRowError ? error.key["run_id"] : undefined;
+        if (runId === undefined || !runIds.includes(runId)) throw error;
+        refuse(runId, error as CorruptRowError);
+        return readAgain(runIds.filter((each) => each !== runId));
+      }
     };
 
     try {
@@ -132,11 +146,7 @@ export function createBulkChanges(
             for (const error of conflicts) refuse(error.runId, error);
             break;
           }
-          const read = { payloads: false, signal } as const;
-          const again = await store.getRuns(
-            conflicts.map(({ runId }) => runId),
-            read,
-          );
+          const again = await readAgain(conflicts.map(({ runId }) => runId));
           runs = again.filter((run) => matchesFilter(run, parseFilter(filter)));
         }
         cursor = page.nextCursor;

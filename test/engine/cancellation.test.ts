@@ -5,7 +5,7 @@ import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { RunCancelledError, RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
-import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { makeLogger, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
 import { fileUrl, openStore, stores } from "./support/stores.ts";
 
@@ -101,6 +101,24 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(engine.run(workflow, 1, options)).rejects.toThrow("the client has gone");
     await expect(engine.run(workflow, 1, options)).rejects.toThrow("the client has gone");
     expect(await store.countRuns()).toMatchObject({ CANCELLED: 1, PENDING: 0, RUNNING: 0 });
+  });
+
+  test("an aborted `run` does not cancel the run of another call with its idempotency key", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    const { step, reached } = makeHangingStep();
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const [first, second] = [new AbortController(), new AbortController()];
+    const own = { cancelOnAbort: true, idempotencyKey: "order-1" };
+    const running = engine.run(workflow, 1, { ...own, signal: first.signal });
+    const { runId } = await reached;
+    const joined = engine.run(workflow, 1, { ...own, signal: second.signal });
+    second.abort(new Error("the second client has gone"));
+    await expect(joined).rejects.toThrow("the second client has gone");
+    expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING" });
+    first.abort(new Error("the first client has gone"));
+    await expect(running).rejects.toThrow("the first client has gone");
+    expect(await store.getRun(runId)).toMatchObject({ status: "CANCELLED" });
   });
 
   test("a run that is cancelled in the store stops at its next write", async () => {
@@ -222,6 +240,30 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun("other")).toMatchObject({ status: "PENDING" });
   });
 
+  test("the steps of many runs are cancelled in few transactions", async () => {
+    const inner = await open();
+    let transactions = 0;
+    const store = observe(inner, async (operation, carryOut) => {
+      if (operation === "transaction") transactions += 1;
+      return carryOut();
+    });
+    const runs = Array.from({ length: 250 }, (__, index) => `run-${index}`);
+    await inner.batch((write) => {
+      for (const runId of runs) {
+        write.createRun({ runId, workflowId: "w" });
+        write.createStepExecution({ runId, stepId: "s", status: "RETRYING" });
+      }
+    });
+    expect(await makeEngine(store).cancelRuns({}, { batchSize: 100 })).toMatchObject({
+      changedRuns: 250,
+    });
+    expect(transactions).toBe(3);
+    const { bundles } = await inner.readBundles({ limit: 1000 });
+    const statuses = bundles.flatMap(({ run, steps }) => [run, ...steps].map((row) => row.status));
+    expect(new Set(statuses)).toEqual(new Set(["CANCELLED"]));
+    expect(statuses.length).toBe(500);
+  });
+
   test("a step can cancel its own run", async () => {
     const engine = makeEngine(await open());
     const step = numberStep("s", async (value, { runId }) => {
@@ -287,4 +329,24 @@ test("cancel marks the running step even if the payload of another step is corru
   expect(await running).toMatchObject({ status: "CANCELLED" });
   const steps = await store.listStepExecutions(runId, { payloads: false });
   expect(steps.map(({ status }) => status)).toEqual(["COMPLETED", "CANCELLED"]);
+});
+
+test("a step that cannot be cancelled does not keep the steps of other runs from it", async () => {
+  const store = await openStore(await fileUrl());
+  for (const runId of ["a", "b", "c"]) {
+    await store.createRun({ runId, workflowId: "w" });
+    await store.createStepExecution({ runId, stepId: "s", status: "RETRYING" });
+  }
+  await store.db.run(sql`create trigger no before update on step_executions when old.run_id = 'b'
+    begin select raise(abort, 'not allowed'); end`);
+  const logger = makeLogger();
+  const report = await makeEngine(store, { logger }).cancelRuns({});
+  expect(report).toMatchObject({ changedRuns: 3, refusedRuns: 0 });
+  const statusOf = async (runId: string) => (await store.getStepExecution(runId, "s")).status;
+  expect(await Promise.all(["a", "b", "c"].map(statusOf))).toEqual([
+    "CANCELLED",
+    "RETRYING",
+    "CANCELLED",
+  ]);
+  expect(logger.reports).toMatchObject([{ level: "warn", fields: { runId: "b" } }]);
 });

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
@@ -5,7 +6,7 @@ import type { StepContext } from "../../src/engine/definition/step-definition.ts
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
-import { stores } from "./support/stores.ts";
+import { fileUrl, openStore, stores } from "./support/stores.ts";
 
 /** Fails in the given number of first attempts. */
 const flaky = (failures: number, maxRetries: number, calls: number[] = []) =>
@@ -190,6 +191,32 @@ describe.each(stores)("on %s", (_, open) => {
     },
   );
 
+  test.each([
+    ["after its deadline", 0, 1],
+    // One of the dead workers may have begun the first attempt.
+    ["after too many lost leases", 5, 2],
+  ])("the attempts of a run that failed %s, before it began, skip no number", async (...given) => {
+    const [, lostLeases, first] = given;
+    const clock = makeClock();
+    const store = await open(clock);
+    const calls: number[] = [];
+    const workflow = defineWorkflow({ id: "w" })
+      .step(flaky(0, 0, calls))
+      .build();
+    const engine = makeEngine(store, { clock }).register(workflow);
+    const runId = await engine.start(workflow, 1, lostLeases === 0 ? { timeoutMs: 1000 } : {});
+    for (let lost = 0; lost < lostLeases; lost++) {
+      await store.claimRuns({ workerId: "dead", leaseMs: 1, limit: 1 });
+      clock.advance(2);
+    }
+    clock.advance(1000);
+    await engine.recover();
+    expect(await store.getRun(runId)).toMatchObject({ status: "FAILED" });
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED" });
+    expect(calls).toEqual([first]);
+  });
+
   test("a run that has not ended, has completed or does not exist cannot be retried", async () => {
     const store = await open();
     const engine = makeEngine(store);
@@ -200,4 +227,21 @@ describe.each(stores)("on %s", (_, open) => {
     await expect(engine.retry(run.runId)).rejects.toThrow(RunTransitionError);
     await expect(engine.retry("nobody")).rejects.toThrow(RunNotFoundError);
   });
+});
+
+test("the attempts of a run that could not be read when it was claimed skip no number", async () => {
+  const store = await openStore(await fileUrl());
+  const calls: number[] = [];
+  const workflow = defineWorkflow({ id: "w" })
+    .step(flaky(0, 0, calls))
+    .build();
+  const runId = await makeEngine(store).start(workflow, 1);
+  await store.db.run(sql`update workflow_runs set input = '{'`);
+  const engine = makeEngine(store).register(workflow);
+  await engine.recover();
+  await store.db.run(sql`update workflow_runs set input = '1'`);
+  expect(await store.getRun(runId)).toMatchObject({ error: { code: "CORRUPT_ROW" } });
+  await engine.retry(runId);
+  expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED" });
+  expect(calls).toEqual([1]);
 });

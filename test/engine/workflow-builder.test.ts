@@ -93,6 +93,36 @@ test("rejects a condition that it cannot use", () => {
   expect(() => stepIf(() => true, a, { value: 1 } as never)).toThrow(InvalidArgumentError);
 });
 
+test("rejects a copy of a step with other options, which would have no effect", () => {
+  const step = defineStep({
+    id: "s",
+    input: z.number(),
+    output: z.number(),
+    retry: { maxRetries: 1 },
+    run: (value) => value,
+  });
+  const builder = defineWorkflow({ id: "w" });
+  const changes: [string, object][] = [
+    ["timeoutMs", { timeoutMs: 100 }],
+    ["continueOnError", { continueOnError: true }],
+    ["retry", { retry: { ...step.retry, maxRetries: 2 } }],
+    ["run", { run: () => 2 }],
+    ["input", { input: z.string() }],
+    ["output", { output: z.string() }],
+  ];
+  for (const [option, change] of changes) {
+    const copy = { ...step, ...change };
+    const expected = `is a copy of s with another \`${option}\``;
+    expect(() => builder.step(copy)).toThrow(expected);
+    expect(() => builder.parallel(stepIf(() => true, copy))).toThrow(expected);
+  }
+  const renamed = builder.step({ ...step, name: "A step", timeoutMs: null }).build();
+  expect(renamed.plan.stages[0]?.steps[0]?.definition).toMatchObject({
+    name: "A step",
+    retry: { maxRetries: 1 },
+  });
+});
+
 test("rejects two steps with the same id at any position", () => {
   const twice = defineWorkflow({ id: "w" }).step(numberStep("a")).step(numberStep("b"));
   expect(() => twice.step(numberStep("a")).build()).toThrow(InvalidArgumentError);

@@ -1,9 +1,11 @@
+import { sql } from "drizzle-orm";
 import { expect, test } from "vitest";
 import { RevisionConflictError, StoreConnectionError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { createBulkChanges } from "../../src/stores/bulk-changes.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { observe } from "../engine/support/observed-store.ts";
+import { fileUrl, openStore } from "../engine/support/stores.ts";
 
 /** The bulk changes of the store. `before` runs before each of their updates. */
 function bulkChanges(store: WorkflowStore, before: (runId: string) => Promise<unknown>) {
@@ -44,6 +46,31 @@ test("a run that changes all the time is refused if its changes may matter", asy
   expect((await store.getRun("busy")).revision).toBe(11);
   expect(await cancelRuns({ workflowId: "w" })).toMatchObject({ changedRuns: 1, refusedRuns: 0 });
 });
+
+test.each([{ resourceId: "r" }, { workflowId: "w" }])(
+  "a run that becomes unreadable during the change to %o is named, and the others are changed",
+  async (filter) => {
+    const store = await openStore(await fileUrl());
+    const runIds = ["a", "b", "c"];
+    for (const runId of runIds) await store.createRun({ runId, workflowId: "w", resourceId: "r" });
+    const updated = new Set<string>();
+    const { cancelRuns } = bulkChanges(store, async (runId) => {
+      if (updated.has(runId)) return;
+      updated.add(runId);
+      const tags = runId === "b" ? "{" : "{}";
+      await store.db.run(
+        sql`update workflow_runs set revision = revision + 1, tags = ${tags} where run_id = ${runId}`,
+      );
+    });
+    expect(await cancelRuns(filter)).toMatchObject({
+      changedRuns: 2,
+      refusedRuns: 1,
+      refused: [{ runId: "b", error: { code: "CORRUPT_ROW" } }],
+    });
+    const others = await store.getRuns(["a", "c"]);
+    expect(others.map(({ status }) => status)).toEqual(["CANCELLED", "CANCELLED"]);
+  },
+);
 
 test("a bulk change that fails after a batch says that runs may have been changed", async () => {
   const store = new MemoryStore();

@@ -4,7 +4,8 @@ import { InvalidArgumentError } from "../../errors.ts";
 import { encodeJson } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import { isId } from "../../schema/zod.ts";
-import type { StepDefinition } from "./step-definition.ts";
+import { resolveSettings } from "./define-step.ts";
+import type { StepDefinition, StepSettings } from "./step-definition.ts";
 import type { Condition } from "./workflow-plan.ts";
 
 /** A step that runs if its condition is true: the result of `stepIf`. */
@@ -68,12 +69,28 @@ export function addCondition<Id extends string, Input>(
   return { ...step, condition, otherwise: text };
 }
 
-/** @throws {InvalidArgumentError} if it is not a step. */
+/** The options that a copy of a step, such as `{ ...step, timeoutMs: 100 }`, cannot change. */
+const boundOptions = ["input", "output", "run"];
+
+/** @throws {InvalidArgumentError} if it is not a step, or a copy of one with other options. */
 export function checkStep(definition: unknown): void {
-  const { id, invoke, settings } = (definition ?? {}) as Record<string, unknown>;
-  if (isId(id) && typeof invoke === "function" && typeof settings === "object") return;
+  const step = (definition ?? {}) as Record<string, unknown>;
+  const { id, invoke, settings } = step;
+  if (!isId(id) || typeof invoke !== "function" || typeof settings !== "object") {
+    throw new InvalidArgumentError({
+      argument: "step",
+      reason: "must be a result of `defineStep`",
+    });
+  }
+  const own = resolveSettings(settings ?? {}, {});
+  const shown = resolveSettings(step as StepSettings, {});
+  const names = Object.keys(own) as (keyof typeof own)[];
+  const changed =
+    boundOptions.find((name) => name in step) ??
+    names.find((name) => JSON.stringify(own[name]) !== JSON.stringify(shown[name]));
+  if (changed === undefined) return;
   throw new InvalidArgumentError({
     argument: "step",
-    reason: "must be a result of `defineStep`",
+    reason: `is a copy of ${id} with another \`${changed}\`, which only \`defineStep\` can set`,
   });
 }

@@ -6,21 +6,35 @@ import { inputColumns, newRow } from "./run-events.ts";
 import { isUnsaved, type StageRun } from "./stage-run.ts";
 
 /**
- * Makes the open steps of a cancelled run CANCELLED, so that no row stays RUNNING. Does nothing if the run was reopened
- * meanwhile. `stage` has the running steps if the caller is their worker.
+ * Makes the open steps of cancelled runs CANCELLED, so that no row stays RUNNING. Leaves out runs that were reopened
+ * meanwhile. `stage` has the running steps if the caller is the worker of the only run.
  */
 export async function cancelSteps(
   store: WorkflowStore,
-  runId: string,
+  runIds: readonly string[],
   now: Date,
   stage: StageRun | null = null,
 ): Promise<void> {
-  const steps = await store.listStepExecutions(runId, { payloads: false });
-  if (stage === null && steps.every(({ status }) => isFinalStepStatus(status))) return;
+  const listSteps = (from: WorkflowStore, ids: readonly string[]) =>
+    Promise.all(
+      ids.map(async (runId) => {
+        const rows = await from.listStepExecutions(runId, { payloads: false });
+        return { runId, rows };
+      }),
+    );
+  const open = (await listSteps(store, runIds)).filter(
+    ({ rows }) => stage !== null || !rows.every(({ status }) => isFinalStepStatus(status)),
+  );
+  if (open.length === 0) return;
   await store.transaction(async (tx) => {
-    if ((await tx.getRun(runId, { payloads: false })).status !== "CANCELLED") return;
-    const rows = await tx.listStepExecutions(runId, { payloads: false });
-    await tx.batch((write) => writeCancelled(write, runId, now, rows, stage));
+    const read = open.map(({ runId }) => runId);
+    const runs = await tx.getRuns(read, { payloads: false });
+    const cancelled = runs.filter(({ status }) => status === "CANCELLED");
+    const ids = cancelled.map(({ runId }) => runId);
+    const steps = await listSteps(tx, ids);
+    await tx.batch((write) => {
+      for (const { runId, rows } of steps) writeCancelled(write, runId, now, rows, stage);
+    });
   });
 }
 

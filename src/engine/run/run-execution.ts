@@ -11,6 +11,7 @@ import {
   StepOutputNotFoundError,
   StoreClosedError,
 } from "../../errors.ts";
+import type { NewStepExecution, StepExecutionSummary } from "../../schema/rows.ts";
 import type { RunEnding } from "../observe/events.ts";
 import { hasConditions } from "../definition/workflow-plan.ts";
 import { retryWhileBusy } from "../store-retry.ts";
@@ -18,7 +19,7 @@ import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
 import { writeEvent, type RunEvent } from "./run-events.ts";
 import { loadRun } from "./run-loading.ts";
 import type { ClaimedRun, RunScope } from "./run-scope.ts";
-import { isLoss, RunWriter } from "./run-writer.ts";
+import { isLoss, isRefusal, RunWriter } from "./run-writer.ts";
 import { enterStage } from "./stage-entry.ts";
 import { StageExecution } from "./stage-execution.ts";
 import { describeProgress, isUndecided, type RunResult, type StageRun } from "./stage-run.ts";
@@ -35,8 +36,9 @@ export class RunExecution {
   readonly #drainer = new Stopper();
   /** Aborts when the engine no longer waits for the last writes. */
   readonly #closer = new Stopper();
-  /** Undefined until the run is first loaded. */
-  #stage: StageRun | null | undefined;
+  #stage: StageRun | null = null;
+  /** True if this claim may have begun a step. */
+  #hasBegun = false;
   /** The time at which the released run continues; null if it can continue at once. */
   wakesAt: Date | null = null;
 
@@ -118,6 +120,7 @@ export class RunExecution {
         continue;
       }
       this.#stage = at;
+      this.#hasBegun = true;
       const execution = new StageExecution(scope, writer, at);
       // The engine may have begun to close while the run was loaded or a condition was evaluated.
       const end = this.#drainer.aborted ? "waiting" : await execution.run();
@@ -170,7 +173,7 @@ export class RunExecution {
     const { runId, workflowId } = run;
     if (isLoss(reason)) return this.#endLost(reason);
     if (reason instanceof RunCancelledError) {
-      const cancel = () => cancelSteps(store, runId, clock(), this.#stage ?? null);
+      const cancel = () => cancelSteps(store, [runId], clock(), this.#stage);
       await this.#attempt("marking the steps of a cancelled run", cancel);
       return "cancelled";
     }
@@ -185,27 +188,40 @@ export class RunExecution {
     if (reason instanceof CorruptRowError || reason instanceof StepOutputNotFoundError) {
       return this.#fail(reason, "it cannot be read");
     }
+    if (isRefusal(reason)) return this.#fail(reason, "the store refused a row of it");
     logger.error({ runId, workflowId, err: reason }, "run stops because the store failed");
     return "troubled";
   }
 
   /** Lets other workers claim the run. Attempts without a row get one, so that they restart with the same number. */
-  #release(): Promise<void> {
-    const { store, run, fence, workflow } = this.#claimed;
-    const { runId, attempt } = run;
-    if (this.#stage) {
+  async #release(): Promise<void> {
+    const { store, run, fence } = this.#claimed;
+    const { runId } = run;
+    if (this.#stage !== null) {
       const event = { ...describeProgress(this.#stage), released: { wakeAt: null } };
-      return store.batch((write) => writeEvent(write, this.#claimed, event));
+      await store.batch((write) => writeEvent(write, this.#claimed, event));
+      return;
     }
-    const [first] = workflow.plan.stages;
-    const steps = first === undefined || hasConditions(first) ? [] : first.steps;
-    return store.batch((write) => {
+    const unbegun = this.#unbegunSteps(await store.listStepExecutions(runId, { payloads: false }));
+    await store.batch((write) => {
       write.updateRun(runId, { status: "PENDING" }, fence);
-      if (this.#stage !== undefined || attempt > 1) return;
-      // Without rows, the next claim would assume that this one has begun the first stage.
-      for (const { index: executionIndex, definition } of steps) {
-        write.createStepExecution({ runId, stepId: definition.id, executionIndex });
-      }
+      for (const step of unbegun) write.createStepExecution(step);
+    });
+  }
+
+  /**
+   * Rows for the steps of the first stage if no step has begun in this claim. Without rows, the next claim would assume
+   * that this one has begun them.
+   */
+  #unbegunSteps(rows: readonly StepExecutionSummary[]): NewStepExecution[] {
+    const { run, workflow } = this.#claimed;
+    const { runId, attempt, lostLeases } = run;
+    const [first] = workflow.plan.stages;
+    if (this.#hasBegun || rows.length > 0 || first === undefined || hasConditions(first)) return [];
+    // Claims that were lost may have begun them.
+    const begun = Math.max(0, attempt - Math.max(1, lostLeases));
+    return first.steps.map(({ index: executionIndex, definition: { id: stepId } }) => {
+      return { runId, stepId, executionIndex, attempt: begun };
     });
   }
 
@@ -233,22 +249,35 @@ export class RunExecution {
     const level = reason instanceof RunTimeoutError ? "warn" : "error";
     logger[level]({ runId, workflowId, err: reason }, `run failed because ${why}`);
     const error = describeError(reason);
+    const end = async (
+      rows: readonly StepExecutionSummary[],
+      unbegun: readonly NewStepExecution[],
+    ): Promise<void> => {
+      // Rows that the store has refused are not written again.
+      const stage = isRefusal(reason) ? null : this.#stage;
+      await store.batch((write) => {
+        write.updateRun(runId, { status: "FAILED", error }, fence);
+        writeCancelled(write, runId, clock(), rows, stage);
+        for (const step of unbegun) write.createStepExecution({ ...step, status: "CANCELLED" });
+      });
+    };
     try {
       await this.#persist(async () => {
-        // Unreadable rows stay unchanged.
-        const rows =
-          reason instanceof CorruptRowError
-            ? []
-            : await store.listStepExecutions(runId, { payloads: false });
-        await store.batch((write) => {
-          write.updateRun(runId, { status: "FAILED", error }, fence);
-          writeCancelled(write, runId, clock(), rows, this.#stage ?? null);
-        });
+        try {
+          const rows = await store.listStepExecutions(runId, { payloads: false });
+          await end(rows, this.#unbegunSteps(rows));
+        } catch (failure) {
+          // Rows that cannot be read or written stay unchanged.
+          if (!isRefusal(failure) && !(failure instanceof CorruptRowError)) throw failure;
+          await end([], []);
+        }
       });
       return "failed";
     } catch (failure) {
       if (isLoss(failure)) return this.#endLost(failure);
       logger.warn({ runId, err: failure }, "a run could not be failed");
+      // Another try would run its steps again and be refused again.
+      if (isRefusal(failure)) this.#drainer.abort();
       return "troubled";
     }
   }

@@ -75,13 +75,17 @@ export class RunWriter {
     try {
       return await retryWhileBusy(write, leaseMs, signal, isRetried);
     } catch (error) {
-      const isRefusal = error instanceof InvalidValueError || error instanceof ConstraintError;
-      if (isRefusal || isFailure(error) || signal.aborted) throw error;
+      if (isRefusal(error) || isFailure(error) || signal.aborted) throw error;
       if (isLoss(error)) lose(error);
       signal.abort(error);
       throw error;
     }
   }
+}
+
+/** True if the store, or a constraint of the app, does not accept a row. */
+export function isRefusal(error: unknown): error is InvalidValueError | ConstraintError {
+  return error instanceof InvalidValueError || error instanceof ConstraintError;
 }
 
 /** True if the error means that the worker does not hold the run. */

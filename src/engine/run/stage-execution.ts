@@ -15,7 +15,7 @@ import type { AttemptObserver } from "../observe/run-observer.ts";
 import { Attempt } from "./attempt.ts";
 import type { RunEvent, Settled } from "./run-events.ts";
 import type { RunScope } from "./run-scope.ts";
-import type { RunWriter } from "./run-writer.ts";
+import { isRefusal, type RunWriter } from "./run-writer.ts";
 import {
   addOutcome,
   describeProgress,
@@ -166,9 +166,8 @@ export class StageExecution {
   /** Stores rows after a delay, so that a fast step that locks the file through an app's own client comes first. */
   #storeSoon(): void {
     this.#rowTimer ??= setTimeout(() => {
-      this.#store().catch(() => {
-        // The writer stops the run.
-      });
+      // The steps could not store their ends either.
+      this.#store().catch((error: unknown) => this.#scope.signal.abort(error));
     }, firstRowAfterMs);
   }
 
@@ -199,10 +198,10 @@ export class StageExecution {
       return this.#store(result);
     }
     const { host, work } = result;
-    return this.#exclusively(step, () =>
+    return this.#exclusively(step, (shape) =>
       this.#writer.commitWithin(host, async (hostTransaction, tx) => {
         const working = attempt.within(tx, () => observer.within(() => work(hostTransaction)));
-        return this.#eventOf(await attempt.race(working.then(complete)));
+        return shape(this.#eventOf(await attempt.race(working.then(complete))));
       }),
     );
   }
@@ -224,22 +223,38 @@ export class StageExecution {
 
   /** Stores an outcome, if there is one, and everything in the stage that is not stored yet. */
   #store(settled?: Settled): Promise<Outcome | undefined> {
-    return this.#exclusively(settled?.step ?? null, async () => {
-      const event = this.#eventOf(settled);
+    return this.#exclusively(settled?.step ?? null, async (shape) => {
+      const event = shape(this.#eventOf(settled));
       if (!settled && event.begun.length === 0) return null;
       await this.#writer.commit(event);
       return event;
     });
   }
 
-  /** Commits an event made from the stored state and returns its outcome. Without a commit, the outcome is discarded. */
+  /**
+   * Commits an event made from the stored state, in the shape that `shape` gives it, and returns its outcome. Without a
+   * commit, the outcome is discarded.
+   *
+   * If the store refuses an event of several rows, the end of the step is committed alone, so that the step does not fail
+   * because of the row of another step or of the run. The run stops with that error.
+   */
   #exclusively(
     step: StepRun | null,
-    commit: () => Promise<StageEvent | null>,
+    commit: (shape: (event: StageEvent) => StageEvent) => Promise<StageEvent | null>,
   ): Promise<Outcome | undefined> {
+    let isAlone = true;
+    const whole = (event: StageEvent): StageEvent => {
+      isAlone = step === null || isEndOf(step, event);
+      return event;
+    };
     return this.#writer.exclusive(async () => {
       try {
-        const event = await commit();
+        const event = await commit(whole).catch(async (error: unknown) => {
+          if (isAlone || !isRefusal(error)) throw error;
+          const end = await commit(withoutOthers);
+          this.#scope.signal.abort(error);
+          return end;
+        });
         if (event !== null) this.#applied(event);
         return event?.settled?.outcome;
       } catch (error) {
@@ -281,6 +296,15 @@ export class StageExecution {
       step.row = "earlier";
     }
   }
+}
+
+/** True if the event writes no step but this one, and does not change the status of the run. */
+function isEndOf(step: StepRun, { begun, next, result, released }: StageEvent): boolean {
+  return (next ?? result ?? released) === undefined && begun.every((each) => each === step);
+}
+
+function withoutOthers({ endedSteps, stage, settled, end }: StageEvent): StageEvent {
+  return { endedSteps, begun: [], end, ...(stage && { stage }), ...(settled && { settled }) };
 }
 
 function markStored(step: StepRun): void {
