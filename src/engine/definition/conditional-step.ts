@@ -5,7 +5,7 @@ import { encodeJson } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
 import { isId } from "../../schema/zod.ts";
 import { resolveSettings } from "./define-step.ts";
-import type { StepDefinition, StepSettings } from "./step-definition.ts";
+import type { StepDefinition } from "./step-definition.ts";
 import type { Condition } from "./workflow-plan.ts";
 
 /** A step that runs if its condition is true: the result of `stepIf`. */
@@ -83,7 +83,7 @@ export function checkStep(definition: unknown): void {
     });
   }
   const own = resolveSettings(settings ?? {}, {});
-  const shown = resolveSettings(step as StepSettings, {});
+  const shown = resolveSettings(step, {});
   const names = Object.keys(own) as (keyof typeof own)[];
   const changed =
     boundOptions.find((name) => name in step) ??

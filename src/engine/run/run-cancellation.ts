@@ -15,13 +15,6 @@ export async function cancelSteps(
   now: Date,
   stage: StageRun | null = null,
 ): Promise<void> {
-  const listSteps = (from: WorkflowStore, ids: readonly string[]) =>
-    Promise.all(
-      ids.map(async (runId) => {
-        const rows = await from.listStepExecutions(runId, { payloads: false });
-        return { runId, rows };
-      }),
-    );
   const open = (await listSteps(store, runIds)).filter(
     ({ rows }) => stage !== null || !rows.every(({ status }) => isFinalStepStatus(status)),
   );
@@ -36,6 +29,15 @@ export async function cancelSteps(
       for (const { runId, rows } of steps) writeCancelled(write, runId, now, rows, stage);
     });
   });
+}
+
+function listSteps(store: WorkflowStore, runIds: readonly string[]) {
+  return Promise.all(
+    runIds.map(async (runId) => {
+      const rows = await store.listStepExecutions(runId, { payloads: false });
+      return { runId, rows };
+    }),
+  );
 }
 
 /** Makes the open steps of a run and their running attempts CANCELLED. */
