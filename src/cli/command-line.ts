@@ -97,7 +97,7 @@ interface CommandEntry {
 const commands: readonly CommandEntry[] = [
   {
     name: "runs",
-    summary: "list, show, watch, cancel and retry runs",
+    summary: "list, show, explain, watch, cancel, retry and delete runs",
     load: async () => (await import("./commands/runs.ts")).runsCommand,
   },
   {

@@ -29,6 +29,10 @@ const looking: Readonly<Record<string, readonly string[][]>> = {
     ["runs", "show", "r1"],
     ["runs", "show", "absent"],
   ],
+  "runs why": [
+    ["runs", "why", "r1"],
+    ["runs", "why", "absent"],
+  ],
   "runs watch": [["runs", "watch", "r1"]],
   report: [
     ["report", "throughput"],

@@ -1,6 +1,12 @@
 import { Command } from "commander";
 import { RunNotFoundError } from "../../../errors.ts";
 import type { RunBundle } from "../../../model/bundles.ts";
+import type {
+  StepAttempt,
+  StepExecutionSummary,
+  WorkflowRunSummary,
+} from "../../../schema/rows.ts";
+import type { WorkflowStore } from "../../../store/workflow-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
@@ -29,29 +35,64 @@ Examples:
   gorkflow runs show 0198c0de-0000-7000-8000-000000000000 --payloads --json | jq .run.input`,
     )
     .action(async (runId: string, options: ShowOptions) => {
-      const bundle = await withStore(context, options, async (store) => {
-        const { bundles, corrupt } = await store.readBundles({
-          runIds: [runId],
-          signal: context.signal,
-        });
-        for (const error of corrupt) throw error;
-        const [found] = bundles;
-        if (found === undefined) throw new RunNotFoundError({ runId });
-        return found;
-      });
-      const shown = options.payloads ? bundle : withoutPayloads(bundle);
+      const read = options.payloads ? readBundle : readOutline;
+      const shown = await withStore(context, options, (store) =>
+        read(store, runId, context.signal),
+      );
       if (options.json) printJson(shown);
-      else print(describe(bundle, options.payloads === true));
+      else print(isBundle(shown) ? describeWithPayloads(shown) : describe(shown));
     });
 }
 
-/** How the run went, without its data. */
-function withoutPayloads({ run, steps, attempts }: RunBundle): object {
-  const { input: _, output: _output, context: _context, ...summary } = run;
-  return { run: summary, steps: steps.map(({ input: _input, ...step }) => step), attempts };
+/** A run without the payloads of the app. */
+export interface RunOutline {
+  readonly run: WorkflowRunSummary;
+  readonly steps: readonly StepExecutionSummary[];
+  readonly attempts: readonly StepAttempt[];
 }
 
-function describe({ run, steps, outputs, state }: RunBundle, payloads: boolean): string {
+export async function readOutline(
+  store: WorkflowStore,
+  runId: string,
+  signal: AbortSignal,
+): Promise<RunOutline> {
+  const [run, steps, attempts] = await Promise.all([
+    store.getRun(runId, { payloads: false, signal }),
+    store.listStepExecutions(runId, { payloads: false, signal }),
+    store.listStepAttempts(runId, { signal }),
+  ]);
+  return { run, steps, attempts };
+}
+
+function isBundle(shown: RunOutline | RunBundle): shown is RunBundle {
+  return "outputs" in shown;
+}
+
+async function readBundle(
+  store: WorkflowStore,
+  runId: string,
+  signal: AbortSignal,
+): Promise<RunBundle> {
+  const { bundles, corrupt } = await store.readBundles({ runIds: [runId], signal });
+  for (const error of corrupt) throw error;
+  const [bundle] = bundles;
+  if (bundle === undefined) throw new RunNotFoundError({ runId });
+  return bundle;
+}
+
+function describeWithPayloads(bundle: RunBundle): string {
+  const { run, outputs, state } = bundle;
+  return [
+    describe(bundle),
+    `input ${escapedJson(run.input)}`,
+    `output ${escapedJson(run.output)}`,
+    `context ${escapedJson(run.context)}`,
+    ...outputs.map(({ stepId, output }) => `output of ${escaped(stepId)} ${escapedJson(output)}`),
+    ...state.map(({ key, value }) => `state ${escaped(key)} ${escapedJson(value)}`),
+  ].join("\n\n");
+}
+
+function describe({ run, steps }: RunOutline): string {
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
   const now = new Date();
   const facts = [
@@ -80,17 +121,6 @@ function describe({ run, steps, outputs, state }: RunBundle, payloads: boolean):
     table(["run", escaped(run.runId)], facts),
     steps.length === 0 ? "no step has started" : drawTimeline(steps, now),
     ...distinct.map(({ of, text }) => `${colors.red(of)} ${text}`),
-    ...(payloads
-      ? [
-          `input ${escapedJson(run.input)}`,
-          `output ${escapedJson(run.output)}`,
-          `context ${escapedJson(run.context)}`,
-          ...outputs.map(
-            ({ stepId, output }) => `output of ${escaped(stepId)} ${escapedJson(output)}`,
-          ),
-          ...state.map(({ key, value }) => `state ${escaped(key)} ${escapedJson(value)}`),
-        ]
-      : []),
   ].join("\n\n");
 }
 
