@@ -52,6 +52,7 @@ export type {
   ExpectedRevisionOptions,
   FenceOptions,
   OperationOptions,
+  ReopenOptions,
   ReadOptions,
   RevisionOptions,
 } from "./store/options.ts";

@@ -15,7 +15,7 @@ import type { RunFilter } from "../model/run-queries.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 import { systemClock, type Clock } from "../store/clock.ts";
-import type { OperationOptions } from "../store/options.ts";
+import type { OperationOptions, ReopenOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { WorkflowRegistry } from "./definition/workflow-registry.ts";
@@ -299,13 +299,19 @@ export class Engine {
    * Makes a FAILED or CANCELLED run PENDING again. Its failed and cancelled steps restart with all their retries.
    * Completed steps do not run again. If the run has a deadline, its time limit starts again.
    *
+   * With `fromStep`, that step and those after it run again as if for the first time, also of a COMPLETED run. Their
+   * outputs and attempts are deleted, so the numbers of attempts repeat. The steps of a `parallel` have the order in which they are listed, so name the first
+   * to restart all of them. State that the steps have stored stays.
+   *
    * @throws {RunNotFoundError} if the run does not exist.
-   * @throws {RunTransitionError} if the run has not ended, or has completed.
+   * @throws {RunTransitionError} if the run has not ended, or has completed and `fromStep` is not given.
+   * @throws {StepExecutionNotFoundError} if `fromStep` has not begun in this run.
+   * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
    * @throws {EngineClosedError} if the engine was closed.
    */
-  async retry(runId: string): Promise<void> {
+  async retry(runId: string, options: ReopenOptions = {}): Promise<void> {
     this.#checkOpen();
-    await this.#store.reopenRun(runId);
+    await this.#store.reopenRun(runId, options);
     this.#worker.wake();
   }
 

@@ -108,6 +108,16 @@ export function planReopen(now: Date): Partial<WorkflowRun> {
   };
 }
 
+/** The columns that `reopenRun` sets if it restarts steps, apart from `deadlineAt` and `progress`. */
+export function planRestart(now: Date): Partial<WorkflowRun> {
+  return { ...planReopen(now), output: null };
+}
+
+/** The `progress` of a run of whose `steps` only `kept` stay. */
+export function keptProgress(progress: number, kept: number, steps: number): number {
+  return (progress * kept) / steps;
+}
+
 /**
  * The `deadlineAt` that `reopenRun` sets: as far from now as the first one was from the start. The old deadline may have
  * passed, and the run would fail again.

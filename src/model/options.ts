@@ -42,6 +42,13 @@ export function parseExpectedRevision(options: unknown): z.output<typeof expecte
   return options === undefined ? none : parseArgument(expectedRevisionSchema, options, "options");
 }
 
+const reopenSchema = expectedRevisionSchema.extend({ fromStep: idSchema.optional() });
+
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
+export function parseReopenOptions(options: unknown): z.output<typeof reopenSchema> {
+  return options === undefined ? none : parseArgument(reopenSchema, options, "options");
+}
+
 export interface FenceDemands {
   readonly signal?: AbortSignal | undefined;
   readonly fence: Fence | null;

@@ -106,6 +106,20 @@ export function checkReopen(
   }
 }
 
+/**
+ * @throws {RevisionConflictError} if the run is at another revision.
+ * @throws {RunTransitionError} unless the run has ended.
+ */
+export function checkRestart(
+  run: Pick<RunGuardState, "runId" | "status" | "revision">,
+  expectedRevision: number | undefined,
+): void {
+  checkRevision(run, expectedRevision);
+  if (!isFinalRunStatus(run.status)) {
+    throw new RunTransitionError({ runId: run.runId, from: run.status, to: "PENDING" });
+  }
+}
+
 /** @throws {StepTransitionError} if the step is COMPLETED or SKIPPED. */
 export function checkStepUpdate(
   step: { readonly runId: string; readonly stepId: string; readonly status: StepStatus },

@@ -25,5 +25,13 @@ export interface ExpectedRevisionOptions extends OperationOptions {
   readonly expectedRevision?: number | undefined;
 }
 
+export interface ReopenOptions extends ExpectedRevisionOptions {
+  /**
+   * The id of a step. It restarts, with all steps that `listStepExecutions` lists after it. Defaults to none: steps that
+   * have ended stay.
+   */
+  readonly fromStep?: string | undefined;
+}
+
 /** A fence, and the revision that the row must have. */
 export interface RevisionOptions extends FenceOptions, ExpectedRevisionOptions {}

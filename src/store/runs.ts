@@ -8,6 +8,7 @@ import type {
   ExpectedRevisionOptions,
   OperationOptions,
   ReadOptions,
+  ReopenOptions,
   RevisionOptions,
 } from "./options.ts";
 
@@ -113,11 +114,16 @@ export interface RunStore<Json extends WorkflowJson = WorkflowJson> {
    * Makes a FAILED or CANCELLED run PENDING again. Clears error, completion, lease and `wakeAt`. If the run has a
    * `timeoutMs`, sets `deadlineAt` to that time from now. Other columns stay.
    *
+   * With `fromStep`, a COMPLETED run is reopened too, and also loses its output. The step and those after it are deleted
+   * with their attempts and outputs, so that they run again as if for the first time. `progress` decreases to the share of
+   * the steps that stay. State stays. All of it happens in one commit.
+   *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {RevisionConflictError} if the run is not at `expectedRevision`.
-   * @throws {RunTransitionError} if it is not FAILED or CANCELLED.
+   * @throws {RunTransitionError} if it is not FAILED or CANCELLED; with `fromStep`, if it has not ended.
+   * @throws {StepExecutionNotFoundError} if `fromStep` has not begun in this run.
    */
-  reopenRun(runId: string, options?: ExpectedRevisionOptions): Promise<SummaryOf<RunOf<Json>>>;
+  reopenRun(runId: string, options?: ReopenOptions): Promise<SummaryOf<RunOf<Json>>>;
 
   /**
    * Returns a page of the runs that match all conditions, newest first.

@@ -16,9 +16,9 @@ import {
 } from "../model/leases.ts";
 import {
   parseBatchOptions,
-  parseExpectedRevision,
   parseOptions,
   parseReadOptions,
+  parseReopenOptions,
   parseWriteBundlesOptions,
 } from "../model/options.ts";
 import { parsePrunePolicy, type ParsedPrunePolicy, type PruneReport } from "../model/retention.ts";
@@ -72,6 +72,14 @@ type Signal = AbortSignal | undefined;
 type Awaitable<T> = T | Promise<T>;
 type AnyRun = WorkflowRun | WorkflowRunSummary;
 
+/** A run that is reopened from a step. */
+export interface Restart {
+  readonly runId: string;
+  readonly fromStep: string;
+  readonly expectedRevision: number | undefined;
+  readonly now: Date;
+}
+
 /** How one kind of store reads and writes rows. All arguments are valid. */
 export interface Backend<Plans extends Record<WriteName, unknown>> {
   readonly clock: Clock;
@@ -93,6 +101,8 @@ export interface Backend<Plans extends Record<WriteName, unknown>> {
     signal: Signal,
   ): Awaitable<void>;
   transaction<T>(work: (tx: WorkflowStore) => Promise<T>, signal: Signal): Promise<T>;
+
+  restartRun(restart: Restart, signal: Signal): Awaitable<WorkflowRunSummary>;
 
   findRun(runId: string, payloads: boolean): Awaitable<AnyRun | null>;
   listRuns(query: ParsedRunQuery, payloads: boolean): Awaitable<RunPage<AnyRun>>;
@@ -201,9 +211,13 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
       return write<"updateRun">(plan, options?.signal);
     },
     async reopenRun(id, options) {
-      const { signal, expectedRevision } = parseExpectedRevision(options);
-      const plan = planner.reopenRun(parseId(id, "runId"), clock(), expectedRevision);
-      return write<"reopenRun">(plan, signal);
+      const runId = parseId(id, "runId");
+      const { signal, expectedRevision, fromStep } = parseReopenOptions(options);
+      if (fromStep === undefined) {
+        return write<"reopenRun">(planner.reopenRun(runId, clock(), expectedRevision), signal);
+      }
+      const restart = { runId, fromStep, expectedRevision, now: clock() };
+      return backend.perform("write", signal, () => backend.restartRun(restart, signal));
     },
     listRuns: (async (query?: RunQuery) => {
       const { payloads, signal, ...parsed } = parseListQuery(query === undefined ? {} : query);

@@ -101,6 +101,19 @@ test("runs that match a filter are retried, cancelled and deleted", async () => 
   });
 });
 
+test("a run is retried from a step", async () => {
+  const database = await givenRuns();
+  const retry = ["runs", "retry", "run-000000001", "--from", "step-2"];
+  expect(await answer(retry, database)).toEqual({ pending: ["run-000000001"], failed: [] });
+  expect(await answer(["runs", "show", "run-000000001"], database)).toMatchObject({
+    run: { status: "PENDING", progress: 0.5 },
+    steps: [{ stepId: "step-0" }, { stepId: "step-1" }],
+  });
+  const env = { GORKFLOW_DATABASE_URL: database };
+  const missing = await command.run(["runs", "retry", "run-000000003", "--from", "none"], { env });
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("none")]);
+});
+
 test("a command for several runs needs ids or a filter, of runs that it can change", async () => {
   const env = { GORKFLOW_DATABASE_URL: await givenRuns() };
   for (const args of [
@@ -108,6 +121,7 @@ test("a command for several runs needs ids or a filter, of runs that it can chan
     ["runs", "delete", "--dry-run"],
     ["runs", "retry", "run-000000003", "--status", "FAILED"],
     ["runs", "retry", "run-000000003", "--dry-run"],
+    ["runs", "retry", "--all", "--from", "step-0"],
     ["runs", "delete", "run-000000003", "--all"],
     ["runs", "cancel", "--status", "FAILED"],
   ]) {

@@ -4,7 +4,12 @@ import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
+import {
+  InvalidArgumentError,
+  RunNotFoundError,
+  RunTransitionError,
+  StepExecutionNotFoundError,
+} from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { fileUrl, openStore, stores } from "./support/stores.ts";
 
@@ -244,4 +249,113 @@ test("the attempts of a run that could not be read when it was claimed skip no n
   await engine.retry(runId);
   expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED" });
   expect(calls).toEqual([1]);
+});
+
+describe.each(stores)("from a step, on %s", (_, open) => {
+  const step = (id: string, calls: string[]) =>
+    numberStep(id, (value, { attempt }) => {
+      calls.push(`${id} ${attempt}`);
+      return value + 1;
+    });
+
+  test("a completed run repeats that step and those after it", async () => {
+    const store = await open();
+    const calls: string[] = [];
+    const workflow = defineWorkflow({ id: "w" })
+      .step(step("a", calls))
+      .step(step("b", calls))
+      .stepIf((value) => value > 100, step("never", calls))
+      .step(step("c", calls))
+      .build();
+    const engine = makeEngine(store);
+    const { runId } = await engine.run(workflow, 1);
+    await engine.retry(runId, { fromStep: "b" });
+    expect(await engine.wait(runId)).toMatchObject({
+      status: "COMPLETED",
+      output: 4,
+      attempt: 2,
+      progress: 1,
+    });
+    expect(calls).toEqual(["a 1", "b 1", "c 1", "b 1", "c 1"]);
+    expect(await store.listStepExecutions(runId)).toMatchObject([
+      { stepId: "a", attempt: 1 },
+      { stepId: "b", attempt: 1 },
+      { stepId: "never", status: "SKIPPED" },
+      { stepId: "c", attempt: 1, status: "COMPLETED" },
+    ]);
+    // The first step gets the run's input again.
+    await engine.retry(runId, { fromStep: "a" });
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 4 });
+  });
+
+  test("of a parallel stage, the step and those listed after it restart", async () => {
+    const store = await open();
+    const calls: string[] = [];
+    const [a, b, c] = ["a", "b", "c"].map((id) => step(id, calls));
+    if (a === undefined || b === undefined || c === undefined) throw new Error("no steps");
+    const sum = defineStep({
+      id: "sum",
+      input: z.record(z.string(), z.number()),
+      output: z.number(),
+      run: (values) => {
+        calls.push("sum");
+        return Object.values(values).reduce((total, value) => total + value, 0);
+      },
+    });
+    const workflow = defineWorkflow({ id: "w" }).parallel(a, b, c).step(sum).build();
+    const engine = makeEngine(store);
+    const { runId } = await engine.run(workflow, 1);
+    calls.length = 0;
+    await engine.retry(runId, { fromStep: "b" });
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 6 });
+    expect(calls.toSorted()).toEqual(["b 1", "c 1", "sum"]);
+  });
+
+  test("a failed run restarts from an earlier step, and its failed step counts from 1", async () => {
+    const store = await open();
+    const calls: string[] = [];
+    const attempts: number[] = [];
+    let failures = 9;
+    const failing = defineStep({
+      id: "failing",
+      input: z.number(),
+      output: z.number(),
+      retry: { maxRetries: 1, backoff: "none" },
+      run: (value, { attempt }) => {
+        attempts.push(attempt);
+        if (attempt <= failures) throw new Error("no");
+        return value;
+      },
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step("a", calls)).step(failing).build();
+    const engine = makeEngine(store);
+    const { runId, status } = await engine.run(workflow, 1);
+    expect(status).toBe("FAILED");
+    failures = 1;
+    await engine.retry(runId, { fromStep: "a" });
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 2 });
+    expect([calls, attempts]).toEqual([
+      ["a 1", "a 2"],
+      [1, 2, 1, 2],
+    ]);
+    expect(await store.listStepAttempts(runId)).toMatchObject([
+      // The first step of a run counts the claims, because an earlier one may have begun it.
+      { stepId: "a", attempt: 2 },
+      { stepId: "failing", attempt: 1, status: "FAILED" },
+      { stepId: "failing", attempt: 2, status: "COMPLETED" },
+    ]);
+  });
+
+  test("a step that has not begun, and a run that has not ended, are refused", async () => {
+    const store = await open();
+    const workflow = defineWorkflow({ id: "w" }).step(step("a", [])).build();
+    const engine = makeEngine(store);
+    const waiting = await engine.start(workflow, 1, { startAt: new Date(Date.now() + 60_000) });
+    await expect(engine.retry(waiting, { fromStep: "a" })).rejects.toThrow(RunTransitionError);
+    const { runId } = await engine.run(workflow, 1);
+    await expect(engine.retry(runId, { fromStep: "b" })).rejects.toThrow(
+      StepExecutionNotFoundError,
+    );
+    await expect(engine.retry(runId, { fromStep: "" })).rejects.toThrow(InvalidArgumentError);
+  });
 });

@@ -263,6 +263,12 @@ const reads = fc.oneof(
     (store, [id, given]: [string, object]) => store.reopenRun(id, given),
   ),
   operation(
+    "reopenRun from a step",
+    fc.tuple(runId, rarely(stepId, badId), sometimes(expectedRevision)),
+    (store, [id, fromStep, given]: [string, string, object]) =>
+      store.reopenRun(id, { ...given, fromStep }),
+  ),
+  operation(
     "listRuns",
     fc.tuple(
       record({

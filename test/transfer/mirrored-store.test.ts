@@ -89,6 +89,12 @@ async function writeEverything(store: MirroredStore): Promise<void> {
   await store.updateRun(runId, { progress: 0.5 });
   await store.createStepExecution({ runId, stepId: "a" });
   await store.updateStepExecution(runId, "a", { status: "RUNNING" });
+  const ended = await store.createRun({ runId: "ended", workflowId: "w", status: "COMPLETED" });
+  for (const stepId of ["a", "b"]) {
+    await store.createStepExecution({ runId: ended.runId, stepId, status: "COMPLETED" });
+    await store.saveStepOutput(ended.runId, stepId, 1);
+  }
+  await store.reopenRun(ended.runId, { fromStep: "b" });
   await store.saveStepAttempt({ runId, stepId: "a", attempt: 1, status: "FAILED" });
   await store.saveStepOutput(runId, "a", [1]);
   await store.saveState(runId, "k", 1);
@@ -131,7 +137,7 @@ test("every write of the primary is copied to the secondary", async () => {
     missedChanges: 0,
     lastError: null,
   });
-  expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 22 });
+  expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: 23 });
 });
 
 test("a prune reaches the secondary, and a dry run does not", async () => {

@@ -26,7 +26,7 @@ import {
 } from "./reads.ts";
 import { rowCodecs as codecs } from "../../schema/row-codecs.ts";
 import { BaseTables, type Tables } from "./tables.ts";
-import { requireHeldRun, writes, type PlannedWrites } from "./writes.ts";
+import { requireHeldRun, restartRun, writes, type PlannedWrites } from "./writes.ts";
 
 /** The operations on the committed rows, or on the changes of a transaction. */
 class MemoryOperations extends OperationsStore {
@@ -59,6 +59,7 @@ class MemoryOperations extends OperationsStore {
           for (const plan of plans) plan(overlay);
           overlay.commit();
         },
+        restartRun: (restart, _signal) => restartRun(tables, restart),
         transaction: async (work, signal) => {
           this.#checkUsable(signal);
           const waiting = this.#mutex.run(() => this.#transact(work, signal));

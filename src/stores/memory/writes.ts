@@ -4,16 +4,19 @@ import {
   StepExecutionAlreadyExistsError,
   StepExecutionNotFoundError,
 } from "../../errors.ts";
-import { attemptKey } from "../../model/bundles.ts";
+import { attemptKey, compareSteps } from "../../model/bundles.ts";
 import {
   durationBetween,
   keptLostLeases,
+  keptProgress,
   planReopen,
+  planRestart,
   reopenedDeadline,
 } from "../../model/changes.ts";
 import {
   checkFence,
   checkReopen,
+  checkRestart,
   checkRevision,
   checkRunUpdate,
   checkStateRevision,
@@ -21,8 +24,9 @@ import {
   type Fence,
 } from "../../model/transitions.ts";
 import { rowCodecs as codecs } from "../../schema/row-codecs.ts";
+import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { WriteName, WritePlanner } from "../checked-writes.ts";
-import type { ResultOf } from "../operations.ts";
+import type { Restart, ResultOf } from "../operations.ts";
 import { decodeStep, readRun, readSummary } from "./reads.ts";
 import type { RunRow, Tables } from "./tables.ts";
 
@@ -160,6 +164,31 @@ export const writes: WritePlanner<PlannedWrites> = {
       return nothing;
     },
 };
+
+/** Reopens a run without a step and those after it. */
+export function restartRun(
+  tables: Tables,
+  { runId, fromStep, expectedRevision, now }: Restart,
+): WorkflowRunSummary {
+  const run = requireRun(tables, runId);
+  checkRestart(run, expectedRevision);
+  const rows = [...tables.children("steps", runId)].map(([, row]) => row);
+  const first = rows.find(({ stepId }) => stepId === fromStep);
+  if (first === undefined) throw new StepExecutionNotFoundError({ runId, stepId: fromStep });
+  const dropped = new Set(
+    rows.filter((row) => compareSteps(row, first) >= 0).map(({ stepId }) => stepId),
+  );
+  for (const table of ["steps", "attempts", "outputs"] as const) {
+    const children = tables.changeableChildren(table, runId);
+    for (const [key, { stepId }] of [...children]) if (dropped.has(stepId)) children.delete(key);
+  }
+  const changed = changeRun(tables, run, {
+    ...codecs.run.encode(planRestart(now)),
+    progress: keptProgress(run.progress, rows.length - dropped.size, rows.length),
+    deadlineAt: reopenedDeadline(run.timeoutMs, now)?.getTime() ?? null,
+  });
+  return readSummary(changed);
+}
 
 /** @throws {RunNotFoundError} if the run does not exist. */
 export function requireRun(tables: Tables, runId: string): RunRow {

@@ -341,6 +341,72 @@ export function describeRuns(test: StoreTest): void {
     }
   });
 
+  test("a run is reopened from a step, without it and the steps after it", async ({
+    store,
+    clock,
+  }) => {
+    const { runId } = await givenRun(store, { input: 1, timeoutMs: 5000 });
+    // In the order of the list: a, b and c, d.
+    for (const [stepId, executionIndex] of [
+      ["d", 2],
+      ["c", 1],
+      ["a", 0],
+      ["b", 1],
+    ] as const) {
+      const inputFrom = stepId === "a" ? null : "a";
+      const step = { runId, stepId, executionIndex, inputFrom, attempt: 2 } as const;
+      await store.createStepExecution({ ...step, status: "COMPLETED" });
+      await store.saveStepAttempt({ runId, stepId, attempt: 1, status: "FAILED" });
+      await store.saveStepOutput(runId, stepId, `output of ${stepId}`);
+    }
+    await store.saveStepOutput(runId, "without a step", 1);
+    await store.saveState(runId, "k", 1);
+    const other = await givenRun(store, { status: "FAILED" });
+    await store.createStepExecution({ runId: other.runId, stepId: "c", executionIndex: 5 });
+    await rejects(store.reopenRun(runId, { fromStep: "c" }), "RUN_TRANSITION", { from: "PENDING" });
+    await store.updateRun(runId, { status: "COMPLETED", output: "all", progress: 1 });
+    const before = await store.readBundles();
+
+    await rejects(store.reopenRun("unknown", { fromStep: "c" }), "RUN_NOT_FOUND");
+    await rejects(store.reopenRun(runId, { fromStep: "never" }), "STEP_EXECUTION_NOT_FOUND");
+    await rejects(
+      store.reopenRun(runId, { fromStep: "c", expectedRevision: 1 }),
+      "REVISION_CONFLICT",
+    );
+    await rejectsArgument(store.reopenRun(runId, { fromStep: "" }), "options.fromStep");
+    expect(await store.readBundles()).toEqual(before);
+
+    clock.advance(10);
+    const reopened = await store.reopenRun(runId, { fromStep: "c", expectedRevision: 2 });
+    expect(reopened).toMatchObject({
+      status: "PENDING",
+      progress: 0.5,
+      error: null,
+      completedAt: null,
+      revision: 3,
+      deadlineAt: new Date(clock.now().getTime() + 5000),
+      updatedAt: clock.now(),
+    });
+    const run = await store.getRun(runId);
+    expect(run).toEqual({ ...reopened, input: 1, output: null, context: null });
+    const kept = [{ stepId: "a" }, { stepId: "b", input: "output of a" }];
+    expect(await store.listStepExecutions(runId)).toMatchObject(kept);
+    expect(await store.listStepAttempts(runId)).toMatchObject([{ stepId: "a" }, { stepId: "b" }]);
+    for (const stepId of ["c", "d"]) {
+      expect(await store.findStepOutput(runId, stepId)).toBeNull();
+    }
+    expect(await store.loadStepOutput(runId, "b")).toBe("output of b");
+    expect(await store.loadStepOutput(runId, "without a step")).toBe(1);
+    expect(await store.getAllState(runId)).toEqual({ k: 1 });
+    expect(await store.listStepExecutions(other.runId)).toHaveLength(1);
+
+    await store.createStepExecution({ runId, stepId: "c", executionIndex: 1 });
+    await store.updateRun(runId, { status: "CANCELLED" });
+    await store.reopenRun(runId, { fromStep: "a" });
+    expect(await store.listStepExecutions(runId)).toEqual([]);
+    expect((await store.getRun(runId)).progress).toBe(0);
+  });
+
   test("every status is counted, with the filters of lists", async ({ store }) => {
     expect(await store.countRuns()).toEqual({
       PENDING: 0,

@@ -265,6 +265,11 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
   "updateRun, refused": () =>
     store.updateRun(runId, { progress: 0.5 }, { expectedRevision: 99 }).catch(() => undefined),
   reopenRun: () => store.reopenRun("run-3"),
+  "reopenRun from a step": async () => {
+    await store.createRun({ runId: "ended", workflowId: "w", status: "COMPLETED" });
+    await store.createStepExecution({ runId: "ended", stepId: "a" });
+    await store.reopenRun("ended", { fromStep: "a" });
+  },
   deleteRun: () => store.deleteRun("run-2"),
   "a step": async () => {
     await store.createStepExecution({ runId, stepId: "a" });

@@ -227,6 +227,25 @@ export const defects: Readonly<Record<string, Change>> = {
       }
     },
   }),
+  "a run that restarts from a step keeps the outputs of that step": (store) => ({
+    reopenRun: async (runId, options) => {
+      const stepId = options?.fromStep ?? "";
+      const output = stepId === "" ? null : await store.findStepOutput(runId, stepId);
+      const run = await store.reopenRun(runId, options);
+      if (output !== null) await store.saveStepOutput(runId, stepId, output.output);
+      return run;
+    },
+  }),
+  "a run that restarts from a step keeps the steps after it": (store) => ({
+    reopenRun: async (runId, options) => {
+      const steps = await store.listStepExecutions(runId, { payloads: false });
+      const run = await store.reopenRun(runId, options);
+      const first = steps.findIndex(({ stepId }) => stepId === options?.fromStep);
+      if (first === -1) return run;
+      for (const step of steps.slice(first + 1)) await store.createStepExecution(step);
+      return run;
+    },
+  }),
   "a cancel is lost": (store) => ({
     updateRun: (runId, changes, options) =>
       store.updateRun(

@@ -48,15 +48,21 @@ export function retryCommand(context: CommandContext): Command {
     name: "retry",
     description: "make FAILED or CANCELLED runs PENDING again, for the next worker",
     done: "pending",
-    change: ({ engine }, runId) => engine.retry(runId),
+    change: ({ engine }, runId, { from }) => engine.retry(runId, { fromStep: from }),
+    addOptions: (command) =>
+      command.option("--from <step>", "also repeat this step and those after it"),
     changeAll: ({ store }, filter, options) =>
       store.reopenRuns(filter as RunFilter<"FAILED">, options),
     help: `
 A run continues with the steps that failed or were cancelled; they get all their retries again. Completed steps do not
 run again. The command itself executes nothing: a worker does. A filter selects FAILED and CANCELLED runs.
 
+With --from, the named step and those that \`runs show\` lists after it run again as if for the first time, also of COMPLETED
+runs: their outputs and attempts are deleted. The values that they stored as state stay. It needs ids of runs.
+
 Examples:
   gorkflow runs retry 0198c0de-0000-7000-8000-000000000000
+  gorkflow runs retry 0198c0de-0000-7000-8000-000000000000 --from charge
   gorkflow runs retry --status FAILED --after 1h`,
   });
 }
@@ -91,13 +97,16 @@ interface RunChange {
   readonly help: string;
   /** The word that is printed for each run: `cancelled <run>`. */
   readonly done: string;
-  change(target: Target, runId: string): Promise<void>;
+  change(target: Target, runId: string, options: ChangeOptions): Promise<void>;
+  addOptions?(command: Command): void;
   changeAll(target: Target, filter: RunFilter, options: BulkOptions): Promise<BulkReport>;
 }
 
 interface ChangeOptions extends TableOptions, FilterOptions, JsonOptions {
   readonly all?: true;
   readonly dryRun?: true;
+  /** An option of `retry`. */
+  readonly from?: string;
 }
 
 /** A command that changes the runs with the given ids, or all runs that match a filter. */
@@ -107,6 +116,7 @@ function changeCommand(context: CommandContext, change: RunChange): Command {
     .argument("[run...]", "ids of the runs; - reads ids from standard input, one per line")
     .addOption(shared.database())
     .addOption(shared.prefix());
+  change.addOptions?.(command);
   return addFilterOptions(command)
     .option("--all", "all runs that the command can change, without a filter")
     .option("--dry-run", "count the runs that match, and change nothing")
@@ -116,7 +126,9 @@ function changeCommand(context: CommandContext, change: RunChange): Command {
       const filter = filterOf(options);
       const isFiltered = Object.values(filter).some((condition) => condition !== undefined);
       const ways = [ids.length > 0, isFiltered, options.all].filter(Boolean).length;
-      if (ways !== 1 || (ids.length > 0 && options.dryRun)) throw ambiguous(change.name);
+      const needsIds = options.from !== undefined;
+      const refusesIds = options.dryRun === true;
+      if (ways !== 1 || (ids.length > 0 ? refusesIds : needsIds)) throw ambiguous(change.name);
       const use = async (store: LibSQLStore): Promise<void> => {
         const engine = new Engine(store);
         try {
@@ -146,8 +158,9 @@ async function changeNamed(
   { done, change }: RunChange,
   target: Target,
   ids: readonly string[],
-  { json }: JsonOptions,
+  options: ChangeOptions,
 ): Promise<void> {
+  const { json } = options;
   const changed: string[] = [];
   const failed: { runId: string; code: string; message: string }[] = [];
   // A second change of a run would fail.
@@ -158,7 +171,7 @@ async function changeNamed(
       if (seen.has(runId)) continue;
       seen.add(runId);
       try {
-        await change(target, runId);
+        await change(target, runId, options);
         changed.push(runId);
         if (!json) print(`${done} ${escaped(runId)}`);
       } catch (error) {

@@ -19,8 +19,8 @@ export interface StoreContext {
 
 /** A write that changes nothing, and does not fail, if a precondition does not hold. */
 export interface PlannedWrite<T> {
-  /** Runs before the write, under the same preconditions. */
-  readonly before?: BoundStatement;
+  /** Run before the write, under the same preconditions. */
+  readonly before?: readonly BoundStatement[];
   readonly write: BoundStatement;
   /** Fails if a trigger left out the write, so that `before` is undone. */
   readonly after?: BoundStatement;

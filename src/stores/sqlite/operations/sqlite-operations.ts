@@ -9,6 +9,7 @@ import { readChildren } from "../statements/children.ts";
 import { readRows, type PlannedWrites, type StoreContext } from "./context.ts";
 import { claimRuns, extendLease, releaseLease } from "./leases.ts";
 import { createPruning, readStats } from "./maintenance.ts";
+import { restartRun } from "./restarts.ts";
 import { countRuns, findRun, listRuns } from "./runs.ts";
 import { decodeRows, readPage, writeBundles } from "./bundles.ts";
 import { findStep, listSteps } from "./steps.ts";
@@ -43,6 +44,7 @@ export class SQLiteOperations<
         writes: createWrites(context),
         carryOut: (plan, signal) => carryOut(connection, plan, signal),
         batch: (plans, fence, signal) => carryOutBatch(context, plans, fence, signal),
+        restartRun: (restart, signal) => restartRun(context, restart, signal),
         transaction: (work, signal) =>
           perform("write", signal, () =>
             connection.transaction(

@@ -241,7 +241,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
       const { runId } = key;
       const fenced = { ...key, ...fenceArguments(fence) };
       return {
-        before: statements.state.noteDeletion.bind(fenced),
+        before: [statements.state.noteDeletion.bind(fenced)],
         write: statements.state.delete.bind(fenced),
         after: statements.guards.stateKept.bind(fenced),
         inquire: () => [statements.state.getGuard.bind({ ...key })],
@@ -272,8 +272,8 @@ export async function carryOut<T>(
 ): Promise<T> {
   const { repeatable } = plan;
   let requests = 1;
-  const { before = [], after = [] } = plan;
-  const writes = [before, plan.write, after].flat();
+  const { before = [], after } = plan;
+  const writes = [...before, plan.write, ...(after === undefined ? [] : [after])];
   const results = await connection
     .write([...writes, ...plan.inquire()], {
       repeatable,
@@ -313,7 +313,7 @@ export async function carryOutBatch(
         ? []
         : [statements.guards.fenced.bind({ runId: fence.runId, ...fenceArguments(fence) })];
     const guarded = plans.flatMap((plan) => [
-      ...(plan.before === undefined ? [] : [plan.before]),
+      ...(plan.before ?? []),
       plan.write,
       plan.guard?.() ?? changed,
     ]);
@@ -342,7 +342,7 @@ function writeOneByOne(
         checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
       }
       for (const plan of plans) {
-        if (plan.before !== undefined) await tx.write([plan.before]);
+        if (plan.before !== undefined) await tx.write(plan.before);
         const [written] = await tx.write([plan.write]);
         // A batch needs no results, and in an app's transaction each query is a round trip.
         if ((written?.changes ?? 0) > 0) continue;

@@ -6,6 +6,7 @@ import { createClaimStatements } from "./claims.ts";
 import { createGuardStatements } from "./guards.ts";
 import { createListStatements } from "./lists.ts";
 import { createMaintenanceStatements } from "./maintenance.ts";
+import { createRestartStatements } from "./restarts.ts";
 import { createRunStatements } from "./runs.ts";
 import { createStateStatements } from "./state.ts";
 import type { Database } from "./statement.ts";
@@ -15,6 +16,7 @@ import { createAttemptStatements, createOutputStatements, createStepStatements }
 export function createStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   return {
     runs: createRunStatements(db, tables, codecs),
+    restarts: createRestartStatements(db, tables),
     lists: createListStatements(db, tables, codecs),
     claims: createClaimStatements(db, tables),
     steps: createStepStatements(db, tables, codecs),

@@ -100,7 +100,8 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
   };
 }
 
-function failIf(target: Database, condition: SQL) {
+/** A query that fails if the condition holds. */
+export function failIf(target: Database, condition: SQL) {
   const path = sql`case when ${condition} then ${sql.raw(`'${guardPath}'`)} end`;
   return target
     .select({ guard: sql`json_extract('{}', ${path})`.as("guard") })

@@ -40,10 +40,6 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   const runs = tables.workflowRuns;
   const { properties } = codecs.run;
   const byId = (argument: ArgumentReference<"runId">) => eq(runs.runId, argument("runId"));
-  /** True for any revision if the argument is null. */
-  const isAtRevision = (argument: ArgumentReference<"whereRevision">) =>
-    sql`${runs.revision} = coalesce(${argument("whereRevision")}, ${runs.revision})`;
-
   const hasIdOrKey = (argument: ArgumentReference<TakenArgument>) =>
     or(
       byId(argument),
@@ -88,7 +84,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
         eq(runs.runId, argument("whereRunId")),
         notInArray(runs.status, [...finalRunStatuses]),
         isHeld(tables, argument),
-        isAtRevision(argument),
+        isAtRevision(tables, argument),
       ),
     ),
 
@@ -98,7 +94,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
         and(
           eq(runs.runId, argument("whereRunId")),
           inArray(runs.status, [...reopenableRunStatuses]),
-          isAtRevision(argument),
+          isAtRevision(tables, argument),
         ),
       (argument) => ({ deadlineAt: sql`${argument("updatedAt")} + ${runs.timeoutMs}` }),
     ),
@@ -120,7 +116,7 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
     ),
 
     delete: defineStatement(db, (target, argument: ArgumentReference<"runId" | "whereRevision">) =>
-      target.delete(runs).where(and(byId(argument), isAtRevision(argument))),
+      target.delete(runs).where(and(byId(argument), isAtRevision(tables, argument))),
     ),
   };
 
@@ -168,6 +164,14 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   function isLeased(runId: SQL, fence: ArgumentReference<FenceArgument>): SQL | undefined {
     return and(eq(runs.runId, runId), isHeld(tables, fence), isNotNull(runs.leaseExpiresAt));
   }
+}
+
+/** True for any revision if the argument is null. */
+export function isAtRevision(
+  { workflowRuns: runs }: WorkflowTables,
+  argument: ArgumentReference<"whereRevision">,
+): SQL {
+  return sql`${runs.revision} = coalesce(${argument("whereRevision")}, ${runs.revision})`;
 }
 
 export function updateKey({ set, setOnce }: UpdateShape<string>): string {

@@ -1,0 +1,61 @@
+import { RunNotFoundError, StepExecutionNotFoundError } from "../../../errors.ts";
+import { planRestart } from "../../../model/changes.ts";
+import { checkRestart } from "../../../model/transitions.ts";
+import { runSummaryProperties } from "../../../schema/row-codecs.ts";
+import type { WorkflowRunSummary } from "../../../schema/rows.ts";
+import type { Restart } from "../../operations.ts";
+import { readAfterWrite } from "../connections/connection.ts";
+import { runGuardProperties } from "../statements/runs.ts";
+import { firstRow, leftOut, readRows, type PlannedWrite, type StoreContext } from "./context.ts";
+import { carryOutBatch } from "./writes.ts";
+
+/** Reopens a run without a step and those after it. */
+export async function restartRun(
+  context: StoreContext,
+  restart: Restart,
+  signal: AbortSignal | undefined,
+): Promise<WorkflowRunSummary> {
+  const { connection, codecs, statements } = context;
+  const { runId } = restart;
+  await carryOutBatch(context, planRestartOf(context, restart), undefined, signal);
+  const read = readRows(connection, statements.runs.getSummary.bind({ runId }));
+  const [row] = await readAfterWrite(connection, read);
+  if (row === undefined) throw new RunNotFoundError({ runId });
+  return codecs.run.decodeCells(runSummaryProperties, row);
+}
+
+function planRestartOf(
+  { codecs, statements }: StoreContext,
+  { runId, fromStep, expectedRevision, now }: Restart,
+): PlannedWrite<unknown>[] {
+  const { restarts, runs, steps } = statements;
+  const key = { runId, stepId: fromStep };
+  const refuse = (): never => {
+    throw leftOut(codecs.steps);
+  };
+  return [
+    {
+      write: restarts.reopen.bind({
+        ...codecs.run.encode(planRestart(now)),
+        ...key,
+        whereRevision: expectedRevision ?? null,
+      }),
+      inquire: () => [runs.getGuard.bind({ runId }), steps.get.bind(key)],
+      conclude(_, [found, step]) {
+        const row = firstRow(found);
+        if (row === null) throw new RunNotFoundError({ runId });
+        checkRestart(codecs.run.decodeCells(runGuardProperties, row), expectedRevision);
+        if (firstRow(step) === null) throw new StepExecutionNotFoundError(key);
+        throw leftOut(codecs.run);
+      },
+    },
+    {
+      before: [restarts.deleteAttempts.bind(key), restarts.deleteOutputs.bind(key)],
+      write: restarts.deleteLaterSteps.bind(key),
+      guard: () => restarts.laterGone.bind(key),
+      inquire: () => [],
+      conclude: () => {},
+    },
+    { write: restarts.deleteStep.bind(key), inquire: () => [], conclude: refuse },
+  ];
+}
