@@ -165,8 +165,8 @@ function describe({ run, reason, step, error, attempts, others }: Explanation): 
       ...others
         .slice(0, maxSteps)
         .map(
-          ({ stepId, status: ended, error: own }) =>
-            `step ${escaped(stepId)} is ${paintStatus(ended)}: ${cut(headOf(own), maxCell)}`,
+          ({ stepId, status: its, error: own }) =>
+            `step ${escaped(stepId)} is ${paintStatus(its)}: ${cut(headOf(own), maxCell)}`,
         ),
       ...(rest > 0 ? [`and ${rest} other steps with errors`] : []),
     ],
