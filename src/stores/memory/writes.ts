@@ -180,7 +180,8 @@ export function restartRun(
   );
   for (const table of ["steps", "attempts", "outputs"] as const) {
     const children = tables.changeableChildren(table, runId);
-    for (const [key, { stepId }] of [...children]) if (dropped.has(stepId)) children.delete(key);
+    const left = [...children].filter(([, { stepId }]) => dropped.has(stepId));
+    for (const [key] of left) children.delete(key);
   }
   const changed = changeRun(tables, run, {
     ...codecs.run.encode(planRestart(now)),
