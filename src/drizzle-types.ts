@@ -73,6 +73,9 @@ export type AnyDatabase<M extends Mode, Result> = PerVersion<
   Database0<M, Result>
 >;
 
+/** A Drizzle database on SQLite, with any driver. */
+export type AppDatabase = AnyDatabase<"sync", Any> | AnyDatabase<"async", Any>;
+
 /** The argument of the callback of Drizzle's `db.transaction`, in an app on libSQL. */
 export type AppTransaction = AnyDatabase<"async", ResultSet> & { rollback(): never };
 

@@ -1,5 +1,5 @@
 export * from "./errors.ts";
-export type { AppTransaction } from "./drizzle-types.ts";
+export type { AppDatabase, AppTransaction } from "./drizzle-types.ts";
 export { runStatuses, stepStatuses } from "./statuses.ts";
 export type { RunStatus, StepStatus } from "./statuses.ts";
 export { openStore, openStoreFromEnv } from "./open-store.ts";
@@ -8,6 +8,8 @@ export type { HostDatabase, WorkflowDatabase } from "./stores/libsql/libsql-stor
 export { createBulkChanges } from "./stores/bulk-changes.ts";
 export { LibSQLStore } from "./stores/libsql/libsql-store.ts";
 export type { OpenOptions } from "./stores/libsql/open-options.ts";
+export { SQLiteStore } from "./stores/sqlite/sqlite-store.ts";
+export type { StoreOptions } from "./stores/sqlite/store-options.ts";
 export type { StatementBuilders } from "./stores/sqlite/host/builders.ts";
 export { MemoryStore } from "./stores/memory/memory-store.ts";
 export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";

@@ -1,5 +1,6 @@
 import { LibsqlBatchError, LibsqlError } from "@libsql/client/sqlite3";
 import Database from "libsql";
+import { primaryCode } from "../sqlite-codes.ts";
 import type { Columns } from "./statement-cache.ts";
 
 /** The error that `@libsql/client` throws for an error of the binding. */
@@ -114,17 +115,4 @@ export function transactionClosed(statementIndex?: number): LibsqlError {
         statementIndex,
         "TRANSACTION_CLOSED",
       );
-}
-
-/** The low byte of a result code is its primary code. https://sqlite.org/rescode.html lists them in order. */
-const primaryCodes = [
-  "OK ERROR INTERNAL PERM ABORT BUSY LOCKED NOMEM READONLY INTERRUPT IOERR CORRUPT NOTFOUND FULL CANTOPEN",
-  "PROTOCOL EMPTY SCHEMA TOOBIG CONSTRAINT MISMATCH MISUSE NOLFS AUTH FORMAT RANGE NOTADB NOTICE WARNING",
-].flatMap((line) => line.split(" "));
-
-function primaryCode(rawCode: number | undefined): string {
-  if (rawCode === undefined) return "SQLITE_UNKNOWN";
-  const code = rawCode & 0xff;
-  const name = code === 0 ? undefined : primaryCodes[code];
-  return name === undefined ? `SQLITE_UNKNOWN_${code}` : `SQLITE_${name}`;
 }

@@ -1,6 +1,6 @@
-import type { Client } from "@libsql/client";
-import { SchemaOutOfDateError, SchemaTooNewError, UnsupportedError } from "../errors.ts";
+import { SchemaOutOfDateError, SchemaTooNewError } from "../errors.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
+import { clientOf, type MigrationClient, type MigrationTarget } from "./migration-client.ts";
 
 /** The table of applied migrations. It is separate from the app's own journal. */
 export const migrationsTable = "__gorkflow_migrations";
@@ -10,20 +10,6 @@ export const journalStatements = [
   `create table if not exists ${migrationsTable} (id serial primary key, hash text not null, created_at numeric)`,
   `create unique index if not exists ${migrationsTable}_hash_idx on ${migrationsTable} (hash)`,
 ] as const;
-
-/** A Drizzle database on a libSQL client, or the client itself. */
-export type MigrationTarget = Client | { readonly $client: Client };
-
-/** @throws {UnsupportedError} if the Drizzle database has another driver. */
-export function clientOf(target: MigrationTarget): Client {
-  const given = target as Partial<Client & { readonly $client: Client }> | null | undefined;
-  const client = given?.$client ?? given;
-  if (typeof client?.migrate === "function") return client as Client;
-  throw new UnsupportedError({
-    feature: "migrations",
-    reason: "they need a Drizzle database on a libSQL client, or the client itself",
-  });
-}
 
 /** A row of the journal. `when` is the time at which the migration was generated, and not applied. */
 export interface AppliedMigration {
@@ -50,7 +36,7 @@ export async function migrationStatus(target: MigrationTarget): Promise<Migratio
 }
 
 /** The rows of the journal; null if there is no journal. */
-export async function readJournal(client: Client): Promise<AppliedMigration[] | null> {
+export async function readJournal(client: MigrationClient): Promise<AppliedMigration[] | null> {
   const columns = await readJournalColumns(client);
   if (columns.size === 0) return null;
   const isNamed = columns.has("name");
@@ -64,7 +50,7 @@ export async function readJournal(client: Client): Promise<AppliedMigration[] | 
 }
 
 /** The names of the journal's columns; empty if there is no journal. */
-export async function readJournalColumns(client: Client): Promise<ReadonlySet<string>> {
+export async function readJournalColumns(client: MigrationClient): Promise<ReadonlySet<string>> {
   const { rows } = await client.execute(`select name from pragma_table_info('${migrationsTable}')`);
   return new Set(rows.map((row) => row[0] as string));
 }

@@ -1,4 +1,3 @@
-import type { Client } from "@libsql/client";
 import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Backoff, retry, retryFor } from "../async/retry.ts";
@@ -7,7 +6,6 @@ import { schema } from "../schema/schema.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import {
   checkJournal,
-  clientOf,
   journalStatements,
   migrationsTable,
   pendingOf,
@@ -15,8 +13,8 @@ import {
   readJournal,
   readJournalColumns,
   type AppliedMigration,
-  type MigrationTarget,
 } from "./journal.ts";
+import { clientOf, type MigrationClient, type MigrationTarget } from "./migration-client.ts";
 
 /** The time to wait for the lock of another process. */
 const busyTimeoutMs = 10_000;
@@ -40,7 +38,7 @@ export async function migrate(target: MigrationTarget): Promise<MigrationReport>
 
 /** Like `migrate`, with given migrations. */
 export async function applyMigrations(
-  client: Client,
+  client: MigrationClient,
   migrations: readonly CompiledMigration[],
 ): Promise<MigrationReport> {
   const applied: string[] = [];
@@ -59,7 +57,7 @@ export async function applyMigrations(
  * name again.
  */
 async function nameMigrations(
-  client: Client,
+  client: MigrationClient,
   journal: readonly AppliedMigration[],
   migrations: readonly CompiledMigration[],
 ): Promise<void> {
@@ -81,7 +79,7 @@ async function nameMigrations(
  * The first statement inserts the row of the journal in the same transaction. It takes the write lock, and the slower
  * process of a race fails on it. A journal of Drizzle's migrator accepts a duplicate hash, but not a hash of NULL.
  */
-async function apply(client: Client, migration: CompiledMigration): Promise<boolean> {
+async function apply(client: MigrationClient, migration: CompiledMigration): Promise<boolean> {
   const { tag, hash, when, statements } = migration;
   const isNamed = (await readJournalColumns(client)).has("name");
   const isChecked = statements.some((each) => losesParents.test(each));
@@ -91,8 +89,9 @@ async function apply(client: Client, migration: CompiledMigration): Promise<bool
       {
         sql:
           `insert into ${migrationsTable} (hash, created_at${isNamed ? ", name, applied_at" : ""}) ` +
-          `select iif(exists (select 1 from ${migrationsTable} where hash = ?1), null, ?1), ?2` +
-          (isNamed ? ", ?3, ?4" : ""),
+          `select iif(exists (select 1 from ${migrationsTable} where hash = new.hash), null, new.hash), created_at` +
+          `${isNamed ? ", name, applied_at" : ""} from (select ? as hash, ? as created_at` +
+          `${isNamed ? ", ? as name, ? as applied_at" : ""}) as new`,
         args: [hash, when, ...(isNamed ? [folderOf(migration), new Date().toISOString()] : [])],
       },
       ...(isChecked ? [`create table ${orphansTable} as select (${countOrphans}) as n`] : []),
@@ -180,12 +179,12 @@ const drifts: readonly (readonly [RegExp, (name: string) => string])[] = [
   ],
 ];
 
-async function readCommitted(client: Client): Promise<AppliedMigration[]> {
+async function readCommitted(client: MigrationClient): Promise<AppliedMigration[]> {
   return (await readJournal(client)) ?? [];
 }
 
 /** Retries `step` while another connection holds the lock. */
-async function waiting<T>(client: Client, step: () => Promise<T>): Promise<T> {
+async function waiting<T>(client: MigrationClient, step: () => Promise<T>): Promise<T> {
   const policy = retryFor(busyTimeoutMs, isBusy, new Backoff(10, 25));
   try {
     return await retry(step, (error) => {

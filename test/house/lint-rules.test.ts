@@ -25,6 +25,8 @@ const violations: readonly [file: string, code: string, rule: string][] = [
   ...refusedImport("src/model/planted.ts", "../schema/index.ts"),
   ...refusedImport("src/store/planted.ts", "../stores/memory/memory-store.ts"),
   ...refusedImport("src/store/planted.ts", "@libsql/client"),
+  ...refusedImport("src/drivers/planted.ts", "../stores/sqlite/sqlite-store.ts"),
+  ...refusedImport("src/drivers/planted.ts", "better-sqlite3"),
   ...refusedImport("src/client/planted.ts", "../model/leases.ts"),
   ...refusedImport("src/client/planted.ts", "drizzle-orm"),
   ...refusedImport("src/migrations/planted.ts", "../stores/libsql/runs.ts"),

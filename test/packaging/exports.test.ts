@@ -26,6 +26,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "RunNotFoundError",
     "RunTimeoutError",
     "RunTransitionError",
+    "SQLiteStore",
     "SchemaOutOfDateError",
     "SchemaTooNewError",
     "StateNotFoundError",

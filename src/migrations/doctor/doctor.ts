@@ -1,18 +1,11 @@
-import type { Client } from "@libsql/client";
 import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { schema } from "../../schema/schema.ts";
 import { workflowRuns, type WorkflowTables } from "../../schema/tables.ts";
 import { structureOf } from "./expected-structure.ts";
 import { findingOfOtherTable, findingsOf, type DoctorFinding, type Lineage } from "./findings.ts";
-import {
-  clientOf,
-  compare,
-  migrationsTable,
-  readJournal,
-  type MigrationStatus,
-  type MigrationTarget,
-} from "../journal.ts";
+import { compare, migrationsTable, readJournal, type MigrationStatus } from "../journal.ts";
+import { clientOf, type MigrationClient, type MigrationTarget } from "../migration-client.ts";
 import { readOtherTables, readTables, type LiveColumn, type LiveTable } from "./live-structure.ts";
 import type { RunQuery } from "../structure.ts";
 import { isSameName } from "./structure-differences.ts";
@@ -104,7 +97,7 @@ async function findHarmlessChecks(
 
 /** The migrations of the package create only the plain tables. */
 async function readPlainJournal(
-  client: Client,
+  client: MigrationClient,
   tables: WorkflowTables,
 ): Promise<MigrationStatus | null> {
   if (!isPlain(tables)) return null;

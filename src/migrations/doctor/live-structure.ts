@@ -84,8 +84,8 @@ export async function readOtherTables(
   known: readonly string[],
 ): Promise<string[]> {
   const rows = await query(
-    `select name from sqlite_schema as t where type = 'table' and name collate nocase not in (select value from json_each(?1))
-       and exists (select 1 from json_each(?2) as b where substr(t.name, 1, length(b.value)) = b.value collate nocase) order by name`,
+    `select name from sqlite_schema as t where type = 'table' and name collate nocase not in (select value from json_each(?))
+       and exists (select 1 from json_each(?) as b where substr(t.name, 1, length(b.value)) = b.value collate nocase) order by name`,
     [JSON.stringify(known), JSON.stringify(beginnings)],
   );
   return rows.map(([name]) => String(name));

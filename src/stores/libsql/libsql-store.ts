@@ -1,61 +1,29 @@
 import type { Client } from "@libsql/client";
-import { sql } from "drizzle-orm";
-import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
+import { refuseInsideTransaction } from "../../async/flow.ts";
 import type { ReaderLimits } from "../../client/reader.ts";
-import { isLocalClient } from "../../client/local-client.ts";
-import { StoreClosedError, StoreConnectionError, UnsupportedError } from "../../errors.ts";
+import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
 import { migrate } from "../../migrations/migrate.ts";
-import type { RunQuery } from "../../migrations/structure.ts";
-import { parseArgument } from "../../arguments.ts";
 import type { AppTransaction, LibSQLDatabase } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
-import { parseOptions } from "../../model/options.ts";
-import { createRowCodecs, rowCodecs } from "../../schema/row-codecs.ts";
+import { isLibSQLClient } from "../../drivers/driver.ts";
 import {
   createWorkflowRelationsPart,
   type WorkflowRelationsPart,
 } from "../../schema/relations-part.ts";
 import { schema } from "../../schema/schema.ts";
-import type { JsonOfTables, WorkflowTables } from "../../schema/tables.ts";
-import { systemClock, type Clock } from "../../store/clock.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
 import type { HostTransactions } from "../../store/transactions.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { createBuilders, type StatementBuilders } from "../sqlite/host/builders.ts";
-import {
-  cacheInvalidation,
-  withCache,
-  type ForgetCached,
-} from "../sqlite/host/cache-invalidation.ts";
-import type { Connection } from "../sqlite/connections/connection.ts";
-import { examine, isOverdueTransaction } from "../sqlite/errors/symptoms.ts";
+import { setConnection } from "../sqlite/connections/connect.ts";
 import { translateError } from "../sqlite/errors/translate.ts";
-import { ExclusiveConnection } from "../sqlite/connections/exclusive.ts";
-import {
-  askClient,
-  askTransaction,
-  assertHostDatabase,
-  assertHostTransaction,
-  assertSameDatabase,
-  checkDatabase,
-  checkEncoding,
-  clientOf,
-  primaryOf,
-} from "../sqlite/host/checks.ts";
-import { HostConnection, runHostTransaction } from "../sqlite/connections/host.ts";
-import { LocalConnection } from "../sqlite/connections/local.ts";
-import { openClient } from "./open-client.ts";
-import {
-  parseOpenOptions,
-  storeOptionsSchema,
-  type OpenOptions,
-  type StoreOptions,
-} from "./open-options.ts";
-import { SQLiteOperations, type Gate } from "../sqlite/operations/sqlite-operations.ts";
-import { RemoteConnection } from "../sqlite/connections/remote.ts";
+import { askClient, checkEncoding, primaryOf } from "../sqlite/host/checks.ts";
+import { createHostTransactions } from "../sqlite/host/host-transactions.ts";
+import { partsOf, replicas, SQLiteDatabaseStore } from "../sqlite/sqlite-store.ts";
 import type { Database } from "../sqlite/statements/statement.ts";
-import { createStatements } from "../sqlite/statements/all.ts";
-import type { StoreContext } from "../sqlite/operations/context.ts";
+import type { StoreOptions } from "../sqlite/store-options.ts";
+import { openClient } from "./open-client.ts";
+import { parseOpenOptions, type OpenOptions } from "./open-options.ts";
 
 /** A Drizzle database on a libSQL client. */
 export type HostDatabase = Database & { readonly $client: Client };
@@ -78,16 +46,10 @@ export class LibSQLStore<
   Db extends HostDatabase = WorkflowDatabase,
   Tables extends WorkflowTables = WorkflowTables,
 >
-  extends SQLiteOperations<JsonOfTables<Tables>>
+  extends SQLiteDatabaseStore<Db, Tables>
   implements HostTransactions<AppTransaction>
 {
-  /** The Drizzle database of the store. */
-  readonly db: Db;
-  /** The writes of the store as Drizzle builders, for an app's own `db.batch([…])`. */
-  readonly statements: StatementBuilders;
-  readonly #shared: StoreContext;
-  readonly #gate: StoreGate;
-  readonly #forget: ForgetCached | null;
+  readonly #host: ReturnType<typeof createHostTransactions>;
   #openReporting: ((limits: ReaderLimits) => Db) | null = null;
   #reporting: Db | null = null;
 
@@ -98,22 +60,15 @@ export class LibSQLStore<
    * @throws {UnsupportedError} if `db` belongs to another version of drizzle-orm.
    * @throws {InvalidArgumentError} if `db` is not a Drizzle database on a libSQL client.
    */
-  constructor(db: Db, options: StoreOptions<Tables> = {}) {
-    const { tables, clock } = parseArgument(storeOptionsSchema, options, "options");
-    const primary = primaryOf(db);
-    const context = contextOf(primary, tables ?? schema, clock ?? systemClock);
-    const forget = cacheInvalidation(primary, context.tables);
-    const shared = { ...context, connection: withCache(context.connection, forget) };
-    const isLocal = primary.$client.protocol === "file";
-    const gate = new StoreGate((query = askClient(primary.$client)) =>
-      checkDatabase(query, { tables: context.tables, isLocal }),
-    );
-    super(shared, gate);
-    this.db = db;
-    this.#shared = shared;
-    this.#gate = gate;
-    this.#forget = forget;
-    this.statements = createBuilders(shared, primary);
+  constructor(db: Db, options?: StoreOptions<Tables>) {
+    if (!isLibSQLClient(primaryOf(db)?.$client)) {
+      throw new InvalidArgumentError({
+        argument: "db",
+        reason: "must be a Drizzle database on a libSQL client. `SQLiteStore` takes other drivers",
+      });
+    }
+    super(db, options);
+    this.#host = createHostTransactions({ store: this, ...partsOf(this) });
   }
 
   /**
@@ -136,7 +91,7 @@ export class LibSQLStore<
     const parsed = parseOpenOptions(options);
     const opened = await openClient(parsed);
     const { client, drizzle, connection, reporting, isOffline = false } = opened;
-    if (connection !== undefined) connections.set(client, connection);
+    if (connection !== undefined) setConnection(client, connection);
     if (parsed.readUrl !== undefined || parsed.syncUrl !== undefined) replicas.add(client);
     try {
       const { schema: own, relations, ...config } = parsed.drizzle ?? {};
@@ -149,15 +104,16 @@ export class LibSQLStore<
       // The same tables, which were checked.
       const tables = parsed.tables as Tables | undefined;
       const store = new LibSQLStore(db, { tables, clock: parsed.clock });
-      store.#gate.owned = [reporting, client];
+      const { gate } = partsOf(store);
+      gate.owned = [reporting, client];
       store.#openReporting = (limits) => databaseOn(reporting.open(limits));
       const mayMigrate = parsed.migrate !== false && parsed.readOnly !== true && !isOffline;
       if (mayMigrate && parsed.tables === undefined) {
         if (client.protocol === "file") await checkEncoding(askClient(client));
         await migrate(db);
-        store.#gate.skipCheck();
+        gate.skipCheck();
       } else {
-        await store.#gate.check();
+        await gate.check();
       }
       return store;
     } catch (error) {
@@ -173,7 +129,7 @@ export class LibSQLStore<
    * @throws {StoreConnectionError} if the primary cannot be reached. The copy is unchanged.
    */
   async sync(): Promise<void> {
-    this.#gate.checkOpen();
+    partsOf(this).gate.checkOpen();
     refuseInsideTransaction(this);
     try {
       await this.db.$client.sync();
@@ -194,7 +150,7 @@ export class LibSQLStore<
 
   /** Like `reporting`, with queries that a signal or a timeout interrupts. */
   reportingWith(limits: ReaderLimits): Db {
-    this.#gate.checkOpen();
+    partsOf(this).gate.checkOpen();
     if (this.#openReporting !== null) return this.#openReporting(limits);
     throw new UnsupportedError({
       feature: "reporting",
@@ -209,186 +165,18 @@ export class LibSQLStore<
    *   database, every operation rejects with this error.
    */
   withTransaction(transaction: AppTransaction): WorkflowStore {
-    assertHostTransaction(transaction);
-    return new SQLiteOperations(
-      {
-        ...this.#shared,
-        connection: withCache(new HostConnection(transaction), this.#forget),
-      },
-      new HostGate(this.#gate, () => this.#checkTransaction(transaction)),
-    );
+    return this.#host.withTransaction(transaction);
   }
 
-  /** The check before the first operation in an app's transaction; null if none is needed. */
-  #checkTransaction(transaction: Database): Promise<void> | null {
-    const client = clientOf(transaction);
-    const { $client } = primaryOf(this.db);
-    const isOwn = client === undefined || client === $client || replicas.has($client);
-    // The check uses the transaction, because its client may have only one connection.
-    if (isOwn) return this.#gate.isChecked ? null : this.#gate.check(askTransaction(transaction));
-    return assertSameDatabase(askTransaction(transaction), askClient($client));
-  }
-
-  async hostTransaction<T>(
+  hostTransaction<T>(
     work: (transaction: AppTransaction, tx: WorkflowStore) => Promise<T>,
     options?: OperationOptions,
   ): Promise<T> {
-    const { signal } = parseOptions(options);
-    this.#gate.checkOpen();
-    signal?.throwIfAborted();
-    refuseInsideTransaction(this);
-    if (this.#gate.ready !== null) await this.#gate.ready;
-    try {
-      return await runHostTransaction(
-        this.db,
-        "write",
-        async (transaction) => {
-          // The call may have waited.
-          this.#gate.checkOpen();
-          signal?.throwIfAborted();
-          const tx = this.withTransaction(transaction);
-          const result = await withOpenTransaction(this, () => work(transaction, tx));
-          signal?.throwIfAborted();
-          return result;
-        },
-        causeOfRollback,
-      );
-    } finally {
-      await this.#forget?.();
-    }
+    return this.#host.hostTransaction(work, options);
   }
 
   /** Closes the client if the store opened it. An app's own client stays open. */
-  override async close(): Promise<void> {
-    this.#gate.close();
+  override close(): Promise<void> {
+    return super.close();
   }
-}
-
-/**
- * The error of a transaction: the error of its work, or a retryable one if the transaction was lost while the work ran. A lost
- * transaction rejects every statement. So does one that took too long, but a retry would not help it.
- */
-async function causeOfRollback(transaction: Database, thrown: unknown): Promise<unknown> {
-  if (isOverdueTransaction(thrown)) return thrown;
-  try {
-    await transaction.run(sql`select 1`);
-    return thrown;
-  } catch (error) {
-    if (isOverdueTransaction(error)) return thrown;
-    const reason = "the connection was lost in a transaction";
-    return new StoreConnectionError(
-      { reason, outcome: "none", retryable: true },
-      { cause: examine(thrown).origin },
-    );
-  }
-}
-
-/** Lets operations start when the store is open and its database is checked. */
-class StoreGate implements Gate {
-  /** Closed with the store. */
-  owned: readonly { close(): void }[] = [];
-  #open = true;
-  #checked = false;
-  #checking: Promise<void> | null = null;
-  readonly #makeCheck: (query?: RunQuery) => Promise<void>;
-
-  constructor(makeCheck: (query?: RunQuery) => Promise<void>) {
-    this.#makeCheck = makeCheck;
-  }
-
-  checkOpen(): void {
-    if (!this.#open) throw new StoreClosedError();
-  }
-
-  get ready(): Promise<void> | null {
-    return this.#checked ? null : this.check();
-  }
-
-  get isChecked(): boolean {
-    return this.#checked;
-  }
-
-  /** Checks the database. The next operation repeats a failed check, because the app may have migrated in the meantime. */
-  check(transaction?: RunQuery): Promise<void> {
-    if (transaction !== undefined) {
-      // Not shared, because the transaction may end, or may wait for this check.
-      return this.#makeCheck(transaction).then(() => this.skipCheck());
-    }
-    this.#checking ??= this.#makeCheck().then(
-      () => this.skipCheck(),
-      (error: unknown) => {
-        this.#checking = null;
-        throw error;
-      },
-    );
-    return this.#checking;
-  }
-
-  skipCheck(): void {
-    this.#checked = true;
-  }
-
-  close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    for (const each of this.owned) each.close();
-  }
-}
-
-/** The gate of a store inside an app's transaction. */
-class HostGate implements Gate {
-  readonly #gate: StoreGate;
-  readonly #check: () => Promise<void> | null;
-  #ready: Promise<void> | null | undefined;
-
-  constructor(gate: StoreGate, check: () => Promise<void> | null) {
-    this.#gate = gate;
-    this.#check = check;
-  }
-
-  checkOpen(): void {
-    this.#gate.checkOpen();
-  }
-
-  get ready(): Promise<void> | null {
-    if (this.#ready === undefined) {
-      this.#ready = this.#check();
-      this.#ready?.then(
-        () => (this.#ready = null),
-        () => undefined,
-      );
-    }
-    return this.#ready;
-  }
-}
-
-function contextOf(db: HostDatabase, tables: WorkflowTables, clock: Clock): StoreContext {
-  assertHostDatabase(db);
-  const codecs = tables === schema ? rowCodecs : createRowCodecs(tables);
-  return {
-    connection: connect(db.$client),
-    clock,
-    tables,
-    codecs,
-    statements: createStatements(db, tables, codecs),
-  };
-}
-
-/** The connections of clients. Those of opened clients have more options than can be found from a client. */
-const connections = new WeakMap<Client, Connection>();
-
-/** Clients with a copy, whose file differs from the file of the server. */
-const replicas = new WeakSet<Client>();
-
-function connect(client: Client): Connection {
-  const opened = connections.get(client);
-  if (opened !== undefined) return opened;
-  const connection = isLocalClient(client)
-    ? new LocalConnection(client)
-    : client.protocol === "file"
-      ? new ExclusiveConnection(client)
-      : new RemoteConnection(client);
-  // Two stores on one client share its queue.
-  connections.set(client, connection);
-  return connection;
 }

@@ -1,39 +1,10 @@
-import { is } from "drizzle-orm";
-import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { maxTimerMs } from "../../async/pause.ts";
 import { parseArgument } from "../../arguments.ts";
 import type { DrizzleConfig } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
-import { tables as plainTables, type WorkflowTables } from "../../schema/tables.ts";
-import type { Clock } from "../../store/clock.ts";
-
-/** Options of a store in an app's database. */
-export interface StoreOptions<Tables extends WorkflowTables = WorkflowTables> {
-  /** The tables of `createWorkflowTables`, if they have a prefix or types of their own. */
-  readonly tables?: Tables | undefined;
-  readonly clock?: Clock | undefined;
-}
-
-const names = Object.keys(plainTables);
-
-function isSetOfTables(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const tables = new Map(Object.entries(value));
-  return names.every((name) => is(tables.get(name), SQLiteTable));
-}
-
-const storeOptionsShape = {
-  tables: z
-    .custom<WorkflowTables>(
-      isSetOfTables,
-      `must be the tables of createWorkflowTables: ${names.join(", ")}`,
-    )
-    .optional(),
-  clock: z.custom<Clock>((value) => typeof value === "function", "must be a function").optional(),
-};
-
-export const storeOptionsSchema = z.strictObject(storeOptionsShape);
+import type { WorkflowTables } from "../../schema/tables.ts";
+import { storeOptionsShape, type StoreOptions } from "../sqlite/store-options.ts";
 
 /** Options of `LibSQLStore.open`. An option that would have no effect is rejected by name. */
 export interface OpenOptions<

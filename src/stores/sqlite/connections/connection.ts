@@ -9,6 +9,9 @@ export type { StatementResult };
 /** A connection for reads. */
 export type Reader = Pick<Connection, "read">;
 
+/** Queries that depend on the results of others. It yields queries, receives their results, and returns a value. */
+export type Queries<T> = Generator<readonly BoundStatement[], T, readonly StatementResult[]>;
+
 /** A copy of the database that may be behind the primary. */
 export interface Replica {
   /** Null if it cannot answer, or lacks something that this process has seen. The caller asks the primary then. */
@@ -20,11 +23,8 @@ export interface Connection {
   /** Runs the statements on one snapshot. */
   read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]>;
 
-  /**
-   * Runs `work`, whose reads all see one snapshot. It is for reads that depend on the results of others. `work` may run
-   * again if the connection is lost.
-   */
-  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T>;
+  /** Runs queries that depend on the results of others, on one snapshot. They run again if the connection is lost. */
+  snapshot<T>(queries: () => Queries<T>): Promise<T>;
 
   /**
    * Runs the statements in order, all or none of them, and resolves after the commit.
@@ -89,6 +89,13 @@ export async function readAfterWrite<T>(connection: Connection, reads: Promise<T
     // Inside a transaction nothing is committed yet.
     throw connection.writeGuarded === undefined ? error : undecidedError(error);
   }
+}
+
+/** Runs queries one after the other. */
+export async function runQueries<T>(reader: Reader, queries: Queries<T>): Promise<T> {
+  let step = queries.next();
+  while (step.done !== true) step = queries.next(await reader.read(step.value));
+  return step.value;
 }
 
 /** The text of a key column. The stores write only text there. */

@@ -5,7 +5,7 @@ import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
 import {
   resultOf,
   type Connection,
-  type Reader,
+  type Queries,
   type SignalOptions,
   type StatementResult,
 } from "./connection.ts";
@@ -50,12 +50,12 @@ export class ExclusiveConnection implements Connection {
     });
   }
 
-  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+  snapshot<T>(queries: () => Queries<T>): Promise<T> {
     return this.#exclusively(async () => {
       try {
         return await runSnapshot(
           () => onConnection(() => this.#client.transaction("deferred")),
-          work,
+          queries,
         );
       } catch (error) {
         if (error instanceof StoreBusyError && !isWithoutConnection(error)) this.#spoiled = true;

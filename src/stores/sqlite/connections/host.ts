@@ -1,6 +1,12 @@
 import type { AppTransaction } from "../../../drizzle-types.ts";
 import { UnsupportedError } from "../../../errors.ts";
-import { resultOf, type Connection, type Reader, type StatementResult } from "./connection.ts";
+import {
+  resultOf,
+  runQueries,
+  type Connection,
+  type Queries,
+  type StatementResult,
+} from "./connection.ts";
 import { translateError, type Attempt } from "../errors/translate.ts";
 import type { BoundStatement, Database } from "../statements/statement.ts";
 
@@ -19,8 +25,8 @@ export class HostConnection implements Connection {
     return this.#run(statements);
   }
 
-  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
-    return work(this);
+  snapshot<T>(queries: () => Queries<T>): Promise<T> {
+    return runQueries(this, queries());
   }
 
   async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {

@@ -1,5 +1,11 @@
 import type { LocalClient } from "../../../client/local-client.ts";
-import type { Connection, Reader, SignalOptions, StatementResult } from "./connection.ts";
+import {
+  runQueries,
+  type Connection,
+  type Queries,
+  type SignalOptions,
+  type StatementResult,
+} from "./connection.ts";
 import { rethrow, translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { TransactionConnection } from "./transaction.ts";
@@ -20,10 +26,10 @@ export class LocalConnection implements Connection {
     }
   }
 
-  async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+  async snapshot<T>(queries: () => Queries<T>): Promise<T> {
     const transaction = await this.#client.transaction("read").catch(rethrow("read"));
     try {
-      return await work(new TransactionConnection(transaction));
+      return await runQueries(new TransactionConnection(transaction), queries());
     } finally {
       transaction.close();
     }

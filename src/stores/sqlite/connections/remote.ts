@@ -3,8 +3,9 @@ import { pause } from "../../../async/pause.ts";
 import { ConstraintError, GorkflowError, StoreConnectionError } from "../../../errors.ts";
 import {
   resultOf,
+  runQueries,
   type Connection,
-  type Reader,
+  type Queries,
   type Replica,
   type SignalOptions,
   type StatementResult,
@@ -74,7 +75,7 @@ export class RemoteConnection implements Connection {
     return call.answer;
   }
 
-  async snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+  async snapshot<T>(queries: () => Queries<T>): Promise<T> {
     const deadline = performance.now() + this.#timeoutMs;
     const reconnection = new Reconnection();
     for (;;) {
@@ -82,7 +83,7 @@ export class RemoteConnection implements Connection {
         await this.#untilQuiet(deadline);
         return await runSnapshot(
           () => this.#client.transaction("read"),
-          work,
+          queries,
           (request) => this.#inTime(request),
         );
       } catch (error) {
@@ -348,15 +349,15 @@ export async function runTransaction<T>(
   }
 }
 
-/** Runs `work` in a reading transaction of `@libsql/client`. Does not wait for the end of the transaction. */
+/** Runs queries in a reading transaction of `@libsql/client`. Does not wait for the end of the transaction. */
 export async function runSnapshot<T>(
   begin: () => Promise<Transaction>,
-  work: (reader: Reader) => Promise<T>,
+  queries: () => Queries<T>,
   inTime: InTime = (request) => request,
 ): Promise<T> {
   const transaction = await inTime(begin()).catch(rethrow("read"));
   try {
-    return await work(new TransactionConnection(runnerOf(transaction, inTime)));
+    return await runQueries(new TransactionConnection(runnerOf(transaction, inTime)), queries());
   } finally {
     transaction.close();
   }

@@ -1,6 +1,6 @@
 import { UnsupportedError } from "../../../errors.ts";
 import type { Statement } from "../../../client/local-client.ts";
-import type { Connection, Reader, StatementResult } from "./connection.ts";
+import { runQueries, type Connection, type Queries, type StatementResult } from "./connection.ts";
 import { rethrow } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
@@ -31,8 +31,8 @@ export class TransactionConnection implements Connection {
     return this.#run(statements);
   }
 
-  snapshot<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
-    return work(this);
+  snapshot<T>(queries: () => Queries<T>): Promise<T> {
+    return runQueries(this, queries());
   }
 
   async write(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {

@@ -43,7 +43,7 @@ export function withCache(connection: Connection, forget: ForgetCached | null): 
   const guarded = connection.writeGuarded?.bind(connection);
   return {
     read: (statements) => connection.read(statements),
-    snapshot: (work) => connection.snapshot(work),
+    snapshot: (queries) => connection.snapshot(queries),
     async write(statements, options) {
       const results = await connection.write(statements, options).catch(async (error: unknown) => {
         await forget();

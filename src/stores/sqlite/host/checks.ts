@@ -5,12 +5,21 @@ import { InvalidArgumentError, UnsupportedError } from "../../../errors.ts";
 import { assertStructure, type RunQuery } from "../../../migrations/structure.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { rethrow } from "../errors/translate.ts";
-import { resultOf } from "../connections/connection.ts";
-import type { Database } from "../statements/statement.ts";
+import { resultOf, type Connection } from "../connections/connection.ts";
+import { BoundStatement, type Database } from "../statements/statement.ts";
 
 /** Queries a client, without Drizzle's session, so that an app's logger gets only the queries of the app. */
 export const askClient = (client: Client): RunQuery =>
   rowsOf((text, args) => client.execute({ sql: text, args: [...args] }));
+
+/** Queries a connection. */
+export const askConnection =
+  (connection: Pick<Connection, "read">): RunQuery =>
+  async (text, args) => {
+    const query = { traits: {}, build: () => sql.raw(text) as never };
+    const [result] = await connection.read([new BoundStatement(query, text, [...args], {})]);
+    return result?.rows ?? [];
+  };
 
 /** Queries an app's transaction. */
 export const askTransaction = (transaction: Database): RunQuery =>
@@ -34,17 +43,14 @@ export function primaryOf<Db extends object>(db: Db): Db {
 }
 
 /**
- * @throws {InvalidArgumentError} if `db` is not a Drizzle database on a libSQL client.
+ * @throws {InvalidArgumentError} if `db` is not a Drizzle database on SQLite.
  * @throws {UnsupportedError} if it belongs to another version of drizzle-orm.
  */
-export function assertHostDatabase(db: { readonly $client?: unknown } | null | undefined): void {
-  const client = db?.$client as Partial<Client> | undefined;
-  // The binding of D1 also has `batch`.
-  const isLibSQL = typeof client?.batch === "function" && typeof client.execute === "function";
-  if (!is(db, DatabaseClass) || !isLibSQL) {
+export function assertHostDatabase(db: unknown): void {
+  if (!is(db, DatabaseClass)) {
     throw new InvalidArgumentError({
       argument: "db",
-      reason: "must be a Drizzle database on a libSQL client",
+      reason: "must be a Drizzle database on SQLite",
     });
   }
   assertOneVersion(db);
@@ -104,7 +110,16 @@ async function fileOf(query: RunQuery): Promise<unknown> {
  */
 export async function checkDatabase(
   query: RunQuery,
-  { tables, isLocal }: { readonly tables: WorkflowTables; readonly isLocal: boolean },
+  {
+    tables,
+    isLocal,
+    hasOwnPragmas,
+  }: {
+    readonly tables: WorkflowTables;
+    readonly isLocal: boolean;
+    /** True if the app sets the pragmas of its connection. */
+    readonly hasOwnPragmas: boolean;
+  },
 ): Promise<void> {
   const [row] = await query("select 1", []);
   if (typeof row?.[0] !== "number") {
@@ -114,6 +129,7 @@ export async function checkDatabase(
     });
   }
   if (isLocal) await checkEncoding(query);
+  if (hasOwnPragmas) await checkForeignKeys(query);
   await assertStructure(query, tables);
 }
 
@@ -130,6 +146,16 @@ export async function checkEncoding(query: RunQuery): Promise<void> {
     reason:
       `the database stores text as ${String(row[0])}, which sorts ids in another order: make a new file with ` +
       "`pragma encoding = 'UTF-8'` and copy its content there",
+  });
+}
+
+/** @throws {UnsupportedError} if deleting a run would not delete its children. */
+async function checkForeignKeys(query: RunQuery): Promise<void> {
+  const [row] = await query("select foreign_keys from pragma_foreign_keys", []);
+  if (Number(row?.[0]) === 1) return;
+  throw new UnsupportedError({
+    feature: "foreign keys",
+    reason: "they are off: run `pragma foreign_keys = on` when you open the database",
   });
 }
 

@@ -10,7 +10,7 @@ import {
 import type { RowCodec } from "../../../schema/row-codec.ts";
 import type { BundlePage, WriteBundlesReport } from "../../../store/bundles.ts";
 import { undecidedError } from "../../undecided-error.ts";
-import { textOf, type Reader, type StatementResult } from "../connections/connection.ts";
+import { textOf, type Queries, type StatementResult } from "../connections/connection.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
 import { keysOf, newerArguments } from "../statements/bundles.ts";
 import { readEveryPage, wholePage } from "../statements/children.ts";
@@ -65,7 +65,7 @@ async function readRuns(
   const isLarge = page.length === 1 && Number(page[0]?.at(-1)) > pageBytes;
   const rows =
     (isLarge ? null : await readTogether(context, query, runIds)) ??
-    (await connection.snapshot((reader) => readOneByOne(context, reader, query, runIds)));
+    (await connection.snapshot(() => readOneByOne(context, query, runIds)));
   const { bundles, corrupt } = decodeBundles(context, rows);
   for (const [runId] of page) {
     if (typeof runId === "string") continue;
@@ -93,25 +93,24 @@ async function readTogether(
   return { runs, steps: stepRows, attempts: attemptRows, outputs: outputRows, state: stateRows };
 }
 
-/** All rows of the runs, in as many responses as needed. `reader` reads one snapshot. */
-async function readOneByOne(
+/** Returns all rows of the runs, which are read in as many responses as needed. */
+function* readOneByOne(
   context: StoreContext,
-  reader: Reader,
   query: ParsedRunQuery,
   runIds: readonly string[],
-): Promise<BundleRows> {
+): Queries<BundleRows> {
   const { steps, attempts, outputs, state } = context.statements.children;
   const runs: (readonly unknown[])[] = [];
   for (const runId of runIds) {
-    const rows = await readRows(reader, listOfRuns(context, query, [runId]));
-    for (const row of rows) runs.push(row);
+    const [found] = yield [listOfRuns(context, query, [runId])];
+    for (const row of found?.rows ?? []) runs.push(row);
   }
   return {
     runs,
-    steps: await readEveryPage(reader, steps, { runIds }),
-    attempts: await readEveryPage(reader, attempts, { runIds }),
-    outputs: await readEveryPage(reader, outputs, { runIds }),
-    state: await readEveryPage(reader, state, { runIds }),
+    steps: yield* readEveryPage(steps, { runIds }),
+    attempts: yield* readEveryPage(attempts, { runIds }),
+    outputs: yield* readEveryPage(outputs, { runIds }),
+    state: yield* readEveryPage(state, { runIds }),
   };
 }
 

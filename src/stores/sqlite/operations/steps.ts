@@ -3,7 +3,7 @@ import { inputSteps, withInput } from "../../../model/step-inputs.ts";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { StepExecution } from "../../../schema/rows.ts";
 import type { StepKey } from "../../checked-writes.ts";
-import { textOf, type Reader, type StatementResult } from "../connections/connection.ts";
+import { textOf, type Queries, type StatementResult } from "../connections/connection.ts";
 import { readEveryPage, wholePage } from "../statements/children.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import type { StoreContext } from "./context.ts";
@@ -14,18 +14,17 @@ const allRows = (found: StatementResult | undefined): Rows => found?.rows ?? [];
 
 export async function findStep(context: StoreContext, key: StepKey): Promise<StepExecution | null> {
   const statement = context.statements.steps.get.bind({ ...key });
-  const [step = null] = await readSteps(context, key.runId, statement, allRows, async (reader) =>
-    allRows((await reader.read([statement]))[0]),
-  );
+  const readRow = function* (): Queries<Rows> {
+    return allRows((yield [statement])[0]);
+  };
+  const [step = null] = await readSteps(context, key.runId, statement, allRows, readRow);
   return step;
 }
 
 export function listSteps(context: StoreContext, runId: string): Promise<StepExecution[]> {
   const { steps } = context.statements.children;
   const query = { runIds: [runId] };
-  return readSteps(context, runId, steps.page(query), wholePage, (reader) =>
-    readEveryPage(reader, steps, query),
-  );
+  return readSteps(context, runId, steps.page(query), wholePage, () => readEveryPage(steps, query));
 }
 
 /**
@@ -37,7 +36,7 @@ async function readSteps(
   runId: string,
   statement: BoundStatement,
   rowsOf: (found: StatementResult | undefined) => Rows | null,
-  readAll: (reader: Reader) => Promise<Rows>,
+  readAll: () => Queries<Rows>,
 ): Promise<StepExecution[]> {
   const { connection, codecs, statements } = context;
   const [found] = await connection.read([statement]);
@@ -57,9 +56,9 @@ async function readSteps(
       return addInputs(codecs, present, outputRows);
     }
   }
-  return connection.snapshot(async (reader) =>
-    readInputs(context, reader, decodeSteps(codecs, await readAll(reader))),
-  );
+  return connection.snapshot(function* () {
+    return yield* readInputs(context, decodeSteps(codecs, yield* readAll()));
+  });
 }
 
 function decodeSteps({ steps: codec }: RowCodecs, rows: Rows): StepExecution[] {
@@ -71,17 +70,16 @@ function outputsOf(steps: readonly StepExecution[]): string {
   return JSON.stringify([...new Set(steps.flatMap(inputSteps))]);
 }
 
-/** The steps of one run with their inputs. */
-export async function readInputs(
+/** Returns the steps of one run with their inputs. */
+export function* readInputs(
   { codecs, statements }: Pick<StoreContext, "codecs" | "statements">,
-  reader: Reader,
   steps: readonly StepExecution[],
-): Promise<StepExecution[]> {
+): Queries<StepExecution[]> {
   const stepIds = outputsOf(steps);
   const [first] = steps;
   if (first === undefined || stepIds === "[]") return [...steps];
   const query = { runIds: [first.runId], stepIds };
-  return addInputs(codecs, steps, await readEveryPage(reader, statements.children.outputs, query));
+  return addInputs(codecs, steps, yield* readEveryPage(statements.children.outputs, query));
 }
 
 /** The steps with their inputs. `outputs` are rows of `step_outputs` of their run. */

@@ -17,7 +17,12 @@ import {
 import { runSummaryProperties } from "../../../schema/row-codecs.ts";
 import type { StepExecution, WorkflowRun, WorkflowRunSummary } from "../../../schema/rows.ts";
 import type { WritePlanner } from "../../checked-writes.ts";
-import { readAfterWrite, sentTwiceError, type Connection } from "../connections/connection.ts";
+import {
+  readAfterWrite,
+  runQueries,
+  sentTwiceError,
+  type Connection,
+} from "../connections/connection.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
 import { fenceArguments } from "../statements/fragments.ts";
 import { runGuardProperties, type RunProperty } from "../statements/runs.ts";
@@ -260,7 +265,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
 }
 
 async function withInput(context: StoreContext, step: StepExecution): Promise<StepExecution> {
-  const [complete = step] = await readInputs(context, context.connection, [step]);
+  const [complete = step] = await runQueries(context.connection, readInputs(context, [step]));
   return complete;
 }
 

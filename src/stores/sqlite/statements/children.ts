@@ -2,7 +2,7 @@ import { and, inArray, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { stepSummaryProperties, type RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
-import type { Connection, Reader, StatementResult } from "../connections/connection.ts";
+import type { Connection, Queries, StatementResult } from "../connections/connection.ts";
 import { childTables, keyOf, listOf, rowValue, type ChildPart } from "./fragments.ts";
 import { childBytes, pick, rowsInPlace, selectPage } from "./pages.ts";
 import {
@@ -91,15 +91,11 @@ export function wholePage(result: StatementResult | undefined): Rows | null {
   return rows.length === found && found < maxRowsPerPage ? rows : null;
 }
 
-/** All rows, a page at a time. `reader` reads one snapshot. */
-export async function readEveryPage(
-  reader: Reader,
-  children: ChildReader,
-  query: ChildQuery,
-): Promise<Rows> {
+/** Returns all rows, which are read a page at a time. */
+export function* readEveryPage(children: ChildReader, query: ChildQuery): Queries<Rows> {
   const all: (readonly unknown[])[] = [];
   for (let after: readonly Argument[] | undefined; ;) {
-    const [result] = await reader.read([children.page(query, after)]);
+    const [result] = yield [children.page(query, after)];
     const { rows } = rowsInPlace(result?.rows ?? []);
     for (const row of rows) all.push(row);
     const last = rows.at(-1);
@@ -116,8 +112,5 @@ export async function readChildren(
 ): Promise<Rows> {
   const query = { runIds: [runId] };
   const [result] = await connection.read([children.page(query)]);
-  return (
-    wholePage(result) ??
-    (await connection.snapshot((reader) => readEveryPage(reader, children, query)))
-  );
+  return wholePage(result) ?? (await connection.snapshot(() => readEveryPage(children, query)));
 }

@@ -1,0 +1,44 @@
+import { StoreClosedError } from "../errors.ts";
+import { LibraryDatabase, type SyncDatabase } from "./sync-database.ts";
+
+/** The parts of a `Database` of better-sqlite3 that we use. */
+export interface BetterSQLite3Client {
+  readonly open: boolean;
+  readonly inTransaction: boolean;
+  prepare(sql: string): BetterSQLite3Statement;
+  exec(sql: string): unknown;
+}
+
+interface BetterSQLite3Statement {
+  readonly reader: boolean;
+  raw(): unknown;
+  safeIntegers(enabled: boolean): unknown;
+  all(args: readonly unknown[]): unknown[];
+  get(args: readonly unknown[]): unknown;
+  run(args: readonly unknown[]): { readonly changes: number };
+}
+
+type Row = readonly unknown[];
+
+/** Uses a database of better-sqlite3. */
+export function useBetterSQLite3(client: BetterSQLite3Client): SyncDatabase {
+  return new LibraryDatabase({
+    prepare(sql) {
+      if (!client.open) throw new StoreClosedError();
+      const statement = client.prepare(sql);
+      if (!statement.reader) return { change: (args) => statement.run(args).changes };
+      statement.raw();
+      // The app may read integers as `bigint` by default.
+      statement.safeIntegers(false);
+      return {
+        all: (args) => statement.all(args) as Row[],
+        get: (args) => statement.get(args) as Row | undefined,
+      };
+    },
+    exec(sql) {
+      if (!client.open) throw new StoreClosedError();
+      client.exec(sql);
+    },
+    isInTransaction: () => client.open && client.inTransaction,
+  });
+}
