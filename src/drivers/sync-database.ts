@@ -134,6 +134,6 @@ export class LibraryDatabase implements SyncDatabase {
 const rollbackToSavepoint = "rollback to gorkflow; release gorkflow";
 
 /** The changes of a statement with RETURNING are its rows. */
-export function resultOfRows(rows: readonly Row[]): DriverResult {
+function resultOfRows(rows: readonly Row[]): DriverResult {
   return { rows, changes: rows.length };
 }

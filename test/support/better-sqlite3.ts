@@ -3,7 +3,7 @@ import { drizzle } from "drizzle-orm/better-sqlite3";
 import LibSQL from "libsql";
 
 /** True if this version of Node can load the binding of better-sqlite3. Older ones would end. */
-export const hasBetterSQLite3 = Number(process.versions.node.split(".")[0]) >= 22;
+const hasBetterSQLite3 = Number(process.versions.node.split(".")[0]) >= 22;
 
 /**
  * Opens a database of better-sqlite3, with a write-ahead log. On older versions of Node it is one of the package libsql,
