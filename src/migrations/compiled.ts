@@ -73,5 +73,15 @@ export const compiledMigrations: readonly CompiledMigration[] = [
       "CREATE INDEX `workflow_runs_ready_idx` ON `workflow_runs` (`workflow_id`,`workflow_version`,`wake_at`,`created_at`,`run_id`) WHERE status = 'PENDING';",
       "ALTER TABLE `step_executions` ADD `input_from` text;"
     ]
+  },
+  {
+    "tag": "0005_workflow-of-steps",
+    "when": 1796037032000,
+    "hash": "017c386ef8761a40271ae9d3b0a28681dd5754b7efdd0bd698a873580dff4939",
+    "statements": [
+      "DROP INDEX IF EXISTS `step_executions_completed_at_idx`;",
+      "ALTER TABLE `step_executions` ADD `workflow_id` text;",
+      "CREATE INDEX `step_executions_workflow_idx` ON `step_executions` (`workflow_id`,`step_id`,`completed_at`,`status`,`attempt`,`duration_ms`,`run_id`) WHERE completed_at is not null;"
+    ]
   }
 ];

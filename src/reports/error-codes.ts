@@ -115,19 +115,16 @@ export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
   options: Readonly<ReportOptions> = {},
 ): ReportQuery<typeof stepRow, Mode, RunResult> {
   const finished = parseReport(optionsSchema, db, options);
-  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
-  const { outer, inner, where } = finishedSteps(finished, eq(steps.status, "FAILED"));
+  const steps = finishedSteps(finished, eq(finished.tables.stepExecutions.status, "FAILED"));
   const failures = builder
     .select({
-      workflowId: runs.workflowId,
+      workflowId: steps.workflowId,
       stepId: steps.stepId,
       code: textIn(steps.error, "code").as("code"),
       name: textIn(steps.error, "name").as("name"),
       at: steps.completedAt,
     })
-    .from(outer)
-    .crossJoin(inner)
-    .where(where)
+    .from(steps)
     .as("failures");
   const report = builder
     .select(
@@ -142,7 +139,12 @@ export function stepErrorCodes<Mode extends "sync" | "async", RunResult>(
       }),
     )
     .from(failures)
-    .groupBy(failures.workflowId, failures.stepId, sql`${failures.code}`, sql`${failures.name}`);
+    .groupBy(
+      sql`${failures.workflowId}`,
+      failures.stepId,
+      sql`${failures.code}`,
+      sql`${failures.name}`,
+    );
   const { executions, lastAt, workflowId, stepId, code, name } = stepRow;
   const order = [desc(executions), desc(lastAt), workflowId, stepId, code, name];
   return selectReport(db, finished.tables, stepRow, report, ...order);

@@ -1,16 +1,17 @@
 import { and, eq, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
-import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import type { StepExecutionsTable } from "../schema/step-executions.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
 import type { RunStatus } from "../statuses.ts";
 import {
   isWindow,
-  ofRuns,
   unindexed,
   withDetails,
   within,
   type RunConditions,
   type Window,
 } from "./conditions.ts";
+import { builder } from "./report-query.ts";
 
 /*
  * SQLite cannot know how many rows a window, a workflow or a status has, so the index is chosen here: the one by
@@ -44,26 +45,74 @@ export function finishedRuns(
 }
 
 /**
- * Step executions that have ended in the window, with their runs: `from(outer).crossJoin(inner).where(where)`.
+ * The step executions that have ended in the window, with the workflow of their runs.
  *
- * SQLite does not reorder a cross join.
+ * The index begins with the workflow and the step, so that reports on all of them need no sort. A window is searched for
+ * each step, and the steps are found in the index. A row without the id of its workflow was written by an older version;
+ * the run has the id.
  */
 export function finishedSteps(
-  { tables, ...filter }: Finished,
+  { tables, workflowId, ...filter }: Finished,
   condition: SQL | undefined,
-): { readonly outer: SQLiteTable; readonly inner: SQLiteTable; readonly where: SQL | undefined } {
+) {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
-  const byWorkflow = filter.workflowId !== undefined && !isWindow(filter);
-  const [outer, inner] = byWorkflow ? [runs, steps] : [steps, runs];
-  return {
-    outer,
-    inner,
-    where: and(
-      eq(runs.runId, steps.runId),
-      isNotNull(steps.completedAt),
-      within(steps.completedAt, filter),
-      ofRuns(runs, filter),
-      condition,
-    ),
-  };
+  const ofRun = sql`(select ${runs.workflowId} from ${runs} where ${eq(runs.runId, steps.runId)})`;
+  const workflow = sql`coalesce(${steps.workflowId}, ${ofRun})`;
+  const details = withDetails(runs, filter);
+  const where = and(
+    isNotNull(steps.completedAt),
+    within(steps.completedAt, filter),
+    workflowId === undefined ? undefined : sql`${workflow} = ${workflowId}`,
+    details &&
+      sql`exists (select 1 from ${runs} where ${and(eq(runs.runId, steps.runId), details)})`,
+    condition,
+  );
+  const query = builder.select({
+    workflowId: workflow.as("workflow_id"),
+    stepId: steps.stepId,
+    runId: steps.runId,
+    status: steps.status,
+    attempt: steps.attempt,
+    durationMs: steps.durationMs,
+    completedAt: steps.completedAt,
+    error: steps.error,
+  });
+  if (!isWindow(filter) && workflowId === undefined) {
+    return query.from(steps).where(where).as("finished");
+  }
+  const isSearched = isWindow(filter)
+    ? sql`${steps.workflowId} is known.workflow_id and ${steps.stepId} = known.step_id`
+    : sql`${steps.workflowId} is known.workflow_id`;
+  return (
+    query
+      // SQLite does not reorder a cross join.
+      .from(
+        sql`(${isWindow(filter) ? knownSteps(steps, workflowId) : knownWorkflows(steps, workflowId)}) known`,
+      )
+      .crossJoin(steps)
+      .where(and(isSearched, where))
+      .as("finished")
+  );
+}
+
+/** The ids of workflows in the index, and null. Each is one search, while `distinct` would read the index. */
+function knownWorkflows(steps: StepExecutionsTable, workflowId: string | undefined): SQL {
+  if (workflowId !== undefined)
+    return sql`select ${workflowId} as workflow_id union all select null`;
+  const first = sql`select min(${steps.workflowId}) from ${steps} where ${isNotNull(steps.completedAt)}`;
+  return sql`with recursive ids (workflow_id) as (
+    ${first} union all
+    select (${first} and ${steps.workflowId} > ids.workflow_id) from ids where workflow_id is not null
+  ) select workflow_id from ids`;
+}
+
+/** The steps of these workflows in the index. */
+function knownSteps(steps: StepExecutionsTable, workflowId: string | undefined): SQL {
+  const first = (of: string) => sql`select min(${steps.stepId}) from ${steps}
+    where ${isNotNull(steps.completedAt)} and ${steps.workflowId} is ${sql.raw(of)}.workflow_id`;
+  return sql`with recursive workflows as (${knownWorkflows(steps, workflowId)}),
+    ids (workflow_id, step_id) as (
+      select workflow_id, (${first("workflows")}) from workflows union all
+      select workflow_id, (${first("ids")} and ${steps.stepId} > ids.step_id) from ids where step_id is not null
+    ) select workflow_id, step_id from ids where step_id is not null`;
 }

@@ -50,25 +50,18 @@ export function reliabilityOverTime<Mode extends "sync" | "async", RunResult>(
   options: Readonly<ReliabilityOverTimeOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { per, zone, ...finished } = parseReport(optionsSchema, db, options);
-  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
-  const { outer, inner, where } = finishedSteps(
+  const steps = finishedSteps(
     finished,
-    inArray(steps.status, ["COMPLETED", "FAILED"]),
+    inArray(finished.tables.stepExecutions.status, ["COMPLETED", "FAILED"]),
   );
+  const { workflowId, status, attempt } = steps;
   const ended = builder
-    .select({
-      at: sql`${steps.completedAt}`.as("at"),
-      workflowId: runs.workflowId,
-      status: steps.status,
-      attempt: steps.attempt,
-    })
-    .from(outer)
-    .crossJoin(inner)
-    .where(where)
+    .select({ at: sql`${steps.completedAt}`.as("at"), workflowId, status, attempt })
+    .from(steps)
     .as("ended");
   const report = builder
     .select(rowOf(row, { bucketStart, workflowId: ended.workflowId, ...reliabilityOf(ended) }))
     .from(inBuckets(ended, { per, zone }))
-    .groupBy(bucketStart, ended.workflowId);
+    .groupBy(bucketStart, sql`${ended.workflowId}`);
   return selectReport(db, finished.tables, row, report, row.bucketStart, row.workflowId);
 }

@@ -44,23 +44,11 @@ export function slowestSteps<Mode extends "sync" | "async", RunResult>(
   options: Readonly<ReportOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const finished = parseReport(optionsSchema, db, options);
-  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
-  const { outer, inner, where } = finishedSteps(finished, isNotNull(steps.durationMs));
+  const ended = finishedSteps(finished, isNotNull(finished.tables.stepExecutions.durationMs));
+  const { runId, stepId, workflowId, status, attempt, durationMs, completedAt } = ended;
   const report = builder
-    .select(
-      rowOf(row, {
-        runId: steps.runId,
-        stepId: steps.stepId,
-        workflowId: runs.workflowId,
-        status: steps.status,
-        attempt: steps.attempt,
-        durationMs: steps.durationMs,
-        completedAt: steps.completedAt,
-      }),
-    )
-    .from(outer)
-    .crossJoin(inner)
-    .where(where);
+    .select(rowOf(row, { runId, stepId, workflowId, status, attempt, durationMs, completedAt }))
+    .from(ended);
   return selectReport(
     db,
     finished.tables,

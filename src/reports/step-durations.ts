@@ -1,10 +1,10 @@
-import { and, count, inArray, isNotNull } from "drizzle-orm";
+import { and, count, inArray, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { listOf, unindexed } from "./conditions.ts";
+import { listOf } from "./conditions.ts";
 import { durationColumns, selectPercentiles } from "./durations.ts";
 import { finishedSteps } from "./finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./options.ts";
@@ -47,21 +47,19 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
   options: Readonly<StepDurationsOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
-  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
-  const { outer, inner, where } = finishedSteps(
+  const steps = finished.tables.stepExecutions;
+  const ended = finishedSteps(
     finished,
     and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status))),
   );
   const counted = builder
     .select({
-      workflowId: runs.workflowId,
-      stepId: steps.stepId,
-      durationMs: steps.durationMs,
+      workflowId: ended.workflowId,
+      stepId: ended.stepId,
+      durationMs: ended.durationMs,
       times: count().as("times"),
     })
-    .from(outer)
-    .crossJoin(inner)
-    .where(where)
-    .groupBy(unindexed(runs.workflowId), unindexed(steps.stepId), steps.durationMs);
+    .from(ended)
+    .groupBy(sql`${ended.workflowId}`, ended.stepId, ended.durationMs);
   return selectPercentiles(db, finished.tables, row, counted, [row.workflowId, row.stepId]);
 }

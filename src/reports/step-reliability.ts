@@ -1,4 +1,4 @@
-import { inArray } from "drizzle-orm";
+import { inArray, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { text } from "../schema/columns.ts";
@@ -42,22 +42,15 @@ export function stepReliability<Mode extends "sync" | "async", RunResult>(
   options: Readonly<ReportOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const finished = parseReport(optionsSchema, db, options);
-  const { workflowRuns: runs, stepExecutions: steps } = finished.tables;
-  const { outer, inner, where } = finishedSteps(
+  const ended = finishedSteps(
     finished,
-    inArray(steps.status, ["COMPLETED", "FAILED"]),
+    inArray(finished.tables.stepExecutions.status, ["COMPLETED", "FAILED"]),
   );
   const report = builder
     .select(
-      rowOf(row, {
-        workflowId: runs.workflowId,
-        stepId: steps.stepId,
-        ...reliabilityOf(steps),
-      }),
+      rowOf(row, { workflowId: ended.workflowId, stepId: ended.stepId, ...reliabilityOf(ended) }),
     )
-    .from(outer)
-    .crossJoin(inner)
-    .where(where)
-    .groupBy(runs.workflowId, steps.stepId);
+    .from(ended)
+    .groupBy(sql`${ended.workflowId}`, ended.stepId);
   return selectReport(db, finished.tables, row, report, row.workflowId, row.stepId);
 }

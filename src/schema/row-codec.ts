@@ -57,18 +57,25 @@ export interface RowCodec<Row> {
   ): Pick<Row, Property>;
 }
 
+/** The codec of a table, without the `derived` columns that are no part of a row. */
 export function createRowCodec<
   // In 1.0 the class of all tables does not have this property.
   Table extends SQLiteTable & { readonly $inferSelect: Record<string, unknown> },
+  Derived extends keyof Table["$inferSelect"] & string = never,
 >(
   table: Table,
-  key: readonly (keyof Table["$inferSelect"] & string)[],
-): RowCodec<Table["$inferSelect"]> {
-  type Row = Table["$inferSelect"];
+  key: readonly Exclude<keyof Table["$inferSelect"] & string, Derived>[],
+  derived: readonly Derived[] = [],
+): RowCodec<Omit<Table["$inferSelect"], Derived>> {
+  type Row = Omit<Table["$inferSelect"], Derived>;
   type Property = keyof Row & string;
   const columns: Record<string, SQLiteColumn> = getTableColumns(table);
-  const properties: readonly Property[] = Object.keys(columns);
-  const codecs = new Map(properties.map((name) => [name, cellCodec(columnOf(name))]));
+  const properties = Object.keys(columns).filter(
+    (name): name is Property => !(derived as readonly string[]).includes(name),
+  );
+  const codecs = new Map<string, CellCodec>(
+    properties.map((name) => [name, cellCodec(columnOf(name))]),
+  );
   const defaults = properties.map((name) => [name, defaultOf(columnOf(name))] as const);
   const tableName = getTableName(table);
   /** By list of properties. The lists are constants, and a lookup per cell would be a third of the cost of a row. */
@@ -118,7 +125,7 @@ export function createRowCodec<
         const value = given[name];
         row[name] = value === undefined ? makeDefault(now) : value;
       }
-      return row;
+      return row as Row;
     },
     encode(row) {
       const encoded: Record<string, Cell> = {};

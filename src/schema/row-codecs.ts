@@ -6,7 +6,7 @@ import { tables as plainTables, type WorkflowTables } from "./tables.ts";
 export function createRowCodecs(tables: WorkflowTables) {
   return {
     run: createRowCodec(tables.workflowRuns, ["runId"]),
-    steps: createRowCodec(tables.stepExecutions, ["runId", "stepId"]),
+    steps: createRowCodec(tables.stepExecutions, ["runId", "stepId"], ["workflowId"]),
     attempts: createRowCodec(tables.stepAttempts, ["runId", "stepId", "attempt"]),
     outputs: createRowCodec(tables.stepOutputs, ["runId", "stepId"]),
     state: createRowCodec(tables.workflowState, ["runId", "key"]),

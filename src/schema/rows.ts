@@ -12,8 +12,8 @@ export type WorkflowRun = typeof workflowRuns.$inferSelect;
 /** The argument of `createRun`. Only `workflowId` is required. */
 export type NewWorkflowRun = typeof workflowRuns.$inferInsert;
 /** The execution of a step: a row of `step_executions`. */
-export type StepExecution = typeof stepExecutions.$inferSelect;
-export type NewStepExecution = typeof stepExecutions.$inferInsert;
+export type StepExecution = Omit<typeof stepExecutions.$inferSelect, "workflowId">;
+export type NewStepExecution = Omit<typeof stepExecutions.$inferInsert, "workflowId">;
 /** The outcome of an attempt: a row of `step_attempts`. */
 export type StepAttempt = typeof stepAttempts.$inferSelect;
 export type NewStepAttempt = typeof stepAttempts.$inferInsert;

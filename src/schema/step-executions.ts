@@ -26,6 +26,8 @@ function stepColumns<Json extends Partial<WorkflowJson>>(runs: Pick<WorkflowRuns
     startedAt: time("started_at"),
     completedAt: time("completed_at"),
     updatedAt: writeTime("updated_at"),
+    // that of the run, for reports: every write of a store sets it. Null in rows that an older version wrote
+    workflowId: text("workflow_id"),
   };
 }
 
@@ -45,10 +47,18 @@ export function createStepExecutionsTable<
   return sqliteTable(name, stepColumns<Json>(runs), (step) => [
     primaryKey({ name: `${name}_pk`, columns: [step.runId, step.stepId] }),
     check(`${name}_duration_ms_check`, sql.raw("duration_ms >= 0")),
-    // reports `stepDurations`, `stepReliability`, `slowestSteps` and `stepErrorCodes`. It covers them, because the times
-    // are behind the payloads in a row
-    index(`${name}_completed_at_idx`)
-      .on(step.completedAt, step.stepId, step.status, step.attempt, step.durationMs, step.runId)
+    // reports `stepDurations`, `stepReliability`, `reliabilityOverTime`, `slowestSteps` and `stepErrorCodes`. It covers
+    // them, because the times are behind the payloads in a row
+    index(`${name}_workflow_idx`)
+      .on(
+        step.workflowId,
+        step.stepId,
+        step.completedAt,
+        step.status,
+        step.attempt,
+        step.durationMs,
+        step.runId,
+      )
       .where(sql.raw("completed_at is not null")),
   ]);
 }

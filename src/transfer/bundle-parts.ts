@@ -1,6 +1,7 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
-import { getTableConfig, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { RunBundle } from "../model/bundles.ts";
+import { rowCodecs } from "../schema/row-codecs.ts";
 import {
   stepAttempts,
   stepExecutions,
@@ -31,20 +32,19 @@ export const bundleParts: readonly BundlePart[] = Object.entries({
   attempts: stepAttempts,
   outputs: stepOutputs,
   state: workflowState,
-} as const satisfies Record<keyof RunBundle, SQLiteTable>).map(([name, table]) => {
+} as const satisfies Record<keyof RunBundle, SQLiteTable>).map(([part, table]) => {
+  const name = part as keyof RunBundle;
   const columns: Record<string, SQLiteColumn> = getTableColumns(table as SQLiteTable);
-  const properties = Object.keys(columns);
+  const { properties, key }: Record<"properties" | "key", readonly string[]> = rowCodecs[name];
   const ofType = (type: string) => properties.filter((each) => columns[each]?.columnType === type);
-  const primary = getTableConfig(table).primaryKeys.flatMap((key) => key.columns);
-  const isPrimary = (each: string) => primary.some((key) => key.name === columns[each]?.name);
   return {
-    name: name as keyof RunBundle,
+    name,
     table: getTableName(table),
     columns,
     properties,
     times: ofType("SQLiteTimestamp"),
     payloads: new Set(ofType("SQLiteCustomColumn")),
-    keys: properties.filter((each) => each !== "runId" && isPrimary(each)),
+    keys: key.filter((each) => each !== "runId"),
   };
 });
 

@@ -22,7 +22,7 @@ expectTypeOf<z.output<Schemas["workflowRunSchema"]>>().toEqualTypeOf<
   InferSelectModel<typeof workflowRuns>
 >();
 expectTypeOf<z.output<Schemas["stepExecutionSchema"]>>().toEqualTypeOf<
-  InferSelectModel<typeof stepExecutions>
+  Omit<InferSelectModel<typeof stepExecutions>, "workflowId">
 >();
 expectTypeOf<z.output<Schemas["stepAttemptSchema"]>>().toEqualTypeOf<
   InferSelectModel<typeof stepAttempts>
@@ -37,7 +37,7 @@ expectTypeOf<Loose<z.output<Schemas["newWorkflowRunSchema"]>>>().toEqualTypeOf<
   Loose<InferInsertModel<typeof workflowRuns>>
 >();
 expectTypeOf<Loose<z.output<Schemas["newStepExecutionSchema"]>>>().toEqualTypeOf<
-  Loose<InferInsertModel<typeof stepExecutions>>
+  Loose<Omit<InferInsertModel<typeof stepExecutions>, "workflowId">>
 >();
 expectTypeOf<Loose<z.output<Schemas["newStepAttemptSchema"]>>>().toEqualTypeOf<
   Loose<InferInsertModel<typeof stepAttempts>>

@@ -68,25 +68,37 @@ export function createBundleStatements(db: Database, tables: WorkflowTables, cod
         });
     }),
 
-    steps: createPartStatements("steps"),
+    steps: createPartStatements("steps", {
+      workflowId: (argument) =>
+        sql`(select ${runs.workflowId} from ${runs} where ${eq(runs.runId, argument("runId"))})`,
+    }),
     attempts: createPartStatements("attempts"),
     outputs: createPartStatements("outputs"),
     state: createPartStatements("state"),
   };
 
-  function createPartStatements(part: ChildPart) {
+  function createPartStatements(
+    part: ChildPart,
+    derived: Readonly<Record<string, (argument: ArgumentReference<string>) => SQL>> = {},
+  ) {
     const table: SQLiteTable = childTables(tables)[part];
     const properties: readonly string[] = codecs[part].properties;
+    const written = [...properties, ...Object.keys(derived)];
     const { runId, others } = keyOf(tables, codecs, part);
     return {
       /** Replaces the row with this key, or inserts it. */
       put: defineStatement(db, (target, argument: ArgumentReference<string>) =>
         target
           .insert(table)
-          .values(argumentsFor(properties, argument))
+          .values({
+            ...argumentsFor(properties, argument),
+            ...Object.fromEntries(
+              Object.entries(derived).map(([name, of]) => [name, of(argument)]),
+            ),
+          })
           .onConflictDoUpdate({
             target: [runId, ...others],
-            set: replacement(table, properties, codecs[part].key),
+            set: replacement(table, written, codecs[part].key),
           }),
       ),
 

@@ -32,7 +32,9 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
     insert: defineStatement(db, (target, argument: ArgumentReference<StepProperty>) =>
       target
         .insert(steps)
-        .select(rowIf(properties.map(argument), runExists(target, tables, argument("runId"), null)))
+        .select(
+          sql`select ${sql.join([...properties.map(argument), sql`${runs.workflowId}`], sql`, `)} from ${runs} where ${eq(runs.runId, argument("runId"))}`,
+        )
         .onConflictDoNothing({ target: [steps.runId, steps.stepId] }),
     ),
 
