@@ -1,4 +1,5 @@
 import { SchemaOutOfDateError, SchemaTooNewError } from "../errors.ts";
+import { rethrow } from "../stores/sqlite/errors/translate.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import { clientOf, type MigrationClient, type MigrationTarget } from "./migration-client.ts";
 
@@ -30,9 +31,13 @@ export interface MigrationStatus {
   readonly unknown: readonly string[];
 }
 
-/** Returns the applied and pending migrations. Changes nothing. */
+/**
+ * Returns the applied and pending migrations. Changes nothing.
+ *
+ * @throws {StoreConnectionError} if the database cannot be reached.
+ */
 export async function migrationStatus(target: MigrationTarget): Promise<MigrationStatus> {
-  return compare((await readJournal(clientOf(target))) ?? []);
+  return compare((await readJournal(clientOf(target)).catch(rethrow("read"))) ?? []);
 }
 
 /** The rows of the journal; null if there is no journal. */

@@ -3,6 +3,7 @@ import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { Backoff, retry, retryFor } from "../async/retry.ts";
 import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
 import { schema } from "../schema/schema.ts";
+import { rethrow } from "../stores/sqlite/errors/translate.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import {
   checkJournal,
@@ -31,9 +32,11 @@ export interface MigrationReport {
  * @throws {SchemaTooNewError} if a newer version migrated the database. Nothing is changed.
  * @throws {SchemaOutOfDateError} if the tables exist without our journal, or the journal has a migration that this version
  *   does not have; nothing is changed. Also if a migration would leave rows without their parent; it is rolled back.
+ * @throws {StoreBusyError} if another process holds the lock for 10 seconds.
+ * @throws {StoreConnectionError} if the database cannot be reached, or refuses a statement.
  */
 export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
-  return applyMigrations(clientOf(target), compiledMigrations);
+  return applyMigrations(clientOf(target), compiledMigrations).catch(rethrow("write"));
 }
 
 /** Like `migrate`, with given migrations. */

@@ -30,6 +30,7 @@ const violations: readonly [file: string, code: string, rule: string][] = [
   ...refusedImport("src/client/planted.ts", "../model/leases.ts"),
   ...refusedImport("src/client/planted.ts", "drizzle-orm"),
   ...refusedImport("src/migrations/planted.ts", "../stores/libsql/runs.ts"),
+  ...refusedImport("src/migrations/planted.ts", "../stores/sqlite/statements/runs.ts"),
   ...refusedImport("src/stores/planted.ts", "../client/config.ts"),
   ...refusedImport("src/stores/memory/planted.ts", "../libsql/runs.ts"),
   ...refusedImport("src/stores/memory/planted.ts", "../../migrations/migrate.ts"),

@@ -43,6 +43,22 @@ test("a database on another driver is a typed error", async () => {
   }
 });
 
+test("a server that cannot be reached is a StoreConnectionError, as it is for a store", async () => {
+  const refuse = async () => {
+    const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    throw new TypeError("fetch failed", { cause });
+  };
+  for (const work of [migrate, migrationStatus, doctor]) {
+    const client = createRemoteClient({ url: "http://server.test", fetch: refuse });
+    await expect(work(client)).rejects.toMatchObject({
+      code: "STORE_CONNECTION",
+      message: expect.stringContaining("the server cannot be reached") as string,
+      retryable: true,
+      outcome: "none",
+    });
+  }
+});
+
 let program: string;
 beforeAll(async () => {
   program = await compileProgram(`${import.meta.dirname}/programs/migrator.ts`);

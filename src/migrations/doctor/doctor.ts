@@ -2,6 +2,7 @@ import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { schema } from "../../schema/schema.ts";
 import { workflowRuns, type WorkflowTables } from "../../schema/tables.ts";
+import { rethrow } from "../../stores/sqlite/errors/translate.ts";
 import { structureOf } from "./expected-structure.ts";
 import { findingOfOtherTable, findingsOf, type DoctorFinding, type Lineage } from "./findings.ts";
 import { compare, migrationsTable, readJournal, type MigrationStatus } from "../journal.ts";
@@ -28,12 +29,17 @@ export interface DoctorOptions {
  *
  * It checks the tables of the schema with their indexes, keys, checks and triggers, and tables with similar names:
  * `workflow_*` and `step_*` after the prefix, and `__gorkflow_*`. It does not check other tables.
+ *
+ * @throws {StoreConnectionError} if the database cannot be reached.
  */
 export async function doctor(
   target: MigrationTarget,
   { tables = schema }: DoctorOptions = {},
 ): Promise<DoctorReport> {
-  const client = clientOf(target);
+  return examine(clientOf(target), tables).catch(rethrow("read"));
+}
+
+async function examine(client: MigrationClient, tables: WorkflowTables): Promise<DoctorReport> {
   const query: RunQuery = async (sql, args) => {
     const { rows } = await client.execute({ sql, args: [...args] });
     return rows.map((row) => Array.from(row));
