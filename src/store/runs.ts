@@ -96,8 +96,8 @@ export interface RunStore<Json extends WorkflowJson = WorkflowJson> {
   /**
    * Changes the given columns, increments `revision` and sets `updatedAt`. Returns the run without payloads.
    *
-   * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. PENDING and
-   * final statuses clear the lease. Preconditions are checked in the order below.
+   * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt` and clears
+   * `wakeAt`. PENDING and final statuses clear the lease. Preconditions are checked in the order below.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {LeaseLostError} if the fence does not hold.

@@ -217,6 +217,19 @@ export function describeRuns(test: StoreTest): void {
     });
   });
 
+  test("a final status clears `wakeAt`, and others keep it", async ({ store }) => {
+    const wakeAt = new Date(5);
+    for (const status of ["COMPLETED", "FAILED", "CANCELLED"] as const) {
+      const { runId } = await givenRun(store, { wakeAt });
+      expect(await store.updateRun(runId, { status: "RUNNING" })).toMatchObject({ wakeAt });
+      expect(await store.updateRun(runId, { status })).toMatchObject({ status, wakeAt: null });
+      expect(await store.getRun(runId)).toMatchObject({ status, wakeAt: null });
+    }
+    const { runId } = await givenRun(store, { wakeAt });
+    await store.batch((write) => write.updateRun(runId, { status: "CANCELLED" }));
+    expect(await store.getRun(runId)).toMatchObject({ wakeAt: null });
+  });
+
   test("an update accepts times", async ({ store }) => {
     const { runId } = await givenRun(store);
     expect(

@@ -390,6 +390,13 @@ export const defects: Readonly<Record<string, Change>> = {
       return [...claimed, ...runs.filter((run) => run.leaseExpiresAt === null)];
     },
   }),
+  "an ended run still has a time to wake": (store) => ({
+    updateRun: async (runId, changes, options) => {
+      const { wakeAt } = await store.getRun(runId);
+      const isEnd = ["COMPLETED", "FAILED", "CANCELLED"].includes(changes.status ?? "");
+      return store.updateRun(runId, isEnd ? { wakeAt, ...changes } : changes, options);
+    },
+  }),
   "a run is claimed before it is to wake": (store) => ({
     claimRuns: async (claim) => {
       const { runs } = await store.listRuns({ status: "PENDING" });
