@@ -28,7 +28,8 @@ export interface DoctorOptions {
  * Compares a live database with the schema, and says what to do about each difference. Changes nothing.
  *
  * It checks the tables of the schema with their indexes, keys, checks and triggers, and tables with similar names:
- * `workflow_*` and `step_*` after the prefix, and `__gorkflow_*`. It does not check other tables.
+ * `workflow_*` and `step_*` after the prefix, and `__gorkflow_*`. It does not check other tables, nor what makes no
+ * difference to the stores: STRICT, WITHOUT ROWID, the order of a primary key, and when a foreign key is checked.
  *
  * @throws {StoreConnectionError} if the database cannot be reached.
  */

@@ -18,6 +18,7 @@ import {
 
 export type DoctorCode =
   | "TABLE_MISSING"
+  | "TABLE_CHANGED"
   | "TABLE_EXTRA"
   | "TABLE_LEFT_OVER"
   | "COLUMN_MISSING"
@@ -195,6 +196,11 @@ export function findingsOf(
     const message = `${table} has a check (${condition}) that is not in the schema`;
     if (harmlessChecks.has(condition)) warning("CHECK_EXTRA", message, yours);
     else error("CHECK_EXTRA", `${message}: it refuses rows of the stores`, move);
+  }
+
+  for (const action of live.conflictActions) {
+    const message = `${table} has a rule with ON CONFLICT ${action.toUpperCase()}: a write that breaks it changes or skips rows instead of failing`;
+    error("TABLE_CHANGED", message, move);
   }
 
   for (const name of live.triggers) {

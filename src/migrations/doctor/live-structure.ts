@@ -2,6 +2,7 @@ import type { RunQuery } from "../structure.ts";
 import {
   checksOfTable,
   collationsOfTable,
+  conflictActionsOf,
   conditionOfIndex,
   normalizeSql,
   type LiveCheck,
@@ -20,6 +21,8 @@ export interface LiveTable extends TableStructure {
   readonly checks: readonly LiveCheck[];
   /** The names of its triggers. */
   readonly triggers: readonly string[];
+  /** The actions of its ON CONFLICT clauses, except the default one. */
+  readonly conflictActions: readonly string[];
 }
 
 export interface LiveColumn extends ColumnStructure {
@@ -46,10 +49,10 @@ export async function readTables(
     wanted,
   );
   const indexes = await query(
-    `select wanted.value, i.name, i."unique", s.sql, x.name, x."desc", x.coll ${from}
+    `select wanted.value, i.origin, i.name, i."unique", s.sql, x.name, x."desc", x.coll ${from}
      join pragma_index_list(t.name) as i join pragma_index_xinfo(i.name) as x on x.key = 1
      left join sqlite_schema as s on s.type = 'index' and s.name = i.name
-     where i.origin <> 'pk' order by t.name, i.name, x.seqno`,
+     order by t.name, i.name, x.seqno`,
     wanted,
   );
   // A reference without a column references the primary key.
@@ -67,11 +70,15 @@ export async function readTables(
     definitions.map(([table, sql]) => [
       String(table),
       {
-        columns: readColumns(of(columns, table), collationsOfTable(String(sql))),
+        columns: readColumns(of(columns, table), [
+          ...collationsOfTable(String(sql)),
+          ...collationsOfKey(of(indexes, table)),
+        ]),
         indexes: readIndexes(of(indexes, table)),
         foreignKeys: readForeignKeys(of(foreignKeys, table)),
         checks: checksOfTable(String(sql)),
         triggers: of(triggers, table).map(([name]) => String(name)),
+        conflictActions: conflictActionsOf(String(sql)),
       },
     ]),
   );
@@ -98,7 +105,21 @@ function of(rows: Rows, table: unknown): unknown[][] {
   return rows.filter(([name]) => name === table).map(([, ...rest]) => rest);
 }
 
-function readColumns(rows: Rows, collations: ReadonlyMap<string, string>): LiveColumn[] {
+/** The collations other than BINARY by which the primary key compares its columns. */
+function collationsOfKey(rows: Rows): (readonly [string, string])[] {
+  return rows.flatMap(([origin, , , , column, , collation]) => {
+    const collated = String(collation).toLowerCase();
+    return origin === "pk" && collated !== "binary"
+      ? [[String(column).toLowerCase(), collated] as const]
+      : [];
+  });
+}
+
+function readColumns(
+  rows: Rows,
+  collationsByName: readonly (readonly [string, string])[],
+): LiveColumn[] {
+  const collations = new Map(collationsByName);
   return rows.map(([name, type, notNull, value, primaryKey, hidden]) => {
     const written = typeof value === "string" ? normalizeSql(value) : null;
     return {
@@ -115,7 +136,8 @@ function readColumns(rows: Rows, collations: ReadonlyMap<string, string>): LiveC
 
 function readIndexes(rows: Rows): LiveIndex[] {
   const indexes = new Map<string, LiveIndex & { readonly columns: string[] }>();
-  for (const [name, unique, sql, column, descending, collation] of rows) {
+  for (const [origin, name, unique, sql, column, descending, collation] of rows) {
+    if (origin === "pk") continue;
     const index = indexes.get(String(name)) ?? {
       name: String(name),
       columns: [],

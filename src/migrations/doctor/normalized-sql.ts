@@ -105,6 +105,16 @@ export function collationsOfTable(sql: string): ReadonlyMap<string, string> {
   return collations;
 }
 
+/** The actions of the ON CONFLICT clauses of a table that are not the default, ABORT. */
+export function conflictActionsOf(sql: string): string[] {
+  const tokens = tokensOf(sql);
+  const actions = tokens.filter(
+    (each, index) =>
+      tokens[index - 2] === "on" && tokens[index - 1] === "conflict" && each !== "abort",
+  );
+  return [...new Set(actions)];
+}
+
 function withoutParentheses(tokens: readonly string[]): readonly string[] {
   return tokens[0] === "(" && endOf(tokens, 0) === tokens.length - 1
     ? withoutParentheses(tokens.slice(1, -1))

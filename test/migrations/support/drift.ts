@@ -212,6 +212,37 @@ export const drifts: readonly Drift[] = [
     ],
   },
   {
+    name: "a primary key that compares in another way",
+    plant: redefine(
+      "step_outputs",
+      "PRIMARY KEY(`run_id`, `step_id`)",
+      "PRIMARY KEY(`run_id`, `step_id` COLLATE NOCASE)",
+    ),
+    findings: [
+      ["COLUMN_CHANGED", "error", /step_id has another collation \(nocase, not binary\)$/, moves],
+    ],
+  },
+  {
+    name: "rules that do not refuse what breaks them",
+    plant: redefine(
+      "step_outputs",
+      "PRIMARY KEY(`run_id`, `step_id`)",
+      "PRIMARY KEY(`run_id`, `step_id`) ON CONFLICT IGNORE",
+    ),
+    findings: [
+      ["TABLE_CHANGED", "error", /step_outputs has a rule with ON CONFLICT IGNORE: a write/, moves],
+    ],
+  },
+  {
+    name: "options of a table that make no difference",
+    plant: redefine(
+      "step_outputs",
+      "ON DELETE cascade\n)",
+      "ON DELETE cascade DEFERRABLE INITIALLY DEFERRED, UNIQUE (`run_id`, `step_id`) ON CONFLICT ABORT\n) STRICT, WITHOUT ROWID",
+    ),
+    findings: [],
+  },
+  {
     name: "another primary key",
     plant: redefine(
       "step_outputs",
