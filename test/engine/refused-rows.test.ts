@@ -1,12 +1,12 @@
 import { sql } from "drizzle-orm";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import type { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { makeEngine, numberStep } from "./support/engines.ts";
-import { fileUrl, openStore } from "./support/stores.ts";
+import { databases, fileUrl, openStore } from "./support/stores.ts";
 
 /** A store whose app refuses what `trigger` says, as in `insert on step_executions when new.step_id = 'a'`. */
 async function refusing(trigger: string): Promise<LibSQLStore> {
@@ -153,4 +153,41 @@ test("a run fails with the constraint that refuses its completion, and its last 
   expect(run).toMatchObject({ status: "FAILED", error: refused });
   expect(await store.listStepExecutions(run.runId)).toMatchObject([{ status: "COMPLETED" }]);
   expect(calls).toEqual([1]);
+});
+
+describe.each(databases)("on %s", (_, makeUrl) => {
+  test("runs whose claim a constraint refuses do not keep other runs from being claimed", async () => {
+    const store = await openStore(await makeUrl());
+    await store.db.run(
+      sql`create unique index one_at_a_time on workflow_runs (resource_id) where status = 'RUNNING'`,
+    );
+    const active = new Map<string, number>();
+    const step = numberStep("s", async (value, { runId }) => {
+      const { resourceId } = await store.getRun(runId);
+      const before = active.get(resourceId ?? "") ?? 0;
+      active.set(resourceId ?? "", before + 1);
+      await sleep(5);
+      active.set(resourceId ?? "", before);
+      return before + value;
+    });
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const engine = makeEngine(store, { concurrency: 2 });
+    const starts = ["a", "a", "a", "a", "b"].map((resourceId) =>
+      engine.start(workflow, 0, { resourceId }),
+    );
+    engine.register(workflow);
+    const runs = await Promise.all((await Promise.all(starts)).map((runId) => engine.wait(runId)));
+    expect(runs).toMatchObject(runs.map(() => ({ status: "COMPLETED", output: 0, attempt: 1 })));
+  });
+
+  test("a claim of refused runs alone names the constraint", async () => {
+    const store = await openStore(await makeUrl());
+    await store.db.run(sql`create trigger no before update on workflow_runs
+      begin select raise(abort, 'not allowed'); end`);
+    await store.createRun({ workflowId: "w" });
+    const claim = { workerId: "a", leaseMs: 1000, limit: 5 };
+    await expect(store.claimRuns(claim)).rejects.toMatchObject({ code: "CONSTRAINT" });
+    await store.db.run(sql`drop trigger no`);
+    expect(await store.claimRuns(claim)).toMatchObject([{ attempt: 1 }]);
+  });
 });

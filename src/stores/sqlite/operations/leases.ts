@@ -1,5 +1,5 @@
 import type { StatementResult } from "../../../client/local-client.ts";
-import { RunNotFoundError } from "../../../errors.ts";
+import { ConstraintError, RunNotFoundError } from "../../../errors.ts";
 import { planRelease } from "../../../model/changes.ts";
 import {
   checkLease,
@@ -16,9 +16,14 @@ import { claimArguments, claimShape } from "../statements/claims.ts";
 import { fenceArguments } from "../statements/fragments.ts";
 import { runGuardProperties, type RunProperty } from "../statements/runs.ts";
 import type { BoundStatement } from "../statements/statement.ts";
-import { firstRow, leftOut, type StoreContext } from "./context.ts";
+import { firstRow, leftOut, readRows, type StoreContext } from "./context.ts";
 import { decodeReadable, withDetails } from "./runs.ts";
 import { shapeOf } from "./writes.ts";
+
+type Rows = StatementResult["rows"];
+
+/** The number of runs beyond the limit of a claim that are tried if a constraint of the app refuses runs. */
+const maxRefused = 100;
 
 export async function claimRuns(
   context: StoreContext,
@@ -27,16 +32,45 @@ export async function claimRuns(
   const { connection, codecs, statements, clock } = context;
   if (workflows?.length === 0) return [];
   const now = clock();
-  const claim = statements.claims.claim(claimShape(workflows)).bind({
+  const shape = claimShape(workflows);
+  const args = {
     workerId,
     leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
     now: now.getTime(),
     limit,
     activeRunIds: JSON.stringify(activeRunIds),
     ...claimArguments(workflows),
+  };
+  const write = async (claim: BoundStatement): Promise<Rows> => {
+    const [claimed] = await connection.write([claim], { signal });
+    return claimed?.rows ?? [];
+  };
+
+  /** Claims runs one by one, and leaves out those that a constraint refuses. */
+  const claimOthers = async (refusal: ConstraintError): Promise<Rows> => {
+    let failure: unknown = refusal;
+    const { eligible, claimOne } = statements.claims;
+    const found = eligible(shape).bind({ ...args, limit: limit + maxRefused });
+    const ids = (await readRows(connection, found)).map(([runId]) => String(runId));
+    const claimed: Rows[number][] = [];
+    while (ids.length > 0 && claimed.length < limit) {
+      const some = ids.splice(0, limit - claimed.length);
+      const claims = some.map((runId) => write(claimOne.bind({ ...args, runId })));
+      for (const outcome of await Promise.allSettled(claims)) {
+        if (outcome.status === "fulfilled") claimed.push(...outcome.value);
+        else if (!(outcome.reason instanceof ConstraintError)) failure = outcome.reason;
+      }
+      if (failure !== refusal) break;
+    }
+    if (claimed.length === 0) throw failure;
+    return claimed;
+  };
+
+  const claimed = await write(statements.claims.claim(shape).bind(args)).catch((error: unknown) => {
+    if (error instanceof ConstraintError) return claimOthers(error);
+    throw error;
   });
-  const [claimed] = await connection.write([claim], { signal });
-  const rows = await readAfterWrite(connection, withDetails(context, claimed?.rows ?? []));
+  const rows = await readAfterWrite(connection, withDetails(context, claimed));
   // An unreadable run stays leased, and lists report it.
   const runs = decodeReadable(rows, (row) => codecs.run.decodeCells(runSummaryProperties, row), []);
   return runs.toSorted(compareClaims);
@@ -74,7 +108,7 @@ async function writeAsHolder(
   { runId, signal, ...fence }: LeaseHolder,
   write: BoundStatement,
   { isHeartbeat }: { readonly isHeartbeat: boolean },
-): Promise<StatementResult["rows"]> {
+): Promise<Rows> {
   let isSentAgain = false;
   const [written, found] = await connection.write(
     [write, statements.runs.getGuard.bind({ runId })],

@@ -37,6 +37,7 @@ type ClaimArgument =
   | "leaseExpiresAt"
   | "now"
   | "limit"
+  | "runId"
   | "versions"
   | "activeRunIds"
   | `workflow${number}`
@@ -80,32 +81,57 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
      * would stay claimed.
      */
     claim: statementFamily(String, (shape: ClaimShape) =>
-      defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
-        const found = sql.join(
-          claimedWalks(shape, argument).map((walk) => firstOf(target, walk, argument)),
-          sql` union all `,
-        );
-        const chosen = sql`(select run_id from (${found} order by 1, 2, 3 limit ${argument("limit")}))`;
-        return target
-          .update(runs)
-          .set({
-            status: sql`'RUNNING'`,
-            workerId: argument("workerId"),
-            leaseExpiresAt: argument("leaseExpiresAt"),
-            attempt: sql`${runs.attempt} + 1`,
-            revision: sql`${runs.revision} + 1`,
-            lostLeases: sql`${runs.lostLeases} + (${runs.status} = 'RUNNING')`,
-            startedAt: sql`coalesce(${runs.startedAt}, ${argument("now")})`,
-            updatedAt: argument("now"),
-          })
-          .where(inArray(runs.runId, chosen))
-          .returning({
-            ...pick(runs, runSummaryProperties),
-            ...inlineDetails(tables),
-          });
-      }),
+      defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) =>
+        claimOf(target, inArray(runs.runId, firstOfAll(target, shape, argument)), argument),
+      ),
     ),
+
+    /** The ids of the runs that `claim` would claim, in order. */
+    eligible: statementFamily(String, (shape: ClaimShape) =>
+      defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) =>
+        target.select({ runId: sql`run_id` }).from(firstOfAll(target, shape, argument)),
+      ),
+    ),
+
+    /** Claims one run if it is eligible, apart from its version. Returns what `claim` returns. */
+    claimOne: defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
+      const isDue = or(isNull(runs.wakeAt), lte(runs.wakeAt, argument("now")));
+      const isEligible = or(and(eq(runs.status, "PENDING"), isDue), isExpired(argument));
+      return claimOf(target, and(eq(runs.runId, argument("runId")), isEligible), argument);
+    }),
   };
+
+  function claimOf(
+    target: Database,
+    where: SQL | undefined,
+    argument: ArgumentReference<ClaimArgument>,
+  ) {
+    return target
+      .update(runs)
+      .set({
+        status: sql`'RUNNING'`,
+        workerId: argument("workerId"),
+        leaseExpiresAt: argument("leaseExpiresAt"),
+        attempt: sql`${runs.attempt} + 1`,
+        revision: sql`${runs.revision} + 1`,
+        lostLeases: sql`${runs.lostLeases} + (${runs.status} = 'RUNNING')`,
+        startedAt: sql`coalesce(${runs.startedAt}, ${argument("now")})`,
+        updatedAt: argument("now"),
+      })
+      .where(where)
+      .returning({ ...pick(runs, runSummaryProperties), ...inlineDetails(tables) });
+  }
+
+  /** The ids of the runs that come first in all walks. */
+  function firstOfAll(
+    target: Database,
+    shape: ClaimShape,
+    argument: ArgumentReference<ClaimArgument>,
+  ): SQL {
+    const walks = claimedWalks(shape, argument).map((walk) => firstOf(target, walk, argument));
+    const found = sql.join(walks, sql` union all `);
+    return sql`(select run_id from (${found} order by 1, 2, 3 limit ${argument("limit")}))`;
+  }
 
   /** The first runs of a walk, with the columns that order the runs of all walks. */
   function firstOf(
