@@ -51,7 +51,7 @@ export async function claimRuns(
     let failure: unknown = refusal;
     const { eligible, claimOne } = statements.claims;
     const found = eligible(shape).bind({ ...args, limit: limit + maxRefused });
-    const ids = (await readRows(connection, found)).map(([runId]) => String(runId));
+    const ids = (await readRows(connection, found)).map(([runId]) => runId as string);
     const claimed: Rows[number][] = [];
     while (ids.length > 0 && claimed.length < limit) {
       const some = ids.splice(0, limit - claimed.length);
