@@ -101,6 +101,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "migrationsTable",
     "recordMigrationHashes",
   ],
+  "./metrics": ["observeQueues"],
   "./retention": ["applyRetention", "scheduleRetention"],
   "./transfer": [
     "MirroredStore",

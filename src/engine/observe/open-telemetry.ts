@@ -48,6 +48,11 @@ function createOpenTelemetry(
     unit: "s",
     advice: { explicitBucketBoundaries: durationBuckets },
   });
+  const commitDuration = meter.createHistogram("gorkflow.commit.duration", {
+    description: "Time until the store has committed a change of a run, with retries",
+    unit: "s",
+    advice: { explicitBucketBoundaries: durationBuckets },
+  });
   const stepDuration = meter.createHistogram("gorkflow.step.duration", {
     description: "Time of an attempt of a step",
     unit: "s",
@@ -169,6 +174,7 @@ function createOpenTelemetry(
       beginAttempt: guarded((stepId: string, stepAttempt: number) =>
         beginAttempt(run, own, stepId, stepAttempt),
       ),
+      committed: guarded((durationMs: number) => commitDuration.record(durationMs / 1000, labels)),
       end: guarded((ending: RunEnding) => {
         if (ending === "lost") lostLeases.add(1, labels);
         const failed = ending === "failed" || ending === "lost" || ending === "troubled";

@@ -31,6 +31,11 @@ export class RunObserver {
     this.#telemetry?.linkToStart(context);
   }
 
+  /** A change of the run was stored. */
+  committed(durationMs: number): void {
+    this.#telemetry?.committed(durationMs);
+  }
+
   ended(ending: RunEnding): void {
     const { logger, events, telemetry, run } = this.#audience;
     const { runId, workflowId } = run;

@@ -56,6 +56,7 @@ export interface RunTelemetry {
   /** Links the run to its start if `context` contains the start's span. */
   linkToStart(context: unknown): void;
   beginAttempt(stepId: string, attempt: number): AttemptTelemetry | null;
+  committed(durationMs: number): void;
   end(ending: RunEnding): void;
 }
 

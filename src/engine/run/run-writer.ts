@@ -35,8 +35,10 @@ export class RunWriter {
   }
 
   /** @throws {InvalidValueError | ConstraintError} if the store refuses the event. Any other failure stops the run. */
-  commit(event: RunEvent): Promise<void> {
-    return this.#persist(() => this.#write(this.#scope.store, event));
+  async commit(event: RunEvent): Promise<void> {
+    const begunAt = performance.now();
+    await this.#persist(() => this.#write(this.#scope.store, event));
+    this.#scope.observer.committed(performance.now() - begunAt);
   }
 
   /**

@@ -1,0 +1,2 @@
+export { observeQueues } from "./observe-queues.ts";
+export type { ObserveQueuesOptions } from "./observe-queues.ts";
