@@ -150,7 +150,7 @@ test("a run fails with the constraint that refuses its completion, and its last 
     },
   });
   const run = await makeEngine(store).run(defineWorkflow({ id: "w" }).step(step).build(), 1);
-  expect(run).toMatchObject({ status: "FAILED", error: refused });
+  expect(run).toMatchObject({ status: "FAILED", progress: 0, error: refused });
   expect(await store.listStepExecutions(run.runId)).toMatchObject([{ status: "COMPLETED" }]);
   expect(calls).toEqual([1]);
 });

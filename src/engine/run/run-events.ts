@@ -74,11 +74,10 @@ export function writeEvent(
 }
 
 function runChanges(totalSteps: number, { endedSteps, result, released }: RunEvent): RunChanges {
-  const progress = endedSteps / totalSteps;
+  if (result?.status === "COMPLETED") return { ...result, progress: 1 };
+  const progress = Math.min(endedSteps, totalSteps - 1) / totalSteps;
   if (released !== undefined) return { progress, status: "PENDING", wakeAt: released.wakeAt };
-  if (result === undefined) return { progress };
-  if (result.status === "COMPLETED") return { ...result, progress: 1 };
-  return { ...result, progress: Math.min(endedSteps, totalSteps - 1) / totalSteps };
+  return { ...result, progress };
 }
 
 function writePassed(
