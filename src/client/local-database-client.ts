@@ -69,9 +69,12 @@ export class LocalDatabaseClient implements LocalClient {
         return written.changes > 0 ? noResult : connection.run(statement);
       });
     };
-    // A follow-up does not write. If it fails, the queue undoes the write before it.
-    const undone = statements.filter(({ unlessChanged }) => unlessChanged !== true);
-    return this.#commit(statements, run, undone.length);
+    // A query does not write. If it fails, the queue undoes the write before it.
+    let writes = 0;
+    for (const { single, unlessChanged } of statements) {
+      if (single !== true && unlessChanged !== true) writes += 1;
+    }
+    return this.#commit(statements, run, writes);
   }
 
   async begin(): Promise<LocalTransaction> {

@@ -13,7 +13,7 @@ import {
   type NativeCell,
 } from "./result-set.ts";
 import { NativeStatement } from "./native-statement.ts";
-import { toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
+import { hiddenTable, isOfChangedColumns, toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
 import { bindsConnection } from "./statement-kinds.ts";
 import { StatementCache, type PreparedStatement, type SchemaVersion } from "./statement-cache.ts";
 import type { ClientStatement } from "./statements.ts";
@@ -132,9 +132,26 @@ export class NativeConnection {
     return this.#isBound;
   }
 
-  /** Rows as arrays, integers as numbers; bytes in place of text that is not UTF-8. */
-  run({ sql, args, single }: Statement): StatementResult {
+  /**
+   * Rows as arrays, integers as numbers; bytes in place of text that is not UTF-8.
+   *
+   * @throws {LibsqlError} `TABLE_HIDDEN`
+   */
+  run(statement: Statement): StatementResult {
+    try {
+      return this.#run(statement);
+    } catch (error) {
+      // The columns of `*` have changed. The statement was forgotten, and is prepared again.
+      if (!isOfChangedColumns(error)) throw error;
+      return this.#run(statement);
+    }
+  }
+
+  #run({ sql, args, single }: Statement): StatementResult {
     return this.#attempt(sql, () => {
+      if (this.#isBound) this.#refuseHiddenTables(sql);
+      // The binding would end the process.
+      if (args.some(isBoolean)) throw new TypeError("a boolean cannot be bound: pass 0 or 1");
       const statement = this.#statements[single === true ? "first" : "all"].get(sql);
       const parameters = bind(args, statement.parameters);
       if (!statement.givesRows) {
@@ -191,6 +208,15 @@ export class NativeConnection {
       this.#isAltered ||= statement.isPragma;
     }
     return result;
+  }
+
+  /** A temporary table has precedence over a table of the same name, and disappears with the connection. */
+  #refuseHiddenTables(sql: string): void {
+    const query =
+      "select t.name from temp.sqlite_schema t join main.sqlite_schema m on m.name = t.name collate nocase where t.type in ('table', 'view')";
+    for (const [name] of this.#statements.all.get(query).native.all([]) as [string][]) {
+      if (sql.toLowerCase().includes(`"${name.toLowerCase()}"`)) throw hiddenTable(name);
+    }
   }
 
   #attempt<T>(sql: string, use: () => T): T {
@@ -261,6 +287,10 @@ export class NativeConnection {
       throw toOpeningError(error);
     }
   }
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === "boolean";
 }
 
 /** All rows of a statement that is not packed. The statement is reset afterwards. */

@@ -45,6 +45,11 @@ export function isBusy(error: unknown): boolean {
   return error instanceof LibsqlError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
 }
 
+/** True if a packed query was prepared for other columns than its tables have now. */
+export function isOfChangedColumns(error: unknown): boolean {
+  return error instanceof LibsqlError && /table gorkflow query has \d+ values/.test(error.message);
+}
+
 /** True if a trigger rejected the statement. */
 export function isTriggerFailure(error: unknown): boolean {
   return error instanceof LibsqlError && error.extendedCode === "SQLITE_CONSTRAINT_TRIGGER";
@@ -100,6 +105,13 @@ export function brokenText({ names, origins }: Columns, index: number): LibsqlEr
     undefined,
     undefined,
     cause,
+  );
+}
+
+export function hiddenTable(name: string): LibsqlError {
+  return new LibsqlError(
+    `the temporary table or view ${name} hides a table of the database: drop it, or give it another name`,
+    "TABLE_HIDDEN",
   );
 }
 

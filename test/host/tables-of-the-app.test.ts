@@ -140,3 +140,27 @@ test("tables with types for JSON are the same tables, and only tables", () => {
   expect(Object.keys(tables)).toEqual(Object.keys(typed));
   expect("$type" in typed).toBe(false);
 });
+
+test("a temporary table that hides one of ours is named, and gets none of its rows", async () => {
+  const { client, url } = await openPlace("a file");
+  const store = await LibSQLStore.open(url);
+  cleanups.push(() => store.close());
+  const { runId } = await store.createRun({ workflowId: "w" });
+  const { $client } = store.db;
+  await $client.execute("create temp table WORKFLOW_RUNS as select * from workflow_runs");
+  const update = (on: Pick<LibSQLStore, "updateRun">) => on.updateRun(runId, { progress: 0.5 });
+  for (const refused of [update(store), store.transaction(update)]) {
+    await expect(refused).rejects.toMatchObject({
+      code: "STORE_CONNECTION",
+      outcome: "none",
+      message:
+        "the temporary table or view WORKFLOW_RUNS hides a table of the database: drop it, or give it another name",
+    });
+  }
+  await $client.execute("drop table temp.workflow_runs");
+  await $client.execute("create temp table scratch as select * from workflow_runs");
+  expect((await update(store)).progress).toBe(0.5);
+  expect((await client.execute("select progress from workflow_runs")).rows).toEqual([
+    { progress: 0.5 },
+  ]);
+});

@@ -173,6 +173,30 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       await expect(late.createRun({ workflowId: "w" })).rejects.toThrow(/the transaction is over/);
     });
 
+    test("says that a trigger has rolled it back", async () => {
+      const { runId } = await store.createRun({ workflowId: "w" });
+      await host.db.$client.execute(
+        "create trigger rolls_back before update on workflow_runs when new.progress = 0.7 begin select raise(rollback, 'no'); end",
+      );
+      const refused = { code: "CONSTRAINT", kind: "trigger", retryable: false };
+      const update = (tx: WorkflowStore) => tx.updateRun(runId, { progress: 0.7 });
+      await expect(store.transaction(update)).rejects.toMatchObject(refused);
+      await expect(store.hostTransaction((_, tx) => update(tx))).rejects.toMatchObject(refused);
+      const goOn = (tx: WorkflowStore) => update(tx).catch(() => tx.saveState(runId, "key", 1));
+      for (const ended of [
+        () => store.transaction(goOn),
+        () =>
+          store.transaction((tx) =>
+            tx.transaction(update).catch(() => tx.saveState(runId, "key", 1)),
+          ),
+        () => store.hostTransaction((_, tx) => goOn(tx)),
+      ]) {
+        await expect(ended()).rejects.toMatchObject({ code: "STORE_CONNECTION", outcome: "none" });
+      }
+      await host.db.$client.execute("drop trigger rolls_back");
+      expect(await store.getAllState(runId)).toEqual({});
+    });
+
     test("starts nothing when the app rolls back", async () => {
       const engine = makeEngine(store);
       engine.register(fulfil);

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import type { AppTransaction } from "../../../drizzle-types.ts";
 import { UnsupportedError } from "../../../errors.ts";
 import {
@@ -7,18 +8,27 @@ import {
   type Queries,
   type StatementResult,
 } from "./connection.ts";
-import { translateError, type Attempt } from "../errors/translate.ts";
+import { rethrow, translateError, type Attempt } from "../errors/translate.ts";
 import type { BoundStatement, Database } from "../statements/statement.ts";
+import { TransactionEnd } from "./transaction.ts";
 
 const noResult: StatementResult = { rows: [], changes: 0 };
 
 /** A connection inside an app's transaction. Statements are built for it, and the app ends it. */
 export class HostConnection implements Connection {
   readonly #transaction: Database;
+  readonly #end: TransactionEnd;
   #nested = false;
 
-  constructor(transaction: Database) {
+  /** `end` is that of the transaction around a nested one. */
+  constructor(transaction: Database, end?: TransactionEnd) {
     this.#transaction = transaction;
+    this.#end =
+      end ??
+      new TransactionEnd(async () => {
+        await transaction.run(sql`begin`);
+        await transaction.run(sql`rollback`);
+      });
   }
 
   async read(statements: readonly BoundStatement[]): Promise<readonly StatementResult[]> {
@@ -38,7 +48,7 @@ export class HostConnection implements Connection {
     this.#nested = true;
     try {
       return await runHostTransaction(this.#transaction, "read", (nested) =>
-        work(new HostConnection(nested)),
+        work(new HostConnection(nested, this.#end)),
       );
     } finally {
       this.#nested = false;
@@ -47,22 +57,22 @@ export class HostConnection implements Connection {
 
   async #run(statements: readonly BoundStatement[]): Promise<StatementResult[]> {
     this.#checkUsable();
-    const results: StatementResult[] = [];
-    let before = noResult;
-    try {
-      for (const statement of statements) {
-        const isNeeded = !statement.unlessChanged || before.changes === 0;
-        // In order, because a statement may depend on the changes of an earlier one.
-        const result = isNeeded
-          ? resultOf(await this.#transaction.run(statement.build(this.#transaction)))
-          : noResult;
-        results.push(result);
-        if (!statement.unlessChanged) before = result;
-      }
-    } catch (error) {
-      throw translateError(error, "read");
-    }
-    return results;
+    return this.#end
+      .whileOpen(async () => {
+        const results: StatementResult[] = [];
+        let before = noResult;
+        for (const statement of statements) {
+          const isNeeded = !statement.unlessChanged || before.changes === 0;
+          // In order, because a statement may depend on the changes of an earlier one.
+          const result = isNeeded
+            ? resultOf(await this.#transaction.run(statement.build(this.#transaction)))
+            : noResult;
+          results.push(result);
+          if (!statement.unlessChanged) before = result;
+        }
+        return results;
+      })
+      .catch(rethrow("read"));
   }
 
   #checkUsable(): void {

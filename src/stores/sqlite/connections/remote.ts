@@ -17,7 +17,7 @@ import { ProgramOrder, type Place } from "./program-order.ts";
 import { isUndecided, Reconnection, ServerCall } from "./server-call.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { defaultTimeoutMs, within } from "./timeouts.ts";
-import { TransactionConnection, type StatementRunner } from "./transaction.ts";
+import { TransactionConnection, TransactionEnd, type StatementRunner } from "./transaction.ts";
 
 /** Options of a connection to a server. */
 export interface RemoteOptions {
@@ -364,17 +364,19 @@ export async function runSnapshot<T>(
 }
 
 function runnerOf(transaction: Transaction, inTime: InTime): StatementRunner {
+  const end = new TransactionEnd(() => inTime(transaction.executeMultiple("begin; rollback")));
   return {
-    run: async (statements) => {
-      const [only, ...others] = statements;
-      if (only !== undefined && others.length === 0) {
-        const request = transaction.execute({ sql: only.sql, args: [...only.args] });
-        return [resultOf(await inTime(request))];
-      }
-      const results = await inTime(
-        transaction.batch(statements.map(({ sql, args }) => ({ sql, args: [...args] }))),
-      );
-      return results.map(resultOf);
-    },
+    run: (statements) =>
+      end.whileOpen(async () => {
+        const [only, ...others] = statements;
+        if (only !== undefined && others.length === 0) {
+          const request = transaction.execute({ sql: only.sql, args: [...only.args] });
+          return [resultOf(await inTime(request))];
+        }
+        const results = await inTime(
+          transaction.batch(statements.map(({ sql, args }) => ({ sql, args: [...args] }))),
+        );
+        return results.map(resultOf);
+      }),
   };
 }

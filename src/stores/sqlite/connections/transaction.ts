@@ -1,8 +1,46 @@
 import { UnsupportedError } from "../../../errors.ts";
 import type { Statement } from "../../../client/local-client.ts";
 import { runQueries, type Connection, type Queries, type StatementResult } from "./connection.ts";
-import { rethrow } from "../errors/translate.ts";
+import { constraintOf, examine } from "../errors/symptoms.ts";
+import { rethrow, translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
+
+/**
+ * Knows whether a statement has ended its transaction, as a trigger that raises ROLLBACK does. A server would commit each
+ * later statement.
+ */
+export class TransactionEnd {
+  readonly #tryBegin: () => Promise<unknown>;
+  #isPossible = false;
+  #isCertain = false;
+
+  /** `tryBegin` begins a transaction and rolls it back, which an open transaction rejects. */
+  constructor(tryBegin: () => Promise<unknown>) {
+    this.#tryBegin = tryBegin;
+  }
+
+  /** Runs `work` in the transaction. @throws {StoreConnectionError} if the transaction is over. */
+  async whileOpen<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isPossible) await this.#look();
+    if (this.#isCertain) throw translateError({ code: "TRANSACTION_CLOSED" }, "read");
+    try {
+      return await work();
+    } catch (error) {
+      this.#isPossible ||= constraintOf(examine(error)) !== null;
+      throw error;
+    }
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await this.#tryBegin();
+      this.#isCertain = true;
+    } catch (error) {
+      if (!/within a transaction/.test(examine(error).messages)) throw error;
+    }
+    this.#isPossible = false;
+  }
+}
 
 /** Runs the statements of a transaction in order. */
 export interface StatementRunner {

@@ -175,6 +175,11 @@ const causes: readonly Cause[] = [
       ),
   },
   {
+    codes: /^TABLE_HIDDEN$/,
+    make: (options) =>
+      refused((options.cause as Error).message.replaceAll("TABLE_HIDDEN: ", ""))(options),
+  },
+  {
     // Turso returns this if the server of the stream is gone.
     says: /stream not found/i,
     make: notYet("the server has ended the stream of this call"),
@@ -195,7 +200,8 @@ const causes: readonly Cause[] = [
     codes: /^(TRANSACTION_TIMEOUT|STREAM_EXPIRED|TRANSACTION_CLOSED|TRANSACTION_BUSY)$/,
     says: /no transaction is active|Transaction timed-?out|invalid baton/i,
     make: notYet(
-      "the transaction is over: it was ended before this, or by the server, where it has 5 seconds",
+      "the transaction is over: it was ended before this, for example by a trigger that raises ROLLBACK, or by the server, " +
+        "where it has 5 seconds",
     ),
   },
   {

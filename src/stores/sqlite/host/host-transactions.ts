@@ -8,7 +8,7 @@ import type { OperationOptions } from "../../../store/options.ts";
 import type { HostTransactions } from "../../../store/transactions.ts";
 import type { WorkflowStore } from "../../../store/workflow-store.ts";
 import { HostConnection, runHostTransaction } from "../connections/host.ts";
-import { examine, isOverdueTransaction } from "../errors/symptoms.ts";
+import { constraintOf, examine, isOverdueTransaction } from "../errors/symptoms.ts";
 import type { StoreContext } from "../operations/context.ts";
 import { SQLiteOperations } from "../operations/sqlite-operations.ts";
 import type { Database } from "../statements/statement.ts";
@@ -85,10 +85,11 @@ export function createHostTransactions(
 
 /**
  * The error of a transaction: the error of its work, or a retryable one if the transaction was lost while the work ran. A lost
- * transaction rejects every statement. So does one that took too long, but a retry would not help it.
+ * transaction rejects every statement. So does one that took too long, or that a trigger has rolled back, but a retry would
+ * not help it.
  */
 async function causeOfRollback(transaction: Database, thrown: unknown): Promise<unknown> {
-  if (isOverdueTransaction(thrown)) return thrown;
+  if (isOverdueTransaction(thrown) || constraintOf(examine(thrown)) !== null) return thrown;
   try {
     await transaction.run(sql`select 1`);
     return thrown;

@@ -275,29 +275,29 @@ export async function carryOut<T>(
   plan: PlannedWrite<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  const { repeatable } = plan;
+  const { before, write, after, repeatable } = plan;
   let requests = 1;
-  const { before = [], after } = plan;
-  const writes = [...before, plan.write, ...(after === undefined ? [] : [after])];
-  const results = await connection
-    .write([...writes, ...plan.inquire()], {
-      repeatable,
-      signal,
-      onSentAgain: () => (requests += 1),
-    })
-    .catch((error: unknown) => {
-      if (isGuardFailure(error)) return null;
-      throw error;
-    });
-  const written = results?.[writes.indexOf(plan.write)];
+  const writes = [...(before ?? []), write, ...(after === undefined ? [] : [after])];
+  const writing = connection.write([...writes, ...plan.inquire()], {
+    repeatable,
+    signal,
+    onSentAgain: () => (requests += 1),
+  });
+  const results = await (after === undefined ? writing : writing.catch(nullForGuard));
+  const changes = results?.[before?.length ?? 0]?.changes ?? 0;
   const inquiry = results?.slice(writes.length) ?? (await connection.read(plan.inquire()));
   let result: T;
   try {
-    result = plan.conclude(written?.changes ?? 0, inquiry);
+    result = plan.conclude(changes, inquiry);
   } catch (error) {
     throw requests === 1 || repeatable ? error : sentTwiceError(error);
   }
   return plan.complete === undefined ? result : readAfterWrite(connection, plan.complete(result));
+}
+
+function nullForGuard(error: unknown): null {
+  if (isGuardFailure(error)) return null;
+  throw error;
 }
 
 type RunFence = Fence & { readonly runId: string };

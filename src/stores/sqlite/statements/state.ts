@@ -58,7 +58,7 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
     ),
 
     /** The key's revision, and the run's columns that explain why a write changed nothing. No row without the run. */
-    getGuard: defineStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
+    getGuard: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
       target
         .select({ keyRevision: state.revision, ...pick(runs, runGuardProperties) })
         .from(runs)
