@@ -69,12 +69,12 @@ export class LocalDatabaseClient implements LocalClient {
         return written.changes > 0 ? noResult : connection.run(statement);
       });
     };
-    // A query does not write. If it fails, the queue undoes the write before it.
+    // A query after a write needs no savepoint. If it fails, the queue undoes the write.
     let writes = 0;
     for (const { single, unlessChanged } of statements) {
       if (single !== true && unlessChanged !== true) writes += 1;
     }
-    return this.#commit(statements, run, writes);
+    return this.#commit(statements, run, Math.max(1, writes));
   }
 
   async begin(): Promise<LocalTransaction> {

@@ -75,6 +75,29 @@ describe("writes that are issued together", () => {
     expect(await ids()).toEqual([1, 2, 4, 5, 6]);
   });
 
+  test("are each whole if they return one row", async () => {
+    const returning = (id: number) => {
+      const { sql, args } = insert(id);
+      return { sql: `${sql} returning id`, args, single: true };
+    };
+    const query = { sql: "select json_extract('{', '$')", args: [], single: true };
+    const results = await Promise.allSettled([
+      client.write([returning(1), returning(2)]),
+      client.write([returning(3), returning(1)]),
+      client.write([insert(4), query]),
+      client.write([insert(5), returning(6), insert(1)]),
+      client.execute(insert(7)),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "rejected",
+      "rejected",
+      "fulfilled",
+    ]);
+    expect(await ids()).toEqual([1, 2, 7]);
+  });
+
   test("leave out what is for the case that the write before it changed nothing", async () => {
     await client.execute(insert(1));
     const rename = (id: number) => ({

@@ -105,6 +105,24 @@ describe.each(["file", "memory"])("on %s, a statement that is used again", (kind
     expect(await select("select id from v")).toEqual([["ID"], [""], 2]);
   });
 
+  test("reads all columns of the present schema", async () => {
+    for (const single of [true, false]) {
+      const width = async () =>
+        (await client.read([{ sql: "select * from t", args: [], single }]))[0]?.rows[0]?.length;
+      expect(await width()).toBe(3);
+      await client.execute("alter table t add column extra");
+      expect(await width()).toBe(4);
+      await client.execute("alter table t drop column extra");
+      expect(await width()).toBe(3);
+    }
+  });
+
+  test("rejects a boolean, which would end the process", async () => {
+    const args = [true as unknown as number];
+    await expect(client.read([{ sql: "select ?", args }])).rejects.toThrow(TypeError);
+    await expect(client.write([{ sql: "update t set b = ?", args }])).rejects.toThrow(TypeError);
+  });
+
   test("forgets the columns of a change that was rolled back", async () => {
     const sql = "select extra from t";
     const transaction = await client.transaction();

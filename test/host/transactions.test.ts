@@ -309,8 +309,9 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
                 .length;
             }),
         });
+      // The engine of the first run still works when the second one starts.
       const run = (db: HostDatabase["db"], orderId: string) =>
-        makeEngine(store).run(defineWorkflow({ id: "typed" }).step(stepOn(db)).build(), orderId);
+        makeEngine(store).run(defineWorkflow({ id: orderId }).step(stepOn(db)).build(), orderId);
       expect(await run(store.db, "typed")).toMatchObject({ status: "COMPLETED", output: 1 });
       const other = drizzle({ client: host.db.$client, schema: { orders } });
       expect(await run(other, "other")).toMatchObject({
