@@ -5,17 +5,26 @@ import { expectedAnswers } from "../platforms/app/app.ts";
 import { makeLinkedProject, strictOptions, type Project } from "./support/packed-project.ts";
 
 const root = join(import.meta.dirname, "../..");
-const packages = ["@libsql/client", "@types/node", "libsql", "typescript", "uuid", "zod"];
+const packages = [
+  "@libsql/client",
+  "@types/better-sqlite3",
+  "@types/node",
+  "better-sqlite3",
+  "libsql",
+  "typescript",
+  "uuid",
+  "zod",
+];
 
 const apps = {
   "0.45": {
     sources: "consumer",
-    files: ["app.ts", "mistakes.ts"],
+    files: ["app.ts", "mistakes.ts", "synchronous.ts"],
     drizzle: "node_modules/drizzle-orm",
   },
   "1.0": {
     sources: "consumer-1",
-    files: ["app.ts"],
+    files: ["app.ts", "synchronous.ts"],
     drizzle: "test/drizzle-1/node_modules/drizzle-orm",
   },
 };

@@ -4,6 +4,11 @@ import type { PlannedWrite, PlannedWrites, StoreContext } from "../operations/co
 import { createWrites } from "../operations/writes.ts";
 import type { Builder, Database } from "../statements/statement.ts";
 
+/** A builder of a write. On a synchronous driver, `run` executes it. */
+export interface WriteBuilder extends Builder {
+  run(): unknown;
+}
+
 /**
  * The store's writes as Drizzle builders. Each changes nothing, and does not fail, if its precondition does not hold.
  * `guard()` after a write makes the app's batch fail in that case, so that the batch is rolled back.
@@ -11,10 +16,10 @@ import type { Builder, Database } from "../statements/statement.ts";
  * A key that is saved after the builder `deleteState` starts at revision 1 again, unlike after `store.deleteState`.
  */
 export type StatementBuilders = {
-  [Name in keyof BatchWriter]: (...args: Parameters<BatchWriter[Name]>) => Builder;
+  [Name in keyof BatchWriter]: (...args: Parameters<BatchWriter[Name]>) => WriteBuilder;
 } & {
   /** Fails if the statement before it changed nothing. */
-  guard(): Builder;
+  guard(): WriteBuilder;
 };
 
 export function createBuilders(context: StoreContext, db: Database): StatementBuilders {
@@ -25,7 +30,7 @@ export function createBuilders(context: StoreContext, db: Database): StatementBu
       (plan as (...args: never[]) => PlannedWrite<unknown>)(...args).write.build(db),
   ]);
   return {
-    ...(Object.fromEntries(builders) as Record<keyof BatchWriter, () => Builder>),
-    guard: () => context.statements.guards.changed.bind({}).build(db),
+    ...(Object.fromEntries(builders) as Record<keyof BatchWriter, () => WriteBuilder>),
+    guard: () => context.statements.guards.changed.bind({}).build(db) as WriteBuilder,
   };
 }

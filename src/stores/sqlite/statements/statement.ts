@@ -12,8 +12,6 @@ export type Database = AnyDatabase<"async", ResultSet>;
 /** A Drizzle builder, which can be compiled, executed alone, or added to a batch. */
 export interface Builder extends SQLWrapper, RunnableQuery<unknown, "sqlite"> {
   toSQL(): { sql: string; params: unknown[] };
-  /** On a synchronous driver, executes it and returns the result. */
-  run(): unknown;
 }
 
 /** Refers to an argument of the statement inside its builder. */
