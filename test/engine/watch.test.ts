@@ -143,9 +143,11 @@ test("closing the engine ends its watches", async () => {
 test("a watch lasts while the store is busy, and ends at its return", async () => {
   const inner = new MemoryStore();
   let busyReads = 2;
+  const refused = makeGate();
   const store = observe(inner, async (operation, carryOut) => {
-    if (operation !== "createRun" && busyReads-- > 0) throw new StoreBusyError("busy");
-    return carryOut();
+    if (operation === "createRun" || busyReads-- <= 0) return carryOut();
+    if (busyReads === Infinity) refused.open();
+    throw new StoreBusyError("busy");
   });
   const engine = makeEngine(store);
   const { runId } = await store.createRun({ workflowId: "w" });
@@ -153,7 +155,7 @@ test("a watch lasts while the store is busy, and ends at its return", async () =
   expect(brief((await watch.next()).value as RunProgress)).toBe("run PENDING 0");
   busyReads = Infinity;
   const next = watch.next();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await refused.promise;
   const ended = watch.return();
   await expect(next).rejects.toThrow(StoreBusyError);
   expect(await ended).toEqual({ done: true, value: undefined });
