@@ -8,12 +8,12 @@ import {
   bucketStart,
   inBuckets,
   type BucketOptions,
-} from "./buckets.ts";
-import { listOf } from "./conditions.ts";
-import { durationColumns, selectPercentiles } from "./durations.ts";
-import { finishedRuns } from "./finished.ts";
-import { parseReport } from "./options.ts";
-import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
+} from "./query/buckets.ts";
+import { listOf } from "./query/conditions.ts";
+import { durationColumns, selectPercentiles } from "./query/durations.ts";
+import { finishedRuns } from "./query/finished.ts";
+import { parseReport } from "./query/options.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 import { runDurationsShape, type RunDurationsOptions } from "./run-durations.ts";
 
 export interface DurationsOverTimeOptions extends RunDurationsOptions, BucketOptions {}

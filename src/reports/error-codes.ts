@@ -2,15 +2,15 @@ import { count, desc, eq, max, min, sql, type SQL } from "drizzle-orm";
 import { sqliteTable, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
-import { finishedRuns, finishedSteps } from "./finished.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { finishedRuns, finishedSteps } from "./query/finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 

@@ -1,12 +1,12 @@
-export type { BucketOptions, BucketSize } from "./buckets.ts";
+export type { BucketOptions, BucketSize } from "./query/buckets.ts";
 export { durationsOverTime } from "./durations-over-time.ts";
 export type { DurationsOverTimeOptions, DurationsOverTimeRow } from "./durations-over-time.ts";
 export { errorCodes, stepErrorCodes } from "./error-codes.ts";
 export type { ErrorCodesRow, StepErrorCodesRow } from "./error-codes.ts";
 export { oldestPending } from "./oldest-pending.ts";
 export type { OldestPendingOptions, OldestPendingRow } from "./oldest-pending.ts";
-export type { PresentOptions, ReportOptions } from "./options.ts";
-export type { ReportDatabase, ReportQuery } from "./report-query.ts";
+export type { PresentOptions, ReportOptions } from "./query/options.ts";
+export type { ReportDatabase, ReportQuery } from "./query/query.ts";
 export { queueDepth } from "./queue-depth.ts";
 export type { QueueDepthOptions, QueueDepthRow } from "./queue-depth.ts";
 export { queueLatency } from "./queue-latency.ts";

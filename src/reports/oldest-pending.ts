@@ -2,15 +2,15 @@ import { and, eq, isNull, lte, sql, type SQL } from "drizzle-orm";
 import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
-import { ofRuns, unindexed, withDetails, within } from "./conditions.ts";
-import { parseReport, presentShape, type PresentOptions } from "./options.ts";
+import { ofRuns, unindexed, withDetails, within } from "./query/conditions.ts";
+import { parseReport, presentShape, type PresentOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 export interface OldestPendingOptions extends PresentOptions {}
 

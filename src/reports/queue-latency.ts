@@ -2,10 +2,10 @@ import { and, count, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
-import { ofRuns, unindexed, within } from "./conditions.ts";
-import { durationColumns, selectPercentiles } from "./durations.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
+import { ofRuns, unindexed, within } from "./query/conditions.ts";
+import { durationColumns, selectPercentiles } from "./query/durations.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 

@@ -8,17 +8,17 @@ import {
   bucketStart,
   inBuckets,
   type BucketOptions,
-} from "./buckets.ts";
-import { finishedSteps } from "./finished.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import { reliabilityColumns, reliabilityOf } from "./reliability.ts";
+} from "./query/buckets.ts";
+import { finishedSteps } from "./query/finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
+import { reliabilityColumns, reliabilityOf } from "./query/reliability.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 export interface ReliabilityOverTimeOptions extends ReportOptions, BucketOptions {}
 

@@ -3,15 +3,15 @@ import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatuses } from "../statuses.ts";
 import { integer, oneOf, text, time } from "../schema/columns.ts";
-import { finishedSteps } from "./finished.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { finishedSteps } from "./query/finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 

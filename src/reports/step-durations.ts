@@ -4,11 +4,11 @@ import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { listOf } from "./conditions.ts";
-import { durationColumns, selectPercentiles } from "./durations.ts";
-import { finishedSteps } from "./finished.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import { builder, type ReportDatabase, type ReportQuery } from "./report-query.ts";
+import { listOf } from "./query/conditions.ts";
+import { durationColumns, selectPercentiles } from "./query/durations.ts";
+import { finishedSteps } from "./query/finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
 export interface StepDurationsOptions extends ReportOptions {
   /** One status, or several. Defaults to COMPLETED. */

@@ -3,15 +3,15 @@ import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
 import type { StepStatus } from "../statuses.ts";
-import { ofRuns, unindexed, within } from "./conditions.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { ofRuns, unindexed, within } from "./query/conditions.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 

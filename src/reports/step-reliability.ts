@@ -2,16 +2,16 @@ import { inArray, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { text } from "../schema/columns.ts";
-import { finishedSteps } from "./finished.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
-import { reliabilityColumns, reliabilityOf } from "./reliability.ts";
+import { finishedSteps } from "./query/finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
+import { reliabilityColumns, reliabilityOf } from "./query/reliability.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 

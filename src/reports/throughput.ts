@@ -9,17 +9,17 @@ import {
   bucketStart,
   inBuckets,
   type BucketOptions,
-} from "./buckets.ts";
-import { ofRuns, within } from "./conditions.ts";
-import { finishedRuns } from "./finished.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+} from "./query/buckets.ts";
+import { ofRuns, within } from "./query/conditions.ts";
+import { finishedRuns } from "./query/finished.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 export interface ThroughputOptions extends ReportOptions, BucketOptions {}
 

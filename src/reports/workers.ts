@@ -2,15 +2,15 @@ import { and, count, countDistinct, eq, isNotNull, max, min, sql } from "drizzle
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text, time } from "../schema/columns.ts";
-import { ofRuns, within } from "./conditions.ts";
-import { parseReport, presentShape, type PresentOptions } from "./options.ts";
+import { ofRuns, within } from "./query/conditions.ts";
+import { parseReport, presentShape, type PresentOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 export interface WorkersOptions extends PresentOptions {}
 

@@ -3,16 +3,16 @@ import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, real, text, time } from "../schema/columns.ts";
 import type { RunStatus } from "../statuses.ts";
-import { ofRuns, unindexed, within } from "./conditions.ts";
-import { nameOf, percentiles, rankedDurations } from "./durations.ts";
-import { parseReport, reportShape, type ReportOptions } from "./options.ts";
+import { ofRuns, unindexed, within } from "./query/conditions.ts";
+import { nameOf, percentiles, rankedDurations } from "./query/durations.ts";
+import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import {
   builder,
   rowOf,
   selectReport,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 

@@ -47,6 +47,25 @@ test("a chart marks partial buckets, and is not drawn for one bucket", () => {
   expect(drawChart("throughput", [], options)).toBeNull();
 });
 
+const berlin = "Europe/Berlin";
+test.each([
+  ["a month of 28 days", "month", "UTC", "2026-02-01T00:00Z", "2026-03-01T00:00Z"],
+  ["a month of 30 days", "month", berlin, "2026-03-31T22:00Z", "2026-04-30T22:00Z"],
+  ["a day of 25 hours", "day", berlin, "2026-10-24T22:00Z", "2026-10-25T23:00Z"],
+  ["a day of 23 hours", "day", berlin, "2026-03-28T23:00Z", "2026-03-29T22:00Z"],
+  ["a week with a day of 25 hours", "week", berlin, "2026-10-18T22:00Z", "2026-10-25T23:00Z"],
+  ["an hour before clocks change", "hour", berlin, "2026-10-25T00:00Z", "2026-10-25T01:00Z"],
+] as const)("%s is partial until it ends", (_, per, zone, start, end) => {
+  const bucketStart = new Date(start);
+  const before = { bucketStart: new Date(0), created: 1, completed: 1, failed: 1 };
+  const rows = [before, { ...before, bucketStart }];
+  const options = { per, zone, columns: 80, since: undefined };
+  const until = new Date(end);
+  const minuteBefore = new Date(until.getTime() - 60_000);
+  expect(drawChart("throughput", rows, { ...options, until })).not.toContain("*");
+  expect(drawChart("throughput", rows, { ...options, until: minuteBefore })).toContain("*");
+});
+
 const command = setUpCommand();
 
 withFolder("a chart is not printed into a pipe", async () => {

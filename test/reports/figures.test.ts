@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bucketSizes } from "../../src/reports/buckets.ts";
+import { bucketSizes } from "../../src/reports/query/buckets.ts";
 import {
   durationsOverTime,
   errorCodes,

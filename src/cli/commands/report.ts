@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { bucketSizes, type BucketSize } from "../../reports/buckets.ts";
-import { timeZoneSchema } from "../../reports/time-zones.ts";
+import { bucketSizes, type BucketSize } from "../../reports/query/buckets.ts";
+import { timeZoneSchema } from "../../reports/query/time-zones.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
 import { drawChart } from "../output/charts.ts";
 import type { CommandContext } from "../context.ts";

@@ -1,17 +1,19 @@
 import { plot, blue, green, red, reset } from "asciichart";
-import type { BucketSize } from "../../reports/buckets.ts";
+import type { BucketSize } from "../../reports/query/buckets.ts";
 import { colors } from "./output.ts";
 import type { ReportName, ReportRow } from "./reports.ts";
 import { formatTime } from "./words.ts";
 
-/** The longest that a bucket takes. */
-const bucketMs: Readonly<Record<BucketSize, number>> = {
-  hour: 3_600_000,
-  day: 86_400_000,
-  week: 7 * 86_400_000,
-  month: 31 * 86_400_000,
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+
+/** The mean length of a bucket: days with a change of clocks, and months, differ in length. */
+const meanMs: Readonly<Record<BucketSize, number>> = {
+  hour: hourMs,
+  day: dayMs,
+  week: 7 * dayMs,
+  month: 30.436875 * dayMs,
 };
-const meanMonthMs = 30.436875 * 86_400_000;
 
 const lines = [
   { color: blue, paint: colors.blue },
@@ -52,9 +54,7 @@ export function drawChart(
   if (drawn === undefined) return null;
   const starts = rows.map(({ bucketStart }) => (bucketStart as Date).getTime());
   const first = starts.reduce((a, b) => Math.min(a, b), Infinity);
-  // Hours of the clock, days and months differ in length. Rounding to their mean length gives the right number.
-  const size = per === "month" ? meanMonthMs : bucketMs[per];
-  const indexes = starts.map((start) => Math.round((start - first) / size));
+  const indexes = starts.map((start) => Math.round((start - first) / meanMs[per]));
   const last = indexes.reduce((a, b) => Math.max(a, b), -Infinity);
   if (last <= 0) return null;
   const room = Math.min(200, Math.max(60, columns)) - axisWidth - 1;
@@ -76,7 +76,7 @@ export function drawChart(
   const ends = [begin, last].map((index) => {
     const start = starts[indexes.indexOf(index)] ?? first;
     const isPartial =
-      (since !== undefined && since.getTime() > start) || until.getTime() < start + bucketMs[per];
+      (since !== undefined && since.getTime() > start) || endsAfter(until, start, per, zone);
     return { label: labelOf(start, per, zone) + (isPartial ? "*" : ""), isPartial };
   });
   const [from = "", to = ""] = ends.map(({ label }) => label);
@@ -87,6 +87,14 @@ export function drawChart(
     `${drawn.map((column, index) => lines[index]?.paint(column)).join("  ")}  per ${per}`,
     ...(ends.some(({ isPartial }) => isPartial) ? ["* only a part of it is counted"] : []),
   ].join("\n");
+}
+
+/** True if the bucket that begins at `start` ends after `time`. */
+function endsAfter(time: Date, start: number, per: BucketSize, zone: string | undefined): boolean {
+  if (per === "hour") return time.getTime() < start + hourMs;
+  if (per === "month") return labelOf(time.getTime(), per, zone) <= labelOf(start, per, zone);
+  const [from, to] = [start, time.getTime()].map((at) => Date.parse(labelOf(at, "day", zone)));
+  return Number(to) < Number(from) + meanMs[per];
 }
 
 function labelOf(start: number, per: BucketSize, zone: string | undefined): string {

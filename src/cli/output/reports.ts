@@ -1,8 +1,8 @@
-import type { BucketSize } from "../../reports/buckets.ts";
+import type { BucketSize } from "../../reports/query/buckets.ts";
 import { durationsOverTime } from "../../reports/durations-over-time.ts";
 import { errorCodes, stepErrorCodes } from "../../reports/error-codes.ts";
 import { oldestPending } from "../../reports/oldest-pending.ts";
-import type { ReportOptions } from "../../reports/options.ts";
+import type { ReportOptions } from "../../reports/query/options.ts";
 import { queueDepth } from "../../reports/queue-depth.ts";
 import { queueLatency } from "../../reports/queue-latency.ts";
 import { reliabilityOverTime } from "../../reports/reliability-over-time.ts";

@@ -1,5 +1,5 @@
 import type { RunStatus, StepStatus } from "../../../src/statuses.ts";
-import type { BucketSize } from "../../../src/reports/buckets.ts";
+import type { BucketSize } from "../../../src/reports/query/buckets.ts";
 import type { StepExecution, WorkflowRun } from "../../../src/schema/rows.ts";
 import type { Filter, Rows } from "./random-data.ts";
 

@@ -7,8 +7,8 @@ import {
   type SQLWrapper,
 } from "drizzle-orm";
 import { QueryBuilder, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
-import type { AnyDatabase, Select } from "../drizzle-types.ts";
-import type { WorkflowTables } from "../schema/tables.ts";
+import type { AnyDatabase, Select } from "../../drizzle-types.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
 
 /** Any Drizzle database on SQLite, or a transaction of one. */
 export type ReportDatabase<Mode extends "sync" | "async", RunResult> = AnyDatabase<Mode, RunResult>;

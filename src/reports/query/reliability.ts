@@ -1,6 +1,6 @@
 import { count, sql, type SQL } from "drizzle-orm";
-import { integer, real } from "../schema/columns.ts";
-import type { Expression } from "./report-query.ts";
+import { integer, real } from "../../schema/columns.ts";
+import type { Expression } from "./query.ts";
 
 /** The columns of a report on failures and retries of steps. */
 export const reliabilityColumns = () => ({

@@ -1,6 +1,6 @@
 import { sql, Subquery, type SQL } from "drizzle-orm";
 import * as z from "zod";
-import { time } from "../schema/columns.ts";
+import { time } from "../../schema/columns.ts";
 import { firstTimeOf, localTime, timeZoneSchema } from "./time-zones.ts";
 
 export const bucketSizes = ["hour", "day", "week", "month"] as const;

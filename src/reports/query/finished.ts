@@ -1,8 +1,8 @@
 import { and, eq, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
-import type { StepExecutionsTable } from "../schema/step-executions.ts";
-import type { WorkflowTables } from "../schema/tables.ts";
-import type { RunStatus } from "../statuses.ts";
+import type { StepExecutionsTable } from "../../schema/step-executions.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
+import type { RunStatus } from "../../statuses.ts";
 import {
   isWindow,
   unindexed,
@@ -11,7 +11,7 @@ import {
   type RunConditions,
   type Window,
 } from "./conditions.ts";
-import { builder } from "./report-query.ts";
+import { builder } from "./query.ts";
 
 /*
  * SQLite cannot know how many rows a window, a workflow or a status has, so the index is chosen here: the one by

@@ -1,7 +1,7 @@
 import { getTableColumns, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { integer } from "../schema/columns.ts";
-import type { WorkflowTables } from "../schema/tables.ts";
+import { integer } from "../../schema/columns.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
 import {
   builder,
   rowOf,
@@ -9,7 +9,7 @@ import {
   type Expression,
   type ReportDatabase,
   type ReportQuery,
-} from "./report-query.ts";
+} from "./query.ts";
 
 /** The columns of a report on durations, in milliseconds. */
 export const durationColumns = () => ({

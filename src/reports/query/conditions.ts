@@ -1,9 +1,9 @@
 import { and, eq, gte, lt, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
-import { encodeDecoded } from "../json.ts";
-import type { Tags } from "../schema/json-types.ts";
-import { hasTags } from "../schema/run-tags.ts";
-import type { WorkflowRunsTable } from "../schema/workflow-runs.ts";
+import { encodeDecoded } from "../../json.ts";
+import type { Tags } from "../../schema/json-types.ts";
+import { hasTags } from "../../schema/run-tags.ts";
+import type { WorkflowRunsTable } from "../../schema/workflow-runs.ts";
 
 export interface Window {
   readonly since?: Date | undefined;

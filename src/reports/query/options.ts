@@ -1,8 +1,8 @@
 import { is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
-import { parseArgument } from "../arguments.ts";
-import { DatabaseClass } from "../drizzle.ts";
+import { parseArgument } from "../../arguments.ts";
+import { DatabaseClass } from "../../drizzle.ts";
 import {
   stepAttempts,
   stepExecutions,
@@ -10,8 +10,8 @@ import {
   workflowRuns,
   workflowState,
   type WorkflowTables,
-} from "../schema/tables.ts";
-import { idSchema, tagsSchema } from "../schema/zod.ts";
+} from "../../schema/tables.ts";
+import { idSchema, tagsSchema } from "../../schema/zod.ts";
 import type { RunConditions } from "./conditions.ts";
 
 /** The options of every report. */
