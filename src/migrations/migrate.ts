@@ -1,5 +1,6 @@
 import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { pause } from "../async/pause.ts";
 import { Backoff, retry, retryFor } from "../async/retry.ts";
 import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
 import { schema } from "../schema/schema.ts";
@@ -29,6 +30,9 @@ export interface MigrationReport {
  * Migrates the database to the schema of this version. Each migration is applied completely or not at all, and once, also
  * if several processes migrate at the same time.
  *
+ * Then it fills `step_executions.workflow_id` in rows that an older version wrote, in short transactions with pauses for
+ * other writers. If it is interrupted, the next call continues. Reports are right without it, but read more.
+ *
  * @throws {SchemaTooNewError} if a newer version migrated the database. Nothing is changed.
  * @throws {SchemaOutOfDateError} if the tables exist without our journal, or the journal has a migration that this version
  *   does not have; nothing is changed. Also if a migration would leave rows without their parent; it is rolled back.
@@ -36,13 +40,32 @@ export interface MigrationReport {
  * @throws {StoreConnectionError} if the database cannot be reached, or refuses a statement.
  */
 export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
-  return applyMigrations(clientOf(target), compiledMigrations).catch(rethrow("write"));
+  const client = clientOf(target);
+  const report = await applyMigrations(client).catch(rethrow("write"));
+  await fillWorkflows(client).catch(rethrow("write"));
+  return report;
+}
+
+const fillBatch = `update step_executions
+  set workflow_id = (select workflow_id from workflow_runs where workflow_runs.run_id = step_executions.run_id)
+  where rowid in (select rowid from step_executions
+    where workflow_id is null and completed_at is not null
+      and exists (select 1 from workflow_runs where workflow_runs.run_id = step_executions.run_id) limit 1000)
+  returning 1`;
+
+async function fillWorkflows(client: MigrationClient): Promise<void> {
+  for (;;) {
+    const begun = performance.now();
+    const { rows } = await waiting(client, () => client.execute(fillBatch));
+    if (rows.length === 0) return;
+    await pause(performance.now() - begun);
+  }
 }
 
 /** Like `migrate`, with given migrations. */
 export async function applyMigrations(
   client: MigrationClient,
-  migrations: readonly CompiledMigration[],
+  migrations: readonly CompiledMigration[] = compiledMigrations,
 ): Promise<MigrationReport> {
   const applied: string[] = [];
   for (;;) {

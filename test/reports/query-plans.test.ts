@@ -136,7 +136,19 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
   },
   reliabilityOverTime: stepPlans(covering),
   stepDurations: stepPlans(covering),
-  stepReliability: stepPlans(covering),
+  stepReliability: {
+    ...stepPlans(covering),
+    all: [
+      covering(stepsIndex(" (workflow_id>?)")),
+      covering(stepsIndex(" (workflow_id=?)")),
+      ...[ofRun, ofRun],
+    ],
+    workflow: [
+      covering(stepsIndex(" (workflow_id=?)")),
+      covering(stepsIndex(" (workflow_id=?)")),
+      ...[ofRun, ofRun, ofRun],
+    ],
+  },
   slowestSteps: stepPlans(covering, 1),
   // The errors are in the rows of failed runs.
   stepErrorCodes: stepPlans((walk) => walk),

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, isNull, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { StepExecutionsTable } from "../../schema/step-executions.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
@@ -47,17 +47,23 @@ export function finishedRuns(
 /**
  * The step executions that have ended in the window, with the workflow of their runs.
  *
- * The index begins with the workflow and the step, so that reports on all of them need no sort. A window is searched for
- * each step, and the steps are found in the index. A row without the id of its workflow was written by an older version;
- * the run has the id.
+ * The index begins with the workflow and the step. A window is searched for each step, and the steps are found in the
+ * index. A row without the id of its workflow was written by an older version; the run has the id. `rows` selects the rows
+ * with or without it, so that a query can group the former in the order of the index. The default is both.
  */
 export function finishedSteps(
   { tables, workflowId, ...filter }: Finished,
   condition: SQL | undefined,
+  rows?: "with workflow" | "without workflow",
 ) {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
   const ofRun = sql`(select ${runs.workflowId} from ${runs} where ${eq(runs.runId, steps.runId)})`;
-  const workflow = sql`coalesce(${steps.workflowId}, ${ofRun})`;
+  const workflow =
+    rows === "with workflow"
+      ? sql<string | null>`${steps.workflowId}`
+      : rows === "without workflow"
+        ? ofRun
+        : sql`coalesce(${steps.workflowId}, ${ofRun})`;
   const details = withDetails(runs, filter);
   const where = and(
     isNotNull(steps.completedAt),
@@ -65,6 +71,7 @@ export function finishedSteps(
     workflowId === undefined ? undefined : sql`${workflow} = ${workflowId}`,
     details &&
       sql`exists (select 1 from ${runs} where ${and(eq(runs.runId, steps.runId), details)})`,
+    rows && (rows === "with workflow" ? isNotNull : isNull)(steps.workflowId),
     condition,
   );
   const query = builder.select({
@@ -77,7 +84,7 @@ export function finishedSteps(
     completedAt: steps.completedAt,
     error: steps.error,
   });
-  if (!isWindow(filter) && workflowId === undefined) {
+  if (rows !== undefined || (!isWindow(filter) && workflowId === undefined)) {
     return query.from(steps).where(where).as("finished");
   }
   const isSearched = isWindow(filter)

@@ -2,7 +2,7 @@ import type { Client } from "@libsql/client";
 import { refuseInsideTransaction } from "../../async/flow.ts";
 import type { ReaderLimits } from "../../client/reader.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
-import { migrate } from "../../migrations/migrate.ts";
+import { applyMigrations } from "../../migrations/migrate.ts";
 import type { AppTransaction, LibSQLDatabase } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
 import { isLibSQLClient } from "../../drivers/driver.ts";
@@ -110,7 +110,7 @@ export class LibSQLStore<
       const mayMigrate = parsed.migrate !== false && parsed.readOnly !== true && !isOffline;
       if (mayMigrate && parsed.tables === undefined) {
         if (client.protocol === "file") await checkEncoding(askClient(client));
-        await migrate(db);
+        await applyMigrations(client);
         gate.skipCheck();
       } else {
         await gate.check();

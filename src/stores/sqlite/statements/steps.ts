@@ -66,9 +66,11 @@ export function createStepStatements(db: Database, tables: WorkflowTables, codec
             const completedAt = changed.completedAt ?? sql`${steps.completedAt}`;
             changed.durationMs = sql`max(0, ${completedAt} - ${startedAt})`;
           }
+          // A row that an older version inserted does not have it.
+          const workflowId = sql`coalesce(${steps.workflowId}, (select ${runs.workflowId} from ${runs} where ${eq(runs.runId, argument("whereRunId"))}))`;
           return target
             .update(steps)
-            .set(changed)
+            .set({ ...changed, workflowId })
             .where(
               and(
                 eq(steps.runId, argument("whereRunId")),
