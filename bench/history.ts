@@ -25,6 +25,8 @@ export async function makeHistory(path: string, runs: number): Promise<void> {
 function historySql(start: number, count: number, runs: number): string {
   const numbers = `with recursive n(i) as (select ${start} union all select i + 1 from n where i + 1 < ${start + count})`;
   const runId = "printf('run-%09d', i)";
+  const workflowId =
+    "'workflow-' || (case when i % 2 = 0 then 0 when i % 4 = 1 then 1 else 2 + i % 5 end)";
   const createdAt = `${historyEnd - year} + i * ${year} / ${runs}`;
   const isFailed = `${random("1")} % 33 = 0`;
   const isOpen = `i >= ${runs} - ${runs} / 200`;
@@ -41,7 +43,7 @@ function historySql(start: number, count: number, runs: number): string {
   return `
     ${numbers} insert into workflow_runs (run_id, workflow_id, workflow_version, status, progress, input, output, error,
       tags, resource_id, attempt, revision, created_at, started_at, completed_at, updated_at)
-    select ${runId}, 'workflow-' || (case when i % 2 = 0 then 0 when i % 4 = 1 then 1 else 2 + i % 5 end),
+    select ${runId}, ${workflowId},
       cast(1 + max(0, i * 6 / ${runs} - ${random("2")} % 10 / 9) as text),
       case when ${isOpen} then 'PENDING' when ${isFailed} then 'FAILED' else 'COMPLETED' end, 1,
       json_object('order', i, 'note', hex(randomblob(40))), json_array(i), iif(${isFailed}, ${error}, null),
@@ -49,11 +51,11 @@ function historySql(start: number, count: number, runs: number): string {
       ${createdAt}, iif(${isOpen}, null, ${startedAt}), iif(${isOpen}, null, ${startedAt} + ${total}), ${createdAt}
     from n;
     ${numbers} insert into step_executions (run_id, step_id, execution_index, status, attempt, input, error,
-      duration_ms, created_at, started_at, completed_at, updated_at)
+      duration_ms, created_at, started_at, completed_at, updated_at, workflow_id)
     select ${runId}, 'step-' || s, s, iif(${isFailedStep}, 'FAILED', 'COMPLETED'),
       iif(${random("s * 17 + 5")} % 20 = 0, 1 + i % 4, 1), json_object('order', i),
       iif(${isFailedStep}, ${error}, null), ${durationOf("s")}, ${createdAt}, ${startedAt},
-      ${startedAt} + ${durationOf("s")}, ${createdAt}
+      ${startedAt} + ${durationOf("s")}, ${createdAt}, ${workflowId}
     from n, ${steps} where not (${isOpen});
     ${numbers} insert into step_outputs (run_id, step_id, output, created_at, updated_at)
     select ${runId}, 'step-' || s, json_object('order', i, 'step', s), ${createdAt}, ${createdAt}
