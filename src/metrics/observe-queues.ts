@@ -1,7 +1,7 @@
 import { metrics, type BatchObservableCallback } from "@opentelemetry/api";
-import type { PresentOptions } from "../reports/options.ts";
+import type { PresentOptions } from "../reports/query/options.ts";
 import { queueDepth } from "../reports/queue-depth.ts";
-import type { ReportDatabase } from "../reports/report-query.ts";
+import type { ReportDatabase } from "../reports/query/query.ts";
 
 export interface ObserveQueuesOptions extends Omit<PresentOptions, "now"> {}
 

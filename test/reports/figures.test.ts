@@ -163,8 +163,8 @@ describe.each([
           await emptyDatabase(store.db);
           await store.writeBundles(bundles, { onConflict: "fail" });
           // Rows that an older version wrote do not have the id of their workflow.
-          const rows = { none: "false", some: "rowid % 3 = 0", all: "true" }[old];
-          await store.db.run(`update step_executions set workflow_id = null where ${rows}`);
+          const isOld = { none: "false", some: "rowid % 3 = 0", all: "true" }[old];
+          await store.db.run(`update step_executions set workflow_id = null where ${isOld}`);
           const data = rowsOf(bundles);
           for (const choice of choices) {
             for (const [name, compare] of Object.entries(reports)) {

@@ -141,12 +141,15 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     all: [
       covering(stepsIndex(" (workflow_id>?)")),
       covering(stepsIndex(" (workflow_id=?)")),
-      ...[ofRun, ofRun],
+      ofRun,
+      ofRun,
     ],
     workflow: [
       covering(stepsIndex(" (workflow_id=?)")),
       covering(stepsIndex(" (workflow_id=?)")),
-      ...[ofRun, ofRun, ofRun],
+      ofRun,
+      ofRun,
+      ofRun,
     ],
   },
   slowestSteps: stepPlans(covering, 1),

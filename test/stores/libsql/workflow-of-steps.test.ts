@@ -52,7 +52,9 @@ test("an import, a copy and a mirror store it, and replace it", async ({ folder 
     expect(others).toBe(0);
   }
   const { bundles } = await imported!.readBundles();
-  const moved = bundles.map(({ run, ...rest }) => ({ ...rest, run: { ...run, workflowId: "w" } }));
+  const moved = bundles.map((bundle) =>
+    Object.assign({}, bundle, { run: { ...bundle.run, workflowId: "w" } }),
+  );
   await imported!.writeBundles(moved, { onConflict: "replace" });
   expect(await workflowsOf(imported!)).toMatchObject({ others: 0 });
   await Promise.all([imported!.close(), copied!.close(), mirrored!.close(), mirror.close()]);
