@@ -12,7 +12,7 @@ const hasBetterSQLite3 = Number(process.versions.node.split(".")[0]) >= 22;
 export function openBetterSQLite3(file: string): BetterSQLite3.Database {
   const Database = hasBetterSQLite3 ? BetterSQLite3 : (LibSQL as unknown as typeof BetterSQLite3);
   const client = new Database(file);
-  client.exec("pragma journal_mode = wal; pragma foreign_keys = on");
+  client.exec("pragma busy_timeout = 5000; pragma journal_mode = wal; pragma foreign_keys = on");
   return client;
 }
 

