@@ -40,6 +40,8 @@ const elsewhere: Readonly<Record<string, (code: string) => Promise<unknown>>> = 
   "stateDiagram-v2": async () => {},
   // drizzle-apps.long.test.ts runs the commands in an example.
   "# .github/workflows/migrations.yml": async (code) => expect(code).toContain("gorkflow check"),
+  // sqlite-drivers.platform.ts runs it on a version of Node that has the module.
+  'import { DatabaseSync } from "node:sqlite";': async () => {},
   // The scripts of an example.
   '"scripts": ': async (code) => {
     const { scripts } = JSON.parse(`{${code}}`) as PackageFile;

@@ -1,6 +1,6 @@
 // The conformance suite on drivers that need a newer Node than ours, or Bun.
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -29,6 +29,16 @@ test.each(["better-sqlite3", "node-sqlite"])("a store on %s in Node 22", async (
   const report = JSON.parse(stdout.slice(stdout.indexOf("{"))) as Record<string, unknown>;
   expect(report).toMatchObject({ success: true, numPendingTests: 0 });
   expect(report["numPassedTests"]).toBeGreaterThan(150);
+});
+
+test("the adapter of the documentation for node:sqlite", async () => {
+  const page = await readFile(join(root, "docs/drizzle-apps.md"), "utf8");
+  const [, adapter = ""] = /```js\n(import \{ DatabaseSync \}[^]*?)```/.exec(page) ?? [];
+  const program = `${adapter.replace("app.db", ":memory:")}
+    console.log(JSON.stringify(await db.values("select 1, 'a'")));`;
+  const node = join(folder.path, "node_modules/node-22/bin/node");
+  const { stdout } = await run(node, ["--input-type=module", "--eval", program], { cwd: root });
+  expect(JSON.parse(stdout)).toEqual([[1, "a"]]);
 });
 
 test("a store on bun:sqlite in Bun", async () => {
