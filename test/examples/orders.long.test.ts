@@ -17,15 +17,17 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-/** Runs the demo in the test's folder. */
-const demo = async (...args: string[]) => {
+/** Runs an example in the test's folder. */
+const runExample = async (name: string, ...args: string[]) => {
   const tsx = join(root, "node_modules/.bin/tsx");
   const tsconfig = ["--tsconfig", join(root, "tsconfig.json")];
-  const { stdout } = await run(tsx, [...tsconfig, join(root, "examples/orders/main.ts"), ...args], {
+  const { stdout } = await run(tsx, [...tsconfig, join(root, "examples", name), ...args], {
     cwd: folder.path,
   });
   return stdout;
 };
+
+const demo = (...args: string[]) => runExample("orders/main.ts", ...args);
 
 test("the demo runs every order, and a second demo adds nothing", async () => {
   const first = await demo();
@@ -49,6 +51,13 @@ test("the demo runs every order, and a second demo adds nothing", async () => {
   const causes = failed.map(({ error }) => (error as { stepId: string; attempt: number }).stepId);
   expect(new Set(causes)).toEqual(new Set(["validate", "ship"]));
   await store.close();
+
+  const answers = await runExample("notebook/main.ts");
+  expect(answers).toMatch(/'AQ' *│ *\d+ *│ *'100 %'/);
+  expect(answers).toMatch(/'validate' *│ *293 /);
+  expect(answers).toContain("45 × Error");
+  expect(answers).toMatch(/^ {3}\d{4}-\d\d-\d\d {2}\d+ %$/m);
+  expect(answers).toMatch(/: \d+ ms once, \d+ ms on average/);
 });
 
 test("a file without orders is not an error", async () => {
