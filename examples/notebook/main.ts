@@ -22,7 +22,9 @@ const byCountry = await db
   .where(gte(workflowRuns.createdAt, since))
   .groupBy(country)
   .orderBy(desc(count()));
-console.table(byCountry.map((row) => ({ ...row, failed: percent(row.failed) })));
+console.table(
+  byCountry.map((row) => ({ country: row.country, runs: row.runs, failed: percent(row.failed) })),
+);
 
 console.log("2. Where do orders get stuck?");
 const funnel = await stepFunnel(db, orders);

@@ -1,4 +1,4 @@
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { recordMigrationHashes } from "../../src/migrations/check/migration-folder.ts";
@@ -12,6 +12,7 @@ const names = [
   "app-migrates",
   "app-generates",
   "app-generates-prefixed",
+  "invoicing",
 ] as const;
 
 let project: PackedProject;
@@ -92,12 +93,30 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
       name: "app-generates",
       options: [],
       prefix: "",
+      steps: 1,
       shown: { status: "COMPLETED", receipt: { receipt: expect.stringMatching(/\/4200$/) } },
+    },
+    {
+      name: "invoicing",
+      options: [],
+      prefix: "",
+      steps: 2,
+      shown: {
+        status: "COMPLETED",
+        receipt: { receipt: expect.stringMatching(/\/4200$/) },
+        country: "GB",
+        bought: ["2 × A lamp"],
+        entries: [
+          { accountName: "bank", amount: 4200 },
+          { accountName: "receivables", amount: -4200 },
+        ],
+      },
     },
     {
       name: "app-generates-prefixed",
       options: ["--prefix", "build_"],
       prefix: "build_",
+      steps: 1,
       shown: { branch: "main", passed: true },
     },
   ])("$name: its own drizzle-kit makes our tables, and the doctor agrees", async (example) => {
@@ -106,7 +125,7 @@ describe.each(["a file", "a server"])("on %s", (backend) => {
     expect(JSON.parse(await app.script("start"))).toMatchObject(example.shown);
     await expect(app.command("drizzle-kit", "push", "--force")).rejects.toThrow(/already exists/);
     expect(await diagnose(app, ...example.options)).toEqual(healthy);
-    expect(await count(app, `${example.prefix}step_executions`)).toBe(1);
+    expect(await count(app, `${example.prefix}step_executions`)).toBe(example.steps);
     expect(await count(app, `sqlite_schema where name = '${migrationsTable}'`)).toBe(0);
   });
 });
@@ -183,6 +202,33 @@ describe("the commands of the workflow in docs/migrations-in-ci.md", () => {
 
   test("pass if nothing is wrong", async () => {
     expect(await runWorkflow(await copyWith(async () => {}))).toBeNull();
+  });
+
+  test("pass after one of two branches has generated its migration again", async () => {
+    let change: EditFile = async () => {};
+    let folder = "";
+    const app = await copyWith(async (edit, path) => {
+      change = edit;
+      folder = join(path, "drizzle");
+    });
+    await cp(folder, join(folder, "../main"), { recursive: true });
+    // The branch adds a column to the same snapshot as the main branch, which is merged first.
+    await change("schema.ts", (text) => text.replace("cents:", 'note: text("note"), cents:'));
+    await app.script("generate", "--name", "note");
+    const branch = await readdir(folder);
+    const own = branch.find((name) => name.endsWith("_note.sql")) ?? "";
+    const sql = await readFile(join(folder, own), "utf8");
+    await rm(folder, { recursive: true });
+    await cp(join(folder, "../main"), folder, { recursive: true });
+    await change("schema.ts", (text) => text.replace('note: text("note")', 'paid: text("paid")'));
+    await app.script("generate", "--name", "paid");
+    // What git leaves after the merge: both files, and the journal of the main branch.
+    await writeFile(join(folder, own), sql);
+    await change("schema.ts", (text) => text.replace("cents:", 'note: text("note"), cents:'));
+    expect(await runWorkflow(app)).toMatch(/^gorkflow check .*SQL_NOT_IN_JOURNAL.*_note\.sql/s);
+    await rm(join(folder, own));
+    await app.script("generate", "--name", "note");
+    expect(await runWorkflow(app)).toBeNull();
   });
 
   const migration = "drizzle/0000_invoices-and-workflows.sql";
