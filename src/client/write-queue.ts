@@ -85,7 +85,7 @@ export class WriteQueue {
   readonly #connection: NativeConnection;
   readonly #file: DatabaseFile;
   readonly #busyTimeoutMs: number;
-  readonly #entries: Entry[] = [];
+  #entries: Entry[] = [];
   #lease: { readonly since: number } | null = null;
   #stallTimer: NodeJS.Timeout | null = null;
   #pumping = false;
@@ -200,7 +200,7 @@ export class WriteQueue {
       } catch (error) {
         this.#isBlocked = isBusy(error);
         if (this.#isBlocked) {
-          this.#readElsewhere([...this.#entries]);
+          this.#readElsewhere(this.#entries.length);
           this.#rejectExpired(busySince, error);
           await pause(backoff.next());
         } else {
@@ -211,13 +211,13 @@ export class WriteQueue {
     return false;
   }
 
-  /** Runs queued reads on readers, because reads do not wait for locks. They see all committed writes. */
-  #readElsewhere(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      if (!isRead(entry)) continue;
-      this.#entries.splice(this.#entries.indexOf(entry), 1);
-      const { readElsewhere } = entry.group;
-      void (async () => readElsewhere())().then(entry.resolve, entry.reject);
+  /** Runs the reads among the first entries on readers, because reads do not wait for locks. They see all committed writes. */
+  #readElsewhere(count: number): void {
+    const reads = this.#entries.slice(0, count).filter(isRead);
+    if (reads.length === 0) return;
+    this.#entries = this.#entries.filter((entry, index) => index >= count || !isRead(entry));
+    for (const { group, resolve, reject } of reads) {
+      void (async () => group.readElsewhere())().then(resolve, reject);
     }
   }
 
@@ -230,7 +230,7 @@ export class WriteQueue {
     this.#lease = lease;
     // The transaction may wait for them.
     const next = this.#entries.findIndex((entry) => !isRead(entry));
-    this.#readElsewhere(this.#entries.slice(0, next === -1 ? undefined : next));
+    this.#readElsewhere(next === -1 ? this.#entries.length : next);
     this.#watchForStall();
     head.resolve({
       connection: this.#connection,
@@ -251,7 +251,7 @@ export class WriteQueue {
     let statements = 0;
     let bytes = 0;
     for (;;) {
-      const [entry] = this.#entries;
+      const entry = this.#entries[done.length];
       if (entry?.kind !== "group") break;
       if (done.length > 0) {
         statements += entry.group.statements;
@@ -259,7 +259,6 @@ export class WriteQueue {
         if (entry.alone || statements > maxStatementsPerCommit || bytes > maxBytesPerCommit) break;
         if (performance.now() - startedAt > maxMsPerCommit) break;
       }
-      this.#entries.shift();
       try {
         const value = this.#runGroup(entry.group);
         done.push({ entry, settle: () => entry.resolve(value) });
@@ -269,6 +268,7 @@ export class WriteQueue {
         const isUndone = !this.#connection.inTransaction;
         if (isUndone || (entry.group.statements === 1 && mayKeepChanges(error))) {
           if (!isUndone) this.#rollback();
+          this.#entries.splice(0, done.length);
           // The failure undoes the groups before it too, but they did not cause it.
           this.#finishUncommitted(done, () => entry.reject(error));
           return true;
@@ -276,6 +276,8 @@ export class WriteQueue {
       }
       if (entry.alone) break;
     }
+    // At once, because each removal would move all entries behind it.
+    this.#entries.splice(0, done.length);
     try {
       this.#connection.exec("commit");
     } catch (error) {
@@ -367,10 +369,9 @@ export class WriteQueue {
       now - Math.max(entry.enqueuedAt, busySince) >= this.#busyTimeoutMs;
     const expired = this.#entries.filter(isExpired);
     if (expired.length === 0) return;
-    const waiting = this.#entries.filter((entry) => !isExpired(entry));
-    this.#entries.splice(0, this.#entries.length, ...waiting);
+    this.#entries = this.#entries.filter((entry) => !isExpired(entry));
     // Later entries may find the lock free.
-    if (waiting.length === 0) this.#isBlocked = false;
+    if (this.#entries.length === 0) this.#isBlocked = false;
     for (const entry of expired) entry.reject(busyError(this.#busyTimeoutMs, cause));
   }
 
