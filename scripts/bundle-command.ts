@@ -3,6 +3,7 @@
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
+import { withPage } from "./bundle-studio.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -28,6 +29,7 @@ export async function bundleCommand(folder: string): Promise<void> {
     external,
     banner: { js: requireInModules },
     alias: { "#clients": join(root, "src/stores/libsql/clients.ts") },
+    plugins: [withPage],
     logLevel: "error",
   });
 }

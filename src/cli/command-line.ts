@@ -106,6 +106,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/report.ts")).reportCommand,
   },
   {
+    name: "studio",
+    summary: "serve a page to see and change runs in a browser",
+    load: async () => (await import("./commands/studio.ts")).studioCommand,
+  },
+  {
     name: "workers",
     summary: "list the workers that hold runs, and whether their leases have expired",
     load: async () => (await import("./commands/workers.ts")).workersCommand,

@@ -58,6 +58,9 @@ const violations: readonly [file: string, code: string, rule: string][] = [
   ...refusedImport("src/reports/planted.ts", "../metrics/observe-queues.ts"),
   ...refusedImport("src/metrics/planted.ts", "../stores/libsql/libsql-store.ts"),
   ...refusedImport("src/engine/planted.ts", "../metrics/observe-queues.ts"),
+  ...refusedImport("src/studio/planted.ts", "../stores/memory/memory-store.ts"),
+  ...refusedImport("src/studio/planted.ts", "node:fs"),
+  ...refusedImport("src/studio/page/planted.ts", "../reading.ts"),
   ...refusedImport("src/testing/planted.ts", "../stores/memory/memory-store.ts"),
   ...refusedImport("src/testing/conformance/planted.ts", "../../stores/memory/memory-store.ts"),
   ...refusedImport("src/engine/planted.ts", "vitest"),
@@ -79,6 +82,7 @@ const accepted: readonly [file: string, code: string][] = [
   ["src/reports/accepted.ts", 'export { b } from "drizzle-orm/sqlite-core";'],
   ["src/metrics/accepted.ts", 'export { a } from "../reports/queue-depth.ts";'],
   ["src/testing/accepted.ts", 'export { a } from "vitest";'],
+  ["src/studio/accepted.ts", 'export { a } from "../reports/index.ts";'],
   ["src/cli/accepted.ts", "export const pid = process.pid;"],
   ["src/index.ts", 'export { a } from "./schema/index.ts";'],
 ];

@@ -3,20 +3,14 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { bucketSizes, type BucketSize } from "../../reports/query/buckets.ts";
 import { timeZoneSchema } from "../../reports/query/time-zones.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
+import { reportNames, type ReportName } from "../../studio/reports.ts";
 import { drawChart } from "../output/charts.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
 import { parseLimit } from "../output/numbers.ts";
 import { type JsonOptions, type LinesOptions, shared, type TableOptions } from "../options.ts";
 import { clearScreen, print } from "../output/output.ts";
-import {
-  printReport,
-  reportFormats,
-  reportNames,
-  runReport,
-  type ReportFormat,
-  type ReportName,
-} from "../output/reports.ts";
+import { printReport, reportFormats, runReport, type ReportFormat } from "../output/reports.ts";
 import { parseDuration, parseTime, timeForms } from "../output/times.ts";
 
 interface ReportCommandOptions extends TableOptions, JsonOptions, LinesOptions {

@@ -1,21 +1,10 @@
-import type { BucketSize } from "../../reports/query/buckets.ts";
-import { durationsOverTime } from "../../reports/durations-over-time.ts";
-import { errorCodes, stepErrorCodes } from "../../reports/error-codes.ts";
-import { oldestPending } from "../../reports/oldest-pending.ts";
-import type { ReportOptions } from "../../reports/query/options.ts";
-import { queueDepth } from "../../reports/queue-depth.ts";
-import { queueLatency } from "../../reports/queue-latency.ts";
-import { reliabilityOverTime } from "../../reports/reliability-over-time.ts";
-import { runDurations } from "../../reports/run-durations.ts";
-import { slowestSteps } from "../../reports/slowest-steps.ts";
-import { stepDurations } from "../../reports/step-durations.ts";
-import { stepFunnel } from "../../reports/step-funnel.ts";
-import { stepReliability } from "../../reports/step-reliability.ts";
-import { storage } from "../../reports/storage.ts";
-import { stuckRuns } from "../../reports/stuck-runs.ts";
-import { throughput } from "../../reports/throughput.ts";
-import { workers } from "../../reports/workers.ts";
-import { workflowVersions } from "../../reports/workflow-versions.ts";
+import {
+  csvOf,
+  runReport as queryReport,
+  type ReportArguments,
+  type ReportName,
+  type ReportRow,
+} from "../../studio/reports.ts";
 import type { WorkflowDatabase } from "../../stores/libsql/libsql-store.ts";
 import { translateError } from "../../stores/sqlite/errors/translate.ts";
 import { escaped, printJson, print, printLine, table } from "./output.ts";
@@ -28,51 +17,13 @@ import {
   absent,
 } from "./words.ts";
 
-export interface ReportArguments {
-  readonly options: ReportOptions;
-  readonly per: BucketSize;
-  readonly zone?: string | undefined;
-  readonly idleMs: number | undefined;
-  readonly limit: number;
-}
-
-export type ReportRow = Readonly<Record<string, string | number | Date | null>>;
-
-type Report = (db: WorkflowDatabase, given: ReportArguments) => PromiseLike<readonly ReportRow[]>;
-
-/** The reports of `gorkflow/reports` by the names that the command uses. Those over time have no limit. */
-const reports = {
-  throughput: (db, { options, per, zone }) => throughput(db, { ...options, per, zone }),
-  durations: (db, { options, per, zone }) => durationsOverTime(db, { ...options, per, zone }),
-  retries: (db, { options, per, zone }) => reliabilityOverTime(db, { ...options, per, zone }),
-  runs: (db, { options, limit }) => runDurations(db, options).limit(limit),
-  latency: (db, { options, limit }) => queueLatency(db, options).limit(limit),
-  versions: (db, { options, limit }) => workflowVersions(db, options).limit(limit),
-  steps: (db, { options, limit }) => stepDurations(db, options).limit(limit),
-  reliability: (db, { options, limit }) => stepReliability(db, options).limit(limit),
-  funnel: (db, { options, limit }) => stepFunnel(db, options).limit(limit),
-  slowest: (db, { options, limit }) => slowestSteps(db, options).limit(limit),
-  errors: (db, { options, limit }) => errorCodes(db, options).limit(limit),
-  "step-errors": (db, { options, limit }) => stepErrorCodes(db, options).limit(limit),
-  stuck: (db, { options, idleMs, limit }) => stuckRuns(db, { ...options, idleMs }).limit(limit),
-  pending: (db, { options, limit }) => oldestPending(db, options).limit(limit),
-  queue: (db, { options, limit }) => queueDepth(db, options).limit(limit),
-  workers: (db, { options, limit }) => workers(db, options).limit(limit),
-  storage: (db, { options, limit }) => storage(db, options).limit(limit),
-} satisfies Record<string, Report>;
-
-export type ReportName = keyof typeof reports;
-
-export const reportNames = Object.keys(reports) as ReportName[];
-
 export async function runReport(
   name: ReportName,
   db: WorkflowDatabase,
   given: ReportArguments,
 ): Promise<readonly ReportRow[]> {
-  const report: Report = reports[name];
   try {
-    return await report(db, given);
+    return await queryReport(name, db, given);
   } catch (error) {
     throw translateError(error, "read");
   }
@@ -126,19 +77,6 @@ function describeValue(column: string, value: ReportRow[string], zone: string | 
   if (column.endsWith("Ms")) return formatDuration(value);
   if (column.endsWith("Bytes")) return formatBytes(value);
   return column.endsWith("Rate") ? formatShare(value) : formatCount(value);
-}
-
-/** As in RFC 4180, with the names of the columns in the first line. Times are in UTC, and null is empty. */
-function csvOf(rows: readonly ReportRow[]): string {
-  const columns = Object.keys(rows[0] ?? {});
-  return [columns, ...rows.map((row) => columns.map((column) => row[column] ?? null))]
-    .map((cells) => cells.map(csvCell).join(","))
-    .join("\n");
-}
-
-function csvCell(value: ReportRow[string]): string {
-  const text = value instanceof Date ? value.toISOString() : String(value ?? "");
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function markdownOf(headings: readonly string[], rows: readonly (readonly string[])[]): string {

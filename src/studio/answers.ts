@@ -1,0 +1,34 @@
+const sharedMs = 1000;
+
+interface Answer {
+  readonly text: Promise<string>;
+  /** Until when other viewers get the answer; null until it is known. */
+  until: number | null;
+}
+
+/** Shares the answers to equal requests for a second, so that many viewers of a page cost the store as much as one. */
+export class SharedAnswers {
+  readonly #answers = new Map<string, Answer>();
+
+  /** The answer to the request, computed by `answer` unless one is shared. */
+  get(request: string, answer: () => Promise<unknown>): Promise<string> {
+    const now = Date.now();
+    for (const [key, { until }] of this.#answers) {
+      if (until !== null && until <= now) this.#answers.delete(key);
+    }
+    const shared = this.#answers.get(request);
+    if (shared !== undefined) return shared.text;
+    const created: Answer = { text: answer().then((value) => JSON.stringify(value)), until: null };
+    this.#answers.set(request, created);
+    created.text.then(
+      () => (created.until = Date.now() + sharedMs),
+      () => (created.until = 0),
+    );
+    return created.text;
+  }
+
+  /** After a change, no older answer is shared. */
+  forget(): void {
+    this.#answers.clear();
+  }
+}

@@ -1,0 +1,2 @@
+export { createStudio } from "./studio.ts";
+export type { Redaction, Studio, StudioOptions } from "./options.ts";

@@ -1,0 +1,115 @@
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import { describeError } from "./errors.ts";
+
+const pollMs = 1000;
+/** Every so many polls the page reads again what a poll does not see: older runs, steps and workers. */
+const refreshEvery = 5;
+const newestRuns = 100;
+const mostRuns = 1000;
+
+interface Viewer {
+  /** The run that the page shows; null for a page of many runs. */
+  readonly runId: string | null;
+  send(event: string, data: unknown): void;
+  end(): void;
+}
+
+/**
+ * Tells viewers when runs have changed. While there are viewers, the store gets one query per second: for the newest runs
+ * or, if single runs are viewed, for these, in turns if both are needed.
+ */
+export class LiveUpdates {
+  readonly #store: WorkflowStore;
+  readonly #viewers = new Set<Viewer>();
+  #newest: string | null = null;
+  readonly #revisions = new Map<string, string>();
+  #polls = 0;
+  #isRunning = false;
+
+  constructor(store: WorkflowStore) {
+    this.#store = store;
+  }
+
+  /** A stream of server-sent events, until the request is aborted. */
+  open(runId: string | null, signal: AbortSignal): Response {
+    const encoder = new TextEncoder();
+    let viewer: Viewer;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        viewer = {
+          runId,
+          send: (event, data) => {
+            // A viewer that does not read must not fill the memory.
+            if ((controller.desiredSize ?? 0) < -100) return viewer.end();
+            const text = `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+            controller.enqueue(encoder.encode(text));
+          },
+          end: () => {
+            if (this.#viewers.delete(viewer)) controller.close();
+          },
+        };
+        this.#viewers.add(viewer);
+        viewer.send("hello", {});
+        signal.addEventListener("abort", () => viewer.end());
+        void this.#run();
+      },
+      cancel: () => void this.#viewers.delete(viewer),
+    });
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    return new Response(body, { headers });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    while (this.#viewers.size > 0) {
+      await this.#poll();
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    this.#isRunning = false;
+    this.#newest = null;
+    this.#revisions.clear();
+  }
+
+  async #poll(): Promise<void> {
+    this.#polls++;
+    const viewers = [...this.#viewers];
+    const runIds = [...new Set(viewers.flatMap(({ runId }) => runId ?? []))].slice(0, mostRuns);
+    const isOfMany = viewers.some(({ runId }) => runId === null);
+    try {
+      if (runIds.length > 0 && (!isOfMany || this.#polls % 2 === 0)) await this.#pollRuns(runIds);
+      else await this.#pollNewest();
+      if (this.#polls % refreshEvery === 0) this.#tell("refresh", {});
+    } catch (error) {
+      this.#tell("trouble", describeError(error).error);
+    }
+  }
+
+  async #pollNewest(): Promise<void> {
+    const { runs, corrupt } = await this.#store.listRuns({ limit: newestRuns });
+    const newest = JSON.stringify([
+      runs.map(({ runId, revision }) => [runId, revision]),
+      corrupt.length,
+    ]);
+    const isChanged = this.#newest !== null && this.#newest !== newest;
+    this.#newest = newest;
+    if (isChanged) this.#tell("changed", {}, null);
+  }
+
+  async #pollRuns(runIds: readonly string[]): Promise<void> {
+    const runs = await this.#store.getRuns(runIds, { payloads: false });
+    const found = new Map(runs.map((run) => [run.runId, `${run.revision} ${run.attempt}`]));
+    for (const runId of runIds) {
+      const [before, now] = [this.#revisions.get(runId), found.get(runId) ?? "deleted"];
+      this.#revisions.set(runId, now);
+      if (before !== undefined && before !== now) this.#tell("changed", {}, runId);
+    }
+  }
+
+  /** Sends an event to all viewers, or to those of `runId`. */
+  #tell(event: string, data: unknown, runId?: string | null): void {
+    for (const viewer of this.#viewers) {
+      if (runId === undefined || viewer.runId === runId) viewer.send(event, data);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import * as z from "zod";
+import type { WorkflowTables } from "../schema/tables.ts";
+
+/**
+ * Returns what the studio shows instead of `value`, which is at `path` in a payload. To show the value, return it
+ * unchanged; its own values are then passed in turn.
+ *
+ * The path begins with `input`, `output`, `error`, `context`, `tags` or `state`: `["input", "customer", "email"]`.
+ */
+export type Redaction = (path: readonly string[], value: unknown) => unknown;
+
+export interface StudioOptions {
+  /** Refuses every request that changes something. Defaults to false. */
+  readonly readOnly?: boolean | undefined;
+  /**
+   * Returns true if the request may be answered. Called for every request, before anything is read. Without it, only
+   * requests to a loopback address are answered.
+   */
+  readonly authorize?: ((request: Request) => boolean | Promise<boolean>) | undefined;
+  /**
+   * The values in payloads that are not shown: by the names of their keys, in any case and at any depth, or by a function.
+   * Defaults to common names of secrets, such as `password` and `authorization`. An empty list shows everything.
+   */
+  readonly redact?: readonly string[] | Redaction | undefined;
+  /** The path at which the studio is mounted, such as `/admin/studio`. Defaults to the root. */
+  readonly basePath?: string | undefined;
+  /** The tables of `createWorkflowTables`, for reports. Defaults to the tables without a prefix. */
+  readonly tables?: WorkflowTables | undefined;
+}
+
+/** The studio as a handler of requests, which any server that speaks `fetch` can mount. */
+export interface Studio {
+  /** Answers a request. Never rejects. */
+  fetch(request: Request): Promise<Response>;
+}
+
+const secretKeys = [
+  "password",
+  "passwd",
+  "secret",
+  "clientSecret",
+  "token",
+  "accessToken",
+  "refreshToken",
+  "authToken",
+  "apiKey",
+  "privateKey",
+  "authorization",
+  "cookie",
+  "setCookie",
+] as const;
+
+const functionSchema = <Type>(what: string) =>
+  z.custom<Type>((value) => typeof value === "function", `must be ${what}`);
+
+const tableSchema = z.custom((value) => is(value, SQLiteTable), "must be a table on SQLite");
+
+export const studioOptionsSchema = z.strictObject({
+  readOnly: z.boolean().default(false),
+  authorize: functionSchema<NonNullable<StudioOptions["authorize"]>>("a function").optional(),
+  redact: z
+    .union([z.array(z.string()), functionSchema<Redaction>("a list of keys or a function")])
+    .default([...secretKeys]),
+  basePath: z
+    .string()
+    .regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /admin/studio")
+    .transform((path) => path.replace(/\/$/, ""))
+    .default(""),
+  tables: z
+    .object({
+      workflowRuns: tableSchema,
+      stepExecutions: tableSchema,
+      stepAttempts: tableSchema,
+      stepOutputs: tableSchema,
+      workflowState: tableSchema,
+    })
+    .transform((tables) => tables as WorkflowTables)
+    .optional(),
+});

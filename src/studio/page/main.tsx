@@ -1,0 +1,134 @@
+import { render } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useData, useLiveState, useLiveUpdates } from "./data.ts";
+import { shownLines } from "./format.ts";
+import { navigate, startNavigation, usePlace } from "./navigation.ts";
+import { Overview } from "./overview.tsx";
+import { Problem } from "./parts.tsx";
+import { Reports } from "./reports.tsx";
+import { RunPage } from "./run.tsx";
+import { Runs } from "./runs.tsx";
+import { SchemaPage } from "./schema.tsx";
+import { Workflows } from "./workflows.tsx";
+
+const pages = [
+  { page: "", title: "Overview" },
+  { page: "runs", title: "Runs" },
+  { page: "workflows", title: "Workflows" },
+  { page: "reports", title: "Reports" },
+  { page: "schema", title: "Schema" },
+];
+
+const themes = ["auto", "light", "dark"] as const;
+
+interface Meta {
+  readonly readOnly: boolean;
+  readonly hasReports: boolean;
+}
+
+function App() {
+  const { page, params } = usePlace();
+  const main = useRef<HTMLElement>(null);
+  const isFirst = useRef(true);
+  const meta = useData<Meta>("meta", "once");
+  const runId = page === "run" ? (params.get("id") ?? "") : null;
+  const title = runId !== null ? "Run" : (pages.find((each) => each.page === page)?.title ?? "");
+  useLiveUpdates(runId);
+  useEffect(() => {
+    document.title = title === "" ? "Gorkflow Studio" : `${title} · Gorkflow Studio`;
+    // A screen reader reads the new page; the first one is read anyway.
+    if (!isFirst.current) main.current?.focus();
+    isFirst.current = false;
+  }, [page, runId]);
+  const canChange = meta.data?.readOnly === false;
+  const hasReports = meta.data?.hasReports ?? true;
+  return (
+    <>
+      <a
+        class="skip"
+        href={location.href}
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
+        Skip to content
+      </a>
+      <header>
+        <a class="brand" href="./">
+          Gorkflow Studio
+        </a>
+        <nav aria-label="Pages">
+          {pages.map((each) => (
+            <a
+              key={each.page}
+              href={each.page === "" ? "./" : each.page}
+              aria-current={
+                each.page === page || (each.page === "runs" && page === "run") ? "page" : undefined
+              }
+            >
+              {each.title}
+            </a>
+          ))}
+        </nav>
+        <div class="tools">
+          {meta.data?.readOnly === true && <span class="badge">read-only</span>}
+          <LiveState />
+          <ThemeChoice />
+        </div>
+      </header>
+      <main ref={main} tabIndex={-1}>
+        {meta.error !== undefined && <Problem message={meta.error.message} retry={meta.reload} />}
+        {page === "" && <Overview hasReports={hasReports} />}
+        {page === "runs" && <Runs params={params} canChange={canChange} />}
+        {runId !== null && <RunPage key={runId} runId={runId} canChange={canChange} />}
+        {page === "workflows" && <Workflows params={params} hasReports={hasReports} />}
+        {page === "reports" && <Reports params={params} hasReports={hasReports} />}
+        {page === "schema" && <SchemaPage hasReports={hasReports} />}
+      </main>
+    </>
+  );
+}
+
+function LiveState() {
+  const { state, message } = useLiveState();
+  const text = { connecting: "connecting", live: "live", trouble: "not live" }[state];
+  return (
+    <span class={`live ${state}`} role="status" title={shownLines(message)}>
+      <span aria-hidden="true">●</span> {text}
+    </span>
+  );
+}
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState(() => localStorage.getItem("theme") ?? "auto");
+  useEffect(() => {
+    localStorage.setItem("theme", theme);
+    if (theme === "auto") delete document.documentElement.dataset["theme"];
+    else document.documentElement.dataset["theme"] = theme;
+  }, [theme]);
+  return (
+    <label>
+      <span class="hidden">Colors</span>
+      <select value={theme} onChange={({ currentTarget }) => setTheme(currentTarget.value)}>
+        {themes.map((each) => (
+          <option key={each} value={each}>
+            {each}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+startNavigation();
+addEventListener("keydown", (event) => {
+  const isTyping =
+    event.target instanceof Element && event.target.closest("input, select, textarea");
+  if (event.key !== "/" || isTyping) return;
+  event.preventDefault();
+  if (!location.pathname.endsWith("/runs")) navigate("runs");
+  setTimeout(() => document.querySelector<HTMLElement>("#find-run")?.focus());
+});
+const root = document.querySelector("#app");
+if (root !== null) render(<App />, root);

@@ -1,0 +1,268 @@
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  Virtualizer,
+} from "@tanstack/virtual-core";
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Loaded, Preview } from "./data.ts";
+import { bytes, shown, shownLines } from "./format.ts";
+import { addressOf } from "./navigation.ts";
+
+const symbols: Readonly<Record<string, string>> = {
+  PENDING: "○",
+  RUNNING: "▶",
+  COMPLETED: "✓",
+  FAILED: "✕",
+  CANCELLED: "■",
+  SKIPPED: "↷",
+  RETRYING: "↻",
+};
+
+export function Status({ value }: { readonly value: string }) {
+  return (
+    <span class={`status ${value.toLowerCase()}`}>
+      <span aria-hidden="true">{symbols[value] ?? "?"}</span> {shown(value)}
+    </span>
+  );
+}
+
+/** Text of any content. Its direction does not affect the text beside it. */
+export function Text({ value, mono = false }: { readonly value: string; readonly mono?: boolean }) {
+  return (
+    <bdi class={mono ? "mono" : undefined} title={value.length > 24 ? shown(value) : undefined}>
+      {shown(value)}
+    </bdi>
+  );
+}
+
+export function Card({
+  title,
+  children,
+  actions,
+}: {
+  readonly title: string;
+  readonly children: ComponentChildren;
+  readonly actions?: ComponentChildren;
+}) {
+  const id = `card-${title.toLowerCase().replaceAll(/\W+/g, "-")}`;
+  return (
+    <section class="card" aria-labelledby={id}>
+      <div class="card-head">
+        <h2 id={id}>{title}</h2>
+        {actions}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+export function Problem({
+  message,
+  retry,
+}: {
+  readonly message: string;
+  readonly retry?: () => void;
+}) {
+  return (
+    <div class="problem" role="alert">
+      <p>{shownLines(message)}</p>
+      {retry !== undefined && (
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+export const Empty = ({ children }: { readonly children: ComponentChildren }) => (
+  <p class="empty">{children}</p>
+);
+
+/** Shows the loading, error and empty states of an answer, and otherwise its content. */
+export function Load<Value>({
+  from,
+  children,
+}: {
+  readonly from: Loaded<Value>;
+  readonly children: (value: Value) => ComponentChildren;
+}) {
+  const { data, error, reload } = from;
+  return (
+    <>
+      {error !== undefined && <Problem message={error.message} retry={reload} />}
+      {data === undefined
+        ? error === undefined && (
+            <p class="loading" role="status">
+              Loading…
+            </p>
+          )
+        : children(data)}
+    </>
+  );
+}
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => ComponentChildren;
+  /** Numbers are aligned at the right. */
+  readonly isNumber?: boolean;
+}
+
+/** Longer tables have only their visible rows in the document. */
+const longTable = 150;
+const rowHeight = 37;
+
+export function Table<Row>({
+  label,
+  columns,
+  rows,
+}: {
+  readonly label: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+}) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const isLong = rows.length > longTable;
+  const visible = useVirtualRows(scroller, isLong ? rows.length : 0);
+  const [from, to] = isLong ? visible : [0, rows.length];
+  return (
+    <div
+      ref={scroller}
+      class={isLong ? "table long" : "table"}
+      role="region"
+      aria-label={label}
+      // Keys scroll it.
+      tabIndex={0}
+    >
+      <table aria-rowcount={rows.length + 1}>
+        <thead>
+          <tr>
+            {columns.map(({ title, isNumber }) => (
+              <th key={title} scope="col" class={isNumber ? "number" : undefined}>
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {from > 0 && <Space rows={from} columns={columns.length} />}
+          {rows.slice(from, to).map((row, index) => (
+            <tr key={from + index} aria-rowindex={from + index + 2}>
+              {columns.map(({ title, cell, isNumber }) => (
+                <td key={title} class={isNumber ? "number" : undefined}>
+                  {cell(row)}
+                </td>
+              ))}
+            </tr>
+          ))}
+          {to < rows.length && <Space rows={rows.length - to} columns={columns.length} />}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const Space = ({ rows, columns }: { readonly rows: number; readonly columns: number }) => (
+  <tr aria-hidden="true">
+    <td colSpan={columns} class="space" style={{ height: `${rows * rowHeight}px` }} />
+  </tr>
+);
+
+/** The first visible row and the first row after the visible ones. */
+function useVirtualRows(
+  scroller: { readonly current: HTMLDivElement | null },
+  length: number,
+): readonly [number, number] {
+  const [, update] = useState({});
+  const [virtualizer] = useState(
+    () =>
+      new Virtualizer<HTMLDivElement, HTMLTableRowElement>({
+        count: length,
+        getScrollElement: () => scroller.current,
+        estimateSize: () => rowHeight,
+        overscan: 20,
+        scrollToFn: elementScroll,
+        observeElementRect,
+        observeElementOffset,
+        initialRect: { width: 0, height: 800 },
+      }),
+  );
+  virtualizer.setOptions({ ...virtualizer.options, count: length, onChange: () => update({}) });
+  // The adapters for other frameworks call these too.
+  // oxlint-disable-next-line no-underscore-dangle
+  useLayoutEffect(() => virtualizer._didMount(), []);
+  // oxlint-disable-next-line no-underscore-dangle
+  useLayoutEffect(() => virtualizer._willUpdate());
+  const items = virtualizer.getVirtualItems();
+  return [items[0]?.index ?? 0, (items.at(-1)?.index ?? -1) + 1];
+}
+
+/** A payload as text, with links to the rest of it. */
+export function Payload({
+  title,
+  preview,
+  runId,
+  kind,
+  stepId,
+}: {
+  readonly title: string;
+  readonly preview: Preview;
+  readonly runId: string;
+  readonly kind: string;
+  readonly stepId?: string;
+}) {
+  const whole = (download?: string) =>
+    addressOf("api/payload", { id: runId, kind, step: stepId, download });
+  const [full, setFull] = useState<string | null>(null);
+  const isCut = preview.length > preview.text.length;
+  return (
+    <section class="payload" aria-label={title}>
+      <div class="card-head">
+        <h3>{title}</h3>
+        <span class="muted">{bytes(preview.length)}</span>
+        <a href={whole("1")} download>
+          Download
+        </a>
+      </div>
+      <pre tabIndex={0} aria-label={`${title} as JSON`}>
+        {shownLines(full ?? preview.text)}
+        {isCut && full === null && "…"}
+      </pre>
+      {isCut && full === null && (
+        <button
+          type="button"
+          onClick={() =>
+            void fetch(new URL(whole(), document.baseURI))
+              .then((response) => response.text())
+              .then(setFull)
+          }
+        >
+          Show all {bytes(preview.length)}
+        </button>
+      )}
+    </section>
+  );
+}
+
+/** A modal dialog. Escape closes it. */
+export function Dialog({
+  title,
+  children,
+  onClose,
+}: {
+  readonly title: string;
+  readonly children: ComponentChildren;
+  readonly onClose: () => void;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} aria-labelledby="dialog-title" onClose={onClose}>
+      <h2 id="dialog-title">{title}</h2>
+      {children}
+    </dialog>
+  );
+}

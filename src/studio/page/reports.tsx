@@ -1,0 +1,234 @@
+import { Bars, TimeChart } from "./chart.tsx";
+import { count, duration, heading, reportValue, share } from "./format.ts";
+import { addressOf, fieldOf, navigate } from "./navigation.ts";
+import { RunLink } from "./overview.tsx";
+import { Card, Empty, Load, Table } from "./parts.tsx";
+import { PeriodChoice, periodOf, useSince } from "./period.tsx";
+import {
+  bucketsOf,
+  linesOf,
+  reportAddress,
+  sumsOf,
+  useReport,
+  type Report,
+  type ReportRow,
+} from "./report-data.ts";
+
+interface ReportKind {
+  readonly title: string;
+  /** The column that the chart shows. */
+  readonly chart: string;
+  /** The columns that name a bar; null for a report over time. */
+  readonly names: readonly string[] | null;
+  /** Lines that are summed over all workflows, instead of one line per workflow. */
+  readonly sums?: readonly string[];
+}
+
+const workflow = ["workflowId"];
+const step = ["workflowId", "stepId"];
+
+const kinds: Readonly<Record<string, ReportKind>> = {
+  throughput: {
+    title: "Throughput",
+    chart: "created",
+    names: null,
+    sums: ["created", "completed", "failed", "cancelled"],
+  },
+  durations: { title: "Durations over time (p95)", chart: "p95Ms", names: null },
+  retries: {
+    title: "Retries over time",
+    chart: "retries",
+    names: null,
+    sums: ["failed", "retries"],
+  },
+  runs: { title: "Durations of runs", chart: "p95Ms", names: workflow },
+  latency: { title: "Time in the queue", chart: "p95Ms", names: workflow },
+  versions: { title: "Versions", chart: "runs", names: ["workflowId", "workflowVersion"] },
+  steps: { title: "Durations of steps", chart: "p95Ms", names: step },
+  reliability: { title: "Reliability of steps", chart: "failureRate", names: step },
+  funnel: { title: "Where runs stop", chart: "reached", names: step },
+  slowest: { title: "Slowest step executions", chart: "durationMs", names: ["stepId", "runId"] },
+  errors: { title: "Errors of runs", chart: "runs", names: ["workflowId", "name", "code"] },
+  "step-errors": {
+    title: "Errors of steps",
+    chart: "executions",
+    names: ["stepId", "name", "code"],
+  },
+  stuck: { title: "Stuck runs", chart: "idleMs", names: ["runId"] },
+  pending: { title: "Oldest waiting runs", chart: "waitingMs", names: ["runId"] },
+  queue: { title: "Queue", chart: "ready", names: ["workflowId", "workflowVersion"] },
+  workers: { title: "Workers", chart: "runs", names: ["workerId"] },
+  storage: { title: "Storage", chart: "totalBytes", names: workflow },
+};
+
+/** Bars of a chart. The table has all rows. */
+const mostBars = 15;
+
+export function Reports({
+  params,
+  hasReports,
+}: {
+  readonly params: URLSearchParams;
+  readonly hasReports: boolean;
+}) {
+  const asked = params.get("name") ?? "throughput";
+  const name = Object.hasOwn(kinds, asked) ? asked : "throughput";
+  const kind = kinds[name] as ReportKind;
+  const period = periodOf(params.get("period"));
+  const per = params.get("per") ?? "hour";
+  const workflowId = params.get("workflow") ?? "";
+  const since = useSince(period);
+  const given = { since, workflow: workflowId, ...(kind.names === null && { per }) };
+  const report = useReport(hasReports ? name : null, given, "once");
+  const go = (next: Readonly<Record<string, string>>) =>
+    navigate(addressOf("reports", { name, period, per, workflow: workflowId, ...next }), {
+      replace: true,
+    });
+  return (
+    <>
+      <div class="page-head">
+        <h1>Reports</h1>
+      </div>
+      {!hasReports && <Empty>This store has no SQLite database, so it has no reports.</Empty>}
+      {hasReports && (
+        <>
+          <form
+            class="filters"
+            aria-label="Choose a report"
+            onSubmit={(event) => {
+              event.preventDefault();
+              go({ workflow: fieldOf(new FormData(event.currentTarget), "workflow") });
+            }}
+          >
+            <label>
+              Report{" "}
+              <select
+                value={name}
+                onChange={({ currentTarget }) => go({ name: currentTarget.value })}
+              >
+                {Object.entries(kinds).map(([each, { title }]) => (
+                  <option key={each} value={each}>
+                    {title}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <PeriodChoice value={period} onChange={(next) => go({ period: next })} />
+            {kind.names === null && (
+              <label>
+                Per{" "}
+                <select
+                  value={per}
+                  onChange={({ currentTarget }) => go({ per: currentTarget.value })}
+                >
+                  {["hour", "day", "week", "month"].map((each) => (
+                    <option key={each} value={each}>
+                      {each}
+                    </option>
+                  ))}
+                </select>
+              </label>
+            )}
+            <label>
+              Workflow
+              <input name="workflow" key={workflowId} defaultValue={workflowId} />
+            </label>
+            <button class="primary">Show</button>
+            <a href={`api/${reportAddress(name, given, "report.csv")}`} download>
+              CSV
+            </a>
+          </form>
+          <Card title={kind.title}>
+            <Load from={report}>
+              {(answer) =>
+                answer.rows.length === 0 ? (
+                  <Empty>Nothing to report in this period.</Empty>
+                ) : (
+                  <>
+                    <ReportChart kind={kind} report={answer} per={per} since={since} />
+                    <Table
+                      label={kind.title}
+                      rows={answer.rows}
+                      columns={Object.keys(answer.rows[0] ?? {}).map((column) => ({
+                        title: heading(column),
+                        isNumber: answer.rows.some((row) => typeof row[column] === "number"),
+                        cell: (row: ReportRow) =>
+                          column === "runId" ? (
+                            <RunLink runId={String(row[column])} />
+                          ) : (
+                            <bdi>{reportValue(column, row[column] ?? null)}</bdi>
+                          ),
+                      }))}
+                    />
+                  </>
+                )
+              }
+            </Load>
+          </Card>
+        </>
+      )}
+    </>
+  );
+}
+
+const formatOf = (column: string) =>
+  column.endsWith("Ms")
+    ? duration
+    : column.endsWith("Rate")
+      ? share
+      : (value: number) => reportValue(column, value);
+
+function ReportChart({
+  kind: { title, chart, names, sums },
+  report,
+  per,
+  since,
+}: {
+  readonly kind: ReportKind;
+  readonly report: Report;
+  readonly per: string;
+  readonly since: string | null;
+}) {
+  const { rows } = report;
+  if (names === null) {
+    const times = bucketsOf(report, per, since);
+    const colors: Readonly<Record<string, string>> = {
+      completed: "completed",
+      failed: "failed",
+      cancelled: "cancelled",
+      retries: "series-2",
+    };
+    const series =
+      sums === undefined
+        ? linesOf(rows, times, chart)
+        : sums.map((column) => ({
+            label: column,
+            color: colors[column] ?? "series-1",
+            values: sumsOf(rows, times, column),
+          }));
+    return (
+      <TimeChart
+        label={`${title} per ${per}`}
+        times={times}
+        series={series}
+        format={formatOf(chart)}
+      />
+    );
+  }
+  const bars = rows
+    .map((row) => ({
+      name: names.flatMap((name) => row[name] ?? []).join(" · "),
+      value: Number(row[chart] ?? 0),
+    }))
+    .toSorted((a, b) => b.value - a.value)
+    .slice(0, mostBars);
+  return (
+    <>
+      <p class="muted">
+        {heading(chart)}
+        {rows.length > mostBars && `, the first ${mostBars} of ${count(rows.length)}`}
+      </p>
+      <Bars label={`${title} by ${heading(chart)}`} rows={bars} format={formatOf(chart)} />
+    </>
+  );
+}

@@ -1,0 +1,183 @@
+import { TimeChart } from "./chart.tsx";
+import { count, duration, share, time } from "./format.ts";
+import { addressOf, navigate } from "./navigation.ts";
+import { Card, Empty, Load, Table, Text } from "./parts.tsx";
+import { PeriodChoice, periodOf, periods, useSince, type Period } from "./period.tsx";
+import { bucketsOf, useReport, type ReportRow } from "./report-data.ts";
+
+const number = (row: ReportRow, column: string) => Number(row[column] ?? 0);
+
+export function Workflows({
+  params,
+  hasReports,
+}: {
+  readonly params: URLSearchParams;
+  readonly hasReports: boolean;
+}) {
+  const period = periodOf(params.get("period") ?? "30d");
+  const workflow = params.get("workflow");
+  const since = useSince(period);
+  const versions = useReport(hasReports ? "versions" : null, { since });
+  const go = (next: { period?: Period; workflow?: string }) =>
+    navigate(addressOf("workflows", { period, workflow, ...next }), { replace: true });
+  return (
+    <>
+      <div class="page-head">
+        <h1>Workflows</h1>
+        <PeriodChoice value={period} onChange={(next) => go({ period: next })} />
+      </div>
+      {!hasReports && <Empty>This store has no SQLite database, so it has no reports.</Empty>}
+      {hasReports && (
+        <Load from={versions}>
+          {({ rows }) => {
+            const names = [...new Set(rows.map((row) => String(row["workflowId"])))];
+            const chosen = workflow ?? names[0];
+            return rows.length === 0 ? (
+              <Empty>No run was created in this period.</Empty>
+            ) : (
+              <>
+                <Card title="Versions">
+                  <Table label="Versions of workflows" rows={rows} columns={versionColumns} />
+                </Card>
+                <label class="choice">
+                  Workflow{" "}
+                  <select
+                    value={chosen}
+                    onChange={({ currentTarget }) => go({ workflow: currentTarget.value })}
+                  >
+                    {names.map((name) => (
+                      <option key={name} value={name}>
+                        {name}
+                      </option>
+                    ))}
+                  </select>
+                </label>
+                {chosen !== undefined && (
+                  <WorkflowCards workflow={chosen} since={since} per={periods[period].per} />
+                )}
+              </>
+            );
+          }}
+        </Load>
+      )}
+    </>
+  );
+}
+
+const versionColumns = [
+  {
+    title: "Workflow",
+    cell: (row: ReportRow) => (
+      <a href={addressOf("runs", { workflow: String(row["workflowId"]) })}>
+        <Text value={String(row["workflowId"])} />
+      </a>
+    ),
+  },
+  {
+    title: "Version",
+    cell: (row: ReportRow) => <Text value={String(row["workflowVersion"])} />,
+  },
+  ...["runs", "pending", "running", "completed", "failed", "cancelled"].map((column) => ({
+    title: column[0]?.toUpperCase() + column.slice(1),
+    isNumber: true,
+    cell: (row: ReportRow) => count(number(row, column)),
+  })),
+  {
+    title: "Failure rate",
+    isNumber: true,
+    cell: (row: ReportRow) => share(row["failureRate"] as number | null),
+  },
+  {
+    title: "p50",
+    isNumber: true,
+    cell: (row: ReportRow) => duration(row["p50Ms"] as number | null),
+  },
+  {
+    title: "p95",
+    isNumber: true,
+    cell: (row: ReportRow) => duration(row["p95Ms"] as number | null),
+  },
+  { title: "Last run", cell: (row: ReportRow) => time(String(row["lastAt"])) },
+];
+
+function WorkflowCards({
+  workflow,
+  since,
+  per,
+}: {
+  readonly workflow: string;
+  readonly since: string | null;
+  readonly per: string;
+}) {
+  const durations = useReport("durations", { since, per, workflow });
+  const funnel = useReport("funnel", { since, workflow });
+  return (
+    <>
+      <Card title="Durations over time">
+        <Load from={durations}>
+          {(report) => {
+            const { rows } = report;
+            if (rows.length === 0) return <Empty>No run has ended in this period.</Empty>;
+            const times = bucketsOf(report, per, since);
+            const byTime = new Map(
+              rows.map((row) => [Date.parse(String(row["bucketStart"])), row]),
+            );
+            const line = (column: string, color: string) => ({
+              label: column.slice(0, -"Ms".length),
+              color,
+              values: times.map((at) => (byTime.get(at)?.[column] as number | undefined) ?? null),
+            });
+            return (
+              <TimeChart
+                label={`Durations of the runs per ${per}, as percentiles`}
+                times={times}
+                series={[
+                  line("p50Ms", "series-1"),
+                  line("p95Ms", "series-2"),
+                  line("maxMs", "series-3"),
+                ]}
+                format={duration}
+              />
+            );
+          }}
+        </Load>
+      </Card>
+      <Card title="Where runs stop">
+        <Load from={funnel}>
+          {({ rows }) =>
+            rows.length === 0 ? (
+              <Empty>No run has reached a step in this period.</Empty>
+            ) : (
+              <Table
+                label="Steps in their order, with the runs that reached them"
+                rows={rows}
+                columns={[
+                  { title: "Step", cell: (row) => <Text value={String(row["stepId"])} /> },
+                  {
+                    title: "Reached",
+                    cell: (row) => (
+                      <span class="bar-track wide">
+                        <span
+                          class="bar"
+                          style={{
+                            width: `${(number(row, "reached") / Math.max(1, ...rows.map((each) => number(each, "reached")))) * 100}%`,
+                          }}
+                        />
+                        <span class="bar-text">{count(number(row, "reached"))}</span>
+                      </span>
+                    ),
+                  },
+                  ...["completed", "skipped", "failed", "stopped"].map((column) => ({
+                    title: column[0]?.toUpperCase() + column.slice(1),
+                    isNumber: true,
+                    cell: (row: ReportRow) => count(number(row, column)),
+                  })),
+                ]}
+              />
+            )
+          }
+        </Load>
+      </Card>
+    </>
+  );
+}

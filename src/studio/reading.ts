@@ -1,0 +1,241 @@
+import { getTableName } from "drizzle-orm";
+import { getTableConfig } from "drizzle-orm/sqlite-core";
+import { CorruptRowError, RunNotFoundError, UnsupportedError } from "../errors.ts";
+import { doctor, migrationStatus, type MigrationTarget } from "../migrations/index.ts";
+import type { RunQuery } from "../model/run-queries.ts";
+import type { ReportDatabase } from "../reports/index.ts";
+import type { StepAttempt, StepExecutionSummary, WorkflowRun } from "../schema/rows.ts";
+import { schema } from "../schema/schema.ts";
+import type { WorkflowTables } from "../schema/tables.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import { describeError, RefusedRequestError, type ShownError } from "./errors.ts";
+import { previewOf, textOf } from "./payloads.ts";
+import { runReport, type ReportArguments, type ReportName, type ReportRow } from "./reports.ts";
+
+/** What a part of a page contains, or the error of reading it. */
+type Part<Value> = { readonly value: Value } | { readonly error: ShownError };
+
+type Redact = (place: string, value: unknown) => unknown;
+
+type Database = ReportDatabase<"async", unknown> & MigrationTarget;
+
+/** A store with a Drizzle database. */
+interface DatabaseStore {
+  readonly db: Database;
+  reportingWith?(limits: { readonly timeoutMs: number }): Database;
+}
+
+const reportTimeoutMs = 60_000;
+
+/** A read that fails on one row does not hide the rest of the page. */
+async function part<Value>(read: Promise<Value>): Promise<Part<Value>> {
+  try {
+    return { value: await read };
+  } catch (error) {
+    if (error instanceof CorruptRowError || error instanceof UnsupportedError) {
+      return { error: describeError(error).error };
+    }
+    throw error;
+  }
+}
+
+/** The reads of the studio, by operations of the contract and reports. */
+export class StudioReader {
+  readonly #store: WorkflowStore;
+  readonly #redact: Redact;
+  readonly #tables: WorkflowTables | undefined;
+  #database: Database | null | undefined;
+
+  constructor(store: WorkflowStore, redact: Redact, tables: WorkflowTables | undefined) {
+    this.#store = store;
+    this.#redact = redact;
+    this.#tables = tables;
+  }
+
+  async counts(query: RunQuery): Promise<unknown> {
+    const { limit: _, cursor: _cursor, ...filter } = query;
+    return { counts: await this.#store.countRuns(filter), now: new Date() };
+  }
+
+  async runs(query: RunQuery): Promise<unknown> {
+    const { runs, nextCursor, prevCursor, corrupt } = await this.#store.listRuns(query);
+    return {
+      runs: runs.map(({ error: _error, ...run }) =>
+        Object.assign(run, { tags: this.#redact("tags", run.tags) }),
+      ),
+      nextCursor,
+      prevCursor,
+      corrupt: corrupt.map(({ message }) => message),
+      now: new Date(),
+    };
+  }
+
+  async run(runId: string): Promise<unknown> {
+    const [run, steps, attempts, state] = await Promise.all([
+      part<WorkflowRun>(this.#store.getRun(runId)),
+      part(this.#store.listStepExecutions(runId, { payloads: false })),
+      part(this.#store.listStepAttempts(runId)),
+      part(this.#store.getAllState(runId)),
+    ]);
+    return {
+      run: "error" in run ? await this.#withoutPayloads(runId, run.error) : this.#shown(run.value),
+      steps: "error" in steps ? steps : { value: steps.value.map(this.#withError) },
+      attempts: "error" in attempts ? attempts : { value: attempts.value.map(this.#withError) },
+      state: "error" in state ? state : { value: previewOf(this.#redact("state", state.value)) },
+      now: new Date(),
+    };
+  }
+
+  #shown(run: WorkflowRun): unknown {
+    const { input, output, context, error, tags, ...facts } = run;
+    return {
+      value: {
+        ...facts,
+        tags: this.#redact("tags", tags),
+        error: this.#error(error),
+        payloads: {
+          input: previewOf(this.#redact("input", input)),
+          output: previewOf(this.#redact("output", output)),
+          context: previewOf(this.#redact("context", context)),
+        },
+      },
+    };
+  }
+
+  /** The run, if only a payload cannot be read. */
+  async #withoutPayloads(runId: string, unreadable: ShownError): Promise<unknown> {
+    const run = await part(this.#store.getRun(runId, { payloads: false }));
+    if ("error" in run) return run;
+    const { error, tags, ...facts } = run.value;
+    const shown = { ...facts, tags: this.#redact("tags", tags), error: this.#error(error) };
+    return { value: { ...shown, payloads: null, unreadable } };
+  }
+
+  readonly #withError = ({ error, ...row }: StepExecutionSummary | StepAttempt) =>
+    Object.assign(row, { error: this.#error(error) });
+
+  #error(error: unknown): unknown {
+    return error === null ? null : previewOf(this.#redact("error", error));
+  }
+
+  async step(runId: string, stepId: string): Promise<unknown> {
+    const [step, output] = await Promise.all([
+      part(this.#store.getStepExecution(runId, stepId)),
+      part(this.#store.findStepOutput(runId, stepId)),
+    ]);
+    return {
+      input: "error" in step ? step : { value: this.#preview("input", step.value.input) },
+      output:
+        "error" in output
+          ? output
+          : { value: output.value && this.#preview("output", output.value.output) },
+    };
+  }
+
+  #preview(place: string, value: unknown) {
+    return previewOf(this.#redact(place, value));
+  }
+
+  /** The whole text of a payload. */
+  async payload(runId: string, kind: string, stepId: string | null): Promise<string> {
+    const read = {
+      input: async () =>
+        stepId === null
+          ? (await this.#store.getRun(runId)).input
+          : (await this.#store.getStepExecution(runId, stepId)).input,
+      output: async () =>
+        stepId === null
+          ? (await this.#store.getRun(runId)).output
+          : await this.#store.loadStepOutput(runId, stepId),
+      error: async () =>
+        stepId === null
+          ? (await this.#store.getRun(runId, { payloads: false })).error
+          : (await this.#store.getStepExecution(runId, stepId)).error,
+      context: async () => (await this.#store.getRun(runId)).context,
+      state: async () => this.#store.getAllState(runId),
+    }[kind];
+    if (read === undefined) throw new RefusedRequestError(404, "NOT_FOUND", "no such payload");
+    return textOf(this.#redact(kind, await read()));
+  }
+
+  async find(runId: string): Promise<unknown> {
+    const run = await this.#store.findRun(runId, { payloads: false });
+    if (run === null) throw new RunNotFoundError({ runId });
+    return { runId: run.runId };
+  }
+
+  /** True if the store has a database that reports can read. */
+  get hasReports(): boolean {
+    return this.#databaseOf() !== null;
+  }
+
+  async report(
+    name: ReportName,
+    { options, ...given }: ReportArguments,
+  ): Promise<readonly ReportRow[]> {
+    return runReport(name, this.#requireDatabase(), {
+      ...given,
+      options: { ...options, tables: this.#tables },
+    });
+  }
+
+  async schema(): Promise<unknown> {
+    const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } =
+      this.#tables ?? schema;
+    const tables = [workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState];
+    const database = this.#databaseOf();
+    return {
+      tables: tables.map((table) => {
+        const { name, columns, indexes, foreignKeys, primaryKeys } = getTableConfig(table);
+        const keys = new Set(primaryKeys.flatMap((key) => key.columns.map((each) => each.name)));
+        return {
+          name,
+          columns: columns.map((column) => ({
+            name: column.name,
+            type: column.getSQLType(),
+            notNull: column.notNull,
+            primary: column.primary || keys.has(column.name),
+          })),
+          indexes: indexes.map(({ config }) => ({
+            name: config.name,
+            columns: config.columns.map((column) => ("name" in column ? column.name : "…")),
+            unique: config.unique,
+          })),
+          references: foreignKeys.map((key) => {
+            const { columns: from, foreignTable } = key.reference();
+            return { from: from.map((each) => each.name), to: getTableName(foreignTable) };
+          }),
+        };
+      }),
+      migrations:
+        database === null || this.#tables !== undefined
+          ? null
+          : await part(migrationStatus(database)),
+    };
+  }
+
+  async doctor(): Promise<unknown> {
+    const tables = this.#tables;
+    return doctor(this.#requireDatabase(), tables === undefined ? {} : { tables });
+  }
+
+  #requireDatabase(): Database {
+    const database = this.#databaseOf();
+    if (database !== null) return database;
+    const reason = "the store has no SQLite database that they can read";
+    throw new UnsupportedError({ feature: "reports", reason });
+  }
+
+  /** The background reader of the store if it has one, and otherwise the app's own database. */
+  #databaseOf(): Database | null {
+    if (this.#database !== undefined) return this.#database;
+    const store = this.#store as Partial<DatabaseStore>;
+    try {
+      this.#database = store.reportingWith?.({ timeoutMs: reportTimeoutMs }) ?? store.db ?? null;
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+      this.#database = store.db ?? null;
+    }
+    return this.#database;
+  }
+}

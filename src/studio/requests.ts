@@ -1,0 +1,136 @@
+import * as z from "zod";
+import { InvalidArgumentError } from "../errors.ts";
+import type { RunFilter, RunQuery } from "../model/run-queries.ts";
+import { runStatuses, type RunStatus } from "../statuses.ts";
+import { RefusedRequestError } from "./errors.ts";
+import { reportNames, type ReportArguments, type ReportName } from "./reports.ts";
+
+const longestBody = 64 * 1024;
+const pageSize = 50;
+
+/** The query of a list of runs, from the parameters of a URL. */
+export function runQueryOf(params: URLSearchParams): RunQuery {
+  return {
+    ...filterOf(params),
+    limit: Number(params.get("limit") ?? pageSize),
+    cursor: params.get("cursor"),
+  };
+}
+
+function filterOf(params: URLSearchParams): RunFilter {
+  const statuses = params.getAll("status") as RunStatus[];
+  return {
+    workflowId: textOf(params, "workflow"),
+    status: statuses.length === 0 ? undefined : statuses,
+    resourceId: textOf(params, "resource"),
+    tags: tagsOf(params),
+    createdAfter: timeOf(params, "after"),
+    createdBefore: timeOf(params, "before"),
+  };
+}
+
+/** The report and its options, from the parameters of a URL. */
+export function reportOf(params: URLSearchParams): {
+  readonly name: ReportName;
+  readonly given: ReportArguments;
+} {
+  const name = reportNames.find((each) => each === params.get("name"));
+  if (name === undefined) throw new RefusedRequestError(404, "NOT_FOUND", "no such report");
+  return {
+    name,
+    given: {
+      options: {
+        workflowId: textOf(params, "workflow"),
+        resourceId: textOf(params, "resource"),
+        tags: tagsOf(params),
+        since: timeOf(params, "since"),
+        until: timeOf(params, "until"),
+      },
+      per: (textOf(params, "per") ?? "day") as ReportArguments["per"],
+      zone: textOf(params, "zone"),
+      idleMs: undefined,
+      limit: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(10_000)
+        .catch(1000)
+        .parse(params.get("limit") ?? 1000),
+    },
+  };
+}
+
+/** @throws {RefusedRequestError} if the parameter is missing. */
+export function requiredOf(params: URLSearchParams, name: string): string {
+  const value = textOf(params, name);
+  if (value === undefined) {
+    throw new RefusedRequestError(400, "PARAMETER_MISSING", `the parameter ${name} is missing`);
+  }
+  return value;
+}
+
+function textOf(params: URLSearchParams, name: string): string | undefined {
+  const value = params.get(name);
+  return value === null || value === "" ? undefined : value;
+}
+
+function timeOf(params: URLSearchParams, name: string): Date | undefined {
+  const text = textOf(params, name);
+  return text === undefined ? undefined : new Date(text);
+}
+
+function tagsOf(params: URLSearchParams): Record<string, string> | undefined {
+  const pairs = params.getAll("tag").map((text) => {
+    const at = text.indexOf("=");
+    if (at > 0) return [text.slice(0, at), text.slice(at + 1)] as const;
+    throw new InvalidArgumentError({ argument: "tag", reason: "must be key=value" });
+  });
+  return pairs.length === 0 ? undefined : Object.fromEntries(pairs);
+}
+
+const runSchema = z.strictObject({ runId: z.string() });
+
+const bulkSchema = z.strictObject({
+  action: z.enum(["cancel", "retry", "delete"]),
+  dryRun: z.boolean(),
+  filter: z.strictObject({
+    workflowId: z.string().optional(),
+    status: z.array(z.enum(runStatuses)).min(1).optional(),
+    resourceId: z.string().optional(),
+    tags: z.record(z.string(), z.string()).optional(),
+    createdAfter: z.coerce.date().optional(),
+    createdBefore: z.coerce.date().optional(),
+  }),
+});
+
+export type BulkRequest = z.output<typeof bulkSchema>;
+
+/** The run that a request names. @throws {RefusedRequestError} if the body is invalid. */
+export async function runOf(request: Request): Promise<string> {
+  return (await bodyOf(request, runSchema)).runId;
+}
+
+/** The bulk change that a request asks for. @throws {RefusedRequestError} if the body is invalid. */
+export function bulkOf(request: Request): Promise<BulkRequest> {
+  return bodyOf(request, bulkSchema);
+}
+
+async function bodyOf<Value>(request: Request, bodySchema: z.ZodType<Value>): Promise<Value> {
+  const text = await request.text();
+  if (text.length > longestBody) {
+    throw new RefusedRequestError(413, "TOO_LARGE", "the body is too large");
+  }
+  const parsed = bodySchema.safeParse(jsonOf(text));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.join(".") || "body";
+  throw new RefusedRequestError(400, "INVALID_BODY", `${place}: ${issue?.message ?? "invalid"}`);
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

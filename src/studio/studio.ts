@@ -1,0 +1,179 @@
+import { Hono } from "hono/tiny";
+import { parseArgument } from "../arguments.ts";
+import { Engine } from "../engine/engine.ts";
+import { RunNotFoundError } from "../errors.ts";
+import type { RunFilter } from "../model/run-queries.ts";
+import type { WorkflowStore } from "../store/workflow-store.ts";
+import { SharedAnswers } from "./answers.ts";
+import { describeError, RefusedRequestError } from "./errors.ts";
+import { refuseOtherHosts, refuseOtherSites, securityHeaders } from "./guards.ts";
+import { LiveUpdates } from "./live.ts";
+import { studioOptionsSchema, type Studio, type StudioOptions } from "./options.ts";
+import { loadPage, type PageFile } from "./page-files.ts";
+import { createRedactor } from "./payloads.ts";
+import { StudioReader } from "./reading.ts";
+import { csvOf, withoutFormula } from "./reports.ts";
+import { bulkOf, reportOf, requiredOf, runOf, runQueryOf, type BulkRequest } from "./requests.ts";
+
+/** The paths at which the page is shown. Its script knows which one it is. */
+const pagePaths = ["/", "/runs", "/run", "/workflows", "/reports", "/schema"];
+
+/**
+ * Returns the studio, a page to see and change the runs of a store, as a handler of requests.
+ *
+ * It reads and writes by the operations of the store and by reports. A request is answered if `authorize` returns true;
+ * without this option, only requests to a loopback address are answered.
+ *
+ * @throws {InvalidArgumentError} if an option is invalid.
+ */
+export function createStudio(store: WorkflowStore, options: StudioOptions = {}): Studio {
+  const { readOnly, authorize, redact, basePath, tables } = parseArgument(
+    studioOptionsSchema,
+    options,
+    "options",
+  );
+  const reader = new StudioReader(store, createRedactor(redact), tables);
+  const live = new LiveUpdates(store);
+  const answers = new SharedAnswers();
+  let page: Promise<Readonly<Record<string, PageFile>>> | null = null;
+
+  const answer = async (request: Request, read: () => Promise<unknown>) => {
+    const { pathname, search } = new URL(request.url);
+    return jsonResponse(await answers.get(pathname + search, read));
+  };
+  const change = async (work: (engine: Engine) => Promise<unknown>) => {
+    const engine = new Engine(store);
+    try {
+      return jsonResponse(JSON.stringify((await work(engine)) ?? {}));
+    } finally {
+      await engine.close();
+      answers.forget();
+    }
+  };
+  const file = async (name: string) => {
+    const found = (await (page ??= loadPage()))[name];
+    if (found === undefined) throw new RefusedRequestError(404, "NOT_FOUND", "no such file");
+    const body =
+      name === "index.html" ? found.body.replaceAll("%BASE%", `${basePath}/`) : found.body;
+    return new Response(body, {
+      headers: { "content-type": found.type, "cache-control": "no-cache" },
+    });
+  };
+
+  const app = new Hono().basePath(basePath === "" ? "/" : basePath);
+  app.use("*", async (context, next) => {
+    const request = context.req.raw;
+    if (authorize === undefined) refuseOtherHosts(request);
+    else if (!(await authorize(request.clone()))) {
+      throw new RefusedRequestError(403, "NOT_AUTHORIZED", "the request is not authorized");
+    }
+    refuseOtherSites(request);
+    if (!["GET", "HEAD"].includes(request.method)) {
+      if (request.method !== "POST") {
+        throw new RefusedRequestError(405, "METHOD", "only GET and POST are answered");
+      }
+      if (readOnly) throw new RefusedRequestError(403, "READ_ONLY", "the studio is read-only");
+    }
+    await next();
+  });
+
+  for (const path of pagePaths) app.get(path, () => file("index.html"));
+  app.get("/assets/:name", ({ req }) => file(req.param("name")));
+
+  const read = (path: string, ask: (params: URLSearchParams) => Promise<unknown>) =>
+    app.get(`/api/${path}`, ({ req }) => answer(req.raw, () => ask(new URL(req.url).searchParams)));
+  read("meta", async () => ({ readOnly, hasReports: reader.hasReports }));
+  read("counts", (params) => reader.counts(runQueryOf(params)));
+  read("runs", (params) => reader.runs(runQueryOf(params)));
+  read("find", (params) => reader.find(requiredOf(params, "id")));
+  read("run", (params) => reader.run(requiredOf(params, "id")));
+  read("step", (params) => reader.step(requiredOf(params, "id"), requiredOf(params, "step")));
+  read("schema", () => reader.schema());
+  read("doctor", () => reader.doctor());
+  read("report", async (params) => {
+    const { name, given } = reportOf(params);
+    return { rows: await reader.report(name, given), now: new Date() };
+  });
+  app.get("/api/report.csv", async ({ req }) => {
+    const { name, given } = reportOf(new URL(req.url).searchParams);
+    const body = csvOf(await reader.report(name, given), withoutFormula);
+    return textResponse(`${body}\n`, "text/csv", `${name}.csv`);
+  });
+  app.get("/api/payload", async ({ req }) => {
+    const params = new URL(req.url).searchParams;
+    const kind = requiredOf(params, "kind");
+    const text = await reader.payload(requiredOf(params, "id"), kind, params.get("step"));
+    return textResponse(text, "text/plain", params.has("download") ? `${kind}.json` : null);
+  });
+  app.get("/api/live", ({ req }) =>
+    live.open(new URL(req.url).searchParams.get("id"), req.raw.signal),
+  );
+
+  app.post("/api/cancel", async ({ req }) => {
+    const runId = await runOf(req.raw);
+    return change((engine) => engine.cancel(runId));
+  });
+  app.post("/api/retry", async ({ req }) => {
+    const runId = await runOf(req.raw);
+    return change((engine) => engine.retry(runId));
+  });
+  app.post("/api/delete", async ({ req }) => {
+    const runId = await runOf(req.raw);
+    return change(async () => {
+      if (!(await store.deleteRun(runId))) throw new RunNotFoundError({ runId });
+    });
+  });
+  app.post("/api/bulk", async ({ req }) => {
+    const asked = await bulkOf(req.raw);
+    return change((engine) => changeRuns(store, engine, asked, req.raw.signal));
+  });
+
+  app.notFound(() => {
+    throw new RefusedRequestError(404, "NOT_FOUND", "there is no such page");
+  });
+  app.onError((error) => {
+    const { status, error: shown } = describeError(error);
+    return jsonResponse(JSON.stringify({ error: shown }), status);
+  });
+
+  return {
+    async fetch(request) {
+      const response = await app.fetch(request);
+      const headers = new Headers(response.headers);
+      for (const [name, value] of Object.entries(securityHeaders)) headers.set(name, value);
+      return new Response(response.body, { status: response.status, headers });
+    },
+  };
+}
+
+/** Changes the runs that match, or counts them on a dry run. */
+async function changeRuns(
+  store: WorkflowStore,
+  engine: Engine,
+  { action, filter, dryRun }: BulkRequest,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const options = { dryRun, signal };
+  const change = {
+    cancel: () => engine.cancelRuns(filter as RunFilter<"PENDING">, options),
+    retry: () => store.reopenRuns(filter as RunFilter<"FAILED">, options),
+    delete: () => store.deleteRuns(filter, options),
+  }[action];
+  const { changedRuns, refusedRuns, refused } = await change();
+  const messages = refused.map(({ error }) => error.message);
+  return { dryRun, changedRuns, refusedRuns, refused: messages };
+}
+
+function jsonResponse(text: string, status = 200): Response {
+  const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  return new Response(text, { status, headers });
+}
+
+function textResponse(text: string, type: string, download: string | null): Response {
+  const headers: Record<string, string> = {
+    "content-type": `${type}; charset=utf-8`,
+    "cache-control": "no-store",
+  };
+  if (download !== null) headers["content-disposition"] = `attachment; filename="${download}"`;
+  return new Response(text, { headers });
+}

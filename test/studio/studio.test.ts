@@ -1,0 +1,678 @@
+import { afterEach, beforeEach, describe, expect, vi } from "vitest";
+import * as z from "zod";
+import { defineStep } from "../../src/engine/definition/define-step.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { operationNames } from "../../src/store/operations.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { createStudio } from "../../src/studio/studio.ts";
+import type { Studio } from "../../src/studio/options.ts";
+import { withToken } from "../../src/studio/token.ts";
+import { migratedDatabase } from "../support/databases.ts";
+import { test } from "../support/fixtures.ts";
+
+const host = "http://localhost:4983";
+
+interface Call {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
+async function get(studio: Studio, path: string, headers: Record<string, string> = {}) {
+  const response = await studio.fetch(new Request(`${host}/api/${path}`, { headers }));
+  return { status: response.status, body: await response.json() } as Call;
+}
+
+async function post(
+  studio: Studio,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+) {
+  const response = await studio.fetch(
+    new Request(`${host}/api/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    }),
+  );
+  return { status: response.status, body: await response.json() } as Call;
+}
+
+/** A store that counts the calls of its operations. */
+function counted<Store extends WorkflowStore>(store: Store) {
+  const calls: string[] = [];
+  const names = new Set<string | symbol>(operationNames);
+  const proxy = new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (!names.has(name) || typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        calls.push(String(name));
+        return Reflect.apply(value, target, args) as unknown;
+      };
+    },
+  });
+  return { store: proxy, calls };
+}
+
+const pack = defineStep({
+  id: "pack",
+  input: z.object({ order: z.number() }),
+  output: z.object({ boxes: z.number() }),
+  run: async ({ order }, { state }) => {
+    await state.set("note", `order ${order}`);
+    return { boxes: order };
+  },
+});
+const ship = defineStep({
+  id: "ship",
+  input: z.object({ boxes: z.number() }),
+  output: z.object({ sent: z.boolean() }),
+  retry: { maxRetries: 1, delayMs: 1 },
+  run: async ({ boxes }) => {
+    if (boxes > 2) {
+      throw new Error("the van is full", { cause: new Error("no more vans") });
+    }
+    return { sent: true };
+  },
+});
+const delivery = defineWorkflow({ id: "delivery", version: "1" }).step(pack).step(ship).build();
+
+/** Orders 1 and 2 are delivered, order 3 fails, and order 4 waits for a worker. */
+async function deliver(store: WorkflowStore) {
+  const engine = new Engine(store);
+  for (const order of [1, 2, 3]) {
+    await engine.run(delivery, { order }, { tags: { order: String(order) }, resourceId: "depot" });
+  }
+  await engine.close();
+  const waiting = await store.createRun({ workflowId: "delivery", input: { order: 4 } });
+  const { runs } = await store.listRuns({ status: "FAILED" });
+  return { waiting: waiting.runId, failed: runs[0]?.runId ?? "" };
+}
+
+describe.each(["a file", "a server"])("on %s", (place) => {
+  let store: LibSQLStore;
+  test.beforeEach(async ({ folder, server }) => {
+    store = await LibSQLStore.open(
+      place === "a file" ? await migratedDatabase(folder) : server.httpUrl,
+    );
+    for (const { runId } of (await store.listRuns()).runs) await store.deleteRun(runId);
+  });
+  afterEach(() => store.close());
+
+  test("runs are listed by every filter and by page, and found by id", async () => {
+    const { failed } = await deliver(store);
+    const studio = createStudio(store);
+    const idsOf = async (query: string) => {
+      const { body } = await get(studio, `runs?${query}`);
+      return (body["runs"] as { runId: string }[]).map(({ runId }) => runId);
+    };
+    const all = await idsOf("");
+    expect(all).toHaveLength(4);
+    expect(await idsOf("status=FAILED&status=CANCELLED")).toEqual([failed]);
+    expect(await idsOf("workflow=delivery&resource=depot")).toHaveLength(3);
+    expect(await idsOf("tag=order%3D3")).toEqual([failed]);
+    expect(await idsOf("after=2100-01-01T00:00:00Z")).toEqual([]);
+    expect(await idsOf("before=2100-01-01T00:00:00Z")).toEqual(all);
+    const first = await get(studio, "runs?limit=3");
+    const second = await get(studio, `runs?limit=3&cursor=${String(first.body["nextCursor"])}`);
+    expect(second.body).toMatchObject({ runs: [{ runId: all[3] }], nextCursor: null });
+    expect(second.body["prevCursor"]).toEqual(expect.any(String));
+    expect(await get(studio, `find?id=${failed}`)).toMatchObject({ status: 200 });
+    expect(await get(studio, "find?id=nobody")).toMatchObject({
+      status: 404,
+      body: { error: { code: "RUN_NOT_FOUND" } },
+    });
+    expect((await get(studio, "counts")).body["counts"]).toEqual(await store.countRuns());
+  });
+
+  test("a run is shown with its steps, attempts, payloads and errors with causes", async () => {
+    const { failed } = await deliver(store);
+    const studio = createStudio(store);
+    const { body } = await get(studio, `run?id=${failed}`);
+    expect(body).toMatchObject({
+      run: {
+        value: {
+          runId: failed,
+          status: "FAILED",
+          tags: { order: "3" },
+          payloads: { input: { text: '{\n  "order": 3\n}' } },
+        },
+      },
+      steps: {
+        value: [
+          { stepId: "pack", status: "COMPLETED", error: null },
+          { stepId: "ship", status: "FAILED", attempt: 2 },
+        ],
+      },
+      attempts: { value: [{ stepId: "ship", attempt: 1 }, { attempt: 2 }] },
+      state: { value: { text: '{\n  "note": "order 3"\n}' } },
+    });
+    const { error } = (body["run"] as { value: { error: { text: string } } }).value;
+    expect(JSON.parse(error.text)).toMatchObject({
+      message: "the van is full",
+      cause: { message: "no more vans" },
+    });
+    expect((await get(studio, `step?id=${failed}&step=ship`)).body).toMatchObject({
+      input: { value: { text: '{\n  "boxes": 3\n}' } },
+      output: { value: null },
+    });
+    expect((await get(studio, `step?id=${failed}&step=pack`)).body).toMatchObject({
+      output: { value: { text: '{\n  "boxes": 3\n}' } },
+    });
+    const payload = await studio.fetch(
+      new Request(`${host}/api/payload?id=${failed}&kind=input&step=ship&download=1`),
+    );
+    expect(payload.headers.get("content-disposition")).toBe('attachment; filename="input.json"');
+    expect(await payload.json()).toEqual({ boxes: 3 });
+  });
+
+  test("reports, the schema and the doctor's findings are read", async () => {
+    await deliver(store);
+    const studio = createStudio(store);
+    expect((await get(studio, "meta")).body).toEqual({ readOnly: false, hasReports: true });
+    expect((await get(studio, "report?name=reliability")).body["rows"]).toEqual([
+      expect.objectContaining({ stepId: "pack", failed: 0 }),
+      expect.objectContaining({ stepId: "ship", failed: 1, retries: 1 }),
+    ]);
+    const csv = await studio.fetch(new Request(`${host}/api/report.csv?name=throughput&per=month`));
+    expect(csv.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+    expect((await csv.text()).split("\n")).toEqual([
+      "bucketStart,workflowId,created,completed,failed,cancelled",
+      expect.stringMatching(/^\S+Z,delivery,4,2,1,0$/),
+      "",
+    ]);
+    expect((await get(studio, "report?name=absent")).status).toBe(404);
+    expect((await get(studio, "report?name=throughput&per=year")).status).toBe(400);
+    const { body: schema } = await get(studio, "schema");
+    expect(schema).toMatchObject({ migrations: { value: { state: "current" } } });
+    expect(schema["tables"]).toContainEqual(
+      expect.objectContaining({
+        name: "step_executions",
+        references: [{ from: ["run_id"], to: "workflow_runs" }],
+      }),
+    );
+    expect((await get(studio, "doctor")).body).toEqual({ healthy: true, findings: [] });
+  });
+
+  test("runs are retried, cancelled and deleted", async () => {
+    const { failed, waiting } = await deliver(store);
+    const studio = createStudio(store);
+    const statusOf = async (runId: string) => (await store.findRun(runId))?.status ?? null;
+    expect((await post(studio, "retry", { runId: failed })).status).toBe(200);
+    expect(await statusOf(failed)).toBe("PENDING");
+    expect(await post(studio, "retry", { runId: failed })).toMatchObject({
+      status: 409,
+      body: { error: { code: "RUN_TRANSITION" } },
+    });
+    expect((await post(studio, "cancel", { runId: waiting })).status).toBe(200);
+    expect(await statusOf(waiting)).toBe("CANCELLED");
+    expect((await post(studio, "delete", { runId: waiting })).status).toBe(200);
+    expect(await statusOf(waiting)).toBe(null);
+    expect((await post(studio, "delete", { runId: waiting })).status).toBe(404);
+  });
+
+  test("all runs that match are changed after a preview", async () => {
+    const { failed, waiting } = await deliver(store);
+    const studio = createStudio(store);
+    const bulk = async (action: string, filter: object, dryRun = false) =>
+      (await post(studio, "bulk", { action, filter, dryRun })).body;
+    const all = { workflowId: "delivery" };
+    expect(await bulk("cancel", all, true)).toMatchObject({ dryRun: true, changedRuns: 1 });
+    expect((await store.getRun(waiting)).status).toBe("PENDING");
+    expect(await bulk("cancel", all)).toMatchObject({ dryRun: false, changedRuns: 1 });
+    expect((await store.getRun(waiting)).status).toBe("CANCELLED");
+    expect(await bulk("retry", { ...all, status: ["FAILED"], tags: { order: "3" } })).toMatchObject(
+      { changedRuns: 1 },
+    );
+    expect((await store.getRun(failed)).status).toBe("PENDING");
+    expect(
+      await bulk("delete", { status: ["COMPLETED"], createdAfter: "2100-01-01T00:00:00Z" }),
+    ).toMatchObject({ changedRuns: 0 });
+    expect(await bulk("delete", { resourceId: "depot", status: ["COMPLETED"] })).toMatchObject({
+      changedRuns: 2,
+      refused: [],
+    });
+  });
+
+  test("a row that cannot be read hides no other part of a page", async () => {
+    const { failed } = await deliver(store);
+    await store.db.$client.execute({
+      sql: "update workflow_runs set input = 'broken' where run_id = ?",
+      args: [failed],
+    });
+    await store.db.$client.execute({
+      sql: "update step_attempts set error = 'broken' where run_id = ?",
+      args: [failed],
+    });
+    const { body } = await get(createStudio(store), `run?id=${failed}`);
+    expect(body).toMatchObject({
+      run: {
+        value: { runId: failed, payloads: null, unreadable: { code: "CORRUPT_ROW" } },
+      },
+      steps: { value: [{ stepId: "pack" }, { stepId: "ship" }] },
+      attempts: { error: { code: "CORRUPT_ROW" } },
+    });
+  });
+});
+
+describe("every change is refused", () => {
+  let calls: string[];
+  let store: MemoryStore;
+  const changes = ["cancel", "retry", "delete", "bulk"];
+  beforeEach(() => {
+    ({ store, calls } = counted(new MemoryStore()));
+  });
+
+  test.each(changes)("%s, by a studio that is read-only", async (path) => {
+    const studio = createStudio(store, { readOnly: true });
+    expect(await post(studio, path, { runId: "r" })).toMatchObject({
+      status: 403,
+      body: { error: { code: "READ_ONLY" } },
+    });
+    expect(calls).toEqual([]);
+  });
+
+  test.each(["PUT", "PATCH", "DELETE", "OPTIONS"])("by the method %s", async (method) => {
+    const headers = { "content-type": "application/json" };
+    for (const path of ["/api/delete", "/api/runs", "/"]) {
+      const studio = createStudio(store);
+      const { status } = await studio.fetch(new Request(host + path, { method, headers }));
+      expect(status).toBe(405);
+    }
+    expect(calls).toEqual([]);
+  });
+
+  test.each([
+    ["another origin", { origin: "https://evil.example" }],
+    ["another port", { origin: "http://localhost:3000" }],
+    ["a page without an origin", { origin: "null" }],
+    ["another site", { "sec-fetch-site": "cross-site" }],
+    ["a page of the same site", { "sec-fetch-site": "same-site" }],
+    ["a form", { "content-type": "application/x-www-form-urlencoded" }],
+    ["a form that imitates JSON", { "content-type": "text/plain" }],
+  ] as const)("of %s", async (_, headers) => {
+    const studio = createStudio(store);
+    for (const path of changes) {
+      const { status } = await post(studio, path, { runId: "r" }, headers);
+      expect([403, 415]).toContain(status);
+    }
+    expect(calls).toEqual([]);
+  });
+
+  test.each([
+    ["no JSON", "{"],
+    ["no run", {}],
+    ["another field", { runId: "r", force: true }],
+    ["too much", { runId: "r".repeat(100_000) }],
+  ])("with a body that has %s", async (_, body) => {
+    expect([400, 413]).toContain((await post(createStudio(store), "cancel", body)).status);
+    expect(calls).toEqual([]);
+  });
+});
+
+describe("reads are refused", () => {
+  test.each([
+    ["another origin", { origin: "https://evil.example" }],
+    ["another site", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" }],
+  ] as const)("of %s", async (_, headers) => {
+    const { store, calls } = counted(new MemoryStore());
+    expect((await get(createStudio(store), "runs", headers)).status).toBe(403);
+    expect(calls).toEqual([]);
+  });
+
+  test("by another host name than a loopback address, unless the app authorizes", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const rebound = new Request("http://evil.example:4983/api/runs");
+    expect((await createStudio(store).fetch(rebound)).status).toBe(403);
+    expect(calls).toEqual([]);
+    for (const name of ["127.0.0.1:1", "[::1]:1", "localhost"]) {
+      const request = new Request(`http://${name}/api/runs`);
+      expect((await createStudio(store).fetch(request)).status).toBe(200);
+    }
+    const authorized = createStudio(store, { authorize: () => true });
+    expect((await authorized.fetch(rebound)).status).toBe(200);
+  });
+
+  test("if authorize does not return true, or throws", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const authorize = vi.fn((request: Request) => request.headers.get("x-user") === "ada");
+    const studio = createStudio(store, { authorize });
+    for (const path of ["/", "/assets/studio.js", "/api/runs", "/api/live"]) {
+      expect((await studio.fetch(new Request(host + path))).status).toBe(403);
+    }
+    expect((await post(studio, "cancel", { runId: "r" })).status).toBe(403);
+    const failing = createStudio(store, {
+      authorize: async () => {
+        throw new Error("the session store is down: secret");
+      },
+    });
+    const response = await failing.fetch(new Request(`${host}/api/runs`));
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain("secret");
+    expect(calls).toEqual([]);
+    expect((await get(studio, "runs", { "x-user": "ada" })).status).toBe(200);
+  });
+});
+
+describe("with a token", () => {
+  const token = "a-token-of-32-characters-and-more";
+  const hosts = ["localhost:4983", "127.0.0.1:4983"];
+  const { store, calls } = counted(new MemoryStore());
+  const studio = withToken(createStudio(store, { authorize: () => true }), { token, hosts });
+  const ask = (path: string, headers: Record<string, string> = {}) =>
+    studio.fetch(new Request(host + path, { headers }));
+
+  test.each(["/", "/assets/studio.js", "/api/runs", "/api/live", "/api/payload?id=r&kind=input"])(
+    "%s is refused without it, and with a wrong one",
+    async (path) => {
+      const before = calls.length;
+      expect((await ask(path)).status).toBe(401);
+      for (const wrong of ["", "x", `${token}x`, token.replace("a", "b")]) {
+        const given = path.includes("?") ? `${path}&token=${wrong}` : `${path}?token=${wrong}`;
+        expect((await ask(given)).status).toBe(401);
+        expect((await ask(path, { authorization: `Bearer ${wrong}` })).status).toBe(401);
+        expect((await ask(path, { cookie: `gorkflow_studio_4983=${wrong}` })).status).toBe(401);
+      }
+      expect(calls).toHaveLength(before);
+    },
+  );
+
+  test("the link sets a cookie that scripts and other sites do not get", async () => {
+    const page = await ask(`/?token=${token}`);
+    expect(page.status).toBe(200);
+    const cookie = page.headers.get("set-cookie") ?? "";
+    expect(cookie).toMatch(/; HttpOnly; SameSite=Strict$/);
+    const [pair = ""] = cookie.split(";");
+    expect((await ask("/api/runs", { cookie: `theme=dark; ${pair}` })).status).toBe(200);
+    expect((await ask("/api/runs", { authorization: `Bearer ${token}` })).status).toBe(200);
+  });
+
+  test("another host is refused even with it, as in DNS rebinding", async () => {
+    const request = new Request(`http://evil.example:4983/?token=${token}`);
+    expect((await studio.fetch(request)).status).toBe(403);
+    const port = new Request("http://localhost:4984/api/runs", {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect((await studio.fetch(port)).status).toBe(403);
+  });
+});
+
+test("the page runs no inline script and may not be framed", async () => {
+  const studio = createStudio(new MemoryStore());
+  const page = await studio.fetch(new Request(`${host}/run?id=r`));
+  const policy = page.headers.get("content-security-policy") ?? "";
+  expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/);
+  expect(policy).toContain("frame-ancestors 'none'");
+  expect(policy).not.toMatch(/unsafe|https?:|\*/);
+  const html = await page.text();
+  const scripts = html.match(/<script[^>]*>[^<]*/g);
+  expect(scripts).toEqual(['<script type="module" src="assets/studio.js">']);
+  expect(html).not.toMatch(/<style|style=| on\w+=/);
+  const answer = await studio.fetch(new Request(`${host}/api/absent`));
+  expect(answer.status).toBe(404);
+  expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+});
+
+test("it is mounted at a path", async () => {
+  const studio = createStudio(new MemoryStore(), { basePath: "/admin/studio/" });
+  for (const path of ["/admin/studio", "/admin/studio/", "/admin/studio/runs"]) {
+    const page = await studio.fetch(new Request(host + path));
+    expect(page.status).toBe(200);
+    expect(await page.text()).toContain('<base href="/admin/studio/" />');
+  }
+  for (const path of ["assets/studio.js", "assets/studio.css", "assets/icon.svg", "api/runs"]) {
+    expect((await studio.fetch(new Request(`${host}/admin/studio/${path}`))).status).toBe(200);
+  }
+  for (const path of ["/", "/api/runs", "/admin/api/runs", "/admin/studio/assets/index.js"]) {
+    expect((await studio.fetch(new Request(host + path))).status).toBe(404);
+  }
+});
+
+test("invalid options are refused by name", () => {
+  const store = new MemoryStore();
+  for (const [option, value] of [
+    ["readOnly", "yes"],
+    ["authorize", true],
+    ["redact", "password"],
+    ["basePath", "//evil.example"],
+    ["basePath", '/"><script>'],
+    ["unknown", 1],
+  ] as const) {
+    expect(() => createStudio(store, { [option]: value })).toThrow(
+      expect.objectContaining({
+        code: "INVALID_ARGUMENT",
+        message: expect.stringContaining(option),
+      }),
+    );
+  }
+});
+
+test("a store without a database has pages of runs, and no reports", async () => {
+  const store = new MemoryStore();
+  const { runId } = await store.createRun({ workflowId: "w" });
+  const studio = createStudio(store);
+  expect((await get(studio, "meta")).body["hasReports"]).toBe(false);
+  expect((await get(studio, `run?id=${runId}`)).body).toMatchObject({
+    run: { value: { runId } },
+  });
+  expect((await get(studio, "schema")).body).toMatchObject({ migrations: null });
+  for (const path of ["report?name=throughput", "doctor"]) {
+    expect(await get(studio, path)).toMatchObject({
+      status: 501,
+      body: { error: { code: "UNSUPPORTED" } },
+    });
+  }
+});
+
+test("a failure of the store shows its code, and no value", async () => {
+  const store = new MemoryStore();
+  const driverError = Object.assign(new Error("near secret: syntax error"), {
+    code: "SQLITE_ERROR",
+  });
+  vi.spyOn(store, "listRuns").mockRejectedValue(new Error("Failed query", { cause: driverError }));
+  const { status, body } = await get(createStudio(store), "runs");
+  expect(status).toBe(500);
+  expect(body).toEqual({
+    error: { code: "INTERNAL", message: "the request failed (SQLITE_ERROR)" },
+  });
+  await store.close();
+  const closed = new MemoryStore();
+  await closed.close();
+  expect((await get(createStudio(closed), "counts")).status).toBe(503);
+});
+
+describe("payloads", () => {
+  const secrets = {
+    user: "ada",
+    password: "hunter2",
+    nested: [{ "API-Key": "k", Access_Token: "t", tokens: 3 }],
+  };
+
+  async function storeWith(value: unknown) {
+    const store = new MemoryStore();
+    const { runId } = await store.createRun({
+      workflowId: "w",
+      status: "FAILED",
+      input: value,
+      output: value,
+      error: value,
+      context: value,
+      tags: { authorization: "Bearer t", country: "DE" },
+    });
+    await store.createStepExecution({ runId, stepId: "s", input: value, error: value });
+    await store.saveStepAttempt({ runId, stepId: "s", attempt: 1, status: "FAILED", error: value });
+    await store.saveStepOutput(runId, "s", value);
+    await store.saveState(runId, "password", "hunter2");
+    await store.saveState(runId, "form", value);
+    return { store, runId };
+  }
+
+  const everything = async (studio: Studio, runId: string) => {
+    const paths = [
+      "runs",
+      `run?id=${runId}`,
+      `step?id=${runId}&step=s`,
+      ...["input", "output", "error", "context", "state"].map(
+        (kind) => `payload?id=${runId}&kind=${kind}`,
+      ),
+      ...["input", "output", "error"].map((kind) => `payload?id=${runId}&kind=${kind}&step=s`),
+    ];
+    const texts = await Promise.all(
+      paths.map(async (path) => (await studio.fetch(new Request(`${host}/api/${path}`))).text()),
+    );
+    return texts.join("\n");
+  };
+
+  test("do not show the values of keys that name secrets, wherever they are", async () => {
+    const { store, runId } = await storeWith(secrets);
+    const shown = await everything(createStudio(store), runId);
+    expect(shown).toContain("[redacted]");
+    expect(shown).toContain("ada");
+    expect(shown).toContain("country");
+    expect(shown).not.toMatch(/hunter2|Bearer t|"k"|\\"k\\"|\\"t\\"/);
+  });
+
+  test("are redacted by other keys, by a function, or not at all", async () => {
+    const { store, runId } = await storeWith(secrets);
+    const byKey = await everything(createStudio(store, { redact: ["USER"] }), runId);
+    expect(byKey).not.toContain("ada");
+    expect(byKey).toContain("hunter2");
+    const paths = new Set<string>();
+    const byFunction = createStudio(store, {
+      redact: (path, value) => {
+        paths.add(path.join("."));
+        return value === "hunter2" ? "h…" : value;
+      },
+    });
+    const shown = await everything(byFunction, runId);
+    expect(shown).toContain("h…");
+    expect(shown).not.toContain("hunter2");
+    expect([...paths]).toEqual(
+      expect.arrayContaining(["input.nested.0.tokens", "state.form.user", "tags.country"]),
+    );
+    const all = await everything(createStudio(store, { redact: [] }), runId);
+    expect(all).not.toContain("[redacted]");
+    expect(all).toContain("Bearer t");
+  });
+
+  test("of megabytes and of deep JSON are cut in a page, and complete in a download", async () => {
+    let deep: unknown = "bottom";
+    for (let depth = 0; depth < 900; depth++) deep = { deep };
+    for (const value of [{ text: "x".repeat(1_500_000) }, deep]) {
+      const store = new MemoryStore();
+      const { runId } = await store.createRun({ workflowId: "w", input: value });
+      const studio = createStudio(store);
+      const { body } = await get(studio, `run?id=${runId}`);
+      expect(JSON.stringify(body).length).toBeLessThan(30_000);
+      const whole = await studio.fetch(new Request(`${host}/api/payload?id=${runId}&kind=input`));
+      expect(await whole.json()).toEqual(value);
+    }
+  });
+
+  test("cannot begin a formula in a spreadsheet", async ({ folder }) => {
+    const store = await LibSQLStore.open(await migratedDatabase(folder));
+    await store.createRun({ workflowId: '=HYPERLINK("http://evil.example","a, b")' });
+    const studio = createStudio(store);
+    const csv = await studio.fetch(new Request(`${host}/api/report.csv?name=queue`));
+    expect((await csv.text()).split("\n")[1]).toMatch(
+      /^"'=HYPERLINK\(""http:\/\/evil\.example"",""a, b""\)",1,1,0,/,
+    );
+    await store.close();
+  });
+});
+
+describe("live updates", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** Opens a stream, and collects the names of its events. */
+  async function view(studio: Studio, query = "") {
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const response = await studio.fetch(new Request(`${host}/api/live${query}`, { signal }));
+    const events: string[] = [];
+    const read = (async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of response.body ?? []) {
+        events.push(
+          ...[...decoder.decode(chunk).matchAll(/^event: (\w+)$/gm)].map((each) => each[1] ?? ""),
+        );
+      }
+    })();
+    return { events, end: () => aborter.abort(), read };
+  }
+
+  test("cost one query per second, however many viewers there are", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const run = await store.createRun({ workflowId: "w" });
+    const other = await store.createRun({ workflowId: "w" });
+    const studio = createStudio(store);
+    const lists = await Promise.all(Array.from({ length: 20 }, () => view(studio)));
+    const pages = await Promise.all(
+      Array.from({ length: 20 }, () => view(studio, `?id=${run.runId}`)),
+    );
+    await vi.advanceTimersByTimeAsync(10_000);
+    calls.length = 0;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(calls).toHaveLength(10);
+    expect(new Set(calls)).toEqual(new Set(["listRuns", "getRuns"]));
+    expect(lists[0]?.events).not.toContain("changed");
+    expect(pages[0]?.events).not.toContain("changed");
+
+    await store.updateRun(other.runId, { progress: 0.5 });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(lists.every(({ events }) => events.includes("changed"))).toBe(true);
+    expect(pages.some(({ events }) => events.includes("changed"))).toBe(false);
+    await store.updateRun(run.runId, { status: "RUNNING" });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(pages.every(({ events }) => events.includes("changed"))).toBe(true);
+
+    for (const viewer of [...lists, ...pages]) viewer.end();
+    await Promise.all([...lists, ...pages].map(({ read }) => read));
+    await vi.advanceTimersByTimeAsync(2000);
+    calls.length = 0;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(calls).toEqual([]);
+  });
+
+  test("tell that the store cannot be read, and continue when it can", async () => {
+    const store = new MemoryStore();
+    const studio = createStudio(store);
+    const failing = vi.spyOn(store, "listRuns").mockRejectedValue(new Error("down"));
+    const viewer = await view(studio);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(viewer.events).toContain("trouble");
+    failing.mockRestore();
+    await vi.advanceTimersByTimeAsync(1000);
+    await store.createRun({ workflowId: "w" });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(viewer.events.at(-1)).not.toBe("trouble");
+    expect(viewer.events).toContain("changed");
+    viewer.end();
+    await viewer.read;
+  });
+
+  test("make many viewers of a page share one read, until something is changed", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const { runId } = await store.createRun({ workflowId: "w" });
+    const studio = createStudio(store);
+    calls.length = 0;
+    await Promise.all(Array.from({ length: 30 }, () => get(studio, "runs")));
+    expect(calls).toEqual(["listRuns"]);
+    await post(studio, "cancel", { runId });
+    const { body } = await get(studio, "runs");
+    expect(body).toMatchObject({ runs: [{ status: "CANCELLED" }] });
+    calls.length = 0;
+    await vi.advanceTimersByTimeAsync(1001);
+    await get(studio, "runs");
+    expect(calls).toEqual(["listRuns"]);
+  });
+});
