@@ -1,3 +1,4 @@
+import { isBytes, withMarks } from "../json.ts";
 import type { Redaction } from "./options.ts";
 
 /** A payload as text. */
@@ -38,6 +39,8 @@ export function createRedactor(
   const replace = typeof redact === "function" ? redact : redactionOf(redact);
   const visit = (path: readonly string[], value: unknown): unknown => {
     const shown = replace(path, value);
+    // JSON has no bytes: they are shown as they are stored.
+    if (isBytes(shown)) return withMarks(shown);
     if (shown !== value || typeof shown !== "object" || shown === null) return shown;
     if (Array.isArray(shown)) {
       return shown.map((each, index) => visit([...path, String(index)], each));

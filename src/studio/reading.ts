@@ -1,7 +1,8 @@
 import { getTableName } from "drizzle-orm";
 import { getTableConfig } from "drizzle-orm/sqlite-core";
 import { CorruptRowError, RunNotFoundError, UnsupportedError } from "../errors.ts";
-import { doctor, migrationStatus, type MigrationTarget } from "../migrations/index.ts";
+import { doctor } from "../migrations/doctor/doctor.ts";
+import { migrationStatus, type MigrationTarget } from "../migrations/journal.ts";
 import type { RunQuery } from "../model/run-queries.ts";
 import type { ReportDatabase } from "../reports/index.ts";
 import type { StepAttempt, StepExecutionSummary, WorkflowRun } from "../schema/rows.ts";

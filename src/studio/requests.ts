@@ -89,6 +89,7 @@ function tagsOf(params: URLSearchParams): Record<string, string> | undefined {
 }
 
 const runSchema = z.strictObject({ runId: z.string() });
+const retrySchema = z.strictObject({ runId: z.string(), fromStep: z.string().optional() });
 
 const bulkSchema = z.strictObject({
   action: z.enum(["cancel", "retry", "delete"]),
@@ -108,6 +109,11 @@ export type BulkRequest = z.output<typeof bulkSchema>;
 /** The run that a request names. @throws {RefusedRequestError} if the body is invalid. */
 export async function runOf(request: Request): Promise<string> {
   return (await bodyOf(request, runSchema)).runId;
+}
+
+/** The run to retry, and the step to begin with. @throws {RefusedRequestError} if the body is invalid. */
+export function retryOf(request: Request): Promise<z.output<typeof retrySchema>> {
+  return bodyOf(request, retrySchema);
 }
 
 /** The bulk change that a request asks for. @throws {RefusedRequestError} if the body is invalid. */

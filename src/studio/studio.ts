@@ -13,7 +13,15 @@ import { loadPage, type PageFile } from "./page-files.ts";
 import { createRedactor } from "./payloads.ts";
 import { StudioReader } from "./reading.ts";
 import { csvOf, withoutFormula } from "./reports.ts";
-import { bulkOf, reportOf, requiredOf, runOf, runQueryOf, type BulkRequest } from "./requests.ts";
+import {
+  bulkOf,
+  reportOf,
+  requiredOf,
+  retryOf,
+  runOf,
+  runQueryOf,
+  type BulkRequest,
+} from "./requests.ts";
 
 /** The paths at which the page is shown. Its script knows which one it is. */
 const pagePaths = ["/", "/runs", "/run", "/workflows", "/reports", "/schema"];
@@ -114,8 +122,8 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
     return change((engine) => engine.cancel(runId));
   });
   app.post("/api/retry", async ({ req }) => {
-    const runId = await runOf(req.raw);
-    return change((engine) => engine.retry(runId));
+    const { runId, fromStep } = await retryOf(req.raw);
+    return change((engine) => engine.retry(runId, { fromStep }));
   });
   app.post("/api/delete", async ({ req }) => {
     const runId = await runOf(req.raw);

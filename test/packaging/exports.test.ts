@@ -132,6 +132,7 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "workers",
     "workflowVersions",
   ],
+  "./studio": ["createStudio"],
   "./testing": ["TestClock", "describeWorkflowStore"],
 };
 

@@ -51,8 +51,8 @@ test("the package has the build, the migrations and the documentation, but no te
   expect(links.length).toBeGreaterThan(5);
   expect(links.filter((link) => !existsSync(join(project.installed, link)))).toEqual([]);
   const sources = (await filesUnder(join(root, "src")))
-    // The command is bundled into chunks.
-    .filter((name) => name.endsWith(".ts") && !name.startsWith("cli/"))
+    // The command is bundled into chunks, and the page of the studio into one module.
+    .filter((name) => name.endsWith(".ts") && !/^(cli|studio\/page)\//.test(name))
     .map((name) => name.slice(0, -".ts".length));
   const kinds = [".js", ".d.ts", ".js.map", ".d.ts.map"];
   expect(built).toContain("dist/cli/main.js");
@@ -193,18 +193,43 @@ test("an app that runs a workflow on a MemoryStore loads no network client and n
 });
 
 describe("no native module and none of Node's is loaded by", () => {
-  test.each(["gorkflow", "gorkflow/schema", "gorkflow/reports"])("%s", async (entry) => {
-    const { bareModules, nativeModules } = await lookAtImportOf(entry);
-    expect(nativeModules).toEqual([]);
-    expect(bareModules).not.toEqual([]);
-    expect(bareModules.filter((url) => /^node:|\/node_modules\/libsql\//.test(url))).toEqual([]);
-  });
+  test.each(["gorkflow", "gorkflow/schema", "gorkflow/reports", "gorkflow/studio"])(
+    "%s",
+    async (entry) => {
+      const { bareModules, nativeModules } = await lookAtImportOf(entry);
+      expect(nativeModules).toEqual([]);
+      expect(bareModules).not.toEqual([]);
+      expect(bareModules.filter((url) => /^node:|\/node_modules\/libsql\//.test(url))).toEqual([]);
+    },
+  );
 
   test("gorkflow/client does load them, which shows that the check works", async () => {
     const { bareModules, nativeModules } = await lookAtImportOf("gorkflow/client");
     expect(nativeModules).not.toEqual([]);
     expect(bareModules).toContain("node:fs");
   });
+});
+
+test("the studio is loaded by its entry alone, and its page weighs at most 250 KB", async () => {
+  const { modules } = await lookAtImportOf("gorkflow");
+  expect(modules.filter((url) => url.includes("/studio/"))).toEqual([]);
+  const output = await project.run(process.execPath, [
+    "--input-type=module",
+    "--eval",
+    `import { gzipSync } from "node:zlib";
+    import { MemoryStore } from "gorkflow";
+    import { createStudio } from "gorkflow/studio";
+    const studio = createStudio(new MemoryStore());
+    let bytes = 0;
+    for (const path of ["", "assets/studio.js", "assets/studio.css", "assets/icon.svg"]) {
+      const response = await studio.fetch(new Request("http://localhost/" + path));
+      if (!response.ok) throw new Error(path);
+      bytes += gzipSync(await response.text()).length;
+    }
+    console.log(bytes);`,
+  ]);
+  expect(Number(output)).toBeGreaterThan(10_000);
+  expect(Number(output)).toBeLessThan(250 * 1024);
 });
 
 test("every entry but the suite, the metrics and the relations of Drizzle 1.0 loads in a project that has only the peers", async () => {

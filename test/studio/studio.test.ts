@@ -208,6 +208,9 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       status: 409,
       body: { error: { code: "RUN_TRANSITION" } },
     });
+    expect((await post(studio, "cancel", { runId: failed })).status).toBe(200);
+    expect((await post(studio, "retry", { runId: failed, fromStep: "ship" })).status).toBe(200);
+    expect((await store.listStepExecutions(failed)).map(({ stepId }) => stepId)).toEqual(["pack"]);
     expect((await post(studio, "cancel", { runId: waiting })).status).toBe(200);
     expect(await statusOf(waiting)).toBe("CANCELLED");
     expect((await post(studio, "delete", { runId: waiting })).status).toBe(200);
@@ -571,6 +574,13 @@ describe("payloads", () => {
       const whole = await studio.fetch(new Request(`${host}/api/payload?id=${runId}&kind=input`));
       expect(await whole.json()).toEqual(value);
     }
+  });
+
+  test("may have bytes", async () => {
+    const { store, runId } = await storeWith({ file: new Uint8Array([1, 2]) });
+    const studio = createStudio(store);
+    const { body } = await get(studio, `step?id=${runId}&step=s`);
+    expect(JSON.stringify(body)).toContain("AQI=");
   });
 
   test("cannot begin a formula in a spreadsheet", async ({ folder }) => {

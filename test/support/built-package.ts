@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { inject } from "vitest";
 import { bundleCommand } from "../../scripts/bundle-command.ts";
+import { bundleStudio } from "../../scripts/bundle-studio.ts";
 import { writeCommonJsTypes } from "../../scripts/commonjs-types.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -56,5 +57,6 @@ async function build(folder: string): Promise<void> {
   const options = ["-p", "tsconfig.build.json", "--noCheck", "--outDir", join(folder, "dist")];
   await promisify(execFile)(process.execPath, [tsc, ...options], { cwd: root });
   await bundleCommand(join(folder, "dist/cli"));
+  await bundleStudio(join(folder, "dist"));
   writeCommonJsTypes(folder);
 }

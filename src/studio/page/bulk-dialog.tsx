@@ -99,7 +99,7 @@ export function BulkDialog({
         </>
       )}
       <form method="dialog" class="actions">
-        <button autofocus>Close</button>
+        <button>Close</button>
         {filter !== null && done === null && planned !== null && planned > 0 && (
           <button
             type="button"

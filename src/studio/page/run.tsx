@@ -1,9 +1,9 @@
-import { useState } from "preact/hooks";
 import { Causes } from "./causes.tsx";
-import { post, useData, type Part, type Preview } from "./data.ts";
+import { useData, type Part, type Preview } from "./data.ts";
 import { duration, ms, share, time } from "./format.ts";
-import { addressOf, navigate } from "./navigation.ts";
-import { Card, Dialog, Load, Payload, Problem, Status, Text } from "./parts.tsx";
+import { addressOf } from "./navigation.ts";
+import { Card, Load, Payload, Problem, Status, Text } from "./parts.tsx";
+import { RunActions } from "./run-actions.tsx";
 import { Tag, tagsOf } from "./runs.tsx";
 import type { AttemptOfRun, RunFacts, StepOfRun } from "./run-types.ts";
 import { Timeline } from "./timeline.tsx";
@@ -58,6 +58,7 @@ export function RunPage({
                       steps={steps.value}
                       attempts={"value" in attempts ? attempts.value : []}
                       now={ms(now)}
+                      onChange={canChange ? answer.reload : null}
                     />
                   </>
                 )
@@ -191,79 +192,5 @@ function ErrorCard({ runId, error }: { readonly runId: string; readonly error: P
         <Payload title="Error" preview={error} runId={runId} kind="error" />
       </details>
     </Card>
-  );
-}
-
-type Action = "cancel" | "retry" | "delete";
-
-const questions: Readonly<Record<Action, { title: string; text: string }>> = {
-  cancel: {
-    title: "Cancel the run",
-    text: "No further step begins. Steps that are running are aborted, and their results are not stored.",
-  },
-  retry: {
-    title: "Retry the run",
-    text: "A worker continues it with the steps that failed or were cancelled. Completed steps do not run again.",
-  },
-  delete: {
-    title: "Delete the run",
-    text: "Its steps, attempts, outputs and state are deleted with it. This cannot be undone.",
-  },
-};
-
-function RunActions({ run, onChange }: { readonly run: RunFacts; readonly onChange: () => void }) {
-  const [asked, setAsked] = useState<Action | null>(null);
-  const [failure, setFailure] = useState<string | null>(null);
-  const [isBusy, setIsBusy] = useState(false);
-  const isActive = run.status === "PENDING" || run.status === "RUNNING";
-  const isRetryable = run.status === "FAILED" || run.status === "CANCELLED";
-  const perform = async (action: Action) => {
-    setIsBusy(true);
-    try {
-      await post(action, { runId: run.runId });
-      setAsked(null);
-      if (action === "delete") navigate("runs");
-      else onChange();
-    } catch (error) {
-      setFailure((error as Error).message);
-    } finally {
-      setIsBusy(false);
-    }
-  };
-  const button = (action: Action, text: string, isOffered: boolean) =>
-    isOffered && (
-      <button
-        type="button"
-        onClick={() => {
-          setFailure(null);
-          setAsked(action);
-        }}
-      >
-        {text}
-      </button>
-    );
-  return (
-    <div class="actions" role="group" aria-label="Change the run">
-      {button("cancel", "Cancel…", isActive)}
-      {button("retry", "Retry…", isRetryable)}
-      {button("delete", "Delete…", !isActive)}
-      {asked !== null && (
-        <Dialog title={questions[asked].title} onClose={() => setAsked(null)}>
-          <p>{questions[asked].text}</p>
-          {failure !== null && <Problem message={failure} />}
-          <form method="dialog" class="actions">
-            <button autofocus>Close</button>
-            <button
-              type="button"
-              class={asked === "retry" ? "primary" : "danger"}
-              disabled={isBusy}
-              onClick={() => void perform(asked)}
-            >
-              {questions[asked].title}
-            </button>
-          </form>
-        </Dialog>
-      )}
-    </div>
   );
 }

@@ -4,6 +4,7 @@ import { useData, type Part, type Preview } from "./data.ts";
 import { duration, ms, shown, time } from "./format.ts";
 import { addressOf } from "./navigation.ts";
 import { Empty, Load, Payload, Problem, Status, Table, Text } from "./parts.tsx";
+import { isActive, RetryFromStep } from "./run-actions.tsx";
 import type { AttemptOfRun, RunFacts, StepOfRun } from "./run-types.ts";
 
 /** A part of a bar: an attempt, or a wait before one. */
@@ -22,11 +23,14 @@ export function Timeline({
   steps,
   attempts,
   now,
+  onChange,
 }: {
   readonly run: RunFacts;
   readonly steps: readonly StepOfRun[];
   readonly attempts: readonly AttemptOfRun[];
   readonly now: number;
+  /** Called after a change of the run; null if it may not be changed. */
+  readonly onChange: (() => void) | null;
 }) {
   const [visible, setVisible] = useState(pageSize);
   const ofStep = new Map<string, AttemptOfRun[]>();
@@ -60,7 +64,7 @@ export function Timeline({
         </li>
         {rows.slice(0, visible).map(({ step, attempts: own, segments }) => (
           <li key={step.stepId}>
-            <StepRow run={run} step={step} attempts={own}>
+            <StepRow run={run} step={step} attempts={own} onChange={onChange}>
               <Bar segments={segments} from={from} to={to} />
             </StepRow>
           </li>
@@ -87,11 +91,13 @@ function StepRow({
   run,
   step,
   attempts,
+  onChange,
   children,
 }: {
   readonly run: RunFacts;
   readonly step: StepOfRun;
   readonly attempts: readonly AttemptOfRun[];
+  readonly onChange: (() => void) | null;
   readonly children: preact.ComponentChildren;
 }) {
   const [isOpen, setIsOpen] = useState(false);
@@ -141,6 +147,9 @@ function StepRow({
                 },
               ]}
             />
+          )}
+          {onChange !== null && !isActive(run) && (
+            <RetryFromStep run={run} stepId={step.stepId} onChange={onChange} />
           )}
           <StepPayloads runId={run.runId} step={step} />
           {step.error !== null && (

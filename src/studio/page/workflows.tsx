@@ -31,7 +31,7 @@ export function Workflows({
         <Load from={versions}>
           {({ rows }) => {
             const names = [...new Set(rows.map((row) => String(row["workflowId"])))];
-            const chosen = workflow ?? names[0];
+            const chosen = workflow ?? busiestOf(rows);
             return rows.length === 0 ? (
               <Empty>No run was created in this period.</Empty>
             ) : (
@@ -52,9 +52,7 @@ export function Workflows({
                     ))}
                   </select>
                 </label>
-                {chosen !== undefined && (
-                  <WorkflowCards workflow={chosen} since={since} per={periods[period].per} />
-                )}
+                <WorkflowCards workflow={chosen} since={since} per={periods[period].per} />
               </>
             );
           }}
@@ -62,6 +60,16 @@ export function Workflows({
       )}
     </>
   );
+}
+
+/** The workflow with the most runs. */
+function busiestOf(rows: readonly ReportRow[]): string {
+  const runs = new Map<string, number>();
+  for (const row of rows) {
+    const name = String(row["workflowId"]);
+    runs.set(name, (runs.get(name) ?? 0) + number(row, "runs"));
+  }
+  return [...runs].reduce((most, each) => (each[1] > most[1] ? each : most), ["", -1])[0];
 }
 
 const versionColumns = [

@@ -1,0 +1,505 @@
+import { mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { compileCommandLine, startCommand, type StartedCommand } from "../support/command-line.ts";
+import { migratedDatabase } from "../support/databases.ts";
+import { test } from "../support/fixtures.ts";
+import { reboundName, startBrowser, type TestBrowser } from "./support/browser.ts";
+import { giveHostileRuns, giveRuns, hostileText, type GivenRuns } from "./support/runs.ts";
+
+const root = join(import.meta.dirname, "../..");
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** `SCREENSHOTS=1` writes the pictures of the documentation. */
+const pictures = process.env["SCREENSHOTS"] === "1" ? join(root, "docs/images") : null;
+
+const pages = ["./", "runs", "workflows", "reports", "schema"];
+
+let program: string;
+let browser: TestBrowser;
+beforeAll(async () => {
+  program = await compileCommandLine();
+  browser = await startBrowser();
+});
+afterAll(() => browser?.close());
+
+interface ServedStudio {
+  readonly url: string;
+  readonly origin: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the command on the database, on a free port. */
+async function serve(database: string, ...options: readonly string[]): Promise<ServedStudio> {
+  const args = ["studio", "--database", database, "--port", "0", "--json", ...options];
+  const command = startCommand(program, args, { cwd: root });
+  const url = await linkOf(command);
+  return {
+    url,
+    origin: new URL(url).origin,
+    async stop() {
+      command.process.kill("SIGTERM");
+      await command.ended;
+    },
+  };
+}
+
+function linkOf(command: StartedCommand): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    command.process.stdout.on("data", (chunk: string) => {
+      text += chunk;
+      if (/\n\}\n$/.test(text)) resolve((JSON.parse(text) as { url: string }).url);
+    });
+    void command.ended.then(({ stderr }) => reject(new Error(`the studio ended: ${stderr}`)));
+  });
+}
+
+interface OpenPage {
+  readonly page: Page;
+  /** Errors of scripts, refusals by the policy, and other messages of the console. */
+  readonly complaints: readonly string[];
+  /** Shows another page of the studio, and waits until it is complete. */
+  show(address: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function open(
+  { url, origin }: ServedStudio,
+  options: { width?: number; colorScheme?: "light" | "dark" } = {},
+): Promise<OpenPage> {
+  const { width = 1280, colorScheme = "light" } = options;
+  const context = await browser.browser.newContext({
+    locale: "en-US",
+    timezoneId: "UTC",
+    viewport: { width, height: 900 },
+    colorScheme,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const complaints: string[] = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("dialog", (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  await page.goto(url);
+  const complete = async () => {
+    await page.locator("h1").waitFor();
+    await page.waitForFunction(() => document.querySelector(".loading") === null);
+  };
+  await complete();
+  return {
+    page,
+    complaints,
+    async show(address) {
+      await page.goto(new URL(address, `${origin}/`).href);
+      await complete();
+    },
+    close: () => context.close(),
+  };
+}
+
+/** What axe finds on the page, of the rules of WCAG 2.2 AA. */
+async function violationsOf(page: Page): Promise<string[]> {
+  // The policy of the page refuses a script that is added to it, so this one is evaluated.
+  await page.evaluate(await readAxe());
+  return page.evaluate(async () => {
+    const { axe: checker } = globalThis as unknown as {
+      axe: {
+        run(
+          root: Document,
+          options: object,
+        ): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+      };
+    };
+    const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+    const { violations } = await checker.run(document, {
+      runOnly: { type: "tag", values: tags },
+    });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
+}
+
+let axeText: Promise<string> | null = null;
+function readAxe(): Promise<string> {
+  return (axeText ??= import("node:fs/promises").then(({ readFile }) => readFile(axe, "utf8")));
+}
+
+describe.each(["a file", "a server"])("on %s", (place) => {
+  let database: string;
+  let store: LibSQLStore;
+  let given: GivenRuns;
+  let studio: ServedStudio;
+  test.beforeAll(async ({ sharedFolder, server }) => {
+    database =
+      place === "a file" ? await migratedDatabase(sharedFolder, "runs.db") : server.httpUrl;
+    store = await LibSQLStore.open(database);
+    given = await giveRuns(store);
+    studio = await serve(database);
+  });
+  afterAll(async () => {
+    await studio?.stop();
+    await store?.close();
+  });
+
+  test.runIf(place === "a file")(
+    "every page is complete and accessible, dark and light, wide and narrow",
+    async () => {
+      for (const [colorScheme, width] of [
+        ["light", 1280],
+        ["dark", 375],
+      ] as const) {
+        const opened = await open(studio, { colorScheme, width });
+        try {
+          for (const address of [...pages, `run?id=${given.failed}`]) {
+            await opened.show(address);
+            expect({ address, found: await violationsOf(opened.page) }).toEqual({
+              address,
+              found: [],
+            });
+            const isTooWide = await opened.page.evaluate(
+              () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+            );
+            expect({ address, isTooWide }).toEqual({ address, isTooWide: false });
+          }
+          expect(opened.complaints).toEqual([]);
+        } finally {
+          await opened.close();
+        }
+      }
+    },
+  );
+
+  test("the overview, the workflows and the schema say what the store says", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      const counts = await store.countRuns();
+      const shown = page.getByRole("list", { name: "Runs by status" });
+      for (const [status, runs] of Object.entries(counts)) {
+        expect(await shown.getByRole("link", { name: status }).textContent()).toContain(
+          String(runs),
+        );
+      }
+      await page.getByRole("region", { name: "Least reliable steps" }).first().waitFor();
+      await page.getByText("charge").first().waitFor();
+      await opened.show("workflows");
+      await page.getByRole("region", { name: "Versions of workflows" }).waitFor();
+      await page.getByRole("img", { name: /Durations of the runs/ }).waitFor();
+      await opened.show("schema");
+      await page.getByText("The database is current.").waitFor();
+      await page.getByRole("button", { name: "Examine the database" }).click();
+      await page.getByText("The database is healthy.").waitFor();
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test("every report is a chart and a table, and a file of CSV", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      await opened.show("reports");
+      const choice = page.getByRole("combobox", { name: "Report", exact: true });
+      const names = await choice
+        .locator("option")
+        .evaluateAll((options) => options.map((option) => (option as HTMLOptionElement).value));
+      expect(names).toHaveLength(17);
+      for (const name of names) {
+        await choice.selectOption(name);
+        await page.waitForURL(new RegExp(`name=${name}(&|$)`));
+        await page.waitForFunction(() => document.querySelector(".loading") === null);
+        const isEmpty = (await page.getByText("Nothing to report").count()) > 0;
+        const charts = await page.locator(".chart canvas, .bars li").count();
+        const rows = await page.locator("tbody tr").count();
+        expect({ name, isComplete: isEmpty || (charts > 0 && rows > 0) }).toEqual({
+          name,
+          isComplete: true,
+        });
+        expect(await page.locator("[role=alert]").count()).toBe(0);
+      }
+      await choice.selectOption("throughput");
+      await page.getByRole("img", { name: /Throughput/ }).waitFor();
+      const download = page.waitForEvent("download");
+      await page.getByRole("link", { name: "CSV" }).click();
+      expect((await download).suggestedFilename()).toBe("throughput.csv");
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test.runIf(place === "a file")(
+    "runs are filtered, paged, and found by id and tag, with the keyboard alone",
+    async () => {
+      const opened = await open(studio);
+      const { page } = opened;
+      try {
+        await opened.show("runs");
+        await page.keyboard.press("/");
+        await page.keyboard.type(given.failed);
+        await page.keyboard.press("Enter");
+        await page.getByRole("heading", { name: `Run ${given.failed}` }).waitFor();
+        await opened.show("runs");
+        await page.getByLabel("failed", { exact: true }).focus();
+        await page.keyboard.press("Space");
+        await page.getByLabel(/^Tags/).fill("country=AQ");
+        await page.getByRole("button", { name: "Filter" }).press("Enter");
+        await page.waitForURL(/status=FAILED.*tag=country%3DAQ/);
+        await page.getByRole("link", { name: given.failed }).waitFor();
+        expect(await page.locator("tbody tr").count()).toBe(given.failedRuns);
+        await opened.show("runs");
+        await page.getByRole("link", { name: "Older" }).click();
+        await page.waitForURL(/cursor=/);
+        await page.getByRole("link", { name: "Newer" }).click();
+        await page.getByRole("link", { name: "Older" }).waitFor();
+        expect(opened.complaints).toEqual([]);
+      } finally {
+        await opened.close();
+      }
+    },
+  );
+
+  test("a run is shown with attempts and causes, retried, cancelled and deleted", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    const statusOf = async () => (await store.findRun(given.failed))?.status ?? null;
+    const confirm = async (action: string, title: string) => {
+      await page.getByRole("button", { name: action, exact: true }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: title }).click();
+      await dialog.waitFor({ state: "detached" });
+    };
+    try {
+      await opened.show(`run?id=${given.failed}`);
+      await page.getByText("caused by").first().waitFor();
+      await page.locator("summary").filter({ hasText: "charge" }).click();
+      await page.getByRole("region", { name: "Attempts of charge" }).waitFor();
+      await page.getByLabel("Input as JSON").first().waitFor();
+      await confirm("Retry from this step…", "Retry from this step");
+      await page.getByRole("button", { name: "Cancel…" }).waitFor();
+      expect(await statusOf()).toBe("PENDING");
+      await confirm("Cancel…", "Cancel the run");
+      await page.getByRole("button", { name: "Retry…" }).waitFor();
+      expect(await statusOf()).toBe("CANCELLED");
+      await confirm("Retry…", "Retry the run");
+      await page.getByRole("button", { name: "Cancel…" }).waitFor();
+      await confirm("Cancel…", "Cancel the run");
+      await confirm("Delete…", "Delete the run");
+      await page.getByRole("heading", { name: "Runs" }).waitFor();
+      expect(await statusOf()).toBe(null);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test("all runs that match are changed after a preview, which Escape leaves", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      await opened.show("runs?workflow=bulk");
+      await page.getByRole("button", { name: "Cancel…" }).click();
+      await page.getByText(`${given.bulkRuns} runs match.`).waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      expect((await store.countRuns({ workflowId: "bulk" })).CANCELLED).toBe(0);
+      await page.getByRole("button", { name: "Cancel…" }).click();
+      await page.getByRole("button", { name: `Cancel ${given.bulkRuns} runs` }).click();
+      await page.getByText(`${given.bulkRuns} runs are cancelled.`).waitFor();
+      expect((await store.countRuns({ workflowId: "bulk" })).CANCELLED).toBe(given.bulkRuns);
+      await page.getByRole("button", { name: "Close" }).click();
+      await page.getByRole("button", { name: "Retry…" }).click();
+      await page.getByRole("button", { name: `Retry ${given.bulkRuns} runs` }).click();
+      await page.getByText(`${given.bulkRuns} runs are pending again.`).waitFor();
+      expect((await store.countRuns({ workflowId: "bulk" })).PENDING).toBe(given.bulkRuns);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test("pages follow an engine while it works, and after it is killed", async () => {
+    const list = await open(studio);
+    const single = await open(studio);
+    const worker = startProgram<{ runId?: string; began?: string }>(
+      await compileProgram(join(import.meta.dirname, "programs/worker.ts")),
+      [database],
+    );
+    try {
+      await list.show("runs?workflow=parade");
+      const { runId = "" } = await worker.message((message) => message.runId !== undefined);
+      await worker.message(({ began }) => began === "first");
+      await list.page.getByRole("link", { name: runId }).waitFor();
+      await list.page.locator("td .status.running").waitFor();
+      await single.show(`run?id=${runId}`);
+      const step = (name: string, status: string) =>
+        single.page
+          .locator("summary")
+          .filter({ hasText: name })
+          .locator(`.status.${status}`)
+          .waitFor();
+      await step("first", "running");
+      worker.send("first");
+      await step("first", "completed");
+      await worker.message(({ began }) => began === "second");
+      await step("second", "running");
+      await single.page.getByText("the-worker").first().waitFor();
+      await worker.kill();
+      await single.page.getByText("its lease expired").waitFor();
+      await single.show("./");
+      await single.page
+        .getByRole("region", { name: "Stuck runs" })
+        .getByRole("link", { name: runId })
+        .waitFor();
+      expect([...list.complaints, ...single.complaints]).toEqual([]);
+    } finally {
+      await worker.kill();
+      await Promise.all([list.close(), single.close()]);
+    }
+  });
+
+  test.runIf(place === "a file")("text of any content is shown as text", async () => {
+    const runId = await giveHostileRuns(store);
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      const addresses = [
+        "./",
+        `runs?workflow=${encodeURIComponent(hostileText)}`,
+        `run?id=${encodeURIComponent(runId)}`,
+        `workflows?workflow=${encodeURIComponent(hostileText)}`,
+        `reports?name=queue&workflow=${encodeURIComponent(hostileText)}`,
+        "reports?name=errors",
+      ];
+      for (const address of addresses) {
+        await opened.show(address);
+        expect(await page.locator("#app img, #app script, #app iframe").count()).toBe(0);
+        expect(await page.evaluate(() => "pwned" in globalThis)).toBe(false);
+      }
+      await opened.show(`run?id=${encodeURIComponent(runId)}`);
+      await page.locator("summary").filter({ hasText: "onerror" }).click();
+      await page.getByLabel("Output as JSON").first().waitFor();
+      await page
+        .getByRole("button", { name: /Show all/ })
+        .first()
+        .click();
+      await page.getByText("the end of a long text").waitFor();
+      expect(await page.locator("h1").textContent()).not.toContain("\u202e");
+      expect(await page.locator("h1").textContent()).toContain("\\u202e");
+      expect(await page.evaluate(() => "pwned" in globalThis)).toBe(false);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test.runIf(place === "a file")(
+    "a studio that is read-only offers no change, and refuses one from its own page",
+    async () => {
+      const readOnly = await serve(database, "--read-only");
+      const opened = await open(readOnly);
+      const { page } = opened;
+      try {
+        for (const address of ["runs", `run?id=${given.completed}`]) {
+          await opened.show(address);
+          await page.getByText("read-only").waitFor();
+          expect(await page.getByRole("button", { name: "…" }).count()).toBe(0);
+        }
+        const status = await page.evaluate(async (runId) => {
+          const response = await fetch("api/delete", {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({ runId }),
+          });
+          return response.status;
+        }, given.completed);
+        expect(status).toBe(403);
+        expect((await store.getRun(given.completed)).status).toBe("COMPLETED");
+      } finally {
+        await opened.close();
+        await readOnly.stop();
+      }
+    },
+  );
+
+  test.runIf(place === "a file")(
+    "without the token, and under another name, there is no page",
+    async () => {
+      const context = await browser.browser.newContext({ locale: "en-US" });
+      const page = await context.newPage();
+      try {
+        for (const address of [studio.origin, `${studio.origin}/?token=wrong`]) {
+          const response = await page.goto(address);
+          expect(response?.status()).toBe(401);
+          expect(await page.locator("#app").count()).toBe(0);
+        }
+        const rebound = studio.url.replace(/\/\/[^:]+/, `//${reboundName}`);
+        expect((await page.goto(rebound))?.status()).toBe(403);
+        expect(await page.locator("#app").count()).toBe(0);
+        // A page of another site cannot use the cookie.
+        await page.goto(studio.url);
+        await page.goto(`${studio.url.replace(/\/\?.*/, "")}/runs`);
+        await page.locator("h1").waitFor();
+        const { port } = new URL(studio.url);
+        await page.goto(`http://localhost:${port}/`);
+        expect(await page.locator("#app").count()).toBe(0);
+      } finally {
+        await context.close();
+      }
+    },
+  );
+
+  test.runIf(place === "a file")(
+    "a page says that the studio does not answer, and recovers",
+    async () => {
+      const other = await serve(database);
+      const opened = await open(other);
+      const { page } = opened;
+      try {
+        await opened.show("runs");
+        await page.context().setOffline(true);
+        await page.getByLabel("Workflow", { exact: true }).fill("bulk");
+        await page.getByRole("button", { name: "Filter" }).click();
+        await page.getByText("The studio does not answer").waitFor();
+        await page.context().setOffline(false);
+        await page.getByRole("button", { name: "Try again" }).click();
+        await page.getByRole("region", { name: "Runs" }).waitFor();
+      } finally {
+        await opened.close();
+        await other.stop();
+      }
+    },
+  );
+
+  test.runIf(place === "a file" && pictures !== null)(
+    "pictures for the documentation",
+    async () => {
+      const folder = pictures ?? "";
+      await mkdir(folder, { recursive: true });
+      const opened = await open(studio);
+      try {
+        for (const [name, address] of [
+          ["studio-overview", "./"],
+          ["studio-runs", "runs?status=FAILED"],
+          ["studio-run", `run?id=${given.shown}`],
+        ] as const) {
+          await opened.show(address);
+          if (name === "studio-run") {
+            await opened.page.locator("summary").filter({ hasText: "charge" }).click();
+            await opened.page.getByLabel("Input as JSON").first().waitFor();
+          }
+          await opened.page.screenshot({ path: join(folder, `${name}.png`) });
+        }
+      } finally {
+        await opened.close();
+      }
+    },
+  );
+});
