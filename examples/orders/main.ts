@@ -1,19 +1,20 @@
-// npm run demo [-- DATABASE_URL [ORDERS_FILE]]
+// npm run demo [-- [--studio] [DATABASE_URL [ORDERS_FILE]]]
 //
 // Runs a workflow for each order of a file, stores the runs in a libSQL database, and queries them with typed SQL.
-// A second call does nothing twice.
+// A second call does nothing twice. With --studio, they are shown in a browser until Ctrl-C.
 import { fileURLToPath } from "node:url";
 import { Engine, LibSQLStore } from "gorkflow";
 import { stepExecutions, workflowRuns } from "gorkflow/schema";
 import { avg, count, desc, eq, isNotNull, max, sum } from "drizzle-orm";
 import { readOrders } from "./order-file.ts";
 import { showProgress } from "./progress.ts";
+import { showStudio } from "./studio.ts";
 import { fulfilOrder } from "./workflow.ts";
 
 const [
   url = "file:./workflows.db",
   file = fileURLToPath(new URL("orders.jsonl", import.meta.url)),
-] = process.argv.slice(2);
+] = process.argv.slice(2).filter((argument) => argument !== "--studio");
 
 const { orders, unreadableLines } = await readOrders(file);
 console.log(
@@ -85,6 +86,7 @@ The same with any SQLite shell:
   sqlite3 ${url.slice("file:".length)} "select status, count(*) from workflow_runs group by status"
   sqlite3 ${url.slice("file:".length)} "select step_id, count(*), avg(duration_ms), max(duration_ms) from step_executions group by step_id order by 3 desc"`);
 }
+if (process.argv.includes("--studio")) await showStudio(store);
 await store.close();
 
 async function finishedRuns(): Promise<number> {

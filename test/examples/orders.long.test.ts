@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { promisify } from "node:util";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -66,4 +67,29 @@ test("a file without orders is not an error", async () => {
   const said = await demo("file:./other.db", orders);
   expect(said).toContain("0 orders; lines without a JSON object: 2, 3");
   expect(said).toContain("0 runs were carried out now");
+});
+
+test("the demo shows its data in the studio", async () => {
+  const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
+  const main = join(root, "examples/orders/main.ts");
+  const args = [tsx, "--tsconfig", join(root, "tsconfig.json"), main, "--studio"];
+  const child = spawn(process.execPath, args, {
+    cwd: folder.path,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    let text = "";
+    for await (const chunk of child.stdout.setEncoding("utf8")) {
+      text += chunk as string;
+      if (/until you press/.test(text)) break;
+    }
+    const [origin = ""] = /http:\/\/localhost:\d+/.exec(text) ?? [];
+    const response = await fetch(`${origin}/api/counts`);
+    expect(await response.json()).toMatchObject({ counts: { COMPLETED: 248, FAILED: 45 } });
+    expect((await fetch(`${origin}/assets/studio.js`)).status).toBe(200);
+  } finally {
+    const ended = once(child, "close");
+    child.kill("SIGTERM");
+    await ended;
+  }
 });

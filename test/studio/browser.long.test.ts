@@ -53,7 +53,7 @@ function linkOf(command: StartedCommand): Promise<string> {
     let text = "";
     command.process.stdout.on("data", (chunk: string) => {
       text += chunk;
-      if (/\n\}\n$/.test(text)) resolve((JSON.parse(text) as { url: string }).url);
+      if (text.endsWith("\n}\n")) resolve((JSON.parse(text) as { url: string }).url);
     });
     void command.ended.then(({ stderr }) => reject(new Error(`the studio ended: ${stderr}`)));
   });
@@ -132,6 +132,8 @@ function readAxe(): Promise<string> {
 }
 
 describe.each(["a file", "a server"])("on %s", (place) => {
+  /** For tests of the page alone, which are the same on every database. */
+  const testOnce = place === "a file" ? test : ((() => undefined) as unknown as typeof test);
   let database: string;
   let store: LibSQLStore;
   let given: GivenRuns;
@@ -148,33 +150,53 @@ describe.each(["a file", "a server"])("on %s", (place) => {
     await store?.close();
   });
 
-  test.runIf(place === "a file")(
-    "every page is complete and accessible, dark and light, wide and narrow",
-    async () => {
-      for (const [colorScheme, width] of [
-        ["light", 1280],
-        ["dark", 375],
+  testOnce("pictures of the pages can be made", async ({ folder }) => {
+    const target = pictures ?? folder.path;
+    await mkdir(target, { recursive: true });
+    const opened = await open(studio);
+    try {
+      for (const [name, address] of [
+        ["studio-overview", "./"],
+        ["studio-runs", "runs?status=FAILED"],
+        ["studio-run", `run?id=${given.shown}`],
       ] as const) {
-        const opened = await open(studio, { colorScheme, width });
-        try {
-          for (const address of [...pages, `run?id=${given.failed}`]) {
-            await opened.show(address);
-            expect({ address, found: await violationsOf(opened.page) }).toEqual({
-              address,
-              found: [],
-            });
-            const isTooWide = await opened.page.evaluate(
-              () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
-            );
-            expect({ address, isTooWide }).toEqual({ address, isTooWide: false });
-          }
-          expect(opened.complaints).toEqual([]);
-        } finally {
-          await opened.close();
+        await opened.show(address);
+        if (name === "studio-run") {
+          await opened.page.locator("summary").filter({ hasText: "charge" }).click();
+          await opened.page.getByLabel("Input as JSON").first().waitFor();
         }
+        const picture = await opened.page.screenshot({ path: join(target, `${name}.png`) });
+        expect(picture.length).toBeGreaterThan(10_000);
       }
-    },
-  );
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("every page is complete and accessible, dark and light, wide and narrow", async () => {
+    for (const [colorScheme, width] of [
+      ["light", 1280],
+      ["dark", 375],
+    ] as const) {
+      const opened = await open(studio, { colorScheme, width });
+      try {
+        for (const address of [...pages, `run?id=${given.failed}`]) {
+          await opened.show(address);
+          expect({ address, found: await violationsOf(opened.page) }).toEqual({
+            address,
+            found: [],
+          });
+          const isTooWide = await opened.page.evaluate(
+            () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+          );
+          expect({ address, isTooWide }).toEqual({ address, isTooWide: false });
+        }
+        expect(opened.complaints).toEqual([]);
+      } finally {
+        await opened.close();
+      }
+    }
+  });
 
   test("the overview, the workflows and the schema say what the store says", async () => {
     const opened = await open(studio);
@@ -235,7 +257,7 @@ describe.each(["a file", "a server"])("on %s", (place) => {
     }
   });
 
-  test.runIf(place === "a file")(
+  testOnce(
     "runs are filtered, paged, and found by id and tag, with the keyboard alone",
     async () => {
       const opened = await open(studio);
@@ -365,7 +387,7 @@ describe.each(["a file", "a server"])("on %s", (place) => {
     }
   });
 
-  test.runIf(place === "a file")("text of any content is shown as text", async () => {
+  testOnce("text of any content is shown as text", async () => {
     const runId = await giveHostileRuns(store);
     const opened = await open(studio);
     const { page } = opened;
@@ -400,7 +422,7 @@ describe.each(["a file", "a server"])("on %s", (place) => {
     }
   });
 
-  test.runIf(place === "a file")(
+  testOnce(
     "a studio that is read-only offers no change, and refuses one from its own page",
     async () => {
       const readOnly = await serve(database, "--read-only");
@@ -429,77 +451,46 @@ describe.each(["a file", "a server"])("on %s", (place) => {
     },
   );
 
-  test.runIf(place === "a file")(
-    "without the token, and under another name, there is no page",
-    async () => {
-      const context = await browser.browser.newContext({ locale: "en-US" });
-      const page = await context.newPage();
-      try {
-        for (const address of [studio.origin, `${studio.origin}/?token=wrong`]) {
-          const response = await page.goto(address);
-          expect(response?.status()).toBe(401);
-          expect(await page.locator("#app").count()).toBe(0);
-        }
-        const rebound = studio.url.replace(/\/\/[^:]+/, `//${reboundName}`);
-        expect((await page.goto(rebound))?.status()).toBe(403);
+  testOnce("without the token, and under another name, there is no page", async () => {
+    const context = await browser.browser.newContext({ locale: "en-US" });
+    const page = await context.newPage();
+    try {
+      for (const address of [studio.origin, `${studio.origin}/?token=wrong`]) {
+        const response = await page.goto(address);
+        expect(response?.status()).toBe(401);
         expect(await page.locator("#app").count()).toBe(0);
-        // A page of another site cannot use the cookie.
-        await page.goto(studio.url);
-        await page.goto(`${studio.url.replace(/\/\?.*/, "")}/runs`);
-        await page.locator("h1").waitFor();
-        const { port } = new URL(studio.url);
-        await page.goto(`http://localhost:${port}/`);
-        expect(await page.locator("#app").count()).toBe(0);
-      } finally {
-        await context.close();
       }
-    },
-  );
+      const rebound = studio.url.replace(/\/\/[^:]+/, `//${reboundName}`);
+      expect((await page.goto(rebound))?.status()).toBe(403);
+      expect(await page.locator("#app").count()).toBe(0);
+      // A page of another site cannot use the cookie.
+      await page.goto(studio.url);
+      await page.goto(`${studio.url.replace(/\/\?.*/, "")}/runs`);
+      await page.locator("h1").waitFor();
+      const { port } = new URL(studio.url);
+      await page.goto(`http://localhost:${port}/`);
+      expect(await page.locator("#app").count()).toBe(0);
+    } finally {
+      await context.close();
+    }
+  });
 
-  test.runIf(place === "a file")(
-    "a page says that the studio does not answer, and recovers",
-    async () => {
-      const other = await serve(database);
-      const opened = await open(other);
-      const { page } = opened;
-      try {
-        await opened.show("runs");
-        await page.context().setOffline(true);
-        await page.getByLabel("Workflow", { exact: true }).fill("bulk");
-        await page.getByRole("button", { name: "Filter" }).click();
-        await page.getByText("The studio does not answer").waitFor();
-        await page.context().setOffline(false);
-        await page.getByRole("button", { name: "Try again" }).click();
-        await page.getByRole("region", { name: "Runs" }).waitFor();
-      } finally {
-        await opened.close();
-        await other.stop();
-      }
-    },
-  );
-
-  test.runIf(place === "a file" && pictures !== null)(
-    "pictures for the documentation",
-    async () => {
-      const folder = pictures ?? "";
-      await mkdir(folder, { recursive: true });
-      const opened = await open(studio);
-      try {
-        for (const [name, address] of [
-          ["studio-overview", "./"],
-          ["studio-runs", "runs?status=FAILED"],
-          ["studio-run", `run?id=${given.shown}`],
-        ] as const) {
-          await opened.show(address);
-          if (name === "studio-run") {
-            await opened.page.locator("summary").filter({ hasText: "charge" }).click();
-            await opened.page.getByLabel("Input as JSON").first().waitFor();
-          }
-          await opened.page.screenshot({ path: join(folder, `${name}.png`) });
-        }
-      } finally {
-        await opened.close();
-      }
-    },
-  );
+  testOnce("a page says that the studio does not answer, and recovers", async () => {
+    const other = await serve(database);
+    const opened = await open(other);
+    const { page } = opened;
+    try {
+      await opened.show("runs");
+      await page.context().setOffline(true);
+      await page.getByLabel("Workflow", { exact: true }).fill("bulk");
+      await page.getByRole("button", { name: "Filter" }).click();
+      await page.getByText("The studio does not answer").waitFor();
+      await page.context().setOffline(false);
+      await page.getByRole("button", { name: "Try again" }).click();
+      await page.getByRole("region", { name: "Runs" }).waitFor();
+    } finally {
+      await opened.close();
+      await other.stop();
+    }
+  });
 });

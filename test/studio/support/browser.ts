@@ -46,7 +46,7 @@ async function launch(executablePath: string, folder: string, args: string[]): P
   } catch (error) {
     if (!String(error).includes("error while loading shared libraries")) throw error;
     const env = { ...process.env, LD_LIBRARY_PATH: join(folder, "al2023/lib") };
-    return chromium.launch({ executablePath, args, env: env as Record<string, string> });
+    return chromium.launch({ executablePath, args, env });
   }
 }
 
