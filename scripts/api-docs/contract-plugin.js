@@ -40,10 +40,16 @@ export function load(app) {
     if (reflection.kind !== ReflectionKind.TypeAlias) return;
     const symbol = context.getSymbolFromReflection(reflection);
     const text = symbol?.declarations?.[0]?.getText() ?? "";
-    if (symbol === undefined || !/\.\$infer(Select|Insert);?$/.test(text)) return;
+    if (symbol === undefined || !/\.\$infer(Select|Insert)(, "\w+">)?;?$/.test(text)) return;
     const type = context.checker.getDeclaredTypeOfSymbol(symbol);
+    const { aliasSymbol } = type;
+    // TypeDoc would write the name itself for a type that has one, such as an `Omit`.
+    type.aliasSymbol = undefined;
     const written = app.converter.convertType(context.withScope(reflection), type);
-    rows.set(shapeOf(written) ?? reflection.name, { reflection, written });
+    if (aliasSymbol !== undefined) type.aliasSymbol = aliasSymbol;
+    const shape = shapeOf(written);
+    const isKnown = shape === undefined || rows.has(shape);
+    rows.set(isKnown ? reflection.name : shape, { reflection, written });
   });
 
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
