@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { schema } from "../../src/schema/schema.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import type { OpenOptions } from "../../src/stores/libsql/open-options.ts";
+import { copyStore } from "../../src/transfer/copy-store.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
 import { longestHold } from "../support/event-loop.ts";
 import { startProxy } from "../support/loopback-proxy.ts";
@@ -53,13 +54,13 @@ function warnings(): string[] {
   return said;
 }
 
-/** A server in front of the primary that takes the replication index out of every answer. */
-async function withoutIndex(): Promise<string> {
+/** A server in front of the primary, or of another one, whose answers all have this replication index, or none. */
+async function answeringWith(index: string | null, { httpUrl } = primary): Promise<string> {
   const server = createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
-      const answer = await fetch(`${primary.httpUrl}${request.url ?? ""}`, {
+      const answer = await fetch(`${httpUrl}${request.url ?? ""}`, {
         method: request.method ?? "POST",
         headers: {
           "content-type": "application/json",
@@ -69,7 +70,12 @@ async function withoutIndex(): Promise<string> {
       });
       const text = await answer.text();
       response.writeHead(answer.status, { "content-type": "application/json" });
-      response.end(text.replaceAll(/"replication_index":"\d+"/g, '"replication_index":null'));
+      response.end(
+        text.replaceAll(
+          /"replication_index":"\d+"/g,
+          `"replication_index":${JSON.stringify(index)}`,
+        ),
+      );
     })();
   });
   server.listen(0, "127.0.0.1");
@@ -146,7 +152,7 @@ describe("a read replica", () => {
       primaryGrpcPort: frames.port,
     });
     onTestFinished(() => replica.stop());
-    const store = await open({ url: await withoutIndex(), readUrl: replica.httpUrl });
+    const store = await open({ url: await answeringWith(null), readUrl: replica.httpUrl });
     frames.stalled = true;
     const { runId } = await store.createRun({ workflowId: "w" });
     for (let revision = 2; revision < 5; revision++) {
@@ -155,6 +161,18 @@ describe("a read replica", () => {
     }
     await store.db.run(`update workflow_runs set progress = 0.9 where run_id = '${runId}'`);
     expect((await store.getRun(runId)).progress).toBe(0.9);
+  });
+
+  test("is not asked for what was written, if the log of a crashed primary has restarted and the same index", async () => {
+    const old = await startSqld({ publicKey: issuer.publicKey });
+    onTestFinished(() => old.stop());
+    const { runId } = await (await open({ url: primary.httpUrl })).createRun({ workflowId: "w" });
+    await copyStore(await open({ url: primary.httpUrl }), await open({ url: old.httpUrl }));
+    const url = await answeringWith("100");
+    const store = await open({ url, readUrl: await answeringWith("100", old) });
+    expect((await store.getRun(runId)).revision).toBe(1);
+    await store.updateRun(runId, { progress: 0.5 });
+    expect((await store.getRun(runId)).revision).toBe(2);
   });
 });
 

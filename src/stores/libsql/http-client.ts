@@ -25,17 +25,20 @@ export function createHttpClient(
         : async (request: Request) => {
             const { index: before, doubts } = position;
             const body = request.clone();
+            const writes = async () => !isReadRequest(await body.text());
             let index: bigint | null = null;
+            let countsRows = false;
             try {
               const answer = await readIndex(await ask(request));
-              ({ index } = answer);
+              ({ index, countsRows } = answer);
               return answer.copy;
             } finally {
               if (index === null) {
                 position.noteAnswerWithoutIndex();
-                if (!isReadRequest(await body.text())) position.noteDoubt();
+                if (await writes()) position.noteDoubt();
               } else {
-                position.noteAnswer(index, before, doubts);
+                const hasChanged = countsRows && index === before && (await writes());
+                position.noteAnswer(index, before, doubts, hasChanged);
               }
             }
           },

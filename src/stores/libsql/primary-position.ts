@@ -4,8 +4,8 @@ import { kindOf } from "../../client/statement-kinds.ts";
  * The highest replication index that this process has seen in an answer.
  *
  * Every answer over HTTP has the index of the last frame that it includes. A copy with this index or a higher one has
- * everything that was acknowledged or read here. A server that crashes may restart its log. Its index is lower then, and
- * earlier indexes mean nothing.
+ * everything that was acknowledged or read here. A server that crashes may restart its log. Its index is lower then, or
+ * the same after a write, and earlier indexes mean nothing.
  */
 export class PrimaryPosition {
   #index = 0n;
@@ -52,11 +52,15 @@ export class PrimaryPosition {
     this.#isTold = false;
   }
 
-  /** Records an answer of the primary. `before` and `doubts` are the values when the request was sent. */
-  noteAnswer(index: bigint, before: bigint, doubts: number): void {
+  /**
+   * Records an answer of the primary. `before` and `doubts` are the values when the request was sent. A write that has
+   * changed rows raises the index, unless it is in a transaction. For one that has not, a restart is assumed: copies are
+   * then used again when they exceed the index.
+   */
+  noteAnswer(index: bigint, before: bigint, doubts: number, hasChanged: boolean): void {
     this.#isTold = true;
     if (doubts > this.#settledDoubts) this.#settledDoubts = doubts;
-    if (index < before) {
+    if (index < before || (hasChanged && index === before)) {
       this.#restarts += 1;
       if (this.#index > this.#highestBeforeRestart) this.#highestBeforeRestart = this.#index;
       this.#index = index;
@@ -99,10 +103,17 @@ function isRead(sql: string): boolean {
   return kind === "read" || kind === "control";
 }
 
-/** The index of an answer, or null if it has none, and the answer to use from here on. */
-export async function readIndex(
-  response: Response,
-): Promise<{ readonly index: bigint | null; readonly copy: Response }> {
+interface IndexedAnswer {
+  /** Null if the answer has none. */
+  readonly index: bigint | null;
+  /** True if it counts rows that a write has changed, perhaps an earlier write of the connection. */
+  readonly countsRows: boolean;
+  /** The answer to use from here on. */
+  readonly copy: Response;
+}
+
+/** Reads the index of an answer. */
+export async function readIndex(response: Response): Promise<IndexedAnswer> {
   const text = await response.text();
   let index: bigint | null = null;
   // Quotes in the text of a cell are escaped, so this matches no cell.
@@ -111,5 +122,6 @@ export async function readIndex(
     if (index === null || found > index) index = found;
   }
   const { status, headers } = response;
-  return { index, copy: new Response(text, { status, headers }) };
+  const countsRows = /"affected_row_count":[1-9]/.test(text);
+  return { index, countsRows, copy: new Response(text, { status, headers }) };
 }
