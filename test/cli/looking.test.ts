@@ -62,6 +62,7 @@ const looking: Readonly<Record<string, readonly string[][]>> = {
 const notLooking = new Set([
   "runs cancel",
   "runs retry",
+  "studio",
   "import",
   "init",
   "check",
