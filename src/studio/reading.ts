@@ -12,7 +12,12 @@ import type { WorkflowTables } from "../schema/tables.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { describeError, RefusedRequestError, type ShownError } from "./errors.ts";
 import { previewOf, textOf } from "./payloads.ts";
-import { runReport, type ReportArguments, type ReportName, type ReportRow } from "./reports.ts";
+import {
+  runReport,
+  type ReportArguments,
+  type ReportName,
+  type ReportRow,
+} from "../reports/named-reports.ts";
 
 /** What a part of a page contains, or the error of reading it. */
 type Part<Value> = { readonly value: Value } | { readonly error: ShownError };

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "../errors.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { RefusedRequestError } from "./errors.ts";
-import { reportNames, type ReportArguments, type ReportName } from "./reports.ts";
+import { reportNames, type ReportArguments, type ReportName } from "../reports/named-reports.ts";
 
 const longestBody = 64 * 1024;
 const pageSize = 50;

@@ -3,6 +3,7 @@ import { parseArgument } from "../arguments.ts";
 import { Engine } from "../engine/engine.ts";
 import { RunNotFoundError } from "../errors.ts";
 import type { RunFilter } from "../model/run-queries.ts";
+import { csvOf, withoutFormula } from "../reports/csv.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { SharedAnswers } from "./answers.ts";
 import { describeError, RefusedRequestError } from "./errors.ts";
@@ -12,7 +13,6 @@ import { studioOptionsSchema, type Studio, type StudioOptions } from "./options.
 import { loadPage, type PageFile } from "./page-files.ts";
 import { createRedactor } from "./payloads.ts";
 import { StudioReader } from "./reading.ts";
-import { csvOf, withoutFormula } from "./reports.ts";
 import {
   bulkOf,
   reportOf,

@@ -3,7 +3,7 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { bucketSizes, type BucketSize } from "../../reports/query/buckets.ts";
 import { timeZoneSchema } from "../../reports/query/time-zones.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
-import { reportNames, type ReportName } from "../../studio/reports.ts";
+import { reportNames, type ReportName } from "../../reports/named-reports.ts";
 import { drawChart } from "../output/charts.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";

@@ -1,7 +1,7 @@
 import { plot, blue, green, red, reset } from "asciichart";
 import type { BucketSize } from "../../reports/query/buckets.ts";
 import { colors } from "./output.ts";
-import type { ReportName, ReportRow } from "../../studio/reports.ts";
+import type { ReportName, ReportRow } from "../../reports/named-reports.ts";
 import { formatTime } from "./words.ts";
 
 const dayMs = 86_400_000;

@@ -1,10 +1,10 @@
+import { csvOf } from "../../reports/csv.ts";
 import {
-  csvOf,
   runReport as queryReport,
   type ReportArguments,
   type ReportName,
   type ReportRow,
-} from "../../studio/reports.ts";
+} from "../../reports/named-reports.ts";
 import type { WorkflowDatabase } from "../../stores/libsql/libsql-store.ts";
 import { translateError } from "../../stores/sqlite/errors/translate.ts";
 import { escaped, printJson, print, printLine, table } from "./output.ts";

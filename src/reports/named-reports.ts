@@ -1,25 +1,22 @@
-import {
-  durationsOverTime,
-  errorCodes,
-  oldestPending,
-  queueDepth,
-  queueLatency,
-  reliabilityOverTime,
-  runDurations,
-  slowestSteps,
-  stepDurations,
-  stepErrorCodes,
-  stepFunnel,
-  stepReliability,
-  storage,
-  stuckRuns,
-  throughput,
-  workers,
-  workflowVersions,
-  type BucketSize,
-  type ReportDatabase,
-  type ReportOptions,
-} from "../reports/index.ts";
+import { durationsOverTime } from "./durations-over-time.ts";
+import { errorCodes, stepErrorCodes } from "./error-codes.ts";
+import { oldestPending } from "./oldest-pending.ts";
+import type { BucketSize } from "./query/buckets.ts";
+import type { ReportOptions } from "./query/options.ts";
+import type { ReportDatabase } from "./query/query.ts";
+import { queueDepth } from "./queue-depth.ts";
+import { queueLatency } from "./queue-latency.ts";
+import { reliabilityOverTime } from "./reliability-over-time.ts";
+import { runDurations } from "./run-durations.ts";
+import { slowestSteps } from "./slowest-steps.ts";
+import { stepDurations } from "./step-durations.ts";
+import { stepFunnel } from "./step-funnel.ts";
+import { stepReliability } from "./step-reliability.ts";
+import { storage } from "./storage.ts";
+import { stuckRuns } from "./stuck-runs.ts";
+import { throughput } from "./throughput.ts";
+import { workers } from "./workers.ts";
+import { workflowVersions } from "./workflow-versions.ts";
 
 export interface ReportArguments {
   readonly options: ReportOptions;
@@ -67,30 +64,4 @@ export function runReport(
 ): PromiseLike<readonly ReportRow[]> {
   const report: Report = reports[name];
   return report(db, given);
-}
-
-/** As in RFC 4180, with the names of the columns in the first line. Times are in UTC, and null is empty. */
-export function csvOf(
-  rows: readonly ReportRow[],
-  cellOf: (value: string) => string = (value) => value,
-): string {
-  const columns = Object.keys(rows[0] ?? {});
-  return [columns, ...rows.map((row) => columns.map((column) => row[column] ?? null))]
-    .map((cells) => cells.map((value) => csvCell(value, cellOf)).join(","))
-    .join("\n");
-}
-
-function csvCell(value: ReportRow[string], cellOf: (value: string) => string): string {
-  const text =
-    value instanceof Date
-      ? value.toISOString()
-      : typeof value === "string"
-        ? cellOf(value)
-        : String(value ?? "");
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-/** A program for spreadsheets would calculate text that begins as a formula does. */
-export function withoutFormula(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }
