@@ -7,13 +7,15 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const slowest = [
   "test/examples/drizzle-apps.long.test.ts",
+  "test/studio/browser.long.test.ts",
   "test/company.test.ts",
   "test/packaging/drizzle-versions.long.test.ts",
   "test/packaging/packed-package.long.test.ts",
+  "test/testing/planted-defects.long.test.ts",
+  "test/transfer/copy.long.test.ts",
   "test/docs/code-blocks.test.ts",
   "test/testing/libsql-http.test.ts",
-  "test/examples/custom-store.test.ts",
-  "test/network/replicas.test.ts",
+  "test/network/lies.long.test.ts",
 ];
 
 /** Begins with the slowest files. The projects stay in their order. */

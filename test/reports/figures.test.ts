@@ -128,7 +128,7 @@ const reports: Readonly<
   storage: (db, data, { filter }) => [storage(db, filter), plain.storage(data, filter)],
 };
 
-const rounds = Number(process.env["REPORT_ROUNDS"] ?? 150);
+const rounds = Number(process.env["REPORT_ROUNDS"] ?? 100);
 
 describe.each([
   ["a file", rounds],

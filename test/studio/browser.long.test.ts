@@ -265,6 +265,7 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       try {
         await opened.show("runs");
         await page.keyboard.press("/");
+        await page.locator("#find-run:focus").waitFor();
         await page.keyboard.type(given.failed);
         await page.keyboard.press("Enter");
         await page.getByRole("heading", { name: `Run ${given.failed}` }).waitFor();

@@ -6,9 +6,9 @@ interface NodeSQLite {
 }
 
 /** The module node:sqlite; null on versions of Node that do not have it. */
-export const nodeSQLite = (
+export const nodeSQLite = ((
   process as { getBuiltinModule?: (name: string) => unknown }
-).getBuiltinModule?.("node:sqlite") as NodeSQLite | null;
+).getBuiltinModule?.("node:sqlite") ?? null) as NodeSQLite | null;
 
 /** A Drizzle database on node:sqlite. Drizzle 0.45 has no driver for it. */
 export function drizzleOn(client: NodeSQLiteClient) {

@@ -127,8 +127,12 @@ addEventListener("keydown", (event) => {
     event.target instanceof Element && event.target.closest("input, select, textarea");
   if (event.key !== "/" || isTyping) return;
   event.preventDefault();
-  if (!location.pathname.endsWith("/runs")) navigate("runs");
-  setTimeout(() => document.querySelector<HTMLElement>("#find-run")?.focus());
+  const field = () => document.querySelector<HTMLElement>("#find-run");
+  // At once, if it is there, so that no character typed after the key is lost.
+  field()?.focus();
+  if (field() !== null) return;
+  navigate("runs");
+  setTimeout(() => field()?.focus());
 });
 const root = document.querySelector("#app");
 if (root !== null) render(<App />, root);
