@@ -121,18 +121,22 @@ function ThemeChoice() {
   );
 }
 
+function focusSearch(): boolean {
+  const field = document.querySelector<HTMLElement>("#find-run");
+  field?.focus();
+  return field !== null;
+}
+
 startNavigation();
 addEventListener("keydown", (event) => {
   const isTyping =
     event.target instanceof Element && event.target.closest("input, select, textarea");
   if (event.key !== "/" || isTyping) return;
   event.preventDefault();
-  const field = () => document.querySelector<HTMLElement>("#find-run");
   // At once, if it is there, so that no character typed after the key is lost.
-  field()?.focus();
-  if (field() !== null) return;
+  if (focusSearch()) return;
   navigate("runs");
-  setTimeout(() => field()?.focus());
+  setTimeout(focusSearch);
 });
 const root = document.querySelector("#app");
 if (root !== null) render(<App />, root);
