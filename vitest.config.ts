@@ -25,6 +25,10 @@ const drizzle1: NonNullable<ViteUserConfig["plugins"]>[number] = {
 /** Tests that kill, flood, install, or start many processes. */
 const long = "test/**/*.long.test.ts";
 
+/** A suite for a module that Node 20 does not have. */
+const hasNodeSQLite = process.getBuiltinModule("node:sqlite") !== undefined;
+const ofNewerNode = hasNodeSQLite ? ["test/testing/node-sqlite.suite.ts"] : [];
+
 /** Random tests: a few cases in `npm test`, the full number in `npm run test:long`. */
 const sized = [
   "test/company.test.ts",
@@ -79,7 +83,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "long",
-          include: [long, ...sized],
+          include: [long, ...sized, ...ofNewerNode],
           maxConcurrency: 10,
           testTimeout: 180_000,
           hookTimeout: 180_000,

@@ -1,0 +1,23 @@
+import { describeWorkflowStore } from "../../src/testing/describe-workflow-store.ts";
+import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
+import { migratedDatabase } from "../support/databases.ts";
+import { drizzleOn, nodeSQLite } from "../support/node-sqlite.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+// `npm run test:platforms` runs it on a version of Node that has the module.
+describeWorkflowStore({
+  name: "SQLiteStore on node:sqlite",
+  open: async ({ clock }) => {
+    const folder = await temporaryFolder();
+    const url = await migratedDatabase(folder);
+    const client = new nodeSQLite!.DatabaseSync(url.slice("file:".length));
+    const store = new SQLiteStore(drizzleOn(client), { clock });
+    return {
+      store,
+      async dispose() {
+        client.close();
+        await folder.remove();
+      },
+    };
+  },
+});
