@@ -235,7 +235,7 @@ function valuesOf(columns: unknown): unknown {
 /** JSON with sorted keys. The order of keys in a snapshot has no meaning; the order of columns in an array has. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) => {
-    // A default, which drizzle-kit 0.31 leaves as it is.
+    // A default of drizzle-kit 0.31, which JSON cannot hold.
     if (typeof each === "bigint") return String(each);
     return typeof each === "object" && each !== null && !Array.isArray(each)
       ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1)))

@@ -138,7 +138,7 @@ export function useData<Value>(path: string | null, freshness: Freshness = "live
     } catch (error) {
       if (own.signal.aborted) return;
       const failure = error instanceof Error ? error : new Error(String(error));
-      // What was read before stays visible, with the error.
+      // Earlier data stays visible, with the error.
       setState((before) =>
         before.path === path ? { ...before, error: failure } : { path, error: failure },
       );
