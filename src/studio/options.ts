@@ -1,6 +1,5 @@
-import { is } from "drizzle-orm";
-import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { tablesSchema } from "../reports/query/options.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
 
 /**
@@ -55,8 +54,6 @@ const secretKeys = [
 const functionSchema = <Type>(what: string) =>
   z.custom<Type>((value) => typeof value === "function", `must be ${what}`);
 
-const tableSchema = z.custom((value) => is(value, SQLiteTable), "must be a table on SQLite");
-
 export const studioOptionsSchema = z.strictObject({
   readOnly: z.boolean().default(false),
   authorize: functionSchema<NonNullable<StudioOptions["authorize"]>>("a function").optional(),
@@ -68,14 +65,5 @@ export const studioOptionsSchema = z.strictObject({
     .regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /admin/studio")
     .transform((path) => path.replace(/\/$/, ""))
     .default(""),
-  tables: z
-    .object({
-      workflowRuns: tableSchema,
-      stepExecutions: tableSchema,
-      stepAttempts: tableSchema,
-      stepOutputs: tableSchema,
-      workflowState: tableSchema,
-    })
-    .transform((tables) => tables as WorkflowTables)
-    .optional(),
+  tables: tablesSchema.transform((tables) => tables as WorkflowTables).optional(),
 });

@@ -37,6 +37,14 @@ const databaseSchema = z.custom(
   "must be a Drizzle database on SQLite",
 );
 const tableSchema = z.custom((value) => is(value, SQLiteTable), "must be a table on SQLite");
+/** The tables of `createWorkflowTables`. */
+export const tablesSchema = z.object({
+  workflowRuns: tableSchema,
+  stepExecutions: tableSchema,
+  stepAttempts: tableSchema,
+  stepOutputs: tableSchema,
+  workflowState: tableSchema,
+});
 
 /** The options that all reports share. */
 export const reportShape = {
@@ -46,15 +54,7 @@ export const reportShape = {
   tags: tagsSchema.optional(),
   since: z.date().optional(),
   until: z.date().optional(),
-  tables: z
-    .object({
-      workflowRuns: tableSchema,
-      stepExecutions: tableSchema,
-      stepAttempts: tableSchema,
-      stepOutputs: tableSchema,
-      workflowState: tableSchema,
-    })
-    .optional(),
+  tables: tablesSchema.optional(),
 };
 
 /** The options of a report on the present. */
