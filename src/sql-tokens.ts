@@ -7,7 +7,7 @@ interface SqlToken {
 
 const tokenPattern = new RegExp(
   [
-    String.raw`(?<blank>[\s\0]+|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?)`,
+    String.raw`(?<blank>[\s\0]+|--[^\n]*|/\*(?=[^])(?:[^*]|\*(?!/))*(?:\*/)?)`,
     String.raw`(?<string>'(?:[^']|'')*'?)`,
     '(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\\[[^\\]]*\\]?)',
     String.raw`(?<parameter>\?\d*|[$@:#](?:[\w$\x80-\uffff]|::)+(?:\([^\s)]*\))?)`,
@@ -73,10 +73,13 @@ export function parametersOf(sql: string): readonly (string | null)[] {
 
 const maxParameters = 32_766;
 
-/** The non-empty statements of a script. The body of a trigger is part of its statement. */
+/**
+ * The non-empty statements of a script, without the comments behind them. The body of a trigger is part of its statement.
+ */
 export function statementsOf(script: string): string[] {
   const statements: string[] = [];
   let start = 0;
+  let end = 0;
   let words: string[] = [];
   let previous = "";
   let beforePrevious = "";
@@ -84,17 +87,18 @@ export function statementsOf(script: string): string[] {
     if (text === ";" && kind === "symbol") {
       const isTrigger = createsTrigger.test(words.join(" "));
       if (!isTrigger || (previous === "end" && beforePrevious === ";")) {
-        if (words.length > 0) statements.push(script.slice(start, position));
+        if (words.length > 0) statements.push(script.slice(start, end));
         start = position + 1;
         words = [];
       }
     } else if (words.length < 5) {
       words.push(text.toLowerCase());
     }
+    end = position + text.length;
     beforePrevious = previous;
     previous = text.toLowerCase();
   }
-  if (words.length > 0) statements.push(script.slice(start));
+  if (words.length > 0) statements.push(script.slice(start, end));
   return statements;
 }
 

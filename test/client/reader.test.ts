@@ -50,6 +50,7 @@ describe("a reader answers as the client does", () => {
     "values (1, 'x'), (2, 'y')",
     "with e as (select id from entries) select * from e -- a comment",
     "select count(*) from entries where id > 5",
+    "select id from entries /* a comment that is not closed",
     "explain query plan select * from entries where id = 1",
     "pragma table_info(entries)",
   ])("%s", async (sql) => {
@@ -98,6 +99,8 @@ describe("a reader answers as the client does", () => {
   test("a failing statement has the error that the client has", async () => {
     const failure = await failureOf(client.execute("select * from nowhere"));
     expect(await failureOf(open().execute("select * from nowhere"))).toEqual(failure);
+    const division = await failureOf(client.execute("select 1 /*"));
+    expect(await failureOf(open().execute("select 1 /*"))).toEqual(division);
     expect(await failureOf(open().batch(["select 1", "select * from nowhere"]))).toMatchObject({
       statementIndex: 1,
     });

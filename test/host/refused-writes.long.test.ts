@@ -207,6 +207,31 @@ describe.each(placeNames)("in %s", (place) => {
     expect((await store.listRuns()).runs).toHaveLength(1);
   });
 
+  test("a trigger that uses a missing table or column is named, and a migration is not asked for", async () => {
+    await raw("create table audit (run_id text)");
+    for (const body of [
+      "insert into gone values (new.run_id)",
+      "insert into audit (gone) values (new.run_id)",
+      "update audit set run_id = new.gone",
+    ]) {
+      await raw(`create trigger broken after insert on workflow_runs begin ${body}; end`);
+      for (const [way, through] of Object.entries(ways).filter(
+        ([name]) => name !== "beside others",
+      )) {
+        const error = await through((each) => each.createRun(run)).catch(
+          (thrown: unknown) => thrown,
+        );
+        expect(error, `${body} ${way}`).toMatchObject({
+          code: "STORE_CONNECTION",
+          outcome: "none",
+        });
+        expect((error as Error).message).toMatch(/a trigger on the tables failed/);
+      }
+      await raw("drop trigger broken");
+    }
+    expect((await store.listRuns()).runs).toHaveLength(1);
+  });
+
   test("bundles that the app refuses are neither skipped nor written", async () => {
     const { bundles } = await store.readBundles();
     const [bundle] = bundles;

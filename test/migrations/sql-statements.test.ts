@@ -23,6 +23,13 @@ test.each([
   expect(statementsOf(sql)).toHaveLength(count);
 });
 
+test("a statement ends with its last token", () => {
+  expect(statementsOf("select 1 -- one\n; select 2 /* not closed")).toEqual([
+    "select 1",
+    " select 2",
+  ]);
+});
+
 test("a migration's statements are what stands between its breakpoints", () => {
   expect(
     writtenChunksOf(

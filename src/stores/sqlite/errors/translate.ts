@@ -1,3 +1,4 @@
+import { getTableName } from "drizzle-orm";
 import {
   CorruptRowError,
   ConstraintError,
@@ -10,6 +11,7 @@ import {
   StoreFullError,
   UnsupportedError,
 } from "../../../errors.ts";
+import { tables } from "../../../schema/tables.ts";
 import { constraintOf, examine, guardPath, isMissingDatabase, type Symptoms } from "./symptoms.ts";
 
 /** The kind of the failed statement. After a lost connection, the outcome of a write is unknown. */
@@ -101,6 +103,15 @@ const lost = (reason: string) => (options: ErrorOptions, attempt: Attempt) =>
     options,
   );
 
+/** The names of our tables end with these, after the prefix. */
+const ownTables = Object.values(tables).map(getTableName).join("|");
+
+/** SQLite's message for a table or a column that is missing, but is not ours. Only a trigger of the app can use it. */
+const missingInTrigger = new RegExp(
+  `no such column: (?:new|old)\\.|(?:no such table: |\\btable )(?!\\S*(?:${ownTables})\\b)(?:\\S+$|\\S+ has no column named)`,
+  "im",
+);
+
 /**
  * The first match applies. Codes are those of SQLite, the Hrana protocol, Node's sockets and fetch. Replicas and embedded
  * replicas have the reason only in the message.
@@ -187,6 +198,12 @@ const causes: readonly Cause[] = [
   {
     status: (status) => status === 404 || status === 405 || status === 410,
     make: doubtful("the server has no such database, or is not a libSQL server"),
+  },
+  {
+    says: missingInTrigger,
+    make: refused(
+      "a trigger on the tables failed, because it uses a table or a column that does not exist",
+    ),
   },
   {
     says: /no such (table|column)|has no column named|ON CONFLICT clause does not match/,
