@@ -183,7 +183,15 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
       await expect(store.transaction(update)).rejects.toMatchObject(refused);
       await expect(store.hostTransaction((_, tx) => update(tx))).rejects.toMatchObject(refused);
       const goOn = (tx: WorkflowStore) => update(tx).catch(() => tx.saveState(runId, "key", 1));
+      const atOnce = (tx: WorkflowStore) =>
+        Promise.allSettled([
+          update(tx),
+          tx.saveState(runId, "key", 1),
+          tx.saveState(runId, "b", 1),
+        ]);
       for (const ended of [
+        () => store.transaction(atOnce),
+        () => store.hostTransaction((_, tx) => atOnce(tx)),
         () => store.transaction(goOn),
         () =>
           store.transaction((tx) =>

@@ -1,3 +1,4 @@
+import { Mutex } from "../../../async/mutex.ts";
 import { UnsupportedError } from "../../../errors.ts";
 import type { Statement } from "../../../client/local-client.ts";
 import { runQueries, type Connection, type Queries, type StatementResult } from "./connection.ts";
@@ -11,6 +12,7 @@ import type { BoundStatement } from "../statements/statement.ts";
  */
 export class TransactionEnd {
   readonly #tryBegin: () => Promise<unknown>;
+  readonly #mutex = new Mutex();
   #isPossible = false;
   #isCertain = false;
 
@@ -19,16 +21,22 @@ export class TransactionEnd {
     this.#tryBegin = tryBegin;
   }
 
-  /** Runs `work` in the transaction. @throws {StoreConnectionError} if the transaction is over. */
-  async whileOpen<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isPossible) await this.#look();
-    if (this.#isCertain) throw translateError({ code: "TRANSACTION_CLOSED" }, "read");
-    try {
-      return await work();
-    } catch (error) {
-      this.#isPossible ||= constraintOf(examine(error)) !== null;
-      throw error;
-    }
+  /**
+   * Runs `work` in the transaction after all earlier work, which may end the transaction.
+   *
+   * @throws {StoreConnectionError} if the transaction is over.
+   */
+  whileOpen<T>(work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(async () => {
+      if (this.#isPossible) await this.#look();
+      if (this.#isCertain) throw translateError({ code: "TRANSACTION_CLOSED" }, "read");
+      try {
+        return await work();
+      } catch (error) {
+        this.#isPossible ||= constraintOf(examine(error)) !== null;
+        throw error;
+      }
+    });
   }
 
   async #look(): Promise<void> {
