@@ -419,19 +419,21 @@ export class Engine {
     let isExpected = this.#worker.isWorking && this.#starter.startedRuns.has(runId);
     try {
       for (;;) {
-        // An active run ends this wait by an event.
+        // An active run ends this wait by an event. It has probably finished then, so its output is read as well.
+        let payloads = false;
         while (this.#worker.isActive(runId)) {
+          payloads = true;
           await wakeUp.wait(longestPollMs);
           if (signal?.aborted === true) break;
         }
         if (!isExpected) {
-          const run = await read(() => this.#store.getRun(runId, { payloads: false, signal }));
+          const run = await read(() => this.#store.getRun(runId, { payloads, signal }));
           if (workflowId !== null && run.workflowId !== workflowId) {
             const reason = `belongs to the workflow ${run.workflowId}, not to ${workflowId}`;
             throw new InvalidArgumentError({ argument: "runId", reason });
           }
           if (run.status === "CANCELLED") await this.#cancelSteps([runId]);
-          if (isFinalRunStatus(run.status)) return await read(() => this.#readEnded(runId, signal));
+          if (isFinalRunStatus(run.status)) return await read(() => this.#withOutput(run, signal));
           this.#checkOpen();
           if (this.#registry.find(run) !== null) {
             this.#startWorking();
@@ -446,9 +448,13 @@ export class Engine {
     }
   }
 
-  /** Reads an ended run. An output that is too large for its row comes from the steps. */
-  async #readEnded(runId: string, signal: AbortSignal | undefined): Promise<WorkflowRun> {
-    const run = await this.#store.getRun(runId, { signal });
+  /** An ended run with its payloads. An output that is too large for its row comes from the steps. */
+  async #withOutput(
+    found: WorkflowRun | WorkflowRunSummary,
+    signal: AbortSignal | undefined,
+  ): Promise<WorkflowRun> {
+    const { runId } = found;
+    const run = "output" in found ? found : await this.#store.getRun(runId, { signal });
     const plan = this.#registry.find(run)?.plan;
     if (run.status !== "COMPLETED" || run.output !== null || plan === undefined) return run;
     return { ...run, output: await loadRunOutput(this.#store, plan, runId) };
