@@ -4,6 +4,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { copyExample } from "../examples/support/example-app.ts";
+import { makePackedProject } from "../packaging/support/packed-project.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 const run = promisify(execFile);
@@ -49,4 +51,26 @@ test("a store on bun:sqlite in Bun", async () => {
   const args = ["test", "./test/testing/bun-sqlite.suite.ts"];
   const { stderr } = await run(bun, args, { cwd: root, maxBuffer: 2 ** 26 });
   expect(stderr).toMatch(/\b1[5-9]\d pass\n\s*0 fail/);
+});
+
+test("the example app, on better-sqlite3 in Node 22 and on bun:sqlite in Bun", async () => {
+  const project = await makePackedProject(["better-sqlite3", "tsx"]);
+  try {
+    await copyExample(project, "parcels");
+    const start = (program: string, ...args: readonly string[]) =>
+      project.run(join(folder.path, "node_modules", program), args, { folder: "parcels" });
+    const ways = [
+      () => start("node-22/bin/node", "--import", "tsx", "main.ts"),
+      () => start("bun/bin/bun", "main.ts"),
+    ];
+    // Twice on the same file, and each runtime on the file of the other.
+    for (const way of [...ways, ...ways]) {
+      expect(JSON.parse(await way())).toEqual({
+        label: "parcel: 860 cents",
+        shipped: [{ weightKg: 3, status: "COMPLETED" }],
+      });
+    }
+  } finally {
+    await project.remove();
+  }
 });
