@@ -1,4 +1,5 @@
 import { StoreClosedError } from "../errors.ts";
+import { DriverError } from "./driver-error.ts";
 import { LibraryDatabase, type SyncDatabase } from "./sync-database.ts";
 
 /** The parts of a `Database` of better-sqlite3 that we use. */
@@ -26,19 +27,33 @@ export function useBetterSQLite3(client: BetterSQLite3Client): SyncDatabase {
     prepare(sql) {
       if (!client.open) throw new StoreClosedError();
       const statement = client.prepare(sql);
-      if (!statement.reader) return { change: (args) => statement.run(args).changes };
+      if (!statement.reader) {
+        return { change: (args) => attempt(() => statement.run(args).changes) };
+      }
       statement.raw();
       // The app may read integers as `bigint` by default.
       statement.safeIntegers(false);
       return {
-        all: (args) => statement.all(args) as Row[],
-        get: (args) => statement.get(args) as Row | undefined,
+        all: (args) => attempt(() => statement.all(args)) as Row[],
+        get: (args) => attempt(() => statement.get(args)) as Row | undefined,
       };
     },
     exec(sql) {
       if (!client.open) throw new StoreClosedError();
-      client.exec(sql);
+      attempt(() => client.exec(sql));
     },
     isInTransaction: () => client.open && client.inTransaction,
   });
+}
+
+/** While the app iterates over the rows of a query, the library refuses writes with an error of its own. */
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TypeError) || !error.message.includes("busy executing a query")) {
+      throw error;
+    }
+    throw new DriverError(error.message, "SQLITE_BUSY", error);
+  }
 }

@@ -3,7 +3,7 @@ import type { Database } from "better-sqlite3";
 import { drizzle as drizzleOnLibSQL } from "drizzle-orm/libsql";
 import { drizzle as drizzleProxy } from "drizzle-orm/sqlite-proxy";
 import { sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { z } from "zod";
 import { createClient } from "../../../src/client/create-client.ts";
 import { defineStep } from "../../../src/engine/definition/define-step.ts";
@@ -256,6 +256,37 @@ test("the lock of another connection does not block the event loop", async ({ ap
   expect(client.prepare("pragma busy_timeout").raw().get()).toEqual([5000]);
 });
 
+test("writes wait while the app iterates over the rows of a query", async ({ app }) => {
+  const { client, store } = app;
+  await store.createRun(run("r"));
+  // The error of better-sqlite3. libSQL, which stands in for it in older versions of Node, permits the write.
+  const exec = client.exec.bind(client);
+  let refusals = 0;
+  vi.spyOn(client, "exec").mockImplementation((sql) => {
+    if (sql !== "begin immediate" || ++refusals > 3) return exec(sql);
+    throw new TypeError("This database connection is busy executing a query");
+  });
+  expect((await store.updateRun("r", { progress: 0.5 })).progress).toBe(0.5);
+  expect(refusals).toBe(4);
+  expect(client.prepare("pragma busy_timeout").raw().get()).toEqual([5000]);
+});
+
+test("a write that fails for an unknown reason has no unknown outcome", async ({ app }) => {
+  const { client, store } = app;
+  await store.createRun(run("r"));
+  const exec = client.exec.bind(client);
+  vi.spyOn(client, "exec").mockImplementation((sql) => {
+    if (sql === "commit") throw new Error("a function of the app failed");
+    return exec(sql);
+  });
+  await expect(store.updateRun("r", { progress: 0.5 })).rejects.toMatchObject({
+    code: "STORE_CONNECTION",
+    outcome: "none",
+  });
+  vi.restoreAllMocks();
+  expect((await store.getRun("r")).progress).toBe(0);
+});
+
 describe("a transaction of the store", () => {
   test("never has a statement of the app in it", async ({ app }) => {
     const { client, db, store } = app;
@@ -283,7 +314,11 @@ describe("a transaction of the store", () => {
         db.update(workflowRuns).set({ progress: 0.5 }).run();
         await tx.saveState("r", "seen", progress);
       }),
-    ).rejects.toMatchObject({ code: "STORE_BUSY", retryable: true });
+    ).rejects.toMatchObject({
+      code: "STORE_BUSY",
+      retryable: true,
+      message: expect.stringContaining("changed what the transaction has read"),
+    });
     expect(await store.getAllState("r")).toEqual({});
     await store.transaction(async (tx) => {
       const { progress } = await tx.getRun("r");

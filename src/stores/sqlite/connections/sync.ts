@@ -3,7 +3,7 @@ import { Backoff } from "../../../async/retry.ts";
 import { kindOf } from "../../../client/statement-kinds.ts";
 import type { Statement } from "../../../client/local-client.ts";
 import type { SyncDatabase } from "../../../drivers/sync-database.ts";
-import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
+import { GorkflowError, StoreBusyError, StoreConnectionError } from "../../../errors.ts";
 import type {
   Connection,
   Queries,
@@ -11,7 +11,7 @@ import type {
   StatementResult,
   WriteOptions,
 } from "./connection.ts";
-import { translateError, type Attempt } from "../errors/translate.ts";
+import { translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { TransactionConnection, type StatementRunner } from "./transaction.ts";
 
@@ -67,7 +67,7 @@ export class SyncConnection implements Connection {
 
   read(statements: readonly BoundStatement[]): Promise<Results> {
     const [only] = statements;
-    return this.#whenFree("read", () =>
+    return this.#whenFree(() =>
       only !== undefined && statements.length === 1
         ? [this.#run(only)]
         : this.#database.transaction("read", () => this.#runAll(statements)),
@@ -75,7 +75,7 @@ export class SyncConnection implements Connection {
   }
 
   snapshot<T>(queries: () => Queries<T>): Promise<T> {
-    return this.#whenFree("read", () =>
+    return this.#whenFree(() =>
       this.#database.transaction("read", () => {
         const steps = queries();
         let step = steps.next();
@@ -107,7 +107,7 @@ export class SyncConnection implements Connection {
 
   async #transact<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     const repetition = new RepeatedTransaction(this.#database, (attempt) =>
-      this.#whenFree("write", attempt),
+      this.#whenFree(attempt),
     );
     const connection = new TransactionConnection(repetition);
     try {
@@ -138,7 +138,7 @@ export class SyncConnection implements Connection {
         continue;
       }
       try {
-        await this.#whenFree("write", () => this.#commit());
+        await this.#whenFree(() => this.#commit());
       } catch (error) {
         this.#rejectExpired(first, error);
       }
@@ -226,7 +226,7 @@ export class SyncConnection implements Connection {
   }
 
   /** Runs `work` when no transaction of the app is open and no other process has the lock. */
-  async #whenFree<T>(attempt: Attempt, work: () => T): Promise<T> {
+  async #whenFree<T>(work: () => T): Promise<T> {
     const turn = dueTurn();
     if (turn !== null) await turn;
     let deadline: number | null = null;
@@ -238,7 +238,8 @@ export class SyncConnection implements Connection {
         try {
           return work();
         } catch (error) {
-          if (!isBusy(error)) throw translateError(error, attempt);
+          // A changed transaction is busy too, and would stay so.
+          if (error instanceof GorkflowError || !isBusy(error)) throw translated(error);
           cause = error;
         }
       }
@@ -250,20 +251,21 @@ export class SyncConnection implements Connection {
 }
 
 function errorOf({ signal }: WriteJob, error: unknown): unknown {
-  return signal?.aborted === true && error === signal.reason
-    ? error
-    : translateError(error, "write");
+  return signal?.aborted === true && error === signal.reason ? error : translated(error);
 }
 
+/** The outcome of a write is always known: its transaction is rolled back when it fails. */
+const translated = (error: unknown) => translateError(error, "read");
+
 function isBusy(error: unknown): boolean {
-  return translateError(error, "read") instanceof StoreBusyError;
+  return translated(error) instanceof StoreBusyError;
 }
 
 function busyError(isHeldByApp: boolean, cause: unknown): StoreBusyError {
   return new StoreBusyError(
     isHeldByApp
       ? `a transaction of the app stayed open on the connection for ${busyTimeoutMs} ms: inside it, use \`statements\``
-      : `the database was locked for ${busyTimeoutMs} ms by another process`,
+      : `the database was locked for ${busyTimeoutMs} ms by another process, or by a query that the app has not finished`,
     { cause },
   );
 }
