@@ -38,7 +38,7 @@ export function refuseOtherSites({ method, headers, url }: Request): void {
   if ((origin !== null && hostOf(origin) !== new URL(url).host) || (isOther && !isNavigation)) {
     throw new RefusedRequestError(403, "OTHER_ORIGIN", "the request comes from another site");
   }
-  if (isChange && !/^application\/json\b/.test(headers.get("content-type") ?? "")) {
+  if (isChange && !/^application\/json *(;|$)/i.test(headers.get("content-type") ?? "")) {
     throw new RefusedRequestError(415, "NOT_JSON", "a change is sent as application/json");
   }
 }

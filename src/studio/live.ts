@@ -1,4 +1,5 @@
 import type { WorkflowStore } from "../store/workflow-store.ts";
+import { CorruptRowError } from "../errors.ts";
 import { describeError } from "./errors.ts";
 
 const pollMs = 1000;
@@ -20,18 +21,26 @@ interface Viewer {
  */
 export class LiveUpdates {
   readonly #store: WorkflowStore;
+  readonly #onChange: () => void;
   readonly #viewers = new Set<Viewer>();
   #newest: string | null = null;
-  readonly #revisions = new Map<string, string>();
+  /** The state of each run that is viewed. */
+  #revisions: ReadonlyMap<string, string> = new Map();
+  /** Viewed runs that cannot be read. Reading them again would hide the others from their viewers. */
+  readonly #corrupt = new Set<string>();
   #polls = 0;
   #isRunning = false;
 
-  constructor(store: WorkflowStore) {
+  /** Calls `onChange` before viewers are told of a change. */
+  constructor(store: WorkflowStore, onChange: () => void) {
     this.#store = store;
+    this.#onChange = onChange;
   }
 
   /** A stream of server-sent events, until the request is aborted. */
-  open(runId: string | null, signal: AbortSignal): Response {
+  open(runId: string | null, { method, signal }: Pick<Request, "method" | "signal">): Response {
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    if (method === "HEAD" || signal.aborted) return new Response(null, { headers });
     const encoder = new TextEncoder();
     let viewer: Viewer;
     const body = new ReadableStream<Uint8Array>({
@@ -55,7 +64,6 @@ export class LiveUpdates {
       },
       cancel: () => void this.#viewers.delete(viewer),
     });
-    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
     return new Response(body, { headers });
   }
 
@@ -68,13 +76,15 @@ export class LiveUpdates {
     }
     this.#isRunning = false;
     this.#newest = null;
-    this.#revisions.clear();
+    this.#revisions = new Map();
+    this.#corrupt.clear();
   }
 
   async #poll(): Promise<void> {
     this.#polls++;
     const viewers = [...this.#viewers];
-    const runIds = [...new Set(viewers.flatMap(({ runId }) => runId ?? []))].slice(0, mostRuns);
+    const viewed = new Set(viewers.flatMap(({ runId }) => runId ?? []));
+    const runIds = [...viewed].filter((id) => !this.#corrupt.has(id)).slice(0, mostRuns);
     const isOfMany = viewers.some(({ runId }) => runId === null);
     try {
       if (runIds.length > 0 && (!isOfMany || this.#polls % 2 === 0)) await this.#pollRuns(runIds);
@@ -93,17 +103,28 @@ export class LiveUpdates {
     ]);
     const isChanged = this.#newest !== null && this.#newest !== newest;
     this.#newest = newest;
-    if (isChanged) this.#tell("changed", {}, null);
+    if (isChanged) this.#tellChanged(null);
   }
 
   async #pollRuns(runIds: readonly string[]): Promise<void> {
-    const runs = await this.#store.getRuns(runIds, { payloads: false });
+    const runs = await this.#store.getRuns(runIds, { payloads: false }).catch((error: unknown) => {
+      const runId = error instanceof CorruptRowError ? error.key["run_id"] : undefined;
+      if (runId === undefined || !runIds.includes(runId)) throw error;
+      this.#corrupt.add(runId);
+      return null;
+    });
+    if (runs === null) return;
     const found = new Map(runs.map((run) => [run.runId, `${run.revision} ${run.attempt}`]));
-    for (const runId of runIds) {
-      const [before, now] = [this.#revisions.get(runId), found.get(runId) ?? "deleted"];
-      this.#revisions.set(runId, now);
-      if (before !== undefined && before !== now) this.#tell("changed", {}, runId);
+    const before = this.#revisions;
+    this.#revisions = new Map(runIds.map((runId) => [runId, found.get(runId) ?? "deleted"]));
+    for (const [runId, now] of this.#revisions) {
+      if (before.has(runId) && before.get(runId) !== now) this.#tellChanged(runId);
     }
+  }
+
+  #tellChanged(runId: string | null): void {
+    this.#onChange();
+    this.#tell("changed", {}, runId);
   }
 
   /** Sends an event to all viewers, or to those of `runId`. */

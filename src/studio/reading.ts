@@ -145,7 +145,7 @@ export class StudioReader {
 
   /** The whole text of a payload. */
   async payload(runId: string, kind: string, stepId: string | null): Promise<string> {
-    const read = {
+    const payloads: Readonly<Record<string, () => Promise<unknown>>> = {
       input: async () =>
         stepId === null
           ? (await this.#store.getRun(runId)).input
@@ -160,7 +160,8 @@ export class StudioReader {
           : (await this.#store.getStepExecution(runId, stepId)).error,
       context: async () => (await this.#store.getRun(runId)).context,
       state: async () => this.#store.getAllState(runId),
-    }[kind];
+    };
+    const read = Object.hasOwn(payloads, kind) ? payloads[kind] : undefined;
     if (read === undefined) throw new RefusedRequestError(404, "NOT_FOUND", "no such payload");
     return textOf(this.#redact(kind, await read()));
   }

@@ -2,6 +2,7 @@ import { Hono } from "hono/tiny";
 import { parseArgument } from "../arguments.ts";
 import { Engine } from "../engine/engine.ts";
 import { RunNotFoundError } from "../errors.ts";
+import { parseId } from "../model/arguments.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import { csvOf, withoutFormula } from "../reports/csv.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -41,8 +42,9 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
     "options",
   );
   const reader = new StudioReader(store, createRedactor(redact), tables);
-  const live = new LiveUpdates(store);
   const answers = new SharedAnswers();
+  // A page that is told of a change must not get an answer from before it.
+  const live = new LiveUpdates(store, () => answers.forget());
   let page: Promise<Readonly<Record<string, PageFile>>> | null = null;
 
   const answer = async (request: Request, read: () => Promise<unknown>) => {
@@ -59,7 +61,8 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
     }
   };
   const file = async (name: string) => {
-    const found = (await (page ??= loadPage()))[name];
+    const files = await (page ??= loadPage());
+    const found = Object.hasOwn(files, name) ? files[name] : undefined;
     if (found === undefined) throw new RefusedRequestError(404, "NOT_FOUND", "no such file");
     const body =
       name === "index.html" ? found.body.replaceAll("%BASE%", `${basePath}/`) : found.body;
@@ -71,16 +74,19 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
   const app = new Hono().basePath(basePath === "" ? "/" : basePath);
   app.use("*", async (context, next) => {
     const request = context.req.raw;
+    // A response, such as a redirection, is not a permission.
+    const permission: unknown = await authorize?.(request.clone());
     if (authorize === undefined) refuseOtherHosts(request);
-    else if (!(await authorize(request.clone()))) {
+    else if (permission !== true) {
       throw new RefusedRequestError(403, "NOT_AUTHORIZED", "the request is not authorized");
     }
+    const { method } = request;
+    if (!["GET", "HEAD", "POST"].includes(method)) {
+      throw new RefusedRequestError(405, "METHOD", "only GET, HEAD and POST are answered");
+    }
     refuseOtherSites(request);
-    if (!["GET", "HEAD"].includes(request.method)) {
-      if (request.method !== "POST") {
-        throw new RefusedRequestError(405, "METHOD", "only GET and POST are answered");
-      }
-      if (readOnly) throw new RefusedRequestError(403, "READ_ONLY", "the studio is read-only");
+    if (method === "POST" && readOnly) {
+      throw new RefusedRequestError(403, "READ_ONLY", "the studio is read-only");
     }
     await next();
   });
@@ -100,7 +106,11 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
   read("doctor", () => reader.doctor());
   read("report", async (params) => {
     const { name, given } = reportOf(params);
-    return { rows: await reader.report(name, given), now: new Date() };
+    const {
+      limit,
+      options: { since = null },
+    } = given;
+    return { rows: await reader.report(name, given), since, limit, now: new Date() };
   });
   app.get("/api/report.csv", async ({ req }) => {
     const { name, given } = reportOf(new URL(req.url).searchParams);
@@ -113,9 +123,10 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
     const text = await reader.payload(requiredOf(params, "id"), kind, params.get("step"));
     return textResponse(text, "text/plain", params.has("download") ? `${kind}.json` : null);
   });
-  app.get("/api/live", ({ req }) =>
-    live.open(new URL(req.url).searchParams.get("id"), req.raw.signal),
-  );
+  app.get("/api/live", ({ req }) => {
+    const runId = new URL(req.url).searchParams.get("id");
+    return live.open(runId === null ? null : parseId(runId, "id"), req.raw);
+  });
 
   app.post("/api/cancel", async ({ req }) => {
     const runId = await runOf(req.raw);
@@ -139,14 +150,20 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
   app.notFound(() => {
     throw new RefusedRequestError(404, "NOT_FOUND", "there is no such page");
   });
-  app.onError((error) => {
-    const { status, error: shown } = describeError(error);
-    return jsonResponse(JSON.stringify({ error: shown }), status);
-  });
+  app.onError(errorResponse);
+
+  // Hono passes on what is thrown and is not an `Error`.
+  const answered = async (request: Request) => {
+    try {
+      return await app.fetch(request);
+    } catch (error) {
+      return errorResponse(error);
+    }
+  };
 
   return {
     async fetch(request) {
-      const response = await app.fetch(request);
+      const response = await answered(request);
       const headers = new Headers(response.headers);
       for (const [name, value] of Object.entries(securityHeaders)) headers.set(name, value);
       return new Response(response.body, { status: response.status, headers });
@@ -162,6 +179,7 @@ async function changeRuns(
   signal: AbortSignal,
 ): Promise<unknown> {
   const options = { dryRun, signal };
+  const { createdBefore = new Date() } = filter;
   const change = {
     cancel: () => engine.cancelRuns(filter as RunFilter<"PENDING">, options),
     retry: () => store.reopenRuns(filter as RunFilter<"FAILED">, options),
@@ -169,7 +187,12 @@ async function changeRuns(
   }[action];
   const { changedRuns, refusedRuns, refused } = await change();
   const messages = refused.map(({ error }) => error.message);
-  return { dryRun, changedRuns, refusedRuns, refused: messages };
+  return { dryRun, changedRuns, refusedRuns, refused: messages, createdBefore };
+}
+
+function errorResponse(error: unknown): Response {
+  const { status, error: shown } = describeError(error);
+  return jsonResponse(JSON.stringify({ error: shown }), status);
 }
 
 function jsonResponse(text: string, status = 200): Response {

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { Engine } from "../../src/engine/engine.ts";
+import { CorruptRowError } from "../../src/errors.ts";
 import { operationNames } from "../../src/store/operations.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -280,11 +281,13 @@ describe("every change is refused", () => {
   });
 
   test.each(["PUT", "PATCH", "DELETE", "OPTIONS"])("by the method %s", async (method) => {
-    const headers = { "content-type": "application/json" };
+    const json = { "content-type": "application/json" };
     for (const path of ["/api/delete", "/api/runs", "/"]) {
-      const studio = createStudio(store);
-      const { status } = await studio.fetch(new Request(host + path, { method, headers }));
-      expect(status).toBe(405);
+      for (const headers of [json, {}]) {
+        const studio = createStudio(store);
+        const { status } = await studio.fetch(new Request(host + path, { method, headers }));
+        expect(status).toBe(405);
+      }
     }
     expect(calls).toEqual([]);
   });
@@ -297,6 +300,7 @@ describe("every change is refused", () => {
     ["a page of the same site", { "sec-fetch-site": "same-site" }],
     ["a form", { "content-type": "application/x-www-form-urlencoded" }],
     ["a form that imitates JSON", { "content-type": "text/plain" }],
+    ["another type that begins with JSON", { "content-type": "application/json-patch+json" }],
   ] as const)("of %s", async (_, headers) => {
     const studio = createStudio(store);
     for (const path of changes) {
@@ -315,6 +319,78 @@ describe("every change is refused", () => {
     expect([400, 413]).toContain((await post(createStudio(store), "cancel", body)).status);
     expect(calls).toEqual([]);
   });
+
+  test("that is too large, of which only the beginning is read", async () => {
+    let chunks = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (++chunks === 100) return controller.close();
+        controller.enqueue(new Uint8Array(16 * 1024));
+      },
+    });
+    const request = new Request(`${host}/api/cancel`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+      duplex: "half",
+    } as RequestInit);
+    expect((await createStudio(store).fetch(request)).status).toBe(413);
+    expect(chunks).toBeLessThan(10);
+    expect(calls).toEqual([]);
+  });
+});
+
+describe("names that every object has", () => {
+  const names = ["__proto__", "constructor", "toString", "valueOf", "hasOwnProperty"];
+
+  test.each(names)("%s is no file, no payload and no report", async (name) => {
+    const store = new MemoryStore();
+    const { runId } = await store.createRun({ workflowId: "w", input: 1 });
+    const studio = createStudio(store);
+    expect((await studio.fetch(new Request(`${host}/assets/${name}`))).status).toBe(404);
+    expect((await get(studio, `payload?id=${runId}&kind=${name}`)).status).toBe(404);
+    expect((await get(studio, `report?name=${name}`)).status).toBe(404);
+  });
+
+  test.each(names)(
+    "the tag %s selects the runs that have it, also to delete them",
+    async (name) => {
+      const store = new MemoryStore();
+      const tags = Object.fromEntries([[name, "x"]]);
+      const tagged = await store.createRun({ workflowId: "w", status: "FAILED", tags });
+      const other = await store.createRun({ workflowId: "w", status: "FAILED", tags: { a: "x" } });
+      const studio = createStudio(store);
+      const { body: list } = await get(studio, `runs?tag=${name}%3Dx`);
+      expect(list["runs"]).toEqual([expect.objectContaining({ runId: tagged.runId })]);
+      const body = `{"action":"delete","dryRun":false,"filter":{"tags":{"${name}":"x"}}}`;
+      expect((await post(studio, "bulk", body)).body).toMatchObject({ changedRuns: 1 });
+      expect(await store.findRun(tagged.runId)).toBe(null);
+      expect(await store.findRun(other.runId)).not.toBe(null);
+    },
+  );
+});
+
+test("a tag whose key is given twice is refused, because no run has both values", async () => {
+  const { status, body } = await get(createStudio(new MemoryStore()), "runs?tag=a%3D1&tag=a%3D2");
+  expect(status).toBe(400);
+  expect(body).toMatchObject({ error: { message: "tag: has a key twice" } });
+});
+
+test("it never rejects, and permits nothing but true", async () => {
+  const { store, calls } = counted(new MemoryStore());
+  const throwing = (error: unknown) => async () => {
+    throw error;
+  };
+  for (const [authorize, status] of [
+    [throwing("not an error"), 500],
+    [throwing(undefined), 500],
+    [() => new Response(null, { status: 302 }), 403],
+    [() => "yes", 403],
+  ] as const) {
+    const studio = createStudio(store, { authorize: authorize as unknown as () => boolean });
+    expect((await studio.fetch(new Request(`${host}/api/runs`))).status).toBe(status);
+  }
+  expect(calls).toEqual([]);
 });
 
 describe("reads are refused", () => {
@@ -493,6 +569,7 @@ describe("payloads", () => {
     user: "ada",
     password: "hunter2",
     nested: [{ "API-Key": "k", Access_Token: "t", tokens: 3 }],
+    headers: { "X-API-Key": "k", "proxy-authorization": "Bearer t" },
   };
 
   async function storeWith(value: unknown) {
@@ -595,6 +672,23 @@ describe("payloads", () => {
   });
 });
 
+test("the period of a report may end now", async ({ folder }) => {
+  const store = await LibSQLStore.open(await migratedDatabase(folder));
+  const hourMs = 3_600_000;
+  const now = Date.now();
+  for (const hours of [1, 3]) {
+    await store.createRun({ workflowId: `w${hours}`, createdAt: new Date(now - hours * hourMs) });
+  }
+  const studio = createStudio(store);
+  const { body } = await get(studio, `report?name=throughput&per=hour&lastMs=${2 * hourMs}`);
+  expect(body["rows"]).toEqual([expect.objectContaining({ workflowId: "w1" })]);
+  const since = Date.parse(body["since"] as string);
+  expect(since % 60_000).toBe(0);
+  expect(now - since).toBeGreaterThanOrEqual(2 * hourMs - 60_000);
+  expect((await get(studio, "report?name=throughput&lastMs=x")).status).toBe(400);
+  await store.close();
+});
+
 describe("live updates", () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
@@ -604,9 +698,9 @@ describe("live updates", () => {
   });
 
   /** Opens a stream, and collects the names of its events. */
-  async function view(studio: Studio, query = "") {
+  async function view(studio: Studio, query = "", given?: AbortSignal) {
     const aborter = new AbortController();
-    const { signal } = aborter;
+    const signal = given ?? aborter.signal;
     const response = await studio.fetch(new Request(`${host}/api/live${query}`, { signal }));
     const events: string[] = [];
     const read = (async () => {
@@ -666,6 +760,59 @@ describe("live updates", () => {
     await vi.advanceTimersByTimeAsync(2000);
     expect(viewer.events.at(-1)).not.toBe("trouble");
     expect(viewer.events).toContain("changed");
+    viewer.end();
+    await viewer.read;
+  });
+
+  test("of a run that cannot be read, or has no valid id, do not stop those of others", async () => {
+    const store = new MemoryStore();
+    const { runId } = await store.createRun({ workflowId: "w" });
+    const { runId: corrupt } = await store.createRun({ workflowId: "w" });
+    const getRuns = store.getRuns.bind(store);
+    vi.spyOn(store, "getRuns").mockImplementation(async (runIds) => {
+      if (!runIds.includes(corrupt)) return getRuns(runIds);
+      const key = { run_id: corrupt };
+      throw new CorruptRowError({ table: "workflow_runs", key, column: "tags" });
+    });
+    const studio = createStudio(store);
+    for (const id of ["", "%00", "x".repeat(256)]) {
+      expect((await get(studio, `live?id=${id}`)).status).toBe(400);
+    }
+    const viewers = [await view(studio, `?id=${runId}`), await view(studio, `?id=${corrupt}`)];
+    await vi.advanceTimersByTimeAsync(3000);
+    await store.updateRun(runId, { progress: 0.5 });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(viewers[0]?.events).toContain("changed");
+    expect(viewers.flatMap(({ events }) => events)).not.toContain("trouble");
+    for (const viewer of viewers) viewer.end();
+    await Promise.all(viewers.map(({ read }) => read));
+  });
+
+  test("are not sent for HEAD, or after the request was aborted", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const studio = createStudio(store);
+    const head = await studio.fetch(new Request(`${host}/api/live`, { method: "HEAD" }));
+    expect(head.headers.get("content-type")).toBe("text/event-stream");
+    const aborted = await view(studio, "", AbortSignal.abort());
+    await aborted.read;
+    expect(aborted.events).toEqual([]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(calls).toEqual([]);
+  });
+
+  test("that tell of a change are followed by an answer from after it", async () => {
+    const store = new MemoryStore();
+    const { runId } = await store.createRun({ workflowId: "w" });
+    const studio = createStudio(store);
+    const viewer = await view(studio, `?id=${runId}`);
+    await vi.advanceTimersByTimeAsync(1900);
+    // Another viewer reads the page, and the run changes before the next poll.
+    await get(studio, `run?id=${runId}`);
+    await store.updateRun(runId, { status: "RUNNING" });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(viewer.events.at(-1)).toBe("changed");
+    const { body } = await get(studio, `run?id=${runId}`);
+    expect(body).toMatchObject({ run: { value: { status: "RUNNING" } } });
     viewer.end();
     await viewer.read;
   });

@@ -36,8 +36,8 @@ export function studioCommand(context: CommandContext): Command {
       "after",
       `
 Prints a link to the page and serves it until it is interrupted. The link contains a token, without which every request
-is refused. Values of keys such as password and authorization are not shown. On another address than 127.0.0.1, others
-can read the traffic: put a proxy with TLS in front.
+is refused. Values of keys such as password and authorization are not shown. With --host, others can read the traffic.
+It is safer to forward the port: ssh -L 4983:127.0.0.1:4983 the-server
 
 Examples:
   gorkflow studio --open
@@ -71,7 +71,7 @@ Examples:
           const url = `http://${hostOf(loopback.includes(host) ? host : (namesOf(host).at(-1) ?? host), actual)}/?token=${token}`;
           if (json) printJson({ url, readOnly: readOnly === true });
           else print(`${readOnly ? "The studio, read-only, is at" : "The studio is at"}\n  ${url}`);
-          if (!loopback.includes(host)) {
+          if (namesOf(host) !== loopback) {
             note(`others can reach ${host}: whoever has the link can read the runs`);
           }
           if (open) openBrowser(url);

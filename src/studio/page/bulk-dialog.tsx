@@ -9,6 +9,8 @@ interface BulkAnswer {
   readonly changedRuns: number;
   readonly refusedRuns: number;
   readonly refused: readonly string[];
+  /** The end of the filter: runs that are created later were not counted. */
+  readonly createdBefore: string;
 }
 
 /** The statuses that an action changes if the filter names none. */
@@ -37,16 +39,24 @@ export function BulkDialog({
   const { title, did } = words[action];
   const filter = useMemo(() => filterOf(action, params), []);
   const [planned, setPlanned] = useState<number | null>(null);
+  const [createdBefore, setCreatedBefore] = useState("");
   const [done, setDone] = useState<BulkAnswer | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const abort = useRef(new AbortController());
-  const send = async (dryRun: boolean) =>
-    post<BulkAnswer>("bulk", { action, filter, dryRun }, abort.current.signal);
+  const send = async (dryRun: boolean, limits: object = {}) =>
+    post<BulkAnswer>(
+      "bulk",
+      { action, filter: { ...filter, ...limits }, dryRun },
+      abort.current.signal,
+    );
   useEffect(() => {
     if (filter !== null) {
       send(true).then(
-        ({ changedRuns }) => setPlanned(changedRuns),
+        ({ changedRuns, createdBefore: counted }) => {
+          setPlanned(changedRuns);
+          setCreatedBefore(counted);
+        },
         (error: Error) => setFailure(error.message),
       );
     }
@@ -55,7 +65,8 @@ export function BulkDialog({
   const confirm = async () => {
     setIsBusy(true);
     try {
-      setDone(await send(false));
+      // Runs that were created after the count are left alone.
+      setDone(await send(false, { createdBefore }));
     } catch (error) {
       setFailure((error as Error).message);
     } finally {
@@ -84,7 +95,7 @@ export function BulkDialog({
             {done !== null
               ? `${count(done.changedRuns)} ${done.changedRuns === 1 ? "run is" : "runs are"} ${did}.`
               : isBusy
-                ? "Working… Closing this stops it; what is done stays done."
+                ? "Working… Closing this dialog stops the change. Runs that are already changed stay changed."
                 : planned === null
                   ? failure === null && "Counting…"
                   : `${count(planned)} ${planned === 1 ? "run matches" : "runs match"}.`}
@@ -133,7 +144,7 @@ function describe(name: string, value: unknown): string {
     .join(", ");
 }
 
-/** The filter of the list with the statuses that the action can change; null if it leaves none. Later runs are left alone. */
+/** The filter of the list with the statuses that the action can change; null if it leaves none. */
 function filterOf(action: BulkAction, params: URLSearchParams): Record<string, unknown> | null {
   const chosen = params.getAll("status");
   const status = changeable[action].filter((each) => chosen.length === 0 || chosen.includes(each));

@@ -13,7 +13,12 @@ export interface Preview {
 }
 
 /** @throws {Error} with the message of the studio. */
-async function request<Value>(path: string, init: RequestInit): Promise<Value> {
+export async function request<Value>(path: string, init: RequestInit = {}): Promise<Value> {
+  return JSON.parse(await requestText(path, init)) as Value;
+}
+
+/** @throws {Error} with the message of the studio. */
+export async function requestText(path: string, init: RequestInit = {}): Promise<string> {
   let response: Response;
   try {
     response = await fetch(new URL(`api/${path}`, document.baseURI), init);
@@ -21,8 +26,8 @@ async function request<Value>(path: string, init: RequestInit): Promise<Value> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Error("The studio does not answer. Is it still running?", { cause: error });
   }
-  if (response.ok) return (await response.json()) as Value;
   const text = await response.text();
+  if (response.ok) return text;
   let message = text.trim();
   try {
     message = (JSON.parse(text) as { error: ApiError }).error.message;
@@ -62,6 +67,8 @@ function reloadAll(): void {
   for (const listener of live.listeners) listener();
 }
 
+const reconnectMs = 3000;
+
 function connect(): void {
   live.source?.close();
   live.source = null;
@@ -76,7 +83,14 @@ function connect(): void {
   source.addEventListener("trouble", (event) =>
     setLive("trouble", (JSON.parse(event.data as string) as ApiError).message),
   );
-  source.addEventListener("error", () => setLive("trouble", "The studio does not answer."));
+  source.addEventListener("error", () => {
+    setLive("trouble", "The studio does not answer.");
+    // The browser connects again by itself, but not after an answer with an error, such as that of a proxy.
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => {
+      if (live.source === source) connect();
+    }, reconnectMs);
+  });
 }
 
 /** Opens the stream of changes of one run, or of all. It is closed while the page is hidden. */

@@ -20,6 +20,8 @@ const pages = [
 ];
 
 const themes = ["auto", "light", "dark"] as const;
+/** An app that mounts the studio shares its storage. */
+const themeKey = "gorkflow-studio-theme";
 
 interface Meta {
   readonly readOnly: boolean;
@@ -33,7 +35,7 @@ function App() {
   const meta = useData<Meta>("meta", "once");
   const runId = page === "run" ? (params.get("id") ?? "") : null;
   const title = runId !== null ? "Run" : (pages.find((each) => each.page === page)?.title ?? "");
-  useLiveUpdates(runId);
+  useLiveUpdates(runId === "" ? null : runId);
   useEffect(() => {
     document.title = title === "" ? "Gorkflow Studio" : `${title} · Gorkflow Studio`;
     // A screen reader reads the new page; the first one is read anyway.
@@ -101,9 +103,9 @@ function LiveState() {
 }
 
 function ThemeChoice() {
-  const [theme, setTheme] = useState(() => localStorage.getItem("theme") ?? "auto");
+  const [theme, setTheme] = useState(() => localStorage.getItem(themeKey) ?? "auto");
   useEffect(() => {
-    localStorage.setItem("theme", theme);
+    localStorage.setItem(themeKey, theme);
     if (theme === "auto") delete document.documentElement.dataset["theme"];
     else document.documentElement.dataset["theme"] = theme;
   }, [theme]);
@@ -131,7 +133,8 @@ startNavigation();
 addEventListener("keydown", (event) => {
   const isTyping =
     event.target instanceof Element && event.target.closest("input, select, textarea");
-  if (event.key !== "/" || isTyping) return;
+  const isModal = document.querySelector("dialog[open]") !== null;
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || isTyping || isModal) return;
   event.preventDefault();
   // At once, if it is there, so that no character typed after the key is lost.
   if (focusSearch()) return;

@@ -4,7 +4,7 @@ import { useData } from "./data.ts";
 import { count, duration, share, time } from "./format.ts";
 import { addressOf, runAddress } from "./navigation.ts";
 import { Card, Empty, Load, Status, Table, Text } from "./parts.tsx";
-import { PeriodChoice, periods, useSince, type Period } from "./period.tsx";
+import { lastMsOf, PeriodChoice, periods, type Period } from "./period.tsx";
 import { bucketsOf, sumsOf, useReport, type Report, type ReportRow } from "./report-data.ts";
 
 const text = (row: ReportRow, column: string) => String(row[column] ?? "");
@@ -43,20 +43,18 @@ export function Overview({ hasReports }: { readonly hasReports: boolean }) {
 }
 
 function ReportCards({ period }: { readonly period: Period }) {
-  const since = useSince(period);
+  const lastMs = lastMsOf(period);
   const { per } = periods[period];
-  const throughput = useReport("throughput", { since, per });
+  const throughput = useReport("throughput", { lastMs, per });
   const queue = useReport("queue", {});
   const workers = useReport("workers", {});
   const stuck = useReport("stuck", { limit: "20" });
-  const slowest = useReport("slowest", { since, limit: "8" });
-  const reliability = useReport("reliability", { since });
+  const slowest = useReport("slowest", { lastMs, limit: "8" });
+  const reliability = useReport("reliability", { lastMs });
   return (
     <>
       <Card title="Throughput and failures">
-        <Load from={throughput}>
-          {(report) => <Throughput report={report} per={per} since={since} />}
-        </Load>
+        <Load from={throughput}>{(report) => <Throughput report={report} per={per} />}</Load>
       </Card>
       <div class="grid">
         <Card title="Queue">
@@ -187,18 +185,10 @@ export const RunLink = ({ runId }: { readonly runId: string }) => (
   </a>
 );
 
-function Throughput({
-  report,
-  per,
-  since,
-}: {
-  readonly report: Report;
-  readonly per: string;
-  readonly since: string | null;
-}) {
+function Throughput({ report, per }: { readonly report: Report; readonly per: string }) {
   const { rows } = report;
   if (rows.length === 0) return <Empty>Nothing happened in this period.</Empty>;
-  const times = bucketsOf(report, per, since);
+  const times = bucketsOf(report, per);
   const lines = [
     { column: "created", color: "series-1" },
     { column: "completed", color: "completed" },

@@ -6,8 +6,8 @@ import {
 } from "@tanstack/virtual-core";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Loaded, Preview } from "./data.ts";
-import { bytes, shown, shownLines } from "./format.ts";
+import { requestText, type Loaded, type Preview } from "./data.ts";
+import { count, shown, shownLines } from "./format.ts";
 import { addressOf } from "./navigation.ts";
 
 const symbols: Readonly<Record<string, string>> = {
@@ -200,6 +200,9 @@ function useVirtualRows(
   return [items[0]?.index ?? 0, (items.at(-1)?.index ?? -1) + 1];
 }
 
+const characters = (length: number) =>
+  `${count(length)} ${length === 1 ? "character" : "characters"}`;
+
 /** A payload as text, with links to the rest of it. */
 export function Payload({
   title,
@@ -214,16 +217,24 @@ export function Payload({
   readonly kind: string;
   readonly stepId?: string;
 }) {
-  const whole = (download?: string) =>
-    addressOf("api/payload", { id: runId, kind, step: stepId, download });
-  const [full, setFull] = useState<string | null>(null);
+  const address = (download?: string) =>
+    addressOf("payload", { id: runId, kind, step: stepId, download });
+  /** The whole text of a preview, which may have changed since. */
+  const [whole, setWhole] = useState<{ readonly of: string; readonly text: string } | null>(null);
+  const [failure, setFailure] = useState<string | null>(null);
   const isCut = preview.length > preview.text.length;
+  const full = whole?.of === preview.text ? whole.text : null;
+  const showAll = () =>
+    requestText(address()).then(
+      (text) => setWhole({ of: preview.text, text }),
+      (error: Error) => setFailure(error.message),
+    );
   return (
     <section class="payload" aria-label={title}>
       <div class="card-head">
         <h3>{title}</h3>
-        <span class="muted">{bytes(preview.length)}</span>
-        <a href={whole("1")} download>
+        <span class="muted">{characters(preview.length)}</span>
+        <a href={`api/${address("1")}`} download>
           Download
         </a>
       </div>
@@ -231,16 +242,10 @@ export function Payload({
         {shownLines(full ?? preview.text)}
         {isCut && full === null && "…"}
       </pre>
+      {failure !== null && <Problem message={failure} />}
       {isCut && full === null && (
-        <button
-          type="button"
-          onClick={() =>
-            void fetch(new URL(whole(), document.baseURI))
-              .then((response) => response.text())
-              .then(setFull)
-          }
-        >
-          Show all {bytes(preview.length)}
+        <button type="button" onClick={() => void showAll()}>
+          Show all {characters(preview.length)}
         </button>
       )}
     </section>

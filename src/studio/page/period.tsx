@@ -1,5 +1,3 @@
-import { useMemo } from "preact/hooks";
-
 const hourMs = 3_600_000;
 
 export const periods = {
@@ -15,15 +13,11 @@ export type Period = keyof typeof periods;
 export const periodOf = (text: string | null): Period =>
   text !== null && Object.hasOwn(periods, text) ? (text as Period) : "24h";
 
-/** When the period begins, in whole minutes, so that viewers share the answers; null for all time. */
-export function useSince(period: Period): string | null {
+/** The parameter of a report: the studio counts the time from its own clock. Null for all time. */
+export const lastMsOf = (period: Period): string | null => {
   const { ms } = periods[period];
-  const minute = Math.floor(Date.now() / 60_000);
-  return useMemo(
-    () => (ms === null ? null : new Date(minute * 60_000 - ms).toISOString()),
-    [ms, minute],
-  );
-}
+  return ms === null ? null : String(ms);
+};
 
 export function PeriodChoice({
   value,

@@ -7,6 +7,10 @@ export type ReportRow = Readonly<Record<string, string | number | null>>;
 
 export interface Report {
   readonly rows: readonly ReportRow[];
+  /** The beginning of the period; null for all time. */
+  readonly since: string | null;
+  /** The most rows that a report has, unless it is over time. */
+  readonly limit: number;
   readonly now: string;
 }
 
@@ -31,14 +35,10 @@ const stepMs: Readonly<Record<string, number>> = {
 const mostBuckets = 2000;
 
 /**
- * The times of the buckets of a report over time, from `since` to the present. Those without rows are added, except for
- * months, which differ in length.
+ * The times of the buckets of a report over time, from its beginning to the present. Those without rows are added, except
+ * for months, which differ in length.
  */
-export function bucketsOf(
-  { rows, now }: Report,
-  per: string,
-  since: string | null,
-): readonly number[] {
+export function bucketsOf({ rows, since, now }: Report, per: string): readonly number[] {
   const times = [...new Set(rows.map((row) => ms(String(row["bucketStart"]))))].toSorted(
     (a, b) => a - b,
   );

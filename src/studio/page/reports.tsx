@@ -3,7 +3,7 @@ import { count, duration, heading, reportValue, share } from "./format.ts";
 import { addressOf, fieldOf, navigate } from "./navigation.ts";
 import { RunLink } from "./overview.tsx";
 import { Card, Empty, Load, Table } from "./parts.tsx";
-import { PeriodChoice, periodOf, useSince } from "./period.tsx";
+import { lastMsOf, PeriodChoice, periodOf } from "./period.tsx";
 import {
   bucketsOf,
   linesOf,
@@ -61,6 +61,8 @@ const kinds: Readonly<Record<string, ReportKind>> = {
   storage: { title: "Storage", chart: "totalBytes", names: workflow },
 };
 
+const mostCsvRows = 10_000;
+
 /** Bars of a chart. The table has all rows. */
 const mostBars = 15;
 
@@ -77,8 +79,11 @@ export function Reports({
   const period = periodOf(params.get("period"));
   const per = params.get("per") ?? "hour";
   const workflowId = params.get("workflow") ?? "";
-  const since = useSince(period);
-  const given = { since, workflow: workflowId, ...(kind.names === null && { per }) };
+  const given = {
+    lastMs: lastMsOf(period),
+    workflow: workflowId,
+    ...(kind.names === null && { per }),
+  };
   const report = useReport(hasReports ? name : null, given, "once");
   const go = (next: Readonly<Record<string, string>>) =>
     navigate(addressOf("reports", { name, period, per, workflow: workflowId, ...next }), {
@@ -134,7 +139,10 @@ export function Reports({
               <input name="workflow" key={workflowId} defaultValue={workflowId} />
             </label>
             <button class="primary">Show</button>
-            <a href={`api/${reportAddress(name, given, "report.csv")}`} download>
+            <a
+              href={`api/${reportAddress(name, { ...given, limit: String(mostCsvRows) }, "report.csv")}`}
+              download
+            >
               CSV
             </a>
           </form>
@@ -145,7 +153,13 @@ export function Reports({
                   <Empty>Nothing to report in this period.</Empty>
                 ) : (
                   <>
-                    <ReportChart kind={kind} report={answer} per={per} since={since} />
+                    {kind.names !== null && answer.rows.length >= answer.limit && (
+                      <p class="muted">
+                        These are the first {count(answer.limit)} rows. The CSV has{" "}
+                        {count(mostCsvRows)} at most.
+                      </p>
+                    )}
+                    <ReportChart kind={kind} report={answer} per={per} />
                     <Table
                       label={kind.title}
                       rows={answer.rows}
@@ -182,16 +196,14 @@ function ReportChart({
   kind: { title, chart, names, sums },
   report,
   per,
-  since,
 }: {
   readonly kind: ReportKind;
   readonly report: Report;
   readonly per: string;
-  readonly since: string | null;
 }) {
   const { rows } = report;
   if (names === null) {
-    const times = bucketsOf(report, per, since);
+    const times = bucketsOf(report, per);
     const colors: Readonly<Record<string, string>> = {
       completed: "completed",
       failed: "failed",

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { useData } from "./data.ts";
+import { request, useData } from "./data.ts";
 import { BulkDialog, type BulkAction } from "./bulk-dialog.tsx";
 import { duration, ms, share, shown, time } from "./format.ts";
 import { addressOf, fieldOf, navigate, runAddress } from "./navigation.ts";
@@ -154,9 +154,9 @@ function FindRun() {
         event.preventDefault();
         const runId = fieldOf(new FormData(event.currentTarget), "id");
         if (runId === "") return;
-        void fetch(new URL(addressOf("api/find", { id: runId }), document.baseURI)).then(
-          ({ ok }) => (ok ? navigate(runAddress(runId)) : setMessage(`There is no run ${runId}.`)),
-          () => setMessage("The studio does not answer."),
+        request(addressOf("find", { id: runId })).then(
+          () => navigate(runAddress(runId)),
+          (error: Error) => setMessage(error.message),
         );
       }}
     >

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { Causes } from "./causes.tsx";
 import { useData, type Part, type Preview } from "./data.ts";
-import { duration, ms, shown, time } from "./format.ts";
+import { duration, ms, shown, time, timeOf } from "./format.ts";
 import { addressOf } from "./navigation.ts";
 import { Empty, Load, Payload, Problem, Status, Table, Text } from "./parts.tsx";
 import { isActive, RetryFromStep } from "./run-actions.tsx";
@@ -35,7 +35,9 @@ export function Timeline({
   const [visible, setVisible] = useState(pageSize);
   const ofStep = new Map<string, AttemptOfRun[]>();
   for (const each of attempts) {
-    ofStep.set(each.stepId, [...(ofStep.get(each.stepId) ?? []), each]);
+    const own = ofStep.get(each.stepId);
+    if (own === undefined) ofStep.set(each.stepId, [each]);
+    else own.push(each);
   }
   const end = run.completedAt === null ? now : ms(run.completedAt);
   const runSegments = segmentsOfRun(run, end);
@@ -45,12 +47,13 @@ export function Timeline({
     segments: segmentsOfStep(step, ofStep.get(step.stepId) ?? [], end),
   }));
   const all = [...runSegments, ...rows.flatMap(({ segments }) => segments)];
-  const from = Math.min(ms(run.createdAt), ...all.map((each) => each.from));
-  const to = Math.max(end, from + 1, ...all.map((each) => each.to));
+  // A function takes fewer arguments than a run may have steps.
+  const from = all.reduce((least, each) => Math.min(least, each.from), ms(run.createdAt));
+  const to = all.reduce((most, each) => Math.max(most, each.to), Math.max(end, from + 1));
   return (
     <>
       <p class="muted scale">
-        <span>{time(run.createdAt)}</span>
+        <span>{timeOf(new Date(from))}</span>
         <span>{duration(to - from)}</span>
       </p>
       <ol class="timeline" aria-label="Steps">

@@ -2,7 +2,7 @@ import { TimeChart } from "./chart.tsx";
 import { count, duration, share, time } from "./format.ts";
 import { addressOf, navigate } from "./navigation.ts";
 import { Card, Empty, Load, Table, Text } from "./parts.tsx";
-import { PeriodChoice, periodOf, periods, useSince, type Period } from "./period.tsx";
+import { lastMsOf, PeriodChoice, periodOf, periods, type Period } from "./period.tsx";
 import { bucketsOf, useReport, type ReportRow } from "./report-data.ts";
 
 const number = (row: ReportRow, column: string) => Number(row[column] ?? 0);
@@ -16,8 +16,8 @@ export function Workflows({
 }) {
   const period = periodOf(params.get("period") ?? "30d");
   const workflow = params.get("workflow");
-  const since = useSince(period);
-  const versions = useReport(hasReports ? "versions" : null, { since });
+  const lastMs = lastMsOf(period);
+  const versions = useReport(hasReports ? "versions" : null, { lastMs });
   const go = (next: { period?: Period; workflow?: string }) =>
     navigate(addressOf("workflows", { period, workflow, ...next }), { replace: true });
   return (
@@ -52,7 +52,7 @@ export function Workflows({
                     ))}
                   </select>
                 </label>
-                <WorkflowCards workflow={chosen} since={since} per={periods[period].per} />
+                <WorkflowCards workflow={chosen} lastMs={lastMs} per={periods[period].per} />
               </>
             );
           }}
@@ -110,15 +110,15 @@ const versionColumns = [
 
 function WorkflowCards({
   workflow,
-  since,
+  lastMs,
   per,
 }: {
   readonly workflow: string;
-  readonly since: string | null;
+  readonly lastMs: string | null;
   readonly per: string;
 }) {
-  const durations = useReport("durations", { since, per, workflow });
-  const funnel = useReport("funnel", { since, workflow });
+  const durations = useReport("durations", { lastMs, per, workflow });
+  const funnel = useReport("funnel", { lastMs, workflow });
   return (
     <>
       <Card title="Durations over time">
@@ -126,7 +126,7 @@ function WorkflowCards({
           {(report) => {
             const { rows } = report;
             if (rows.length === 0) return <Empty>No run has ended in this period.</Empty>;
-            const times = bucketsOf(report, per, since);
+            const times = bucketsOf(report, per);
             const byTime = new Map(
               rows.map((row) => [Date.parse(String(row["bucketStart"])), row]),
             );
