@@ -24,7 +24,7 @@ export function duration(ms: number | null | undefined): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-export function bytes(value: number): string {
+function bytes(value: number): string {
   if (value < 1024) return `${value} B`;
   const units = ["KB", "MB", "GB", "TB"];
   let [amount, unit] = [value / 1024, 0];
