@@ -50,7 +50,8 @@ const fillBatch = `update step_executions
   set workflow_id = (select workflow_id from workflow_runs where workflow_runs.run_id = step_executions.run_id)
   where rowid in (select rowid from step_executions
     where workflow_id is null and completed_at is not null
-      and exists (select 1 from workflow_runs where workflow_runs.run_id = step_executions.run_id) limit 1000)
+      and exists (select 1 from workflow_runs as run where run.run_id = step_executions.run_id and run.workflow_id is not null)
+    limit 1000)
   returning 1`;
 
 async function fillWorkflows(client: MigrationClient): Promise<void> {

@@ -335,3 +335,17 @@ test("rows whose run is gone are told of, and do no harm", async () => {
   );
   expect(findings[0]?.remedy).toMatch(/pruneRuns/);
 });
+
+test("steps that name another workflow than their run are told of", async () => {
+  const client = open(":memory:");
+  await migrate(client);
+  await fill(storeOf(client));
+  await client.execute("update workflow_runs set workflow_id = 'renamed'");
+  const { healthy, findings } = await doctor(client);
+  expect(healthy).toBe(true);
+  expect(findings).toEqual([
+    expect.objectContaining({ code: "WORKFLOW_CHANGED", table: "step_executions" }),
+  ]);
+  await client.execute("update step_executions set workflow_id = 'renamed'");
+  expect((await doctor(client)).findings).toEqual([]);
+});

@@ -66,6 +66,7 @@ async function examine(client: MigrationClient, tables: WorkflowTables): Promise
     ...others.map((table) => findingOfOtherTable(table, known)),
     ...(journal === null ? [] : findingsOfJournal(journal)),
     ...(await findOrphans(query, tables, live)),
+    ...(await findOtherWorkflows(query, tables, live)),
   ];
   return { healthy: findings.every(({ severity }) => severity !== "error"), findings };
 }
@@ -182,4 +183,35 @@ async function findOrphans(
     });
   }
   return findings;
+}
+
+/** Steps that name another workflow than their run, because the app has renamed it in the row of the run. */
+async function findOtherWorkflows(
+  query: RunQuery,
+  tables: WorkflowTables,
+  live: ReadonlyMap<string, LiveTable>,
+): Promise<DoctorFinding[]> {
+  const [runs, table] = [getTableName(tables.workflowRuns), getTableName(tables.stepExecutions)];
+  const hasColumns = [runs, table].every((name) =>
+    ["run_id", "workflow_id"].every((column) =>
+      live.get(name)?.columns.some((each) => isSameName(each.name, column)),
+    ),
+  );
+  if (!hasColumns) return [];
+  const [row] = await query(
+    `select count(*) from ${quote(table)} as step join ${quote(runs)} as run using (run_id)
+     where step.workflow_id <> run.workflow_id`,
+    [],
+  );
+  const count = Number(row?.[0]);
+  if (count === 0) return [];
+  return [
+    {
+      code: "WORKFLOW_CHANGED",
+      severity: "warning",
+      table,
+      message: `${count} row(s) of ${table} name another workflow than their run, and reports on steps use this name`,
+      remedy: "set `workflow_id` of these rows to that of their run",
+    },
+  ];
 }

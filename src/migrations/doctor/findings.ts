@@ -36,7 +36,8 @@ export type DoctorCode =
   | "TRIGGER_EXTRA"
   | "MIGRATIONS_PENDING"
   | "MIGRATIONS_UNKNOWN"
-  | "ORPHANED_ROWS";
+  | "ORPHANED_ROWS"
+  | "WORKFLOW_CHANGED";
 
 /** A difference from the schema. A warning does not affect the stores. */
 export interface DoctorFinding {
