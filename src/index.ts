@@ -59,6 +59,7 @@ export type {
   RevisionOptions,
 } from "./store/options.ts";
 export type { OutputStore } from "./store/outputs.ts";
+export type { PauseOptions, PauseStore } from "./store/pauses.ts";
 export type { RunPage, RunStore } from "./store/runs.ts";
 export type { StateEntry, StateStore } from "./store/state.ts";
 export type { StepStore } from "./store/steps.ts";

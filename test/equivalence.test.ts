@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { workflowRuns } from "../src/schema/tables.ts";
+import { workflowPauses, workflowRuns } from "../src/schema/tables.ts";
 import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
 import type { OpenOptions } from "../src/stores/libsql/open-options.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
@@ -60,6 +60,7 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
 
   async function compare(operations: readonly Operation[]): Promise<void> {
     await libsql.db.delete(workflowRuns);
+    await libsql.db.delete(workflowPauses);
     const memory = new MemoryStore({ clock: clock.now });
     const memories: [Memory, Memory] = [
       { cursor: null, prevCursor: null, bundleCursor: null },
@@ -83,6 +84,7 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
       done.push(operation.words);
     }
     checkSame("everything", await memory.readBundles(), await libsql.readBundles());
+    checkSame("pauses", await memory.listPausedWorkflows(), await libsql.listPausedWorkflows());
     checkSame("the list", await memory.listRuns(), await libsql.listRuns());
   }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { workflowRuns } from "../src/schema/tables.ts";
+import { workflowPauses, workflowRuns } from "../src/schema/tables.ts";
 import type { WorkflowStore } from "../src/store/workflow-store.ts";
 import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
@@ -56,6 +56,7 @@ describe("every sequence of commands does to the rows what the model says", () =
       async (clock) => {
         current = clock;
         await store.db.delete(workflowRuns);
+        await store.db.delete(workflowPauses);
         return store;
       },
       new Set(),

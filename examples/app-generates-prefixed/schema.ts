@@ -14,7 +14,14 @@ interface Json {
 }
 
 export const tables = createWorkflowTables({ prefix: "build_" }).$type<Json>();
-export const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } = tables;
+export const {
+  workflowRuns,
+  stepExecutions,
+  stepAttempts,
+  stepOutputs,
+  workflowState,
+  workflowPauses,
+} = tables;
 export const {
   workflowRunsRelations,
   stepExecutionsRelations,

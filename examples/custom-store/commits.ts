@@ -3,17 +3,24 @@ import {
   stepAttemptSchema,
   stepExecutionSchema,
   stepOutputSchema,
+  type WorkflowPause,
+  workflowPauseSchema,
   workflowRunSchema,
   workflowStateSchema,
 } from "gorkflow/schema";
 import { z } from "zod";
 
-/** The runs that a commit changed, in their new state; null for a deleted run. */
-export type Commit = readonly (readonly [runId: string, bundle: RunBundle | null])[];
+/** The new state of the rows that a commit changed. */
+export interface Commit {
+  /** A run is null if it was deleted. */
+  readonly runs: readonly (readonly [runId: string, bundle: RunBundle | null])[];
+  /** All pauses; null if none changed. */
+  readonly pauses: readonly WorkflowPause[] | null;
+}
 
 /** One line of JSON. Times are milliseconds. */
-export function encodeCommit(commit: Commit): string {
-  const bundles = commit.map(([runId, bundle]) => [
+export function encodeCommit({ runs, pauses }: Commit): string {
+  const bundles = runs.map(([runId, bundle]) => [
     runId,
     bundle && {
       run: encodeTimes(bundle.run),
@@ -23,7 +30,8 @@ export function encodeCommit(commit: Commit): string {
       state: bundle.state.map(encodeTimes),
     },
   ]);
-  return encodeJson(bundles, "commit", Infinity);
+  const commit = { runs: bundles, pauses: pauses && pauses.map(encodeTimes) };
+  return encodeJson(commit, "commit", Infinity);
 }
 
 /** @throws {ZodError} if this store did not write the line. */
@@ -39,7 +47,10 @@ const bundleSchema = z.object({
   outputs: z.array(rowSchema.transform(decodeTimes).pipe(stepOutputSchema)),
   state: z.array(rowSchema.transform(decodeTimes).pipe(workflowStateSchema)),
 });
-const commitSchema = z.array(z.tuple([z.string(), bundleSchema.nullable()]));
+const commitSchema = z.object({
+  runs: z.array(z.tuple([z.string(), bundleSchema.nullable()])),
+  pauses: z.array(rowSchema.transform(decodeTimes).pipe(workflowPauseSchema)).nullable(),
+});
 
 /** True for the columns of times, by their names. */
 const isTime = (column: string): boolean => column.endsWith("At");

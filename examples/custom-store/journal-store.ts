@@ -7,6 +7,7 @@ import {
   type RunBundle,
   type WorkflowStore,
 } from "gorkflow";
+import type { WorkflowPause } from "gorkflow/schema";
 import { v7 as uuidv7 } from "uuid";
 import { decodeCommit, encodeCommit, type Commit } from "./commits.ts";
 
@@ -46,11 +47,11 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
   const commit = <T>(work: (tx: WorkflowStore) => Promise<T>, signal?: AbortSignal): Promise<T> =>
     memory.transaction(
       async (tx) => {
-        const touched = new Set<string>();
-        const result = await work(noteRuns(tx, touched));
+        const touched: Touched = { runIds: new Set(), pauses: false };
+        const result = await work(noteChanges(tx, touched));
         signal?.throwIfAborted();
         const changes = await readChanges(tx, touched);
-        if (changes.length > 0) {
+        if (changes.runs.length > 0 || changes.pauses !== null) {
           await journal.appendFile(`${encodeCommit(changes)}\n`);
           await journal.sync();
         }
@@ -69,6 +70,8 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
   const writes: Partial<WorkflowStore> = {
     createRun: (run, options) => commit((tx) => tx.createRun(run, options)),
     claimRuns: (claim) => commit((tx) => tx.claimRuns(claim)),
+    pauseWorkflow: (id, options) => commit((tx) => tx.pauseWorkflow(id, options)),
+    resumeWorkflow: (id, options) => commit((tx) => tx.resumeWorkflow(id, options)),
     batch: (collect, options) => commit((tx) => tx.batch(collect, options)),
     writeBundles: (bundles, options) => commitAll((tx) => tx.writeBundles(bundles, options)),
     pruneRuns: (policy) => commitAll((tx) => tx.pruneRuns(policy)),
@@ -102,14 +105,24 @@ function overlay(store: WorkflowStore, replaced: Partial<WorkflowStore>): Workfl
   });
 }
 
-/** Wraps `tx` so that it adds the runs it may change to `touched`. */
-function noteRuns(tx: WorkflowStore, touched: Set<string>): WorkflowStore {
+/** What a transaction may have changed. */
+interface Touched {
+  readonly runIds: Set<string>;
+  pauses: boolean;
+}
+
+/** Wraps `tx` so that it adds what it may change to `touched`. */
+function noteChanges(tx: WorkflowStore, touched: Touched): WorkflowStore {
   const note = (argument: unknown): void => {
     const id =
       typeof argument === "object" && argument !== null && "runId" in argument
         ? argument.runId
         : argument;
-    if (typeof id === "string") touched.add(id);
+    if (typeof id === "string") touched.runIds.add(id);
+  };
+  const notePause = (changed: boolean): boolean => {
+    touched.pauses ||= changed;
+    return changed;
   };
   const noting: Partial<WorkflowStore> = {
     createRun: async (run, options) => {
@@ -122,6 +135,8 @@ function noteRuns(tx: WorkflowStore, touched: Set<string>): WorkflowStore {
       claimed.forEach(note);
       return claimed;
     },
+    pauseWorkflow: async (id, options) => notePause(await tx.pauseWorkflow(id, options)),
+    resumeWorkflow: async (id, options) => notePause(await tx.resumeWorkflow(id, options)),
     batch: (collect, options) => tx.batch((writer) => collect(noteWrites(writer, note)), options),
     writeBundles: (bundles, options) => {
       for (const bundle of Array.isArray(bundles) ? bundles : [])
@@ -138,7 +153,7 @@ function noteRuns(tx: WorkflowStore, touched: Set<string>): WorkflowStore {
       }
     },
     transaction: (work, options) =>
-      tx.transaction((nested) => work(noteRuns(nested, touched)), options),
+      tx.transaction((nested) => work(noteChanges(nested, touched)), options),
   };
   for (const method of runWrites) {
     Object.assign(noting, {
@@ -183,11 +198,11 @@ async function listRunIds(store: WorkflowStore): Promise<string[]> {
   return ids;
 }
 
-/** The current state of the runs; null for a deleted run. */
-async function readChanges(tx: WorkflowStore, touched: ReadonlySet<string>): Promise<Commit> {
-  const changes: [string, RunBundle | null][] = [];
-  for (const runId of touched) changes.push([runId, await readBundle(tx, runId)]);
-  return changes;
+/** The current state of what was touched. */
+async function readChanges(tx: WorkflowStore, { runIds, pauses }: Touched): Promise<Commit> {
+  const runs: [string, RunBundle | null][] = [];
+  for (const runId of runIds) runs.push([runId, await readBundle(tx, runId)]);
+  return { runs, pauses: pauses ? await tx.listPausedWorkflows() : null };
 }
 
 async function readBundle(tx: WorkflowStore, runId: string): Promise<RunBundle | null> {
@@ -218,14 +233,22 @@ async function replay(path: string, memory: MemoryStore): Promise<void> {
   // A crash cut off the text after the last line end. It was never acknowledged.
   lines.pop();
   const bundles = new Map<string, RunBundle>();
+  let pauses: readonly WorkflowPause[] = [];
   for (const line of lines) {
-    for (const [runId, bundle] of decodeCommit(line)) {
+    const commit = decodeCommit(line);
+    pauses = commit.pauses ?? pauses;
+    for (const [runId, bundle] of commit.runs) {
       if (bundle === null) bundles.delete(runId);
       else bundles.set(runId, bundle);
     }
   }
   await memory.writeBundles([...bundles.values()], { onConflict: "fail" });
-  const compacted = [...bundles].map((change) => `${encodeCommit([change])}\n`).join("");
+  for (const { workflowId, pausedAt, reason } of pauses) {
+    await memory.pauseWorkflow(workflowId, { pausedAt, reason: reason ?? undefined });
+  }
+  const commits = [...bundles].map((run): Commit => ({ runs: [run], pauses: null }));
+  if (pauses.length > 0) commits.push({ runs: [], pauses });
+  const compacted = commits.map((commit) => `${encodeCommit(commit)}\n`).join("");
   await writeFile(`${path}.new`, compacted, { flush: true });
   await rename(`${path}.new`, path);
 }

@@ -83,5 +83,13 @@ export const compiledMigrations: readonly CompiledMigration[] = [
       "ALTER TABLE `step_executions` ADD `workflow_id` text;",
       "CREATE INDEX `step_executions_workflow_idx` ON `step_executions` (`workflow_id`,`step_id`,`completed_at`,`status`,`attempt`,`duration_ms`,`run_id`) WHERE completed_at is not null;"
     ]
+  },
+  {
+    "tag": "0006_paused-workflows",
+    "when": 1796046912000,
+    "hash": "4f28a0a3ba9bf01218cf52e631d47317dcb18b3b167a1779e4a288fa6af24fb8",
+    "statements": [
+      "CREATE TABLE `workflow_pauses` (\n\t`workflow_id` text PRIMARY KEY NOT NULL,\n\t`paused_at` integer NOT NULL,\n\t`reason` text\n);"
+    ]
   }
 ];

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { idSchema } from "../schema/zod.ts";
+import { idSchema, pauseReasonSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { operationOptionsSchema, operationShape } from "./arguments.ts";
@@ -47,6 +47,17 @@ const reopenSchema = expectedRevisionSchema.extend({ fromStep: idSchema.optional
 /** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseReopenOptions(options: unknown): z.output<typeof reopenSchema> {
   return options === undefined ? none : parseArgument(reopenSchema, options, "options");
+}
+
+const pauseSchema = z.strictObject({
+  pausedAt: z.date().optional(),
+  reason: pauseReasonSchema.optional(),
+  ...operationShape,
+});
+
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
+export function parsePauseOptions(options: unknown): z.output<typeof pauseSchema> {
+  return options === undefined ? none : parseArgument(pauseSchema, options, "options");
 }
 
 export interface FenceDemands {

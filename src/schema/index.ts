@@ -24,6 +24,7 @@ export type {
   RunOf,
   StepOf,
   SummaryOf,
+  WorkflowPause,
   WorkflowRunSummary,
   WorkflowState,
 } from "./rows.ts";
@@ -33,6 +34,7 @@ export {
   stepAttempts,
   stepExecutions,
   stepOutputs,
+  workflowPauses,
   workflowRuns,
   workflowState,
 } from "./tables.ts";
@@ -49,6 +51,7 @@ export {
   stepExecutionSchema,
   stepOutputSchema,
   stepStatusSchema,
+  workflowPauseSchema,
   workflowRunChangesSchema,
   workflowRunSchema,
   workflowStateSchema,

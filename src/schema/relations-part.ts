@@ -24,6 +24,9 @@ export type WorkflowRelationsPart<
   WorkflowTables<Prefix, Json>
 >;
 
+/** The tables whose rows belong to runs. */
+type Child = Exclude<keyof WorkflowTables, "workflowRuns" | "workflowPauses">;
+
 /** The part of the argument of `defineRelationsPart`'s callback that is used here. */
 interface Helpers {
   readonly one: Record<keyof WorkflowTables, (config: object) => object>;
@@ -50,6 +53,7 @@ export function createWorkflowRelationsPart<
   stepAttempts,
   stepOutputs,
   workflowState,
+  workflowPauses,
 }: WorkflowTables<Prefix, Json>): WorkflowRelationsPart<Prefix, Json> {
   if (defineRelationsPart === null) {
     throw new UnsupportedError({
@@ -58,11 +62,18 @@ export function createWorkflowRelationsPart<
         "it is for Drizzle 1.0: on 0.45 use `schema` or createWorkflowRelations of gorkflow/schema",
     });
   }
-  const tables = { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState };
+  const tables = {
+    workflowRuns,
+    stepExecutions,
+    stepAttempts,
+    stepOutputs,
+    workflowState,
+    workflowPauses,
+  };
   return defineRelationsPart(tables, (r: Helpers) => {
-    const run = (child: Exclude<keyof WorkflowTables, "workflowRuns">) =>
+    const run = (child: Child) =>
       r.one.workflowRuns({ from: r[child].runId, to: r.workflowRuns.runId, optional: false });
-    const ofRun = (child: Exclude<keyof WorkflowTables, "workflowRuns">) =>
+    const ofRun = (child: Child) =>
       r.many[child]({ from: r.workflowRuns.runId, to: r[child].runId });
     const step = [r.stepExecutions.runId, r.stepExecutions.stepId];
     const attempt = [r.stepAttempts.runId, r.stepAttempts.stepId];

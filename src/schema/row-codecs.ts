@@ -2,7 +2,7 @@ import { createRowCodec } from "./row-codec.ts";
 import { payloadColumns, type WorkflowRunSummary } from "./rows.ts";
 import { tables as plainTables, type WorkflowTables } from "./tables.ts";
 
-/** The codecs of plain or prefixed tables, named like the parts of a bundle. They differ only in the table names of errors. */
+/** The codecs of plain or prefixed tables, named like the parts of a bundle, and of the pauses. They differ only in the table names of errors. */
 export function createRowCodecs(tables: WorkflowTables) {
   return {
     run: createRowCodec(tables.workflowRuns, ["runId"]),
@@ -10,6 +10,7 @@ export function createRowCodecs(tables: WorkflowTables) {
     attempts: createRowCodec(tables.stepAttempts, ["runId", "stepId", "attempt"]),
     outputs: createRowCodec(tables.stepOutputs, ["runId", "stepId"]),
     state: createRowCodec(tables.workflowState, ["runId", "key"]),
+    pauses: createRowCodec(tables.workflowPauses, ["workflowId"]),
   };
 }
 

@@ -3,6 +3,7 @@ import type {
   stepAttempts,
   stepExecutions,
   stepOutputs,
+  workflowPauses,
   workflowRuns,
   workflowState,
 } from "./tables.ts";
@@ -23,6 +24,8 @@ export type NewStepOutput = typeof stepOutputs.$inferInsert;
 /** A state value of a run: a row of `workflow_state`. */
 export type WorkflowState = typeof workflowState.$inferSelect;
 export type NewWorkflowState = typeof workflowState.$inferInsert;
+/** A paused workflow: a row of `workflow_pauses`. */
+export type WorkflowPause = typeof workflowPauses.$inferSelect;
 
 /** The columns of a run that may be large. Lists, claims and updates do not return them. */
 export const payloadColumns = [

@@ -2,6 +2,7 @@ import type { Tags, WorkflowJson } from "./json-types.ts";
 import { createStepAttemptsTable, type StepAttemptsTable } from "./step-attempts.ts";
 import { createStepExecutionsTable, type StepExecutionsTable } from "./step-executions.ts";
 import { createStepOutputsTable, type StepOutputsTable } from "./step-outputs.ts";
+import { createWorkflowPausesTable, type WorkflowPausesTable } from "./workflow-pauses.ts";
 import { createWorkflowRunsTable, type WorkflowRunsTable } from "./workflow-runs.ts";
 import { createWorkflowStateTable, type WorkflowStateTable } from "./workflow-state.ts";
 
@@ -15,6 +16,7 @@ export type WorkflowTables<
   stepAttempts: StepAttemptsTable<Prefix, Json>;
   stepOutputs: StepOutputsTable<Prefix, Json>;
   workflowState: WorkflowStateTable<Prefix, Json>;
+  workflowPauses: WorkflowPausesTable<Prefix>;
 };
 
 /** The type of a cell of these tables. */
@@ -73,6 +75,7 @@ export function createWorkflowTables(options: { readonly prefix?: string } = {})
     stepAttempts: createStepAttemptsTable(prefix, workflowRuns),
     stepOutputs: createStepOutputsTable(prefix, workflowRuns),
     workflowState: createWorkflowStateTable(prefix, workflowRuns),
+    workflowPauses: createWorkflowPausesTable(prefix),
   };
   // Not enumerable, because a schema of Drizzle may be made of all properties.
   return Object.defineProperty(created, "$type", { value: () => ({ ...created }) });
@@ -86,3 +89,4 @@ export const stepExecutions: StepExecutionsTable<""> = tables.stepExecutions;
 export const stepAttempts: StepAttemptsTable<""> = tables.stepAttempts;
 export const stepOutputs: StepOutputsTable<""> = tables.stepOutputs;
 export const workflowState: WorkflowStateTable<""> = tables.workflowState;
+export const workflowPauses: WorkflowPausesTable<""> = tables.workflowPauses;

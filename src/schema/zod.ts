@@ -51,6 +51,12 @@ export const timeoutSchema = z.int().min(1).max(4_320_000_000_000_000);
 const time = z.date();
 const json = z.unknown();
 
+/** Why a workflow is paused. */
+export const pauseReasonSchema = z.custom<string>(
+  (value) => isText(value) && value !== "" && hasAtMost(value, 1000),
+  "must be 1 to 1000 well-formed characters without NUL",
+);
+
 // Rows with all columns.
 
 export const workflowRunSchema = z.strictObject({
@@ -135,6 +141,12 @@ export const workflowStateSchema = z.strictObject({
   value: json,
   revision: count,
   updatedAt: time,
+});
+
+export const workflowPauseSchema = z.strictObject({
+  workflowId: idSchema,
+  pausedAt: time,
+  reason: pauseReasonSchema.nullable(),
 });
 
 /** A row to insert. Columns with defaults are optional. */

@@ -6,6 +6,7 @@ import type { BundleStore } from "./bundles.ts";
 import type { LeaseStore } from "./leases.ts";
 import type { MaintenanceStore } from "./maintenance.ts";
 import type { OutputStore } from "./outputs.ts";
+import type { PauseStore } from "./pauses.ts";
 import type { RunStore } from "./runs.ts";
 import type { StateStore } from "./state.ts";
 import type { StepStore } from "./steps.ts";
@@ -30,6 +31,7 @@ export interface WorkflowStore<Json extends WorkflowJson = WorkflowJson>
     OutputStore<Json>,
     StateStore,
     LeaseStore<Json>,
+    PauseStore,
     BatchStore,
     TransactionStore,
     BundleStore,

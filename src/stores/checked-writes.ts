@@ -22,14 +22,15 @@ import type {
   StepAttempt,
   StepExecution,
   StepOutput,
+  WorkflowPause,
   WorkflowRun,
   WorkflowState,
 } from "../schema/rows.ts";
 import type { BatchWriter } from "../store/batches.ts";
 import type { Clock } from "../store/clock.ts";
 
-/** The writes of one row. Batches may have all but `reopenRun`. */
-export type WriteName = keyof BatchWriter | "reopenRun";
+/** The writes of one row. Batches may have those of `BatchWriter`. */
+export type WriteName = keyof BatchWriter | "reopenRun" | "pauseWorkflow" | "resumeWorkflow";
 
 /** The identity of a step or a state value. */
 export type StepKey = Pick<StepExecution, "runId" | "stepId">;
@@ -61,6 +62,8 @@ export interface WritePlanner<Plans extends Record<WriteName, unknown>> {
   saveStepOutput(output: StepOutput, demands: Fenced): Plans["saveStepOutput"];
   saveState(entry: WorkflowState, demands: RevisionDemands): Plans["saveState"];
   deleteState(key: StateKey, demands: Fenced): Plans["deleteState"];
+  pauseWorkflow(pause: WorkflowPause): Plans["pauseWorkflow"];
+  resumeWorkflow(workflowId: string): Plans["resumeWorkflow"];
 }
 
 /** The writes that batches may have, with the arguments of `BatchWriter`, which are checked. */

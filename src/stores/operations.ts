@@ -17,6 +17,7 @@ import {
 import {
   parseBatchOptions,
   parseOptions,
+  parsePauseOptions,
   parseReadOptions,
   parseReopenOptions,
   parseWriteBundlesOptions,
@@ -38,6 +39,7 @@ import type {
   StepExecution,
   StepExecutionSummary,
   StepOutput,
+  WorkflowPause,
   WorkflowRun,
   WorkflowRunSummary,
   WorkflowState,
@@ -119,6 +121,9 @@ export interface Backend<Plans extends Record<WriteName, unknown>> {
   claimRuns(claim: ParsedClaim): Awaitable<WorkflowRunSummary[]>;
   extendLease(lease: LeaseExtension): Awaitable<Date>;
   releaseLease(lease: LeaseHolder): Awaitable<void>;
+
+  /** Returns the pauses by workflow. */
+  listPauses(): Awaitable<WorkflowPause[]>;
 
   readBundles(query: ParsedRunQuery): Awaitable<BundlePage>;
   /** Encodes the bundles, and returns the function that writes them. */
@@ -305,6 +310,21 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
     async releaseLease(holder) {
       const lease = parseLeaseHolder(holder);
       return backend.perform("write", lease.signal, () => backend.releaseLease(lease));
+    },
+
+    async pauseWorkflow(id, options) {
+      const workflowId = parseId(id, "workflowId");
+      const { pausedAt = clock(), reason = null, signal } = parsePauseOptions(options);
+      const plan = planner.pauseWorkflow({ workflowId, pausedAt, reason });
+      return write<"pauseWorkflow">(plan, signal);
+    },
+    async resumeWorkflow(id, options) {
+      const workflowId = parseId(id, "workflowId");
+      const { signal } = parseOptions(options);
+      return write<"resumeWorkflow">(planner.resumeWorkflow(workflowId), signal);
+    },
+    async listPausedWorkflows(options) {
+      return read(parseOptions(options).signal, () => backend.listPauses());
     },
 
     async batch(collect, options) {

@@ -8,6 +8,7 @@ import { storeTest, type ConformanceOptions } from "./conformance/environment.ts
 import { describeLeases } from "./conformance/leases.ts";
 import { describeMaintenance } from "./conformance/maintenance.ts";
 import { describeOutputs } from "./conformance/outputs.ts";
+import { describePauses } from "./conformance/pauses.ts";
 import { describeRunLists } from "./conformance/run-lists.ts";
 import { describeRuns } from "./conformance/runs.ts";
 import { describeState } from "./conformance/state.ts";
@@ -31,6 +32,7 @@ export function describeWorkflowStore(options: ConformanceOptions): void {
     describe("step outputs", () => describeOutputs(test));
     describe("state", () => describeState(test));
     describe("leases", () => describeLeases(test));
+    describe("pauses", () => describePauses(test));
     describe("batches", () => describeBatches(test));
     describe("transactions", () => describeTransactions(test, options.capabilities ?? {}));
     describe("bundles", () => describeBundles(test));

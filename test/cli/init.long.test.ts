@@ -104,8 +104,14 @@ test("a file that has the name of the new one, line ends and a byte order mark a
   expect(await read("src/db/users.ts")).toBe(users);
   const expected = `import { createWorkflowTables } from "gorkflow/schema";
 ${users.replace('"users"', '"tables"')}
-export const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } =
-  createWorkflowTables({ prefix: "app_" });
+export const {
+  workflowRuns,
+  stepExecutions,
+  stepAttempts,
+  stepOutputs,
+  workflowState,
+  workflowPauses,
+} = createWorkflowTables({ prefix: "app_" });
 `;
   expect(await read("src/db/workflow-tables.ts")).toBe(windows(expected));
   expect((await read("drizzle.config.ts")).replaceAll("\r\n", "")).not.toContain("\n");

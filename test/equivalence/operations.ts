@@ -368,6 +368,26 @@ const leases = fc.oneof(
   ),
 );
 
+const pauses = fc.oneof(
+  operation(
+    "pauseWorkflow",
+    fc.tuple(
+      rarely(workflowId, badId),
+      sometimes(
+        record({
+          pausedAt: sometimes(rarely(time, fc.constant(0))),
+          reason: sometimes(rarely(fc.constantFrom("a", "é漢🎉"), badId)),
+        }),
+      ),
+    ),
+    (store, args: Parameters<WorkflowStore["pauseWorkflow"]>) => store.pauseWorkflow(...args),
+  ),
+  operation("resumeWorkflow", fc.tuple(rarely(workflowId, badId)), (store, [id]: [string]) =>
+    store.resumeWorkflow(id),
+  ),
+  operation("listPausedWorkflows", fc.tuple(), (store) => store.listPausedWorkflows()),
+);
+
 const batch: fc.Arbitrary<Omit<Operation, "advanceMs">> = fc
   .tuple(fc.array(writes, { maxLength: 4 }), sometimes(record({ runId, workerId })))
   .map(([parts, fence]) => ({
@@ -453,6 +473,7 @@ const simple = fc.oneof(
   { weight: 6, arbitrary: single },
   { weight: 3, arbitrary: reads },
   { weight: 2, arbitrary: leases },
+  { weight: 1, arbitrary: pauses },
   { weight: 2, arbitrary: batch },
   { weight: 1, arbitrary: maintenance },
 );

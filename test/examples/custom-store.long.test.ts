@@ -33,12 +33,18 @@ test("acknowledged writes exist when the file is opened again", async () => {
   });
   const { runId: gone } = await store.createRun({ workflowId: "w" });
   await store.deleteRun(gone);
+  await store.pauseWorkflow("w", { reason: "r" });
+  await store.pauseWorkflow("v");
+  await store.resumeWorkflow("v");
   const before = await store.readBundles();
+  const pauses = await store.listPausedWorkflows();
   expect(before.bundles).toHaveLength(2);
+  expect(pauses).toHaveLength(1);
   await store.close();
 
   const again = await openJournalStore(path);
   expect(await again.readBundles()).toEqual(before);
+  expect(await again.listPausedWorkflows()).toEqual(pauses);
   await again.close();
 });
 

@@ -82,6 +82,8 @@ const entries: Readonly<Record<string, readonly string[]>> = {
     "stepOutputsRelations",
     "stepStatusSchema",
     "stepStatuses",
+    "workflowPauseSchema",
+    "workflowPauses",
     "workflowRunChangesSchema",
     "workflowRunSchema",
     "workflowRuns",

@@ -130,6 +130,22 @@ const release = fc.tuple(runId, workerId).map(
     ),
 );
 
+const pause = fc.constant(
+  new Step(
+    "pause",
+    (model) => model.pause(),
+    ({ store }) => store.pauseWorkflow("w"),
+  ),
+);
+
+const resume = fc.constant(
+  new Step(
+    "resume",
+    (model) => model.resume(),
+    ({ store }) => store.resumeWorkflow("w"),
+  ),
+);
+
 /** `revisionOffset` is added to the revision that the run has: 0 is right, all others are wrong. */
 const update = fc
   .tuple(
@@ -223,6 +239,9 @@ const wait = fc.constantFrom(1, 100, 1000).map(
 
 export const commands = fc.commands(
   [create, create, claim, claim, extend, release, update, reopen, remove].concat(
+    pause,
+    resume,
+    resume,
     createStep,
     createStep,
     updateStep,

@@ -35,8 +35,10 @@ export const modelRules = [
   "deleted",
   "extended",
   "nothing to claim",
+  "paused",
   "released",
   "reopened",
+  "resumed",
   "settled",
   "taken from a silent worker",
 ] as const;
@@ -58,6 +60,7 @@ export class Refusal extends Error {
  */
 export class Model {
   readonly runs = new Map<string, ModelRun>();
+  isPaused = false;
   readonly #clock: TestClock;
   readonly #rulesMet: Set<string>;
 
@@ -110,11 +113,26 @@ export class Model {
     });
   }
 
+  pause(): boolean {
+    const changes = !this.isPaused;
+    this.isPaused = true;
+    this.met("paused");
+    return changes;
+  }
+
+  resume(): boolean {
+    const changes = this.isPaused;
+    this.isPaused = false;
+    if (changes) this.met("resumed");
+    return changes;
+  }
+
   /** The ids of the claimed runs, in order. */
   claim(workerId: string, leaseMs: number, limit: number): string[] {
     const now = this.now;
     const since = ({ wakeAt, createdAt }: ModelRun): number => wakeAt ?? createdAt;
-    const eligible = [...this.runs.values()].filter(({ status, wakeAt, leaseExpiresAt }) =>
+    const open = this.isPaused ? [] : [...this.runs.values()];
+    const eligible = open.filter(({ status, wakeAt, leaseExpiresAt }) =>
       status === "PENDING"
         ? wakeAt === null || wakeAt <= now
         : status === "RUNNING" && leaseExpiresAt !== null && leaseExpiresAt <= now,

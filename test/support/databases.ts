@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { createClient } from "../../src/client/create-client.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
-import { workflowRuns } from "../../src/schema/tables.ts";
+import { workflowPauses, workflowRuns } from "../../src/schema/tables.ts";
 import type { WorkflowDatabase } from "../../src/stores/libsql/libsql-store.ts";
 import { temporaryFolder, type TemporaryFolder } from "./temporary.ts";
 
@@ -29,7 +29,8 @@ async function makeTemplate(): Promise<Buffer> {
   return bytes;
 }
 
-/** Deletes all runs, and with them their children. */
+/** Deletes all runs, and with them their children, and all pauses. */
 export async function emptyDatabase(db: WorkflowDatabase): Promise<void> {
   await db.delete(workflowRuns);
+  await db.delete(workflowPauses);
 }

@@ -61,6 +61,7 @@ const tables = new Set([
   "step_attempts",
   "step_outputs",
   "workflow_state",
+  "workflow_pauses",
 ]);
 const walkPattern =
   /^(?:SCAN|SEARCH) (\w+)(?: USING (COVERING )?(?:INDEX (\w+)|INTEGER PRIMARY KEY))?(?: (\(.*\)))?/;

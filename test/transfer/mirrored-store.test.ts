@@ -153,6 +153,42 @@ test("a prune reaches the secondary, and a dry run does not", async () => {
   expect(await compareStores(primary, memory)).toMatchObject({ equal: true, runs: remainingRuns });
 });
 
+test("pauses reach the secondary, outside and inside a transaction, and stay after a switch-over", async () => {
+  const { store, primary, secondary, memory } = mirror();
+  await primary.pauseWorkflow("before the mirror", { reason: "r" });
+  await memory.pauseWorkflow("of the secondary alone");
+  await store.pauseWorkflow("w");
+  await store.pauseWorkflow("resumed");
+  await store.transaction((tx) => tx.pauseWorkflow("x"));
+  await store.resumeWorkflow("resumed");
+  const names = async () => (await memory.listPausedWorkflows()).map((pause) => pause.workflowId);
+  await store.drain();
+  expect(await names()).toEqual(["before the mirror", "w", "x"]);
+  expect(await memory.listPausedWorkflows()).toEqual(await primary.listPausedWorkflows());
+
+  await memory.pauseWorkflow("of the secondary alone");
+  await memory.resumeWorkflow("w");
+  await store.resync();
+  expect(await memory.listPausedWorkflows()).toEqual(await primary.listPausedWorkflows());
+
+  await memory.resumeWorkflow("w");
+  await store.switchOver();
+  expect(store.answering).toBe(secondary.store);
+  expect(await store.listPausedWorkflows()).toEqual(await primary.listPausedWorkflows());
+  expect(await names()).toHaveLength(3);
+});
+
+test("a pause whose answer is lost reaches the secondary", async () => {
+  const faulty = faultyStore(new MemoryStore());
+  const memory = new MemoryStore();
+  const store = new MirroredStore(faulty.store, memory, { retryDelayMs: 1 });
+  faulty.faultAfter = gone;
+  await expect(store.pauseWorkflow("w")).rejects.toThrow("gone");
+  faulty.faultAfter = null;
+  await store.drain();
+  expect(await memory.listPausedWorkflows()).toHaveLength(1);
+});
+
 test("bulk changes reach the secondary, outside and inside a transaction", async () => {
   const { store, primary, memory } = mirror();
   for (let index = 0; index < 12; index++) {

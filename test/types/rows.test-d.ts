@@ -8,6 +8,7 @@ import {
   type stepExecutions,
   type stepOutputs,
   type workflowRuns,
+  type workflowPauses,
   type workflowState,
 } from "../../src/schema/tables.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
@@ -32,6 +33,9 @@ expectTypeOf<z.output<Schemas["stepOutputSchema"]>>().toEqualTypeOf<
 >();
 expectTypeOf<z.output<Schemas["workflowStateSchema"]>>().toEqualTypeOf<
   InferSelectModel<typeof workflowState>
+>();
+expectTypeOf<z.output<Schemas["workflowPauseSchema"]>>().toEqualTypeOf<
+  InferSelectModel<typeof workflowPauses>
 >();
 expectTypeOf<Loose<z.output<Schemas["newWorkflowRunSchema"]>>>().toEqualTypeOf<
   Loose<InferInsertModel<typeof workflowRuns>>

@@ -94,6 +94,7 @@ const exportNames = [
   "stepAttempts",
   "stepOutputs",
   "workflowState",
+  "workflowPauses",
 ];
 
 /** The tables as exports of the schema, unless it has them. */
@@ -137,7 +138,8 @@ function withTables(text: string, prefix: string | undefined): string {
   const line = `import { createWorkflowTables } from "gorkflow/schema";${lineEnd}`;
   const place = Math.max(text.search(/^import\b/m), text.startsWith("\uFEFF") ? 1 : 0);
   const options = `{ prefix: ${JSON.stringify(prefix)} }`;
-  const tables = `export const { ${exportNames.join(", ")} } =${lineEnd}  createWorkflowTables(${options});${lineEnd}`;
+  const names = exportNames.map((name) => `  ${name},${lineEnd}`).join("");
+  const tables = `export const {${lineEnd}${names}} = createWorkflowTables(${options});${lineEnd}`;
   const between = text === "" ? lineEnd : before;
   return `${text.slice(0, place)}${line}${text.slice(place)}${between}${tables}`;
 }

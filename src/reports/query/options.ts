@@ -3,14 +3,7 @@ import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { parseArgument } from "../../arguments.ts";
 import { DatabaseClass } from "../../drizzle.ts";
-import {
-  stepAttempts,
-  stepExecutions,
-  stepOutputs,
-  workflowRuns,
-  workflowState,
-  type WorkflowTables,
-} from "../../schema/tables.ts";
+import { tables as plainTables, type WorkflowTables } from "../../schema/tables.ts";
 import { idSchema, tagsSchema } from "../../schema/zod.ts";
 import type { RunConditions } from "./conditions.ts";
 
@@ -24,14 +17,6 @@ export interface ReportOptions extends RunConditions {
   readonly tables?: WorkflowTables | undefined;
 }
 
-const plainTables: WorkflowTables = {
-  workflowRuns,
-  stepExecutions,
-  stepAttempts,
-  stepOutputs,
-  workflowState,
-};
-
 const databaseSchema = z.custom(
   (value) => is(value, DatabaseClass),
   "must be a Drizzle database on SQLite",
@@ -44,6 +29,7 @@ export const tablesSchema = z.object({
   stepAttempts: tableSchema,
   stepOutputs: tableSchema,
   workflowState: tableSchema,
+  workflowPauses: tableSchema,
 });
 
 /** The options that all reports share. */

@@ -23,7 +23,8 @@ export function claimRuns(
   const now = time.getTime();
   const active = new Set(activeRunIds);
   const set = rowCodecs.run.encode(planClaim(workerId, leaseMs, time));
-  return [...tables.scanClaimableRuns({ workflows, now, limit })]
+  const isPaused = (workflowId: string) => tables.pauses.get(workflowId) !== undefined;
+  return [...tables.scanClaimableRuns({ workflows, isPaused, now, limit })]
     .filter((run) => isClaimable(run, now) && !(run.status === "RUNNING" && active.has(run.runId)))
     .toSorted(compareClaims)
     .slice(0, limit)

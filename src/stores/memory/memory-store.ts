@@ -16,6 +16,7 @@ import {
   countRuns,
   decodeStep,
   listAttempts,
+  listPauses,
   listRuns,
   listState,
   listSteps,
@@ -92,6 +93,7 @@ class MemoryOperations extends OperationsStore {
         claimRuns: (claim) => claimRuns(tables, claim, clock()),
         extendLease: (lease) => extendLease(tables, lease, clock()),
         releaseLease: (lease) => releaseLease(tables, lease, clock()),
+        listPauses: () => listPauses(tables),
         readBundles: (query) => readBundles(tables, query),
         writeBundles(bundles, options) {
           const writeAll = writeBundles(bundles, options);

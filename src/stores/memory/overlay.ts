@@ -7,6 +7,7 @@ import {
   type Children,
   type ChildTable,
   type ClaimScope,
+  type PauseRow,
   type RunRow,
   type Tables,
 } from "./tables.ts";
@@ -30,9 +31,11 @@ const noRows: Children<never> = new Map<string, never>();
 export class Overlay implements Tables {
   readonly #parent: Tables;
   readonly #changes = new Map<string, Change>();
+  readonly pauses: ChildOverlay<PauseRow>;
 
   constructor(parent: Tables) {
     this.#parent = parent;
+    this.pauses = new ChildOverlay(parent.pauses);
   }
 
   commit(): void {
@@ -45,6 +48,7 @@ export class Overlay implements Tables {
       if (change.run !== undefined) this.#parent.putRun(change.run);
       for (const table of childTables) this.#commitChildren(table, runId, change);
     }
+    this.pauses.commit(this.#parent.pauses);
   }
 
   getRun(runId: string): RunRow | undefined {
@@ -95,7 +99,8 @@ export class Overlay implements Tables {
     }
     const wanted = scope.workflows && new Set(scope.workflows.map(versionKey));
     for (const { run } of this.#changes.values()) {
-      if (run && (wanted === undefined || wanted.has(versionKey(run)))) yield run;
+      if (!run || scope.isPaused(run.workflowId)) continue;
+      if (wanted === undefined || wanted.has(versionKey(run))) yield run;
     }
   }
 
@@ -156,7 +161,7 @@ function overlaysOf(
   };
 }
 
-/** Uncommitted changes of the children of one run. */
+/** Uncommitted changes of the children of one run, or of the pauses. */
 class ChildOverlay<Row> implements Children<Row> {
   readonly #parent: Children<Row>;
   /** Null for a deleted row. */

@@ -22,6 +22,7 @@ import {
   type StepAttempt,
   type StepExecution,
   type StepExecutionSummary,
+  type WorkflowPause,
   type WorkflowRun,
   type WorkflowRunSummary,
   type WorkflowState,
@@ -163,6 +164,12 @@ export function listState(tables: Tables, runId: string): WorkflowState[] {
   return Array.from(tables.children("state", runId), ([, row]) =>
     codecs.state.decode(row),
   ).toSorted((a, b) => compareText(a.key, b.key));
+}
+
+export function listPauses(tables: Tables): WorkflowPause[] {
+  return Array.from(tables.pauses, ([, row]) => codecs.pauses.decode(row)).toSorted((a, b) =>
+    compareText(a.workflowId, b.workflowId),
+  );
 }
 
 export function readBundle(tables: Tables, run: RunRow): RunBundle {

@@ -6,12 +6,14 @@ import type {
   StepAttempt,
   StepExecution,
   StepOutput,
+  WorkflowPause,
   WorkflowRun,
   WorkflowState,
 } from "../../schema/rows.ts";
 import { SortedIndex, type ScanOrder } from "./sorted-index.ts";
 
 export type RunRow = EncodedRow<WorkflowRun>;
+export type PauseRow = EncodedRow<WorkflowPause>;
 
 /** The rows of the child tables, which are named like the parts of a bundle. */
 export interface ChildRows {
@@ -24,7 +26,7 @@ export interface ChildRows {
 export type ChildTable = keyof ChildRows;
 export const childTables = ["steps", "attempts", "outputs", "state"] as const;
 
-/** The rows of one run in a child table, by key. */
+/** Rows by key: those of one run in a child table, or the pauses. */
 export interface Children<Row> extends Iterable<[string, Row]> {
   get(key: string): Row | undefined;
   set(key: string, row: Row): unknown;
@@ -51,12 +53,15 @@ export interface Tables {
     runId: string,
   ): Children<ChildRows[Table]>;
   countChildren(table: ChildTable): number;
+  /** By workflow. */
+  readonly pauses: Children<PauseRow>;
 }
 
 /** The runs that a claim is for. */
 export interface ClaimScope {
   /** Undefined for all runs. */
   readonly workflows: readonly WorkflowVersion[] | undefined;
+  readonly isPaused: (workflowId: string) => boolean;
   /** In milliseconds. */
   readonly now: number;
   readonly limit: number;
@@ -87,12 +92,17 @@ const claimColumns = [
 
 /** The runs of one version that can be claimed now or later. */
 class ClaimQueues {
+  readonly workflowId: string;
   /** PENDING without `wakeAt`. */
   readonly #ready = new ClaimQueue();
   /** PENDING with `wakeAt`. */
   readonly #waiting = new ClaimQueue();
   /** RUNNING with a lease. */
   readonly #leased = new ClaimQueue();
+
+  constructor(workflowId: string) {
+    this.workflowId = workflowId;
+  }
 
   /** The place of the run; null if it cannot be claimed. */
   placeOf(entry: Entry): ClaimPlace | null {
@@ -141,6 +151,7 @@ export class BaseTables implements Tables {
   readonly #claimQueues = new Map<string, ClaimQueues>();
   /** Run ids by workflow and idempotency key. */
   readonly #byKey = new Map<string, Map<string, string>>();
+  readonly pauses = new Map<string, PauseRow>();
 
   getRun(runId: string): RunRow | undefined {
     return this.#entries.get(runId)?.run;
@@ -188,7 +199,9 @@ export class BaseTables implements Tables {
     const queues =
       scope.workflows?.map((version) => this.#claimQueues.get(versionKey(version))) ??
       this.#claimQueues.values();
-    for (const found of queues) if (found !== undefined) yield* found.scan(scope);
+    for (const found of queues) {
+      if (found !== undefined && !scope.isPaused(found.workflowId)) yield* found.scan(scope);
+    }
   }
 
   children<Table extends ChildTable>(table: Table, runId: string): Children<ChildRows[Table]> {
@@ -216,7 +229,11 @@ export class BaseTables implements Tables {
     const { run, place: before } = entry;
     const after = isFinalRunStatus(run.status)
       ? null
-      : getOrMake(this.#claimQueues, versionKey(run), () => new ClaimQueues()).placeOf(entry);
+      : getOrMake(
+          this.#claimQueues,
+          versionKey(run),
+          () => new ClaimQueues(run.workflowId),
+        ).placeOf(entry);
     if (before?.queue === after?.queue && before?.at === after?.at) return;
     before?.queue.remove(before);
     after?.queue.add(after);

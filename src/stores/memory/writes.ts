@@ -163,6 +163,23 @@ export const writes: WritePlanner<PlannedWrites> = {
       tables.changeableChildren("state", runId).delete(key);
       return nothing;
     },
+
+  pauseWorkflow(pause) {
+    const row = codecs.pauses.encode(pause);
+    return ({ pauses }) => {
+      const isPaused = pauses.get(row.workflowId) !== undefined;
+      if (!isPaused) pauses.set(row.workflowId, row);
+      return () => !isPaused;
+    };
+  },
+
+  resumeWorkflow:
+    (workflowId) =>
+    ({ pauses }) => {
+      const isPaused = pauses.get(workflowId) !== undefined;
+      pauses.delete(workflowId);
+      return () => isPaused;
+    },
 };
 
 /** Reopens a run without a step and those after it. */

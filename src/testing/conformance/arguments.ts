@@ -159,6 +159,9 @@ export function describeArguments(test: StoreTest): void {
       () => store.saveStepOutput(runId, "s", 1, { signal }),
       () => store.saveState(runId, "k", 1, { signal }),
       () => store.claimRuns({ workerId: "w", leaseMs: 1, limit: 1, signal }),
+      () => store.pauseWorkflow("orders", { signal }),
+      () => store.resumeWorkflow("orders", { signal }),
+      () => store.listPausedWorkflows({ signal }),
       () => store.batch((write) => write.deleteRun(runId), { signal }),
       () => store.readBundles({ signal }),
       () => store.cancelRuns({}, { signal }),
@@ -169,6 +172,7 @@ export function describeArguments(test: StoreTest): void {
     for (const call of calls) await expect(call()).rejects.toBe(reason);
     expect(await store.getRun(runId)).toMatchObject({ revision: 1, status: "PENDING" });
     expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
+    expect(await store.listPausedWorkflows()).toEqual([]);
   });
 
   test("a store can be closed twice, and rejects later calls", async ({ store }) => {
@@ -183,6 +187,8 @@ export function describeArguments(test: StoreTest): void {
       () => store.saveState(runId, "k", 1),
       () => store.batch((write) => write.deleteRun(runId)),
       () => store.claimRuns({ workerId: "w", leaseMs: 1, limit: 1 }),
+      () => store.pauseWorkflow("orders"),
+      () => store.listPausedWorkflows(),
       () => store.readBundles(),
       () => store.stats(),
     ];

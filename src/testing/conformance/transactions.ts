@@ -62,6 +62,27 @@ function describeSupported(test: StoreTest): void {
     expect(await store.claimRuns({ ...claim, workflows })).toMatchObject([{ runId, attempt: 1 }]);
   });
 
+  test("a transaction pauses and resumes workflows", async ({ store }) => {
+    const claim = { workerId: "w", leaseMs: 1000, limit: 10 };
+    await store.pauseWorkflow("mails");
+    const { runId } = await givenRun(store);
+    await givenRun(store, { workflowId: "mails" });
+    const failure = new Error("mine");
+    const work = store.transaction(async (tx) => {
+      expect(await tx.pauseWorkflow("orders")).toBe(true);
+      expect(await tx.claimRuns(claim)).toEqual([]);
+      expect(await tx.resumeWorkflow("mails")).toBe(true);
+      expect(await tx.listPausedWorkflows()).toMatchObject([{ workflowId: "orders" }]);
+      expect(await tx.claimRuns(claim)).toMatchObject([{ workflowId: "mails" }]);
+      throw failure;
+    });
+    await expect(work).rejects.toBe(failure);
+    expect(await store.listPausedWorkflows()).toMatchObject([{ workflowId: "mails" }]);
+    expect(await store.claimRuns(claim)).toMatchObject([{ runId }]);
+    await store.transaction(async (tx) => tx.pauseWorkflow("orders"));
+    expect(await store.listPausedWorkflows()).toHaveLength(2);
+  });
+
   test("a transaction rolls back if the work throws, with its error", async ({ store }) => {
     const { runId } = await givenRun(store);
     await store.saveState(runId, "k", 1);

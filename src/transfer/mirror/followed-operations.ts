@@ -11,8 +11,11 @@ import { createBulkChanges } from "../../stores/bulk-changes.ts";
 import { OperationsStore } from "../../stores/operations-store.ts";
 import { isAnswerLost } from "../refusals.ts";
 
+/** The change of a pause. All pauses are copied together. */
+export const pauses = Symbol("pauses");
+
 /** A run that may have been changed, created or deleted; null: some runs, which only the lists tell. */
-export type Change = string | null;
+export type Change = string | null | typeof pauses;
 
 /** Receives the changes of a write. If its answer was lost, the write may take effect after this call. */
 type WriteListener = (changes: readonly Change[], isLost: boolean) => void;
@@ -34,7 +37,9 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
     const report = (result: unknown, error: unknown) => {
       const runIds = inner?.runIds ?? changedBy[name]?.(args, result, error) ?? [runIdOf(args[0])];
       // The store refuses an id that no run can have.
-      const changes = runIds.filter((runId): runId is Change => runId === null || isId(runId));
+      const changes = runIds.filter(
+        (runId): runId is Change => runId === null || runId === pauses || isId(runId),
+      );
       listener(changes, isAnswerLost(error) || inner?.isLost === true);
     };
     const signal = signalOf(args);
@@ -86,7 +91,7 @@ export function followOperations(store: WorkflowStore, listener: WriteListener):
 
 type ChangedBy = (args: readonly unknown[], result: unknown, error: unknown) => readonly unknown[];
 
-/** The ids of the runs that a write may have changed, or null, if its first argument is not the id of its run. */
+/** What a write may have changed, if its first argument is not the id of its run. */
 const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
   createRun: ([run], created, error) => {
     const runId = runIdOf(created ?? run);
@@ -95,6 +100,8 @@ const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
   claimRuns: (_, runs, error) => (Array.isArray(runs) ? runs.map(runIdOf) : unknownAfter(error)),
   writeBundles: ([bundles]) =>
     [bundles].flat().map((bundle) => runIdOf((bundle as Partial<RunBundle> | null)?.run)),
+  pauseWorkflow: (_, changed) => (changed === false ? [] : [pauses]),
+  resumeWorkflow: (_, changed) => (changed === false ? [] : [pauses]),
   // A prune that failed may have deleted some batches before.
   pruneRuns: (_, pruned, error) =>
     (pruned as PruneReport | null)?.dryRun === true || error instanceof InvalidArgumentError

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
@@ -7,12 +8,13 @@ import { outerFlow } from "../../async/flow.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { callbackSchema } from "../../model/arguments.ts";
 import type { RunBundle } from "../../model/bundles.ts";
+import type { WorkflowPause } from "../../schema/rows.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { batchRuns, namedPages } from "../bundle-pages.ts";
 import { isAnswerLost, isOutage, isRefusal } from "../refusals.ts";
 import { isSameDatabase, sameDatabaseError } from "../same-database.ts";
 import { isSameRevision, StoreComparison } from "../store-comparison.ts";
-import type { Change } from "./followed-operations.ts";
+import { pauses, type Change } from "./followed-operations.ts";
 
 export interface MirrorOptions {
   /** The most changed runs that wait for the secondary; further changes are missed and counted. Defaults to 10,000. */
@@ -120,7 +122,7 @@ export class Follower {
 
   touch(change: Change): void {
     if (!this.#pending.has(change)) {
-      if (change !== null && this.#pending.size >= this.#options.maxPendingRuns) {
+      if (typeof change === "string" && this.#pending.size >= this.#options.maxPendingRuns) {
         return this.#miss();
       }
       this.#pending.set(change, ++this.#sequence);
@@ -224,7 +226,7 @@ export class Follower {
   async #attempt(changes: readonly Change[]): Promise<void> {
     this.#isSame ??= await isSameDatabase(this.#from, this.#to);
     if (this.#isSame) throw sameDatabaseError("secondary");
-    let runIds = changes.filter((change) => change !== null);
+    let runIds = changes.filter((change) => typeof change === "string");
     if (changes.includes(null)) {
       for await (const pair of new StoreComparison(this.#from, this.#to).pairs()) {
         const { runId, first, second } = pair;
@@ -236,6 +238,19 @@ export class Follower {
       }
     }
     await this.#copy(runIds);
+    if (changes.includes(pauses)) await this.#copyPauses();
+  }
+
+  async #copyPauses(): Promise<void> {
+    const [wanted, found] = await Promise.all([
+      this.#from.listPausedWorkflows(),
+      this.#to.listPausedWorkflows(),
+    ]);
+    for (const { workflowId } of withoutPauses(found, wanted))
+      await this.#to.resumeWorkflow(workflowId);
+    for (const { workflowId, pausedAt, reason } of withoutPauses(wanted, found)) {
+      await this.#to.pauseWorkflow(workflowId, { pausedAt, reason: reason ?? undefined });
+    }
   }
 
   /** Copies runs together and, if any of them is refused, one by one. */
@@ -317,7 +332,7 @@ export class Follower {
 
   #lose(changes: readonly Change[]): void {
     this.lostAnswers++;
-    for (const change of changes) if (change !== null) this.unsettled.add(change);
+    for (const change of changes) if (typeof change === "string") this.unsettled.add(change);
     for (const runId of [...this.unsettled].slice(0, -batchRuns)) this.unsettled.delete(runId);
     clearTimeout(this.#recheck);
     const recheck = (): void => this.unsettled.forEach((runId) => this.touch(runId));
@@ -337,4 +352,12 @@ export class Follower {
       // It is called in the middle of a write, whose caller could do nothing about this error.
     }
   }
+}
+
+/** Those of `some` that `others` does not have. */
+function withoutPauses(
+  some: readonly WorkflowPause[],
+  others: readonly WorkflowPause[],
+): WorkflowPause[] {
+  return some.filter((pause) => !others.some((other) => isDeepStrictEqual(pause, other)));
 }

@@ -11,7 +11,7 @@ import { operationNames, type StoreOperations } from "../../store/operations.ts"
 import { createBulkChanges } from "../../stores/bulk-changes.ts";
 import { OperationsStore } from "../../stores/operations-store.ts";
 import { StoreComparison } from "../store-comparison.ts";
-import { followOperations, signalOf } from "./followed-operations.ts";
+import { followOperations, pauses, signalOf } from "./followed-operations.ts";
 import {
   Follower,
   mirrorOptionsSchema,
@@ -57,8 +57,8 @@ const maxComparisons = 10;
 /**
  * A store that answers from a primary and keeps a secondary up to date, for a move without downtime.
  *
- * The primary answers every call. The runs that a write has changed are copied to the secondary afterwards, in the
- * order of the changes. No call waits for that or fails because of it. `divergence()` tells what could not be copied.
+ * The primary answers every call. The runs that a write has changed, and pauses, are copied to the secondary afterwards,
+ * in the order of the changes. No call waits for that or fails because of it. `divergence()` tells what could not be copied.
  * `switchOver` makes the secondary the store that answers.
  *
  * The mirror knows only the changes that are made through it: all writers of the primary must use it, and so must be
@@ -107,8 +107,8 @@ export class MirroredStore extends OperationsStore {
   }
 
   /**
-   * Compares both stores run by run and copies what differs. Runs that the primary does not have are deleted from the
-   * secondary. Calls continue in the meantime. Use it after a restart, because the changes that a killed process had
+   * Compares both stores run by run and copies what differs, and the pauses. Runs that the primary does not have are
+   * deleted from the secondary. Calls continue in the meantime. Use it after a restart, because the changes that a killed process had
    * not copied are not known any more, and when `divergence()` reports missed changes or failed runs.
    *
    * @throws {SwitchOverError} if the stores are already being compared.
@@ -222,6 +222,7 @@ export class MirroredStore extends OperationsStore {
   /** Compares all runs and copies those that differ. Returns their number, and the ids of the first ones. */
   async #copyDifferences(signal: AbortSignal | undefined) {
     const forget = this.#follower.beginComparison();
+    this.#follower.touch(pauses);
     const comparison = new StoreComparison(this.#primary, this.#secondary, { signal });
     const runIds: string[] = [];
     let differing = 0;
@@ -281,6 +282,8 @@ export class MirroredStore extends OperationsStore {
     const limit = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
     try {
       await untilAborted(limit, this.#pauseCalls());
+      // The answer to an earlier change of a pause may have been lost.
+      this.#follower.touch(pauses);
       await this.#follower.drain(limit);
       if (!this.#followsAll()) return false;
       const comparison = new StoreComparison(this.#primary, this.#secondary, { signal: limit });

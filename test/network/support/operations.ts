@@ -25,6 +25,9 @@ const exists = (promise: Promise<unknown>) =>
     () => false,
   );
 
+const isPaused = async (store: WorkflowStore, id: string) =>
+  (await store.listPausedWorkflows()).some(({ workflowId }) => workflowId === id);
+
 /** One call of every operation of the contract. */
 export const operations: Record<keyof StoreOperations, Operation> = {
   createRun: {
@@ -134,6 +137,16 @@ export const operations: Record<keyof StoreOperations, Operation> = {
     call: (store, { runId }) => store.releaseLease({ runId, workerId }),
     isDone: async ({ direct, runId }) => (await direct.getRun(runId)).workerId === null,
   },
+  pauseWorkflow: {
+    call: (store, { runId }) => store.pauseWorkflow(runId, { reason: "r" }),
+    isDone: ({ direct, runId }) => isPaused(direct, runId),
+  },
+  resumeWorkflow: {
+    prepare: ({ direct, runId }) => direct.pauseWorkflow(runId),
+    call: (store, { runId }) => store.resumeWorkflow(runId),
+    isDone: async ({ direct, runId }) => !(await isPaused(direct, runId)),
+  },
+  listPausedWorkflows: { call: (store) => store.listPausedWorkflows() },
   batch: {
     call: (store, { runId }) =>
       store.batch((write) => {

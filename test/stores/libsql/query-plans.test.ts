@@ -301,6 +301,17 @@ const operations: Readonly<Record<string, () => Promise<unknown>>> = {
     await store.deleteState(runId, "k", { workerId: "w" }).catch(() => undefined);
     await store.deleteState(runId, "k");
   },
+  "a pause": async () => {
+    await store.pauseWorkflow("workflow-3");
+    await store.pauseWorkflow("workflow-3");
+    await store.resumeWorkflow("workflow-3");
+  },
+  "a claim beside a pause": async () => {
+    await store.pauseWorkflow("workflow-0");
+    await claimVersions(1);
+    await claimVersions(100);
+    await store.resumeWorkflow("workflow-0");
+  },
   "a lease": async () => {
     const [claimed] = await claimVersions(1);
     await claimVersions(100);

@@ -406,6 +406,98 @@ export const defects: Readonly<Record<string, Change>> = {
       return store.claimRuns(claim);
     },
   }),
+  "a claim ignores pauses": (store) => ({
+    claimRuns: async (claim) => {
+      const paused = await store.listPausedWorkflows();
+      for (const { workflowId } of paused) await store.resumeWorkflow(workflowId);
+      const claimed = await store.claimRuns(claim);
+      for (const { workflowId } of paused) await store.pauseWorkflow(workflowId);
+      return claimed;
+    },
+  }),
+  "a claim leaves out runs of paused workflows after its limit": (store) => ({
+    claimRuns: async (claim) => {
+      const paused = await store.listPausedWorkflows();
+      const { runs } = await store.listRuns({ status: "PENDING", limit: 1000 });
+      const isPaused = (run: { workflowId: string }) =>
+        paused.some(({ workflowId }) => workflowId === run.workflowId);
+      const place = runs.toReversed().findIndex((run) => !isPaused(run));
+      return place >= claim.limit ? [] : store.claimRuns(claim);
+    },
+  }),
+  "a claim of a list of versions ignores pauses": (store) => ({
+    claimRuns: async (claim) => {
+      const paused = claim.workflows === undefined ? [] : await store.listPausedWorkflows();
+      for (const { workflowId } of paused) await store.resumeWorkflow(workflowId);
+      const claimed = await store.claimRuns(claim);
+      for (const { workflowId } of paused) await store.pauseWorkflow(workflowId);
+      return claimed;
+    },
+  }),
+  "expired leases of a paused workflow are claimed": (store) => ({
+    claimRuns: async (claim) => {
+      const claimed = await store.claimRuns(claim);
+      const { runs } = await store.listRuns({ status: "RUNNING" });
+      const paused = await store.listPausedWorkflows();
+      if (claimed.length > 0 || runs.length === 0 || paused.length === 0) return claimed;
+      for (const { workflowId } of paused) await store.resumeWorkflow(workflowId);
+      return store.claimRuns(claim);
+    },
+  }),
+  "a pause ends the leases of its workflow": (store) => ({
+    pauseWorkflow: async (workflowId, options) => {
+      const changed = await store.pauseWorkflow(workflowId, options);
+      const { runs } = await store.listRuns({ workflowId, status: "RUNNING" });
+      for (const { runId } of runs) await store.updateRun(runId, { status: "PENDING" });
+      return changed;
+    },
+  }),
+  "a second pause replaces the first": (store) => ({
+    pauseWorkflow: async (workflowId, options) => {
+      const changed = !(await store.resumeWorkflow(workflowId));
+      await store.pauseWorkflow(workflowId, options);
+      return changed;
+    },
+  }),
+  "the reason of a pause is lost": (store) => ({
+    pauseWorkflow: async (workflowId, options) => {
+      await store.pauseWorkflow(workflowId, options);
+      await store.resumeWorkflow(workflowId);
+      return store.pauseWorkflow(workflowId, { pausedAt: options?.pausedAt });
+    },
+  }),
+  "a copied pause gets the time of the copy": (store) => ({
+    pauseWorkflow: (workflowId, options) =>
+      store.pauseWorkflow(workflowId, options?.pausedAt ? { reason: options.reason } : options),
+  }),
+  "every resumption says that it ended a pause": (store) => ({
+    resumeWorkflow: async (workflowId, options) => {
+      await store.resumeWorkflow(workflowId, options);
+      return true;
+    },
+  }),
+  "a resumption ends all pauses": (store) => ({
+    resumeWorkflow: async (workflowId, options) => {
+      const changed = await store.resumeWorkflow(workflowId, options);
+      for (const pause of await store.listPausedWorkflows()) {
+        await store.resumeWorkflow(pause.workflowId);
+      }
+      return changed;
+    },
+  }),
+  "pauses are listed by UTF-16 code units": (store) => ({
+    listPausedWorkflows: async (options) =>
+      (await store.listPausedWorkflows(options)).toSorted((a, b) =>
+        a.workflowId < b.workflowId ? -1 : 1,
+      ),
+  }),
+  "a pause ends when its workflow has no runs": (store) => ({
+    listPausedWorkflows: async (options) => {
+      const paused = await store.listPausedWorkflows(options);
+      if ((await store.listRuns()).runs.length === 0) return paused.slice(1);
+      return paused;
+    },
+  }),
   "a bundle leaves the attempts out": (store) => ({
     writeBundles: (bundles, options) =>
       store.writeBundles(

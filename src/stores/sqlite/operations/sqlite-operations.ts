@@ -94,6 +94,10 @@ export class SQLiteOperations<
         claimRuns: (claim) => claimRuns(context, claim),
         extendLease: (lease) => extendLease(context, lease),
         releaseLease: (lease) => releaseLease(context, lease),
+        async listPauses() {
+          const rows = await readRows(connection, statements.pauses.list.bind({}));
+          return decodeRows(codecs.pauses, rows);
+        },
         readBundles: (query) => readPage(context, query),
         writeBundles: (bundles, options) => writeBundles(context, bundles, options),
         pruneRuns: (policy) => perform("write", policy.signal, () => pruneRuns(policy)),

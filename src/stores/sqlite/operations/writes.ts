@@ -261,6 +261,27 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
         },
       };
     },
+
+    pauseWorkflow(pause) {
+      const { workflowId } = pause;
+      return {
+        write: statements.pauses.insert.bind(codecs.pauses.encode(pause)),
+        inquire: () => [statements.pauses.find.bind({ workflowId })],
+        conclude(changes, [found]) {
+          if (changes === 0 && firstRow(found) === null) throw leftOut(codecs.pauses);
+          return changes > 0;
+        },
+      };
+    },
+
+    resumeWorkflow: (workflowId) => ({
+      write: statements.pauses.delete.bind({ workflowId }),
+      inquire: () => [statements.pauses.find.bind({ workflowId })],
+      conclude(changes, [found]) {
+        if (changes === 0 && firstRow(found) !== null) throw leftOut(codecs.pauses);
+        return changes > 0;
+      },
+    }),
   };
 }
 

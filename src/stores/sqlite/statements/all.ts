@@ -6,6 +6,7 @@ import { createClaimStatements } from "./claims.ts";
 import { createGuardStatements } from "./guards.ts";
 import { createListStatements } from "./lists.ts";
 import { createMaintenanceStatements } from "./maintenance.ts";
+import { createPauseStatements } from "./pauses.ts";
 import { createRestartStatements } from "./restarts.ts";
 import { createRunStatements } from "./runs.ts";
 import { createStateStatements } from "./state.ts";
@@ -19,6 +20,7 @@ export function createStatements(db: Database, tables: WorkflowTables, codecs: R
     restarts: createRestartStatements(db, tables),
     lists: createListStatements(db, tables, codecs),
     claims: createClaimStatements(db, tables),
+    pauses: createPauseStatements(db, tables, codecs),
     steps: createStepStatements(db, tables, codecs),
     attempts: createAttemptStatements(db, tables, codecs),
     outputs: createOutputStatements(db, tables, codecs),

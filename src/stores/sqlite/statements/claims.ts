@@ -65,7 +65,7 @@ export function claimArguments(
 }
 
 export function createClaimStatements(db: Database, tables: WorkflowTables) {
-  const runs = tables.workflowRuns;
+  const { workflowRuns: runs, workflowPauses: pauses } = tables;
   /** The rule of `claimableSince`. */
   const since = sql<number>`coalesce(${runs.wakeAt}, ${runs.createdAt})`;
   /** The order of `compareClaims`, for a walk whose index has another order. */
@@ -97,9 +97,14 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
     claimOne: defineStatement(db, (target, argument: ArgumentReference<ClaimArgument>) => {
       const isDue = or(isNull(runs.wakeAt), lte(runs.wakeAt, argument("now")));
       const isEligible = or(and(eq(runs.status, "PENDING"), isDue), isExpired(argument));
-      return claimOf(target, and(eq(runs.runId, argument("runId")), isEligible), argument);
+      const isOpen = notInArray(runs.workflowId, pausedIds(target));
+      return claimOf(target, and(eq(runs.runId, argument("runId")), isEligible, isOpen), argument);
     }),
   };
+
+  function pausedIds(target: Database) {
+    return target.select({ workflowId: pauses.workflowId }).from(pauses);
+  }
 
   function claimOf(
     target: Database,
@@ -128,7 +133,9 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
     shape: ClaimShape,
     argument: ArgumentReference<ClaimArgument>,
   ): SQL {
-    const walks = claimedWalks(shape, argument).map((walk) => firstOf(target, walk, argument));
+    const walks = claimedWalks(target, shape, argument).map((walk) =>
+      firstOf(target, walk, argument),
+    );
     const found = sql.join(walks, sql` union all `);
     return sql`(select run_id from (${found} order by 1, 2, 3 limit ${argument("limit")}))`;
   }
@@ -150,7 +157,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
     // SQLite has no lateral join, so the walk of each version is a list of ids.
     return sql`select ${since}, ${runs.createdAt}, ${runs.runId}
       from json_each(${argument("versions")}) as named cross join ${runs}
-      where ${runs.runId} in ${first}`;
+      where named.value ->> 0 not in ${pausedIds(target)} and ${runs.runId} in ${first}`;
   }
 
   /** False for a run whose details are not JSON. It cannot be returned, and must not block other runs. */
@@ -162,10 +169,11 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
   }
 
   function claimedWalks(
+    target: Database,
     shape: ClaimShape,
     argument: ArgumentReference<ClaimArgument>,
   ): readonly Walk[] {
-    if (shape === "any") return walksOfAny(argument);
+    if (shape === "any") return walksOfAny(target, argument);
     if (shape === "list") {
       const [workflowId, version] = [sql`named.value ->> 0`, sql`named.value ->> 1`];
       return walksOf({ workflowId, version, each: true }, argument);
@@ -173,13 +181,18 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
     return Array.from({ length: shape }, (_, index) =>
       walksOf(
         {
-          workflowId: argument(`workflow${index}`),
+          workflowId: ifOpen(target, argument(`workflow${index}`)),
           version: argument(`version${index}`),
           each: false,
         },
         argument,
       ),
     ).flat();
+  }
+
+  /** The id of the workflow, or NULL if it is paused. A walk for NULL reads no run, however many wait. */
+  function ifOpen(target: Database, workflowId: SQL): SQL {
+    return sql`(select ${workflowId} where ${workflowId} not in ${pausedIds(target)})`;
   }
 
   /**
@@ -210,14 +223,22 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
   }
 
   /** The same walks for runs of any version. */
-  function walksOfAny(argument: ArgumentReference<ClaimArgument>): readonly Walk[] {
-    const isReady = and(eq(runs.status, "PENDING"), isNull(runs.wakeAt));
+  function walksOfAny(
+    target: Database,
+    argument: ArgumentReference<ClaimArgument>,
+  ): readonly Walk[] {
+    const isOpen = notInArray(runs.workflowId, pausedIds(target));
+    const isReady = and(eq(runs.status, "PENDING"), isNull(runs.wakeAt), isOpen);
     // The unary plus keeps the status from choosing the index, because fewer runs have a `wakeAt` than are PENDING.
-    const isDue = and(eq(sql`+${runs.status}`, "PENDING"), lte(runs.wakeAt, argument("now")));
+    const isDue = and(
+      eq(sql`+${runs.status}`, "PENDING"),
+      lte(runs.wakeAt, argument("now")),
+      isOpen,
+    );
     return [
       { each: false, where: isReady, order: [runs.createdAt, runs.runId] },
       { each: false, where: isDue, order: [runs.wakeAt, runs.createdAt, runs.runId] },
-      { each: false, where: isExpired(argument), order: unindexedOrder },
+      { each: false, where: and(isExpired(argument), isOpen), order: unindexedOrder },
     ];
   }
 }

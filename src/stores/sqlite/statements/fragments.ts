@@ -17,7 +17,7 @@ export function childTables(tables: WorkflowTables) {
   } satisfies Record<ChildPart, SQLiteTable>;
 }
 
-export type ChildPart = Exclude<keyof RowCodecs, "run">;
+export type ChildPart = Exclude<keyof RowCodecs, "run" | "pauses">;
 export const childParts = ["steps", "attempts", "outputs", "state"] as const;
 
 /** The columns of a child table's key: `runId` and the columns that distinguish the rows of a run. */
