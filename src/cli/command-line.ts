@@ -111,6 +111,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/studio.ts")).studioCommand,
   },
   {
+    name: "workflows",
+    summary: "list the workflows that wait for workers, and pause or resume them",
+    load: async () => (await import("./commands/workflows.ts")).workflowsCommand,
+  },
+  {
     name: "workers",
     summary: "list the workers that hold runs, and whether their leases have expired",
     load: async () => (await import("./commands/workers.ts")).workersCommand,

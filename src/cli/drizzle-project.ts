@@ -38,7 +38,7 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
       exitCode: exitCodes.usage,
     });
   }
-  const { data, error } = configSchema.safeParse(await load(path, { default: true }));
+  const { data, error } = configSchema.safeParse(await loadModule(path, { default: true }));
   if (error !== undefined) {
     const [issue] = error.issues;
     throw new CommandError({
@@ -70,7 +70,7 @@ export async function readDrizzleSchema({
 }: DrizzleConfig): Promise<Record<string, unknown>> {
   const exported: Record<string, unknown> = {};
   for (const file of await schemaFiles(schema)) {
-    for (const [name, value] of Object.entries((await load(file)) as object)) {
+    for (const [name, value] of Object.entries((await loadModule(file)) as object)) {
       exported[`${file}: ${name}`] = value;
     }
   }
@@ -140,8 +140,11 @@ async function loaderFor(file: string): Promise<Jiti> {
   return createJiti(file, { fsCache: false, tsconfigPaths: true });
 }
 
-/** Loads a module of the project, TypeScript or not, with the aliases of its tsconfig.json. */
-async function load(path: string, options: { readonly default?: true } = {}): Promise<unknown> {
+/** Loads a module, TypeScript or not, with the aliases of its tsconfig.json. @throws {CommandError} if it cannot. */
+export async function loadModule(
+  path: string,
+  options: { readonly default?: true } = {},
+): Promise<unknown> {
   const file = resolve(path);
   const jiti = await loaderFor(file);
   try {

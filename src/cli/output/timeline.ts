@@ -12,7 +12,11 @@ type TimelineStep = Pick<
 >;
 
 /** A line for each step, with a bar from its start to its end, or to `now` if it has not ended. */
-export function drawTimeline(steps: readonly TimelineStep[], now: Date): string {
+export function drawTimeline(
+  steps: readonly TimelineStep[],
+  now: Date,
+  names: ReadonlyMap<string, string> = new Map(),
+): string {
   const spans = steps.map((step) => spanOf(step, now.getTime()));
   const begun = spans.filter((span) => span !== null);
   const from = begun.reduce((first, [start]) => Math.min(first, start), Infinity);
@@ -20,13 +24,19 @@ export function drawTimeline(steps: readonly TimelineStep[], now: Date): string 
   return table(
     ["step", "status", "attempt", " ".repeat(width), "took"],
     steps.map((step, index) => [
-      escaped(step.stepId),
+      labelOf(step.stepId, names),
       paintStatus(step.status),
       String(step.attempt),
       drawBar(step, spans[index] ?? null, { from, to }),
       formatDuration(step.durationMs),
     ]),
   );
+}
+
+/** The id of the step, and its name if it has one. */
+export function labelOf(stepId: string, names: ReadonlyMap<string, string>): string {
+  const name = names.get(stepId);
+  return escaped(name === undefined ? stepId : `${stepId} (${name})`);
 }
 
 type Span = readonly [start: number, end: number];

@@ -9,13 +9,21 @@ import type {
 import type { WorkflowStore } from "../../../store/workflow-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
+import type { Workflow } from "../../../engine/definition/workflow-builder.ts";
+import {
+  definitionOf,
+  definitionsOption,
+  loadDefinitions,
+  stepsOf,
+  type DefinitionOptions,
+} from "../../definitions.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
 import { colors, escaped, escapedJson, print, printJson, table } from "../../output/output.ts";
 import { paintStatus } from "../../output/statuses.ts";
 import { drawTimeline } from "../../output/timeline.ts";
 import { absent, formatDuration, formatShare, formatTime } from "../../output/words.ts";
 
-interface ShowOptions extends TableOptions, JsonOptions {
+interface ShowOptions extends TableOptions, JsonOptions, DefinitionOptions {
   readonly payloads?: true;
 }
 
@@ -26,21 +34,29 @@ export function showCommand(context: CommandContext): Command {
     .addOption(shared.database())
     .addOption(shared.prefix())
     .option("--payloads", "also print input, output, context, step outputs and state")
+    .addOption(definitionsOption())
     .addOption(shared.json())
     .addHelpText(
       "after",
       `
+--definitions adds the names and descriptions of the workflow and its steps.
+
 Examples:
   gorkflow runs show 0198c0de-0000-7000-8000-000000000000
   gorkflow runs show 0198c0de-0000-7000-8000-000000000000 --payloads --json | jq .run.input`,
     )
     .action(async (runId: string, options: ShowOptions) => {
       const read = options.payloads ? readBundle : readOutline;
+      const definitions = await loadDefinitions(options);
       const shown = await withStore(context, options, (store) =>
         read(store, runId, context.signal),
       );
+      const definition = definitionOf(definitions, shown.run);
       if (options.json) printJson(shown);
-      else print(isBundle(shown) ? describeWithPayloads(shown) : describe(shown));
+      else
+        print(
+          isBundle(shown) ? describeWithPayloads(shown, definition) : describe(shown, definition),
+        );
     });
 }
 
@@ -80,10 +96,10 @@ async function readBundle(
   return bundle;
 }
 
-function describeWithPayloads(bundle: RunBundle): string {
+function describeWithPayloads(bundle: RunBundle, definition: Workflow | undefined): string {
   const { run, outputs, state } = bundle;
   return [
-    describe(bundle),
+    describe(bundle, definition),
     `input ${escapedJson(run.input)}`,
     `output ${escapedJson(run.output)}`,
     `context ${escapedJson(run.context)}`,
@@ -92,11 +108,19 @@ function describeWithPayloads(bundle: RunBundle): string {
   ].join("\n\n");
 }
 
-function describe({ run, steps }: RunOutline): string {
+function describe({ run, steps }: RunOutline, definition: Workflow | undefined): string {
+  const { name = null, description = null } = definition ?? {};
+  const names = new Map(
+    (definition ? stepsOf(definition) : []).flatMap((step) =>
+      step.name === null ? [] : [[step.id, step.name]],
+    ),
+  );
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
   const now = new Date();
   const facts = [
     ["workflow", `${escaped(run.workflowId)} (version ${escaped(run.workflowVersion)})`],
+    ...(name === null ? [] : [["name", escaped(name)]]),
+    ...(description === null ? [] : [["description", escaped(description)]]),
     ["status", `${paintStatus(run.status)}, ${formatShare(run.progress)}`],
     ["attempt", String(run.attempt)],
     ["worker", escaped(run.workerId ?? absent)],
@@ -119,7 +143,7 @@ function describe({ run, steps }: RunOutline): string {
   );
   return [
     table(["run", escaped(run.runId)], facts),
-    steps.length === 0 ? "no step has started" : drawTimeline(steps, now),
+    steps.length === 0 ? "no step has started" : drawTimeline(steps, now, names),
     ...distinct.map(({ of, text }) => `${colors.red(of)} ${text}`),
   ].join("\n\n");
 }

@@ -2,14 +2,17 @@ import { Command } from "commander";
 import type {
   StepAttempt,
   StepExecutionSummary,
+  WorkflowPause,
   WorkflowRunSummary,
 } from "../../../schema/rows.ts";
+import type { WorkflowStore } from "../../../store/workflow-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
 import { colors, escaped, print, printJson, table } from "../../output/output.ts";
 import { paintStatus } from "../../output/statuses.ts";
 import { formatDuration, formatShare, formatTime } from "../../output/words.ts";
+import { describePause } from "../workflows.ts";
 import { readOutline, type RunOutline } from "./show.ts";
 
 /** The most attempts, other steps and characters of a text, so that the answer fits on a screen. */
@@ -32,17 +35,31 @@ Examples:
   gorkflow runs why 0198c0de-0000-7000-8000-000000000000 --json | jq .error`,
     )
     .action(async (runId: string, options: TableOptions & JsonOptions) => {
-      const outline = await withStore(context, options, (store) =>
-        readOutline(store, runId, context.signal),
-      );
-      const explanation = explain(outline, new Date());
+      const { outline, pause } = await withStore(context, options, async (store) => {
+        const read = await readOutline(store, runId, context.signal);
+        return { outline: read, pause: await pauseOf(store, read.run, context.signal) };
+      });
+      const explanation = explain(outline, pause, new Date());
       if (options.json) printJson(explanation);
       else print(describe(explanation));
     });
 }
 
+/** The pause that keeps the run from being claimed. */
+async function pauseOf(
+  store: WorkflowStore,
+  { status, workflowId }: WorkflowRunSummary,
+  signal: AbortSignal,
+): Promise<WorkflowPause | null> {
+  if (status !== "PENDING" && status !== "RUNNING") return null;
+  const pauses = await store.listPausedWorkflows({ signal });
+  return pauses.find((pause) => pause.workflowId === workflowId) ?? null;
+}
+
 interface Explanation {
   readonly run: WorkflowRunSummary;
+  /** Set if the run has not ended and its workflow is paused. */
+  readonly pause: WorkflowPause | null;
   readonly reason: string;
   /** The step that decided; null if none did. */
   readonly step: StepExecutionSummary | null;
@@ -53,11 +70,21 @@ interface Explanation {
   readonly others: readonly Pick<StepExecutionSummary, "stepId" | "status" | "error">[];
 }
 
-function explain({ run, steps, attempts }: RunOutline, now: Date): Explanation {
+function explain(
+  { run, steps, attempts }: RunOutline,
+  pause: WorkflowPause | null,
+  now: Date,
+): Explanation {
   const step = decisiveStep(run, steps);
+  const reason = reasonOf(run, steps, step, now);
+  const isHeld = run.leaseExpiresAt !== null && run.leaseExpiresAt > now;
   return {
     run,
-    reason: reasonOf(run, steps, step, now),
+    pause,
+    reason:
+      pause === null || isHeld
+        ? reason
+        : `its workflow is paused ${describePause(pause)}; otherwise, ${reason}`,
     step,
     error: run.error ?? step?.error ?? null,
     attempts: attempts.filter(({ stepId }) => stepId === step?.stepId),
@@ -125,7 +152,7 @@ function reasonOfPending(
   return `it waits for a worker of ${workflow}, since ${formatTime(wakeAt ?? updatedAt)}`;
 }
 
-function describe({ run, reason, step, error, attempts, others }: Explanation): string {
+function describe({ run, pause, reason, step, error, attempts, others }: Explanation): string {
   const { runId, workflowId, workflowVersion, status, progress, attempt } = run;
   const { startedAt, completedAt } = run;
   const took =
@@ -170,7 +197,7 @@ function describe({ run, reason, step, error, attempts, others }: Explanation): 
         ),
       ...(rest > 0 ? [`and ${rest} other steps with errors`] : []),
     ],
-    adviceFor(run, step),
+    adviceFor(run, step, pause),
   ]
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
@@ -178,9 +205,11 @@ function describe({ run, reason, step, error, attempts, others }: Explanation): 
 }
 
 function adviceFor(
-  { runId, status }: WorkflowRunSummary,
+  { runId, workflowId, status }: WorkflowRunSummary,
   step: StepExecutionSummary | null,
+  pause: WorkflowPause | null,
 ): string[] {
+  if (pause !== null) return [`gorkflow workflows resume ${escaped(workflowId)} ends the pause`];
   if (status !== "FAILED" && status !== "CANCELLED") return [];
   const id = escaped(runId);
   const at = step === null ? "" : ` with ${escaped(step.stepId)}`;
