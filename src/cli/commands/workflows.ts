@@ -96,7 +96,7 @@ function linesOf(
     const { name = null, description = null } = definitionOf(definitions, version) ?? {};
     const pause = pauses.find((each) => each.workflowId === workflowId);
     const { pausedAt = null, reason = null } = pause ?? {};
-    return { ...row, name, description, pausedAt, reason };
+    return Object.assign(row, { name, description, pausedAt, reason });
   });
 }
 

@@ -34,7 +34,7 @@ export function drawTimeline(
 }
 
 /** The id of the step, and its name if it has one. */
-export function labelOf(stepId: string, names: ReadonlyMap<string, string>): string {
+function labelOf(stepId: string, names: ReadonlyMap<string, string>): string {
   const name = names.get(stepId);
   return escaped(name === undefined ? stepId : `${stepId} (${name})`);
 }
