@@ -22,7 +22,8 @@ export interface EngineOptions {
   readonly leaseMs?: number | undefined;
   /**
    * After this number of lost leases in a row without progress, a run fails with `RunAbandonedError`, because its step
-   * may be what kills the workers. Defaults to 5. A workflow can have its own number.
+   * may be what kills the workers. Defaults to 5. A workflow can have its own number. If a constraint of the app refuses
+   * the status FAILED too, a worker claims the run once per lease and executes no step.
    */
   readonly maxLostLeases?: number | undefined;
   /** The maximum number of active runs. Defaults to 10. */

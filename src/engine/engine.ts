@@ -300,8 +300,8 @@ export class Engine {
    * Completed steps do not run again. If the run has a deadline, its time limit starts again.
    *
    * With `fromStep`, that step and those after it run again as if for the first time, also of a COMPLETED run. Their
-   * outputs and attempts are deleted, so the numbers of attempts repeat. The steps of a `parallel` have the order in which they are listed, so name the first
-   * to restart all of them. State that the steps have stored stays.
+   * outputs and attempts are deleted, so the numbers of attempts repeat. The steps of a `parallel` have the order in
+   * which they are listed, so name the first to restart all of them. State that the steps have stored stays.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {RunTransitionError} if the run has not ended, or has completed and `fromStep` is not given.

@@ -116,12 +116,46 @@ test("a step does not fail because of the row of a parallel step", async () => {
       slowStep(calls),
     )
     .build();
-  const run = await makeEngine(store, { leaseMs: 400 }).run(workflow, 1);
+  const engine = makeEngine(store, { leaseMs: 400 });
+  const run = await engine.run(workflow, 1);
   expect(run).toMatchObject({ status: "FAILED", attempt: 1, error: refused });
   expect(calls).toEqual([1]);
   expect(await store.listStepExecutions(run.runId)).toMatchObject([
     { stepId: "fast", status: "COMPLETED" },
   ]);
+  // The attempt that began without a row keeps its number.
+  await store.db.run(sql`drop trigger no`);
+  await engine.retry(run.runId);
+  expect(await engine.wait(run.runId)).toMatchObject({ status: "COMPLETED" });
+  expect(calls).toEqual([1, 2]);
+});
+
+test("a run that cannot even be failed executes no step after too many lost leases", async () => {
+  const store = await refusing("insert on step_executions");
+  await store.db.run(
+    sql`create trigger never before update on workflow_runs when new.status = 'FAILED'
+      begin select raise(abort, 'not allowed'); end`,
+  );
+  const calls: unknown[] = [];
+  const workflow = defineWorkflow({ id: "w", maxLostLeases: 2 })
+    .step(
+      numberStep("s", (value, { attempt }) => {
+        calls.push(attempt);
+        return value;
+      }),
+    )
+    .build();
+  const engine = makeEngine(store, { leaseMs: 200 });
+  const runId = await engine.start(workflow, 1);
+  engine.register(workflow);
+  const working = engine.work();
+  await expect
+    .poll(async () => (await store.getRun(runId)).attempt, { timeout: 20_000 })
+    .toBeGreaterThan(4);
+  expect(await store.getRun(runId)).toMatchObject({ status: "RUNNING" });
+  expect(calls).toHaveLength(2);
+  await engine.close();
+  await working;
 });
 
 test("a step fails with the constraint that refuses its end", async () => {

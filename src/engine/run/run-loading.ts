@@ -53,12 +53,17 @@ export async function loadRun(
       : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage.steps));
   const stage = plan.stages[index];
   if (stage === undefined) return beginStage(plan, index, input);
-  if (!stage.steps.some(({ definition }) => stored.rows.has(definition.id))) {
-    // An earlier claim that was not lost may have begun the first stage without storing it. Each has its own number.
-    const isUnknown = index === 0 && !hasConditions(stage);
-    return beginStage(plan, index, input, isUnknown ? Math.max(1, attempt - lostLeases) : 1);
-  }
+  const rows = stage.steps.map(({ definition }) => stored.rows.get(definition.id));
+  // An earlier claim that was not lost may have begun a step of the first stage without storing it. Each has its own
+  // number. A restart from a step of the stage leaves the step PENDING, and those after it count from 1 too.
+  const isUnknown =
+    index === 0 && !hasConditions(stage) && !rows.some((row) => row?.status === "PENDING");
+  const firstAttempt = isUnknown ? Math.max(1, attempt - lostLeases) : 1;
+  if (rows.every((row) => row === undefined)) return beginStage(plan, index, input, firstAttempt);
   for (const step of open) {
+    if (step.row === "missing") {
+      Object.assign(step, { attempt: firstAttempt, attemptOffset: firstAttempt - 1 });
+    }
     // In a reopened run, a restarted step parses the stage's input again, because an operator may have corrected it.
     if (step.row === "earlier" && step.attempt === step.attemptOffset + 1) continue;
     const row = stored.rows.get(step.planned.definition.id);

@@ -13,6 +13,7 @@ import {
   planRestart,
   reopenedDeadline,
 } from "../../model/changes.ts";
+import { completeNewStep } from "../../model/new-rows.ts";
 import {
   checkFence,
   checkReopen,
@@ -182,7 +183,7 @@ export const writes: WritePlanner<PlannedWrites> = {
     },
 };
 
-/** Reopens a run without a step and those after it. */
+/** Reopens a run with a step as if it were new, and without those after it. */
 export function restartRun(
   tables: Tables,
   { runId, fromStep, expectedRevision, now }: Restart,
@@ -200,6 +201,9 @@ export function restartRun(
     const left = [...children].filter(([, { stepId }]) => dropped.has(stepId));
     for (const [key] of left) children.delete(key);
   }
+  const { executionIndex } = first;
+  const step = completeNewStep({ runId, stepId: fromStep, executionIndex }, now);
+  tables.changeableChildren("steps", runId).set(fromStep, codecs.steps.encode(step));
   const changed = changeRun(tables, run, {
     ...codecs.run.encode(planRestart(now)),
     progress: keptProgress(run.progress, rows.length - dropped.size, rows.length),

@@ -354,7 +354,7 @@ export function describeRuns(test: StoreTest): void {
     }
   });
 
-  test("a run is reopened from a step, without it and the steps after it", async ({
+  test("a run is reopened from a step as if it were new, without the steps after it", async ({
     store,
     clock,
   }) => {
@@ -403,7 +403,17 @@ export function describeRuns(test: StoreTest): void {
     const run = await store.getRun(runId);
     expect(run).toEqual({ ...reopened, input: 1, output: null, context: null });
     const kept = [{ stepId: "a" }, { stepId: "b", input: "output of a" }];
-    expect(await store.listStepExecutions(runId)).toMatchObject(kept);
+    const restarted = {
+      stepId: "c",
+      executionIndex: 1,
+      status: "PENDING",
+      attempt: 0,
+      input: null,
+    };
+    expect(await store.listStepExecutions(runId)).toMatchObject([...kept, restarted]);
+    const { runId: fresh } = await givenRun(store);
+    const step = await store.createStepExecution({ runId: fresh, stepId: "c", executionIndex: 1 });
+    expect(await store.getStepExecution(runId, "c")).toEqual({ ...step, runId });
     expect(await store.listStepAttempts(runId)).toMatchObject([{ stepId: "a" }, { stepId: "b" }]);
     for (const stepId of ["c", "d"]) {
       expect(await store.findStepOutput(runId, stepId)).toBeNull();
@@ -413,10 +423,9 @@ export function describeRuns(test: StoreTest): void {
     expect(await store.getAllState(runId)).toEqual({ k: 1 });
     expect(await store.listStepExecutions(other.runId)).toHaveLength(1);
 
-    await store.createStepExecution({ runId, stepId: "c", executionIndex: 1 });
     await store.updateRun(runId, { status: "CANCELLED" });
     await store.reopenRun(runId, { fromStep: "a" });
-    expect(await store.listStepExecutions(runId)).toEqual([]);
+    expect(await store.listStepExecutions(runId)).toMatchObject([{ stepId: "a", attempt: 0 }]);
     expect((await store.getRun(runId)).progress).toBe(0);
   });
 

@@ -236,6 +236,15 @@ export const defects: Readonly<Record<string, Change>> = {
       return run;
     },
   }),
+  "a run that restarts from a step keeps the attempts of that step": (store) => ({
+    reopenRun: async (runId, options) => {
+      const stepId = options?.fromStep ?? "";
+      const step = stepId === "" ? null : await store.findStepExecution(runId, stepId);
+      const run = await store.reopenRun(runId, options);
+      if (step !== null) await store.updateStepExecution(runId, stepId, { attempt: step.attempt });
+      return run;
+    },
+  }),
   "a run that restarts from a step keeps the steps after it": (store) => ({
     reopenRun: async (runId, options) => {
       const steps = await store.listStepExecutions(runId, { payloads: false });

@@ -1,5 +1,6 @@
 import { RunNotFoundError, StepExecutionNotFoundError } from "../../../errors.ts";
 import { planRestart } from "../../../model/changes.ts";
+import { completeNewStep } from "../../../model/new-rows.ts";
 import { checkRestart } from "../../../model/transitions.ts";
 import { runSummaryProperties } from "../../../schema/row-codecs.ts";
 import type { WorkflowRunSummary } from "../../../schema/rows.ts";
@@ -9,7 +10,7 @@ import { runGuardProperties } from "../statements/runs.ts";
 import { firstRow, leftOut, readRows, type PlannedWrite, type StoreContext } from "./context.ts";
 import { carryOutBatch } from "./writes.ts";
 
-/** Reopens a run without a step and those after it. */
+/** Reopens a run with a step as if it were new, and without those after it. */
 export async function restartRun(
   context: StoreContext,
   restart: Restart,
@@ -56,6 +57,10 @@ function planRestartOf(
       inquire: () => [],
       conclude: () => {},
     },
-    { write: restarts.deleteStep.bind(key), inquire: () => [], conclude: refuse },
+    {
+      write: restarts.resetStep.bind(codecs.steps.encode(completeNewStep(key, now))),
+      inquire: () => [],
+      conclude: refuse,
+    },
   ];
 }

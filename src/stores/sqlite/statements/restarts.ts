@@ -1,6 +1,7 @@
 import { and, count, eq, exists, inArray, ne, sql, type SQL } from "drizzle-orm";
 import { planRestart } from "../../../model/changes.ts";
 import { finalRunStatuses } from "../../../model/transitions.ts";
+import { rowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { argumentsFor, rowValue, selectOne } from "./fragments.ts";
 import { failIf } from "./guards.ts";
@@ -12,7 +13,12 @@ type StepArgument = "runId" | "stepId";
 /** The columns that a restart sets to given values. */
 const properties = Object.keys(planRestart(new Date(0))) as RunProperty[];
 
-/** The statements that reopen a run without a step and those after it, in the order in which they are executed. */
+/** The columns of a step that it gets again as if it were new. */
+const resetProperties = rowCodecs.steps.properties.filter(
+  (name) => name !== "runId" && name !== "stepId" && name !== "executionIndex",
+);
+
+/** The statements that restart a run from a step, in the order in which they are executed. */
 export function createRestartStatements(db: Database, tables: WorkflowTables) {
   const { workflowRuns: runs, stepExecutions: steps, stepAttempts, stepOutputs } = tables;
   const place = rowValue([steps.executionIndex, steps.stepId]);
@@ -94,8 +100,10 @@ export function createRestartStatements(db: Database, tables: WorkflowTables) {
       return failIf(target, sql.join(left, sql` or `));
     }),
 
-    deleteStep: defineStatement(db, (target, argument: ArgumentReference<StepArgument>) =>
-      target.delete(steps).where(isStep(argument)),
+    resetStep: defineStatement(
+      db,
+      (target, argument: ArgumentReference<(typeof resetProperties)[number] | StepArgument>) =>
+        target.update(steps).set(argumentsFor(resetProperties, argument)).where(isStep(argument)),
     ),
   };
 }
