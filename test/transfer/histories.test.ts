@@ -240,8 +240,44 @@ async function playHistory(seed: number): Promise<void> {
   async function change(): Promise<void> {
     const runId = anyRun();
     if (runId === undefined) return;
-    const status = (["COMPLETED", "RUNNING"] as const)[random(2)];
+    const status = (["COMPLETED", "RUNNING", "CANCELLED"] as const)[random(3)];
     await acknowledged((signal) => mirror.updateRun(runId, { status }, { signal }));
+  }
+
+  /** Writes to two runs together. Both writes take effect, or none. */
+  async function saveTogether(isTransaction: boolean): Promise<void> {
+    const [runId, other] = [anyRun(), anyRun()];
+    const fact = facts.get(runId ?? "");
+    if (runId === undefined || other === undefined || fact === undefined) return;
+    const value = random(1_000_000);
+    fact.values.add(value);
+    const isLast = !late.some;
+    const progress = random(100) / 100;
+    const isDone = await acknowledged(() =>
+      isTransaction
+        ? mirror.transaction(async (tx) => {
+            await tx.saveState(runId, "n", value);
+            await tx.updateRun(other, { progress });
+          })
+        : mirror.batch((write) => {
+            write.saveState(runId, "n", value);
+            write.updateRun(other, { progress });
+          }),
+    );
+    if (!isDone) return;
+    if (isLast) fact.values = new Set([value]);
+    fact.present = true;
+    fact.isSaved = true;
+  }
+
+  async function claim(): Promise<void> {
+    const leaseMs = 1 + random(20_000);
+    await acknowledged(() => mirror.claimRuns({ workerId: "worker", leaseMs, limit: 2 }));
+  }
+
+  async function reopen(): Promise<void> {
+    const runId = anyRun();
+    if (runId !== undefined) await acknowledged(() => mirror.reopenRun(runId));
   }
 
   async function remove(): Promise<void> {
@@ -313,8 +349,13 @@ async function playHistory(seed: number): Promise<void> {
     save,
     save,
     change,
+    () => saveTogether(false),
+    () => saveTogether(true),
+    claim,
+    reopen,
     remove,
     () => Promise.all([create(), save(), change()]),
+    () => Promise.all([saveTogether(random(2) === 0), claim(), change()]),
     prune,
     switchOver,
     die,
