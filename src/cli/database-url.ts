@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseConfig } from "../client/config.ts";
 import { hasCredentials, isServer } from "../stores/libsql/open-options.ts";
 import { CommandError } from "./errors.ts";
@@ -120,18 +121,26 @@ function isInWalMode(path: string): boolean {
 }
 
 function checkFile(path: string, access: Access): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined ? access === "create" : !found.isDirectory()) return;
+  const stats = (name: string) => statSync(name, { throwIfNoEntry: false });
+  const found = stats(path);
+  const isNew = found === undefined && access === "create";
+  const folder = dirname(path);
+  if (isNew ? stats(folder)?.isDirectory() : found?.isDirectory() === false) return;
   throw new CommandError({
     code: "DATABASE_MISSING",
-    ...(found === undefined
+    ...(isNew
       ? {
-          message: `there is no database file ${path}`,
-          remedy: "check the path, or run gorkflow migrate to create it",
+          message: `there is no folder ${folder} for the database file`,
+          remedy: "check the path, or create the folder",
         }
-      : {
-          message: `${path} is a folder, not a database file`,
-          remedy: "name the file in it",
-        }),
+      : found === undefined
+        ? {
+            message: `there is no database file ${path}`,
+            remedy: "check the path, or run gorkflow migrate to create it",
+          }
+        : {
+            message: `${path} is a folder, not a database file`,
+            remedy: "name the file in it",
+          }),
   });
 }

@@ -98,5 +98,7 @@ function collectTag(
 ): Readonly<Record<string, string>> {
   const at = text.indexOf("=");
   if (at < 1) throw new InvalidOption("A tag is key=value.");
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+  const key = text.slice(0, at);
+  if (Object.hasOwn(before, key)) throw new InvalidOption("A run has one value of a tag.");
+  return { ...before, [key]: text.slice(at + 1) };
 }

@@ -176,6 +176,14 @@ test("a folder .env is ignored, usage errors are JSON, and a full disk is report
   ]);
 });
 
+test("an export to a full disk is reported once", async () => {
+  const database = await givenRuns();
+  const script = '"$0" "$1" export - -d "$2" --json > /dev/full';
+  const args = [process.execPath, command.program, database];
+  const { code, stderr } = await command.shell(script, args);
+  expect([code, JSON.parse(stderr)]).toMatchObject([1, { error: { code: "OUTPUT_FAILED" } }]);
+});
+
 test("a copy whose progress is not read continues to its end", async () => {
   const database = await givenRuns();
   const script =

@@ -107,7 +107,11 @@ test("a run is retried from a step", async () => {
   expect(await answer(retry, database)).toEqual({ pending: ["run-000000001"], failed: [] });
   expect(await answer(["runs", "show", "run-000000001"], database)).toMatchObject({
     run: { status: "PENDING", progress: 0.5 },
-    steps: [{ stepId: "step-0" }, { stepId: "step-1" }],
+    steps: [
+      { stepId: "step-0" },
+      { stepId: "step-1" },
+      { stepId: "step-2", status: "PENDING", attempt: 0 },
+    ],
   });
   const env = { GORKFLOW_DATABASE_URL: database };
   const missing = await command.run(["runs", "retry", "run-000000003", "--from", "none"], { env });
@@ -224,6 +228,13 @@ describe("is refused in one line, and nothing is created:", () => {
     ["a copy into itself", ["copy", "runs.db", "./runs.db"], 2, /both are the same database/],
     ["a copy to a link to it", ["copy", "runs.db", "linked.db"], 2, /both are the same database/],
     ["a comparison with itself", ["compare", "http://a.b", "http://a.b/?authToken=x"], 2, /same/],
+    [
+      "a tag with two values",
+      ["runs", "delete", "-t", "a=1", "-t", "a=2"],
+      2,
+      /one value of a tag/,
+    ],
+    ["a database in no folder", ["migrate", "-d", "no/where.db"], 1, /there is no folder .*no for/],
     ["a user in a URL", ["stats", "-d", "http://SECRET:SECRET@a.b"], 2, /GORKFLOW_AUTH_TOKEN/],
     ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows the usage/],
     ["an import of a missing file", ["import", "no.ndjson", "-d", "missing.db"], 1, /no such file/],
@@ -264,6 +275,14 @@ test("control characters in ids, names and messages are shown as JSON escapes", 
   }
   const listed = await answer(["runs", "list"], database);
   expect((listed as RunList).runs.map((run) => run.runId)).toEqual([runId]);
+});
+
+test("an export and an import are piped by the paths of their streams", async () => {
+  await givenRuns();
+  const script =
+    '"$0" "$1" export /dev/stdout -d runs.db | "$0" "$1" import /dev/stdin -d other.db --json';
+  const { stdout, stderr } = await command.shell(script, [process.execPath, command.program]);
+  expect([stderr, JSON.parse(stdout)]).toMatchObject(["40 of 40 runs\n", { written: 40 }]);
 });
 
 test("an import reads a named pipe once", async () => {

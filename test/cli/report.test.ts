@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { expect } from "vitest";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { test } from "../support/fixtures.ts";
@@ -87,16 +88,18 @@ test("workers are listed with their runs and leases", async () => {
   expect(stdout).toMatch(/^worker id +runs +workflows +expired/);
 });
 
+const watch = () =>
+  command.start(["report", "versions", "--ndjson", "--watch", "1s", "-d", database]);
+
+test("a watched report ends when its reader has gone", async () => {
+  const watching = watch();
+  await once(watching.process.stdout, "data");
+  watching.process.stdout.destroy();
+  expect(await watching.ended).toMatchObject({ code: 0, stderr: "" });
+});
+
 test("a watched report is printed again until it is interrupted", async () => {
-  const watching = command.start([
-    "report",
-    "versions",
-    "--ndjson",
-    "--watch",
-    "1s",
-    "-d",
-    database,
-  ]);
+  const watching = watch();
   let lines = 0;
   watching.process.stdout.on("data", (text: string) => (lines += text.split("\n").length - 1));
   // Two versions each time.

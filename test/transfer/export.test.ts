@@ -1,9 +1,17 @@
+import { execFileSync } from "node:child_process";
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect } from "vitest";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
-import { compareStores, exportStore, importFile, importStore } from "../../src/transfer/index.ts";
+import {
+  compareStores,
+  exportFile,
+  exportStore,
+  importFile,
+  importStore,
+} from "../../src/transfer/index.ts";
 import { test } from "../support/fixtures.ts";
 import { givenRun, givenRuns } from "./support/given-runs.ts";
 
@@ -218,6 +226,28 @@ describe("an import", () => {
       importStore(new MemoryStore(), [], { onconflict: "skip" } as object),
     ).rejects.toMatchObject({ code: "INVALID_ARGUMENT", argument: "options.onconflict" });
   });
+});
+
+test("an import reads from a pipe what an export writes to it", async ({ folder }) => {
+  const [source, target] = [new MemoryStore(), new MemoryStore()];
+  await givenRuns(source, 30);
+  const pipe = join(folder.path, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const [report] = await Promise.all([importFile(target, pipe), exportFile(source, pipe)]);
+  expect(report).toMatchObject({ written: 30 });
+  expect(await compareStores(source, target)).toMatchObject({ equal: true, runs: 30 });
+  expect(await readdir(folder.path)).toEqual(["pipe"]);
+});
+
+test("an export keeps its place when the process changes its folder", async ({ folder }) => {
+  const store = new MemoryStore();
+  await givenRuns(store, 3);
+  const before = process.cwd();
+  process.chdir(folder.path);
+  const exporting = exportFile(store, "runs.ndjson");
+  process.chdir(before);
+  await exporting;
+  expect(await readdir(folder.path)).toEqual(["runs.ndjson"]);
 });
 
 test("an export names unreadable runs in the trailer and in an error", async ({ folder }) => {

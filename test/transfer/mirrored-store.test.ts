@@ -490,6 +490,57 @@ describe("a switch-over", () => {
     expect(await memory.getRun("waiting")).toMatchObject({ workflowId: "w" });
   });
 
+  test("takes the arguments of calls that wait at once", async () => {
+    const { store } = mirror();
+    let [record, finish]: (() => void)[] = [];
+    const recording = new Promise<void>((resolve) => (record = resolve));
+    const recorded = new Promise<void>((resolve) => (finish = resolve));
+    const switching = store.switchOver({
+      recordSwitch: () => {
+        record?.();
+        return recorded;
+      },
+    });
+    await recording;
+    const job = { runId: "", workflowId: "w", input: { items: [0], bytes: new Uint8Array(1) } };
+    const calls = [1, 2].map((number) => {
+      job.runId = `run-${number}`;
+      job.input.items[0] = number;
+      job.input.bytes[0] = number;
+      return store.createRun(job);
+    });
+    let number = 3;
+    const batch = store.batch((write) => {
+      write.createRun({ runId: `run-${number}`, workflowId: "w", input: number });
+      write.saveState(`run-${number}`, "k", number);
+    });
+    number = 4;
+    const refused = [
+      store.createRun({ workflowId: "w", input: new Map() }),
+      store.createRun({ workflowId: "w", input: Array(2) }),
+      store.batch((async () => {}) as () => void),
+      store.batch(() => {
+        throw new Error("no batch");
+      }),
+    ];
+    const outcomes = Promise.allSettled(refused);
+    finish?.();
+    await switching;
+    const [first, second] = await Promise.all(calls);
+    expect(first).toMatchObject({ runId: "run-1", input: { items: [1], bytes: Uint8Array.of(1) } });
+    expect(second).toMatchObject({ runId: "run-2", input: { items: [2] } });
+    await batch;
+    expect(await store.getRun("run-3")).toMatchObject({ input: 3 });
+    expect(await store.loadState("run-3", "k")).toBe(3);
+    expect(await outcomes).toMatchObject([
+      { reason: { code: "INVALID_VALUE" } },
+      { reason: { code: "INVALID_VALUE" } },
+      { reason: { code: "INVALID_ARGUMENT" } },
+      { reason: { message: "no batch" } },
+    ]);
+    await store.close();
+  });
+
   test("does not happen if it cannot be recorded, even after a long time", async () => {
     const { store, primary } = mirror();
     await givenRuns(primary, 5);

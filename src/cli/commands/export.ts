@@ -8,7 +8,7 @@ import {
 } from "../../transfer/export/export-store.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
-import { CommandError, OutputClosedError } from "../errors.ts";
+import { CommandError, OutputClosedError, OutputFailedError } from "../errors.ts";
 import {
   addFilterOptions,
   filterOf,
@@ -44,7 +44,7 @@ Examples:
     )
     .action(async (file: string, options: TableOptions & FilterOptions & JsonOptions) => {
       const filter = filterOf(options);
-      const toOutput = file === "-";
+      const toOutput = file === "-" || file === "/dev/stdout";
       let last: ExportProgress = { runs: 0, unreadable: 0 };
       await withStore(context, options, async (store) => {
         const total = await countOf(store, filter);
@@ -58,7 +58,7 @@ Examples:
             },
           };
           return toOutput
-            ? toStandardOutput(exportStore(store, exportOptions))
+            ? toStandardOutput(exportStore(store, exportOptions), context.reading)
             : exportFile(store, file, exportOptions);
         });
       });
@@ -69,12 +69,16 @@ Examples:
 }
 
 /** @throws {CommandError} if the reader stops early, so that a script notices that the export is incomplete. */
-async function toStandardOutput(lines: AsyncGenerator<string>): Promise<void> {
+async function toStandardOutput(
+  lines: AsyncGenerator<string>,
+  reading: AbortSignal,
+): Promise<void> {
   try {
     await pipeline(lines, process.stdout, { end: false });
   } catch (error) {
-    const isClosed = error instanceof Error && "code" in error && error.code === "EPIPE";
-    if (!isClosed && !(error instanceof OutputClosedError)) throw error;
+    // This failure was reported at once.
+    if (reading.reason instanceof OutputFailedError) throw reading.reason;
+    if (!(reading.reason instanceof OutputClosedError)) throw error;
     throw new CommandError(
       {
         code: "OUTPUT_CLOSED",

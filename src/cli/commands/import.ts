@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import { Command, Option } from "commander";
 import type { WriteBundlesOptions } from "../../store/bundles.ts";
@@ -41,11 +40,10 @@ Examples:
     .action(async (file: string, { onConflict, ...options }: ImportCommandOptions) => {
       context.onInterruption("run the same command with --on-conflict skip to continue");
       const { signal } = context;
-      // A file is checked first, so that no database is created for one that is not an export. Standard input and named
-      // pipes can only be read once.
-      const canCheck = file !== "-" && statSync(file, { throwIfNoEntry: false })?.isFIFO() !== true;
-      if (canCheck && !options.json && isOnTerminal()) note(`checking ${escaped(file)}`);
-      const total = canCheck ? await checkFile(file, signal) : null;
+      const isInput = file === "-" || file === "/dev/stdin";
+      if (!isInput && !options.json && isOnTerminal()) note(`checking ${escaped(file)}`);
+      // A file is checked first, so that no database is created for one that is not an export.
+      const total = isInput ? null : await checkFile(file, signal);
       const report = await withStore(
         context,
         options,
@@ -54,7 +52,7 @@ Examples:
             const onProgress = ({ written, skipped, replaced }: ImportProgress) =>
               update(written + skipped + replaced);
             const importOptions = { onConflict, signal, onProgress };
-            return file === "-"
+            return isInput
               ? importStore(store, addAbortSignal(signal, process.stdin), importOptions)
               : storeFile(store, file, importOptions);
           }),

@@ -1,5 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { untilAborted } from "../../async/abort.ts";
 import { bucketSizes, type BucketSize } from "../../reports/query/buckets.ts";
 import { timeZoneSchema } from "../../reports/query/time-zones.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
@@ -115,7 +116,7 @@ Examples:
           }
           printReport(rows, format, zone);
           if (watch === undefined) return;
-          await pause(watch === true ? watchMs : watch);
+          await untilAborted(context.reading, sleep(watch === true ? watchMs : watch));
         }
       });
     });

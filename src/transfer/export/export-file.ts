@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
 import { chmod, readdir, readlink, realpath, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { constants, createGunzip, createGzip } from "node:zlib";
 import { ExportFileError, UnreadableRunsError } from "../../errors.ts";
@@ -35,6 +35,8 @@ export async function exportFile(
   path: string,
   options: ExportOptions = {},
 ): Promise<void> {
+  // The process may change its folder before the file is renamed. `resolve` would drop a slash at the end.
+  const fullPath = isAbsolute(path) ? path : join(process.cwd(), path);
   let leftOut: UnreadableRunsError | null = null;
   /** All lines. The error that follows the last one must not keep the file from being renamed. */
   async function* lines() {
@@ -58,12 +60,13 @@ export async function exportFile(
     }
   };
   try {
-    const target = await targetOf(path);
-    const existing = await stat(target).catch(() => null);
+    const existing = await stat(fullPath).catch(() => null);
     if (existing?.isDirectory()) throw new ExportFileError({ path, reason: "is a folder" });
     if (existing !== null && !existing.isFile()) {
-      await write(createWriteStream(target));
+      // A pipe, such as /dev/stdout. Its link leads to no other path.
+      await write(createWriteStream(fullPath));
     } else {
+      const target = await targetOf(fullPath);
       await removeAbandoned(target);
       const partial = `${target}.${randomUUID()}.partial`;
       try {
@@ -104,7 +107,7 @@ const partialPattern = /^[-\da-f]{36}\.partial$/;
 
 /**
  * Stores the runs of a file, decompressed if its name ends with `.gz`. The whole file is checked first: one that is cut
- * off, was changed or has an invalid line changes nothing.
+ * off, was changed or has an invalid line changes nothing. A pipe cannot be checked.
  *
  * @throws {ExportFileError} if the file cannot be read.
  * @throws the errors of `importStore`.
@@ -119,12 +122,15 @@ export async function importFile(
 }
 
 /**
- * Reads a whole export and stores nothing. Returns the number of its runs.
+ * Reads a whole export and stores nothing. Returns the number of its runs; null without reading it if it is a pipe, which
+ * can be read only once.
  *
  * @throws {ExportFileError} if the file cannot be read.
  * @throws the errors of `importStore` for an invalid export.
  */
-export async function checkFile(path: string, signal?: AbortSignal): Promise<number> {
+export async function checkFile(path: string, signal?: AbortSignal): Promise<number | null> {
+  const file = await stat(path).catch(() => null);
+  if (file !== null && !file.isFile() && !file.isDirectory()) return null;
   let runs = 0;
   await reading(path, signal, async (chunks) => {
     for await (const { bundle, line } of readExport(chunks)) {

@@ -321,6 +321,7 @@ export class Follower {
     const released = [...this.#failed].filter(
       ([, error]) => error instanceof RunAlreadyExistsError && error.heldBy === runId,
     );
+    if (released.length === 0) return;
     this.#putFirst(new Map(released.map(([each]) => [each, position])));
   }
 

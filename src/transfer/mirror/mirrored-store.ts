@@ -3,6 +3,7 @@ import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.t
 import { parseArgument } from "../../arguments.ts";
 import { SwitchOverError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
+import { isBytes } from "../../json.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { callbackSchema, operationOptionsSchema, operationShape } from "../../model/arguments.ts";
 import type { OperationOptions } from "../../store/options.ts";
@@ -181,7 +182,8 @@ export class MirroredStore extends OperationsStore {
   }
 
   /** Calls the operation of the store that answers when no switch-over makes calls wait. */
-  async #callWhenOpen(name: keyof StoreOperations, args: readonly unknown[]): Promise<unknown> {
+  async #callWhenOpen(name: keyof StoreOperations, given: readonly unknown[]): Promise<unknown> {
+    const args = this.#paused === null ? given : copyArguments(name, given);
     while (this.#paused !== null) await this.#paused;
     signalOf(args)?.throwIfAborted();
     const call = Reflect.apply(this.#followed[name], undefined, args) as Promise<unknown>;
@@ -299,4 +301,44 @@ export class MirroredStore extends OperationsStore {
       );
     }
   }
+}
+
+/** The arguments of a call that waits. The caller may change its own, and what `collect` of a batch reads. */
+function copyArguments(name: keyof StoreOperations, args: readonly unknown[]): readonly unknown[] {
+  const copies = args.map((argument) => copyOf(argument));
+  const [collect] = args;
+  if (name !== "batch" || typeof collect !== "function") return copies;
+  const writes: { readonly name: string; readonly args: readonly unknown[] }[] = [];
+  const writer = new Proxy({} as Record<string, (...args: unknown[]) => void>, {
+    get:
+      (_, write: string) =>
+      (...given) =>
+        void writes.push({ name: write, args: given.map((argument) => copyOf(argument)) }),
+  });
+  const returned: unknown = Reflect.apply(collect, undefined, [writer]);
+  const replay = (write: typeof writer): unknown => {
+    for (const each of writes) write[each.name]?.(...each.args);
+    return returned;
+  };
+  return [replay, ...copies.slice(1)];
+}
+
+/** Copies plain objects, arrays, dates and bytes at any depth. What no store accepts stays, so that the store refuses it. */
+function copyOf(value: unknown, copies = new Map<object, object>()): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const known = copies.get(value);
+  if (known !== undefined) return known;
+  if (value instanceof Date) return new Date(value);
+  if (isBytes(value)) return value.slice();
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  if (!isPlain && !Array.isArray(value)) return value;
+  const copy: object = Array.isArray(value) ? [] : Object.create(prototype as object | null);
+  copies.set(value, copy);
+  const descriptors: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(value);
+  for (const key of Reflect.ownKeys(descriptors)) {
+    const descriptor = descriptors[key as string];
+    if (descriptor?.value !== undefined) descriptor.value = copyOf(descriptor.value, copies);
+  }
+  return Object.defineProperties(copy, descriptors);
 }
