@@ -102,7 +102,7 @@ export function incompleteCopyAt(url: string): CommandError | null {
   if (!url.startsWith("file:")) return null;
   const { path } = parseConfig(url);
   // A reader creates an empty log.
-  const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  const log = statsOf(`${path}-wal`);
   if (!isInWalMode(path) || (log !== undefined && log.size > 0)) return null;
   return new CommandError({
     code: "DATABASE_INCOMPLETE",
@@ -121,11 +121,10 @@ function isInWalMode(path: string): boolean {
 }
 
 function checkFile(path: string, access: Access): void {
-  const stats = (name: string) => statSync(name, { throwIfNoEntry: false });
-  const found = stats(path);
+  const found = statsOf(path);
   const isNew = found === undefined && access === "create";
   const folder = dirname(path);
-  if (isNew ? stats(folder)?.isDirectory() : found?.isDirectory() === false) return;
+  if (isNew ? statsOf(folder)?.isDirectory() : found?.isDirectory() === false) return;
   throw new CommandError({
     code: "DATABASE_MISSING",
     ...(isNew
@@ -143,4 +142,8 @@ function checkFile(path: string, access: Access): void {
             remedy: "name the file in it",
           }),
   });
+}
+
+function statsOf(path: string) {
+  return statSync(path, { throwIfNoEntry: false });
 }

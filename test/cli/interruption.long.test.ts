@@ -66,6 +66,11 @@ async function expectWholeRuns(first: string, second: string): Promise<void> {
   expect(new Set(differences.map(({ kind }) => kind))).toEqual(new Set(["missing in the second"]));
 }
 
+async function remainingRuns(): Promise<number> {
+  const stats = (await answer(["stats", "-d", "runs.db"])) as { rows: { workflowRuns: number } };
+  return stats.rows.workflowRuns;
+}
+
 describe("Ctrl-C in the middle of", () => {
   const [signal, exitCode] = ["SIGINT", 130] as const;
 
@@ -125,6 +130,18 @@ describe("Ctrl-C in the middle of", () => {
     // One in a hundred is still PENDING.
     expect(await answer(pruning)).toMatchObject({ deletedOrphans: 0, remainingRuns: runs / 100 });
     expect(await answer(["doctor", "-d", "pruned.db"])).toMatchObject({ healthy: true });
+  });
+
+  test("a deletion by filter says how many runs it has deleted", async () => {
+    const deleting = ["runs", "delete", "--all", "-d", "runs.db"];
+    const { code, stdout } = await interrupted(deleting, signal);
+    expect(code).toBe(exitCode);
+    const remaining = await remainingRuns();
+    expect(remaining).toBeGreaterThan(runs / 100);
+    const deleted = Number(/^deleted: ([\d,]+) runs\n$/.exec(stdout)?.[1]?.replaceAll(",", ""));
+    expect(deleted).toBeGreaterThan(0);
+    // The last ones may have been deleted after the command stopped waiting for them.
+    expect(deleted).toBeLessThanOrEqual(runs - remaining);
   });
 
   test("a list of all runs ends after a complete line", async () => {

@@ -518,7 +518,7 @@ describe("a switch-over", () => {
     const refused = [
       store.createRun({ workflowId: "w", input: new Map() }),
       store.createRun({ workflowId: "w", input: Array(2) }),
-      store.batch((async () => {}) as () => void),
+      store.batch(async () => {}),
       store.batch(() => {
         throw new Error("no batch");
       }),

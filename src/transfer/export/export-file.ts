@@ -36,7 +36,7 @@ export async function exportFile(
   options: ExportOptions = {},
 ): Promise<void> {
   // The process may change its folder before the file is renamed. `resolve` would drop a slash at the end.
-  const fullPath = isAbsolute(path) ? path : join(process.cwd(), path);
+  const fullPath = isAbsolute(path) ? path : join(resolve(), path);
   let leftOut: UnreadableRunsError | null = null;
   /** All lines. The error that follows the last one must not keep the file from being renamed. */
   async function* lines() {

@@ -309,12 +309,15 @@ function copyArguments(name: keyof StoreOperations, args: readonly unknown[]): r
   const [collect] = args;
   if (name !== "batch" || typeof collect !== "function") return copies;
   const writes: { readonly name: string; readonly args: readonly unknown[] }[] = [];
-  const writer = new Proxy({} as Record<string, (...args: unknown[]) => void>, {
-    get:
-      (_, write: string) =>
-      (...given) =>
-        void writes.push({ name: write, args: given.map((argument) => copyOf(argument)) }),
-  });
+  const writer = new Proxy<Record<string, (...args: unknown[]) => void>>(
+    {},
+    {
+      get:
+        (_, write: string) =>
+        (...given) =>
+          void writes.push({ name: write, args: given.map((argument) => copyOf(argument)) }),
+    },
+  );
   const returned: unknown = Reflect.apply(collect, undefined, [writer]);
   const replay = (write: typeof writer): unknown => {
     for (const each of writes) write[each.name]?.(...each.args);

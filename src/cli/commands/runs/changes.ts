@@ -187,7 +187,7 @@ async function changeNamed(
   if (failed.length > 0) context.foundSomething();
 }
 
-/** Changes all runs that match, in batches. */
+/** Changes all runs that match, in batches. Also says what was done if the command fails. */
 async function changeMatching(
   context: CommandContext,
   { done, changeAll }: RunChange,
@@ -198,24 +198,34 @@ async function changeMatching(
   const { signal } = context;
   const planned = await changeAll(target, filter, { dryRun: true, signal });
   const progress = { total: planned.changedRuns, atMost: true, options: json ? { json } : {} };
-  const report = dryRun
-    ? planned
-    : await withProgress(progress, (update) =>
-        changeAll(target, filter, {
-          signal,
-          onProgress: ({ changedRuns }) => update(changedRuns),
-        }),
-      );
+  let report: BulkReport = dryRun ? planned : { ...planned, dryRun: false, changedRuns: 0 };
+  try {
+    if (dryRun) return;
+    report = await withProgress(progress, (update) =>
+      changeAll(target, filter, {
+        signal,
+        onProgress({ changedRuns }) {
+          report = { ...report, changedRuns };
+          update(changedRuns);
+        },
+      }),
+    );
+  } finally {
+    if (report.refusedRuns > 0) context.foundSomething();
+    showReport(report, done, json === true);
+  }
+}
+
+function showReport(report: BulkReport, done: string, json: boolean): void {
+  const { dryRun, changedRuns, refusedRuns } = report;
   const refused = report.refused.map(({ runId, error: { code, message } }) => {
     return { runId, code, message };
   });
-  if (report.refusedRuns > 0) context.foundSomething();
   if (json) return printJson({ ...report, refused });
-  const { changedRuns } = report;
   const count = `${formatCount(changedRuns)} ${changedRuns === 1 ? "run" : "runs"}`;
   print(dryRun ? `would be ${done}: ${count} (dry run)` : `${done}: ${count}`);
   for (const { message } of refused) note(`not ${done}: ${escaped(message)}`);
-  const others = report.refusedRuns - refused.length;
+  const others = refusedRuns - refused.length;
   if (others > 0) note(`not ${done}: ${formatCount(others)} other runs`);
 }
 
