@@ -492,12 +492,13 @@ describe("a switch-over", () => {
 
   test("takes the arguments of calls that wait at once", async () => {
     const { store } = mirror();
-    let [record, finish]: (() => void)[] = [];
+    let record: () => void = () => undefined;
+    let finish: () => void = () => undefined;
     const recording = new Promise<void>((resolve) => (record = resolve));
     const recorded = new Promise<void>((resolve) => (finish = resolve));
     const switching = store.switchOver({
       recordSwitch: () => {
-        record?.();
+        record();
         return recorded;
       },
     });
@@ -524,7 +525,7 @@ describe("a switch-over", () => {
       }),
     ];
     const outcomes = Promise.allSettled(refused);
-    finish?.();
+    finish();
     await switching;
     const [first, second] = await Promise.all(calls);
     expect(first).toMatchObject({ runId: "run-1", input: { items: [1], bytes: Uint8Array.of(1) } });

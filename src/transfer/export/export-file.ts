@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
-import { chmod, readdir, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import { chmod, open, readdir, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { constants, createGunzip, createGzip } from "node:zlib";
@@ -21,13 +21,13 @@ const abandonedMs = 3_600_000;
  * Writes an export to a file, compressed if its name ends with `.gz`. The export is written to
  * `<path>.<id>.partial` and renamed when it is complete, so a file of that name is replaced by a whole export or stays.
  * The new file has the permissions of the one that it replaces; a symbolic link stays, and its target is replaced. If
- * several processes export to one path, the last one to finish wins.
+ * several processes export to one path, the last one to finish wins. An SQLite database is not replaced.
  *
  * An export that fails removes its partial file. A killed process leaves it behind; the next export to the same path
  * removes partial files that have not been written to for an hour.
  *
  * @throws {UnreadableRunsError} if runs were left out; the file contains all others, and names these.
- * @throws {ExportFileError} if the file cannot be written.
+ * @throws {ExportFileError} if the file cannot be written, or is a database.
  * @throws the errors of `exportStore`.
  */
 export async function exportFile(
@@ -67,6 +67,9 @@ export async function exportFile(
       await write(createWriteStream(fullPath));
     } else {
       const target = await targetOf(fullPath);
+      if (existing !== null && (await isDatabase(target))) {
+        throw new ExportFileError({ path, reason: "is a database, which an export would replace" });
+      }
       await removeAbandoned(target);
       const partial = `${target}.${randomUUID()}.partial`;
       try {
@@ -82,6 +85,18 @@ export async function exportFile(
     throw fileError(path, error);
   }
   if (leftOut !== null) throw leftOut;
+}
+
+/** True for an SQLite file: a process that has it open would write to the replaced one. */
+async function isDatabase(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => null);
+  if (file === null) return false;
+  try {
+    const { buffer } = await file.read(Buffer.alloc(16), 0, 16, 0);
+    return buffer.toString("latin1") === "SQLite format 3\0";
+  } finally {
+    await file.close();
+  }
 }
 
 /** The file that a path leads to through symbolic links. It need not exist. */
