@@ -314,7 +314,7 @@ function copyArguments(name: keyof StoreOperations, args: readonly unknown[]): r
     {
       get:
         (_, write: string) =>
-        (...given) =>
+        (...given: unknown[]) =>
           void writes.push({ name: write, args: given.map((argument) => copyOf(argument)) }),
     },
   );
