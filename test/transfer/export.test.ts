@@ -232,7 +232,8 @@ test("an import reads from a pipe what an export writes to it", async ({ folder 
   const [source, target] = [new MemoryStore(), new MemoryStore()];
   await givenRuns(source, 30);
   const pipe = join(folder.path, "pipe");
-  execFileSync("mkfifo", [pipe]);
+  const script = 'mkfifo "$0"';
+  execFileSync("sh", ["-c", script, pipe]);
   const [report] = await Promise.all([importFile(target, pipe), exportFile(source, pipe)]);
   expect(report).toMatchObject({ written: 30 });
   expect(await compareStores(source, target)).toMatchObject({ equal: true, runs: 30 });
