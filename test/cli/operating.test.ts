@@ -234,7 +234,6 @@ describe("is refused in one line, and nothing is created:", () => {
       2,
       /one value of a tag/,
     ],
-    ["a database in no folder", ["migrate", "-d", "no/where.db"], 1, /there is no folder .*no for/],
     ["a user in a URL", ["stats", "-d", "http://SECRET:SECRET@a.b"], 2, /GORKFLOW_AUTH_TOKEN/],
     ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows the usage/],
     ["an import of a missing file", ["import", "no.ndjson", "-d", "missing.db"], 1, /no such file/],
