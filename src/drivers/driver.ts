@@ -2,6 +2,7 @@ import type { Client } from "@libsql/client";
 import { entityKind } from "drizzle-orm";
 import { InvalidArgumentError } from "../errors.ts";
 import { useBetterSQLite3, type BetterSQLite3Client } from "./better-sqlite3.ts";
+import type { D1Client } from "./d1.ts";
 import { useBunSQLite, type BunSQLiteClient } from "./bun-sqlite.ts";
 import { useNodeSQLite, type NodeSQLiteClient } from "./node-sqlite.ts";
 import type { SyncDatabase } from "./sync-database.ts";
@@ -9,6 +10,7 @@ import type { SyncDatabase } from "./sync-database.ts";
 /** How the database of an app is used. */
 export type Driver =
   | { readonly kind: "libsql"; readonly client: Client }
+  | { readonly kind: "d1"; readonly client: D1Client }
   | { readonly kind: "sync"; readonly database: SyncDatabase };
 
 type Use = (client: never) => SyncDatabase;
@@ -36,6 +38,9 @@ export function driverOf(db: unknown): Driver {
   const client = (db as { readonly $client?: unknown } | null | undefined)?.$client;
   if (isLibSQLClient(client)) return { kind: "libsql", client };
   const kinds = kindsOf(db);
+  if (kinds.includes("D1Database") && canPrepare(client)) {
+    return { kind: "d1", client: client as D1Client };
+  }
   const use = kinds.map((kind) => syncLibraries.get(kind)).find((each) => each !== undefined);
   if (use === undefined || !canPrepare(client)) throw unknownDriver(kinds);
   let database = syncDatabases.get(client);
@@ -65,7 +70,7 @@ function unknownDriver([kind]: readonly string[]): InvalidArgumentError {
     argument: "db",
     reason:
       "must be a Drizzle database on libsql, better-sqlite3, node-sqlite (or sqlite-proxy with a DatabaseSync as " +
-      `\`$client\`) or bun-sqlite${kind === undefined ? "" : `, and is a ${kind}`}`,
+      `\`$client\`), bun-sqlite, d1 or durable-sqlite${kind === undefined ? "" : `, and is a ${kind}`}`,
   });
 }
 

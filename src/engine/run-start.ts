@@ -7,7 +7,7 @@ import { jsonLimits } from "../schema/columns.ts";
 import type { Tags } from "../schema/json-types.ts";
 import type { NewWorkflowRun, WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
-import { requireHostTransactions } from "../store/transactions.ts";
+import { inTransactionIfSupported, requireHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { parseValue, tryParse } from "./definition/standard-schema.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
@@ -91,7 +91,8 @@ export async function startRun(
   const create = async (): Promise<WorkflowRun> => {
     const run = await target.createRun(row, { signal });
     if (!isFree(run)) return run;
-    return target.transaction((own) => createWithFreeKey(own, row, isFree, now), { signal });
+    const work = (own: WorkflowStore) => createWithFreeKey(own, row, isFree, now, own === target);
+    return inTransactionIfSupported(target, work, { signal });
   };
   try {
     const run = await (start === null ? create() : start.within(create));
@@ -108,12 +109,16 @@ export async function startRun(
   }
 }
 
-/** Creates a run. If its key belongs to a run that `isFree` accepts, that run loses it. */
+/**
+ * Creates a run. If its key belongs to a run that `isFree` accepts, that run loses it. `isAlone` is true outside a
+ * transaction.
+ */
 async function createWithFreeKey(
   tx: WorkflowStore,
   newRun: NewWorkflowRun,
   isFree: (run: WorkflowRun) => boolean,
   now: Date,
+  isAlone: boolean,
 ): Promise<WorkflowRun> {
   const existing = await tx.createRun(newRun);
   // Another start may have taken the key.
@@ -122,9 +127,10 @@ async function createWithFreeKey(
   for (const error of corrupt) throw error;
   const [bundle] = bundles;
   if (bundle !== undefined) {
-    const revision = bundle.run.revision + 1;
+    // Without a transaction, a run that was changed meanwhile is newer, and keeps its key.
+    const revision = bundle.run.revision + (isAlone ? 0 : 1);
     const run = { ...bundle.run, idempotencyKey: null, revision, updatedAt: now };
-    await tx.writeBundles([{ ...bundle, run }], { onConflict: "replace" });
+    await tx.writeBundles([{ ...bundle, run }], { onConflict: "replace", keepNewer: true });
   }
   return tx.createRun(newRun);
 }

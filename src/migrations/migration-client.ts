@@ -1,4 +1,5 @@
 import type { Client } from "@libsql/client";
+import { batchD1, queryD1, type D1Client } from "../drivers/d1.ts";
 import { driverOf, isLibSQLClient } from "../drivers/driver.ts";
 import type { Bindable, SyncDatabase } from "../drivers/sync-database.ts";
 import type { AppDatabase } from "../drizzle-types.ts";
@@ -28,6 +29,7 @@ export function clientOf(target: MigrationTarget): MigrationClient {
   if (isLibSQLClient(client)) return client;
   try {
     const driver = driverOf(target);
+    if (driver.kind === "d1") return clientOfD1(driver.client);
     return driver.kind === "libsql" ? driver.client : clientOfSync(driver.database);
   } catch (error) {
     throw new UnsupportedError(
@@ -40,10 +42,29 @@ export function clientOf(target: MigrationTarget): MigrationClient {
   }
 }
 
+/** D1 cannot switch foreign keys off, and dropping a table would delete the rows that reference it. */
+function clientOfD1(client: D1Client): MigrationClient {
+  return {
+    execute: async (statement) => ({
+      rows: [...(await queryD1(client, statementOf(statement))).rows],
+    }),
+    batch: (statements) => batchD1(client, statements),
+    async migrate(statements) {
+      const all = statements.map(statementOf);
+      if (all.some(({ sql }) => /^\s*drop table/i.test(sql))) {
+        const reason =
+          "this one rebuilds a table, for which D1 would have to switch foreign keys off";
+        throw new UnsupportedError({ feature: "migrations", reason });
+      }
+      await batchD1(client, all);
+    },
+    reconnect: () => undefined,
+  };
+}
+
 function clientOfSync(database: SyncDatabase): MigrationClient {
   const run = (statement: string | MigrationStatement) => {
-    const { sql, args } = typeof statement === "string" ? { sql: statement, args: [] } : statement;
-    return { rows: [...database.run({ sql, args }).rows] };
+    return { rows: [...database.run(statementOf(statement)).rows] };
   };
   const runAll = (statements: (string | MigrationStatement)[]) => () => {
     for (const statement of statements) run(statement);
@@ -60,4 +81,8 @@ function clientOfSync(database: SyncDatabase): MigrationClient {
     },
     reconnect: () => undefined,
   };
+}
+
+function statementOf(statement: string | MigrationStatement): MigrationStatement {
+  return typeof statement === "string" ? { sql: statement, args: [] } : statement;
 }

@@ -48,6 +48,24 @@ export function requireHostTransactions(store: object, feature: string): HostTra
   if (hasHostTransactions(store)) return store;
   throw new UnsupportedError({
     feature,
-    reason: "the store does not share a database with an app",
+    reason: "the store has no interactive transactions in a database of an app",
   });
+}
+
+/** Runs `work` in a transaction, or with the store itself if it has no transactions. */
+export async function inTransactionIfSupported<T>(
+  store: WorkflowStore,
+  work: (tx: WorkflowStore) => Promise<T>,
+  options?: OperationOptions,
+): Promise<T> {
+  let hasBegun = false;
+  try {
+    return await store.transaction((tx) => {
+      hasBegun = true;
+      return work(tx);
+    }, options);
+  } catch (error) {
+    if (hasBegun || !(error instanceof UnsupportedError)) throw error;
+    return work(store);
+  }
 }

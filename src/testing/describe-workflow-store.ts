@@ -37,7 +37,7 @@ export function describeWorkflowStore(options: ConformanceOptions): void {
     describe("transactions", () => describeTransactions(test, options.capabilities ?? {}));
     describe("bundles", () => describeBundles(test));
     describe("maintenance", () => describeMaintenance(test));
-    describe("values", () => describeValues(test));
+    describe("values", () => describeValues(test, options.capabilities ?? {}));
     describe("arguments", () => describeArguments(test));
   });
 }

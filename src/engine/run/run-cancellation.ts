@@ -1,6 +1,7 @@
 import { isFinalStepStatus } from "../../model/transitions.ts";
 import type { StepExecutionSummary } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
+import { inTransactionIfSupported } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { inputColumns, newRow } from "./run-events.ts";
 import { isUnsaved, type StageRun } from "./stage-run.ts";
@@ -19,7 +20,7 @@ export async function cancelSteps(
     ({ rows }) => stage !== null || !rows.every(({ status }) => isFinalStepStatus(status)),
   );
   if (open.length === 0) return;
-  await store.transaction(async (tx) => {
+  const cancel = async (tx: WorkflowStore) => {
     const read = open.map(({ runId }) => runId);
     const runs = await tx.getRuns(read, { payloads: false });
     const cancelled = runs.filter(({ status }) => status === "CANCELLED");
@@ -28,7 +29,8 @@ export async function cancelSteps(
     await tx.batch((write) => {
       for (const { runId, rows } of steps) writeCancelled(write, runId, now, rows, stage);
     });
-  });
+  };
+  await inTransactionIfSupported(store, cancel);
 }
 
 function listSteps(store: WorkflowStore, runIds: readonly string[]) {

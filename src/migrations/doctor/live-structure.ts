@@ -42,15 +42,16 @@ export async function readTables(
   const wanted = [JSON.stringify(tables)];
   const from =
     "from json_each(?) as wanted join sqlite_schema as t on t.type = 'table' and t.name = wanted.value collate nocase";
+  // The pragmas get the given name, because D1 rejects them for tables of its own.
   const definitions = await query(`select wanted.value, t.sql ${from}`, wanted);
   const columns = await query(
     `select wanted.value, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden ${from}
-     join pragma_table_xinfo(t.name) as c`,
+     join pragma_table_xinfo(wanted.value) as c`,
     wanted,
   );
   const indexes = await query(
     `select wanted.value, i.origin, i.name, i."unique", s.sql, x.name, x."desc", x.coll ${from}
-     join pragma_index_list(t.name) as i join pragma_index_xinfo(i.name) as x on x.key = 1
+     join pragma_index_list(wanted.value) as i join pragma_index_xinfo(i.name) as x on x.key = 1
      left join sqlite_schema as s on s.type = 'index' and s.name = i.name
      order by t.name, i.name, x.seqno`,
     wanted,
@@ -59,7 +60,7 @@ export async function readTables(
   const foreignKeys = await query(
     `select wanted.value, f.id, f."from", f."table", f.on_delete, f.on_update,
        coalesce(f."to", (select p.name from pragma_table_info(f."table") as p where p.pk = f.seq + 1))
-     ${from} join pragma_foreign_key_list(t.name) as f order by t.name, f.id, f.seq`,
+     ${from} join pragma_foreign_key_list(wanted.value) as f order by t.name, f.id, f.seq`,
     wanted,
   );
   const triggers = await query(

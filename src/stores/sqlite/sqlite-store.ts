@@ -76,9 +76,9 @@ export class SQLiteDatabaseStore<
     };
     const isLibSQL = driver.kind === "libsql";
     const ask: RunQuery = isLibSQL ? askClient(driver.client) : askConnection(connection);
-    const isLocal = !isLibSQL || driver.client.protocol === "file";
+    const isLocal = driver.kind === "sync" || (isLibSQL && driver.client.protocol === "file");
     const gate = new StoreGate((query = ask) =>
-      checkDatabase(query, { tables, isLocal, hasOwnPragmas: !isLibSQL }),
+      checkDatabase(query, { tables, isLocal, hasOwnPragmas: driver.kind === "sync" }),
     );
     super(context, gate);
     this.db = db;

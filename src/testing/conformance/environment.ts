@@ -12,6 +12,11 @@ export interface StoreCapabilities {
   readonly transactions?: boolean | undefined;
   /** True if the store has the methods of `HostTransactions`. Defaults to false. */
   readonly hostTransactions?: boolean | undefined;
+  /**
+   * The bytes that a row can have, if the database limits it. A value that makes a row larger must be rejected with
+   * `InvalidValueError`. Defaults to any.
+   */
+  readonly maxRowBytes?: number | undefined;
 }
 
 export interface OpenedStore {

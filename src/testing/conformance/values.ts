@@ -1,5 +1,12 @@
 import { expect } from "vitest";
-import { rejects, givenRun, newRun, type StoreTest, rejectsValue } from "./environment.ts";
+import {
+  rejects,
+  givenRun,
+  newRun,
+  type StoreCapabilities,
+  type StoreTest,
+  rejectsValue,
+} from "./environment.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -9,7 +16,10 @@ function textOfBytes(bytes: number): string {
   return `${"x".repeat((bytes - 2) % 2)}${"é".repeat(Math.floor((bytes - 2) / 2))}`;
 }
 
-export function describeValues(test: StoreTest): void {
+export function describeValues(
+  test: StoreTest,
+  { maxRowBytes = Infinity }: StoreCapabilities,
+): void {
   test("a value is read as it was written", async ({ store }) => {
     const { runId } = await givenRun(store);
     const values: unknown[] = [
@@ -131,11 +141,23 @@ export function describeValues(test: StoreTest): void {
       ["value", 4 * MiB, (bytes) => store.saveState(runId, "k", textOfBytes(bytes))],
     ];
     for (const [path, limit, write] of limits) {
-      await write(limit);
+      if (limit < maxRowBytes) await write(limit);
+      else await rejectsValue(write(limit), path);
       await rejectsValue(write(limit + 1), path);
     }
-    expect(await store.getRun(runId)).toMatchObject({ input: textOfBytes(2 * MiB) });
-    expect(await store.loadState(runId, "k")).toBe(textOfBytes(4 * MiB));
+    if (maxRowBytes === Infinity) {
+      expect(await store.getRun(runId)).toMatchObject({ input: textOfBytes(2 * MiB) });
+      expect(await store.loadState(runId, "k")).toBe(textOfBytes(4 * MiB));
+      return;
+    }
+    const most = textOfBytes(maxRowBytes - 10 * KiB);
+    await store.saveState(runId, "k", most);
+    expect(await store.loadState(runId, "k")).toBe(most);
+    // A row has all its columns.
+    const half = textOfBytes(maxRowBytes / 2 + 200 * KiB);
+    const { runId: second } = await givenRun(store, { input: half });
+    await rejectsValue(store.updateRun(second, { output: half }), "output");
+    expect(await store.getRun(second)).toMatchObject({ input: half, output: null });
   });
 
   test("arguments and results are never shared", async ({ store }) => {

@@ -2,6 +2,7 @@ import type { Client } from "@libsql/client";
 import { isLocalClient } from "../../../client/local-client.ts";
 import type { Driver } from "../../../drivers/driver.ts";
 import type { Connection } from "./connection.ts";
+import { D1Connection } from "./d1.ts";
 import { ExclusiveConnection } from "./exclusive.ts";
 import { LocalConnection } from "./local.ts";
 import { RemoteConnection } from "./remote.ts";
@@ -17,6 +18,7 @@ export function setConnection(client: Client, connection: Connection): void {
 
 /** The connection for the client of a Drizzle database. */
 export function connect(driver: Driver): Connection {
+  if (driver.kind === "d1") return new D1Connection(driver.client);
   const key = driver.kind === "libsql" ? driver.client : driver.database;
   const known = connections.get(key);
   if (known !== undefined) return known;

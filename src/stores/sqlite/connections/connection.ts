@@ -45,6 +45,12 @@ export interface Connection {
     options?: SignalOptions,
   ): Promise<readonly StatementResult[]>;
 
+  /** False if `transaction` rejects with `UnsupportedError`. Defaults to true. */
+  readonly hasTransactions?: boolean;
+
+  /** The number of selects that a UNION may have. Defaults to any. */
+  readonly maxUnionTerms?: number | undefined;
+
   /** Runs `work` in a transaction, or in a savepoint of this one. */
   transaction<T>(work: (tx: Connection) => Promise<T>, options?: SignalOptions): Promise<T>;
 

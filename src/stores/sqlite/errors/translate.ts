@@ -124,6 +124,20 @@ const causes: readonly Cause[] = [
     make: (options) => new StoreBusyError("the database is locked by another connection", options),
   },
   {
+    says: /D1 DB is overloaded/,
+    make: (options) => new StoreBusyError("the database has too many requests", options),
+  },
+  {
+    says: /Too many (API requests|subrequests) by single Worker invocation/i,
+    make: refused(
+      "this invocation of the Worker has made as many requests as its plan allows: continue in the next one",
+    ),
+  },
+  {
+    says: /D1 DB exceeded its (CPU time|memory) limit/,
+    make: doubtful("the statements need more time or memory than D1 allows"),
+  },
+  {
     codes: /^TRANSACTION_ACTIVE$/,
     make: (options) =>
       new StoreBusyError("open transactions use all connections of the client", options),
@@ -234,7 +248,7 @@ const causes: readonly Cause[] = [
   { codes: /^SQLITE_CORRUPT/, make: refused("the database file is corrupt") },
   {
     codes: /^SQLITE_FULL/,
-    says: /database or disk is full/,
+    says: /database or disk is full|Exceeded maximum DB size|maximum account storage limit/,
     make: (options) => new StoreFullError(options),
   },
   {
@@ -279,7 +293,7 @@ const causes: readonly Cause[] = [
   },
   {
     codes: /^(E[A-Z]+|UND_ERR_\w+|HRANA_(WEBSOCKET|CLOSED|PROTO)_ERROR)$/,
-    says: /fetch failed|network connection lost|transport error|connection (closed|reset)|broken pipe|h2 protocol error|status: (Unavailable|Unknown|Internal)/i,
+    says: /fetch failed|network connection lost|caused object to be reset|because its code was updated|transient issue on remote node|transport error|connection (closed|reset)|broken pipe|h2 protocol error|status: (Unavailable|Unknown|Internal)/i,
     make: lost("the connection to the server failed"),
   },
   {

@@ -43,6 +43,8 @@ export function withCache(connection: Connection, forget: ForgetCached | null): 
   const guarded = connection.writeGuarded?.bind(connection);
   return {
     read: (statements) => connection.read(statements),
+    hasTransactions: connection.hasTransactions ?? true,
+    maxUnionTerms: connection.maxUnionTerms,
     snapshot: (queries) => connection.snapshot(queries),
     async write(statements, options) {
       const results = await connection.write(statements, options).catch(async (error: unknown) => {

@@ -4,6 +4,7 @@ import type { WorkflowTables } from "../../../schema/tables.ts";
 import type { Clock } from "../../../store/clock.ts";
 import type { WriteName } from "../../checked-writes.ts";
 import type { ResultOf } from "../../operations.ts";
+import type { Rehearsed } from "../../rehearsal.ts";
 import type { Connection, Reader, StatementResult } from "../connections/connection.ts";
 import type { Statements } from "../statements/all.ts";
 import type { BoundStatement } from "../statements/statement.ts";
@@ -18,7 +19,7 @@ export interface StoreContext {
 }
 
 /** A write that changes nothing, and does not fail, if a precondition does not hold. */
-export interface PlannedWrite<T> {
+export interface PlannedWrite<T> extends Rehearsed {
   /** Run before the write, under the same preconditions. */
   readonly before?: readonly BoundStatement[];
   readonly write: BoundStatement;
@@ -28,6 +29,8 @@ export interface PlannedWrite<T> {
   inquire(): readonly BoundStatement[];
   /** Fails if the write did not take effect, which rolls back its batch. Defaults to the guard `changed`. */
   guard?(): BoundStatement;
+  /** Finds the ids of runs that exist with the key of a new one. */
+  findHolders?(): BoundStatement;
   /** As in `WriteOptions`. Defaults to false. */
   readonly repeatable?: boolean;
   /**

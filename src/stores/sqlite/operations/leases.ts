@@ -32,14 +32,14 @@ export async function claimRuns(
   const { connection, codecs, statements, clock } = context;
   if (workflows?.length === 0) return [];
   const now = clock();
-  const shape = claimShape(workflows);
+  const shape = claimShape(workflows, connection.maxUnionTerms);
   const args = {
     workerId,
     leaseExpiresAt: leaseExpiry(now, leaseMs).getTime(),
     now: now.getTime(),
     limit,
     activeRunIds: JSON.stringify(activeRunIds),
-    ...claimArguments(workflows),
+    ...claimArguments(shape, workflows),
   };
   const write = async (claim: BoundStatement): Promise<Rows> => {
     const [claimed] = await connection.write([claim], { signal });

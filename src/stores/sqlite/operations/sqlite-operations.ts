@@ -5,6 +5,7 @@ import { stepSummaryProperties } from "../../../schema/row-codecs.ts";
 import { compareAttempts, compareSteps } from "../../../model/bundles.ts";
 import { createOperations } from "../../operations.ts";
 import { OperationsStore } from "../../operations-store.ts";
+import { withRehearsals } from "../../rehearsal.ts";
 import { readChildren } from "../statements/children.ts";
 import { readRows, type PlannedWrites, type StoreContext } from "./context.ts";
 import { claimRuns, extendLease, releaseLease } from "./leases.ts";
@@ -36,12 +37,13 @@ export class SQLiteOperations<
       operation: () => T | Promise<T>,
     ): Promise<T> => performWhen(this, gate, signal, operation);
     const pruneRuns = createPruning(context);
+    const writes = createWrites(context);
 
     super(
       createOperations<PlannedWrites>({
         clock,
         perform,
-        writes: createWrites(context),
+        writes: connection.hasTransactions === false ? withRehearsals(writes) : writes,
         carryOut: (plan, signal) => carryOut(connection, plan, signal),
         batch: (plans, fence, signal) => carryOutBatch(context, plans, fence, signal),
         restartRun: (restart, signal) => restartRun(context, restart, signal),

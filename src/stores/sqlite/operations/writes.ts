@@ -1,10 +1,13 @@
 import {
+  ConstraintError,
   RunAlreadyExistsError,
   RunNotFoundError,
   StepExecutionAlreadyExistsError,
   StepExecutionNotFoundError,
 } from "../../../errors.ts";
+import type { RunBundle } from "../../../model/bundles.ts";
 import { planReopen, type RowUpdate } from "../../../model/changes.ts";
+import { everyRun } from "../../../model/run-queries.ts";
 import {
   checkFence,
   checkReopen,
@@ -21,13 +24,16 @@ import {
   readAfterWrite,
   runQueries,
   sentTwiceError,
+  textOf,
   type Connection,
 } from "../connections/connection.ts";
+import { rehearse } from "../../rehearsal.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
 import { fenceArguments } from "../statements/fragments.ts";
 import { runGuardProperties, type RunProperty } from "../statements/runs.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import type { StepProperty } from "../statements/steps.ts";
+import { readPage } from "./bundles.ts";
 import {
   firstRow,
   leftOut,
@@ -105,6 +111,8 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
         write: statements.runs.insert.bind(encoded),
         inquire: () => [statements.runs.findTaken.bind(encoded)],
         ...(hasKey && {
+          findHolders: () =>
+            statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
           guard: () => statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey }),
         }),
         conclude(changes, [found]) {
@@ -343,14 +351,50 @@ export async function carryOutBatch(
       plan.write,
       plan.guard?.() ?? changed,
     ]);
-    try {
-      await connection.writeGuarded([...guard, ...guarded], { signal });
-      return;
-    } catch (error) {
-      if (!isGuardFailure(error)) throw error;
+    const send = connection.writeGuarded.bind(connection, [...guard, ...guarded], { signal });
+    for (let attempts = 1; ; attempts++) {
+      try {
+        await send();
+        return;
+      } catch (error) {
+        if (!isGuardFailure(error)) throw error;
+        if (connection.hasTransactions !== false) break;
+        await findCause(context, plans, fence);
+        // Without a cause, another writer has changed it meanwhile, or a trigger of the app left out a write.
+        if (attempts === maxGuardedAttempts) throw new ConstraintError({ kind: "trigger" });
+      }
     }
   }
   await writeOneByOne(context, plans, fence, signal);
+}
+
+/** How often a batch without interactive transactions is sent if no cause is found. */
+const maxGuardedAttempts = 3;
+
+/** @throws the error of the write that made the batch fail, if the database has not changed since. */
+async function findCause(
+  context: StoreContext,
+  plans: readonly PlannedWrite<unknown>[],
+  fence: RunFence | undefined,
+): Promise<void> {
+  const { connection } = context;
+  if (plans.some(({ rehearse: repeat }) => repeat === undefined)) {
+    for (const plan of plans) plan.conclude(0, await connection.read(plan.inquire()));
+    return;
+  }
+  const runIds = new Set(plans.flatMap(({ write }) => write.runId ?? []));
+  if (fence !== undefined) runIds.add(fence.runId);
+  for (const { findHolders } of plans) {
+    if (findHolders === undefined) continue;
+    for (const [runId] of await readRows(connection, findHolders())) runIds.add(textOf(runId));
+  }
+  const bundles: RunBundle[] = [];
+  for (const runId of runIds) {
+    const page = await readPage(context, { ...everyRun, runIds: [runId], limit: 1 });
+    for (const error of page.corrupt) throw error;
+    bundles.push(...page.bundles);
+  }
+  rehearse(bundles, fence, plans);
 }
 
 /** Executes the writes one by one in a transaction. The first one that fails explains the failure of the batch. */

@@ -43,16 +43,21 @@ type ClaimArgument =
   | `workflow${number}`
   | `version${number}`;
 
-export function claimShape(versions: readonly WorkflowVersion[] | undefined): ClaimShape {
+export function claimShape(
+  versions: readonly WorkflowVersion[] | undefined,
+  maxUnionTerms = Infinity,
+): ClaimShape {
   if (versions === undefined) return "any";
-  return versions.length <= maxSpelledOut ? versions.length : "list";
+  const isShort = versions.length <= maxSpelledOut && versions.length * 3 <= maxUnionTerms;
+  return isShort ? versions.length : "list";
 }
 
 /** The arguments for the versions. */
 export function claimArguments(
+  shape: ClaimShape,
   versions: readonly WorkflowVersion[] = [],
 ): Partial<Record<ClaimArgument, string>> {
-  if (versions.length > maxSpelledOut) {
+  if (shape === "list") {
     const pairs = versions.map(({ workflowId, workflowVersion }) => [workflowId, workflowVersion]);
     return { versions: JSON.stringify(pairs) };
   }

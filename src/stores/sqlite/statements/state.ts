@@ -60,7 +60,10 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
     /** The key's revision, and the run's columns that explain why a write changed nothing. No row without the run. */
     getGuard: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
       target
-        .select({ keyRevision: state.revision, ...pick(runs, runGuardProperties) })
+        .select({
+          keyRevision: sql`${state.revision}`.as("key_revision"),
+          ...pick(runs, runGuardProperties),
+        })
         .from(runs)
         .leftJoin(state, and(eq(state.runId, runs.runId), eq(state.key, argument("key"))))
         .where(eq(runs.runId, argument("runId"))),

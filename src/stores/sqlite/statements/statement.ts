@@ -2,6 +2,7 @@ import type { ResultSet } from "@libsql/client";
 import { is, Placeholder, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { RunnableQuery } from "drizzle-orm/runnable-query";
 import type { AnyDatabase } from "../../../drizzle-types.ts";
+import { utf8ByteLength } from "../../../json.ts";
 import { LruMap } from "../../../lru-map.ts";
 import type { PositionCell } from "../../../model/cursors.ts";
 import type { Cell } from "../../../schema/row-codec.ts";
@@ -108,6 +109,13 @@ export class BoundStatement {
   get runId(): string | null {
     const { runId, whereRunId = runId } = this.#named;
     return typeof whereRunId === "string" ? whereRunId : null;
+  }
+
+  /** The names of the texts among its arguments, and their bytes. */
+  sizes(): [name: string, bytes: number][] {
+    return Object.entries(this.#named).flatMap(([name, value]) =>
+      typeof value === "string" ? [[name, utf8ByteLength(value)]] : [],
+    );
   }
 
   /** Builds the query for another database of the same shape. */
