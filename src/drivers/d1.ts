@@ -1,11 +1,5 @@
-import { DriverError } from "./driver-error.ts";
+import { cloudflareError } from "./cloudflare.ts";
 import type { DriverResult, DriverStatement } from "./sync-database.ts";
-
-/** The maximum size of a value and of a row, in bytes. */
-export const maxRowBytes = 2_000_000;
-
-/** The number of selects that a UNION may have, as in Durable Objects. */
-export const maxUnionTerms = 5;
 
 /** The parts of a D1 binding that we use. */
 export interface D1Client {
@@ -28,7 +22,7 @@ export async function queryD1(client: D1Client, statement: DriverStatement): Pro
   try {
     return { rows: await bound(client, statement).raw(), changes: 0 };
   } catch (error) {
-    throw errorOf(error);
+    throw cloudflareError(error);
   }
 }
 
@@ -44,21 +38,11 @@ export async function batchD1(
       changes: meta.changes ?? 0,
     }));
   } catch (error) {
-    throw errorOf(error);
+    throw cloudflareError(error);
   }
 }
 
 function bound(client: D1Client, { sql, args }: DriverStatement): D1Statement {
   const statement = client.prepare(sql);
   return args.length === 0 ? statement : statement.bind(...args);
-}
-
-/** The error with the code of SQLite, which D1 gives at the end of the message. */
-function errorOf(error: unknown): unknown {
-  const found = /^D1_ERROR: ([^]*): (SQLITE_\w+)(?: \(extended: (SQLITE_\w+)\))?$/.exec(
-    error instanceof Error ? error.message : "",
-  );
-  if (found === null) return error;
-  const [, message = "", code = "", extended = code] = found;
-  return new DriverError(message, extended, error);
 }

@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "../errors.ts";
 import { useBetterSQLite3, type BetterSQLite3Client } from "./better-sqlite3.ts";
 import type { D1Client } from "./d1.ts";
 import { useBunSQLite, type BunSQLiteClient } from "./bun-sqlite.ts";
+import { DurableDatabase, type DurableStorage } from "./durable-sqlite.ts";
 import { useNodeSQLite, type NodeSQLiteClient } from "./node-sqlite.ts";
 import type { SyncDatabase } from "./sync-database.ts";
 
@@ -22,6 +23,7 @@ const syncLibraries: ReadonlyMap<string, Use> = new Map<string, Use>([
   // Drizzle 0.45 has no driver for node:sqlite. With `sqlite-proxy` an app adds the client.
   ["SqliteRemoteDatabase", (client: NodeSQLiteClient) => useNodeSQLite(client)],
   ["BunSQLiteDatabase", (client: BunSQLiteClient) => useBunSQLite(client)],
+  ["DrizzleSqliteDODatabase", (client: DurableStorage) => new DurableDatabase(client)],
   ["SQLiteBunDatabase", (client: BunSQLiteClient) => useBunSQLite(client)],
 ]);
 
@@ -75,7 +77,7 @@ function unknownDriver([kind]: readonly string[]): InvalidArgumentError {
 }
 
 function canPrepare(client: unknown): client is object {
-  return isObject(client) && "prepare" in client;
+  return isObject(client) && ("prepare" in client || "sql" in client);
 }
 
 function isObject(value: unknown): value is object {

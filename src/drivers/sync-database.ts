@@ -33,6 +33,9 @@ export interface SyncDatabase {
   /** Runs `work` in a transaction that does not check foreign keys. */
   withoutForeignKeys<T>(work: () => T): T;
 
+  /** True for a Durable Object: the database has no savepoints, few pragmas, and the limits of `cloudflare.ts`. */
+  readonly isOnCloudflare?: boolean;
+
   /** True while a transaction is open. It is the app's own, unless it was begun here. */
   readonly inTransaction: boolean;
 }

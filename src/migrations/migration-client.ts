@@ -42,7 +42,6 @@ export function clientOf(target: MigrationTarget): MigrationClient {
   }
 }
 
-/** D1 cannot switch foreign keys off, and dropping a table would delete the rows that reference it. */
 function clientOfD1(client: D1Client): MigrationClient {
   return {
     execute: async (statement) => ({
@@ -51,11 +50,7 @@ function clientOfD1(client: D1Client): MigrationClient {
     batch: (statements) => batchD1(client, statements),
     async migrate(statements) {
       const all = statements.map(statementOf);
-      if (all.some(({ sql }) => /^\s*drop table/i.test(sql))) {
-        const reason =
-          "this one rebuilds a table, for which D1 would have to switch foreign keys off";
-        throw new UnsupportedError({ feature: "migrations", reason });
-      }
+      refuseRebuild(all);
       await batchD1(client, all);
     },
     reconnect: () => undefined,
@@ -77,6 +72,7 @@ function clientOfSync(database: SyncDatabase): MigrationClient {
         const reason = "a transaction of the app is open on the connection";
         throw new UnsupportedError({ feature: "migrations", reason });
       }
+      if (database.isOnCloudflare === true) refuseRebuild(statements.map(statementOf));
       database.withoutForeignKeys(runAll(statements));
     },
     reconnect: () => undefined,
@@ -85,4 +81,16 @@ function clientOfSync(database: SyncDatabase): MigrationClient {
 
 function statementOf(statement: string | MigrationStatement): MigrationStatement {
   return typeof statement === "string" ? { sql: statement, args: [] } : statement;
+}
+
+/**
+ * Cloudflare's SQLite cannot switch foreign keys off, and dropping a table would delete the rows that reference it.
+ *
+ * @throws {UnsupportedError} if a statement drops a table.
+ */
+function refuseRebuild(statements: readonly MigrationStatement[]): void {
+  if (!statements.some(({ sql }) => /^\s*drop table/i.test(sql))) return;
+  const reason =
+    "this one rebuilds a table, for which the database would have to switch foreign keys off";
+  throw new UnsupportedError({ feature: "migrations", reason });
 }

@@ -76,7 +76,9 @@ export class SQLiteDatabaseStore<
     };
     const isLibSQL = driver.kind === "libsql";
     const ask: RunQuery = isLibSQL ? askClient(driver.client) : askConnection(connection);
-    const isLocal = driver.kind === "sync" || (isLibSQL && driver.client.protocol === "file");
+    const isLocal = isLibSQL
+      ? driver.client.protocol === "file"
+      : driver.kind === "sync" && driver.database.isOnCloudflare !== true;
     const gate = new StoreGate((query = ask) =>
       checkDatabase(query, { tables, isLocal, hasOwnPragmas: driver.kind === "sync" }),
     );

@@ -1,17 +1,12 @@
 import type { Client } from "@libsql/client";
-import {
-  batchD1,
-  maxRowBytes,
-  maxUnionTerms,
-  queryD1,
-  type D1Client,
-} from "../../../drivers/d1.ts";
+import { maxUnionTerms } from "../../../drivers/cloudflare.ts";
+import { batchD1, queryD1, type D1Client } from "../../../drivers/d1.ts";
 import type { DriverResult, DriverStatement } from "../../../drivers/sync-database.ts";
-import { InvalidValueError, StoreBusyError, UnsupportedError } from "../../../errors.ts";
-import { examine } from "../errors/symptoms.ts";
+import { StoreBusyError, UnsupportedError } from "../../../errors.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import type { Connection, Queries } from "./connection.ts";
 import { RemoteConnection } from "./remote.ts";
+import { checkSizes, nameLargest } from "./row-sizes.ts";
 
 /** How often a snapshot begins again because the database has changed. */
 const maxSnapshots = 10;
@@ -97,27 +92,4 @@ function asLibSQL(client: D1Client): Client {
 
 function resultOf({ rows, changes }: DriverResult) {
   return { rows, rowsAffected: changes };
-}
-
-/** @throws {InvalidValueError} if D1 would reject the values of a statement. */
-function checkSizes(statements: readonly BoundStatement[]): void {
-  for (const statement of statements) {
-    const bytes = statement.sizes().reduce((sum, [, each]) => sum + each, 0);
-    if (bytes > maxRowBytes) throw tooLarge([statement]);
-  }
-}
-
-/** Names the field if D1 rejected a row that is too large together with the columns that it had before. */
-function nameLargest(statements: readonly BoundStatement[]) {
-  return (error: unknown): never => {
-    throw examine(error).codes.includes("SQLITE_TOOBIG") ? tooLarge(statements, error) : error;
-  };
-}
-
-function tooLarge(statements: readonly BoundStatement[], cause?: unknown): InvalidValueError {
-  const [[path] = [""]] = statements
-    .flatMap((statement) => statement.sizes())
-    .toSorted(([, one], [, other]) => other - one);
-  const reason = `the row would have more than ${maxRowBytes} bytes, the limit of D1`;
-  return new InvalidValueError({ path, reason }, { cause });
 }

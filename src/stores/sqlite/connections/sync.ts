@@ -2,6 +2,7 @@ import { dueTurn, nextTurn, pause } from "../../../async/pause.ts";
 import { Backoff } from "../../../async/retry.ts";
 import { kindOf } from "../../../client/statement-kinds.ts";
 import type { Statement } from "../../../client/local-client.ts";
+import { maxUnionTerms } from "../../../drivers/cloudflare.ts";
 import type { SyncDatabase } from "../../../drivers/sync-database.ts";
 import { GorkflowError, StoreBusyError, StoreConnectionError } from "../../../errors.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   StatementResult,
   WriteOptions,
 } from "./connection.ts";
+import { checkSizes, nameLargest } from "./row-sizes.ts";
 import { translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 import { TransactionConnection, type StatementRunner } from "./transaction.ts";
@@ -57,12 +59,14 @@ interface TransactionJob {
  * another process has the lock.
  */
 export class SyncConnection implements Connection {
+  readonly maxUnionTerms: number | undefined;
   readonly #database: SyncDatabase;
   readonly #jobs: Job[] = [];
   #isDraining = false;
 
   constructor(database: SyncDatabase) {
     this.#database = database;
+    if (database.isOnCloudflare === true) this.maxUnionTerms = maxUnionTerms;
   }
 
   read(statements: readonly BoundStatement[]): Promise<Results> {
@@ -85,7 +89,19 @@ export class SyncConnection implements Connection {
     );
   }
 
-  write(statements: readonly BoundStatement[], { signal }: WriteOptions = {}): Promise<Results> {
+  async write(
+    statements: readonly BoundStatement[],
+    { signal }: WriteOptions = {},
+  ): Promise<Results> {
+    if (this.#database.isOnCloudflare !== true) return this.#enterWrite(statements, signal);
+    checkSizes(statements);
+    return this.#enterWrite(statements, signal).catch(nameLargest(statements));
+  }
+
+  #enterWrite(
+    statements: readonly BoundStatement[],
+    signal: AbortSignal | undefined,
+  ): Promise<Results> {
     return new Promise((resolve, reject) => {
       const enteredAt = performance.now();
       const isAlone = false;
@@ -287,6 +303,8 @@ class RepeatedTransaction implements StatementRunner {
   readonly #database: SyncDatabase;
   readonly #whenFree: <T>(attempt: () => T) => Promise<T>;
   readonly #executed: Executed[] = [];
+  /** The number of statements before each savepoint. */
+  readonly #savepoints = new Map<string, number>();
   #hasEnded = false;
 
   constructor(database: SyncDatabase, whenFree: <T>(attempt: () => T) => Promise<T>) {
@@ -296,6 +314,8 @@ class RepeatedTransaction implements StatementRunner {
 
   async run(statements: readonly AnyStatement[]): Promise<Results> {
     this.#checkOpen();
+    const [first] = statements;
+    if (this.#database.isOnCloudflare === true && this.#isControl(first)) return [noResult];
     const outcome = await this.#whenFree(() =>
       this.#undone(() => {
         const count = this.#executed.length;
@@ -315,6 +335,16 @@ class RepeatedTransaction implements StatementRunner {
     );
     if ("error" in outcome) throw outcome.error;
     return outcome.results;
+  }
+
+  /** Begins or ends a savepoint where the database has none. Returns false for other statements. */
+  #isControl(statement: AnyStatement | undefined): boolean {
+    const [, verb, name = ""] =
+      /^(savepoint|rollback to|release) (\w+)$/.exec(statement?.sql ?? "") ?? [];
+    if (verb === "savepoint") this.#savepoints.set(name, this.#executed.length);
+    // These statements are not repeated.
+    if (verb === "rollback to") this.#executed.length = this.#savepoints.get(name) ?? 0;
+    return verb !== undefined;
   }
 
   async commit(): Promise<void> {
