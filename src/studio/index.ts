@@ -1,2 +1,2 @@
 export { createStudio } from "./studio.ts";
-export type { Redaction, Studio, StudioOptions } from "./options.ts";
+export type { Redaction, RunTrace, Studio, StudioOptions } from "./options.ts";

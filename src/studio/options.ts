@@ -10,6 +10,14 @@ import type { WorkflowTables } from "../schema/tables.ts";
  */
 export type Redaction = (path: readonly string[], value: unknown) => unknown;
 
+/** The trace in which a run was started. */
+export interface RunTrace {
+  readonly runId: string;
+  readonly workflowId: string;
+  /** As in W3C Trace Context: 32 hexadecimal digits. */
+  readonly traceId: string;
+}
+
 export interface StudioOptions {
   /** Refuses every request that changes something. Defaults to false. */
   readonly readOnly?: boolean | undefined;
@@ -25,6 +33,11 @@ export interface StudioOptions {
   readonly redact?: readonly string[] | Redaction | undefined;
   /** The path at which the studio is mounted, such as `/admin/studio`. Defaults to the root. */
   readonly basePath?: string | undefined;
+  /**
+   * Returns the address of a trace, to which the page of a run links, or undefined for no link. Called for runs that were
+   * started in a trace of OpenTelemetry.
+   */
+  readonly traceUrl?: ((trace: RunTrace) => string | undefined) | undefined;
   /** The tables of `createWorkflowTables`, for reports. Defaults to the tables without a prefix. */
   readonly tables?: WorkflowTables | undefined;
 }
@@ -76,5 +89,6 @@ export const studioOptionsSchema = z.strictObject({
     .regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /admin/studio")
     .transform((path) => path.replace(/\/$/, ""))
     .default(""),
+  traceUrl: functionSchema<NonNullable<StudioOptions["traceUrl"]>>("a function").optional(),
   tables: tablesSchema.transform((tables) => tables as WorkflowTables).optional(),
 });

@@ -1,5 +1,6 @@
 import { getTableName } from "drizzle-orm";
 import { getTableConfig } from "drizzle-orm/sqlite-core";
+import { traceIdOf } from "../engine/observe/telemetry.ts";
 import { CorruptRowError, RunNotFoundError, UnsupportedError } from "../errors.ts";
 import { doctor } from "../migrations/doctor/doctor.ts";
 import { migrationStatus } from "../migrations/journal.ts";
@@ -11,6 +12,7 @@ import { schema } from "../schema/schema.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { describeError, RefusedRequestError, type ShownError } from "./errors.ts";
+import type { StudioOptions } from "./options.ts";
 import { previewOf, textOf } from "./payloads.ts";
 import {
   runReport,
@@ -51,12 +53,21 @@ export class StudioReader {
   readonly #store: WorkflowStore;
   readonly #redact: Redact;
   readonly #tables: WorkflowTables | undefined;
+  readonly #traceUrl: StudioOptions["traceUrl"];
   #database: Database | null | undefined;
 
-  constructor(store: WorkflowStore, redact: Redact, tables: WorkflowTables | undefined) {
+  constructor(
+    store: WorkflowStore,
+    {
+      redact,
+      tables,
+      traceUrl,
+    }: { readonly redact: Redact } & Pick<StudioOptions, "tables" | "traceUrl">,
+  ) {
     this.#store = store;
     this.#redact = redact;
     this.#tables = tables;
+    this.#traceUrl = traceUrl;
   }
 
   async counts(query: RunQuery): Promise<unknown> {
@@ -100,6 +111,7 @@ export class StudioReader {
         ...facts,
         tags: this.#redact("tags", tags),
         error: this.#error(error),
+        traceUrl: this.#traceUrlOf(run),
         payloads: {
           input: previewOf(this.#redact("input", input)),
           output: previewOf(this.#redact("output", output)),
@@ -107,6 +119,13 @@ export class StudioReader {
         },
       },
     };
+  }
+
+  /** A link of another kind, such as `javascript:`, is left out. */
+  #traceUrlOf({ runId, workflowId, context }: WorkflowRun): string | undefined {
+    const traceId = traceIdOf(context);
+    const url = traceId === null ? undefined : this.#traceUrl?.({ runId, workflowId, traceId });
+    return url !== undefined && /^https?:/i.test(url) ? url : undefined;
   }
 
   /** The run, if only a payload cannot be read. */

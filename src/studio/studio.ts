@@ -36,12 +36,12 @@ const pagePaths = ["/", "/runs", "/run", "/workflows", "/reports", "/schema"];
  * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function createStudio(store: WorkflowStore, options: StudioOptions = {}): Studio {
-  const { readOnly, authorize, redact, basePath, tables } = parseArgument(
+  const { readOnly, authorize, redact, basePath, tables, traceUrl } = parseArgument(
     studioOptionsSchema,
     options,
     "options",
   );
-  const reader = new StudioReader(store, createRedactor(redact), tables);
+  const reader = new StudioReader(store, { redact: createRedactor(redact), tables, traceUrl });
   const answers = new SharedAnswers();
   // A page that is told of a change must not get an answer from before it.
   const live = new LiveUpdates(store, () => answers.forget());

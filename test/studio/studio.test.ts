@@ -9,7 +9,7 @@ import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { createStudio } from "../../src/studio/studio.ts";
-import type { Studio } from "../../src/studio/options.ts";
+import type { RunTrace, Studio } from "../../src/studio/options.ts";
 import { withToken } from "../../src/studio/token.ts";
 import { migratedDatabase } from "../support/databases.ts";
 import { test } from "../support/fixtures.ts";
@@ -530,6 +530,34 @@ test("invalid options are refused by name", () => {
         message: expect.stringContaining(option),
       }),
     );
+  }
+});
+
+test("a run links to the trace in which it was started", async () => {
+  const store = new MemoryStore();
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const urlOf = async (
+    context: unknown,
+    traceUrl: (trace: RunTrace) => string | undefined = ({ traceId: id, workflowId }) =>
+      `https://traces.example/${workflowId}/${id}`,
+  ) => {
+    const { runId } = await store.createRun({ workflowId: "w", context });
+    const { body } = await get(createStudio(store, { traceUrl }), `run?id=${runId}`);
+    return (body["run"] as { value: { traceUrl?: string } }).value.traceUrl;
+  };
+  const contextOf = (traceparent: unknown) => ({ "gorkflow.trace": { traceparent }, tenant: 1 });
+  const traced = contextOf(`00-${traceId}-00f067aa0ba902b7-01`);
+  expect(await urlOf(traced)).toBe(`https://traces.example/w/${traceId}`);
+  expect(await urlOf(traced, () => undefined)).toBe(undefined);
+  expect(await urlOf(traced, () => "javascript:alert(1)")).toBe(undefined);
+  for (const context of [
+    null,
+    { tenant: 1 },
+    { "gorkflow.trace": null },
+    contextOf(1),
+    contextOf(`00-${"0".repeat(32)}-00f067aa0ba902b7-01`),
+  ]) {
+    expect(await urlOf(context)).toBe(undefined);
   }
 });
 

@@ -34,6 +34,13 @@ export function withoutTrace(context: unknown): unknown {
   return Object.keys(own).length === 0 ? null : own;
 }
 
+/** The id of the trace in which a run with this context was started; null if there is none. */
+export function traceIdOf(context: unknown): string | null {
+  if (!hasTrace(context)) return null;
+  const { traceparent } = Object(context[traceKey]) as { readonly traceparent?: unknown };
+  return /^[\da-f]{2}-(?!0+-)([\da-f]{32})-/.exec(String(traceparent))?.[1] ?? null;
+}
+
 function hasTrace(context: unknown): context is { readonly [traceKey]: unknown } {
   return typeof context === "object" && context !== null && Object.hasOwn(context, traceKey);
 }

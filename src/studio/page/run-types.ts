@@ -21,6 +21,7 @@ export interface RunFacts {
   readonly updatedAt: string;
   readonly tags: unknown;
   readonly error: Preview | null;
+  readonly traceUrl?: string;
   /** Null if one of them cannot be read. */
   readonly payloads: {
     readonly input: Preview;

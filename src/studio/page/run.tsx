@@ -150,6 +150,13 @@ function Facts({ run, now }: { readonly run: RunFacts; readonly now: string }) {
           <Text mono value={run.idempotencyKey} />
         </Fact>
       )}
+      {run.traceUrl !== undefined && (
+        <Fact name="Trace">
+          <a href={run.traceUrl} target="_blank" rel="noreferrer">
+            Open the trace
+          </a>
+        </Fact>
+      )}
       {tags.length > 0 && (
         <Fact name="Tags">
           {tags.map((tag) => (
