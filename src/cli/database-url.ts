@@ -81,7 +81,7 @@ function placeOf(given: string): string {
   const url = urlOf(given);
   if (!url.startsWith("file:")) return url.replace(/[/?#]*(\?.*)?$/, "");
   const { path } = parseConfig(url);
-  const file = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const file = statsOf(path);
   return file === undefined ? path : `${file.dev}:${file.ino}`;
 }
 
@@ -114,7 +114,7 @@ export function incompleteCopyAt(url: string): CommandError | null {
 
 function isInWalMode(path: string): boolean {
   const header = Buffer.alloc(20);
-  const file = openSync(path, "r");
+  const file = accessing(path, () => openSync(path, "r"));
   readSync(file, header, 0, header.length, 0);
   closeSync(file);
   return header[18] === 2;
@@ -145,5 +145,17 @@ function checkFile(path: string, access: Access): void {
 }
 
 function statsOf(path: string) {
-  return statSync(path, { throwIfNoEntry: false });
+  return accessing(path, () => statSync(path, { bigint: true, throwIfNoEntry: false }));
+}
+
+/** @throws {CommandError} if the system does not allow the access. */
+function accessing<T>(path: string, access: () => T): T {
+  try {
+    return access();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const message = `${path} cannot be opened (${code})`;
+    const remedy = "check the path and its permissions";
+    throw new CommandError({ code: "DATABASE_INACCESSIBLE", message, remedy }, { cause });
+  }
 }

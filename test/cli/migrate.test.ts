@@ -124,6 +124,7 @@ describe("invalid input is reported in one line with a remedy, without a stack t
       1,
       /no database file \S*\/absent\.db/,
     ],
+    ["a name that is too long", ["stats", "-d", "x".repeat(300)], 1, /opened \(ENAMETOOLONG\)/],
     ["a missing folder", ["migrate", "-d", "no/where.db"], 1, /there is no folder .*no for/],
     ["memory", ["migrate", "-d", "memory:"], 2, /a database in memory disappears/],
     [
