@@ -40,6 +40,7 @@ const looking: Readonly<Record<string, readonly string[][]>> = {
     ["report", "stuck"],
   ],
   workers: [["workers"]],
+  workflows: [["workflows"], ["workflows", "list"]],
   stats: [["stats"]],
   doctor: [["doctor"], ["doctor", "--prefix", "app_"]],
   migrate: [

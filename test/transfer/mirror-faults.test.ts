@@ -131,6 +131,27 @@ describe("a mirror", () => {
     await store.close();
   });
 
+  test("counts a pause that the secondary refuses as missed, and copies everything else", async () => {
+    const [primary, secondary] = [new MemoryStore(), await file()];
+    await secondary.db.run(
+      "create trigger no before insert on workflow_pauses when new.workflow_id = 'a' begin select raise(abort, 'no'); end",
+    );
+    const store = new MirroredStore(primary, secondary, { retryDelayMs: 1 });
+    await store.pauseWorkflow("a");
+    await store.pauseWorkflow("b");
+    await givenRuns(store, 3);
+    await store.drain();
+    const { pendingChanges, missedChanges } = store.divergence();
+    expect([pendingChanges, missedChanges > 0]).toEqual([0, true]);
+    expect(await secondary.listPausedWorkflows()).toMatchObject([{ workflowId: "b" }]);
+    expect((await secondary.stats()).rows.workflowRuns).toBe(3);
+    await secondary.db.run("drop trigger no");
+    await store.resync();
+    expect(store.divergence().missedChanges).toBe(0);
+    expect(await secondary.listPausedWorkflows()).toEqual(await primary.listPausedWorkflows());
+    await store.close();
+  });
+
   test("sets a run aside whose deletion the secondary refuses", async () => {
     const [primary, secondary] = [new MemoryStore(), await file()];
     await secondary.db.run(

@@ -38,7 +38,10 @@ export interface DivergenceReport {
    * revision; a run of a later revision must be deleted from the secondary first.
    */
   readonly failedRuns: readonly { readonly runId: string; readonly error: unknown }[];
-  /** Changes whose runs are not known: the queue was full, or the answer to a write was lost. */
+  /**
+   * Changes whose runs are not known, because the queue was full or the answer to a write was lost, and pauses that the
+   * secondary refuses.
+   */
   readonly missedChanges: number;
   /** Why the last attempt to copy failed; null if it succeeded. */
   readonly lastError: unknown;
@@ -238,7 +241,7 @@ export class Follower {
       }
     }
     await this.#copy(runIds);
-    if (changes.includes(pauses)) await this.#copyPauses();
+    if (changes.includes(pauses)) await this.#orMissed(this.#copyPauses());
   }
 
   async #copyPauses(): Promise<void> {
@@ -246,11 +249,21 @@ export class Follower {
       this.#from.listPausedWorkflows(),
       this.#to.listPausedWorkflows(),
     ]);
-    for (const { workflowId } of withoutPauses(found, wanted))
-      await this.#to.resumeWorkflow(workflowId);
-    for (const { workflowId, pausedAt, reason } of withoutPauses(wanted, found)) {
-      await this.#to.pauseWorkflow(workflowId, { pausedAt, reason: reason ?? undefined });
+    for (const { workflowId } of withoutPauses(found, wanted)) {
+      await this.#orMissed(this.#to.resumeWorkflow(workflowId));
     }
+    for (const { workflowId, pausedAt, reason } of withoutPauses(wanted, found)) {
+      const options = { pausedAt, reason: reason ?? undefined };
+      await this.#orMissed(this.#to.pauseWorkflow(workflowId, options));
+    }
+  }
+
+  /** A pause that is refused must not keep runs from being copied, so it counts as missed. */
+  async #orMissed(change: Promise<unknown>): Promise<void> {
+    await change.catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+      this.#miss();
+    });
   }
 
   /** Copies runs together and, if any of them is refused, one by one. */
