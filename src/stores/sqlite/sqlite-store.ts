@@ -44,7 +44,7 @@ export class SQLiteDatabaseStore<
   /** The Drizzle database of the store. */
   readonly db: Db;
   /**
-   * The writes of the store as Drizzle builders. On libSQL, they are for an app's own `db.batch([…])`. On a synchronous
+   * The writes of the store as Drizzle builders. On libSQL and D1, they are for an app's own `db.batch([…])`. On a synchronous
    * driver, call `run()` of each in the app's own `db.transaction`.
    */
   readonly statements: StatementBuilders;
@@ -102,8 +102,9 @@ export class SQLiteDatabaseStore<
 }
 
 /**
- * A `WorkflowStore` in an app's Drizzle database on SQLite: libsql, better-sqlite3, node-sqlite or bun-sqlite. The
- * database is never migrated or closed.
+ * A `WorkflowStore` in an app's Drizzle database on SQLite: libsql, better-sqlite3, node-sqlite, bun-sqlite, d1 or
+ * durable-sqlite. The database is never migrated or closed. On D1, which has no interactive transactions, `transaction`
+ * rejects with `UnsupportedError`.
  */
 export type SQLiteStore<
   Db extends AppDatabase = AppDatabase,
