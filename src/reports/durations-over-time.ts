@@ -1,4 +1,4 @@
-import { and, count, isNotNull, sql } from "drizzle-orm";
+import { and, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
@@ -10,7 +10,7 @@ import {
   type BucketOptions,
 } from "./query/buckets.ts";
 import { listOf } from "./query/conditions.ts";
-import { durationColumns, selectPercentiles } from "./query/durations.ts";
+import { durationColumns, groupDurations, selectGroups } from "./query/durations.ts";
 import { finishedRuns } from "./query/finished.ts";
 import { parseReport } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
@@ -57,14 +57,10 @@ export function durationsOverTime<Mode extends "sync" | "async", RunResult>(
     .from(runs)
     .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
     .as("ended");
-  const counted = builder
-    .select({
-      bucketStart,
-      workflowId: ended.workflowId,
-      durationMs: ended.durationMs,
-      times: count().as("times"),
-    })
-    .from(inBuckets(ended, { per, zone }))
-    .groupBy(bucketStart, ended.workflowId, sql`${ended.durationMs}`);
-  return selectPercentiles(db, finished.tables, row, counted, [row.bucketStart, row.workflowId]);
+  const inBucket = builder
+    .select({ bucketStart, workflowId: ended.workflowId, durationMs: ended.durationMs })
+    .from(inBuckets(ended, { per, zone }));
+  const keys = [row.bucketStart, row.workflowId];
+  const groups = groupDurations(inBucket, keys, sql`count(*) as runs`);
+  return selectGroups(db, finished.tables, row, groups, keys);
 }

@@ -3,7 +3,7 @@ import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
 import { ofRuns, unindexed, within } from "./query/conditions.ts";
-import { durationColumns, selectPercentiles } from "./query/durations.ts";
+import { durationColumns, groupCounts, selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
@@ -45,5 +45,6 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
     .from(runs)
     .where(and(isNotNull(runs.startedAt), ofRuns(runs, filter), within(runs.createdAt, filter)))
     .groupBy(unindexed(runs.workflowId), waitedMs);
-  return selectPercentiles(db, tables, row, counted, [row.workflowId]);
+  const keys = [row.workflowId];
+  return selectGroups(db, tables, row, groupCounts(counted, keys, "runs"), keys);
 }

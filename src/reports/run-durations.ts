@@ -5,7 +5,7 @@ import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { listOf, unindexed } from "./query/conditions.ts";
-import { durationColumns, selectPercentiles } from "./query/durations.ts";
+import { durationColumns, groupCounts, selectGroups } from "./query/durations.ts";
 import { finishedRuns } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
@@ -57,5 +57,6 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
     .from(runs)
     .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
     .groupBy(unindexed(runs.workflowId), durationMs);
-  return selectPercentiles(db, finished.tables, row, counted, [row.workflowId]);
+  const keys = [row.workflowId];
+  return selectGroups(db, finished.tables, row, groupCounts(counted, keys, "runs"), keys);
 }

@@ -1,12 +1,17 @@
-import { and, count, inArray, isNotNull, sql } from "drizzle-orm";
+import { and, inArray, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { listOf } from "./query/conditions.ts";
-import { durationColumns, selectPercentiles } from "./query/durations.ts";
-import { finishedSteps } from "./query/finished.ts";
+import {
+  durationColumns,
+  groupDurations,
+  selectGroups,
+  withPercentiles,
+} from "./query/durations.ts";
+import { finishedSteps, sortedDurationsOfSteps } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
@@ -48,18 +53,15 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
   const steps = finished.tables.stepExecutions;
-  const ended = finishedSteps(
-    finished,
-    and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status))),
-  );
-  const counted = builder
-    .select({
-      workflowId: ended.workflowId,
-      stepId: ended.stepId,
-      durationMs: ended.durationMs,
-      times: count().as("times"),
-    })
-    .from(ended)
-    .groupBy(sql`${ended.workflowId}`, ended.stepId, ended.durationMs);
-  return selectPercentiles(db, finished.tables, row, counted, [row.workflowId, row.stepId]);
+  const ended = and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status)));
+  const keys = [row.workflowId, row.stepId];
+  const all = finishedSteps(finished, ended, "with old rows");
+  const { workflowId, stepId, durationMs } = all;
+  const old = builder.select({ workflowId, stepId, durationMs }).from(all);
+  const inOrder = sql`select workflow_id, step_id, executions, executions as times, durations
+    from (select *, json_array_length(durations) as executions
+      from (${sortedDurationsOfSteps(finished, ended)})) where executions > 0`;
+  const groups = sql`${withPercentiles(inOrder)}
+    union all ${groupDurations(old, keys, sql`count(*) as executions`)}`;
+  return selectGroups(db, finished.tables, row, groups, keys);
 }

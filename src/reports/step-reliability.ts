@@ -1,9 +1,8 @@
-import { inArray, sql, sum } from "drizzle-orm";
-import { sqliteTable, unionAll } from "drizzle-orm/sqlite-core";
+import { inArray, sql } from "drizzle-orm";
+import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { text } from "../schema/columns.ts";
-import { isWindow } from "./query/conditions.ts";
-import { finishedSteps } from "./query/finished.ts";
+import { groupedSteps } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { reliabilityColumns, reliabilityOf } from "./query/reliability.ts";
 import {
@@ -43,34 +42,19 @@ export function stepReliability<Mode extends "sync" | "async", RunResult>(
   options: Readonly<ReportOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const finished = parseReport(optionsSchema, db, options);
-  const counted = (rows?: "with workflow" | "without workflow") => {
-    const { status } = finished.tables.stepExecutions;
-    const ended = finishedSteps(finished, inArray(status, ["COMPLETED", "FAILED"]), rows);
-    const { workflowId, stepId } = ended;
-    const figures = rowOf(row, { workflowId, stepId, ...reliabilityOf(ended) });
-    return builder
-      .select(figures)
-      .from(ended)
-      .groupBy(sql`${workflowId}`, stepId);
-  };
-  if (isWindow(finished)) {
-    return selectReport(db, finished.tables, row, counted(), row.workflowId, row.stepId);
-  }
-  // SQLite groups the rows of the first part in the order of the index. A sort takes four times as long.
-  const parts = unionAll(counted("with workflow"), counted("without workflow")).as("parts");
-  const report = builder
-    .select(
-      rowOf(row, {
-        workflowId: parts.workflowId,
-        stepId: parts.stepId,
-        executions: sum(parts.executions),
-        failed: sum(parts.failed),
-        failureRate: sql`1.0 * sum(${parts.failed}) / sum(${parts.executions})`,
-        retried: sum(parts.retried),
-        retries: sql`cast(total(${parts.retries}) as integer)`,
-      }),
-    )
-    .from(parts)
-    .groupBy(sql`${parts.workflowId}`, sql`${parts.stepId}`);
+  const { status } = finished.tables.stepExecutions;
+  const ended = inArray(status, ["COMPLETED", "FAILED"]);
+  const report = groupedSteps(finished, ended, (found) =>
+    builder
+      .select(
+        rowOf(row, {
+          workflowId: found.workflowId,
+          stepId: found.stepId,
+          ...reliabilityOf(found),
+        }),
+      )
+      .from(found)
+      .groupBy(sql`${found.workflowId}`, found.stepId),
+  );
   return selectReport(db, finished.tables, row, report, row.workflowId, row.stepId);
 }

@@ -1,18 +1,12 @@
-import { and, count, eq, max, min, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, real, text, time } from "../schema/columns.ts";
-import type { RunStatus } from "../statuses.ts";
+import { runStatuses, type RunStatus } from "../statuses.ts";
 import { ofRuns, unindexed, within } from "./query/conditions.ts";
-import { nameOf, percentiles, rankedDurations } from "./query/durations.ts";
+import { groupDurations, selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./query/query.ts";
+import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 
@@ -58,45 +52,25 @@ export function workflowVersions<Mode extends "sync" | "async", RunResult>(
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
   const durationMs = sql`iif(${eq(runs.status, "COMPLETED")}, max(0, ${runs.completedAt} - ${runs.startedAt}), null)`;
-  const having = (status: RunStatus) => sql`sum(${eq(runs.status, status)})`;
-  const counted = builder
+  const created = builder
     .select({
-      workflowId: runs.workflowId,
+      workflowId: sql`${unindexed(runs.workflowId)}`.as("workflow_id"),
       workflowVersion: runs.workflowVersion,
+      status: runs.status,
+      createdAt: runs.createdAt,
       durationMs: durationMs.as("duration_ms"),
-      times: sql`count(${durationMs})`.as("times"),
-      runs: count().as("runs"),
-      pending: having("PENDING").as("pending"),
-      running: having("RUNNING").as("running"),
-      completed: having("COMPLETED").as("completed"),
-      failed: having("FAILED").as("failed"),
-      cancelled: having("CANCELLED").as("cancelled"),
-      firstAt: min(runs.createdAt).as("first_at"),
-      lastAt: max(runs.createdAt).as("last_at"),
     })
     .from(runs)
-    .where(and(ofRuns(runs, filter), within(runs.createdAt, filter)))
-    .groupBy(unindexed(runs.workflowId), unindexed(runs.workflowVersion), durationMs);
-  const keys = [row.workflowId, row.workflowVersion] as const;
-  const report = builder
-    .select(
-      rowOf(row, {
-        workflowId: nameOf(row.workflowId),
-        workflowVersion: nameOf(row.workflowVersion),
-        runs: sql`sum(runs)`,
-        pending: sql`sum(pending)`,
-        running: sql`sum(running)`,
-        completed: sql`sum(completed)`,
-        failed: sql`sum(failed)`,
-        cancelled: sql`sum(cancelled)`,
-        // Null if it divides by zero.
-        failureRate: sql`1.0 * sum(failed) / sum(completed + failed)`,
-        firstAt: sql`min(first_at)`,
-        lastAt: sql`max(last_at)`,
-        ...percentiles,
-      }),
-    )
-    .from(rankedDurations(counted, keys))
-    .groupBy(...keys.map(nameOf));
-  return selectReport(db, tables, row, report, row.workflowId, row.firstAt, row.workflowVersion);
+    .where(and(ofRuns(runs, filter), within(runs.createdAt, filter)));
+  const groups = groupDurations(
+    created,
+    [row.workflowId, row.workflowVersion],
+    sql`count(*) as runs, min(created_at) as first_at, max(created_at) as last_at,
+      ${sql.join(runStatuses.map(having), sql`, `)},
+      1.0 * sum(status = 'FAILED') / sum(status in ('COMPLETED', 'FAILED')) as failure_rate`,
+  );
+  return selectGroups(db, tables, row, groups, [row.workflowId, row.firstAt, row.workflowVersion]);
 }
+
+const having = (status: RunStatus) =>
+  sql`sum(status = ${status}) as ${sql.identifier(status.toLowerCase())}`;
