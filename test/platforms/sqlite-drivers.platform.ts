@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { copyExample } from "../examples/support/example-app.ts";
 import { makePackedProject } from "../packaging/support/packed-project.ts";
+import { killWriters } from "../stores/sqlite/support/kill-writers.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
 const run = promisify(execFile);
@@ -44,6 +45,12 @@ test("the adapter of the documentation for node:sqlite", async () => {
   const node = join(folder.path, "node_modules/node-22/bin/node");
   const { stdout } = await run(node, ["--input-type=module", "--eval", program], { cwd: root });
   expect(JSON.parse(stdout)).toEqual([[1, "a"]]);
+});
+
+test("writers on bun:sqlite that are killed have lost nothing", async () => {
+  const execPath = join(folder.path, "node_modules/bun/bin/bun");
+  // Bun has no other serialization of messages.
+  await killWriters(join(folder.path, "killed.db"), 6, { execPath, serialization: "json" });
 });
 
 test("a store on bun:sqlite in Bun", async () => {

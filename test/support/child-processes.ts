@@ -61,7 +61,10 @@ export interface Program<Message> {
 export function startProgram<Message>(
   path: string,
   args: readonly string[],
-  options: Pick<ForkOptions, "uid" | "execArgv" | "env" | "silent"> = {},
+  options: Pick<
+    ForkOptions,
+    "uid" | "execArgv" | "execPath" | "env" | "serialization" | "silent"
+  > = {},
 ): Program<Message> {
   const child = fork(path, args, { serialization: "advanced", ...options });
   const messages: Message[] = [];
