@@ -1,7 +1,5 @@
 import { Option } from "commander";
-import { checkWorkflow, type Workflow } from "../engine/definition/workflow-builder.ts";
-import type { StepInWorkflow } from "../engine/definition/workflow-plan.ts";
-import { GorkflowError } from "../errors.ts";
+import { isWorkflow, type Workflow } from "../engine/definition/workflow-builder.ts";
 import type { WorkflowVersion } from "../model/leases.ts";
 import { loadModule } from "./drizzle-project.ts";
 import { CommandError } from "./errors.ts";
@@ -44,18 +42,4 @@ export function definitionOf(
 ): Workflow | undefined {
   const versions = workflows.filter(({ id }) => id === workflowId);
   return versions.find(({ version }) => version === workflowVersion) ?? versions.at(-1);
-}
-
-export function stepsOf({ plan }: Workflow): readonly StepInWorkflow[] {
-  return plan.stages.flatMap(({ steps }) => steps.map(({ definition }) => definition));
-}
-
-function isWorkflow(value: unknown): value is Workflow {
-  try {
-    checkWorkflow(value);
-    return true;
-  } catch (error) {
-    if (error instanceof GorkflowError) return false;
-    throw error;
-  }
 }

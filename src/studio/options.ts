@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isWorkflow, type Workflow } from "../engine/definition/workflow-builder.ts";
 import { tablesSchema } from "../reports/query/options.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
 
@@ -40,6 +41,8 @@ export interface StudioOptions {
   readonly traceUrl?: ((trace: RunTrace) => string | undefined) | undefined;
   /** The tables of `createWorkflowTables`, for reports. Defaults to the tables without a prefix. */
   readonly tables?: WorkflowTables | undefined;
+  /** The workflows whose names and descriptions are shown, and those of their steps. Defaults to none. */
+  readonly workflows?: readonly Workflow[] | undefined;
 }
 
 /** The studio as a handler of requests, which any server that speaks `fetch` can mount. */
@@ -90,5 +93,8 @@ export const studioOptionsSchema = z.strictObject({
     .transform((path) => path.replace(/\/$/, ""))
     .default(""),
   traceUrl: functionSchema<NonNullable<StudioOptions["traceUrl"]>>("a function").optional(),
+  workflows: z
+    .array(z.custom<Workflow>(isWorkflow, "must be a result of a workflow builder's `build()`"))
+    .default([]),
   tables: tablesSchema.transform((tables) => tables as WorkflowTables).optional(),
 });

@@ -207,9 +207,15 @@ export class StudioReader {
   }
 
   async schema(): Promise<unknown> {
-    const { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState } =
-      this.#tables ?? schema;
-    const tables = [workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState];
+    const given = this.#tables ?? schema;
+    const tables = [
+      given.workflowRuns,
+      given.stepExecutions,
+      given.stepAttempts,
+      given.stepOutputs,
+      given.workflowState,
+      given.workflowPauses,
+    ];
     const database = this.#databaseOf();
     return {
       tables: tables.map((table) => {

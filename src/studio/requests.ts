@@ -102,6 +102,11 @@ function tagsOf(params: URLSearchParams): Record<string, string> | undefined {
 }
 
 const runSchema = z.strictObject({ runId: z.string() });
+const pauseSchema = z.strictObject({
+  workflowId: z.string(),
+  reason: z.string().optional(),
+});
+const resumeSchema = z.strictObject({ workflowId: z.string() });
 const retrySchema = z.strictObject({ runId: z.string(), fromStep: z.string().optional() });
 
 const bulkSchema = z.strictObject({
@@ -128,6 +133,16 @@ export async function runOf(request: Request): Promise<string> {
 /** The run to retry, and the step to begin with. @throws {RefusedRequestError} if the body is invalid. */
 export function retryOf(request: Request): Promise<z.output<typeof retrySchema>> {
   return bodyOf(request, retrySchema);
+}
+
+/** The workflow to pause, and why. @throws {RefusedRequestError} if the body is invalid. */
+export function pauseOf(request: Request): Promise<z.output<typeof pauseSchema>> {
+  return bodyOf(request, pauseSchema);
+}
+
+/** The workflow to resume. @throws {RefusedRequestError} if the body is invalid. */
+export async function resumeOf(request: Request): Promise<string> {
+  return (await bodyOf(request, resumeSchema)).workflowId;
 }
 
 /** The bulk change that a request asks for. @throws {RefusedRequestError} if the body is invalid. */

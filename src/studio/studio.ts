@@ -1,5 +1,6 @@
 import { Hono } from "hono/tiny";
 import { parseArgument } from "../arguments.ts";
+import { labelsOf } from "../engine/definition/workflow-builder.ts";
 import { Engine } from "../engine/engine.ts";
 import { RunNotFoundError } from "../errors.ts";
 import { parseId } from "../model/arguments.ts";
@@ -16,8 +17,10 @@ import { createRedactor } from "./payloads.ts";
 import { StudioReader } from "./reading.ts";
 import {
   bulkOf,
+  pauseOf,
   reportOf,
   requiredOf,
+  resumeOf,
   retryOf,
   runOf,
   runQueryOf,
@@ -36,7 +39,7 @@ const pagePaths = ["/", "/runs", "/run", "/workflows", "/reports", "/schema"];
  * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function createStudio(store: WorkflowStore, options: StudioOptions = {}): Studio {
-  const { readOnly, authorize, redact, basePath, tables, traceUrl } = parseArgument(
+  const { readOnly, authorize, redact, basePath, tables, traceUrl, workflows } = parseArgument(
     studioOptionsSchema,
     options,
     "options",
@@ -96,7 +99,9 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
 
   const read = (path: string, ask: (params: URLSearchParams) => Promise<unknown>) =>
     app.get(`/api/${path}`, ({ req }) => answer(req.raw, () => ask(new URL(req.url).searchParams)));
-  read("meta", async () => ({ readOnly, hasReports: reader.hasReports }));
+  const labels = workflows.map(labelsOf);
+  read("meta", async () => ({ readOnly, hasReports: reader.hasReports, workflows: labels }));
+  read("pauses", async () => ({ pauses: await store.listPausedWorkflows() }));
   read("counts", (params) => reader.counts(runQueryOf(params)));
   read("runs", (params) => reader.runs(runQueryOf(params)));
   read("find", (params) => reader.find(requiredOf(params, "id")));
@@ -141,6 +146,14 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
     return change(async () => {
       if (!(await store.deleteRun(runId))) throw new RunNotFoundError({ runId });
     });
+  });
+  app.post("/api/pause", async ({ req }) => {
+    const { workflowId, reason } = await pauseOf(req.raw);
+    return change(async () => ({ changed: await store.pauseWorkflow(workflowId, { reason }) }));
+  });
+  app.post("/api/resume", async ({ req }) => {
+    const workflowId = await resumeOf(req.raw);
+    return change(async () => ({ changed: await store.resumeWorkflow(workflowId) }));
   });
   app.post("/api/bulk", async ({ req }) => {
     const asked = await bulkOf(req.raw);

@@ -55,7 +55,7 @@ test("gorkflow studio --read-only changes nothing in the file", async ({ folder 
   const url = new URL(await linkOf(studio));
   const headers = { authorization: `Bearer ${url.searchParams.get("token")}` };
   const meta = await fetch(new URL("/api/meta", url), { headers });
-  expect(await meta.json()).toEqual({ readOnly: true, hasReports: true });
+  expect(await meta.json()).toEqual({ readOnly: true, hasReports: true, workflows: [] });
   const report = await fetch(new URL("/api/report?name=queue", url), { headers });
   expect(await report.json()).toMatchObject({ rows: [] });
   const refused = await fetch(new URL("/api/bulk", url), {

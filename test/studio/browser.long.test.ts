@@ -224,6 +224,32 @@ describe.each(["a file", "a server"])("on %s", (place) => {
     }
   });
 
+  test("a workflow is paused with a reason, and resumed", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      await opened.show("workflows");
+      await page.getByText("No workflow is paused.").waitFor();
+      await page.locator("select[name=workflow]").selectOption("bulk");
+      await page.getByRole("button", { name: "Pause…" }).click();
+      await page.getByLabel("Reason").fill("the bank is down");
+      await page.getByRole("button", { name: "Pause the workflow" }).click();
+      const paused = page.getByRole("region", { name: "Paused workflows" });
+      await paused.getByText("the bank is down").waitFor();
+      expect(await store.listPausedWorkflows()).toMatchObject([
+        { workflowId: "bulk", reason: "the bank is down" },
+      ]);
+      expect(await violationsOf(page)).toEqual([]);
+      await paused.getByRole("button", { name: "Resume…" }).click();
+      await page.getByRole("button", { name: "Resume the workflow" }).click();
+      await page.getByText("No workflow is paused.").waitFor();
+      expect(await store.listPausedWorkflows()).toEqual([]);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
   test("every report is a chart and a table, and a file of CSV", async () => {
     const opened = await open(studio);
     const { page } = opened;

@@ -174,7 +174,11 @@ describe.each(["a file", "a server"])("on %s", (place) => {
   test("reports, the schema and the doctor's findings are read", async () => {
     await deliver(store);
     const studio = createStudio(store);
-    expect((await get(studio, "meta")).body).toEqual({ readOnly: false, hasReports: true });
+    expect((await get(studio, "meta")).body).toEqual({
+      readOnly: false,
+      hasReports: true,
+      workflows: [],
+    });
     expect((await get(studio, "report?name=reliability")).body["rows"]).toEqual([
       expect.objectContaining({ stepId: "pack", failed: 0 }),
       expect.objectContaining({ stepId: "ship", failed: 1, retries: 1 }),
@@ -269,7 +273,7 @@ describe.each(["a file", "a server"])("on %s", (place) => {
 describe("every change is refused", () => {
   let calls: string[];
   let store: MemoryStore;
-  const changes = ["cancel", "retry", "delete", "bulk"];
+  const changes = ["cancel", "retry", "delete", "bulk", "pause", "resume"];
   beforeEach(() => {
     ({ store, calls } = counted(new MemoryStore()));
   });
@@ -545,6 +549,7 @@ test("invalid options are refused by name", () => {
     ["redact", "password"],
     ["basePath", "//evil.example"],
     ["basePath", '/"><script>'],
+    ["workflows", [{ id: "w" }]],
     ["unknown", 1],
   ] as const) {
     expect(() => createStudio(store, { [option]: value })).toThrow(
@@ -582,6 +587,50 @@ test("a run links to the trace in which it was started", async () => {
   ]) {
     expect(await urlOf(context)).toBe(undefined);
   }
+});
+
+test("a workflow is paused with a reason, shown, and resumed", async () => {
+  const store = new MemoryStore();
+  const studio = createStudio(store);
+  expect((await get(studio, "pauses")).body).toEqual({ pauses: [] });
+  const pause = { workflowId: "w", reason: "the bank is down" };
+  expect((await post(studio, "pause", pause)).body).toEqual({ changed: true });
+  expect((await post(studio, "pause", pause)).body).toEqual({ changed: false });
+  expect((await get(studio, "pauses")).body).toEqual({
+    pauses: [{ ...pause, pausedAt: expect.any(String) as unknown }],
+  });
+  expect((await post(studio, "resume", { workflowId: "w" })).body).toEqual({ changed: true });
+  expect(await store.listPausedWorkflows()).toEqual([]);
+  for (const body of [{}, { workflowId: 5 }, { workflowId: "w", reason: "" }, "{"]) {
+    expect((await post(studio, "pause", body)).status).toBe(400);
+  }
+  expect(await post(studio, "resume", { workflowId: "" })).toMatchObject({
+    status: 400,
+    body: { error: { code: "INVALID_ARGUMENT" } },
+  });
+});
+
+test("the page gets the names and descriptions of workflows and steps", async () => {
+  const named = defineStep({
+    id: "named",
+    name: "Pack",
+    input: z.number(),
+    output: z.number(),
+    run: (value) => value,
+  });
+  const workflow = defineWorkflow({ id: "w", version: "2", name: "Orders", description: "All." })
+    .step(named)
+    .build();
+  const studio = createStudio(new MemoryStore(), { workflows: [workflow] });
+  expect((await get(studio, "meta")).body["workflows"]).toEqual([
+    {
+      id: "w",
+      version: "2",
+      name: "Orders",
+      description: "All.",
+      steps: [{ id: "named", name: "Pack", description: null }],
+    },
+  ]);
 });
 
 test("a store without a database has pages of runs, and no reports", async () => {

@@ -10,11 +10,12 @@ import { createStudio } from "../../studio/studio.ts";
 import { withToken } from "../../studio/token.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
+import { definitionsOption, loadDefinitions, type DefinitionOptions } from "../definitions.ts";
 import { CommandError } from "../errors.ts";
 import { type JsonOptions, shared, type TableOptions } from "../options.ts";
 import { note, print, printJson } from "../output/output.ts";
 
-interface StudioCommandOptions extends TableOptions, JsonOptions {
+interface StudioCommandOptions extends TableOptions, JsonOptions, DefinitionOptions {
   readonly port: number;
   readonly host: string;
   readonly readOnly?: true;
@@ -31,6 +32,7 @@ export function studioCommand(context: CommandContext): Command {
     .option("--host <address>", "the address to listen on", "127.0.0.1")
     .option("--read-only", "refuse every change")
     .option("--open", "open the page in the browser")
+    .addOption(definitionsOption())
     .addOption(shared.json("print one JSON document with the link"))
     .addHelpText(
       "after",
@@ -46,6 +48,7 @@ Examples:
     .action(async ({ port, host, readOnly, open, json, ...options }: StudioCommandOptions) => {
       const tables =
         options.prefix === undefined ? undefined : createWorkflowTables({ prefix: options.prefix });
+      const workflows = await loadDefinitions(options);
       context.onInterruption("run the same command again to open the studio");
       await withStore(
         context,
@@ -54,7 +57,12 @@ Examples:
           const token = randomBytes(24).toString("base64url");
           const hosts: string[] = [];
           const studio = withToken(
-            createStudio(store, { readOnly: readOnly === true, authorize: () => true, tables }),
+            createStudio(store, {
+              readOnly: readOnly === true,
+              authorize: () => true,
+              tables,
+              workflows,
+            }),
             { token, hosts },
           );
           // Its own classes for requests would replace those of Node for the whole process.

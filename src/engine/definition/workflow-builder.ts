@@ -251,10 +251,39 @@ function withDefaults(step: StepDefinition, defaults: StepSettings): StepInWorkf
   });
 }
 
+/** True for a built workflow, also for one of another copy of this package. */
+export function isWorkflow(value: unknown): value is Workflow {
+  const { id, version, plan } = (value ?? {}) as Partial<Workflow>;
+  return isId(id) && isId(version) && Array.isArray(plan?.stages);
+}
+
+/** A workflow or a step, for people. */
+interface Labels {
+  readonly id: string;
+  readonly name: string | null;
+  readonly description: string | null;
+}
+
+/** The names and descriptions of a workflow and its steps. */
+export interface WorkflowLabels extends Labels {
+  readonly version: string;
+  readonly steps: readonly Labels[];
+}
+
+export function labelsOf({ id, version, name, description, plan }: Workflow): WorkflowLabels {
+  const steps = plan.stages
+    .flatMap((stage) => stage.steps)
+    .map(({ definition: step }) => ({
+      id: step.id,
+      name: step.name,
+      description: step.description,
+    }));
+  return { id, version, name, description, steps };
+}
+
 /** @throws {InvalidArgumentError} if it is not a built workflow. */
 export function checkWorkflow(workflow: unknown): void {
-  const { id, version, plan } = (workflow ?? {}) as Record<string, unknown>;
-  if (isId(id) && isId(version) && typeof plan === "object") return;
+  if (isWorkflow(workflow)) return;
   throw new InvalidArgumentError({
     argument: "workflow",
     reason: "must be a result of a workflow builder's `build()`",

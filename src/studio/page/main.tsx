@@ -9,6 +9,7 @@ import { Reports } from "./reports.tsx";
 import { RunPage } from "./run.tsx";
 import { Runs } from "./runs.tsx";
 import { SchemaPage } from "./schema.tsx";
+import type { WorkflowLabels } from "./labels.tsx";
 import { Workflows } from "./workflows.tsx";
 
 const pages = [
@@ -26,6 +27,7 @@ const themeKey = "gorkflow-studio-theme";
 interface Meta {
   readonly readOnly: boolean;
   readonly hasReports: boolean;
+  readonly workflows: readonly WorkflowLabels[];
 }
 
 function App() {
@@ -44,6 +46,7 @@ function App() {
   }, [page, runId]);
   const canChange = meta.data?.readOnly === false;
   const hasReports = meta.data?.hasReports ?? true;
+  const labels = meta.data?.workflows ?? [];
   return (
     <>
       <a
@@ -83,8 +86,17 @@ function App() {
         {meta.error !== undefined && <Problem message={meta.error.message} retry={meta.reload} />}
         {page === "" && <Overview hasReports={hasReports} />}
         {page === "runs" && <Runs params={params} canChange={canChange} />}
-        {runId !== null && <RunPage key={runId} runId={runId} canChange={canChange} />}
-        {page === "workflows" && <Workflows params={params} hasReports={hasReports} />}
+        {runId !== null && (
+          <RunPage key={runId} runId={runId} labels={labels} canChange={canChange} />
+        )}
+        {page === "workflows" && (
+          <Workflows
+            params={params}
+            hasReports={hasReports}
+            labels={labels}
+            canChange={canChange}
+          />
+        )}
         {page === "reports" && <Reports params={params} hasReports={hasReports} />}
         {page === "schema" && <SchemaPage hasReports={hasReports} />}
       </main>

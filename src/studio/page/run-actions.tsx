@@ -93,7 +93,7 @@ export function RetryFromStep({
   );
 }
 
-function Question({
+export function Question({
   title,
   isSafe,
   perform,

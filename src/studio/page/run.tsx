@@ -2,6 +2,7 @@ import { Causes } from "./causes.tsx";
 import { useData, type Part, type Preview } from "./data.ts";
 import { duration, ms, share, time } from "./format.ts";
 import { addressOf } from "./navigation.ts";
+import { labelsOf, Name, type WorkflowLabels } from "./labels.tsx";
 import { Card, Load, Payload, Problem, Status, Text } from "./parts.tsx";
 import { RunActions } from "./run-actions.tsx";
 import { Tag, tagsOf } from "./runs.tsx";
@@ -18,9 +19,11 @@ interface RunAnswer {
 
 export function RunPage({
   runId,
+  labels,
   canChange,
 }: {
   readonly runId: string;
+  readonly labels: readonly WorkflowLabels[];
   readonly canChange: boolean;
 }) {
   const answer = useData<RunAnswer>(addressOf("run", { id: runId }));
@@ -39,7 +42,7 @@ export function RunPage({
             ) : (
               <>
                 {canChange && <RunActions run={run.value} onChange={answer.reload} />}
-                <Facts run={run.value} now={now} />
+                <Facts run={run.value} labels={labels} now={now} />
                 {run.value.unreadable !== undefined && (
                   <Problem message={run.value.unreadable.message} />
                 )}
@@ -58,6 +61,7 @@ export function RunPage({
                       steps={steps.value}
                       attempts={"value" in attempts ? attempts.value : []}
                       now={ms(now)}
+                      labels={labelsOf(labels, run.value.workflowId, run.value.workflowVersion)}
                       onChange={canChange ? answer.reload : null}
                     />
                   </>
@@ -98,7 +102,15 @@ export function RunPage({
   );
 }
 
-function Facts({ run, now }: { readonly run: RunFacts; readonly now: string }) {
+function Facts({
+  run,
+  labels,
+  now,
+}: {
+  readonly run: RunFacts;
+  readonly labels: readonly WorkflowLabels[];
+  readonly now: string;
+}) {
   const tags = tagsOf(run.tags);
   const isEnded = run.completedAt !== null;
   return (
@@ -112,6 +124,7 @@ function Facts({ run, now }: { readonly run: RunFacts; readonly now: string }) {
           <Text value={run.workflowId} />
         </a>{" "}
         version <Text value={run.workflowVersion} />
+        <Name of={labelsOf(labels, run.workflowId, run.workflowVersion)} />
       </Fact>
       <Fact name="Created">{time(run.createdAt)}</Fact>
       <Fact name="Started">{time(run.startedAt)}</Fact>

@@ -3,6 +3,7 @@ import { Causes } from "./causes.tsx";
 import { useData, type Part, type Preview } from "./data.ts";
 import { duration, ms, shown, time, timeOf } from "./format.ts";
 import { addressOf } from "./navigation.ts";
+import { Description, Name, type WorkflowLabels } from "./labels.tsx";
 import { Empty, Load, Payload, Problem, Status, Table, Text } from "./parts.tsx";
 import { isActive, RetryFromStep } from "./run-actions.tsx";
 import type { AttemptOfRun, RunFacts, StepOfRun } from "./run-types.ts";
@@ -23,12 +24,14 @@ export function Timeline({
   steps,
   attempts,
   now,
+  labels,
   onChange,
 }: {
   readonly run: RunFacts;
   readonly steps: readonly StepOfRun[];
   readonly attempts: readonly AttemptOfRun[];
   readonly now: number;
+  readonly labels: WorkflowLabels | undefined;
   /** Called after a change of the run; null if it may not be changed. */
   readonly onChange: (() => void) | null;
 }) {
@@ -67,7 +70,13 @@ export function Timeline({
         </li>
         {rows.slice(0, visible).map(({ step, attempts: own, segments }) => (
           <li key={step.stepId}>
-            <StepRow run={run} step={step} attempts={own} onChange={onChange}>
+            <StepRow
+              run={run}
+              step={step}
+              label={labels?.steps.find(({ id }) => id === step.stepId)}
+              attempts={own}
+              onChange={onChange}
+            >
               <Bar segments={segments} from={from} to={to} />
             </StepRow>
           </li>
@@ -93,12 +102,14 @@ export function Timeline({
 function StepRow({
   run,
   step,
+  label,
   attempts,
   onChange,
   children,
 }: {
   readonly run: RunFacts;
   readonly step: StepOfRun;
+  readonly label: WorkflowLabels["steps"][number] | undefined;
   readonly attempts: readonly AttemptOfRun[];
   readonly onChange: (() => void) | null;
   readonly children: preact.ComponentChildren;
@@ -110,6 +121,7 @@ function StepRow({
       <summary class="timeline-row">
         <span class="timeline-name">
           <Text value={step.stepId} />
+          <Name of={label} />
         </span>
         <Status value={step.status} />
         {children}
@@ -120,6 +132,7 @@ function StepRow({
       </summary>
       {isOpen && (
         <div class="step">
+          <Description of={label} />
           <p class="muted">
             Began {time(step.startedAt)}, ended {time(step.completedAt)}
             {step.wakeAt !== null && `, sleeps until ${time(step.wakeAt)}`}

@@ -1,7 +1,10 @@
 import { TimeChart } from "./chart.tsx";
+import { useData } from "./data.ts";
 import { count, duration, share, time } from "./format.ts";
+import { Description, labelsOf, Name, type WorkflowLabels } from "./labels.tsx";
 import { addressOf, navigate } from "./navigation.ts";
 import { Card, Empty, Load, Table, Text } from "./parts.tsx";
+import { Pauses, type PausesAnswer } from "./pauses.tsx";
 import { lastMsOf, PeriodChoice, periodOf, periods, type Period } from "./period.tsx";
 import { bucketsOf, useReport, type ReportRow } from "./report-data.ts";
 
@@ -10,14 +13,23 @@ const number = (row: ReportRow, column: string) => Number(row[column] ?? 0);
 export function Workflows({
   params,
   hasReports,
+  labels,
+  canChange,
 }: {
   readonly params: URLSearchParams;
   readonly hasReports: boolean;
+  readonly labels: readonly WorkflowLabels[];
+  readonly canChange: boolean;
 }) {
   const period = periodOf(params.get("period") ?? "30d");
   const workflow = params.get("workflow");
   const lastMs = lastMsOf(period);
   const versions = useReport(hasReports ? "versions" : null, { lastMs });
+  const pauses = useData<PausesAnswer>("pauses");
+  const known = [
+    ...(versions.data?.rows.map((row) => String(row["workflowId"])) ?? []),
+    ...labels.map(({ id }) => id),
+  ];
   const go = (next: { period?: Period; workflow?: string }) =>
     navigate(addressOf("workflows", { period, workflow, ...next }), { replace: true });
   return (
@@ -26,6 +38,7 @@ export function Workflows({
         <h1>Workflows</h1>
         <PeriodChoice value={period} onChange={(next) => go({ period: next })} />
       </div>
+      <Pauses from={pauses} workflows={[...new Set(known)].toSorted()} canChange={canChange} />
       {!hasReports && <Empty>This store has no SQLite database, so it has no reports.</Empty>}
       {hasReports && (
         <Load from={versions}>
@@ -37,7 +50,11 @@ export function Workflows({
             ) : (
               <>
                 <Card title="Versions">
-                  <Table label="Versions of workflows" rows={rows} columns={versionColumns} />
+                  <Table
+                    label="Versions of workflows"
+                    rows={rows}
+                    columns={versionColumns(labels)}
+                  />
                 </Card>
                 <label class="choice">
                   Workflow{" "}
@@ -52,6 +69,7 @@ export function Workflows({
                     ))}
                   </select>
                 </label>
+                <Description of={labels.findLast(({ id }) => id === chosen)} />
                 <WorkflowCards workflow={chosen} lastMs={lastMs} per={periods[period].per} />
               </>
             );
@@ -72,12 +90,13 @@ function busiestOf(rows: readonly ReportRow[]): string {
   return [...runs].reduce((most, each) => (each[1] > most[1] ? each : most), ["", -1])[0];
 }
 
-const versionColumns = [
+const versionColumns = (labels: readonly WorkflowLabels[]) => [
   {
     title: "Workflow",
     cell: (row: ReportRow) => (
       <a href={addressOf("runs", { workflow: String(row["workflowId"]) })}>
         <Text value={String(row["workflowId"])} />
+        <Name of={labelsOf(labels, String(row["workflowId"]), String(row["workflowVersion"]))} />
       </a>
     ),
   },

@@ -9,12 +9,11 @@ import type {
 import type { WorkflowStore } from "../../../store/workflow-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
-import type { Workflow } from "../../../engine/definition/workflow-builder.ts";
+import { labelsOf, type Workflow } from "../../../engine/definition/workflow-builder.ts";
 import {
   definitionOf,
   definitionsOption,
   loadDefinitions,
-  stepsOf,
   type DefinitionOptions,
 } from "../../definitions.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
@@ -111,7 +110,7 @@ function describeWithPayloads(bundle: RunBundle, definition: Workflow | undefine
 function describe({ run, steps }: RunOutline, definition: Workflow | undefined): string {
   const { name = null, description = null } = definition ?? {};
   const names = new Map(
-    (definition ? stepsOf(definition) : []).flatMap((step) =>
+    (definition ? labelsOf(definition).steps : []).flatMap((step) =>
       step.name === null ? [] : [[step.id, step.name]],
     ),
   );
