@@ -44,7 +44,7 @@ async function fill(client: Client): Promise<void> {
   for (const row of tables.rows) {
     const name = row["name"] as string;
     const columns = await readColumns(client, name);
-    const rowsPerRun = name === "workflow_runs" ? 1 : 3;
+    const rowsPerRun = ["workflow_runs", "workflow_pauses"].includes(name) ? 1 : 3;
     // A test claims the runs, so their workflows are not paused.
     const first = name === "workflow_pauses" ? 100 : 0;
     for (let number = first; number < first + runs * rowsPerRun; number++) {
@@ -78,7 +78,7 @@ async function readColumns(client: Client, table: string): Promise<Column[]> {
 /** Returns the same value for the same arguments, so that a fixture can be made again. */
 function valueOf({ name, type, optional }: Column, number: number, rowsPerRun: number) {
   const run = Math.floor(number / rowsPerRun);
-  if (name === "run_id") return `run-${run}`;
+  if (name === "run_id" || name === "workflow_id") return `${name.slice(0, -3)}-${run}`;
   if (name === "step_id" || name === "key") return `${name}-${number % rowsPerRun}`;
   if (name === "status") return statuses[run] ?? "PENDING";
   // Every nullable column is null in some row.
