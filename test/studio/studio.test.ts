@@ -488,6 +488,17 @@ describe("with a token", () => {
     expect((await ask("/api/runs", { authorization: `Bearer ${token}` })).status).toBe(200);
   });
 
+  test("the link permits no change", async () => {
+    const request = (headers: Record<string, string>) =>
+      new Request(`${host}/api/cancel?token=${token}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: '{"runId":"r"}',
+      });
+    expect((await studio.fetch(request({}))).status).toBe(401);
+    expect((await studio.fetch(request({ authorization: `Bearer ${token}` }))).status).toBe(404);
+  });
+
   test("another host is refused even with it, as in DNS rebinding", async () => {
     const request = new Request(`http://evil.example:4983/?token=${token}`);
     expect((await studio.fetch(request)).status).toBe(403);
@@ -719,6 +730,22 @@ describe("payloads", () => {
     expect(shown).not.toMatch(/hunter2|Bearer t|"k"|\\"k\\"|\\"t\\"/);
   });
 
+  test("are redacted in a run of which one cannot be read", async ({ folder }) => {
+    const store = await LibSQLStore.open(await migratedDatabase(folder));
+    const { runId } = await store.createRun({
+      workflowId: "w",
+      error: secrets,
+      tags: { authorization: "Bearer t" },
+    });
+    await store.db.run("update workflow_runs set input = 'broken'");
+    const response = await createStudio(store).fetch(new Request(`${host}/api/run?id=${runId}`));
+    const text = await response.text();
+    expect(text).toContain('"CORRUPT_ROW"');
+    expect(text).toContain("ada");
+    expect(text).not.toMatch(/hunter2|Bearer t/);
+    await store.close();
+  });
+
   test("are redacted by other keys, by a function, or not at all", async () => {
     const { store, runId } = await storeWith(secrets);
     const byKey = await everything(createStudio(store, { redact: ["USER"] }), runId);
@@ -889,6 +916,28 @@ describe("live updates", () => {
     expect(viewers.flatMap(({ events }) => events)).not.toContain("trouble");
     for (const viewer of viewers) viewer.end();
     await Promise.all(viewers.map(({ read }) => read));
+  });
+
+  test("end for a viewer that does not read, or cancels the stream", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const studio = createStudio(store);
+    const open = () => studio.fetch(new Request(`${host}/api/live`));
+    const stopped = async () => {
+      calls.length = 0;
+      await vi.advanceTimersByTimeAsync(10_000);
+      return calls.length === 0;
+    };
+    const unread = await open();
+    expect(await stopped()).toBe(false);
+    // Each event is sent after five polls, and a hundred of them may wait.
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(await stopped()).toBe(true);
+    await unread.body?.cancel();
+    const cancelled = await open();
+    expect(await stopped()).toBe(false);
+    await cancelled.body?.cancel();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await stopped()).toBe(true);
   });
 
   test("are not sent for HEAD, or after the request was aborted", async () => {
