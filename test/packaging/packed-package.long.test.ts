@@ -65,7 +65,11 @@ test("the package has the build, the migrations and the documentation, but no te
 
 test("publint reports nothing", async () => {
   const { messages } = await publint({ pkgDir: project.installed, pack: false, strict: true });
-  expect(messages).toEqual([]);
+  // An example is copied as an app of its own, in which its `imports` have an effect.
+  const isOfExample = (message: (typeof messages)[number]) =>
+    message.code === "NESTED_PACKAGE_JSON_FIELD_IGNORED" &&
+    message.args.filePath.startsWith("./examples/");
+  expect(messages.filter((message) => !isOfExample(message))).toEqual([]);
 });
 
 test("its types resolve in every mode that can import it", async () => {
