@@ -29,6 +29,9 @@ async function runCases(): Promise<Response> {
 
 const maxRowBytes = 2_000_000;
 
+/** D1 runs each line. */
+const deleteAll = "delete from workflow_runs;\ndelete from workflow_pauses;";
+
 export default {
   async fetch(request: Request, { DB, SUITE }: Env): Promise<Response> {
     if (new URL(request.url).pathname === "/durable-object") {
@@ -40,7 +43,7 @@ export default {
       name: "SQLiteStore on D1",
       capabilities: { transactions: false, maxRowBytes },
       async open({ clock }) {
-        await DB.exec("delete from workflow_runs");
+        await DB.exec(deleteAll);
         return new SQLiteStore(drizzleOnD1(DB as never), { clock });
       },
     });
@@ -63,7 +66,7 @@ export class Suite {
       name: "SQLiteStore in a Durable Object",
       capabilities: { maxRowBytes },
       open: async ({ clock }) => {
-        this.#storage.sql.exec("delete from workflow_runs");
+        this.#storage.sql.exec(deleteAll);
         return new SQLiteStore(db, { clock });
       },
     });

@@ -15,7 +15,6 @@ import { doctor } from "../../../src/migrations/doctor/doctor.ts";
 import { migrationStatus } from "../../../src/migrations/journal.ts";
 import { applyMigrations, migrate } from "../../../src/migrations/migrate.ts";
 import { clientOf } from "../../../src/migrations/migration-client.ts";
-import { migrationsFolder } from "../../../src/migrations/migrations-folder.ts";
 import { throughput } from "../../../src/reports/throughput.ts";
 import { workflowRuns } from "../../../src/schema/tables.ts";
 import { hasHostTransactions } from "../../../src/store/transactions.ts";
@@ -30,6 +29,8 @@ import { exportStore } from "../../../src/transfer/export/export-store.ts";
 import { importStore } from "../../../src/transfer/export/import-store.ts";
 import { drizzleOn, startD1, type LocalD1 } from "../../support/d1.ts";
 
+/** In the layout that wrangler reads, on any version of Drizzle. */
+const migrationsFolder = join(import.meta.dirname, "../../../drizzle");
 const orders = sqliteTable("orders", { orderId: text("order_id").primaryKey() });
 
 let d1: LocalD1;
