@@ -76,6 +76,7 @@ async function onServer(): Promise<Place> {
               "delete from notes",
               "delete from orders",
               "delete from workflow_runs",
+              "delete from workflow_pauses",
               "delete from audit",
             ],
             "write",
