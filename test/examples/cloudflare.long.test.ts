@@ -78,11 +78,11 @@ describe("durable-object", () => {
     });
     expectEdgeBundle(bundle);
     // A worker waits for shorter times.
-    const order = { orderId: "a", reminderMs: 6000 };
+    const order = { orderId: "a", reminderMs: 10_000 };
     expect(await ask("/ada", order)).toMatchObject([{ status: "PENDING" }]);
     expect(await ask("/bob")).toEqual([]);
     await expect
-      .poll(() => ask("/ada"), { timeout: 30_000 })
+      .poll(() => ask("/ada"), { timeout: 60_000 })
       .toMatchObject([{ status: "COMPLETED", output: { reminded: "a" } }]);
   });
 });

@@ -153,7 +153,7 @@ describe("the engine", () => {
       rowsRead: d1.costs.rowsRead - before.rowsRead,
       rowsWritten: rowsWritten - before.rowsWritten,
     });
-    expect(requests - before.requests).toBeLessThan(15);
+    expect(requests - before.requests).toBeLessThan(40);
     expect(rowsWritten - before.rowsWritten).toBeLessThan(120);
   });
 });
