@@ -6,7 +6,7 @@ import { CommandError } from "./errors.ts";
 import { exitCodes, exitCodesHelp, type ExitCode } from "./exit-codes.ts";
 import { reportFailure } from "./failures.ts";
 import { exitSoon, watchForInterruption } from "./interruption.ts";
-import { escaped } from "./output/output.ts";
+import { escaped, isOutputReserved } from "./output/output.ts";
 import { repeatableOptions } from "./options.ts";
 
 /** Runs the command that the arguments name, and returns the exit code. */
@@ -42,6 +42,9 @@ export async function runCommandLine(args: readonly string[]): Promise<ExitCode>
     const isAborted = error instanceof Error && error.name === "AbortError";
     const cause: unknown = isAborted && signal.aborted ? signal.reason : error;
     return reportFailure(cause, { json, goOn });
+  } finally {
+    // What a module of the project has opened, such as a connection pool, would keep the process alive.
+    if (isOutputReserved()) exitSoon();
   }
 }
 

@@ -4,6 +4,9 @@ import type { WorkflowVersion } from "../model/leases.ts";
 import { loadModule } from "./drizzle-project.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
+import { guardAgainstExit } from "./failures.ts";
+import type { JsonOptions } from "./options.ts";
+import { reserveOutput } from "./output/output.ts";
 
 export interface DefinitionOptions {
   readonly definitions?: string;
@@ -22,9 +25,14 @@ export const definitionsOption = (): Option =>
  */
 export async function loadDefinitions({
   definitions: path,
-}: DefinitionOptions): Promise<readonly Workflow[]> {
+  json,
+}: DefinitionOptions & JsonOptions): Promise<readonly Workflow[]> {
   if (path === undefined) return [];
-  const exported = Object.values((await loadModule(path)) as object).flat() as unknown[];
+  // The module may print, and may end the process.
+  reserveOutput();
+  const stopGuarding = guardAgainstExit(json === true);
+  const loaded = await loadModule(path).finally(stopGuarding);
+  const exported = Object.values(loaded as object).flat() as unknown[];
   const workflows = [...new Set(exported.filter(isWorkflow))];
   if (workflows.length > 0) return workflows;
   throw new CommandError({

@@ -45,7 +45,10 @@ export function setUpCommand(): CommandBench {
     runCommand(program, args, here(options));
   const run: CommandBench["run"] = (args, options) => {
     const [name = ""] = args;
-    const needsProcess = options?.input !== undefined || ["check", "complete"].includes(name);
+    const needsProcess =
+      options?.input !== undefined ||
+      ["check", "complete"].includes(name) ||
+      args.includes("--definitions");
     return needsProcess ? runProcess(args, options) : runInThisProcess(args, here(options));
   };
   return {

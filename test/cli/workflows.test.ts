@@ -120,3 +120,20 @@ test("names and descriptions are those of a module of definitions", async () => 
     expect(refused.code).not.toBe(0);
   }
 });
+
+test("a module of definitions may print and stay open, and is reported if it ends the process", async () => {
+  const noisy = `console.log("of the module"); setInterval(() => {}, 1000);\n${module}`;
+  await writeFile(join(command.folder.path, "noisy.ts"), noisy);
+  await writeFile(join(command.folder.path, "exits.js"), "process.exit(0);");
+  const database = command.folder.database();
+  await (await LibSQLStore.open(database)).close();
+  const args = (file: string) => ["workflows", "-d", database, "--definitions", file, "--json"];
+  const listed = await command.run(args("./noisy.ts"));
+  expect(listed).toMatchObject({ code: 0, stderr: "of the module\n" });
+  expect(JSON.parse(listed.stdout)).toHaveLength(2);
+  const ended = await command.run(args("./exits.js"));
+  expect([ended.code, JSON.parse(ended.stderr)]).toMatchObject([
+    1,
+    { error: { code: "MODULE_EXITED" } },
+  ]);
+});

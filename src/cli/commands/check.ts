@@ -14,7 +14,6 @@ import type { MigrationProblem } from "../../migrations/check/migration-problems
 import type { CommandContext } from "../context.ts";
 import { readDrizzleConfig, readDrizzleSchema, requireMigrations } from "../drizzle-project.ts";
 import { guardAgainstExit } from "../failures.ts";
-import { exitSoon } from "../interruption.ts";
 import { type JsonOptions, shared } from "../options.ts";
 import { colors, escaped, print, printJson, reserveOutput } from "../output/output.ts";
 
@@ -70,8 +69,6 @@ Examples:
         const root = context.env["GITHUB_WORKSPACE"] ?? process.cwd();
         for (const problem of report.problems) print(annotate(problem, relative(root, folder)));
       } else print(describe(report, folder));
-      // Resources that the schema opened, such as a connection pool, would keep the process alive.
-      exitSoon();
     });
 }
 

@@ -15,7 +15,6 @@ import {
   type DrizzleConfig,
 } from "../drizzle-project.ts";
 import { guardAgainstExit } from "../failures.ts";
-import { exitSoon } from "../interruption.ts";
 import { type JsonOptions, shared } from "../options.ts";
 import { print, printJson, reserveOutput } from "../output/output.ts";
 
@@ -75,7 +74,6 @@ Examples:
         }));
         printJson({ dryRun, changes: shown });
       } else print(describe(changes, dryRun, options));
-      exitSoon();
     });
 }
 

@@ -13,6 +13,11 @@ export function reserveOutput(): void {
   process.stdout.write = process.stderr.write.bind(process.stderr);
 }
 
+/** True once a module of the project may have been loaded. */
+export function isOutputReserved(): boolean {
+  return reserved !== null;
+}
+
 /** Prints a document or a line of text to standard output. */
 export function print(text: string): void {
   const line = `${withoutControls(text)}\n`;
