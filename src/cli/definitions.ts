@@ -33,7 +33,7 @@ export async function loadDefinitions({
   const stopGuarding = guardAgainstExit(json === true);
   const loaded = await loadModule(path).finally(stopGuarding);
   const exported = Object.values(loaded as object).flat() as unknown[];
-  const workflows = [...new Set(exported.filter(isWorkflow))];
+  const workflows = [...new Set(exported.filter(isReadableWorkflow))];
   if (workflows.length > 0) return workflows;
   throw new CommandError({
     code: "DEFINITIONS_MISSING",
@@ -41,6 +41,15 @@ export async function loadDefinitions({
     remedy: "name a module that exports results of `build()`",
     exitCode: exitCodes.usage,
   });
+}
+
+/** False for an export that throws when it is read, such as a proxy for what is not set up. */
+function isReadableWorkflow(value: unknown): value is Workflow {
+  try {
+    return isWorkflow(value);
+  } catch {
+    return false;
+  }
 }
 
 /** The definition of this version, or else of another version of the workflow. */

@@ -317,7 +317,8 @@ export class Engine {
 
   /**
    * Executes all runs of the registered workflows that no worker holds: PENDING ones, and those with an expired lease.
-   * Resolves when none is left, with the number of runs that ended here. Retries while the store is unreachable.
+   * Resolves when none can be claimed, with the number of runs that ended here: those that sleep, and those of paused
+   * workflows, stay. Retries while the store is unreachable.
    *
    * @throws {EngineClosedError} if the engine closes first.
    * @throws {StoreClosedError} if the store was closed.

@@ -180,6 +180,18 @@ test("a schema whose names are taken is left to the user", async () => {
   }
 });
 
+test("a table that a schema lacks is named if it exports the others", async () => {
+  const named = "export { workflowRuns, stepExecutions, stepAttempts, stepOutputs, workflowState }";
+  await write("schema.ts", `${users}${named} from "gorkflow/schema";\n`);
+  await write("drizzle.config.ts", config("./schema.ts"));
+  expect(await command.runProcess(["init"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining(
+      "left to you: schema.ts: export workflowPauses of gorkflow/schema",
+    ),
+  });
+});
+
 test("what it cannot change safely is left to the user", async () => {
   await write("schema.cjs", "exports.users = {};\n");
   await write(

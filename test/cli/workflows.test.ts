@@ -29,7 +29,9 @@ test.for(["a file", "a server"])(
     );
     expect(await print(...args)).toBe("orders was already paused\n");
     expect(await claim()).toEqual([]);
-    await print("workflows", "pause", "idle", ...at);
+    const idle = await command.run(["workflows", "pause", "idle", ...at]);
+    expect(idle).toMatchObject({ code: 0, stdout: "idle is paused\n" });
+    expect(idle.stderr).toBe("there is no run of idle: check the id\n");
     expect(await command.answer(["workflows", ...at])).toMatchObject([
       {
         workflowId: "orders",
@@ -92,7 +94,11 @@ export const other = 5;
 
 test("names and descriptions are those of a module of definitions", async () => {
   await writeFile(join(command.folder.path, "workflows.ts"), module);
-  await writeFile(join(command.folder.path, "other.js"), "export const orders = { id: 'orders' };");
+  const others = `
+    export const orders = { id: "orders" };
+    export const env = new Proxy({}, { get() { throw new Error("not set up"); } });
+    export const plan = { id: "pro", version: "1", plan: { stages: [null] } };`;
+  await writeFile(join(command.folder.path, "other.js"), others);
   const database = command.folder.database();
   const store = await LibSQLStore.open(database);
   const { runId } = await store.createRun({ workflowId: "orders", workflowVersion: "1" });

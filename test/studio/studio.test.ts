@@ -642,6 +642,12 @@ test("the page gets the names and descriptions of workflows and steps", async ()
       steps: [{ id: "named", name: "Pack", description: null }],
     },
   ]);
+  for (const stages of [[null], [{}], [{ steps: [null] }]]) {
+    const other = { id: "w", version: "2", plan: { stages } } as unknown as typeof workflow;
+    expect(() => createStudio(new MemoryStore(), { workflows: [other] })).toThrow(
+      "options.workflows[0]: must be a result of a workflow builder's `build()`",
+    );
+  }
 });
 
 test("a store without a database has pages of runs, and no reports", async () => {

@@ -515,6 +515,29 @@ describe("a mirror", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test("copies pauses again, a minute after the answer to a copy was lost", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const [primary, memory] = [new MemoryStore(), new MemoryStore()];
+    const secondary = faultyStore(memory);
+    secondary.fault = async () => {
+      if (secondary.calls.at(-1) === "pauseWorkflow") throw lost();
+    };
+    const store = new MirroredStore(primary, secondary.store, { retryDelayMs: 1 });
+    await store.pauseWorkflow("w");
+    await expect(store.drain()).rejects.toMatchObject({ outcome: "unknown" });
+    await store.resumeWorkflow("w");
+    await store.drain();
+    expect(store.divergence()).toMatchObject({ pendingChanges: 0, missedChanges: 1 });
+    // The lost request takes effect last.
+    await memory.pauseWorkflow("w");
+    vi.advanceTimersByTime(60_000);
+    await store.drain();
+    expect(await memory.listPausedWorkflows()).toEqual([]);
+    await store.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("counts an aborted write as missed whose answer is then lost: it may still take effect", async () => {
     const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
     await memory.createRun({ runId: "a", workflowId: "w" });

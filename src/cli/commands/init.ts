@@ -112,7 +112,10 @@ async function schemaChange(
   );
   const [first = ""] = await schemaFiles(config.schema);
   const file = folder === undefined ? first : join(folder, `workflow-tables${extname(first)}`);
-  const change = `export the workflow tables${prefix === undefined ? "" : ` with the prefix ${prefix}`} of gorkflow/schema`;
+  // An app that names the tables lacks those of later versions.
+  const missing = exportNames.filter((_, index) => !isIn(current)(wanted[index] ?? ""));
+  const what = missing.length === wanted.length ? "the workflow tables" : missing.join(", ");
+  const change = `export ${what}${prefix === undefined ? "" : ` with the prefix ${prefix}`} of gorkflow/schema`;
   const text = withTables(existsSync(file) ? readFileSync(file, "utf8") : "", prefix);
   const changed = await exportsWith(file, text);
   const isSafe =

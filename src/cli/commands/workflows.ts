@@ -12,7 +12,7 @@ import {
   type DefinitionOptions,
 } from "../definitions.ts";
 import { type JsonOptions, shared, type TableOptions } from "../options.ts";
-import { escaped, print, printJson, table } from "../output/output.ts";
+import { escaped, note, print, printJson, table } from "../output/output.ts";
 import { runReport } from "../output/reports.ts";
 import { absent, formatCount, formatDuration, formatTime } from "../output/words.ts";
 
@@ -167,14 +167,23 @@ Examples:
     )
     .action(async (workflowId: string, { reason, json, ...options }: PauseOptions) => {
       const { signal } = context;
-      const changed = await withStore(
+      const { changed, hasRuns } = await withStore(
         context,
         options,
-        (store) => store.pauseWorkflow(workflowId, { reason, signal }),
+        async (store) => {
+          const query = { workflowId, limit: 1, payloads: false, signal } as const;
+          const { runs, corrupt } = await store.listRuns(query);
+          return {
+            changed: await store.pauseWorkflow(workflowId, { reason, signal }),
+            hasRuns: runs.length + corrupt.length > 0,
+          };
+        },
         { access: "change" },
       );
-      if (json) printJson({ workflowId, changed });
-      else print(`${escaped(workflowId)} ${changed ? "is paused" : "was already paused"}`);
+      if (json) return printJson({ workflowId, changed, hasRuns });
+      const id = escaped(workflowId);
+      print(`${id} ${changed ? "is paused" : "was already paused"}`);
+      if (!hasRuns) note(`there is no run of ${id}: check the id`);
     });
 }
 

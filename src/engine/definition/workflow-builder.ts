@@ -254,7 +254,16 @@ function withDefaults(step: StepDefinition, defaults: StepSettings): StepInWorkf
 /** True for a built workflow, also for one of another copy of this package. */
 export function isWorkflow(value: unknown): value is Workflow {
   const { id, version, plan } = (value ?? {}) as Partial<Workflow>;
-  return isId(id) && isId(version) && Array.isArray(plan?.stages);
+  return isId(id) && isId(version) && Array.isArray(plan?.stages) && plan.stages.every(isStage);
+}
+
+function isStage(value: unknown): value is Stage {
+  const { steps } = (value ?? {}) as Partial<Stage>;
+  return Array.isArray(steps) && steps.every((step) => isObject(step?.definition));
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 /** A workflow or a step, for people. */

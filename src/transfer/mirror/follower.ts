@@ -241,14 +241,13 @@ export class Follower {
       }
     }
     await this.#copy(runIds);
-    if (changes.includes(pauses)) await this.#orMissed(this.#copyPauses());
+    if (changes.includes(pauses)) await this.#copyPauses();
   }
 
   async #copyPauses(): Promise<void> {
-    const [wanted, found] = await Promise.all([
-      this.#from.listPausedWorkflows(),
-      this.#to.listPausedWorkflows(),
-    ]);
+    const lists = [this.#from, this.#to].map((store) => store.listPausedWorkflows());
+    const [wanted, found] = (await this.#orMissed(Promise.all(lists))) ?? [];
+    if (wanted === undefined || found === undefined) return;
     for (const { workflowId } of withoutPauses(found, wanted)) {
       await this.#orMissed(this.#to.resumeWorkflow(workflowId));
     }
@@ -258,12 +257,16 @@ export class Follower {
     }
   }
 
-  /** A pause that is refused must not keep runs from being copied, so it counts as missed. */
-  async #orMissed(change: Promise<unknown>): Promise<void> {
-    await change.catch((error: unknown) => {
+  /** A pause that is refused must not keep runs from being copied, so it counts as missed. Returns null then. */
+  async #orMissed<T>(work: Promise<T>): Promise<T | null> {
+    try {
+      return await work;
+    } catch (error) {
+      if (isAnswerLost(error)) this.#lose([pauses]);
       if (!isRefusal(error)) throw error;
       this.#miss();
-    });
+      return null;
+    }
   }
 
   /** Copies runs together and, if any of them is refused, one by one. */
@@ -349,7 +352,10 @@ export class Follower {
     for (const change of changes) if (typeof change === "string") this.unsettled.add(change);
     for (const runId of [...this.unsettled].slice(0, -batchRuns)) this.unsettled.delete(runId);
     clearTimeout(this.#recheck);
-    const recheck = (): void => this.unsettled.forEach((runId) => this.touch(runId));
+    const recheck = (): void => {
+      this.touch(pauses);
+      for (const runId of this.unsettled) this.touch(runId);
+    };
     if (!this.#isFinishing) this.#recheck = outerFlow(() => setTimeout(recheck, recheckMs)).unref();
     this.#miss();
   }
