@@ -81,6 +81,12 @@ test("a database that was not migrated is refused, and an invalid id is", async 
   expect(outdated.stderr).toContain("the database lacks workflow_pauses: run `gorkflow migrate`");
 });
 
+test("a command that does not exist is refused by its name", async () => {
+  const args = ["workflows", "puase", "orders", "--reason", "a typo"];
+  const { code, stderr } = await command.run(args);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("unknown command 'puase'")]);
+});
+
 /** A module of an app, in TypeScript. */
 const module = `
 const step = (id: string, name: string | null) => ({ index: 0, definition: { id, name, description: null } });

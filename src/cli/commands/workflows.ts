@@ -18,9 +18,19 @@ import { absent, formatCount, formatDuration, formatTime } from "../output/words
 
 export function workflowsCommand(context: CommandContext): Command {
   return new Command("workflows")
+    .hook("preSubcommand", refuseUnknownCommand)
     .addCommand(listCommand(context), { isDefault: true })
     .addCommand(pauseCommand(context))
     .addCommand(resumeCommand(context));
+}
+
+/** Without it, a misspelled command would be an argument of the default one. */
+function refuseUnknownCommand(command: Command): void {
+  const [name] = command.args;
+  if (name === undefined || name.startsWith("-")) return;
+  const names = command.commands.flatMap((each) => [each.name(), ...each.aliases()]);
+  if (names.includes(name)) return;
+  command.error(`error: unknown command '${escaped(name)}'`, { code: "commander.unknownCommand" });
 }
 
 interface ListOptions extends TableOptions, JsonOptions, DefinitionOptions {}
