@@ -11,8 +11,8 @@ export interface PauseOptions extends OperationOptions {
 export interface PauseStore {
   /**
    * Pauses a workflow in all its versions: no later claim returns a run of it, until `resumeWorkflow`. Runs that workers
-   * hold continue, until they end, sleep or lose their lease. Everything but claims works as before. The workflow needs no
-   * runs. Returns false, and changes nothing, if it is paused already.
+   * hold continue until they end or are released, or until their leases expire. Everything but claims works as before.
+   * The workflow needs no runs. Returns false, and changes nothing, if it is paused already.
    *
    * @throws {InvalidArgumentError} if the id or an option is invalid.
    */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { stores } from "./support/stores.ts";
 
 const workflow = defineWorkflow({ id: "w" })
@@ -44,6 +44,30 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await engine.run(workflow, 1)).toMatchObject({ output: 2 });
     proceed.open();
     expect(await run).toMatchObject({ status: "COMPLETED", output: 8 });
+  });
+
+  test("a run that sleeps continues only after the resumption", async () => {
+    const clock = makeClock();
+    const store = await open(clock);
+    const engine = makeEngine(store, { clock });
+    const nap = defineWorkflow({ id: "nap" })
+      .step(
+        numberStep("s", async (value, ctx) => {
+          await ctx.sleep(10_000);
+          return value;
+        }),
+      )
+      .build();
+    engine.register(nap);
+    const runId = await engine.start(nap, 1);
+    expect(await engine.recover()).toBe(0);
+    await store.pauseWorkflow("nap");
+    clock.advance(10_000);
+    expect(await engine.recover()).toBe(0);
+    expect(await store.getRun(runId)).toMatchObject({ status: "PENDING", attempt: 1 });
+    await store.resumeWorkflow("nap");
+    expect(await engine.recover()).toBe(1);
+    expect(await store.getRun(runId)).toMatchObject({ status: "COMPLETED", attempt: 2 });
   });
 
   test("a run of a paused workflow can be cancelled", async () => {

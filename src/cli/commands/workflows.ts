@@ -168,8 +168,8 @@ function pauseCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       `
-Every worker obeys at its next claim, for all versions of the workflow. Runs that workers hold continue until they end or
-sleep. Runs can still be started, and wait.
+Every worker obeys at its next claim, for all versions of the workflow. Runs that workers hold continue until they end,
+or sleep for more than five seconds. Runs can still be started, and wait.
 
 Examples:
   gorkflow workflows pause orders --reason "the bank is down"

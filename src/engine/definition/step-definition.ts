@@ -120,8 +120,8 @@ export interface StepContext extends Omit<ConditionContext, "state"> {
    * later ones, the same call returns immediately. Code before the call runs again: keep it short, or move it to its own
    * step.
    *
-   * A sleeping step holds no lease and occupies no worker. Do not call this inside `ctx.transaction`, and do not catch
-   * its rejection.
+   * A step that sleeps for more than five seconds holds no lease and occupies no worker. Do not call this inside
+   * `ctx.transaction`, and do not catch its rejection.
    *
    * @throws {StepSleepingError} if it sleeps.
    * @throws {InvalidArgumentError} if `time` is not a time.
