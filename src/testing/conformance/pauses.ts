@@ -103,7 +103,7 @@ export function describePauses(test: StoreTest): void {
     expect(await store.listPausedWorkflows()).toEqual([]);
   });
 
-  test("paused workflows are listed by the UTF-8 bytes of their ids", async ({ store }) => {
+  test("paused workflows are listed in the order of their ids in UTF-8", async ({ store }) => {
     const ids = ["a", "b", "\uffee", "\u{10000}"];
     for (const workflowId of ids.toReversed()) await store.pauseWorkflow(workflowId);
     const listed = await store.listPausedWorkflows();
