@@ -54,8 +54,11 @@ function warnings(): string[] {
   return said;
 }
 
-/** A server in front of the primary, or of another one, whose answers all have this replication index, or none. */
-async function answeringWith(index: string | null, { httpUrl } = primary): Promise<string> {
+/** A server in front of the primary, or of another one, whose answers have this replication index, or none. */
+async function answeringWith(
+  given: string | null | { index: string },
+  { httpUrl } = primary,
+): Promise<string> {
   const server = createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
@@ -69,6 +72,7 @@ async function answeringWith(index: string | null, { httpUrl } = primary): Promi
         ...(chunks.length > 0 && { body: Buffer.concat(chunks) }),
       });
       const text = await answer.text();
+      const index = given === null || typeof given === "string" ? given : given.index;
       response.writeHead(answer.status, { "content-type": "application/json" });
       response.end(
         text.replaceAll(
@@ -173,6 +177,33 @@ describe("a read replica", () => {
     expect((await store.getRun(runId)).revision).toBe(1);
     await store.updateRun(runId, { progress: 0.5 });
     expect((await store.getRun(runId)).revision).toBe(2);
+  });
+
+  test("is not asked for what was written, if it has the log between two crashes of the primary", async () => {
+    const old = await startSqld({ publicKey: issuer.publicKey });
+    onTestFinished(() => old.stop());
+    const { runId } = await (await open({ url: primary.httpUrl })).createRun({ workflowId: "w" });
+    await copyStore(await open({ url: primary.httpUrl }), await open({ url: old.httpUrl }));
+    const [ofPrimary, ofReplica] = [{ index: "20" }, { index: "20" }];
+    const store = await open({
+      url: await answeringWith(ofPrimary),
+      readUrl: await answeringWith(ofReplica, old),
+    });
+    expect((await store.getRun(runId)).revision).toBe(1);
+    let revision = 1;
+    const writeAt = async (index: string) => {
+      ofPrimary.index = index;
+      await store.updateRun(runId, { progress: 0.5 });
+      revision += 1;
+      expect((await store.getRun(runId)).revision).toBe(revision);
+    };
+    await writeAt("10");
+    await writeAt("14");
+    ofReplica.index = "14";
+    await writeAt("12");
+    // It has the log after the second crash when its index falls again.
+    ofReplica.index = "12";
+    await expect.poll(async () => (await store.getRun(runId)).revision).toBe(1);
   });
 });
 

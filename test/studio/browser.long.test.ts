@@ -290,7 +290,7 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       const { page } = opened;
       try {
         await opened.show("runs");
-        await page.keyboard.press("/");
+        await page.keyboard.press("Control+k");
         await page.locator("#find-run:focus").waitFor();
         await page.keyboard.type(given.failed);
         await page.keyboard.press("Enter");

@@ -23,6 +23,8 @@ export class ReadReplica implements Replica {
   #index = 0n;
   /** The `restarts` of the log that its answers are from. */
   #log = 0;
+  /** Its last answer that was perhaps from an earlier log, and the `restarts` at that time. */
+  #refused = { restarts: 0, index: -1n };
   /** When it is used again, in milliseconds of `performance.now()`; null if it is in use. */
   #leftOutUntil: number | null = null;
   #absenceMs = shortestAbsenceMs;
@@ -137,8 +139,15 @@ export class ReadReplica implements Replica {
   #note(reached: bigint, before: bigint): void {
     const { restarts, highestBeforeRestart } = this.#position;
     if (this.#log !== restarts) {
-      // Its data may be older than the restart until its index falls, or exceeds those of the earlier log.
-      if (reached >= before && reached <= highestBeforeRestart) return;
+      // Its data may be older than the restart until its index falls, or exceeds those of the earlier logs. A fall from
+      // an older log than the last one may lead to the last one.
+      const isOfLastLog = this.#log === restarts - 1;
+      const { index } = this.#refused.restarts === restarts ? this.#refused : { index: -1n };
+      const hasFallen = reached < index || (isOfLastLog && reached < before);
+      if (!hasFallen && reached <= highestBeforeRestart) {
+        this.#refused = { restarts, index: reached };
+        return;
+      }
       this.#log = restarts;
     }
     this.#index = reached;

@@ -143,10 +143,10 @@ function focusSearch(): boolean {
 
 startNavigation();
 addEventListener("keydown", (event) => {
-  const isTyping =
-    event.target instanceof Element && event.target.closest("input, select, textarea");
+  // A key without a modifier would be pressed by mistake, by voice control for example.
+  const isSearch = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
   const isModal = document.querySelector("dialog[open]") !== null;
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || isTyping || isModal) return;
+  if (!isSearch || event.altKey || event.shiftKey || isModal) return;
   event.preventDefault();
   // At once, if it is there, so that no character typed after the key is lost.
   if (focusSearch()) return;
