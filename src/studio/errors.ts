@@ -9,7 +9,7 @@ export interface ShownError {
 /** A request that is refused. */
 export class RefusedRequestError extends Error {
   override readonly name = "RefusedRequestError";
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415;
   readonly code: string;
   constructor(status: RefusedRequestError["status"], code: string, message: string) {
     super(message);

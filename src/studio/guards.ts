@@ -43,7 +43,7 @@ export function refuseOtherSites({ method, headers, url }: Request): void {
   }
 }
 
-/** @throws {RefusedRequestError} unless the request is to this computer. */
+/** @throws {RefusedRequestError} unless the request names this computer, which another computer may do as well. */
 export function refuseOtherHosts({ url }: Request): void {
   const { hostname } = new URL(url);
   if (/^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname)) return;

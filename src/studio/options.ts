@@ -24,7 +24,8 @@ export interface StudioOptions {
   readonly readOnly?: boolean | undefined;
   /**
    * Returns true if the request may be answered. Called for every request, before anything is read. Without it, only
-   * requests to a loopback address are answered.
+   * requests whose `Host` is a loopback address are answered. That keeps out other sites in a browser, and not other
+   * computers: let the server listen on 127.0.0.1 alone.
    */
   readonly authorize?: ((request: Request) => boolean | Promise<boolean>) | undefined;
   /**

@@ -30,6 +30,24 @@ function depthOf(value: unknown): number {
   return depth + 1;
 }
 
+const mostCauses = 20;
+const longestCause = 2000;
+
+/** The name and the message of a stored error, and those of its causes. */
+export function causesOf(error: unknown): string[] {
+  const causes: string[] = [];
+  for (
+    let each = error;
+    typeof each === "object" && each !== null && causes.length < mostCauses;
+    each = (each as { readonly cause?: unknown }).cause
+  ) {
+    const { name, message, code } = each as Readonly<Record<string, unknown>>;
+    const words = [name ?? code, message].filter((word) => typeof word === "string");
+    if (words.length > 0) causes.push(words.join(": ").slice(0, longestCause));
+  }
+  return causes;
+}
+
 const redactedText = "[redacted]";
 
 /** Returns a function that replaces the values that must not be shown. `place` is the beginning of their paths. */

@@ -13,7 +13,7 @@ import type { WorkflowTables } from "../schema/tables.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { describeError, RefusedRequestError, type ShownError } from "./errors.ts";
 import type { StudioOptions } from "./options.ts";
-import { previewOf, textOf } from "./payloads.ts";
+import { causesOf, previewOf, textOf } from "./payloads.ts";
 import {
   runReport,
   type ReportArguments,
@@ -98,7 +98,7 @@ export class StudioReader {
     return {
       run: "error" in run ? await this.#withoutPayloads(runId, run.error) : this.#shown(run.value),
       steps: "error" in steps ? steps : { value: steps.value.map(this.#withError) },
-      attempts: "error" in attempts ? attempts : { value: attempts.value.map(this.#withError) },
+      attempts: "error" in attempts ? attempts : { value: attempts.value.map(this.#withCauses) },
       state: "error" in state ? state : { value: previewOf(this.#redact("state", state.value)) },
       now: new Date(),
     };
@@ -121,11 +121,16 @@ export class StudioReader {
     };
   }
 
-  /** A link of another kind, such as `javascript:`, is left out. */
+  /** A link of another kind, such as `javascript:`, is left out, and one that fails. */
   #traceUrlOf({ runId, workflowId, context }: WorkflowRun): string | undefined {
     const traceId = traceIdOf(context);
-    const url = traceId === null ? undefined : this.#traceUrl?.({ runId, workflowId, traceId });
-    return url !== undefined && /^https?:/i.test(url) ? url : undefined;
+    try {
+      const url = traceId === null ? undefined : this.#traceUrl?.({ runId, workflowId, traceId });
+      return url !== undefined && /^https?:/i.test(url) ? url : undefined;
+    } catch {
+      // A link of the app must not hide the run.
+      return undefined;
+    }
   }
 
   /** The run, if only a payload cannot be read. */
@@ -137,11 +142,18 @@ export class StudioReader {
     return { value: { ...shown, payloads: null, unreadable } };
   }
 
-  readonly #withError = ({ error, ...row }: StepExecutionSummary | StepAttempt) =>
+  readonly #withError = ({ error, ...row }: StepExecutionSummary) =>
     Object.assign(row, { error: this.#error(error) });
 
+  readonly #withCauses = ({ error, ...row }: StepAttempt) =>
+    Object.assign(row, {
+      error: error === null ? null : { causes: causesOf(this.#redact("error", error)) },
+    });
+
   #error(error: unknown): unknown {
-    return error === null ? null : previewOf(this.#redact("error", error));
+    if (error === null) return null;
+    const shown = this.#redact("error", error);
+    return { ...previewOf(shown), causes: causesOf(shown) };
   }
 
   async step(runId: string, stepId: string): Promise<unknown> {

@@ -112,6 +112,8 @@ const retrySchema = z.strictObject({ runId: z.string(), fromStep: z.string().opt
 const bulkSchema = z.strictObject({
   action: z.enum(["cancel", "retry", "delete"]),
   dryRun: z.boolean(),
+  /** The number of runs that the user has seen in a preview. */
+  expectedRuns: z.int().min(0).optional(),
   filter: z.strictObject({
     workflowId: z.string().optional(),
     status: z.array(z.enum(runStatuses)).min(1).optional(),

@@ -34,7 +34,7 @@ const pagePaths = ["/", "/runs", "/run", "/workflows", "/reports", "/schema"];
  * Returns the studio, a page to see and change the runs of a store, as a handler of requests.
  *
  * It reads and writes by the operations of the store and by reports. A request is answered if `authorize` returns true;
- * without this option, only requests to a loopback address are answered.
+ * without this option, only requests whose `Host` is a loopback address are, so let the server listen on 127.0.0.1 alone.
  *
  * @throws {InvalidArgumentError} if an option is invalid.
  */
@@ -184,23 +184,39 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
   };
 }
 
-/** Changes the runs that match, or counts them on a dry run. */
+/**
+ * Changes the runs that match, or counts them on a dry run.
+ *
+ * @throws {RefusedRequestError} if another number of runs matches than the user has seen. Nothing is changed then.
+ */
 async function changeRuns(
   store: WorkflowStore,
   engine: Engine,
-  { action, filter, dryRun }: BulkRequest,
+  { action, filter, dryRun, expectedRuns }: BulkRequest,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const options = { dryRun, signal };
   const { createdBefore = new Date() } = filter;
+  const bounded = { ...filter, createdBefore };
   const change = {
-    cancel: () => engine.cancelRuns(filter as RunFilter<"PENDING">, options),
-    retry: () => store.reopenRuns(filter as RunFilter<"FAILED">, options),
-    delete: () => store.deleteRuns(filter, options),
+    cancel: (options: BulkOptions) => engine.cancelRuns(bounded as RunFilter<"PENDING">, options),
+    retry: (options: BulkOptions) => store.reopenRuns(bounded as RunFilter<"FAILED">, options),
+    delete: (options: BulkOptions) => store.deleteRuns(bounded, options),
   }[action];
-  const { changedRuns, refusedRuns, refused } = await change();
+  if (!dryRun && expectedRuns !== undefined) {
+    const { changedRuns: matching } = await change({ dryRun: true, signal });
+    if (matching !== expectedRuns) {
+      const message = `${matching} runs match now, and not ${expectedRuns}: nothing was changed`;
+      throw new RefusedRequestError(409, "PREVIEW_CHANGED", message);
+    }
+  }
+  const { changedRuns, refusedRuns, refused } = await change({ dryRun, signal });
   const messages = refused.map(({ error }) => error.message);
   return { dryRun, changedRuns, refusedRuns, refused: messages, createdBefore };
+}
+
+interface BulkOptions {
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal;
 }
 
 function errorResponse(error: unknown): Response {

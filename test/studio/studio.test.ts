@@ -152,7 +152,13 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       attempts: { value: [{ stepId: "ship", attempt: 1 }, { attempt: 2 }] },
       state: { value: { text: '{\n  "note": "order 3"\n}' } },
     });
-    const { error } = (body["run"] as { value: { error: { text: string } } }).value;
+    const { error } = (
+      body["run"] as { value: { error: { text: string; causes: readonly string[] } } }
+    ).value;
+    expect(error.causes).toEqual([
+      expect.stringMatching(/: the van is full$/),
+      expect.stringMatching(/: no more vans$/),
+    ]);
     expect(JSON.parse(error.text)).toMatchObject({
       message: "the van is full",
       cause: { message: "no more vans" },
@@ -344,6 +350,28 @@ describe("every change is refused", () => {
     expect((await createStudio(store).fetch(request)).status).toBe(413);
     expect(chunks).toBeLessThan(10);
     expect(calls).toEqual([]);
+  });
+});
+
+test("a bulk change that no longer matches its preview changes nothing", async () => {
+  const store = new MemoryStore();
+  for (const runId of ["a", "b"]) await store.createRun({ runId, workflowId: "w" });
+  await store.updateRun("a", { status: "CANCELLED" });
+  const studio = createStudio(store);
+  const filter = { status: ["COMPLETED", "FAILED", "CANCELLED"] };
+  const preview = await post(studio, "bulk", { action: "delete", filter, dryRun: true });
+  const { changedRuns: expectedRuns, createdBefore } = preview.body;
+  expect(expectedRuns).toBe(1);
+  await store.updateRun("b", { status: "CANCELLED" });
+  const bounded = { ...filter, createdBefore };
+  const change = { action: "delete", filter: bounded, dryRun: false };
+  expect(await post(studio, "bulk", { ...change, expectedRuns })).toMatchObject({
+    status: 409,
+    body: { error: { code: "PREVIEW_CHANGED" } },
+  });
+  expect((await store.listRuns()).runs).toHaveLength(2);
+  expect((await post(studio, "bulk", { ...change, expectedRuns: 2 })).body).toMatchObject({
+    changedRuns: 2,
   });
 });
 

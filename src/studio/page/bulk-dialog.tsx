@@ -20,6 +20,8 @@ const changeable: Readonly<Record<BulkAction, readonly string[]>> = {
   delete: ["COMPLETED", "FAILED", "CANCELLED"],
 };
 
+const statuses = new Set([...changeable.cancel, ...changeable.delete]);
+
 const words = {
   cancel: { title: "Cancel runs", did: "cancelled" },
   retry: { title: "Retry runs", did: "pending again" },
@@ -44,31 +46,30 @@ export function BulkDialog({
   const [failure, setFailure] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const abort = useRef(new AbortController());
-  const send = async (dryRun: boolean, limits: object = {}) =>
-    post<BulkAnswer>(
-      "bulk",
-      { action, filter: { ...filter, ...limits }, dryRun },
-      abort.current.signal,
+  const send = async (given: object) =>
+    post<BulkAnswer>("bulk", { action, filter, ...given }, abort.current.signal);
+  const preview = () =>
+    send({ dryRun: true }).then(
+      ({ changedRuns, createdBefore: counted }) => {
+        setPlanned(changedRuns);
+        setCreatedBefore(counted);
+      },
+      (error: Error) => setFailure(error.message),
     );
   useEffect(() => {
-    if (filter !== null) {
-      send(true).then(
-        ({ changedRuns, createdBefore: counted }) => {
-          setPlanned(changedRuns);
-          setCreatedBefore(counted);
-        },
-        (error: Error) => setFailure(error.message),
-      );
-    }
+    if (filter !== null) void preview();
     return () => abort.current.abort();
   }, []);
   const confirm = async () => {
     setIsBusy(true);
+    setFailure(null);
     try {
-      // Runs that were created after the count are left alone.
-      setDone(await send(false, { createdBefore }));
+      // Runs that were created after the count are left alone. If another number matches, nothing is changed.
+      const bounded = { ...filter, createdBefore };
+      setDone(await send({ filter: bounded, dryRun: false, expectedRuns: planned }));
     } catch (error) {
       setFailure((error as Error).message);
+      await preview();
     } finally {
       setIsBusy(false);
     }
@@ -148,11 +149,15 @@ function describe(name: string, value: unknown): string {
 function filterOf(action: BulkAction, params: URLSearchParams): Record<string, unknown> | null {
   const chosen = params.getAll("status");
   const status = changeable[action].filter((each) => chosen.length === 0 || chosen.includes(each));
-  if (status.length === 0) return null;
   const tags = params.getAll("tag").map((tag) => {
     const at = tag.indexOf("=");
-    return [tag.slice(0, at), tag.slice(at + 1)];
+    return [tag.slice(0, Math.max(0, at)), tag.slice(at + 1)];
   });
+  // The list refuses these filters.
+  const areTags =
+    tags.every(([key]) => key !== "") && new Set(tags.map(([key]) => key)).size === tags.length;
+  const areStatuses = chosen.every((each) => statuses.has(each));
+  if (status.length === 0 || !areTags || !areStatuses) return null;
   const given = {
     workflowId: params.get("workflow"),
     resourceId: params.get("resource"),

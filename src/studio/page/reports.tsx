@@ -22,6 +22,8 @@ interface ReportKind {
   readonly names: readonly string[] | null;
   /** Lines that are summed over all workflows, instead of one line per workflow. */
   readonly sums?: readonly string[];
+  /** True for a report about the present. A period would leave out the oldest runs. */
+  readonly isPresent?: boolean;
 }
 
 const workflow = ["workflowId"];
@@ -54,10 +56,15 @@ const kinds: Readonly<Record<string, ReportKind>> = {
     chart: "executions",
     names: ["stepId", "name", "code"],
   },
-  stuck: { title: "Stuck runs", chart: "idleMs", names: ["runId"] },
-  pending: { title: "Oldest waiting runs", chart: "waitingMs", names: ["runId"] },
-  queue: { title: "Queue", chart: "ready", names: ["workflowId", "workflowVersion"] },
-  workers: { title: "Workers", chart: "runs", names: ["workerId"] },
+  stuck: { title: "Stuck runs", chart: "idleMs", names: ["runId"], isPresent: true },
+  pending: { title: "Oldest waiting runs", chart: "waitingMs", names: ["runId"], isPresent: true },
+  queue: {
+    title: "Queue",
+    chart: "ready",
+    names: ["workflowId", "workflowVersion"],
+    isPresent: true,
+  },
+  workers: { title: "Workers", chart: "runs", names: ["workerId"], isPresent: true },
   storage: { title: "Storage", chart: "totalBytes", names: workflow },
 };
 
@@ -80,7 +87,7 @@ export function Reports({
   const per = params.get("per") ?? "hour";
   const workflowId = params.get("workflow") ?? "";
   const given = {
-    lastMs: lastMsOf(period),
+    ...(kind.isPresent !== true && { lastMs: lastMsOf(period) }),
     workflow: workflowId,
     ...(kind.names === null && { per }),
   };
@@ -118,7 +125,9 @@ export function Reports({
                 ))}
               </select>
             </label>
-            <PeriodChoice value={period} onChange={(next) => go({ period: next })} />
+            {kind.isPresent !== true && (
+              <PeriodChoice value={period} onChange={(next) => go({ period: next })} />
+            )}
             {kind.names === null && (
               <label>
                 Per{" "}
@@ -150,7 +159,7 @@ export function Reports({
             <Load from={report}>
               {(answer) =>
                 answer.rows.length === 0 ? (
-                  <Empty>Nothing to report in this period.</Empty>
+                  <Empty>Nothing to report.</Empty>
                 ) : (
                   <>
                     {kind.names !== null && answer.rows.length >= answer.limit && (

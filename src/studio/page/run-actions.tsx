@@ -84,8 +84,8 @@ export function RetryFromStep({
           onClose={() => setIsAsked(false)}
         >
           <p>
-            <Text value={stepId} /> and the steps after it run again as if for the first time. What
-            they have stored is deleted.
+            <Text value={stepId} /> and the steps after it run again as if for the first time. Their
+            attempts and outputs are deleted; the state stays.
           </p>
         </Question>
       )}

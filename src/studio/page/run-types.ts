@@ -1,5 +1,10 @@
 import type { Preview } from "./data.ts";
 
+/** The names and messages of an error and its causes. */
+interface ShownCauses {
+  readonly causes: readonly string[];
+}
+
 export interface RunFacts {
   readonly runId: string;
   readonly workflowId: string;
@@ -20,7 +25,7 @@ export interface RunFacts {
   readonly completedAt: string | null;
   readonly updatedAt: string;
   readonly tags: unknown;
-  readonly error: Preview | null;
+  readonly error: (Preview & ShownCauses) | null;
   readonly traceUrl?: string;
   /** Null if one of them cannot be read. */
   readonly payloads: {
@@ -40,7 +45,7 @@ export interface StepOfRun {
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly completedAt: string | null;
-  readonly error: Preview | null;
+  readonly error: (Preview & ShownCauses) | null;
 }
 
 export interface AttemptOfRun {
@@ -50,5 +55,5 @@ export interface AttemptOfRun {
   readonly workerId: string | null;
   readonly startedAt: string | null;
   readonly completedAt: string | null;
-  readonly error: Preview | null;
+  readonly error: ShownCauses | null;
 }

@@ -203,10 +203,16 @@ const Fact = ({
   </div>
 );
 
-function ErrorCard({ runId, error }: { readonly runId: string; readonly error: Preview }) {
+function ErrorCard({
+  runId,
+  error,
+}: {
+  readonly runId: string;
+  readonly error: NonNullable<RunFacts["error"]>;
+}) {
   return (
     <Card title="Error">
-      <Causes text={error.text} />
+      <Causes causes={error.causes} />
       <details>
         <summary>Everything that was stored</summary>
         <Payload title="Error" preview={error} runId={runId} kind="error" />

@@ -161,7 +161,7 @@ function FindRun() {
       }}
     >
       <label for="find-run">Run id</label>
-      <input id="find-run" name="id" autocomplete="off" spellcheck={false} placeholder="Press /" />
+      <input id="find-run" name="id" autocomplete="off" spellcheck={false} placeholder="Ctrl+K" />
       <button>Open</button>
       <span role="status" class="muted">
         {shown(message)}

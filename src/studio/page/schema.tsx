@@ -190,9 +190,11 @@ function Diagram({ tables }: { readonly tables: readonly TableOfSchema[] }) {
           const middle = boxWidth + 70;
           return (
             <g key={table.name}>
-              <path
-                d={`M${right} ${from}C${middle} ${from} ${middle} ${to} ${boxWidth + 8} ${to}`}
-              />
+              {table.references.length > 0 && (
+                <path
+                  d={`M${right} ${from}C${middle} ${from} ${middle} ${to} ${boxWidth + 8} ${to}`}
+                />
+              )}
               <Box table={table} x={right} y={y} />
             </g>
           );

@@ -115,7 +115,7 @@ function StepRow({
   readonly children: preact.ComponentChildren;
 }) {
   const [isOpen, setIsOpen] = useState(false);
-  const last = step.error?.text ?? attempts.findLast(({ error }) => error !== null)?.error?.text;
+  const last = step.error ?? attempts.findLast(({ error }) => error !== null)?.error;
   return (
     <details onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
       <summary class="timeline-row">
@@ -137,7 +137,7 @@ function StepRow({
             Began {time(step.startedAt)}, ended {time(step.completedAt)}
             {step.wakeAt !== null && `, sleeps until ${time(step.wakeAt)}`}
           </p>
-          {last !== undefined && <Causes text={last} />}
+          {last && <Causes causes={last.causes} />}
           {attempts.length > 0 && (
             <Table
               label={`Attempts of ${shown(step.stepId)}`}
@@ -159,7 +159,7 @@ function StepRow({
                 { title: "Worker", cell: (each) => <Text mono value={each.workerId ?? "–"} /> },
                 {
                   title: "Error",
-                  cell: ({ error }) => (error === null ? "–" : <Causes text={error.text} />),
+                  cell: ({ error }) => (error === null ? "–" : <Causes causes={error.causes} />),
                 },
               ]}
             />
