@@ -198,7 +198,7 @@ async function listRunIds(store: WorkflowStore): Promise<string[]> {
   return ids;
 }
 
-/** The current state of what was touched. */
+/** The present rows of the runs and pauses that a transaction has touched. */
 async function readChanges(tx: WorkflowStore, { runIds, pauses }: Touched): Promise<Commit> {
   const runs: [string, RunBundle | null][] = [];
   for (const runId of runIds) runs.push([runId, await readBundle(tx, runId)]);

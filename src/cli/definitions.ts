@@ -43,7 +43,7 @@ export async function loadDefinitions({
   });
 }
 
-/** False for an export that throws when it is read, such as a proxy for what is not set up. */
+/** False for an export that throws when it is read, such as a proxy for a connection that is not configured. */
 function isReadableWorkflow(value: unknown): value is Workflow {
   try {
     return isWorkflow(value);

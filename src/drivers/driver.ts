@@ -40,11 +40,11 @@ export function driverOf(db: unknown): Driver {
   const client = (db as { readonly $client?: unknown } | null | undefined)?.$client;
   if (isLibSQLClient(client)) return { kind: "libsql", client };
   const kinds = kindsOf(db);
-  if (kinds.includes("D1Database") && canPrepare(client)) {
+  if (kinds.includes("D1Database") && takesSQL(client)) {
     return { kind: "d1", client: client as D1Client };
   }
   const use = kinds.map((kind) => syncLibraries.get(kind)).find((each) => each !== undefined);
-  if (use === undefined || !canPrepare(client)) throw unknownDriver(kinds);
+  if (use === undefined || !takesSQL(client)) throw unknownDriver(kinds);
   let database = syncDatabases.get(client);
   if (database === undefined) syncDatabases.set(client, (database = use(client as never)));
   return { kind: "sync", database };
@@ -76,7 +76,7 @@ function unknownDriver([kind]: readonly string[]): InvalidArgumentError {
   });
 }
 
-function canPrepare(client: unknown): client is object {
+function takesSQL(client: unknown): client is object {
   return isObject(client) && ("prepare" in client || "sql" in client);
 }
 

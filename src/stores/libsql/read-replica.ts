@@ -24,7 +24,7 @@ export class ReadReplica implements Replica {
   /** The `restarts` of the log that its answers are from. */
   #log = 0;
   /** Its last answer that was perhaps from an earlier log, and the `restarts` at that time. */
-  #refused = { restarts: 0, index: -1n };
+  #refused = { restarts: 0, index: 0n };
   /** When it is used again, in milliseconds of `performance.now()`; null if it is in use. */
   #leftOutUntil: number | null = null;
   #absenceMs = shortestAbsenceMs;
@@ -142,8 +142,9 @@ export class ReadReplica implements Replica {
       // Its data may be older than the restart until its index falls, or exceeds those of the earlier logs. A fall from
       // an older log than the last one may lead to the last one.
       const isOfLastLog = this.#log === restarts - 1;
-      const { index } = this.#refused.restarts === restarts ? this.#refused : { index: -1n };
-      const hasFallen = reached < index || (isOfLastLog && reached < before);
+      const hasFallen =
+        (this.#refused.restarts === restarts && reached < this.#refused.index) ||
+        (isOfLastLog && reached < before);
       if (!hasFallen && reached <= highestBeforeRestart) {
         this.#refused = { restarts, index: reached };
         return;

@@ -187,7 +187,7 @@ async function changeNamed(
   if (failed.length > 0) context.foundSomething();
 }
 
-/** Changes all runs that match, in batches. Also says what was done if the command fails. */
+/** Changes all runs that match, in batches. If it fails, it prints first how many runs it has changed. */
 async function changeMatching(
   context: CommandContext,
   { done, changeAll }: RunChange,
