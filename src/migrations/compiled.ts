@@ -91,5 +91,13 @@ export const compiledMigrations: readonly CompiledMigration[] = [
     "statements": [
       "CREATE TABLE `workflow_pauses` (\n\t`workflow_id` text PRIMARY KEY NOT NULL,\n\t`paused_at` integer NOT NULL,\n\t`reason` text\n);"
     ]
+  },
+  {
+    "tag": "0007_time-of-the-claim",
+    "when": 1796058705000,
+    "hash": "cb2f25ff791ef26a1ddd31a571adbe6db8836bea92c07b77a1724944ba49bfae",
+    "statements": [
+      "ALTER TABLE `workflow_runs` ADD `claimed_at` integer;"
+    ]
   }
 ];

@@ -91,6 +91,7 @@ type Defaulted<Row, Column extends keyof Row> = Omit<Row, Column> & {
 
 const { shape: run } = workflowRunSchema;
 const laterRunColumns = {
+  claimedAt: run.claimedAt.default(null),
   wakeAt: run.wakeAt.default(null),
   deadlineAt: run.deadlineAt.default(null),
   timeoutMs: run.timeoutMs.default(null),

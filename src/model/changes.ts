@@ -31,8 +31,8 @@ export interface RowUpdate<Row> {
  * The update of a run for `changes` at the time `now`, without the revision, which every update increments.
  *
  * Unless `changes` has them, the first RUNNING sets `startedAt`, and a final status sets `completedAt`. PENDING clears the
- * lease and the worker. A final status clears the lease and `wakeAt`, and keeps the worker, so that `workerId` names the
- * last holder.
+ * lease and the worker. A final status clears the lease and `wakeAt`, and keeps `workerId` and `claimedAt`, which then describe
+ * the last holder.
  *
  * @throws {InvalidArgumentError} if a field is invalid.
  */
@@ -84,7 +84,12 @@ export function durationBetween(
 }
 
 /** The columns of a released run without lost leases. */
-const noLease = { workerId: null, leaseExpiresAt: null, lostLeases: 0 } as const;
+const noLease = {
+  workerId: null,
+  claimedAt: null,
+  leaseExpiresAt: null,
+  lostLeases: 0,
+} as const;
 
 /** The `lostLeases` after an update. Progress resets it, because the run then did not kill its worker. */
 export function keptLostLeases(

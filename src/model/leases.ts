@@ -160,6 +160,7 @@ export function planClaim(workerId: string, leaseMs: number, now: Date): Partial
   return {
     status: "RUNNING",
     workerId,
+    claimedAt: now,
     leaseExpiresAt: leaseExpiry(now, leaseMs),
     updatedAt: now,
   };

@@ -21,7 +21,7 @@ const columns = {
   runs: integer("runs").notNull(),
   workflows: integer("workflows").notNull(),
   expired: integer("expired").notNull(),
-  oldestStartedAt: time("oldest_started_at"),
+  heldSince: time("held_since"),
   leaseExpiresAt: time("lease_expires_at"),
 };
 const row: ReturnType<typeof sqliteTable<"workers", typeof columns>> = sqliteTable(
@@ -35,8 +35,7 @@ export type WorkersRow = typeof row.$inferSelect;
  * The workers that hold RUNNING runs. A worker without a run is in no table, and is left out.
  *
  * `workflows` counts different ids of workflows, and `expired` the runs whose lease has expired: if it equals `runs`, the
- * worker is gone or hangs. `oldestStartedAt` is the first `startedAt` of its runs, and `leaseExpiresAt` the last of its
- * leases. The window applies to `createdAt` of the runs. Ordered by `workerId`.
+ * worker is gone or hangs. `heldSince` is the first claim of its runs that it still holds, and `leaseExpiresAt` the last of its leases. The window applies to `createdAt` of the runs. Ordered by `workerId`.
  *
  * @throws {InvalidArgumentError} if an option is invalid.
  */
@@ -53,7 +52,7 @@ export function workers<Mode extends "sync" | "async", RunResult>(
         runs: count(),
         workflows: countDistinct(runs.workflowId),
         expired: sql`total(${runs.leaseExpiresAt} <= ${now.getTime()})`,
-        oldestStartedAt: min(runs.startedAt),
+        heldSince: min(runs.claimedAt),
         leaseExpiresAt: max(runs.leaseExpiresAt),
       }),
     )

@@ -20,6 +20,7 @@ function runColumns<Json extends Partial<WorkflowJson>>() {
     resourceId: text("resource_id"),
     idempotencyKey: text("idempotency_key"),
     workerId: text("worker_id"),
+    claimedAt: time("claimed_at"),
     leaseExpiresAt: time("lease_expires_at"),
     wakeAt: time("wake_at"),
     deadlineAt: time("deadline_at"),

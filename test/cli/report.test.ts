@@ -75,13 +75,23 @@ test.for([
 });
 
 test("workers are listed with their runs and leases", async () => {
-  const store = await LibSQLStore.open(database);
+  let now = new Date(0);
+  const store = await LibSQLStore.open({ url: database, clock: () => now });
   await store.createRun({ runId: "held", workflowId: "w" });
+  await store.claimRuns({ workerId: "worker-0", leaseMs: 1, limit: 1 });
+  now = new Date();
   await store.claimRuns({ workerId: "worker-1", leaseMs: 60_000, limit: 1 });
   await store.close();
   const list = (...args: string[]) => command.answer(["workers", ...args, "-d", database]);
   expect(await list()).toMatchObject([
-    { workerId: "worker-1", runs: 1, workflows: 1, expired: 0, leaseExpiresAt: expect.any(String) },
+    {
+      workerId: "worker-1",
+      runs: 1,
+      workflows: 1,
+      expired: 0,
+      heldSince: now.toISOString(),
+      leaseExpiresAt: expect.any(String),
+    },
   ]);
   expect(await list("--workflow", "other")).toEqual([]);
   const { stdout } = await command.run(["workers", "-d", database]);

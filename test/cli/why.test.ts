@@ -79,6 +79,15 @@ test.for(["a file", "a server"])("on %s, a failure is explained on one screen", 
   await store.close();
 });
 
+test("ids are quoted in commands to copy", async () => {
+  const database = command.folder.database();
+  const store = await LibSQLStore.open(database);
+  await store.createRun({ runId: "it's $1", workflowId: "w", status: "FAILED" });
+  const { stdout } = await command.run(["runs", "why", "it's $1", "-d", database]);
+  expect(stdout).toContain(String.raw`gorkflow runs retry 'it'\''s $1' continues`);
+  await store.close();
+});
+
 test("a run that has not failed is explained too", async () => {
   const database = command.folder.database();
   const store = await LibSQLStore.open(database);
@@ -90,6 +99,9 @@ test("a run that has not failed is explained too", async () => {
   expect(await why(store, database, { status: "CANCELLED" })).toContain("it was cancelled");
   const held = { status: "RUNNING", workerId: "w1" } as const;
   expect(await why(store, database, held)).toContain("worker w1 executes it");
+  expect(await why(store, database, { ...held, claimedAt: past })).toMatch(
+    /worker w1 executes it since \d{4}-/,
+  );
   expect(await why(store, database, { ...held, leaseExpiresAt: past })).toContain(
     "its lease expired 1 h 0 min ago",
   );

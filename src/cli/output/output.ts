@@ -64,6 +64,12 @@ export function escaped(text: string): string {
   return text.replaceAll(controls, escape);
 }
 
+/** `text` as an argument in a shell of Unix, without its control characters. */
+export function quoted(text: string): string {
+  const shown = escaped(text);
+  return /^[\w@%+=:,./-]+$/u.test(shown) ? shown : `'${shown.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 /** A copy in which every text is `escaped`, at any depth. */
 export function escapedIn<T>(value: T): T {
   if (typeof value === "string") return escaped(value) as T;

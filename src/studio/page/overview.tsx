@@ -108,7 +108,7 @@ function ReportCards({ period }: { readonly period: Period }) {
                     },
                     {
                       title: "Since",
-                      cell: (row) => time(row["oldestStartedAt"] as string | null),
+                      cell: (row) => time(row["heldSince"] as string | null),
                     },
                   ]}
                 />

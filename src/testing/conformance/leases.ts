@@ -53,6 +53,7 @@ export function describeLeases(test: StoreTest): void {
     expect(summary).toMatchObject({
       status: "RUNNING",
       workerId: "w",
+      claimedAt: clock.now(),
       leaseExpiresAt: new Date(clock.now().getTime() + 1000),
       attempt: 1,
       revision: 2,
@@ -88,7 +89,9 @@ export function describeLeases(test: StoreTest): void {
       workerId: "w3",
       attempt: 2,
       startedAt: new Date(clock.now().getTime() - 1000),
+      claimedAt: clock.now(),
     });
+    expect(await store.getRun("old")).toMatchObject({ claimedAt: clock.now() });
   });
 
   test("a PENDING run is not claimed before its `wakeAt`", async ({ store, clock }) => {
@@ -391,6 +394,7 @@ export function describeLeases(test: StoreTest): void {
     expect(await store.getRun(runId)).toMatchObject({
       status: "PENDING",
       workerId: null,
+      claimedAt: null,
       leaseExpiresAt: null,
       revision: 3,
       updatedAt: clock.now(),

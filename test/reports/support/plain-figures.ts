@@ -297,7 +297,7 @@ export function workers({ runs }: Rows, filter: Filter, now: Date) {
         group,
         ({ leaseExpiresAt }) => leaseExpiresAt !== null && leaseExpiresAt <= now,
       ),
-      oldestStartedAt: extreme(group.map(({ startedAt }) => startedAt)).first,
+      heldSince: extreme(group.map(({ claimedAt }) => claimedAt)).first,
       leaseExpiresAt: extreme(group.map(({ leaseExpiresAt }) => leaseExpiresAt)).last,
     }),
   );

@@ -80,6 +80,7 @@ const runs = fc.record({
   resourceId: fc.option(fc.constantFrom("r1", "r2")),
   idempotencyKey: fc.constant(null),
   workerId: fc.option(fc.constant("w")),
+  claimedAt: maybeTime,
   leaseExpiresAt: maybeTime,
   wakeAt: fc.option(times),
   deadlineAt: fc.constant(null),

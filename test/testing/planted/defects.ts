@@ -354,6 +354,13 @@ export const defects: Readonly<Record<string, Change>> = {
       });
     },
   }),
+  "a claim shows the time of the first claim": (store) => ({
+    claimRuns: async (claim) => {
+      const claimed = await store.claimRuns(claim);
+      for (const run of claimed) run.claimedAt = run.startedAt;
+      return claimed;
+    },
+  }),
   "lost leases are not counted": (store) => ({
     claimRuns: async (claim) => {
       const claimed = await store.claimRuns(claim);

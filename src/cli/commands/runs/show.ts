@@ -123,6 +123,7 @@ function describe({ run, steps }: RunOutline, definition: Workflow | undefined):
     ["status", `${paintStatus(run.status)}, ${formatShare(run.progress)}`],
     ["attempt", String(run.attempt)],
     ["worker", escaped(run.workerId ?? absent)],
+    ...(run.claimedAt === null ? [] : [["claimed", formatTime(run.claimedAt)]]),
     ...(run.leaseExpiresAt === null ? [] : [["lease", describeLease(run.leaseExpiresAt, now)]]),
     ["resource", escaped(run.resourceId ?? absent)],
     ["tags", escaped(tags.join(" ")) || absent],

@@ -9,7 +9,7 @@ import type { WorkflowStore } from "../../../store/workflow-store.ts";
 import type { CommandContext } from "../../context.ts";
 import { withStore } from "../../database.ts";
 import { type JsonOptions, shared, type TableOptions } from "../../options.ts";
-import { colors, escaped, print, printJson, table } from "../../output/output.ts";
+import { colors, escaped, print, printJson, quoted, table } from "../../output/output.ts";
 import { paintStatus } from "../../output/statuses.ts";
 import { formatDuration, formatShare, formatTime } from "../../output/words.ts";
 import { describePause } from "../workflows.ts";
@@ -131,9 +131,14 @@ function reasonOf(
     : `${named} failed in attempt ${step.attempt}`;
 }
 
-function describeHolder({ workerId, leaseExpiresAt }: WorkflowRunSummary, now: Date): string {
+function describeHolder(
+  { workerId, claimedAt, leaseExpiresAt }: WorkflowRunSummary,
+  now: Date,
+): string {
   if (leaseExpiresAt === null || leaseExpiresAt > now) {
-    return workerId === null ? "no worker holds it" : `worker ${escaped(workerId)} executes it`;
+    if (workerId === null) return "no worker holds it";
+    const since = claimedAt === null ? "" : ` since ${formatTime(claimedAt)}`;
+    return `worker ${escaped(workerId)} executes it${since}`;
   }
   const ago = formatDuration(now.getTime() - leaseExpiresAt.getTime());
   return `its lease expired ${ago} ago: the next worker claims it`;
@@ -209,9 +214,9 @@ function adviceFor(
   step: StepExecutionSummary | null,
   pause: WorkflowPause | null,
 ): string[] {
-  if (pause !== null) return [`gorkflow workflows resume ${escaped(workflowId)} ends the pause`];
+  if (pause !== null) return [`gorkflow workflows resume ${quoted(workflowId)} ends the pause`];
   if (status !== "FAILED" && status !== "CANCELLED") return [];
-  const id = escaped(runId);
+  const id = quoted(runId);
   const at = step === null ? "" : ` with ${escaped(step.stepId)}`;
   return [`gorkflow runs retry ${id} continues${at}; gorkflow runs show ${id} has all steps`];
 }

@@ -121,6 +121,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
       .set({
         status: sql`'RUNNING'`,
         workerId: argument("workerId"),
+        claimedAt: argument("now"),
         leaseExpiresAt: argument("leaseExpiresAt"),
         attempt: sql`${runs.attempt} + 1`,
         revision: sql`${runs.revision} + 1`,
