@@ -56,7 +56,11 @@ export async function readJournal(client: MigrationClient): Promise<AppliedMigra
 
 /** The names of the journal's columns; empty if there is no journal. */
 export async function readJournalColumns(client: MigrationClient): Promise<ReadonlySet<string>> {
-  const { rows } = await client.execute(`select name from pragma_table_info('${migrationsTable}')`);
+  // `sqlite_schema` is that of the main database. The pragma alone would find the journal of an attached one.
+  const { rows } = await client.execute(
+    `select c.name from sqlite_schema as t join pragma_table_info('${migrationsTable}') as c
+     where t.type = 'table' and t.name = '${migrationsTable}' collate nocase`,
+  );
   return new Set(rows.map((row) => row[0] as string));
 }
 

@@ -2,9 +2,9 @@ import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { pause } from "../async/pause.ts";
 import { Backoff, retry, retryFor } from "../async/retry.ts";
-import { GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
+import { ConstraintError, GorkflowError, SchemaOutOfDateError, StoreBusyError } from "../errors.ts";
 import { schema } from "../schema/schema.ts";
-import { rethrow } from "../stores/sqlite/errors/translate.ts";
+import { rethrow, translateError } from "../stores/sqlite/errors/translate.ts";
 import { compiledMigrations, type CompiledMigration } from "./compiled.ts";
 import {
   checkJournal,
@@ -42,22 +42,35 @@ export interface MigrationReport {
 export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
   const client = clientOf(target);
   const report = await applyMigrations(client).catch(rethrow("write"));
-  await fillWorkflows(client).catch(rethrow("write"));
+  await fillWorkflows(client).catch((error: unknown) => {
+    const translated = translateError(error, "write");
+    // A trigger of the app may forbid changes of ended steps. The migrations are applied anyway.
+    if (translated instanceof ConstraintError) return;
+    const isDrift = translated instanceof SchemaOutOfDateError;
+    const drift = isDrift ? describeDrift(messagesOf(error)) : null;
+    throw drift === null ? translated : new SchemaOutOfDateError(drift, { cause: error });
+  });
   return report;
 }
 
+const unfilled = `from step_executions where workflow_id is null and completed_at is not null
+  and exists (select 1 from workflow_runs as run where run.run_id = step_executions.run_id and run.workflow_id is not null)`;
+
+/** A table of the app's own migrations may lack a rowid. */
 const fillBatch = `update step_executions
   set workflow_id = (select workflow_id from workflow_runs where workflow_runs.run_id = step_executions.run_id)
-  where rowid in (select rowid from step_executions
-    where workflow_id is null and completed_at is not null
-      and exists (select 1 from workflow_runs as run where run.run_id = step_executions.run_id and run.workflow_id is not null)
-    limit 1000)
+  where (run_id, step_id) in (select run_id, step_id ${unfilled} limit 1000)
   returning 1`;
 
 async function fillWorkflows(client: MigrationClient): Promise<void> {
+  // Usually no row is left. Then this waits for no other writer, and may be read-only.
+  const { rows: left } = await waiting(client, "read", () =>
+    client.execute(`select 1 ${unfilled} limit 1`),
+  );
+  if (left.length === 0) return;
   for (;;) {
     const begun = performance.now();
-    const { rows } = await waiting(client, () => client.execute(fillBatch));
+    const { rows } = await waiting(client, "write", () => client.execute(fillBatch));
     if (rows.length === 0) return;
     await pause(performance.now() - begun);
   }
@@ -70,12 +83,12 @@ export async function applyMigrations(
 ): Promise<MigrationReport> {
   const applied: string[] = [];
   for (;;) {
-    const journal = await waiting(client, () => readCommitted(client));
+    const journal = await waiting(client, "read", () => readCommitted(client));
     checkJournal(journal, migrations);
-    await waiting(client, () => nameMigrations(client, journal, migrations));
+    await nameMigrations(client, journal, migrations);
     const [migration] = pendingOf(journal, migrations);
     if (migration === undefined) return { applied };
-    if (await waiting(client, () => apply(client, migration))) applied.push(migration.tag);
+    if (await waiting(client, "write", () => apply(client, migration))) applied.push(migration.tag);
   }
 }
 
@@ -91,13 +104,11 @@ async function nameMigrations(
   const nameless = new Set(journal.filter(({ name }) => name === null).map(({ hash }) => hash));
   const named = migrations.filter(({ hash }) => nameless.has(hash));
   if (named.length === 0) return;
-  await client.batch(
-    named.map((migration) => ({
-      sql: `update ${migrationsTable} set name = ? where hash = ? and name is null`,
-      args: [folderOf(migration), migration.hash],
-    })),
-    "write",
-  );
+  const statements = named.map((migration) => ({
+    sql: `update ${migrationsTable} set name = ? where hash = ? and name is null`,
+    args: [folderOf(migration), migration.hash],
+  }));
+  await waiting(client, "write", () => client.batch(statements, "write"));
 }
 
 /**
@@ -164,7 +175,7 @@ const refuseMoreOrphans =
 function describeDrift(message: string): string | null {
   const found = drifts.flatMap(([pattern, explain]) => {
     const match = pattern.exec(message);
-    return match === null ? [] : [explain(match[1] ?? "")];
+    return match === null ? [] : [explain(match[1] ?? match[2] ?? "")];
   });
   return found[0] ?? null;
 }
@@ -186,13 +197,14 @@ const drifts: readonly (readonly [RegExp, (name: string) => string])[] = [
     (name) => `something else has made the index ${name}: drop it, ${again}`,
   ],
   [
-    /already exists|already another table or index/,
-    () =>
-      "it would make what is already there: the tables were made by other migrations than these. Open the store " +
-      "with `migrate: false`, and let the same migrations bring them up to date",
+    /(?:table|view) [`"]?([^\s;`"]+)[`"]? already exists|already (?:an index|a table) named ([^\s;]+)|already another table or index/,
+    (name) =>
+      `${name === "" ? "a table" : name} is already there. If other migrations made our tables, open the store with ` +
+      "`migrate: false`, and let the same migrations bring them up to date. If it is the app's own, rename it, or give " +
+      "our tables a prefix with `createWorkflowTables`",
   ],
   [
-    /no such table: ([^\s;]+)/,
+    /no such table: (?:main\.)?([^\s;]+)/,
     (name) =>
       `the table ${name} is missing: restore a backup, or make it again as \`gorkflow migrate --sql\` has it, ${again}`,
   ],
@@ -210,16 +222,35 @@ async function readCommitted(client: MigrationClient): Promise<AppliedMigration[
   return (await readJournal(client)) ?? [];
 }
 
-/** Retries `step` while another connection holds the lock. */
-async function waiting<T>(client: MigrationClient, step: () => Promise<T>): Promise<T> {
+/**
+ * Retries `step` while another connection holds the lock.
+ *
+ * A statement of @libsql/client that met a lock makes its connection unusable, and `reconnect` ends the transactions of the
+ * app. So a script, which has no such effect, first waits until a write can have the lock.
+ */
+async function waiting<T>(
+  client: MigrationClient,
+  mode: "read" | "write",
+  step: () => Promise<T>,
+): Promise<T> {
   const policy = retryFor(busyTimeoutMs, isBusy, new Backoff(10, 25));
+  let isWaiting = false;
   try {
-    return await retry(step, (error) => {
-      const ms = policy(error);
-      // A statement of @libsql/client that met a lock makes its connection unusable.
-      if (ms !== null) client.reconnect();
-      return ms;
-    });
+    return await retry(
+      async () => {
+        if (mode === "write" && client.protocol === "file") {
+          isWaiting = true;
+          await client.executeMultiple?.("begin immediate; rollback");
+          isWaiting = false;
+        }
+        return step();
+      },
+      (error) => {
+        const ms = policy(error);
+        if (ms !== null && !isWaiting) client.reconnect();
+        return ms;
+      },
+    );
   } catch (error) {
     if (!isBusy(error)) throw error;
     throw new StoreBusyError("the database stayed locked while it was to be migrated", {

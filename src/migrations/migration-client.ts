@@ -19,6 +19,9 @@ export interface MigrationClient {
   batch(statements: MigrationStatement[], mode: "write"): Promise<unknown>;
   /** Like `batch`, without foreign keys. */
   migrate(statements: (string | MigrationStatement)[]): Promise<unknown>;
+  /** Runs a script. Only a libSQL client has it. */
+  executeMultiple?(script: string): Promise<void>;
+  readonly protocol?: string;
   /** Replaces a connection that may have become unusable. */
   reconnect(): unknown;
 }

@@ -1,7 +1,9 @@
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { createClient as createRemoteClient, type Client } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { migrate as drizzleMigrate } from "drizzle-orm/libsql/migrator";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import { SchemaOutOfDateError, SchemaTooNewError, UnsupportedError } from "../../src/errors.ts";
 import { compiledMigrations, type CompiledMigration } from "../../src/migrations/compiled.ts";
@@ -10,7 +12,9 @@ import { doctor } from "../../src/migrations/doctor/doctor.ts";
 import { applyMigrations, migrate } from "../../src/migrations/migrate.ts";
 import { migrationsFolder } from "../../src/migrations/migrations-folder.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
+import { drizzleOn, openBetterSQLite3 } from "../support/better-sqlite3.ts";
 import { compileProgram, startProgram } from "../support/child-processes.ts";
+import { test } from "../support/fixtures.ts";
 import { startSqld, type Sqld } from "../support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "../support/temporary.ts";
 
@@ -58,6 +62,50 @@ test("a server that cannot be reached is a StoreConnectionError, as it is for a 
     });
   }
 });
+
+test("on a file, waiting for a transaction of the app does not end it", async ({ folder }) => {
+  const client = createRemoteClient({ url: folder.database(), timeout: 5 });
+  await client.execute("create table app (x)");
+  const transaction = await client.transaction("write");
+  await transaction.execute("insert into app values (1)");
+  const migrated = migrate(client);
+  await setTimeout(50);
+  await transaction.execute("insert into app values (2)");
+  await transaction.commit();
+  expect(await migrated).toEqual({ applied: tags });
+  expect((await client.execute("select x from app")).rows).toHaveLength(2);
+  client.close();
+});
+
+test("with nothing to migrate, it does not wait for a writer", async ({ folder }) => {
+  const client = createRemoteClient({ url: folder.database(), timeout: 5 });
+  await migrate(client);
+  const transaction = await client.transaction("write");
+  expect(await migrate(client)).toEqual({ applied: [] });
+  await transaction.rollback();
+  client.close();
+});
+
+test("the journal of an attached database is not that of the main one", async ({ folder }) => {
+  const archive = createClient(folder.database("archive.db"));
+  await migrate(archive);
+  archive.close();
+  const connection = openBetterSQLite3(join(folder.path, "app.db"));
+  connection.exec(`attach '${join(folder.path, "archive.db")}' as archive`);
+  expect(await migrate(drizzleOn(connection))).toEqual({ applied: tags });
+  expect((await doctor(drizzleOn(connection))).findings).toEqual([]);
+  connection.close();
+});
+
+test.for(["bigint", "string"] as const)(
+  "doctor reads integers as a %s",
+  async (intMode, { folder }) => {
+    const client = createRemoteClient({ url: folder.database(), intMode });
+    await migrate(client);
+    expect(await doctor(client)).toEqual({ healthy: true, findings: [] });
+    client.close();
+  },
+);
 
 let program: string;
 beforeAll(async () => {
@@ -214,6 +262,42 @@ describe.each([
     );
     await client.execute("alter table workflow_runs drop column wake_at");
     expect(await migrate(client)).toEqual({ applied: tags.slice(1) });
+  });
+
+  test("a table or an index of the app with a name of ours is named", async () => {
+    await client.execute("create table workflow_runs_status_idx (x)");
+    await expect(migrate(client)).rejects.toThrow(
+      /workflow_runs_status_idx is already there.* If it is the app's own, rename it/,
+    );
+    await client.execute("drop table workflow_runs_status_idx");
+    await client.execute("create table app (x)");
+    await client.execute("create index workflow_state on app (x)");
+    await expect(migrate(client)).rejects.toThrow(/workflow_state is already there/);
+  });
+
+  test("a missing table is named after the last migration, too", async () => {
+    await migrate(client);
+    await client.execute("drop table step_executions");
+    await expect(migrate(client)).rejects.toThrow(/the table step_executions is missing: restore/);
+  });
+
+  test("steps get their workflow on tables without a rowid, unless a trigger forbids it", async () => {
+    const plain = compiledMigrations.map((migration) => ({
+      ...migration,
+      statements: migration.statements.map((sql) =>
+        /^create table/i.test(sql) ? sql.replace(/;?$/, " without rowid") : sql,
+      ),
+    }));
+    await applyMigrations(client, plain);
+    await client.executeMultiple(`
+      insert into workflow_runs (run_id, workflow_id, created_at, updated_at) values ('r', 'w', 1, 1);
+      insert into step_executions (run_id, step_id, created_at, completed_at, updated_at) values ('r', 's', 1, 2, 2);
+      create trigger ended before update on step_executions begin select raise(abort, 'ended'); end;
+    `);
+    expect(await migrate(client)).toEqual({ applied: [] });
+    await client.execute("drop trigger ended");
+    await migrate(client);
+    expect(await count("select count(*) from step_executions where workflow_id = 'w'")).toBe(1);
   });
 
   test("a journal that has a migration twice is named", async () => {

@@ -126,7 +126,7 @@ function readColumns(
     return {
       name: String(name),
       type: String(type).toLowerCase(),
-      notNull: notNull === 1,
+      notNull: Number(notNull) === 1,
       default: written === "null" ? null : written,
       collation: collations.get(String(name).toLowerCase()) ?? "binary",
       primaryKey: Number(primaryKey),
@@ -142,7 +142,7 @@ function readIndexes(rows: Rows): LiveIndex[] {
     const index = indexes.get(String(name)) ?? {
       name: String(name),
       columns: [],
-      unique: unique === 1,
+      unique: Number(unique) === 1,
       where: typeof sql === "string" ? conditionOfIndex(sql) : null,
       sql: typeof sql === "string" ? sql : null,
     };
@@ -151,7 +151,7 @@ function readIndexes(rows: Rows): LiveIndex[] {
       [
         typeof column === "string" ? column : "(an expression)",
         ...(collated === "binary" ? [] : [`collate ${collated}`]),
-        ...(descending === 1 ? ["desc"] : []),
+        ...(Number(descending) === 1 ? ["desc"] : []),
       ].join(" "),
     );
     indexes.set(String(name), index);
