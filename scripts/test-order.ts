@@ -13,6 +13,7 @@ const slowest = [
   "test/packaging/packed-package.long.test.ts",
   "test/testing/planted-defects.long.test.ts",
   "test/transfer/copy.long.test.ts",
+  "test/docs/code-blocks.long.test.ts",
   "test/docs/code-blocks.test.ts",
   "test/testing/libsql-http.test.ts",
   "test/network/lies.long.test.ts",

@@ -1,15 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  install,
-  runBlock,
-  runSuite,
-  writeBlock,
-  type Installation,
-  type PageFolder,
-} from "./support/block-runs.ts";
+import { install, runBlock, type Installation, type PageFolder } from "./support/block-runs.ts";
 import { readBlocks, readPages, root, type CodeBlock } from "./support/code-blocks.ts";
+import { describePages, startsManyProcesses } from "./support/pages.ts";
 
 const pages = await readPages();
 const blocks = pages.flatMap((page) => page.blocks);
@@ -72,35 +66,10 @@ test("every block is executed, or checked by another test", async () => {
   expect(unknown).toEqual([]);
 });
 
-const executed = pages.filter(({ blocks: all }) =>
-  all.some(({ purpose }) => !["", "platform"].includes(purpose)),
+describePages(
+  pages.filter((page) => !startsManyProcesses(page)),
+  () => installation,
 );
-describe.each(executed)("$file", (page) => {
-  const ofPurpose = (purpose: string) => page.blocks.filter((block) => block.purpose === purpose);
-
-  let folder: PageFolder;
-  beforeAll(async () => {
-    folder = await installation.makePageFolder(page);
-    await Promise.all(ofPurpose("file").map((block) => writeBlock(block, folder)));
-  });
-  afterAll(() => folder.remove());
-
-  test.each(ofPurpose("run"))("$name runs", async (block) => {
-    const { stderr } = await runBlock(block, folder);
-    // Commands write progress to stderr.
-    if (block.language !== "sh") expect(stderr).toBe("");
-  });
-
-  test.each(ofPurpose("conformance"))("$name passes", async (block) => {
-    const outcomes = await runSuite(block, folder);
-    expect(outcomes.length).toBeGreaterThan(100);
-    expect(new Set(outcomes)).toEqual(new Set(["passed"]));
-  });
-
-  test("its programs leave nothing open, so that their process ends without an error", async () => {
-    expect(await folder.end()).toBe(0);
-  });
-});
 
 /** Passes the blocks of a planted page and its folder to `use`. */
 async function withPage<Result>(
