@@ -53,6 +53,7 @@ export type { MaintenanceStore, StoreStats } from "./store/maintenance.ts";
 export type {
   ExpectedRevisionOptions,
   FenceOptions,
+  CreateRunOptions,
   OperationOptions,
   ReopenOptions,
   ReadOptions,

@@ -4,6 +4,7 @@ import {
   MemoryStore,
   type BatchWriter,
   type Clock,
+  type CreateRunOptions,
   type RunBundle,
   type WorkflowStore,
 } from "gorkflow";
@@ -128,6 +129,7 @@ function noteChanges(tx: WorkflowStore, touched: Touched): WorkflowStore {
     createRun: async (run, options) => {
       const created = await tx.createRun(run, options);
       note(created);
+      note(options?.takeKeyFrom);
       return created;
     },
     claimRuns: async (claim) => {
@@ -175,6 +177,7 @@ function noteWrites(writer: BatchWriter, note: (argument: unknown) => void): Bat
         const named =
           method === "createRun" ? Object.assign({ runId: uuidv7() }, definedOf(first)) : first;
         note(named);
+        if (method === "createRun") note((rest[0] as CreateRunOptions | undefined)?.takeKeyFrom);
         Reflect.apply(target[method], target, [named, ...rest]);
       },
   });

@@ -1,13 +1,13 @@
 import { markChecked, parseArgument } from "../arguments.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { InvalidArgumentError, StoreBusyError } from "../errors.ts";
 import { decodeJson, encodeDecoded, encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
 import { isReopenableRunStatus } from "../model/transitions.ts";
 import { jsonLimits } from "../schema/columns.ts";
 import type { Tags } from "../schema/json-types.ts";
-import type { NewWorkflowRun, WorkflowRun } from "../schema/rows.ts";
+import type { WorkflowRun } from "../schema/rows.ts";
 import type { Clock } from "../store/clock.ts";
-import { inTransactionIfSupported, requireHostTransactions } from "../store/transactions.ts";
+import { requireHostTransactions } from "../store/transactions.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { parseValue, tryParse } from "./definition/standard-schema.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
@@ -89,10 +89,16 @@ export async function startRun(
     (onExisting === "reuseKey" && isReopenableRunStatus(run.status)) ||
     (keyTtlMs !== undefined && run.createdAt.getTime() + keyTtlMs <= now.getTime());
   const create = async (): Promise<WorkflowRun> => {
-    const run = await target.createRun(row, { signal });
-    if (!isFree(run)) return run;
-    const work = (own: WorkflowStore) => createWithFreeKey(own, row, isFree, now, own === target);
-    return inTransactionIfSupported(target, work, { signal });
+    let run = await target.createRun(row, { signal });
+    for (let attempts = 1; isFree(run); attempts++) {
+      if (attempts > maxTakes) {
+        throw new StoreBusyError("the run that has the idempotency key changes all the time");
+      }
+      const { runId: holder, revision } = run;
+      // Another start may take the key first, or the run may change: then it is not taken.
+      run = await target.createRun(row, { signal, takeKeyFrom: { runId: holder, revision } });
+    }
+    return run;
   };
   try {
     const run = await (start === null ? create() : start.within(create));
@@ -109,31 +115,8 @@ export async function startRun(
   }
 }
 
-/**
- * Creates a run. If its key belongs to a run that `isFree` accepts, that run loses it. `isAlone` is true outside a
- * transaction.
- */
-async function createWithFreeKey(
-  tx: WorkflowStore,
-  newRun: NewWorkflowRun,
-  isFree: (run: WorkflowRun) => boolean,
-  now: Date,
-  isAlone: boolean,
-): Promise<WorkflowRun> {
-  const existing = await tx.createRun(newRun);
-  // Another start may have taken the key.
-  if (!isFree(existing)) return existing;
-  const { bundles, corrupt } = await tx.readBundles({ runIds: [existing.runId] });
-  for (const error of corrupt) throw error;
-  const [bundle] = bundles;
-  if (bundle !== undefined) {
-    // Without a transaction, a run that was changed meanwhile is newer, and keeps its key.
-    const revision = bundle.run.revision + (isAlone ? 0 : 1);
-    const run = { ...bundle.run, idempotencyKey: null, revision, updatedAt: now };
-    await tx.writeBundles([{ ...bundle, run }], { onConflict: "replace", keepNewer: true });
-  }
-  return tx.createRun(newRun);
-}
+/** How often a start tries to take a key from a run that another writer changes. */
+const maxTakes = 20;
 
 /**
  * Checks an input and returns the one to store, both as JSON text: the first step's parsed input. The step parses it

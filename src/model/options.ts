@@ -7,12 +7,15 @@ import type { Fence } from "./transitions.ts";
 
 const attempt = z.int().min(0).optional();
 const fenceShape = { workerId: idSchema.optional(), attempt, ...operationShape };
-const expectedRevision = z.int().min(0).optional();
+const revision = z.int().min(0);
+const expectedRevision = revision.optional();
+const runRevisionSchema = z.strictObject({ runId: idSchema, revision });
 
 const fenceOptionsSchema = z.strictObject(fenceShape);
 const revisionOptionsSchema = z.strictObject({ expectedRevision, ...fenceShape });
 const batchOptionsSchema = z.strictObject({
   fence: z.strictObject({ runId: idSchema, workerId: idSchema, attempt }).optional(),
+  expectedRevisions: z.array(runRevisionSchema).optional(),
   ...operationShape,
 });
 const writeBundlesOptionsSchema = z.strictObject({
@@ -40,6 +43,16 @@ const expectedRevisionSchema = z.strictObject({ expectedRevision, ...operationSh
 /** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseExpectedRevision(options: unknown): z.output<typeof expectedRevisionSchema> {
   return options === undefined ? none : parseArgument(expectedRevisionSchema, options, "options");
+}
+
+const createRunSchema = z.strictObject({
+  takeKeyFrom: runRevisionSchema.optional(),
+  ...operationShape,
+});
+
+/** @throws {InvalidArgumentError} if an option is unknown or invalid. */
+export function parseCreateRunOptions(options: unknown): z.output<typeof createRunSchema> {
+  return options === undefined ? none : parseArgument(createRunSchema, options, "options");
 }
 
 const reopenSchema = expectedRevisionSchema.extend({ fromStep: idSchema.optional() });
@@ -91,6 +104,9 @@ function demandsOf(
   if (claim === undefined) return { ...demands, fence: null };
   throw new InvalidArgumentError({ argument: "options.attempt", reason: "needs a workerId" });
 }
+
+/** The preconditions of a batch. */
+export type BatchDemands = Omit<z.output<typeof batchOptionsSchema>, "signal">;
 
 /** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseBatchOptions(options: unknown): z.output<typeof batchOptionsSchema> {

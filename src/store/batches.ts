@@ -1,6 +1,7 @@
 import type { RunChanges, StepExecutionChanges } from "../model/changes.ts";
 import type { NewStepAttempt, NewStepExecution, NewWorkflowRun } from "../schema/rows.ts";
 import type {
+  CreateRunOptions,
   ExpectedRevisionOptions,
   FenceOptions,
   OperationOptions,
@@ -12,7 +13,7 @@ type WriteRevision = Omit<RevisionOptions, "signal">;
 
 /** Collects the writes of a batch. Each is checked like the operation of the same name, after the previous ones. */
 export interface BatchWriter {
-  createRun(run: Readonly<NewWorkflowRun>): void;
+  createRun(run: Readonly<NewWorkflowRun>, options?: Omit<CreateRunOptions, "signal">): void;
   updateRun(runId: string, changes: RunChanges, options?: WriteRevision): void;
   deleteRun(runId: string, options?: Omit<ExpectedRevisionOptions, "signal">): void;
   createStepExecution(step: Readonly<NewStepExecution>): void;
@@ -40,6 +41,13 @@ export interface BatchOptions extends OperationOptions {
         readonly attempt?: number | undefined;
       }
     | undefined;
+  /**
+   * The batch takes effect only while each of these runs has this revision. So a batch can depend on what was read, also
+   * in a store without transactions.
+   */
+  readonly expectedRevisions?:
+    | readonly { readonly runId: string; readonly revision: number }[]
+    | undefined;
 }
 
 export interface BatchStore {
@@ -49,8 +57,9 @@ export interface BatchStore {
    * `collect` only records the writes. It must be synchronous. If a precondition of a write fails (a missing row, a
    * lost lease, a revision, a transition), nothing is written, and the call rejects with the error of that write.
    *
-   * @throws {RunNotFoundError} if the run of the fence does not exist. Checked first.
+   * @throws {RunNotFoundError} if a run of the options does not exist. Checked first.
    * @throws {LeaseLostError} if the fence does not hold. Checked first.
+   * @throws {RevisionConflictError} if a run is not at its expected revision. Checked before the writes.
    */
   batch(collect: (write: BatchWriter) => void, options?: BatchOptions): Promise<void>;
 }

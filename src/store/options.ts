@@ -7,6 +7,14 @@ export interface OperationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface CreateRunOptions extends OperationOptions {
+  /**
+   * The run that has the idempotency key. If it still has this revision, it loses the key to the new run, and its revision
+   * is incremented. Otherwise the option has no effect. Requires an `idempotencyKey`.
+   */
+  readonly takeKeyFrom?: { readonly runId: string; readonly revision: number } | undefined;
+}
+
 /** A fence: the write takes effect only while the run is RUNNING and `workerId` holds it. */
 export interface FenceOptions extends OperationOptions {
   readonly workerId?: string | undefined;

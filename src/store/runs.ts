@@ -5,6 +5,7 @@ import type { WorkflowJson } from "../schema/json-types.ts";
 import type { NewRunOf, RunOf, SummaryOf } from "../schema/rows.ts";
 import type { RunStatus } from "../statuses.ts";
 import type {
+  CreateRunOptions,
   ExpectedRevisionOptions,
   OperationOptions,
   ReadOptions,
@@ -38,7 +39,7 @@ export interface RunStore<Json extends WorkflowJson = WorkflowJson> {
    * @throws {InvalidArgumentError} if a field is invalid.
    * @throws {InvalidValueError} if a value cannot be stored as JSON.
    */
-  createRun(run: Readonly<NewRunOf<Json>>, options?: OperationOptions): Promise<RunOf<Json>>;
+  createRun(run: Readonly<NewRunOf<Json>>, options?: CreateRunOptions): Promise<RunOf<Json>>;
 
   /**
    * Returns the run. With `payloads: false` it has no `input`, `output` and `context`.

@@ -51,21 +51,3 @@ export function requireHostTransactions(store: object, feature: string): HostTra
     reason: "the store has no interactive transactions in a database of an app",
   });
 }
-
-/** Runs `work` in a transaction, or with the store itself if it has no transactions. */
-export async function inTransactionIfSupported<T>(
-  store: WorkflowStore,
-  work: (tx: WorkflowStore) => Promise<T>,
-  options?: OperationOptions,
-): Promise<T> {
-  let hasBegun = false;
-  try {
-    return await store.transaction((tx) => {
-      hasBegun = true;
-      return work(tx);
-    }, options);
-  } catch (error) {
-    if (hasBegun || !(error instanceof UnsupportedError)) throw error;
-    return work(store);
-  }
-}

@@ -9,6 +9,7 @@ import {
 } from "../model/changes.ts";
 import { completeNewAttempt, completeNewRun, completeNewStep } from "../model/new-rows.ts";
 import {
+  parseCreateRunOptions,
   parseExpectedRevision,
   parseFenceOptions,
   parseRevisionOptions,
@@ -36,6 +37,13 @@ export type WriteName = keyof BatchWriter | "reopenRun" | "pauseWorkflow" | "res
 export type StepKey = Pick<StepExecution, "runId" | "stepId">;
 export type StateKey = Pick<WorkflowState, "runId" | "key">;
 
+/** A run that loses its key if it has this revision. */
+interface KeyHolder {
+  readonly runId: string;
+  readonly revision: number;
+  readonly now: Date;
+}
+
 type Fenced = Pick<FenceDemands, "fence">;
 
 /**
@@ -43,8 +51,8 @@ type Fenced = Pick<FenceDemands, "fence">;
  * call returns, and nothing is written. `Plans` has the type of each prepared write.
  */
 export interface WritePlanner<Plans extends Record<WriteName, unknown>> {
-  /** `isGenerated` is true if no other caller can know the run id. */
-  createRun(run: WorkflowRun, isGenerated: boolean): Plans["createRun"];
+  /** `isGenerated` is true if no other caller can know the run id. `holder` is the run that loses the key. */
+  createRun(run: WorkflowRun, isGenerated: boolean, holder: KeyHolder | null): Plans["createRun"];
   updateRun(
     runId: string,
     update: RowUpdate<WorkflowRun>,
@@ -72,8 +80,16 @@ export function checkWrites<Plans extends Record<WriteName, unknown>>(
   clock: Clock,
 ) {
   const checked = {
-    createRun(run: Readonly<NewWorkflowRun>) {
-      return planner.createRun(completeNewRun(run, clock()), run.runId === undefined);
+    createRun(run: Readonly<NewWorkflowRun>, options?: unknown) {
+      const { takeKeyFrom } = parseCreateRunOptions(options);
+      const now = clock();
+      const complete = completeNewRun(run, now);
+      if (takeKeyFrom !== undefined && complete.idempotencyKey === null) {
+        const reason = "needs an `idempotencyKey`";
+        throw new InvalidArgumentError({ argument: "options.takeKeyFrom", reason });
+      }
+      const holder = takeKeyFrom === undefined ? null : { ...takeKeyFrom, now };
+      return planner.createRun(complete, run.runId === undefined, holder);
     },
 
     updateRun(id: string, changes: RunChanges, options?: unknown) {

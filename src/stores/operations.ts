@@ -21,6 +21,7 @@ import {
   parseReadOptions,
   parseReopenOptions,
   parseWriteBundlesOptions,
+  type BatchDemands,
 } from "../model/options.ts";
 import { parsePrunePolicy, type ParsedPrunePolicy, type PruneReport } from "../model/retention.ts";
 import {
@@ -33,7 +34,6 @@ import {
   type ParsedRunQuery,
   type RunQuery,
 } from "../model/run-queries.ts";
-import type { Fence } from "../model/transitions.ts";
 import type {
   StepAttempt,
   StepExecution,
@@ -99,7 +99,7 @@ export interface Backend<Plans extends Record<WriteName, unknown>> {
   carryOut<Name extends WriteName>(plan: Plans[Name], signal: Signal): Awaitable<ResultOf<Name>>;
   batch(
     plans: readonly Plans[keyof BatchWriter][],
-    fence: (Fence & { readonly runId: string }) | undefined,
+    demands: BatchDemands,
     signal: Signal,
   ): Awaitable<void>;
   transaction<T>(work: (tx: WorkflowStore) => Promise<T>, signal: Signal): Promise<T>;
@@ -201,8 +201,7 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
 
   const operations: Omit<StoreOperations, keyof BulkStore> = {
     async createRun(run, options) {
-      const { signal } = parseOptions(options);
-      return write<"createRun">(writes.createRun(run), signal);
+      return write<"createRun">(writes.createRun(run, options), options?.signal);
     },
     getRun: (async (runId: string, options?: ReadOptions) => {
       const run = await findRun(runId, options);
@@ -328,9 +327,9 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
     },
 
     async batch(collect, options) {
-      const { fence, signal } = parseBatchOptions(options);
+      const { signal, ...demands } = parseBatchOptions(options);
       const plans = collectWrites<Plans[keyof BatchWriter]>(collect, writes);
-      return backend.perform("write", signal, () => backend.batch(plans, fence, signal));
+      return backend.perform("write", signal, () => backend.batch(plans, demands, signal));
     },
     async transaction(work, options) {
       return backend.transaction(work, parseOptions(options).signal);

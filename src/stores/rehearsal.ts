@@ -1,9 +1,9 @@
 import type { RunBundle } from "../model/bundles.ts";
-import type { Fence } from "../model/transitions.ts";
+import type { BatchDemands } from "../model/options.ts";
 import type { WriteName, WritePlanner } from "./checked-writes.ts";
 import { writeBundles } from "./memory/bundles.ts";
 import { BaseTables, type Tables } from "./memory/tables.ts";
-import { requireHeldRun, writes } from "./memory/writes.ts";
+import { checkDemands, writes } from "./memory/writes.ts";
 
 /** A write that can be repeated in memory. */
 export interface Rehearsed {
@@ -34,11 +34,11 @@ export function withRehearsals<Plans extends Record<WriteName, Rehearsed>>(
  */
 export function rehearse(
   bundles: readonly RunBundle[],
-  fence: (Fence & { readonly runId: string }) | undefined,
+  demands: BatchDemands,
   batch: readonly Rehearsed[],
 ): void {
   const tables = new BaseTables();
   writeBundles(bundles, { onConflict: "fail", keepNewer: false })(tables);
-  if (fence !== undefined) requireHeldRun(tables, fence.runId, fence);
+  checkDemands(tables, demands);
   for (const { rehearse: repeat } of batch) repeat?.(tables);
 }

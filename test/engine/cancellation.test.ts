@@ -240,11 +240,11 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await store.getRun("other")).toMatchObject({ status: "PENDING" });
   });
 
-  test("the steps of many runs are cancelled in few transactions", async () => {
+  test("the steps of many runs are cancelled in few batches", async () => {
     const inner = await open();
-    let transactions = 0;
+    let batches = 0;
     const store = observe(inner, async (operation, carryOut) => {
-      if (operation === "transaction") transactions += 1;
+      if (operation === "batch") batches += 1;
       return carryOut();
     });
     const runs = Array.from({ length: 250 }, (__, index) => `run-${index}`);
@@ -257,7 +257,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await makeEngine(store).cancelRuns({}, { batchSize: 100 })).toMatchObject({
       changedRuns: 250,
     });
-    expect(transactions).toBe(3);
+    expect(batches).toBe(3);
     const { bundles } = await inner.readBundles({ limit: 1000 });
     const statuses = bundles.flatMap(({ run, steps }) => [run, ...steps].map((row) => row.status));
     expect(new Set(statuses)).toEqual(new Set(["CANCELLED"]));
@@ -281,7 +281,7 @@ describe.each(stores)("on %s", (_, open) => {
     await inner.claimRuns({ workerId: "first", leaseMs, limit: 1 });
     await inner.createStepExecution({ runId, stepId: "s", status: "RUNNING", attempt: 1 });
     const store = observe(inner, async (operation, carryOut) => {
-      if (operation === "transaction") {
+      if (operation === "batch") {
         await inner.reopenRun(runId);
         await inner.claimRuns({ workerId: "second", leaseMs, limit: 1 });
       }

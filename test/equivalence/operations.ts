@@ -110,6 +110,8 @@ const newRun = record({
   lostLeases: sometimes(fc.integer({ min: 0, max: 3 })),
   stateRevision: sometimes(fc.integer({ min: 0, max: 3 })),
 });
+const runRevision = record({ runId, revision: fc.integer({ min: 1, max: 4 }) });
+const takesKey = record({ takeKeyFrom: sometimes(runRevision) });
 const runChanges = record({
   status: sometimes(rarely(status, fc.constant("DONE"))),
   progress: sometimes(rarely(fc.constantFrom(0, 0.25, 1), fc.constant(NaN))),
@@ -196,7 +198,7 @@ const writes: fc.Arbitrary<
   Write & { readonly method: keyof BatchWriter; readonly args: unknown[] }
 > = fc
   .oneof(
-    fc.tuple(fc.constant("createRun" as const), fc.tuple(newRun)),
+    fc.tuple(fc.constant("createRun" as const), fc.tuple(newRun, sometimes(takesKey))),
     fc.tuple(
       fc.constant("updateRun" as const),
       fc.tuple(runId, runChanges, sometimes(revisionOptions)),
@@ -389,16 +391,19 @@ const pauses = fc.oneof(
 );
 
 const batch: fc.Arbitrary<Omit<Operation, "advanceMs">> = fc
-  .tuple(fc.array(writes, { maxLength: 4 }), sometimes(record({ runId, workerId })))
-  .map(([parts, fence]) => ({
-    words: `batch([${parts.map((part) => part.words).join("; ")}], ${fc.stringify(fence)})`,
+  .tuple(
+    fc.array(writes, { maxLength: 4 }),
+    record({
+      fence: sometimes(record({ runId, workerId })),
+      expectedRevisions: sometimes(fc.array(runRevision, { maxLength: 2 })),
+    }),
+  )
+  .map(([parts, demands]) => ({
+    words: `batch([${parts.map((part) => part.words).join("; ")}], ${fc.stringify(demands)})`,
     run: (store) =>
-      store.batch(
-        (writer) => {
-          for (const part of parts) part.note(writer);
-        },
-        { fence },
-      ),
+      store.batch((writer) => {
+        for (const part of parts) part.note(writer);
+      }, demands),
   }));
 
 const bulkChanges = fc.constantFrom("cancelRuns", "reopenRuns", "deleteRuns").chain((name) =>

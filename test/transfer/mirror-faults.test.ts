@@ -228,6 +228,22 @@ describe("a mirror", () => {
     expect(await secondary.loadState("a", "k")).toBe(1);
   });
 
+  test("copies a run that has lost its idempotency key, alone and in a batch", async () => {
+    const [primary, secondary] = [await file(), new MemoryStore()];
+    const mirror = new MirroredStore(primary, secondary);
+    const run = { workflowId: "w", idempotencyKey: "k" };
+    const takeFrom = (runId: string) => ({ takeKeyFrom: { runId, revision: 1 } });
+    await mirror.createRun({ ...run, runId: "a" });
+    await mirror.createRun({ ...run, runId: "b" }, takeFrom("a"));
+    await mirror.batch((write) => write.createRun({ ...run, runId: "c" }, takeFrom("b")));
+    await mirror.drain();
+    expect(mirror.divergence().failedRuns).toEqual([]);
+    const { runs } = await secondary.listRuns();
+    expect(runs.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["k", null, null]);
+    expect(await compareStores(primary, secondary)).toMatchObject({ equal: true });
+    await mirror.close();
+  });
+
   test("closes when the writes under way have ended", async () => {
     const [memory, secondary] = [new MemoryStore(), new MemoryStore()];
     await memory.createRun({ runId: "a", workflowId: "w" });

@@ -1,7 +1,13 @@
+import {
+  RevisionConflictError,
+  RunNotFoundError,
+  StepExecutionAlreadyExistsError,
+  StepExecutionNotFoundError,
+  StepTransitionError,
+} from "../../errors.ts";
 import { isFinalStepStatus } from "../../model/transitions.ts";
 import type { StepExecutionSummary } from "../../schema/rows.ts";
 import type { BatchWriter } from "../../store/batches.ts";
-import { inTransactionIfSupported } from "../../store/transactions.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { inputColumns, newRow } from "./run-events.ts";
 import { isUnsaved, type StageRun } from "./stage-run.ts";
@@ -16,21 +22,47 @@ export async function cancelSteps(
   now: Date,
   stage: StageRun | null = null,
 ): Promise<void> {
-  const open = (await listSteps(store, runIds)).filter(
-    ({ rows }) => stage !== null || !rows.every(({ status }) => isFinalStepStatus(status)),
-  );
-  if (open.length === 0) return;
-  const cancel = async (tx: WorkflowStore) => {
-    const read = open.map(({ runId }) => runId);
-    const runs = await tx.getRuns(read, { payloads: false });
+  for (let attempts = 1; ; attempts++) {
+    // The runs come first: if one is reopened and its steps begin again, its revision differs.
+    const runs = await store.getRuns(runIds, { payloads: false });
     const cancelled = runs.filter(({ status }) => status === "CANCELLED");
-    const ids = cancelled.map(({ runId }) => runId);
-    const steps = await listSteps(tx, ids);
-    await tx.batch((write) => {
-      for (const { runId, rows } of steps) writeCancelled(write, runId, now, rows, stage);
-    });
-  };
-  await inTransactionIfSupported(store, cancel);
+    const steps = await listSteps(
+      store,
+      cancelled.map(({ runId }) => runId),
+    );
+    const open = steps.filter(
+      ({ rows }) => stage !== null || !rows.every(({ status }) => isFinalStepStatus(status)),
+    );
+    if (open.length === 0) return;
+    const openIds = new Set(open.map(({ runId }) => runId));
+    const expectedRevisions = cancelled
+      .filter(({ runId }) => openIds.has(runId))
+      .map(({ runId, revision }) => ({ runId, revision }));
+    try {
+      await store.batch(
+        (write) => {
+          for (const { runId, rows } of open) writeCancelled(write, runId, now, rows, stage);
+        },
+        { expectedRevisions },
+      );
+      return;
+    } catch (error) {
+      if (attempts === maxAttempts || !isOutdated(error)) throw error;
+    }
+  }
+}
+
+/** How often the runs are read again because another writer changed them. */
+const maxAttempts = 10;
+
+function isOutdated(error: unknown): boolean {
+  return (
+    error instanceof RevisionConflictError ||
+    error instanceof RunNotFoundError ||
+    error instanceof StepExecutionAlreadyExistsError ||
+    error instanceof StepExecutionNotFoundError ||
+    error instanceof StepTransitionError
+  );
 }
 
 function listSteps(store: WorkflowStore, runIds: readonly string[]) {

@@ -27,7 +27,7 @@ import {
 } from "./reads.ts";
 import { rowCodecs as codecs } from "../../schema/row-codecs.ts";
 import { BaseTables, type Tables } from "./tables.ts";
-import { requireHeldRun, restartRun, writes, type PlannedWrites } from "./writes.ts";
+import { checkDemands, restartRun, writes, type PlannedWrites } from "./writes.ts";
 
 /** The operations on the committed rows, or on the changes of a transaction. */
 class MemoryOperations extends OperationsStore {
@@ -54,9 +54,9 @@ class MemoryOperations extends OperationsStore {
         perform,
         writes,
         carryOut: (plan, _signal) => plan(tables)(),
-        batch(plans, fence) {
+        batch(plans, demands) {
           const overlay = new Overlay(tables);
-          if (fence !== undefined) requireHeldRun(overlay, fence.runId, fence);
+          checkDemands(overlay, demands);
           for (const plan of plans) plan(overlay);
           overlay.commit();
         },

@@ -166,6 +166,9 @@ export class BaseTables implements Tables {
       entry = { runId, createdAt, run, place: null, ...children };
       this.#entries.set(runId, entry);
       this.#byTime.add(entry);
+    }
+    if (before?.idempotencyKey !== idempotencyKey) {
+      if (before !== undefined) this.#removeKey(before);
       if (idempotencyKey !== null) {
         getOrMake(this.#byKey, workflowId, () => new Map()).set(idempotencyKey, runId);
       }
@@ -182,8 +185,14 @@ export class BaseTables implements Tables {
     this.#entries.delete(runId);
     this.#byTime.remove(entry);
     entry.place?.queue.remove(entry.place);
-    const { workflowId, idempotencyKey } = entry.run;
-    if (idempotencyKey !== null) this.#byKey.get(workflowId)?.delete(idempotencyKey);
+    this.#removeKey(entry.run);
+  }
+
+  #removeKey({ runId, workflowId, idempotencyKey }: RunRow): void {
+    if (idempotencyKey === null) return;
+    const runIds = this.#byKey.get(workflowId);
+    // A new run may have taken it.
+    if (runIds?.get(idempotencyKey) === runId) runIds.delete(idempotencyKey);
   }
 
   findByIdempotencyKey(workflowId: string, idempotencyKey: string): RunRow | undefined {

@@ -13,6 +13,7 @@ import {
   planRestart,
   reopenedDeadline,
 } from "../../model/changes.ts";
+import type { BatchDemands } from "../../model/options.ts";
 import { completeNewStep } from "../../model/new-rows.ts";
 import {
   checkFence,
@@ -42,7 +43,7 @@ export type PlannedWrites = { [Name in WriteName]: PlannedWrite<ResultOf<Name>> 
 const nothing = () => undefined;
 
 export const writes: WritePlanner<PlannedWrites> = {
-  createRun(run) {
+  createRun(run, _isGenerated, holder) {
     const row = codecs.run.encode(run);
     const { runId, workflowId, idempotencyKey } = row;
     return (tables) => {
@@ -50,8 +51,14 @@ export const writes: WritePlanner<PlannedWrites> = {
         idempotencyKey === null
           ? undefined
           : tables.findByIdempotencyKey(workflowId, idempotencyKey);
-      if (existing !== undefined) return () => readRun(existing);
-      if (tables.getRun(runId) !== undefined) throw new RunAlreadyExistsError({ runId });
+      const isThere = tables.getRun(runId) !== undefined;
+      if (existing !== undefined) {
+        const isTaken =
+          !isThere && existing.runId === holder?.runId && existing.revision === holder.revision;
+        if (!isTaken) return () => readRun(existing);
+        changeRun(tables, existing, { idempotencyKey: null, updatedAt: holder.now.getTime() });
+      }
+      if (isThere) throw new RunAlreadyExistsError({ runId });
       tables.putRun(row);
       return () => readRun(row);
     };
@@ -223,10 +230,25 @@ export function requireRun(tables: Tables, runId: string): RunRow {
  * @throws {RunNotFoundError} if the run does not exist.
  * @throws {LeaseLostError} if the fence does not hold.
  */
-export function requireHeldRun(tables: Tables, runId: string, fence: Fence | null): RunRow {
+function requireHeldRun(tables: Tables, runId: string, fence: Fence | null): RunRow {
   const run = requireRun(tables, runId);
   checkFence(run, fence);
   return run;
+}
+
+/**
+ * @throws {RunNotFoundError} if a run of the batch does not exist.
+ * @throws {LeaseLostError} if its fence does not hold.
+ * @throws {RevisionConflictError} if a run is not at its expected revision.
+ */
+export function checkDemands(
+  tables: Tables,
+  { fence, expectedRevisions = [] }: BatchDemands,
+): void {
+  if (fence !== undefined) requireHeldRun(tables, fence.runId, fence);
+  for (const { runId, revision } of expectedRevisions) {
+    checkRevision(requireRun(tables, runId), revision);
+  }
 }
 
 /** Replaces some columns of a run, increments its revision, and returns the new row. */

@@ -102,6 +102,40 @@ export function describeBatches(test: StoreTest): void {
     }
   });
 
+  test("the runs of a batch have their expected revisions", async ({ store }) => {
+    const { runId } = await givenRun(store);
+    const { runId: other } = await givenRun(store);
+    const expectedRevisions = [
+      { runId, revision: 1 },
+      { runId: other, revision: 1 },
+    ];
+    await store.updateRun(other, { progress: 0.5 });
+    const save = () =>
+      store.batch((write) => write.saveState(runId, "k", 1), { expectedRevisions });
+    await rejects(save(), "REVISION_CONFLICT", {
+      runId: other,
+      expectedRevision: 1,
+      actualRevision: 2,
+    });
+    expect(await store.getAllState(runId)).toEqual({});
+    expectedRevisions[1] = { runId: other, revision: 2 };
+    await save();
+    expect(await store.getAllState(runId)).toEqual({ k: 1 });
+    // The revisions are those before the batch.
+    await store.batch((write) => write.updateRun(runId, { progress: 1 }), { expectedRevisions });
+    await rejects(save(), "REVISION_CONFLICT", { runId });
+    await store.deleteRun(other);
+    expectedRevisions.shift();
+    await rejects(save(), "RUN_NOT_FOUND", { runId: other });
+    const duplicate = [1, 2].map((revision) => ({ runId, revision }));
+    const nothing = store.batch(() => {}, { expectedRevisions: duplicate });
+    await rejects(nothing, "REVISION_CONFLICT", { runId, actualRevision: 2 });
+    await rejectsArgument(
+      store.batch(() => {}, { expectedRevisions: [{ runId, revision: -1 }] }),
+      "options.expectedRevisions[0].revision",
+    );
+  });
+
   test("the fence of a batch is checked first", async ({ store }) => {
     const { runId } = await givenRun(store, { workerId: "holder", status: "RUNNING" });
     const fence = { runId, workerId: "stranger" };

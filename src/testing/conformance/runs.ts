@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { NewWorkflowRun } from "../../schema/rows.ts";
 import {
   rejects,
   rejectsArgument,
@@ -116,6 +117,58 @@ export function describeRuns(test: StoreTest): void {
     );
     expect(new Set(runs.map((run) => run.runId)).size).toBe(1);
     expect(await store.countRuns()).toMatchObject({ PENDING: 1 });
+  });
+
+  test("a new run takes the idempotency key of a run at its revision", async ({ store, clock }) => {
+    const { runId, revision } = await givenRun(store, { idempotencyKey: "k", status: "FAILED" });
+    const take = (changes: Partial<NewWorkflowRun>, from: { runId: string; revision: number }) =>
+      store.createRun(newRun({ idempotencyKey: "k", ...changes }), { takeKeyFrom: from });
+    const { runId: other } = await givenRun(store, { idempotencyKey: "l" });
+    // It is at another revision, is another run, or cannot lose its key, because the new run cannot be stored.
+    expect(await take({}, { runId, revision: revision + 1 })).toMatchObject({ runId });
+    expect(await take({}, { runId: other, revision })).toMatchObject({ runId });
+    expect(await take({}, { runId: "unknown", revision })).toMatchObject({ runId });
+    expect(await take({ runId: other }, { runId, revision })).toMatchObject({ runId });
+    expect(await take({ workflowId: "refunds" }, { runId, revision })).not.toMatchObject({ runId });
+    expect(await store.getRun(runId)).toMatchObject({ idempotencyKey: "k", revision });
+    await store.saveState(runId, "kept", 1);
+    clock.advance(1000);
+    const taken = await take({ input: 2 }, { runId, revision });
+    expect(taken).toMatchObject({ idempotencyKey: "k", input: 2, status: "PENDING", revision: 1 });
+    expect(await store.getRun(taken.runId)).toEqual(taken);
+    expect(await store.getRun(runId)).toMatchObject({
+      idempotencyKey: null,
+      status: "FAILED",
+      revision: revision + 1,
+      updatedAt: clock.now(),
+    });
+    expect(await store.getAllState(runId)).toEqual({ kept: 1 });
+    expect(await take({}, { runId, revision })).toEqual(taken);
+    await store.batch((write) => {
+      const options = { takeKeyFrom: { runId: taken.runId, revision: 1 } };
+      write.createRun(newRun({ runId: "third", idempotencyKey: "k" }), options);
+    });
+    expect(await take({}, { runId, revision })).toMatchObject({ runId: "third" });
+    await rejectsArgument(
+      store.createRun(newRun(), { takeKeyFrom: { runId, revision } }),
+      "options.takeKeyFrom",
+    );
+  });
+
+  test("of concurrent runs that take the same idempotency key, one is created", async ({
+    store,
+  }) => {
+    const { runId, revision } = await givenRun(store, { idempotencyKey: "k" });
+    const takeKeyFrom = { runId, revision };
+    const runs = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        store.createRun(newRun({ idempotencyKey: "k" }), { takeKeyFrom }),
+      ),
+    );
+    const [taken] = runs;
+    expect(taken?.runId).not.toBe(runId);
+    expect(runs.every((run) => run.runId === taken?.runId)).toBe(true);
+    expect(await store.countRuns()).toMatchObject({ PENDING: 2 });
   });
 
   test("a run is read without its payloads", async ({ store }) => {

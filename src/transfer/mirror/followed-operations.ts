@@ -5,6 +5,7 @@ import type { RunBundle } from "../../model/bundles.ts";
 import type { PruneReport } from "../../model/retention.ts";
 import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
+import type { CreateRunOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { isRead, operationNames, type StoreOperations } from "../../store/operations.ts";
 import { createBulkChanges } from "../../stores/bulk-changes.ts";
@@ -93,9 +94,9 @@ type ChangedBy = (args: readonly unknown[], result: unknown, error: unknown) => 
 
 /** What a write may have changed, if its first argument is not the id of its run. */
 const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
-  createRun: ([run], created, error) => {
+  createRun: ([run, options], created, error) => {
     const runId = runIdOf(created ?? run);
-    return isId(runId) ? [runId] : unknownAfter(error);
+    return [...holdersOf(options), ...(isId(runId) ? [runId] : unknownAfter(error))];
   },
   claimRuns: (_, runs, error) => (Array.isArray(runs) ? runs.map(runIdOf) : unknownAfter(error)),
   writeBundles: ([bundles]) =>
@@ -108,6 +109,12 @@ const changedBy: Partial<Record<keyof StoreOperations, ChangedBy>> = {
       ? []
       : [null],
 };
+
+/** The run that may lose its key to a new one. */
+function holdersOf(options: unknown): unknown[] {
+  const { takeKeyFrom } = (options ?? {}) as CreateRunOptions;
+  return takeKeyFrom === undefined ? [] : [runIdOf(takeKeyFrom)];
+}
 
 /** Some run may have changed, unless the error is one of a store that says that nothing was written. */
 function unknownAfter(error: unknown): [] | [null] {
@@ -133,6 +140,7 @@ function noteRuns(write: BatchWriter, written: unknown[]): BatchWriter {
       (target, name: keyof BatchWriter) =>
       (first: unknown, ...others: unknown[]) => {
         const named = name === "createRun" ? withRunId(first) : first;
+        if (name === "createRun") written.push(...holdersOf(others[0]));
         written.push(runIdOf(named));
         return Reflect.apply(target[name], target, [named, ...others]);
       },

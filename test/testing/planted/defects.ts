@@ -72,6 +72,25 @@ export const defects: Readonly<Record<string, Change>> = {
   "an idempotency key is ignored": (store) => ({
     createRun: (run, options) => store.createRun({ ...run, idempotencyKey: null }, options),
   }),
+  "the revision of a run that loses its key is ignored": (store) => ({
+    createRun: async (run, options) => {
+      const { takeKeyFrom } = options ?? {};
+      const holder = takeKeyFrom && (await store.findRun(takeKeyFrom.runId));
+      if (!holder) return store.createRun(run, options);
+      const { runId, revision } = holder;
+      return store.createRun(run, { ...options, takeKeyFrom: { runId, revision } });
+    },
+  }),
+  "the revisions that a batch expects are ignored": (store) => ({
+    batch: (collect, options) => store.batch(collect, { ...options, expectedRevisions: undefined }),
+  }),
+  "the revisions that a batch expects are those after its writes": (store) => ({
+    batch: (collect, { expectedRevisions = [], ...options } = {}) =>
+      store.transaction(async (tx) => {
+        await tx.batch(collect, options);
+        await tx.batch(() => {}, { expectedRevisions });
+      }),
+  }),
   "a run without payloads has null for each": (store) => ({
     getRun: (async (runId: string, options?: ReadOptions) => {
       const run = await store.getRun(runId, options);

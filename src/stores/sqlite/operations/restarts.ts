@@ -18,7 +18,7 @@ export async function restartRun(
 ): Promise<WorkflowRunSummary> {
   const { connection, codecs, statements } = context;
   const { runId } = restart;
-  await carryOutBatch(context, planRestartOf(context, restart), undefined, signal);
+  await carryOutBatch(context, planRestartOf(context, restart), {}, signal);
   const read = readRows(connection, statements.runs.getSummary.bind({ runId }));
   const [row] = await readAfterWrite(connection, read);
   if (row === undefined) throw new RunNotFoundError({ runId });

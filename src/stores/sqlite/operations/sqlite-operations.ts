@@ -45,7 +45,7 @@ export class SQLiteOperations<
         perform,
         writes: connection.hasTransactions === false ? withRehearsals(writes) : writes,
         carryOut: (plan, signal) => carryOut(connection, plan, signal),
-        batch: (plans, fence, signal) => carryOutBatch(context, plans, fence, signal),
+        batch: (plans, demands, signal) => carryOutBatch(context, plans, demands, signal),
         restartRun: (restart, signal) => restartRun(context, restart, signal),
         transaction: (work, signal) =>
           perform("write", signal, () =>

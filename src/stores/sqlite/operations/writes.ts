@@ -7,6 +7,7 @@ import {
 } from "../../../errors.ts";
 import type { RunBundle } from "../../../model/bundles.ts";
 import { planReopen, type RowUpdate } from "../../../model/changes.ts";
+import type { BatchDemands } from "../../../model/options.ts";
 import { everyRun } from "../../../model/run-queries.ts";
 import {
   checkFence,
@@ -100,12 +101,27 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
   }
 
   return {
-    createRun(run, isGenerated) {
+    createRun(run, isGenerated, holder) {
       const encoded = codecs.run.encode(run);
       const { properties } = codecs.run;
       const { runId, workflowId, idempotencyKey } = encoded;
       const hasKey = idempotencyKey !== null;
+      const keyGuard = () =>
+        statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey });
       return {
+        ...(holder !== null && {
+          before: [
+            statements.runs.releaseKey.bind({
+              runId,
+              workflowId,
+              idempotencyKey,
+              whereRunId: holder.runId,
+              whereRevision: holder.revision,
+              now: holder.now.getTime(),
+            }),
+          ],
+          after: keyGuard(),
+        }),
         // A second request inserts nothing. It finds the run by its key, or knows its generated id.
         repeatable: isGenerated || hasKey,
         write: statements.runs.insert.bind(encoded),
@@ -113,7 +129,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
         ...(hasKey && {
           findHolders: () =>
             statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
-          guard: () => statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey }),
+          guard: keyGuard,
         }),
         conclude(changes, [found]) {
           if (changes > 0) return codecs.run.decode(encoded);
@@ -123,8 +139,15 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
           const keyed = rows.find(
             (row) => hasKey && has(row, "workflowId") && has(row, "idempotencyKey"),
           );
-          if (keyed !== undefined) return codecs.run.decodeCells(properties, keyed);
-          if (!rows.some((row) => has(row, "runId"))) throw leftOut(codecs.run);
+          const isThere = rows.some((row) => has(row, "runId"));
+          if (keyed !== undefined) {
+            const existing = codecs.run.decodeCells(properties, keyed);
+            const isTakeable =
+              existing.runId === holder?.runId && existing.revision === holder.revision;
+            if (isTakeable && !isThere) throw leftOut(codecs.run);
+            return existing;
+          }
+          if (!isThere) throw leftOut(codecs.run);
           // No other caller knows a generated id, so an earlier request has created the run.
           if (isGenerated) return codecs.run.decode(encoded);
           throw new RunAlreadyExistsError({ runId });
@@ -329,23 +352,25 @@ function nullForGuard(error: unknown): null {
   throw error;
 }
 
-type RunFence = Fence & { readonly runId: string };
-
 /** Executes the writes of a batch, all or none. */
 export async function carryOutBatch(
   context: StoreContext,
   plans: readonly PlannedWrite<unknown>[],
-  fence: RunFence | undefined,
+  demands: BatchDemands,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { connection, statements } = context;
-  if (plans.length === 0 && fence === undefined) return;
+  const { fence, expectedRevisions = [] } = demands;
+  if (plans.length === 0 && runIdsOf(demands).size === 0) return;
   if (connection.writeGuarded !== undefined) {
     const changed = statements.guards.changed.bind({});
-    const guard =
-      fence === undefined
-        ? []
-        : [statements.guards.fenced.bind({ runId: fence.runId, ...fenceArguments(fence) })];
+    const { fenced, atRevision } = statements.guards;
+    const guard = expectedRevisions.map(({ runId, revision }) =>
+      atRevision.bind({ runId, whereRevision: revision }),
+    );
+    if (fence !== undefined) {
+      guard.unshift(fenced.bind({ runId: fence.runId, ...fenceArguments(fence) }));
+    }
     const guarded = plans.flatMap((plan) => [
       ...(plan.before ?? []),
       plan.write,
@@ -359,13 +384,19 @@ export async function carryOutBatch(
       } catch (error) {
         if (!isGuardFailure(error)) throw error;
         if (connection.hasTransactions !== false) break;
-        await findCause(context, plans, fence);
+        await findCause(context, plans, demands);
         // Without a cause, another writer has changed it meanwhile, or a trigger of the app left out a write.
         if (attempts === maxGuardedAttempts) throw new ConstraintError({ kind: "trigger" });
       }
     }
   }
-  await writeOneByOne(context, plans, fence, signal);
+  await writeOneByOne(context, plans, demands, signal);
+}
+
+/** The runs that have a precondition, that of the fence first. */
+function runIdsOf({ fence, expectedRevisions = [] }: BatchDemands): Set<string> {
+  const runIds = expectedRevisions.map(({ runId }) => runId);
+  return new Set(fence === undefined ? runIds : [fence.runId, ...runIds]);
 }
 
 /** How often a batch without interactive transactions is sent if no cause is found. */
@@ -375,15 +406,15 @@ const maxGuardedAttempts = 3;
 async function findCause(
   context: StoreContext,
   plans: readonly PlannedWrite<unknown>[],
-  fence: RunFence | undefined,
+  demands: BatchDemands,
 ): Promise<void> {
   const { connection } = context;
   if (plans.some(({ rehearse: repeat }) => repeat === undefined)) {
     for (const plan of plans) plan.conclude(0, await connection.read(plan.inquire()));
     return;
   }
-  const runIds = new Set(plans.flatMap(({ write }) => write.runId ?? []));
-  if (fence !== undefined) runIds.add(fence.runId);
+  const runIds = runIdsOf(demands);
+  for (const { write } of plans) if (write.runId !== null) runIds.add(write.runId);
   for (const { findHolders } of plans) {
     if (findHolders === undefined) continue;
     for (const [runId] of await readRows(connection, findHolders())) runIds.add(textOf(runId));
@@ -394,22 +425,27 @@ async function findCause(
     for (const error of page.corrupt) throw error;
     bundles.push(...page.bundles);
   }
-  rehearse(bundles, fence, plans);
+  rehearse(bundles, demands, plans);
 }
 
 /** Executes the writes one by one in a transaction. The first one that fails explains the failure of the batch. */
 function writeOneByOne(
   { connection, codecs, statements }: StoreContext,
   plans: readonly PlannedWrite<unknown>[],
-  fence: RunFence | undefined,
+  demands: BatchDemands,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { fence, expectedRevisions = [] } = demands;
   return connection.transaction(
     async (tx) => {
-      if (fence !== undefined) {
-        const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId: fence.runId }));
-        if (row === undefined) throw new RunNotFoundError({ runId: fence.runId });
-        checkFence(codecs.run.decodeCells(runGuardProperties, row), fence);
+      for (const runId of runIdsOf(demands)) {
+        const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId }));
+        if (row === undefined) throw new RunNotFoundError({ runId });
+        const run = codecs.run.decodeCells(runGuardProperties, row);
+        checkFence(run, fence?.runId === runId ? fence : null);
+        for (const expected of expectedRevisions) {
+          if (expected.runId === runId) checkRevision(run, expected.revision);
+        }
       }
       for (const plan of plans) {
         if (plan.before !== undefined) await tx.write(plan.before);

@@ -13,6 +13,7 @@ import {
   type ChildPart,
   type FenceArgument,
 } from "./fragments.ts";
+import { isAtRevision } from "./runs.ts";
 import {
   defineFollowUp,
   defineStatement,
@@ -92,6 +93,16 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
 
     /** Fails if the run has fewer or more children than were written. */
     replaced: childrenGuard(sql`<>`),
+
+    /** Fails if the run does not exist, or has another revision. */
+    atRevision: defineStatement(
+      db,
+      (target, argument: ArgumentReference<"runId" | "whereRevision">) => {
+        const isRun = eq(runs.runId, argument("runId"));
+        const found = selectOne(target, runs, and(isRun, isAtRevision(tables, argument)));
+        return failIf(target, notExists(found));
+      },
+    ),
 
     /** Fails if the run does not exist, or the fence does not hold. */
     fenced: defineStatement(db, (target, argument: ArgumentReference<"runId" | FenceArgument>) =>

@@ -1,6 +1,6 @@
 import { and, eq, inArray, isNotNull, notInArray, or, sql, type SQL } from "drizzle-orm";
 import { finalRunStatuses, reopenableRunStatuses } from "../../../model/transitions.ts";
-import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { alias, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import { runSummaryProperties, type RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowRun } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
@@ -35,9 +35,11 @@ export interface UpdateShape<Property> {
 
 type UpdateArgument = RunProperty | FenceArgument | "whereRunId" | "whereRevision";
 type TakenArgument = "runId" | "workflowId" | "idempotencyKey";
+type ReleaseArgument = "whereRunId" | "whereRevision" | "now";
 
 export function createRunStatements(db: Database, tables: WorkflowTables, codecs: RowCodecs) {
   const runs = tables.workflowRuns;
+  const other = alias(runs, "other");
   const { properties } = codecs.run;
   const byId = (argument: ArgumentReference<"runId">) => eq(runs.runId, argument("runId"));
   const hasIdOrKey = (argument: ArgumentReference<TakenArgument>) =>
@@ -52,6 +54,34 @@ export function createRunStatements(db: Database, tables: WorkflowTables, codecs
   return {
     /** Changes nothing if the run id or the idempotency key is taken. */
     insert: defineStatement<RunProperty, ReturnType<typeof buildInsert>>(db, buildInsert),
+
+    /**
+     * Takes the key from the run if it has the revision. Changes nothing if the id of the new run is taken, so that the
+     * insert after it succeeds.
+     */
+    releaseKey: defineStatement(
+      db,
+      (target, argument: ArgumentReference<TakenArgument | ReleaseArgument>) =>
+        target
+          .update(runs)
+          .set({
+            idempotencyKey: null,
+            revision: sql`${runs.revision} + 1`,
+            updatedAt: argument("now"),
+          })
+          .where(
+            and(
+              eq(runs.runId, argument("whereRunId")),
+              eq(runs.revision, argument("whereRevision")),
+              eq(runs.workflowId, argument("workflowId")),
+              eq(runs.idempotencyKey, argument("idempotencyKey")),
+              sql`not exists ${target
+                .select({ one: sql`1` })
+                .from(other)
+                .where(eq(other.runId, argument("runId")))}`,
+            ),
+          ),
+    ),
 
     /** The runs that have the id or the key, if the insert before it changed nothing. */
     findTaken: defineFollowUp(db, (target, argument: ArgumentReference<TakenArgument>) =>
