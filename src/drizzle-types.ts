@@ -104,7 +104,7 @@ export type DrizzleConfig<Known> = orm.DrizzleConfig<Known>;
 /** @ts-ignore */
 type Relations0<Table extends string, Config> = orm.Relations<Table, Config>;
 /** `relations(…)` of 0.45. */
-export type Relations<Table extends string, Config> = PerVersion<
+export type TableRelations<Table extends string, Config> = PerVersion<
   undefined,
   Relations0<Table, Config>
 >;
@@ -114,6 +114,3 @@ export type Relations<Table extends string, Config> = PerVersion<
 type Part1<Config, Tables> = orm.ExtractTablesWithRelationsParts<Config, Tables>;
 /** `defineRelationsPart(…)` of 1.0. */
 export type RelationsPart<Config, Tables> = PerVersion<Part1<Config, Tables>, never>;
-
-export type One<Table extends string, Optional extends boolean> = orm.One<Table, Optional>;
-export type Many<Table extends string> = orm.Many<Table>;

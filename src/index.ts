@@ -2,6 +2,7 @@ export * from "./errors.ts";
 export type { AppDatabase, AppTransaction } from "./drizzle-types.ts";
 export { runStatuses, stepStatuses } from "./statuses.ts";
 export type { RunStatus, StepStatus } from "./statuses.ts";
+export type { Environment } from "./environment.ts";
 export { openStore, openStoreFromEnv } from "./open-store.ts";
 export type { EnvironmentOptions } from "./open-store.ts";
 export type { HostDatabase, WorkflowDatabase } from "./stores/libsql/libsql-store.ts";
@@ -9,8 +10,9 @@ export { createBulkChanges } from "./stores/bulk-changes.ts";
 export { LibSQLStore } from "./stores/libsql/libsql-store.ts";
 export type { OpenOptions } from "./stores/libsql/open-options.ts";
 export { SQLiteStore } from "./stores/sqlite/sqlite-store.ts";
+export type { SQLiteDatabaseStore } from "./stores/sqlite/sqlite-store.ts";
 export type { StoreOptions } from "./stores/sqlite/store-options.ts";
-export type { StatementBuilders } from "./stores/sqlite/host/builders.ts";
+export type { StatementBuilders, WriteBuilder } from "./stores/sqlite/host/builders.ts";
 export { MemoryStore } from "./stores/memory/memory-store.ts";
 export type { MemoryStoreOptions } from "./stores/memory/memory-store.ts";
 
@@ -20,7 +22,7 @@ export type { BundleInput, RunBundle } from "./model/bundles.ts";
 export type { BulkOptions, BulkProgress, BulkReport } from "./model/bulk-changes.ts";
 export type { RunChanges, StepExecutionChanges } from "./model/changes.ts";
 export type { LeaseExtension, LeaseHolder, RunClaim, WorkflowVersion } from "./model/leases.ts";
-export type { PrunePolicy, PruneProgress, PruneReport } from "./model/retention.ts";
+export type { PrunePolicy, PruneProgress, PruneReport, RefusedRun } from "./model/retention.ts";
 export type { RunFilter, RunQuery } from "./model/run-queries.ts";
 export type {
   NewStepAttempt,
@@ -74,7 +76,7 @@ export type {
   OtherwiseValue,
   StepIfOptions,
 } from "./engine/definition/conditional-step.ts";
-export type { Backoff, RetryOptions } from "./model/backoff.ts";
+export type { Backoff, RetryOptions, RetryPolicy } from "./model/backoff.ts";
 export { defineStep } from "./engine/definition/define-step.ts";
 export type { StepOptions } from "./engine/definition/define-step.ts";
 export type {
@@ -109,6 +111,8 @@ export type {
   EngineEventType,
   EngineListener,
   LeaveReason,
+  RunEvent,
+  StepEvent,
 } from "./engine/observe/events.ts";
 export { createConsoleLogger, silentLogger } from "./engine/observe/logger.ts";
 export type { BoundLogger, Logger, LogLevel } from "./engine/observe/logger.ts";
@@ -121,4 +125,10 @@ export type {
   Workflow,
   WorkflowBuilder,
 } from "./engine/definition/workflow-builder.ts";
-export type { Condition } from "./engine/definition/workflow-plan.ts";
+export type {
+  Condition,
+  PlannedStep,
+  Stage,
+  StepInWorkflow,
+  WorkflowPlan,
+} from "./engine/definition/workflow-plan.ts";

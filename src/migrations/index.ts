@@ -9,6 +9,7 @@ export type { MigrationTarget } from "./migration-client.ts";
 export { migrate } from "./migrate.ts";
 export type { MigrationReport } from "./migrate.ts";
 export { recordMigrationHashes } from "./check/migration-folder.ts";
+export type { RecordOptions } from "./check/migration-folder.ts";
 export type { MigrationProblem, MigrationProblemCode } from "./check/migration-problems.ts";
 export { migrationsFolder } from "./migrations-folder.ts";
 export type { Casing } from "./check/schema-drift.ts";

@@ -1,3 +1,4 @@
+export type { TableRelations } from "../drizzle-types.ts";
 export type { RunStatus, StepStatus } from "../statuses.ts";
 export { runStatuses, stepStatuses } from "../statuses.ts";
 export type { Tags, WorkflowJson } from "./json-types.ts";
@@ -9,6 +10,7 @@ export {
   workflowRunsRelations,
   workflowStateRelations,
 } from "./relations.ts";
+export type { WorkflowRelations } from "./relations.ts";
 export type {
   NewStepAttempt,
   NewStepExecution,
@@ -29,6 +31,9 @@ export type {
   WorkflowState,
 } from "./rows.ts";
 export { schema } from "./schema.ts";
+export type { StepAttemptsTable } from "./step-attempts.ts";
+export type { StepExecutionsTable } from "./step-executions.ts";
+export type { StepOutputsTable } from "./step-outputs.ts";
 export {
   createWorkflowTables,
   stepAttempts,
@@ -39,6 +44,9 @@ export {
   workflowState,
 } from "./tables.ts";
 export type { JsonOfTables, NewWorkflowTables, WorkflowTables } from "./tables.ts";
+export type { WorkflowPausesTable } from "./workflow-pauses.ts";
+export type { WorkflowRunsTable } from "./workflow-runs.ts";
+export type { WorkflowStateTable } from "./workflow-state.ts";
 export {
   newStepAttemptSchema,
   newStepExecutionSchema,

@@ -1,4 +1,5 @@
-import type { Many, One, RelationsPart } from "../drizzle-types.ts";
+import type { Many, One } from "drizzle-orm";
+import type { RelationsPart } from "../drizzle-types.ts";
 import { defineRelationsPart } from "../drizzle.ts";
 import { UnsupportedError } from "../errors.ts";
 import type { WorkflowJson } from "./json-types.ts";

@@ -1,11 +1,12 @@
-import type { Many, One, Relations } from "../drizzle-types.ts";
+import type { Many, One } from "drizzle-orm";
+import type { TableRelations } from "../drizzle-types.ts";
 import { relations } from "../drizzle.ts";
 import { UnsupportedError } from "../errors.ts";
 import { tables, type WorkflowTables } from "./tables.ts";
 
 /** The result of `createWorkflowRelations`. */
 export type WorkflowRelations<Prefix extends string> = {
-  workflowRunsRelations: Relations<
+  workflowRunsRelations: TableRelations<
     `${Prefix}workflow_runs`,
     {
       steps: Many<`${Prefix}step_executions`>;
@@ -14,19 +15,19 @@ export type WorkflowRelations<Prefix extends string> = {
       state: Many<`${Prefix}workflow_state`>;
     }
   >;
-  stepExecutionsRelations: Relations<
+  stepExecutionsRelations: TableRelations<
     `${Prefix}step_executions`,
     { run: One<`${Prefix}workflow_runs`, true>; attempts: Many<`${Prefix}step_attempts`> }
   >;
-  stepAttemptsRelations: Relations<
+  stepAttemptsRelations: TableRelations<
     `${Prefix}step_attempts`,
     { run: One<`${Prefix}workflow_runs`, true>; step: One<`${Prefix}step_executions`, true> }
   >;
-  stepOutputsRelations: Relations<
+  stepOutputsRelations: TableRelations<
     `${Prefix}step_outputs`,
     { run: One<`${Prefix}workflow_runs`, true> }
   >;
-  workflowStateRelations: Relations<
+  workflowStateRelations: TableRelations<
     `${Prefix}workflow_state`,
     { run: One<`${Prefix}workflow_runs`, true> }
   >;

@@ -19,12 +19,12 @@ const packages = [
 const apps = {
   "0.45": {
     sources: "consumer",
-    files: ["app.ts", "mistakes.ts", "synchronous.ts"],
+    files: ["app.ts", "exported.ts", "mistakes.ts", "synchronous.ts"],
     drizzle: "node_modules/drizzle-orm",
   },
   "1.0": {
     sources: "consumer-1",
-    files: ["app.ts", "synchronous.ts"],
+    files: ["app.ts", "exported.ts", "synchronous.ts"],
     drizzle: "test/drizzle-1/node_modules/drizzle-orm",
   },
 };
@@ -60,6 +60,7 @@ describe.each(Object.entries(apps))("an app on Drizzle %s", (version, app) => {
     const compilerOptions = {
       ...strictOptions("nodenext"),
       target: "es2023",
+      declaration: true,
       skipLibCheck,
       outDir: "out",
     };

@@ -8,7 +8,7 @@ import type { BoundLogger } from "./logger.ts";
 export type RunEnding = "completed" | "failed" | "cancelled" | "released" | "lost" | "troubled";
 
 /** An action of this engine on a run. It never contains a payload. */
-interface RunEvent {
+export interface RunEvent {
   readonly runId: string;
   readonly workflowId: string;
   readonly workflowVersion: string;
@@ -20,7 +20,7 @@ interface RunEvent {
   readonly at: Date;
 }
 
-interface StepEvent extends RunEvent {
+export interface StepEvent extends RunEvent {
   readonly stepId: string;
   /** 1 for the first attempt; 0 if the step did not run because of its condition. */
   readonly attempt: number;

@@ -5,7 +5,7 @@ import { createWrites } from "../operations/writes.ts";
 import type { Builder, Database } from "../statements/statement.ts";
 
 /** A builder of a write. On a synchronous driver, `run` executes it. */
-interface WriteBuilder extends Builder {
+export interface WriteBuilder extends Builder {
   run(): unknown;
 }
 
