@@ -445,6 +445,31 @@ test("a changed index is created again: drizzle-kit 0.31 writes the SQL, and for
   }
 });
 
+test("a rebuild that copies a column that it adds", async () => {
+  const changed = sqliteTable("users", {
+    id: integer("id").primaryKey(),
+    name: textColumn("name"),
+    age: integer("age").notNull().default(0),
+    town: textColumn("town"),
+  });
+  const third = layout.tag(2, "third");
+  const before = JSON.parse(await read(layout.snapshot(second))) as { id: string };
+  const after = await generateSQLiteDrizzleJson({ users: changed, notes }, before.id);
+  await writeMigration(third, after, await generateSQLiteMigration(before, after));
+  await writeJournal([first, second, third]);
+  await recordMigrationHashes(folder);
+  const expected = {
+    code: "SQL_INCORRECT",
+    file: layout.sql(third),
+    message: expect.stringContaining("copies town of the old table users") as string,
+  };
+  expect(await check({ users: changed, notes })).toMatchObject(isDrizzle1 ? [] : [expected]);
+  if (isDrizzle1) return;
+  await edit(layout.sql(third), (text) => text.replaceAll(', "town"', ""));
+  await recordMigrationHashes(folder, { again: [third] });
+  expect(await check({ users: changed, notes })).toEqual([]);
+});
+
 test("in an empty folder, every table waits for its migration", async () => {
   await rm(folder, { recursive: true });
   await mkdir(folder);

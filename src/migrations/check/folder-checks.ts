@@ -67,7 +67,19 @@ function checkJournal(folder: MigrationFolder): MigrationProblem[] {
   ];
 }
 
-const snapshotSchema = z.object({ id: z.string(), prevId: z.string() });
+const snapshotSchema = z.object({
+  id: z.string(),
+  prevId: z.string(),
+  tables: z
+    .record(
+      z.string(),
+      z.object({
+        columns: z.record(z.string(), z.object({ generated: z.unknown().optional() })),
+      }),
+    )
+    .default({}),
+});
+type Snapshot = z.output<typeof snapshotSchema>;
 const originId = "00000000-0000-0000-0000-000000000000";
 
 /** The snapshot; null if it is missing or invalid, after a call of `report`. */
@@ -243,7 +255,7 @@ function createdIndexes(sql: string): ReadonlySet<string> {
 function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {
   const { entries, snapshots } = folder;
   /** Null after a missing snapshot, whose successors cannot be checked. */
-  let previousId: string | null = originId;
+  let previous: Pick<Snapshot, "id" | "tables"> | null = { id: originId, tables: {} };
   const prevIds = new Set<string>();
   return entries.flatMap(({ tag }, index): MigrationProblem[] => {
     const file = snapshotFile(folder, tag);
@@ -251,15 +263,15 @@ function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {
     const snapshot = readSnapshot(file, snapshots.get(file), snapshotSchema, (problem) =>
       problems.push(problem),
     );
-    const expectedId: string | null = previousId;
-    previousId = snapshot?.id ?? null;
+    const before: Pick<Snapshot, "id" | "tables"> | null = previous;
+    previous = snapshot;
     if (snapshot === null) return problems;
     const { prevId } = snapshot;
     const isSibling = prevIds.has(prevId);
     prevIds.add(prevId);
     // `drizzle-kit pull` leaves it empty in its first snapshot.
-    const follows = prevId === expectedId || expectedId === null || (index === 0 && prevId === "");
-    if (follows) return [];
+    const follows = before === null || prevId === before.id || (index === 0 && prevId === "");
+    if (follows) return checkRebuilds(sqlFile(folder, tag), folder.sql.get(tag) ?? "", before);
     const problem = { code: "SNAPSHOT_CHAIN_BROKEN" as const, file };
     return isSibling
       ? [
@@ -276,6 +288,37 @@ function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {
             remedy: "restore meta/ from version control",
           },
         ];
+  });
+}
+
+/**
+ * A rebuild by drizzle-kit 0.31 also copies the columns that it adds. Their quoted names are not columns of the old table,
+ * so SQLite takes them for strings.
+ */
+function checkRebuilds(
+  file: string,
+  sql: string,
+  before: Pick<Snapshot, "tables"> | null,
+): MigrationProblem[] {
+  const copies = /INSERT INTO `__new_([^`]+)`\(.*?\) SELECT (.*?) FROM `\1`/g;
+  return [...sql.matchAll(copies)].flatMap(([, table = "", selected = ""]) => {
+    const columns = before?.tables[table]?.columns;
+    const copied = [...selected.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name);
+    const isNew = (name: string) =>
+      columns !== undefined &&
+      (columns[name] === undefined || Boolean(columns[name].generated)) &&
+      !sql.includes(` ADD \`${name}\``) &&
+      !sql.includes(` TO \`${name}\``);
+    const added = copied.filter(isNew);
+    if (added.length === 0) return [];
+    return [
+      {
+        code: "SQL_INCORRECT" as const,
+        file,
+        message: `${file} copies ${added.join(", ")} of the old table ${table}, which does not have them: drizzle-kit writes this when it rebuilds a table and adds a column, and SQLite then stores the names as text, or fails`,
+        remedy: `remove them from both lists of INSERT INTO \`__new_${table}\`, and record the migration again`,
+      },
+    ];
   });
 }
 

@@ -5,6 +5,7 @@ export type MigrationProblemCode =
   | "SQL_MISSING"
   | "SQL_UNREADABLE"
   | "SQL_INCOMPLETE"
+  | "SQL_INCORRECT"
   | "SQL_NOT_IN_JOURNAL"
   | "WHEN_NOT_INCREASING"
   | "SNAPSHOT_MISSING"
