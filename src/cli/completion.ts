@@ -17,6 +17,8 @@ fi`.trimStart();
 
 /** Adds `gorkflow complete <shell>`, which prints what a shell needs to complete commands and options. */
 export function addCompletion(program: Command): void {
+  // The commands that `tab` adds copy these settings.
+  program.exitOverride().showHelpAfterError("(gorkflow complete --help shows the usage)");
   tab(program);
   const complete = program.commands.find((command) => command.name() === "complete");
   complete?.hook("preAction", ({ args }) => {

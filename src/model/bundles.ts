@@ -131,6 +131,25 @@ export function parseBundle(bundle: unknown, argument: string): RunBundle {
 }
 
 /** Passes if all rows belong to the run and are distinct. */
+interface WrittenBundles {
+  readonly written: number;
+  readonly skipped: number;
+  readonly replaced: number;
+}
+
+const writtenBefore = new WeakMap<object, WrittenBundles>();
+
+/** Notes what `writeBundles` has stored before it fails with this error. Returns the error. */
+export function noteWritten<Failure>(error: Failure, written: WrittenBundles): Failure {
+  writtenBefore.set(Object(error), written);
+  return error;
+}
+
+/** What `writeBundles` stored before it failed with this error; nothing if the store does not tell. */
+export function writtenUntil(error: unknown): WrittenBundles {
+  return writtenBefore.get(Object(error)) ?? { written: 0, skipped: 0, replaced: 0 };
+}
+
 function checkRows<Row extends { readonly runId: string }>(
   runId: string,
   rows: readonly Row[],

@@ -4,8 +4,8 @@ import type { ReportRow } from "./named-reports.ts";
 export function csvOf(
   rows: readonly ReportRow[],
   cellOf: (value: string) => string = (value) => value,
+  columns: readonly string[] = Object.keys(rows[0] ?? {}),
 ): string {
-  const columns = Object.keys(rows[0] ?? {});
   return [columns, ...rows.map((row) => columns.map((column) => row[column] ?? null))]
     .map((cells) => cells.map((value) => csvCell(value, cellOf)).join(","))
     .join("\n");

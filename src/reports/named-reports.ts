@@ -57,6 +57,18 @@ export type ReportName = keyof typeof reports;
 
 export const reportNames = Object.keys(reports) as ReportName[];
 
+/** The columns of a report in order, also of one without rows. */
+export function columnsOfReport(
+  name: ReportName,
+  db: Database,
+  given: ReportArguments,
+): readonly string[] {
+  const report: Report = reports[name];
+  // Drizzle's types leave out this method, which its own `union` uses.
+  const query = report(db, given) as unknown as { getSelectedFields(): object };
+  return Object.keys(query.getSelectedFields());
+}
+
 export function runReport(
   name: ReportName,
   db: Database,

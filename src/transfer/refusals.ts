@@ -6,7 +6,7 @@ import {
   StoreClosedError,
   StoreConnectionError,
 } from "../errors.ts";
-import type { RunBundle } from "../model/bundles.ts";
+import { writtenUntil, type RunBundle } from "../model/bundles.ts";
 import type { WriteBundlesOptions, WriteBundlesReport } from "../store/bundles.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { bundlesById } from "./bundle-pages.ts";
@@ -53,27 +53,26 @@ export async function storeBundles(
     isOutage(error) ||
     options.signal?.aborted === true ||
     (options.onConflict === "fail" && isThere(error));
+  let report: WriteBundlesReport;
   try {
     return await store.writeBundles(bundles, options);
   } catch (error) {
     if (endsCall(error) || (bundles.length < 2 && !isRefusal(error))) throw error;
+    report = writtenUntil(error);
   }
-  // The first call may have stored the bundles before the one that was refused.
+  const left = bundles.slice(report.written + report.skipped + report.replaced);
+  // A store that does not tell may have stored the bundles before the one that was refused.
   const isStored = async (bundle: RunBundle): Promise<boolean> => {
     const { runId } = bundle.run;
     const { bundles: stored } = await bundlesById(store, [runId], options.signal);
     return differenceOf(runId, bundle, stored.get(runId)) === null;
   };
-  const report = { written: 0, skipped: 0, replaced: 0 };
   const unclear: [RunBundle, unknown][] = [];
-  for (const bundle of bundles) {
+  for (const bundle of left) {
     try {
-      const { written, skipped, replaced } = await store.writeBundles([bundle], options);
-      report.written += written;
-      report.skipped += skipped;
-      report.replaced += replaced;
+      report = sumOf(report, await store.writeBundles([bundle], options));
     } catch (error) {
-      if (isThere(error) && (await isStored(bundle))) report.written++;
+      if (isThere(error) && (await isStored(bundle))) report = sumOf(report, { written: 1 });
       else if (endsCall(error)) throw error;
       else if (isRefusal(error)) onRefused(bundle, error);
       else unclear.push([bundle, error]);
@@ -83,6 +82,18 @@ export async function storeBundles(
   if (first !== undefined && unclear.length === bundles.length) throw first[1];
   for (const [bundle, error] of unclear) onRefused(bundle, error);
   return report;
+}
+
+/** The sum of two reports. */
+export function sumOf(
+  a: WriteBundlesReport,
+  { written = 0, skipped = 0, replaced = 0 }: Partial<WriteBundlesReport>,
+): WriteBundlesReport {
+  return {
+    written: a.written + written,
+    skipped: a.skipped + skipped,
+    replaced: a.replaced + replaced,
+  };
 }
 
 /** True if the run itself exists, false if another run holds its idempotency key. */

@@ -60,7 +60,9 @@ test("a report is printed as a table, JSON, CSV or Markdown", async () => {
   );
   expect(await report("runs", "--format", "json")).toBe(await report("runs", "--json"));
   expect(await report("runs", "--format", "ndjson")).toBe(await report("runs", "--ndjson"));
-  expect(await report("runs", "--format", "csv", "--workflow", "none")).toBe("");
+  expect(await report("runs", "--format", "csv", "--workflow", "none")).toBe(
+    "workflowId,runs,p50Ms,p90Ms,p95Ms,p99Ms,maxMs\n",
+  );
   const { code } = await command.run(["report", "runs", "--json", "--format", "csv"]);
   expect(code).toBe(2);
 });

@@ -392,6 +392,26 @@ describe("a mirror", () => {
     });
   });
 
+  test("that is closed while `recordSwitch` runs copies nothing later", async () => {
+    const secondary = await file();
+    const store = new MirroredStore(new MemoryStore(), secondary, { retryDelayMs: 1 });
+    let closing: Promise<void> | undefined;
+    const outside = new AsyncLocalStorage<null>();
+    const close = outside.run(null, () => AsyncLocalStorage.bind(() => store.close()));
+    await store.switchOver({
+      recordSwitch: async () => {
+        closing = close();
+        await settle();
+      },
+    });
+    await closing;
+    await expect(store.deleteRun("r")).rejects.toMatchObject({ code: "STORE_CLOSED" });
+    await expect(store.drain()).rejects.toMatchObject({ code: "STORE_CLOSED" });
+    const reads = vi.spyOn(secondary, "listRuns");
+    await settle();
+    expect(reads).not.toHaveBeenCalled();
+  });
+
   test("whose stores are one database copies nothing, and loses no write", async () => {
     const url = folder.database("same.db");
     const [a, b] = [await LibSQLStore.open(url), await LibSQLStore.open(url)];

@@ -325,6 +325,30 @@ test("a copy sets aside runs that a constraint of the target's app refuses", asy
   await to.close();
 });
 
+test("an import counts each run once if a later group of runs is refused", async () => {
+  const [from, to] = [new MemoryStore(), await file()];
+  // Each group has up to 500 statements.
+  await givenRuns(from, 90);
+  await from.createRun({ runId: "run-000089-refused", workflowId: "w" });
+  await to.db.run(
+    "create trigger no before insert on workflow_runs when new.run_id = 'run-000089-refused' begin select raise(abort, 'no'); end",
+  );
+  const lines = await exported(from);
+  for (const [onConflict, counts] of [
+    ["skip", { written: 90, skipped: 0, replaced: 0 }],
+    ["replace", { written: 0, skipped: 0, replaced: 90 }],
+  ] as const) {
+    const progress: unknown[] = [];
+    const options = { onConflict, onProgress: (report: unknown) => progress.push(report) };
+    await expect(importStore(to, lines, options)).rejects.toMatchObject({
+      code: "REFUSED_RUNS",
+      refused: [{ runId: "run-000089-refused" }],
+    });
+    expect(progress.at(-1)).toEqual(counts);
+  }
+  await to.close();
+});
+
 test("a copy and an import keep what the target has in a newer revision", async () => {
   for (const to of [new MemoryStore(), await file()]) {
     const from = new MemoryStore();

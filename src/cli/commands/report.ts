@@ -4,7 +4,7 @@ import { untilAborted } from "../../async/abort.ts";
 import { bucketSizes, type BucketSize } from "../../reports/query/buckets.ts";
 import { timeZoneSchema } from "../../reports/query/time-zones.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
-import { reportNames, type ReportName } from "../../reports/named-reports.ts";
+import { columnsOfReport, reportNames, type ReportName } from "../../reports/named-reports.ts";
 import { drawChart } from "../output/charts.ts";
 import type { CommandContext } from "../context.ts";
 import { withStore } from "../database.ts";
@@ -91,7 +91,7 @@ Examples:
         context.endAtOnce();
         for (;;) {
           const window = windowOf(options);
-          const rows = await runReport(name, reporting, {
+          const given = {
             options: {
               workflowId: options.workflow,
               workflowVersion: options.workflowVersion,
@@ -104,7 +104,8 @@ Examples:
             zone,
             idleMs,
             limit,
-          });
+          };
+          const rows = await runReport(name, reporting, given);
           if (watch !== undefined) clearScreen();
           if (format === "table" && process.stdout.isTTY) {
             const { columns } = process.stdout;
@@ -114,7 +115,7 @@ Examples:
             const chart = drawChart(name, rows, { per, zone, columns, since, until: end });
             if (chart !== null) print(`${chart}\n`);
           }
-          printReport(rows, format, zone);
+          printReport(rows, format, zone, columnsOfReport(name, reporting, given));
           if (watch === undefined) return;
           await untilAborted(context.reading, sleep(watch === true ? watchMs : watch));
         }

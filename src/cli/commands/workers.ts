@@ -37,6 +37,6 @@ Examples:
         const given = { options: { workflowId, tables }, per: "day", idleMs: undefined } as const;
         return runReport("workers", reporting, { ...given, limit });
       });
-      printReport(rows, options.json ? "json" : options.ndjson ? "ndjson" : "table", undefined);
+      printReport(rows, options.json ? "json" : options.ndjson ? "ndjson" : "table");
     });
 }

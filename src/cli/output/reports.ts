@@ -36,7 +36,8 @@ export type ReportFormat = (typeof reportFormats)[number];
 export function printReport(
   rows: readonly ReportRow[],
   format: ReportFormat,
-  zone: string | undefined,
+  zone?: string,
+  columns?: readonly string[],
 ): void {
   switch (format) {
     case "json":
@@ -45,8 +46,7 @@ export function printReport(
       for (const row of rows) printLine(row);
       return;
     case "csv":
-      if (rows.length > 0) print(csvOf(rows));
-      return;
+      return print(csvOf(rows, undefined, columns));
     default: {
       if (rows.length === 0) return print("nothing to report");
       const [headings = [], ...lines] = wordsOf(rows, zone);

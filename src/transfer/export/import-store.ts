@@ -12,7 +12,7 @@ import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions, WriteBundlesReport } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { batchRuns, transferShape } from "../bundle-pages.ts";
-import { storeBundles } from "../refusals.ts";
+import { storeBundles, sumOf } from "../refusals.ts";
 import { readExport, type ExportedBundle, type TextChunks } from "./read-export.ts";
 
 export interface ImportOptions {
@@ -63,7 +63,7 @@ export async function importStore(
 ): Promise<ImportReport> {
   const parsed = parseArgument(optionsSchema, options, "options");
   const { onConflict, keepNewer, onProgress, signal } = parsed;
-  const totals = { written: 0, skipped: 0, replaced: 0 };
+  let totals: WriteBundlesReport = { written: 0, skipped: 0, replaced: 0 };
   const refused: { runId: string; error: unknown }[] = [];
   let batch: ExportedBundle[] = [];
   let size = 0;
@@ -85,10 +85,8 @@ export async function importStore(
         refused.push({ runId: bundle.run.runId, error });
       },
     );
-    totals.written += stored.written;
-    totals.skipped += stored.skipped;
-    totals.replaced += stored.replaced;
-    onProgress?.({ ...totals });
+    totals = sumOf(totals, stored);
+    onProgress?.(totals);
   };
 
   const bundles = readExport(records);

@@ -76,6 +76,7 @@ export class MirroredStore extends OperationsStore {
   /** Resolves when calls may continue; null if none has to wait. */
   #paused: Promise<void> | null = null;
   #resume: () => void = () => undefined;
+  #isClosed = false;
 
   constructor(primary: WorkflowStore, secondary: WorkflowStore, options: MirrorOptions = {}) {
     const operations = {} as StoreOperations;
@@ -155,6 +156,7 @@ export class MirroredStore extends OperationsStore {
   override async close(): Promise<void> {
     refuseInsideTransaction(this);
     await this.#pauseCalls();
+    this.#isClosed = true;
     try {
       await this.#follower.finish();
       await Promise.all([this.#primary.close(), this.#secondary.close()]);
@@ -267,6 +269,7 @@ export class MirroredStore extends OperationsStore {
       this.#follower.retire();
       // A write whose answer was lost may still take effect in either store.
       this.#follower = new Follower(this.#primary, this.#secondary, this.#options, lostAnswers);
+      if (this.#isClosed) this.#follower.retire();
       this.#followed = followOperations(this.#primary, this.#follower.note);
       return performance.now() - begun;
     } finally {

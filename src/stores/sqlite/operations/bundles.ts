@@ -1,5 +1,5 @@
 import { ConstraintError, CorruptRowError, RunAlreadyExistsError } from "../../../errors.ts";
-import { compareSteps, type RunBundle } from "../../../model/bundles.ts";
+import { compareSteps, noteWritten, type RunBundle } from "../../../model/bundles.ts";
 import type { parseWriteBundlesOptions } from "../../../model/options.ts";
 import {
   countWithinPage,
@@ -208,7 +208,8 @@ export function writeBundles(
     try {
       for (const group of groupsOf(plans)) await write(group);
     } catch (error) {
-      throw report.written + report.replaced > 0 ? undecidedError(error) : error;
+      const isPartial = report.written + report.replaced > 0;
+      throw noteWritten(isPartial ? undecidedError(error) : error, report);
     }
     return report;
   };
