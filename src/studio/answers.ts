@@ -1,4 +1,9 @@
+import { readTimeout } from "./errors.ts";
+
 const sharedMs = 1000;
+
+/** Longer than the time that a query of a report may take, so that its own error is shown. */
+export const longestReadMs = 90_000;
 
 interface Answer {
   readonly text: Promise<string>;
@@ -10,7 +15,11 @@ interface Answer {
 export class SharedAnswers {
   readonly #answers = new Map<string, Answer>();
 
-  /** The answer to the request, computed by `answer` unless one is shared. */
+  /**
+   * The answer to the request, computed by `answer` unless one is shared.
+   *
+   * @throws {RefusedRequestError} if the answer takes longer than `longestReadMs`. Later requests then read again.
+   */
   get(request: string, answer: () => Promise<unknown>): Promise<string> {
     const now = Date.now();
     for (const [key, { until }] of this.#answers) {
@@ -18,17 +27,25 @@ export class SharedAnswers {
     }
     const shared = this.#answers.get(request);
     if (shared !== undefined) return shared.text;
-    const created: Answer = { text: answer().then((value) => JSON.stringify(value)), until: null };
+    const text = withinTime(answer()).then((value) => JSON.stringify(value));
+    const created: Answer = { text, until: null };
     this.#answers.set(request, created);
-    created.text.then(
+    text.then(
       () => (created.until = Date.now() + sharedMs),
       () => (created.until = 0),
     );
-    return created.text;
+    return text;
   }
 
   /** After a change, no older answer is shared. */
   forget(): void {
     this.#answers.clear();
   }
+}
+
+function withinTime<Value>(read: Promise<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(readTimeout()), longestReadMs);
+    read.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

@@ -9,7 +9,7 @@ export interface ShownError {
 /** A request that is refused. */
 export class RefusedRequestError extends Error {
   override readonly name = "RefusedRequestError";
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 504;
   readonly code: string;
   constructor(status: RefusedRequestError["status"], code: string, message: string) {
     super(message);
@@ -30,6 +30,14 @@ const statuses: Readonly<Record<string, number>> = {
   STORE_CONNECTION: 503,
 };
 
+/** The error of a read that takes too long. */
+export const readTimeout = () =>
+  new RefusedRequestError(
+    504,
+    "QUERY_TIMEOUT",
+    "the database took too long to answer. A shorter period takes less time",
+  );
+
 /** The status and the text of an error. A driver's message is not shown, because it may contain values. */
 export function describeError(error: unknown): { status: number; error: ShownError } {
   if (error instanceof RefusedRequestError) {
@@ -40,10 +48,7 @@ export function describeError(error: unknown): { status: number; error: ShownErr
     return { status: statuses[code] ?? 500, error: { code, message } };
   }
   const code = codeOf(error);
-  if (code === "SQLITE_INTERRUPT") {
-    const message = "the query took too long and was stopped: choose a shorter period";
-    return { status: 504, error: { code: "QUERY_TIMEOUT", message } };
-  }
+  if (code === "SQLITE_INTERRUPT") return describeError(readTimeout());
   const known = code === null ? "" : ` (${code})`;
   return { status: 500, error: { code: "INTERNAL", message: `the request failed${known}` } };
 }

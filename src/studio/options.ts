@@ -29,8 +29,10 @@ export interface StudioOptions {
    */
   readonly authorize?: ((request: Request) => boolean | Promise<boolean>) | undefined;
   /**
-   * The values in payloads that are not shown: by the names of their keys, in any case and at any depth, or by a function.
-   * Defaults to common names of secrets, such as `password` and `authorization`. An empty list shows everything.
+   * The values in payloads that are not shown, at any depth: by words in the names of their keys, or by a function.
+   * `apiKey` hides `stripeApiKey`, `X-Api-Key` and `API_KEYS`; a word of eight letters or more is also found inside
+   * others, as in `dbpassword`. If the function throws, the value is hidden. Defaults to common names of secrets, such as
+   * `password` and `token`. An empty list shows everything.
    */
   readonly redact?: readonly string[] | Redaction | undefined;
   /** The path at which the studio is mounted, such as `/admin/studio`. Defaults to the root. */
@@ -40,7 +42,10 @@ export interface StudioOptions {
    * started in a trace of OpenTelemetry.
    */
   readonly traceUrl?: ((trace: RunTrace) => string | undefined) | undefined;
-  /** The tables of `createWorkflowTables`, for reports. Defaults to the tables without a prefix. */
+  /**
+   * The tables of `createWorkflowTables`, for the reports of a store of your own that has a `db` and no `tables`. Other
+   * stores know their tables.
+   */
   readonly tables?: WorkflowTables | undefined;
   /** The workflows whose names and descriptions are shown, and those of their steps. Defaults to none. */
   readonly workflows?: readonly Workflow[] | undefined;
@@ -59,24 +64,22 @@ const secretKeys = [
   "passphrase",
   "secret",
   "clientSecret",
-  "secretKey",
-  "secretAccessKey",
   "token",
   "accessToken",
   "refreshToken",
   "authToken",
   "idToken",
   "sessionToken",
-  "xAuthToken",
+  "sessionId",
   "jwt",
   "apiKey",
-  "xApiKey",
+  "accessKey",
   "privateKey",
-  "credentials",
+  "signingKey",
+  "encryptionKey",
+  "credential",
   "authorization",
-  "proxyAuthorization",
   "cookie",
-  "setCookie",
 ] as const;
 
 const functionSchema = <Type>(what: string) =>

@@ -49,12 +49,13 @@ export function causesOf(error: unknown): string[] {
 }
 
 const redactedText = "[redacted]";
+const failedText = "[redacted: the function redact failed for this value]";
 
 /** Returns a function that replaces the values that must not be shown. `place` is the beginning of their paths. */
 export function createRedactor(
   redact: readonly string[] | Redaction,
 ): (place: string, value: unknown) => unknown {
-  const replace = typeof redact === "function" ? redact : redactionOf(redact);
+  const replace = typeof redact === "function" ? redactionBy(redact) : redactionOf(redact);
   const visit = (path: readonly string[], value: unknown): unknown => {
     const shown = replace(path, value);
     // JSON has no bytes: they are shown as they are stored.
@@ -70,10 +71,37 @@ export function createRedactor(
   return (place, value) => visit([place], value);
 }
 
-function redactionOf(keys: readonly string[]): Redaction {
-  const hidden = new Set(keys.map(plain));
-  return (path, value) =>
-    path.length > 1 && hidden.has(plain(path.at(-1) ?? "")) ? redactedText : value;
+/** The app's function. If it fails, or returns what JSON cannot hold, the value is hidden. */
+function redactionBy(redact: Redaction): Redaction {
+  return (path, value) => {
+    try {
+      const shown = redact(path, value);
+      if (shown !== value && !isBytes(shown)) JSON.stringify(shown);
+      return shown;
+    } catch {
+      return failedText;
+    }
+  };
 }
 
-const plain = (key: string) => key.toLowerCase().replaceAll(/[_-]/g, "");
+function redactionOf(names: readonly string[]): Redaction {
+  const letters = names.map((name) => Array.from(wordsOf(name).replaceAll("-", "")));
+  const patterns = letters
+    .filter(({ length }) => length > 0)
+    // The words of a name may be written as one, and the other way round.
+    .map((each) => ({ text: each.join("-?"), isLong: each.length >= shortestInsideWord }))
+    .map(({ text, isLong }) => (isLong ? text : `(?<![^-])${text}s?(?![^-])`));
+  if (patterns.length === 0) return (_, value) => value;
+  const secret = new RegExp(patterns.join("|"), "u");
+  return (path, value) =>
+    path.length > 1 && secret.test(wordsOf(path.at(-1) ?? "")) ? redactedText : value;
+}
+
+/** A name of fewer letters would match inside unrelated words, as `pin` does in `shipping`. */
+const shortestInsideWord = 8;
+
+/** `db-password-2` for `dbPassword2`, `DB_PASSWORD_2`, `DBPassword2` and `db.password[2]`. */
+const wordsOf = (key: string) => key.replaceAll(wordBoundary, "-").toLowerCase();
+
+const wordBoundary =
+  /[^\p{L}\p{N}]+|(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})/gu;

@@ -1,12 +1,18 @@
 import { getTableName } from "drizzle-orm";
 import { getTableConfig } from "drizzle-orm/sqlite-core";
 import { traceIdOf } from "../engine/observe/telemetry.ts";
-import { CorruptRowError, RunNotFoundError, UnsupportedError } from "../errors.ts";
+import {
+  CorruptRowError,
+  InvalidArgumentError,
+  RunNotFoundError,
+  UnsupportedError,
+} from "../errors.ts";
 import { doctor } from "../migrations/doctor/doctor.ts";
 import { migrationStatus } from "../migrations/journal.ts";
 import type { MigrationTarget } from "../migrations/index.ts";
 import type { RunQuery } from "../model/run-queries.ts";
 import type { ReportDatabase } from "../reports/index.ts";
+import { tablesSchema } from "../reports/query/options.ts";
 import type { StepAttempt, StepExecutionSummary, WorkflowRun } from "../schema/rows.ts";
 import { schema } from "../schema/schema.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
@@ -14,12 +20,14 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { describeError, RefusedRequestError, type ShownError } from "./errors.ts";
 import type { StudioOptions } from "./options.ts";
 import { causesOf, previewOf, textOf } from "./payloads.ts";
+import { csvOf, withoutFormula } from "../reports/csv.ts";
 import {
+  columnsOfReport,
   runReport,
   type ReportArguments,
   type ReportName,
-  type ReportRow,
 } from "../reports/named-reports.ts";
+import { bucketsOfLine } from "../reports/query/buckets.ts";
 
 /** What a part of a page contains, or the error of reading it. */
 type Part<Value> = { readonly value: Value } | { readonly error: ShownError };
@@ -31,6 +39,7 @@ type Database = ReportDatabase<"async", unknown> & MigrationTarget;
 /** A store with a Drizzle database. */
 interface DatabaseStore {
   readonly db: Database;
+  readonly tables?: WorkflowTables;
   reportingWith?(limits: { readonly timeoutMs: number }): Database;
 }
 
@@ -48,11 +57,29 @@ async function part<Value>(read: Promise<Value>): Promise<Part<Value>> {
   }
 }
 
+/**
+ * The tables of the store, or else the given ones.
+ *
+ * @throws {InvalidArgumentError} if the given ones are not those of the store.
+ */
+function tablesOf(store: WorkflowStore, given: WorkflowTables | undefined): WorkflowTables {
+  const { tables } = store as Partial<DatabaseStore>;
+  if (!tablesSchema.safeParse(tables).success) return given ?? schema;
+  const own = tables as WorkflowTables;
+  const isOther = ({ workflowRuns }: WorkflowTables) =>
+    getTableName(workflowRuns) !== getTableName(own.workflowRuns);
+  if (given !== undefined && isOther(given)) {
+    const reason = "must be the tables of the store";
+    throw new InvalidArgumentError({ argument: "options.tables", reason });
+  }
+  return own;
+}
+
 /** The reads of the studio, by operations of the contract and reports. */
 export class StudioReader {
   readonly #store: WorkflowStore;
   readonly #redact: Redact;
-  readonly #tables: WorkflowTables | undefined;
+  readonly #tables: WorkflowTables;
   readonly #traceUrl: StudioOptions["traceUrl"];
   #database: Database | null | undefined;
 
@@ -66,7 +93,7 @@ export class StudioReader {
   ) {
     this.#store = store;
     this.#redact = redact;
-    this.#tables = tables;
+    this.#tables = tablesOf(store, tables);
     this.#traceUrl = traceUrl;
   }
 
@@ -208,25 +235,48 @@ export class StudioReader {
     return this.#databaseOf() !== null;
   }
 
-  async report(
-    name: ReportName,
-    { options, ...given }: ReportArguments,
-  ): Promise<readonly ReportRow[]> {
-    return runReport(name, this.#requireDatabase(), {
-      ...given,
-      options: { ...options, tables: this.#tables },
+  async report(name: ReportName, given: ReportArguments): Promise<unknown> {
+    const rows = await runReport(name, this.#requireDatabase(), this.#withTables(given));
+    const { limit, per, zone = "UTC" } = given;
+    const { since = null, until = null } = given.options;
+    const starts = rows.flatMap(({ bucketStart }) => {
+      return bucketStart instanceof Date ? bucketStart.getTime() : [];
     });
+    const window = {
+      since: since && since.getTime(),
+      until: Math.min(Date.now(), until === null ? Infinity : until.getTime() - 1),
+    };
+    const times = starts.length === 0 ? [] : bucketsOfLine(starts, { per, zone }, window);
+    return { rows, times, zone, limit };
+  }
+
+  async csv(name: ReportName, given: ReportArguments): Promise<string> {
+    const [database, args] = [this.#requireDatabase(), this.#withTables(given)];
+    const columns = columnsOfReport(name, database, args);
+    const rows = await runReport(name, database, args);
+    return `${csvOf(rows, withoutFormula, columns)}\n`;
+  }
+
+  #withTables(given: ReportArguments): ReportArguments {
+    return { ...given, options: { ...given.options, tables: this.#tables } };
   }
 
   async schema(): Promise<unknown> {
-    const given = this.#tables ?? schema;
+    const {
+      workflowRuns,
+      stepExecutions,
+      stepAttempts,
+      stepOutputs,
+      workflowState,
+      workflowPauses,
+    } = this.#tables;
     const tables = [
-      given.workflowRuns,
-      given.stepExecutions,
-      given.stepAttempts,
-      given.stepOutputs,
-      given.workflowState,
-      given.workflowPauses,
+      workflowRuns,
+      stepExecutions,
+      stepAttempts,
+      stepOutputs,
+      workflowState,
+      workflowPauses,
     ];
     const database = this.#databaseOf();
     return {
@@ -253,15 +303,14 @@ export class StudioReader {
         };
       }),
       migrations:
-        database === null || this.#tables !== undefined
+        database === null || getTableName(workflowRuns) !== getTableName(schema.workflowRuns)
           ? null
           : await part(migrationStatus(database)),
     };
   }
 
   async doctor(): Promise<unknown> {
-    const tables = this.#tables;
-    return doctor(this.#requireDatabase(), tables === undefined ? {} : { tables });
+    return doctor(this.#requireDatabase(), { tables: this.#tables });
   }
 
   #requireDatabase(): Database {

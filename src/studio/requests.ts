@@ -2,7 +2,7 @@ import * as z from "zod";
 import { InvalidArgumentError } from "../errors.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
 import { tagsSchema } from "../schema/zod.ts";
-import { runStatuses, type RunStatus } from "../statuses.ts";
+import { runStatuses } from "../statuses.ts";
 import { RefusedRequestError } from "./errors.ts";
 import { reportNames, type ReportArguments, type ReportName } from "../reports/named-reports.ts";
 
@@ -13,13 +13,17 @@ const pageSize = 50;
 export function runQueryOf(params: URLSearchParams): RunQuery {
   return {
     ...filterOf(params),
-    limit: Number(params.get("limit") ?? pageSize),
+    limit: limitOf(params, pageSize, 1000),
     cursor: params.get("cursor"),
   };
 }
 
 function filterOf(params: URLSearchParams): RunFilter {
-  const statuses = params.getAll("status") as RunStatus[];
+  const statuses = params.getAll("status").map((text) => {
+    const status = runStatuses.find((each) => each === text);
+    if (status === undefined) throw invalid("status", `must be one of ${runStatuses.join(", ")}`);
+    return status;
+  });
   return {
     workflowId: textOf(params, "workflow"),
     status: statuses.length === 0 ? undefined : statuses,
@@ -50,13 +54,7 @@ export function reportOf(params: URLSearchParams): {
       per: (textOf(params, "per") ?? "day") as ReportArguments["per"],
       zone: textOf(params, "zone"),
       idleMs: undefined,
-      limit: z.coerce
-        .number()
-        .int()
-        .min(1)
-        .max(10_000)
-        .catch(1000)
-        .parse(params.get("limit") ?? 1000),
+      limit: limitOf(params, 1000, 10_000),
     },
   };
 }
@@ -77,29 +75,51 @@ function textOf(params: URLSearchParams, name: string): string | undefined {
 
 function timeOf(params: URLSearchParams, name: string): Date | undefined {
   const text = textOf(params, name);
-  return text === undefined ? undefined : new Date(text);
+  if (text === undefined) return undefined;
+  const { success, data } = timeSchema.safeParse(text);
+  if (success) return data;
+  throw invalid(name, timeRule);
+}
+
+function limitOf(params: URLSearchParams, otherwise: number, most: number): number {
+  const text = textOf(params, "limit");
+  if (text === undefined) return otherwise;
+  const limit = Number(text);
+  if (/^\d+$/.test(text) && limit >= 1 && limit <= most) return limit;
+  throw invalid("limit", `must be a number from 1 to ${most}`);
 }
 
 /** When the period begins that ends now, in whole minutes, so that viewers share the answers. */
 function beginOf(params: URLSearchParams): Date | undefined {
   const lastMs = textOf(params, "lastMs");
-  return lastMs === undefined
-    ? undefined
-    : new Date(Math.floor(Date.now() / 60_000) * 60_000 - Number(lastMs));
+  if (lastMs === undefined) return undefined;
+  const begin = new Date(Math.floor(Date.now() / 60_000) * 60_000 - Number(lastMs));
+  if (/^\d+$/.test(lastMs) && !Number.isNaN(begin.getTime())) return begin;
+  throw invalid("lastMs", "must be a number of milliseconds");
 }
 
 function tagsOf(params: URLSearchParams): Record<string, string> | undefined {
   const pairs = params.getAll("tag").map((text) => {
     const at = text.indexOf("=");
     if (at > 0) return [text.slice(0, at), text.slice(at + 1)] as const;
-    throw new InvalidArgumentError({ argument: "tag", reason: "must be key=value" });
+    throw invalid("tag", "must be key=value");
   });
   const tags = new Map(pairs);
   if (tags.size < pairs.length) {
-    throw new InvalidArgumentError({ argument: "tag", reason: "has a key twice" });
+    throw invalid("tag", "has a key twice");
   }
   return pairs.length === 0 ? undefined : Object.fromEntries(tags);
 }
+
+const timeRule = "must be a time such as 2026-01-31T12:00:00Z";
+
+const invalid = (argument: string, reason: string) =>
+  new InvalidArgumentError({ argument, reason });
+
+const timeSchema = z
+  .string()
+  .refine((text) => !Number.isNaN(Date.parse(text)), timeRule)
+  .transform((text) => new Date(text));
 
 const runSchema = z.strictObject({ runId: z.string() });
 const pauseSchema = z.strictObject({
@@ -120,8 +140,8 @@ const bulkSchema = z.strictObject({
     resourceId: z.string().optional(),
     // A record of zod would leave out the tag `__proto__`, and the filter would match more runs.
     tags: tagsSchema.optional(),
-    createdAfter: z.coerce.date().optional(),
-    createdBefore: z.coerce.date().optional(),
+    createdAfter: timeSchema.optional(),
+    createdBefore: timeSchema.optional(),
   }),
 });
 
@@ -178,6 +198,6 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return undefined;
+    throw new RefusedRequestError(400, "INVALID_BODY", "the body is not JSON");
   }
 }

@@ -5,7 +5,6 @@ import { Engine } from "../engine/engine.ts";
 import { RunNotFoundError } from "../errors.ts";
 import { parseId } from "../model/arguments.ts";
 import type { RunFilter } from "../model/run-queries.ts";
-import { csvOf, withoutFormula } from "../reports/csv.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { SharedAnswers } from "./answers.ts";
 import { describeError, RefusedRequestError } from "./errors.ts";
@@ -111,16 +110,11 @@ export function createStudio(store: WorkflowStore, options: StudioOptions = {}):
   read("doctor", () => reader.doctor());
   read("report", async (params) => {
     const { name, given } = reportOf(params);
-    const {
-      limit,
-      options: { since = null },
-    } = given;
-    return { rows: await reader.report(name, given), since, limit, now: new Date() };
+    return reader.report(name, given);
   });
   app.get("/api/report.csv", async ({ req }) => {
     const { name, given } = reportOf(new URL(req.url).searchParams);
-    const body = csvOf(await reader.report(name, given), withoutFormula);
-    return textResponse(`${body}\n`, "text/csv", `${name}.csv`);
+    return textResponse(await reader.csv(name, given), "text/csv", `${name}.csv`);
   });
   app.get("/api/payload", async ({ req }) => {
     const params = new URL(req.url).searchParams;

@@ -24,7 +24,9 @@ export function withToken(studio: Studio, { token, hosts }: TokenOptions): Studi
         const name = `gorkflow_studio_${port}`;
         const isLink = request.method === "GET" && isEqual(searchParams.get("token"), token);
         const isKnown =
-          isLink || isEqual(cookieOf(request, name), token) || isEqual(bearerOf(request), token);
+          isLink ||
+          cookiesOf(request, name).some((value) => isEqual(value, token)) ||
+          isEqual(bearerOf(request), token);
         if (!isKnown) {
           const message = "open the link that gorkflow studio printed: it contains the token";
           throw new RefusedRequestError(401, "TOKEN_MISSING", message);
@@ -54,9 +56,12 @@ function isEqual(given: string | null, token: string): boolean {
   return difference === 0;
 }
 
-function cookieOf({ headers }: Request, name: string): string | null {
+/** A browser sends one for each path and domain that have set it. */
+function cookiesOf({ headers }: Request, name: string): string[] {
   const pairs = (headers.get("cookie") ?? "").split(/; */);
-  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? null;
+  return pairs
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1));
 }
 
 function bearerOf({ headers }: Request): string | null {

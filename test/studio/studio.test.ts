@@ -8,39 +8,13 @@ import { operationNames } from "../../src/store/operations.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { longestReadMs } from "../../src/studio/answers.ts";
 import { createStudio } from "../../src/studio/studio.ts";
 import type { RunTrace, Studio } from "../../src/studio/options.ts";
 import { withToken } from "../../src/studio/token.ts";
 import { migratedDatabase } from "../support/databases.ts";
 import { test } from "../support/fixtures.ts";
-
-const host = "http://localhost:4983";
-
-interface Call {
-  readonly status: number;
-  readonly body: Record<string, unknown>;
-}
-
-async function get(studio: Studio, path: string, headers: Record<string, string> = {}) {
-  const response = await studio.fetch(new Request(`${host}/api/${path}`, { headers }));
-  return { status: response.status, body: await response.json() } as Call;
-}
-
-async function post(
-  studio: Studio,
-  path: string,
-  body: unknown,
-  headers: Record<string, string> = {},
-) {
-  const response = await studio.fetch(
-    new Request(`${host}/api/${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: typeof body === "string" ? body : JSON.stringify(body),
-    }),
-  );
-  return { status: response.status, body: await response.json() } as Call;
-}
+import { get, host, post } from "./support/requests.ts";
 
 /** A store that counts the calls of its operations. */
 function counted<Store extends WorkflowStore>(store: Store) {
@@ -414,6 +388,40 @@ describe("names that every object has", () => {
   );
 });
 
+test.each([
+  ["runs?limit=abc", "limit: must be a number from 1 to 1000"],
+  ["runs?after=noon", "after: must be a time such as 2026-01-31T12:00:00Z"],
+  ["counts?status=DONE", "status: must be one of PENDING, RUNNING, COMPLETED, FAILED, CANCELLED"],
+  ["runs?tag=a", "tag: must be key=value"],
+  ["report?name=queue&limit=0", "limit: must be a number from 1 to 10000"],
+  ["report?name=queue&lastMs=-1", "lastMs: must be a number of milliseconds"],
+  ["report?name=throughput&until=x", "until: must be a time such as 2026-01-31T12:00:00Z"],
+])("%s is refused by the name of the parameter", async (path, message) => {
+  expect(await get(createStudio(new MemoryStore()), path)).toMatchObject({
+    status: 400,
+    body: { error: { message } },
+  });
+});
+
+test("a body is refused by the name of its field", async () => {
+  const studio = createStudio(new MemoryStore());
+  const bulk = (createdAfter: unknown) => ({
+    action: "delete",
+    dryRun: true,
+    filter: { createdAfter },
+  });
+  for (const [body, message] of [
+    ["{", "the body is not JSON"],
+    [bulk("noon"), "filter.createdAfter: must be a time such as 2026-01-31T12:00:00Z"],
+    [bulk(null), expect.stringMatching(/^filter\.createdAfter: .*expected string/)],
+  ] as const) {
+    expect(await post(studio, "bulk", body)).toMatchObject({
+      status: 400,
+      body: { error: { message } },
+    });
+  }
+});
+
 test("a tag whose key is given twice is refused, because no run has both values", async () => {
   const { status, body } = await get(createStudio(new MemoryStore()), "runs?tag=a%3D1&tag=a%3D2");
   expect(status).toBe(400);
@@ -525,6 +533,18 @@ describe("with a token", () => {
       });
     expect((await studio.fetch(request({}))).status).toBe(401);
     expect((await studio.fetch(request({ authorization: `Bearer ${token}` }))).status).toBe(404);
+  });
+
+  test("one of several cookies of the name is enough", async () => {
+    const name = "gorkflow_studio_4983";
+    for (const values of [
+      ["old", token],
+      [token, "old"],
+    ]) {
+      const cookie = values.map((value) => `${name}=${value}`).join("; ");
+      expect((await ask("/api/runs", { cookie })).status).toBe(200);
+    }
+    expect((await ask("/api/runs", { cookie: `${name}=a; ${name}=b` })).status).toBe(401);
   });
 
   test("another host is refused even with it, as in DNS rebinding", async () => {
@@ -780,6 +800,58 @@ describe("payloads", () => {
     await store.close();
   });
 
+  test("hide keys by their words, however they are written", async () => {
+    const hidden = [
+      "stripeApiKey",
+      "STRIPE_API_KEYS",
+      "x-api-key",
+      "apikey",
+      "dbPassword",
+      "dbpassword",
+      "password2",
+      "accessToken",
+      "oauth2.token",
+      "JWTs",
+      "aws secret key",
+    ];
+    const visible = ["author", "monkey", "secretary", "tokenize", "shipping", "keyboard"];
+    const entries = [...hidden, ...visible].map((key) => [key, `the ${key}`]);
+    const { store, runId } = await storeWith(Object.fromEntries(entries));
+    const shown = await everything(createStudio(store), runId);
+    expect(hidden.filter((key) => shown.includes(`the ${key}`))).toEqual([]);
+    expect(visible.filter((key) => !shown.includes(`the ${key}`))).toEqual([]);
+    const own = await everything(createStudio(store, { redact: ["pin", "key board"] }), runId);
+    expect(own).toContain("the shipping");
+    expect(own).not.toContain("the keyboard");
+  });
+
+  test.each([
+    [
+      "throws",
+      () => {
+        throw new Error("hunter2");
+      },
+    ],
+    ["returns what JSON cannot hold", () => 5n],
+    [
+      "returns a cycle",
+      () => {
+        const cycle: { own?: unknown } = {};
+        return (cycle.own = cycle);
+      },
+    ],
+  ])("are hidden if the function that redacts them %s", async (_, fail) => {
+    const { store, runId } = await storeWith(secrets);
+    const redact = (path: readonly string[], value: unknown) =>
+      path.at(-1) === "user" ? value : typeof value === "object" ? value : fail();
+    const studio = createStudio(store, { redact });
+    expect((await get(studio, "runs")).status).toBe(200);
+    const shown = await everything(studio, runId);
+    expect(shown).toContain("ada");
+    expect(shown).toContain("[redacted: the function redact failed for this value]");
+    expect(shown).not.toMatch(/hunter2|Bearer t/);
+  });
+
   test("are redacted by other keys, by a function, or not at all", async () => {
     const { store, runId } = await storeWith(secrets);
     const byKey = await everything(createStudio(store, { redact: ["USER"] }), runId);
@@ -846,9 +918,9 @@ test("the period of a report may end now", async ({ folder }) => {
   const studio = createStudio(store);
   const { body } = await get(studio, `report?name=throughput&per=hour&lastMs=${2 * hourMs}`);
   expect(body["rows"]).toEqual([expect.objectContaining({ workflowId: "w1" })]);
-  const since = Date.parse(body["since"] as string);
-  expect(since % 60_000).toBe(0);
-  expect(now - since).toBeGreaterThanOrEqual(2 * hourMs - 60_000);
+  const [begin = 0] = body["times"] as number[];
+  expect(begin % hourMs).toBe(0);
+  expect(now - begin).toBeGreaterThanOrEqual(2 * hourMs - 60_000);
   expect((await get(studio, "report?name=throughput&lastMs=x")).status).toBe(400);
   await store.close();
 });
@@ -1001,6 +1073,23 @@ describe("live updates", () => {
     expect(body).toMatchObject({ run: { value: { status: "RUNNING" } } });
     viewer.end();
     await viewer.read;
+  });
+
+  test("a read that hangs is not shared for longer than its timeout", async () => {
+    const { store, calls } = counted(new MemoryStore());
+    const studio = createStudio(store);
+    vi.spyOn(store, "listRuns").mockReturnValueOnce(new Promise(() => undefined));
+    const viewers = [get(studio, "runs"), get(studio, "runs")];
+    await vi.advanceTimersByTimeAsync(longestReadMs);
+    for (const viewer of viewers) {
+      expect(await viewer).toMatchObject({
+        status: 504,
+        body: { error: { code: "QUERY_TIMEOUT" } },
+      });
+    }
+    expect((await get(studio, "runs")).status).toBe(200);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(calls).toEqual(["listRuns", "listRuns"]);
   });
 
   test("make many viewers of a page share one read, until something is changed", async () => {

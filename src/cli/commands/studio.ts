@@ -5,7 +5,6 @@ import type { AddressInfo } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { createAdaptorServer } from "@hono/node-server";
 import { Command, InvalidArgumentError } from "commander";
-import { createWorkflowTables } from "../../schema/tables.ts";
 import { createStudio } from "../../studio/studio.ts";
 import { withToken } from "../../studio/token.ts";
 import type { CommandContext } from "../context.ts";
@@ -46,8 +45,6 @@ Examples:
   gorkflow studio --database libsql://my-db.turso.io --read-only --port 0`,
     )
     .action(async ({ port, host, readOnly, open, json, ...options }: StudioCommandOptions) => {
-      const tables =
-        options.prefix === undefined ? undefined : createWorkflowTables({ prefix: options.prefix });
       const workflows = await loadDefinitions(options);
       context.onInterruption("run the same command again to open the studio");
       await withStore(
@@ -60,7 +57,6 @@ Examples:
             createStudio(store, {
               readOnly: readOnly === true,
               authorize: () => true,
-              tables,
               workflows,
             }),
             { token, hosts },

@@ -1,7 +1,7 @@
 import { sql, Subquery, type SQL } from "drizzle-orm";
 import * as z from "zod";
 import { time } from "../../schema/columns.ts";
-import { firstTimeOf, localTime, timeZoneSchema } from "./time-zones.ts";
+import { firstTimeOf, localTime, localTimeOf, timeAtLocal, timeZoneSchema } from "./time-zones.ts";
 
 export const bucketSizes = ["hour", "day", "week", "month"] as const;
 export type BucketSize = (typeof bucketSizes)[number];
@@ -67,6 +67,48 @@ function startOf(at: string, per: BucketSize): string {
     // SQLite has no months outside the years 0 to 9999.
     month: `coalesce(unixepoch((${day}) / 1000, 'unixepoch', 'start of month') * 1000, ${day})`,
   }[per];
+}
+
+/** The start of the bucket that contains `at`, as in the reports. In milliseconds since 1970. */
+export function bucketStartOf(
+  at: number,
+  { per = "day", zone = "UTC" }: Readonly<BucketOptions>,
+): number {
+  const local = localTimeOf(at, zone);
+  const past = (size: number, from = 0) => (((local + from) % size) + size) % size;
+  if (per === "hour") return at - past(hourMs);
+  const day = local - past(dayMs);
+  const week = local - past(7 * dayMs, 3 * dayMs);
+  return timeAtLocal({ day, week, month: new Date(day).setUTCDate(1) }[per], zone);
+}
+
+/** Not shorter than a bucket, and shorter than two. */
+const longBucketMs: Readonly<Record<BucketSize, number>> = {
+  hour: 1.1 * hourMs,
+  day: 1.1 * dayMs,
+  week: 7.1 * dayMs,
+  month: 33 * dayMs,
+};
+
+/**
+ * The starts of the buckets that a line through `starts` needs, in order: these, the empty ones beside them, and the
+ * first and the last of the window. A line between two of them that are not neighbours is over empty buckets alone.
+ */
+export function bucketsOfLine(
+  starts: readonly number[],
+  options: Readonly<BucketOptions>,
+  { since, until }: { readonly since: number | null; readonly until: number },
+): number[] {
+  const [first, last] = [since ?? -Infinity, until].map((at) =>
+    Number.isFinite(at) ? bucketStartOf(at, options) : at,
+  ) as [number, number];
+  const beside = [...new Set(starts)].flatMap((start) =>
+    [start - 1, start + longBucketMs[options.per ?? "day"]]
+      .map((at) => bucketStartOf(at, options))
+      .filter((at) => at >= first && at <= last),
+  );
+  const ends = [first, last].filter(Number.isFinite);
+  return [...new Set([...starts, ...beside, ...ends])].toSorted((a, b) => a - b);
 }
 
 /** The remainder of a division, from 0 up to `size`. */

@@ -51,6 +51,22 @@ export function rowOf<Row extends SQLiteTable>(
   ) as { [Name in keyof Row["_"]["columns"]]: SQL.Aliased };
 }
 
+/** The columns of the row. They also decode integers that the app's driver reads as `bigint`. */
+function numberColumns<Row extends SQLiteTable>(row: Row): Row["_"]["columns"] {
+  const columns: Record<string, SQLiteColumn> = getTableColumns(row);
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [
+      name,
+      Object.create(column, {
+        mapFromDriverValue: {
+          value: (value: unknown) =>
+            column.mapFromDriverValue(typeof value === "bigint" ? Number(value) : value),
+        },
+      }) as SQLiteColumn,
+    ]),
+  ) as Row["_"]["columns"];
+}
+
 /**
  * Selects the rows of `query` in the given default order.
  *
@@ -65,7 +81,7 @@ export function selectReport<Row extends SQLiteTable, Mode extends "sync" | "asy
   query: SQLWrapper,
   ...order: (SQL | SQLiteColumn)[]
 ): ReportQuery<Row, Mode, RunResult> {
-  const columns = getTableColumns(row);
+  const columns = numberColumns(row);
   // A write to one of these tables invalidates a cached result.
   const read = Object.values(tables).map((table) => getTableName(table));
   const source = Object.assign(

@@ -57,6 +57,24 @@ function clockOf(zone: string): (at: number) => number {
   };
 }
 
+/** What the clocks of the zone show at `at`. */
+export function localTimeOf(at: number, zone: string): number {
+  const offsets = offsetsOf(zone);
+  const { offset } = (offsets.findLast(({ at: from }) => from <= at) ?? offsets[0]) as Offset;
+  return at + offset;
+}
+
+/** The first time at which the clocks of the zone show `local` or later. */
+export function timeAtLocal(local: number, zone: string): number {
+  const offsets = offsetsOf(zone);
+  const index = offsets.findLastIndex(({ at }, each) => {
+    const before = offsets[each - 1];
+    return before === undefined || at + before.offset <= local;
+  });
+  const { at, offset } = offsets[index] as Offset;
+  return index === 0 ? local - offset : Math.max(at, local - offset);
+}
+
 /** What the clocks of the zone show at `at`, as SQL. `at` is SQL, and both are milliseconds since 1970. */
 export function localTime(at: string, zone: string): string {
   const offsets = offsetsOf(zone).map(({ at: from, offset }) => ({ from, value: String(offset) }));

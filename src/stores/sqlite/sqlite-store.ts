@@ -43,6 +43,8 @@ export class SQLiteDatabaseStore<
 > extends SQLiteOperations<JsonOfTables<Tables>> {
   /** The Drizzle database of the store. */
   readonly db: Db;
+  /** The tables of the store, for reports and for queries of the app. */
+  readonly tables: Tables;
   /**
    * The writes of the store as Drizzle builders. On libSQL and D1, they are for an app's own `db.batch([…])`. On a synchronous
    * driver, call `run()` of each in the app's own `db.transaction`.
@@ -84,6 +86,8 @@ export class SQLiteDatabaseStore<
     );
     super(context, gate);
     this.db = db;
+    // The same tables, which were checked.
+    this.tables = tables as Tables;
     this.statements = createBuilders(context, primary);
     const owns = (transaction: Database) => {
       const client = clientOf(transaction);

@@ -17,12 +17,15 @@ export function TimeChart({
   label,
   times,
   series,
+  note,
   format,
 }: {
   readonly label: string;
   /** In milliseconds, ascending. */
   readonly times: readonly number[];
   readonly series: readonly Series[];
+  /** What the reader must know of the values: the size of a bucket, and the time zone. */
+  readonly note: string;
   readonly format: (value: number) => string;
 }) {
   const place = useRef<HTMLDivElement>(null);
@@ -74,6 +77,7 @@ export function TimeChart({
     <figure class="chart">
       <div ref={place} role="img" aria-label={label} />
       <figcaption>
+        <div class="muted">{shown(note)}</div>
         {at === undefined ? "" : `${timeOf(new Date(at))}: `}
         {series.map(({ label: name, color, values }) => {
           const value = pointed === null ? null : values[pointed];

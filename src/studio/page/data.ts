@@ -86,11 +86,19 @@ function connect(): void {
   source.addEventListener("error", () => {
     setLive("trouble", "The studio does not answer.");
     // The browser connects again by itself, but not after an answer with an error, such as that of a proxy.
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => {
-      if (live.source === source) connect();
-    }, reconnectMs);
+    if (source.readyState === EventSource.CLOSED)
+      setTimeout(() => void reconnect(source), reconnectMs);
   });
+}
+
+/** A request that the studio refuses, such as one for an id that is too long, is not repeated. */
+async function reconnect(source: EventSource): Promise<void> {
+  if (live.source !== source) return;
+  const answer = await fetch(source.url, { method: "HEAD" }).catch(() => null);
+  if (live.source !== source) return;
+  const isRefused = answer !== null && [400, 401, 403, 404].includes(answer.status);
+  if (isRefused) setLive("trouble", "The studio refuses to send updates of this page.");
+  else connect();
 }
 
 /** Opens the stream of changes of one run, or of all. It is closed while the page is hidden. */
@@ -139,8 +147,11 @@ export function useData<Value>(path: string | null, freshness: Freshness = "live
   const [state, setState] = useState<State<Value>>({ path });
   const last = useRef({ at: 0, took: 0, isBusy: false });
   const abort = useRef<AbortController | null>(null);
+  const latest = useRef(path);
+  latest.current = path;
   const load = useCallback(async () => {
-    if (path === null) return;
+    // A caller may have `reload` of an earlier path.
+    if (path === null || path !== latest.current) return;
     abort.current?.abort();
     const own = new AbortController();
     abort.current = own;

@@ -15,8 +15,10 @@ export const count = (value: number) => String(value).replaceAll(/\B(?=(\d{3})+$
 
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+  // Rounded down, so that no part reaches the next unit.
+  if (ms < 1000) return `${Math.trunc(ms)} ms`;
+  if (ms < 10_000) return `${(Math.trunc(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < 60_000) return `${Math.trunc(ms / 1000)} s`;
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`;
   const hours = Math.floor(minutes / 60);
@@ -32,8 +34,15 @@ function bytes(value: number): string {
   return `${amount.toFixed(1)} ${units[unit]}`;
 }
 
-export const share = (value: number | null) =>
-  value === null ? "–" : `${(value * 100).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
+/** Only nothing is 0 %, and only all is 100 %. */
+export function share(value: number | null): string {
+  if (value === null) return "–";
+  const percent = value * 100;
+  if (percent > 0 && percent < 0.1) return "< 0.1 %";
+  if (percent > 99.9 && percent < 100) return "> 99.9 %";
+  const isNearEnd = percent > 0 && percent < 100 && (percent < 10 || percent > 90);
+  return `${percent.toFixed(isNearEnd ? 1 : 0)} %`;
+}
 
 /** A time of the API in the zone of the browser. */
 export const time = (text: string | null | undefined) =>

@@ -1,5 +1,6 @@
 import { render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
 import { useData, useLiveState, useLiveUpdates } from "./data.ts";
 import { shownLines } from "./format.ts";
 import { navigate, startNavigation, usePlace } from "./navigation.ts";
@@ -44,6 +45,11 @@ function App() {
     if (!isFirst.current) main.current?.focus();
     isFirst.current = false;
   }, [page, runId]);
+  const filter = params.toString();
+  useEffect(() => {
+    // A link to the next page of a list is gone when it is loaded. The keyboard continues in the page.
+    if (!isFirst.current && document.activeElement === document.body) main.current?.focus();
+  }, [filter]);
   const canChange = meta.data?.readOnly === false;
   const hasReports = meta.data?.hasReports ?? true;
   const labels = meta.data?.workflows ?? [];
@@ -84,23 +90,41 @@ function App() {
       </header>
       <main ref={main} tabIndex={-1}>
         {meta.error !== undefined && <Problem message={meta.error.message} retry={meta.reload} />}
-        {page === "" && <Overview hasReports={hasReports} />}
-        {page === "runs" && <Runs params={params} canChange={canChange} />}
-        {runId !== null && (
-          <RunPage key={runId} runId={runId} labels={labels} canChange={canChange} />
-        )}
-        {page === "workflows" && (
-          <Workflows
-            params={params}
-            hasReports={hasReports}
-            labels={labels}
-            canChange={canChange}
-          />
-        )}
-        {page === "reports" && <Reports params={params} hasReports={hasReports} />}
-        {page === "schema" && <SchemaPage hasReports={hasReports} />}
+        <PageErrors key={page} filter={filter}>
+          {page === "" && <Overview hasReports={hasReports} />}
+          {page === "runs" && <Runs params={params} canChange={canChange} />}
+          {runId !== null && (
+            <RunPage key={runId} runId={runId} labels={labels} canChange={canChange} />
+          )}
+          {page === "workflows" && (
+            <Workflows
+              params={params}
+              hasReports={hasReports}
+              labels={labels}
+              canChange={canChange}
+            />
+          )}
+          {page === "reports" && <Reports params={params} hasReports={hasReports} />}
+          {page === "schema" && <SchemaPage hasReports={hasReports} />}
+        </PageErrors>
       </main>
     </>
+  );
+}
+
+/** Shows an error of a page instead of it. The navigation stays. */
+function PageErrors({
+  filter,
+  children,
+}: {
+  readonly filter: string;
+  readonly children: ComponentChildren;
+}) {
+  const [error, reset] = useErrorBoundary((thrown) => console.error(thrown));
+  useEffect(reset, [filter]);
+  if (error === undefined) return <>{children}</>;
+  return (
+    <Problem message={`The page cannot be shown: ${(error as Error).message}`} retry={reset} />
   );
 }
 

@@ -30,12 +30,14 @@ export function navigate(address: string, { replace = false } = {}): void {
 
 export function usePlace(): Place {
   const [place, setPlace] = useState(currentPlace);
-  useEffect(() => {
-    const update = () => setPlace(currentPlace());
-    listeners.add(update);
-    return () => void listeners.delete(update);
-  }, []);
+  useEffect(() => onNavigation(() => setPlace(currentPlace())), []);
   return place;
+}
+
+/** Calls `listener` when another page or other parameters are shown, until the returned function is called. */
+export function onNavigation(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 /** Makes links to other pages of the studio load no document, and removes the token from the address. */

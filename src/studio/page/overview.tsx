@@ -5,10 +5,7 @@ import { count, duration, share, time } from "./format.ts";
 import { addressOf, runAddress } from "./navigation.ts";
 import { Card, Empty, Load, Status, Table, Text } from "./parts.tsx";
 import { lastMsOf, PeriodChoice, periods, type Period } from "./period.tsx";
-import { bucketsOf, sumsOf, useReport, type Report, type ReportRow } from "./report-data.ts";
-
-const text = (row: ReportRow, column: string) => String(row[column] ?? "");
-const number = (row: ReportRow, column: string) => Number(row[column] ?? 0);
+import { number, sumsOf, text, useReport, type Report, type ReportRow } from "./report-data.ts";
 
 export function Overview({ hasReports }: { readonly hasReports: boolean }) {
   const [period, setPeriod] = useState<Period>("24h");
@@ -186,20 +183,19 @@ export const RunLink = ({ runId }: { readonly runId: string }) => (
 );
 
 function Throughput({ report, per }: { readonly report: Report; readonly per: string }) {
-  const { rows } = report;
-  if (rows.length === 0) return <Empty>Nothing happened in this period.</Empty>;
-  const times = bucketsOf(report, per);
+  if (report.rows.length === 0) return <Empty>Nothing happened in this period.</Empty>;
   const lines = [
     { column: "created", color: "series-1" },
     { column: "completed", color: "completed" },
     { column: "failed", color: "failed" },
     { column: "cancelled", color: "cancelled" },
-  ].map(({ column, color }) => ({ label: column, color, values: sumsOf(rows, times, column) }));
+  ].map(({ column, color }) => ({ label: column, color, values: sumsOf(report, column) }));
   return (
     <TimeChart
       label={`Runs per ${per}: created, completed, failed and cancelled`}
-      times={times}
+      times={report.times}
       series={lines}
+      note={`Runs per ${per}, ${report.zone}`}
       format={(value) => count(value)}
     />
   );

@@ -8,7 +8,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { requestText, type Loaded, type Preview } from "./data.ts";
 import { count, shown, shownLines } from "./format.ts";
-import { addressOf } from "./navigation.ts";
+import { addressOf, onNavigation } from "./navigation.ts";
 
 const symbols: Readonly<Record<string, string>> = {
   PENDING: "○",
@@ -252,7 +252,7 @@ export function Payload({
   );
 }
 
-/** A modal dialog. Escape closes it. */
+/** A modal dialog. Escape closes it, and the way to another page. */
 export function Dialog({
   title,
   children,
@@ -263,7 +263,16 @@ export function Dialog({
   readonly onClose: () => void;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    const stop = onNavigation(onClose);
+    return () => {
+      stop();
+      // Returns the focus.
+      element?.close();
+    };
+  }, []);
   return (
     <dialog ref={dialog} aria-labelledby="dialog-title" onClose={onClose}>
       <h2 id="dialog-title">{title}</h2>

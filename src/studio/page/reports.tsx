@@ -5,7 +5,6 @@ import { RunLink } from "./overview.tsx";
 import { Card, Empty, Load, Table } from "./parts.tsx";
 import { lastMsOf, PeriodChoice, periodOf } from "./period.tsx";
 import {
-  bucketsOf,
   linesOf,
   reportAddress,
   sumsOf,
@@ -145,7 +144,7 @@ export function Reports({
             )}
             <label>
               Workflow
-              <input name="workflow" key={workflowId} defaultValue={workflowId} />
+              <input name="workflow" defaultValue={workflowId} />
             </label>
             <button class="primary">Show</button>
             <a
@@ -212,26 +211,33 @@ function ReportChart({
 }) {
   const { rows } = report;
   if (names === null) {
-    const times = bucketsOf(report, per);
     const colors: Readonly<Record<string, string>> = {
       completed: "completed",
       failed: "failed",
       cancelled: "cancelled",
       retries: "series-2",
     };
-    const series =
+    const { series, workflows } =
       sums === undefined
-        ? linesOf(rows, times, chart)
-        : sums.map((column) => ({
-            label: column,
-            color: colors[column] ?? "series-1",
-            values: sumsOf(rows, times, column),
-          }));
+        ? linesOf(report, chart)
+        : {
+            series: sums.map((column) => ({
+              label: column,
+              color: colors[column] ?? "series-1",
+              values: sumsOf(report, column),
+            })),
+            workflows: 0,
+          };
+    const cut =
+      workflows > series.length
+        ? `. The ${series.length} of ${count(workflows)} workflows with the most runs`
+        : "";
     return (
       <TimeChart
         label={`${title} per ${per}`}
-        times={times}
+        times={report.times}
         series={series}
+        note={`Per ${per}, ${report.zone}${cut}`}
         format={formatOf(chart)}
       />
     );
@@ -247,7 +253,9 @@ function ReportChart({
     <>
       <p class="muted">
         {heading(chart)}
-        {rows.length > mostBars && `, the first ${mostBars} of ${count(rows.length)}`}
+        {rows.length > mostBars && `, the ${mostBars} largest of the `}
+        {rows.length > mostBars && rows.length >= report.limit && "first "}
+        {rows.length > mostBars && `${count(rows.length)} rows`}
       </p>
       <Bars label={`${title} by ${heading(chart)}`} rows={bars} format={formatOf(chart)} />
     </>

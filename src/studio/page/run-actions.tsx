@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "./data.ts";
 import { navigate } from "./navigation.ts";
 import { Dialog, Problem, Text } from "./parts.tsx";
@@ -110,10 +110,14 @@ export function Question({
 }) {
   const [failure, setFailure] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
+  const isOpen = useRef(true);
+  useEffect(() => () => void (isOpen.current = false), []);
   const confirm = async () => {
     setIsBusy(true);
     try {
       await perform();
+      // The reader may be elsewhere by now.
+      if (!isOpen.current) return;
       onClose();
       onDone();
     } catch (error) {

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { request, useData } from "./data.ts";
 import { BulkDialog, type BulkAction } from "./bulk-dialog.tsx";
 import { duration, ms, share, shown, time } from "./format.ts";
@@ -59,7 +59,7 @@ export function Runs({
         <h1>Runs</h1>
         <FindRun />
       </div>
-      <FilterForm key={params.toString()} params={params} />
+      <FilterForm params={params} />
       {canChange && (
         <div class="actions" role="group" aria-label="Change all runs that match the filter">
           <span class="muted">All that match:</span>
@@ -181,8 +181,12 @@ function FilterForm({ params }: { readonly params: URLSearchParams }) {
   const chosen = params.getAll("status");
   const isFiltered =
     chosen.length > 0 || params.has("tag") || filters.some((name) => params.has(name));
+  const form = useRef<HTMLFormElement>(null);
+  // The fields show the filter of the address. The form stays, and with it the focus.
+  useLayoutEffect(() => form.current?.reset(), [params.toString()]);
   return (
     <form
+      ref={form}
       class="filters"
       aria-label="Filter runs"
       onSubmit={(event) => {

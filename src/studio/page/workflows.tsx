@@ -1,14 +1,12 @@
 import { TimeChart } from "./chart.tsx";
 import { useData } from "./data.ts";
-import { count, duration, share, time } from "./format.ts";
+import { count, duration, share, shown, time } from "./format.ts";
 import { Description, labelsOf, Name, type WorkflowLabels } from "./labels.tsx";
 import { addressOf, navigate } from "./navigation.ts";
 import { Card, Empty, Load, Table, Text } from "./parts.tsx";
 import { Pauses, type PausesAnswer } from "./pauses.tsx";
 import { lastMsOf, PeriodChoice, periodOf, periods, type Period } from "./period.tsx";
-import { bucketsOf, useReport, type ReportRow } from "./report-data.ts";
-
-const number = (row: ReportRow, column: string) => Number(row[column] ?? 0);
+import { number, text, useReport, valuesOf, type ReportRow } from "./report-data.ts";
 
 export function Workflows({
   params,
@@ -27,7 +25,7 @@ export function Workflows({
   const versions = useReport(hasReports ? "versions" : null, { lastMs });
   const pauses = useData<PausesAnswer>("pauses");
   const known = [
-    ...(versions.data?.rows.map((row) => String(row["workflowId"])) ?? []),
+    ...(versions.data?.rows.map((row) => text(row, "workflowId")) ?? []),
     ...labels.map(({ id }) => id),
   ];
   const go = (next: { period?: Period; workflow?: string }) =>
@@ -43,7 +41,7 @@ export function Workflows({
       {hasReports && (
         <Load from={versions}>
           {({ rows }) => {
-            const names = [...new Set(rows.map((row) => String(row["workflowId"])))];
+            const names = [...new Set(rows.map((row) => text(row, "workflowId")))];
             const chosen = workflow ?? busiestOf(rows);
             return rows.length === 0 ? (
               <Empty>No run was created in this period.</Empty>
@@ -64,7 +62,7 @@ export function Workflows({
                   >
                     {names.map((name) => (
                       <option key={name} value={name}>
-                        {name}
+                        {shown(name)}
                       </option>
                     ))}
                   </select>
@@ -84,7 +82,7 @@ export function Workflows({
 function busiestOf(rows: readonly ReportRow[]): string {
   const runs = new Map<string, number>();
   for (const row of rows) {
-    const name = String(row["workflowId"]);
+    const name = text(row, "workflowId");
     runs.set(name, (runs.get(name) ?? 0) + number(row, "runs"));
   }
   return [...runs].reduce((most, each) => (each[1] > most[1] ? each : most), ["", -1])[0];
@@ -94,15 +92,15 @@ const versionColumns = (labels: readonly WorkflowLabels[]) => [
   {
     title: "Workflow",
     cell: (row: ReportRow) => (
-      <a href={addressOf("runs", { workflow: String(row["workflowId"]) })}>
-        <Text value={String(row["workflowId"])} />
-        <Name of={labelsOf(labels, String(row["workflowId"]), String(row["workflowVersion"]))} />
+      <a href={addressOf("runs", { workflow: text(row, "workflowId") })}>
+        <Text value={text(row, "workflowId")} />
+        <Name of={labelsOf(labels, text(row, "workflowId"), text(row, "workflowVersion"))} />
       </a>
     ),
   },
   {
     title: "Version",
-    cell: (row: ReportRow) => <Text value={String(row["workflowVersion"])} />,
+    cell: (row: ReportRow) => <Text value={text(row, "workflowVersion")} />,
   },
   ...["runs", "pending", "running", "completed", "failed", "cancelled"].map((column) => ({
     title: column[0]?.toUpperCase() + column.slice(1),
@@ -124,7 +122,7 @@ const versionColumns = (labels: readonly WorkflowLabels[]) => [
     isNumber: true,
     cell: (row: ReportRow) => duration(row["p95Ms"] as number | null),
   },
-  { title: "Last run", cell: (row: ReportRow) => time(String(row["lastAt"])) },
+  { title: "Last run", cell: (row: ReportRow) => time(text(row, "lastAt")) },
 ];
 
 function WorkflowCards({
@@ -143,21 +141,17 @@ function WorkflowCards({
       <Card title="Durations over time">
         <Load from={durations}>
           {(report) => {
-            const { rows } = report;
-            if (rows.length === 0) return <Empty>No run has ended in this period.</Empty>;
-            const times = bucketsOf(report, per);
-            const byTime = new Map(
-              rows.map((row) => [Date.parse(String(row["bucketStart"])), row]),
-            );
+            if (report.rows.length === 0) return <Empty>No run has ended in this period.</Empty>;
             const line = (column: string, color: string) => ({
               label: column.slice(0, -"Ms".length),
               color,
-              values: times.map((at) => (byTime.get(at)?.[column] as number | undefined) ?? null),
+              values: valuesOf(report, column),
             });
             return (
               <TimeChart
                 label={`Durations of the runs per ${per}, as percentiles`}
-                times={times}
+                times={report.times}
+                note={`Percentiles per ${per}, ${report.zone}`}
                 series={[
                   line("p50Ms", "series-1"),
                   line("p95Ms", "series-2"),
@@ -179,7 +173,7 @@ function WorkflowCards({
                 label="Steps in their order, with the runs that reached them"
                 rows={rows}
                 columns={[
-                  { title: "Step", cell: (row) => <Text value={String(row["stepId"])} /> },
+                  { title: "Step", cell: (row) => <Text value={text(row, "stepId")} /> },
                   {
                     title: "Reached",
                     cell: (row) => (
