@@ -70,12 +70,12 @@ interface OpenPage {
 
 async function open(
   { url, origin }: ServedStudio,
-  options: { width?: number; colorScheme?: "light" | "dark" } = {},
+  options: { width?: number; colorScheme?: "light" | "dark"; timezoneId?: string } = {},
 ): Promise<OpenPage> {
-  const { width = 1280, colorScheme = "light" } = options;
+  const { width = 1280, colorScheme = "light", timezoneId = "UTC" } = options;
   const context = await browser.browser.newContext({
     locale: "en-US",
-    timezoneId: "UTC",
+    timezoneId,
     viewport: { width, height: 900 },
     colorScheme,
   });
@@ -448,6 +448,188 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       expect(await page.locator("h1").textContent()).not.toContain("\u202e");
       expect(await page.locator("h1").textContent()).toContain("\\u202e");
       expect(await page.evaluate(() => "pwned" in globalThis)).toBe(false);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("text without spaces does not widen a narrow page", async () => {
+    const runId = "r".repeat(255);
+    const [workflowId, key] = ["w".repeat(255), "k".repeat(100)];
+    const ended = { startedAt: new Date(), completedAt: new Date() };
+    await store.createRun({
+      runId,
+      workflowId,
+      workflowVersion: "v".repeat(255),
+      workerId: "h".repeat(255),
+      tags: { [key]: key },
+      status: "FAILED",
+      error: { name: "E".repeat(200), message: "m".repeat(200) },
+      ...ended,
+    });
+    await store.createStepExecution({ runId, stepId: "s".repeat(255), status: "FAILED", ...ended });
+    const opened = await open(studio, { width: 360 });
+    const { page } = opened;
+    try {
+      for (const address of [
+        "./",
+        "runs",
+        `run?id=${runId}`,
+        `workflows?workflow=${workflowId}`,
+        ...["durations", "slowest", "errors"].map((name) => `reports?name=${name}`),
+      ]) {
+        await opened.show(address);
+        if (address.startsWith("run?")) await page.locator("summary").first().click();
+        const [width, visible] = await page.evaluate(() => {
+          const { scrollWidth, clientWidth } = document.documentElement;
+          return [scrollWidth, clientWidth];
+        });
+        expect({ address, width }).toEqual({ address, width: visible });
+      }
+      await opened.show(`run?id=${runId}`);
+      await page.getByRole("button", { name: "Retry…" }).click();
+      const dialog = page.getByRole("dialog");
+      expect(
+        await dialog.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth),
+      ).toBe(0);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+      await store.deleteRun(runId);
+    }
+  });
+
+  testOnce("the keyboard stays in the page after a filter, a page and a dialog", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    const focused = () =>
+      page.evaluate(() => document.activeElement?.textContent.trim().slice(0, 20));
+    try {
+      await opened.show("runs");
+      await page.getByRole("button", { name: "Filter" }).press("Enter");
+      await page.getByLabel("Workflow", { exact: true }).fill("order");
+      await page.getByRole("button", { name: "Filter" }).press("Enter");
+      await page.waitForURL(/workflow=order/);
+      expect(await focused()).toBe("Filter");
+      await page.getByRole("link", { name: "Older" }).press("Enter");
+      await page.waitForURL(/cursor=/);
+      await page.getByRole("link", { name: "Newer" }).waitFor();
+      expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("MAIN");
+      await page.getByRole("link", { name: "Clear" }).press("Enter");
+      await page.waitForURL(/runs$/);
+      expect(await page.getByLabel("Workflow", { exact: true }).inputValue()).toBe("");
+      expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("MAIN");
+      await page.getByRole("button", { name: "Retry…" }).press("Enter");
+      await page.getByRole("dialog").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      expect(await focused()).toBe("Retry…");
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("a dialog closes with its page, and its answer changes no other page", async () => {
+    const { runId } = await store.createRun({ workflowId: "w", status: "FAILED" });
+    const opened = await open(studio);
+    const { page } = opened;
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    try {
+      await page.route("**/api/delete", async (route) => {
+        await answered;
+        await route.continue();
+      });
+      await opened.show("runs");
+      await page.getByRole("link", { name: runId }).click();
+      await page.getByRole("button", { name: "Delete…" }).click();
+      const isAsked = page.waitForRequest("**/api/delete");
+      await page.getByRole("button", { name: "Delete the run" }).click();
+      await isAsked;
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await page.getByRole("link", { name: "Schema" }).click();
+      const isDeleted = page.waitForResponse("**/api/delete");
+      answer();
+      await isDeleted;
+      await page.getByRole("heading", { name: "Schema" }).waitFor();
+      expect(await store.findRun(runId)).toBe(null);
+      expect(page.url()).toMatch(/schema$/);
+      await page.getByRole("link", { name: "Runs" }).click();
+      await page.getByRole("button", { name: "Cancel…" }).click();
+      await page.getByRole("dialog").waitFor();
+      await page.goBack();
+      await page.getByRole("heading", { name: "Schema" }).waitFor();
+      await page.goForward();
+      await page.getByRole("heading", { name: "Runs" }).waitFor();
+      expect(await page.getByRole("dialog").count()).toBe(0);
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      answer();
+      await opened.close();
+    }
+  });
+
+  testOnce("an error of a page leaves the navigation, and ends with the page", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      await page.route("**/api/counts", (route) => route.fulfill({ json: { counts: null } }));
+      await opened.page.reload();
+      await page.getByText("The page cannot be shown").waitFor();
+      await page.getByRole("link", { name: "Schema" }).click();
+      await page.getByText("The database is current.").waitFor();
+      await page.unroute("**/api/counts");
+      await page.getByRole("link", { name: "Overview" }).click();
+      await page.getByRole("list", { name: "Runs by status" }).waitFor();
+      expect(await page.getByRole("alert").count()).toBe(0);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("updates of an id that is too long are asked for once", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    let asked = 0;
+    page.on("request", (request) => {
+      if (request.url().includes("/api/live") && request.method() === "GET") asked++;
+    });
+    try {
+      await page.clock.install();
+      await opened.page.goto(`${studio.origin}/run?id=${"x".repeat(300)}`);
+      await page.getByText("must be 1 to 255").waitFor();
+      await page.getByText("not live").waitFor();
+      const isProbed = page.waitForResponse((response) => response.request().method() === "HEAD");
+      await page.clock.runFor(4000);
+      await isProbed;
+      await page
+        .locator('.live[title="The studio refuses to send updates of this page."]')
+        .waitFor();
+      await page.clock.runFor(60_000);
+      expect(asked).toBe(1);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("charts are in the time zone of the browser, and say how much they show", async () => {
+    for (let index = 0; index < 8; index++) {
+      const at = new Date(Date.now() - 60_000);
+      const times = { createdAt: at, startedAt: at, completedAt: at };
+      await store.createRun({ workflowId: `zoned-${index}`, status: "COMPLETED", ...times });
+    }
+    const opened = await open(studio, { timezoneId: "Asia/Kathmandu" });
+    const { page } = opened;
+    try {
+      await page.getByText(/Runs per hour, Asia\/Kat(h)?mandu/).waitFor();
+      await opened.show("reports?name=durations&per=day");
+      await page.getByText(/Per day, Asia\/Kath?mandu\. The 6 of \d+ workflows/).waitFor();
+      expect(await page.locator(".chart .legend").count()).toBe(6);
+      await opened.show("reports?name=throughput&per=day");
+      const first = await page.locator("tbody tr").first().textContent();
+      expect(first).toContain(" 00:00:00");
       expect(opened.complaints).toEqual([]);
     } finally {
       await opened.close();
