@@ -1,25 +1,27 @@
-// What Drizzle 0.45 and 1.0 name differently. By namespace, since a named import of what one of them lacks would be a
-// SyntaxError; with `in`, so that bundlers neither warn of a missing name nor keep the rest of Drizzle.
-import * as orm from "drizzle-orm";
-import type { SQLiteDialect } from "drizzle-orm/sqlite-core";
-import * as core from "drizzle-orm/sqlite-core";
+// What Drizzle 0.45 and 1.0 name differently. A named import of what one of them lacks would be a SyntaxError. Bundlers keep
+// all of a module whose namespace is asked for a name with `in`, so only small modules are imported by namespace.
+import { entityKind } from "drizzle-orm";
+import * as relationsModule from "drizzle-orm/relations";
+import { SQLiteDialect, SQLitePreparedQuery } from "drizzle-orm/sqlite-core";
 import { UnsupportedError } from "./errors.ts";
 
-const core1 = core as unknown as {
-  readonly SQLiteAsyncDatabase: typeof core.BaseSQLiteDatabase;
-  readonly SQLiteAsyncTransaction: typeof core.SQLiteTransaction;
-};
 type DefinePart = (tables: object, relations: (helpers: never) => object) => unknown;
-const orm1 = orm as unknown as { readonly defineRelationsPart: DefinePart };
+interface Relations {
+  readonly relations?: typeof relationsModule.relations;
+  readonly defineRelations?: unknown;
+  readonly defineRelationsPart?: DefinePart;
+}
+const found = relationsModule as Relations;
 
-/** True on Drizzle 1.0. */
-export const isDrizzle1 = "SQLiteAsyncDatabase" in core && "defineRelationsPart" in orm;
+/** True on Drizzle 1.0. Its early versions have the classes of 0.45. */
+export const isDrizzle1 =
+  found.defineRelationsPart !== undefined &&
+  (SQLitePreparedQuery as { readonly [entityKind]: string })[entityKind] ===
+    "SQLiteBasePreparedQuery";
 
-// 0.44 brought the query cache; early 1.0 has `defineRelations` and the classes of 0.45.
+// 0.44 brought the query cache.
 const isDrizzle0 =
-  "SQLitePreparedQuery" in core &&
-  "queryWithCache" in core.SQLitePreparedQuery.prototype &&
-  !("defineRelations" in orm);
+  "queryWithCache" in SQLitePreparedQuery.prototype && found.defineRelations === undefined;
 if (!isDrizzle1 && !isDrizzle0) {
   throw new UnsupportedError({
     feature: "drizzle-orm",
@@ -28,18 +30,24 @@ if (!isDrizzle1 && !isDrizzle0) {
   });
 }
 
-/** The class of all SQLite databases, transactions included. */
-export const DatabaseClass =
-  "BaseSQLiteDatabase" in core ? core.BaseSQLiteDatabase : core1.SQLiteAsyncDatabase;
+/** For `is`: the class of all SQLite databases, transactions included. */
+export const DatabaseClass = classOfKind("BaseSQLiteDatabase");
 
-export const TransactionClass =
-  "SQLiteTransaction" in core ? core.SQLiteTransaction : core1.SQLiteAsyncTransaction;
+/** For `is`: the class of all transactions. */
+export const TransactionClass = classOfKind(
+  isDrizzle1 ? "SQLiteAsyncTransaction" : "SQLiteTransaction",
+);
+
+/** Drizzle compares classes by their kinds. */
+function classOfKind(kind: string): { new (): object; readonly [entityKind]: string } {
+  return Object.assign(function () {}, { [entityKind]: kind }) as never;
+}
 
 /** Abstract in the types of 0.45 only. */
-export const DialectClass = core.SQLiteDialect as unknown as new () => SQLiteDialect;
+export const DialectClass = SQLiteDialect as unknown as new () => SQLiteDialect;
 
 /** `relations` of 0.45; null on 1.0, whose SQLite drivers cannot query them. */
-export const relations = "relations" in orm ? orm.relations : null;
+export const relations = isDrizzle1 ? null : (found.relations ?? null);
 
 /** `defineRelationsPart` of 1.0; null on 0.45. */
-export const defineRelationsPart = "defineRelationsPart" in orm ? orm1.defineRelationsPart : null;
+export const defineRelationsPart = isDrizzle1 ? (found.defineRelationsPart ?? null) : null;

@@ -313,8 +313,7 @@ describe.each(placeNames)("in an app's database in %s", (place) => {
           run: (orderId, ctx) =>
             ctx.transaction(db, async (tx) => {
               await tx.insert(orders).values({ orderId, runId: ctx.runId });
-              return (await tx.query.orders.findMany({ where: eq(orders.orderId, orderId) }))
-                .length;
+              return (await tx.select().from(orders).where(eq(orders.orderId, orderId))).length;
             }),
         });
       // The engine of the first run still works when the second one starts.

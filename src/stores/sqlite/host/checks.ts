@@ -165,14 +165,11 @@ async function checkForeignKeys(query: RunQuery): Promise<void> {
  * @throws {UnsupportedError} for another version, which builds other SQL.
  */
 function assertOneVersion(db: object): void {
+  const { dialect } = db as { readonly dialect?: object };
   // The classes of 1.0 define `instanceof`, which any copy passes.
-  if (Function.prototype[Symbol.hasInstance].call(DatabaseClass, db)) return;
-  const other = classOf(db, DatabaseClass.name);
-  if (other !== null && signatureOf(other) === signatureOf(DatabaseClass)) {
-    const { dialect } = db as { readonly dialect?: object };
-    const theirs = dialect === undefined ? null : classOf(dialect, "SQLiteDialect");
-    if (theirs !== null && signatureOf(theirs) === signatureOf(DialectClass)) return;
-  }
+  if (Function.prototype[Symbol.hasInstance].call(DialectClass, dialect)) return;
+  const theirs = dialect === undefined ? null : classOf(dialect, "SQLiteDialect");
+  if (theirs !== null && signatureOf(theirs) === signatureOf(DialectClass)) return;
   throw new UnsupportedError({
     feature: "drizzle-orm",
     reason:
