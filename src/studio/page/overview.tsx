@@ -1,11 +1,12 @@
 import { useState } from "preact/hooks";
 import { TimeChart } from "./chart.tsx";
 import { useData } from "./data.ts";
-import { count, duration, share, time } from "./format.ts";
-import { addressOf, runAddress } from "./navigation.ts";
-import { Card, Empty, Load, Status, Table, Text } from "./parts.tsx";
+import { count } from "./format.ts";
+import { addressOf } from "./navigation.ts";
+import { Card, Empty, Load, Status, Table } from "./parts.tsx";
 import { lastMsOf, PeriodChoice, periods, type Period } from "./period.tsx";
-import { number, sumsOf, text, useReport, type Report, type ReportRow } from "./report-data.ts";
+import { number, sumsOf, useReport, type Report, type ReportRow } from "./report-data.ts";
+import { columnsOf, ReportCard } from "./report-table.tsx";
 
 export function Overview({ hasReports }: { readonly hasReports: boolean }) {
   const [period, setPeriod] = useState<Period>("24h");
@@ -54,133 +55,54 @@ function ReportCards({ period }: { readonly period: Period }) {
         <Load from={throughput}>{(report) => <Throughput report={report} per={per} />}</Load>
       </Card>
       <div class="grid">
-        <Card title="Queue">
-          <Load from={queue}>
-            {({ rows }) =>
-              rows.length === 0 ? (
-                <Empty>No run is waiting.</Empty>
-              ) : (
-                <Table
-                  label="Waiting runs by workflow"
-                  rows={rows}
-                  columns={[
-                    { title: "Workflow", cell: (row) => <Text value={text(row, "workflowId")} /> },
-                    {
-                      title: "Version",
-                      cell: (row) => <Text value={text(row, "workflowVersion")} />,
-                    },
-                    { title: "Ready", isNumber: true, cell: (row) => count(number(row, "ready")) },
-                    {
-                      title: "Sleeping",
-                      isNumber: true,
-                      cell: (row) => count(number(row, "sleeping")),
-                    },
-                    {
-                      title: "Oldest",
-                      isNumber: true,
-                      cell: (row) => duration(row["waitingMs"] as number | null),
-                    },
-                  ]}
-                />
-              )
-            }
-          </Load>
-        </Card>
-        <Card title="Workers">
-          <Load from={workers}>
-            {({ rows }) =>
-              rows.length === 0 ? (
-                <Empty>No worker holds a run.</Empty>
-              ) : (
-                <Table
-                  label="Workers that hold runs"
-                  rows={rows}
-                  columns={[
-                    { title: "Worker", cell: (row) => <Text mono value={text(row, "workerId")} /> },
-                    { title: "Runs", isNumber: true, cell: (row) => count(number(row, "runs")) },
-                    {
-                      title: "Lease expired",
-                      isNumber: true,
-                      cell: (row) => count(number(row, "expired")),
-                    },
-                    {
-                      title: "Since",
-                      cell: (row) => time(row["heldSince"] as string | null),
-                    },
-                  ]}
-                />
-              )
-            }
-          </Load>
-        </Card>
-        <Card title="Slowest steps">
-          <Load from={slowest}>
-            {({ rows }) =>
-              rows.length === 0 ? (
-                <Empty>No step has ended in this period.</Empty>
-              ) : (
-                <Table
-                  label="Slowest step executions"
-                  rows={rows}
-                  columns={[
-                    { title: "Step", cell: (row) => <Text value={text(row, "stepId")} /> },
-                    { title: "Workflow", cell: (row) => <Text value={text(row, "workflowId")} /> },
-                    { title: "Run", cell: (row) => <RunLink runId={text(row, "runId")} /> },
-                    {
-                      title: "Took",
-                      isNumber: true,
-                      cell: (row) => duration(number(row, "durationMs")),
-                    },
-                  ]}
-                />
-              )
-            }
-          </Load>
-        </Card>
+        <ReportCard
+          title="Queue"
+          report={queue}
+          empty="No run is waiting."
+          titles={{
+            workflowId: "Workflow",
+            workflowVersion: "Version",
+            ready: "Ready",
+            sleeping: "Sleeping",
+            waitingMs: "Oldest",
+          }}
+        />
+        <ReportCard
+          title="Workers"
+          report={workers}
+          empty="No worker holds a run."
+          titles={{
+            workerId: "Worker",
+            runs: "Runs",
+            expired: "Lease expired",
+            oldestStartedAt: "Since",
+          }}
+        />
+        <ReportCard
+          title="Slowest steps"
+          report={slowest}
+          empty="No step has ended in this period."
+          titles={{ stepId: "Step", workflowId: "Workflow", runId: "Run", durationMs: "Took" }}
+        />
         <Card title="Least reliable steps">
           <Load from={reliability}>{({ rows }) => <Unreliable rows={rows} />}</Load>
         </Card>
       </div>
-      <Card title="Stuck runs">
-        <Load from={stuck}>
-          {({ rows }) =>
-            rows.length === 0 ? (
-              <Empty>Every running run is held by a worker and makes progress.</Empty>
-            ) : (
-              <Table
-                label="Stuck runs"
-                rows={rows}
-                columns={[
-                  { title: "Run", cell: (row) => <RunLink runId={text(row, "runId")} /> },
-                  { title: "Workflow", cell: (row) => <Text value={text(row, "workflowId")} /> },
-                  {
-                    title: "Worker",
-                    cell: (row) => <Text mono value={text(row, "workerId") || "–"} />,
-                  },
-                  {
-                    title: "Lease until",
-                    cell: (row) => time(row["leaseExpiresAt"] as string | null),
-                  },
-                  {
-                    title: "Unchanged for",
-                    isNumber: true,
-                    cell: (row) => duration(number(row, "idleMs")),
-                  },
-                ]}
-              />
-            )
-          }
-        </Load>
-      </Card>
+      <ReportCard
+        title="Stuck runs"
+        report={stuck}
+        empty="Every running run is held by a worker and makes progress."
+        titles={{
+          runId: "Run",
+          workflowId: "Workflow",
+          workerId: "Worker",
+          leaseExpiresAt: "Lease until",
+          idleMs: "Unchanged for",
+        }}
+      />
     </>
   );
 }
-
-export const RunLink = ({ runId }: { readonly runId: string }) => (
-  <a href={runAddress(runId)}>
-    <Text mono value={runId} />
-  </a>
-);
 
 function Throughput({ report, per }: { readonly report: Report; readonly per: string }) {
   if (report.rows.length === 0) return <Empty>Nothing happened in this period.</Empty>;
@@ -215,13 +137,13 @@ function Unreliable({ rows }: { readonly rows: readonly ReportRow[] }) {
     <Table
       label="Least reliable steps"
       rows={worst}
-      columns={[
-        { title: "Step", cell: (row) => <Text value={text(row, "stepId")} /> },
-        { title: "Workflow", cell: (row) => <Text value={text(row, "workflowId")} /> },
-        { title: "Failed", isNumber: true, cell: (row) => share(number(row, "failureRate")) },
-        { title: "Retries", isNumber: true, cell: (row) => count(number(row, "retries")) },
-        { title: "Executions", isNumber: true, cell: (row) => count(number(row, "executions")) },
-      ]}
+      columns={columnsOf(worst, {
+        stepId: "Step",
+        workflowId: "Workflow",
+        failureRate: "Failed",
+        retries: "Retries",
+        executions: "Executions",
+      })}
     />
   );
 }

@@ -8,7 +8,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { requestText, type Loaded, type Preview } from "./data.ts";
 import { count, shown, shownLines } from "./format.ts";
-import { addressOf, onNavigation } from "./navigation.ts";
+import { addressOf, onNavigation, runAddress } from "./navigation.ts";
 
 const symbols: Readonly<Record<string, string>> = {
   PENDING: "○",
@@ -34,6 +34,27 @@ export function Text({ value, mono = false }: { readonly value: string; readonly
     <bdi class={mono ? "mono" : undefined} title={value.length > 24 ? shown(value) : undefined}>
       {shown(value)}
     </bdi>
+  );
+}
+
+export const RunLink = ({ runId }: { readonly runId: string }) => (
+  <a href={runAddress(runId)}>
+    <Text mono value={runId} />
+  </a>
+);
+
+/** The messages of an error and its causes. */
+export function Causes({ causes }: { readonly causes: readonly string[] }) {
+  if (causes.length === 0) return null;
+  return (
+    <ol class="causes">
+      {causes.map((cause, index) => (
+        <li key={index}>
+          {index > 0 && <span class="muted">caused by </span>}
+          <bdi>{shown(cause)}</bdi>
+        </li>
+      ))}
+    </ol>
   );
 }
 

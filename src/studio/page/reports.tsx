@@ -1,17 +1,10 @@
 import { Bars, TimeChart } from "./chart.tsx";
 import { count, duration, heading, reportValue, share } from "./format.ts";
 import { addressOf, fieldOf, navigate } from "./navigation.ts";
-import { RunLink } from "./overview.tsx";
 import { Card, Empty, Load, Table } from "./parts.tsx";
 import { lastMsOf, PeriodChoice, periodOf } from "./period.tsx";
-import {
-  linesOf,
-  reportAddress,
-  sumsOf,
-  useReport,
-  type Report,
-  type ReportRow,
-} from "./report-data.ts";
+import { linesOf, reportAddress, sumsOf, useReport, type Report } from "./report-data.ts";
+import { columnsOf } from "./report-table.tsx";
 
 interface ReportKind {
   readonly title: string;
@@ -171,16 +164,12 @@ export function Reports({
                     <Table
                       label={kind.title}
                       rows={answer.rows}
-                      columns={Object.keys(answer.rows[0] ?? {}).map((column) => ({
-                        title: heading(column),
-                        isNumber: answer.rows.some((row) => typeof row[column] === "number"),
-                        cell: (row: ReportRow) =>
-                          column === "runId" ? (
-                            <RunLink runId={String(row[column])} />
-                          ) : (
-                            <bdi>{reportValue(column, row[column] ?? null)}</bdi>
-                          ),
-                      }))}
+                      columns={columnsOf(
+                        answer.rows,
+                        Object.fromEntries(
+                          Object.keys(answer.rows[0] ?? {}).map((each) => [each, heading(each)]),
+                        ),
+                      )}
                     />
                   </>
                 )

@@ -1,9 +1,8 @@
-import { Causes } from "./causes.tsx";
 import { useData, type Part, type Preview } from "./data.ts";
 import { duration, ms, share, time } from "./format.ts";
 import { addressOf } from "./navigation.ts";
 import { labelsOf, Name, type WorkflowLabels } from "./labels.tsx";
-import { Card, Load, Payload, Problem, Status, Text } from "./parts.tsx";
+import { Card, Causes, Load, Payload, Problem, Status, Text } from "./parts.tsx";
 import { RunActions } from "./run-actions.tsx";
 import { Tag, tagsOf } from "./runs.tsx";
 import type { AttemptOfRun, RunFacts, StepOfRun } from "./run-types.ts";

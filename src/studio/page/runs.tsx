@@ -3,8 +3,7 @@ import { request, useData } from "./data.ts";
 import { BulkDialog, type BulkAction } from "./bulk-dialog.tsx";
 import { duration, ms, share, shown, time } from "./format.ts";
 import { addressOf, fieldOf, navigate, runAddress } from "./navigation.ts";
-import { RunLink } from "./overview.tsx";
-import { Empty, Load, Problem, Status, Table, Text } from "./parts.tsx";
+import { Empty, Load, Problem, RunLink, Status, Table, Text } from "./parts.tsx";
 
 interface ListedRun {
   readonly runId: string;

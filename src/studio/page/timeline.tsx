@@ -1,10 +1,9 @@
 import { useState } from "preact/hooks";
-import { Causes } from "./causes.tsx";
 import { useData, type Part, type Preview } from "./data.ts";
 import { duration, ms, shown, time, timeOf } from "./format.ts";
 import { addressOf } from "./navigation.ts";
 import { Description, Name, type WorkflowLabels } from "./labels.tsx";
-import { Empty, Load, Payload, Problem, Status, Table, Text } from "./parts.tsx";
+import { Causes, Empty, Load, Payload, Problem, Status, Table, Text } from "./parts.tsx";
 import { isActive, RetryFromStep } from "./run-actions.tsx";
 import type { AttemptOfRun, RunFacts, StepOfRun } from "./run-types.ts";
 

@@ -1,12 +1,13 @@
 import { TimeChart } from "./chart.tsx";
 import { useData } from "./data.ts";
-import { count, duration, share, shown, time } from "./format.ts";
+import { count, duration, shown } from "./format.ts";
 import { Description, labelsOf, Name, type WorkflowLabels } from "./labels.tsx";
 import { addressOf, navigate } from "./navigation.ts";
 import { Card, Empty, Load, Table, Text } from "./parts.tsx";
 import { Pauses, type PausesAnswer } from "./pauses.tsx";
 import { lastMsOf, PeriodChoice, periodOf, periods, type Period } from "./period.tsx";
 import { number, text, useReport, valuesOf, type ReportRow } from "./report-data.ts";
+import { columnsOf } from "./report-table.tsx";
 
 export function Workflows({
   params,
@@ -51,7 +52,7 @@ export function Workflows({
                   <Table
                     label="Versions of workflows"
                     rows={rows}
-                    columns={versionColumns(labels)}
+                    columns={versionColumns(rows, labels)}
                   />
                 </Card>
                 <label class="choice">
@@ -88,7 +89,7 @@ function busiestOf(rows: readonly ReportRow[]): string {
   return [...runs].reduce((most, each) => (each[1] > most[1] ? each : most), ["", -1])[0];
 }
 
-const versionColumns = (labels: readonly WorkflowLabels[]) => [
+const versionColumns = (rows: readonly ReportRow[], labels: readonly WorkflowLabels[]) => [
   {
     title: "Workflow",
     cell: (row: ReportRow) => (
@@ -98,31 +99,19 @@ const versionColumns = (labels: readonly WorkflowLabels[]) => [
       </a>
     ),
   },
-  {
-    title: "Version",
-    cell: (row: ReportRow) => <Text value={text(row, "workflowVersion")} />,
-  },
-  ...["runs", "pending", "running", "completed", "failed", "cancelled"].map((column) => ({
-    title: column[0]?.toUpperCase() + column.slice(1),
-    isNumber: true,
-    cell: (row: ReportRow) => count(number(row, column)),
-  })),
-  {
-    title: "Failure rate",
-    isNumber: true,
-    cell: (row: ReportRow) => share(row["failureRate"] as number | null),
-  },
-  {
-    title: "p50",
-    isNumber: true,
-    cell: (row: ReportRow) => duration(row["p50Ms"] as number | null),
-  },
-  {
-    title: "p95",
-    isNumber: true,
-    cell: (row: ReportRow) => duration(row["p95Ms"] as number | null),
-  },
-  { title: "Last run", cell: (row: ReportRow) => time(text(row, "lastAt")) },
+  ...columnsOf(rows, {
+    workflowVersion: "Version",
+    runs: "Runs",
+    pending: "Pending",
+    running: "Running",
+    completed: "Completed",
+    failed: "Failed",
+    cancelled: "Cancelled",
+    failureRate: "Failure rate",
+    p50Ms: "p50",
+    p95Ms: "p95",
+    lastAt: "Last run",
+  }),
 ];
 
 function WorkflowCards({
@@ -188,11 +177,12 @@ function WorkflowCards({
                       </span>
                     ),
                   },
-                  ...["completed", "skipped", "failed", "stopped"].map((column) => ({
-                    title: column[0]?.toUpperCase() + column.slice(1),
-                    isNumber: true,
-                    cell: (row: ReportRow) => count(number(row, column)),
-                  })),
+                  ...columnsOf(rows, {
+                    completed: "Completed",
+                    skipped: "Skipped",
+                    failed: "Failed",
+                    stopped: "Stopped",
+                  }),
                 ]}
               />
             )
