@@ -146,30 +146,44 @@ export function parseStateKey(runId: unknown, key: unknown): StateKey {
 }
 
 /**
- * Returns the writes that `collect` makes, in order. They are checked, and nothing is written.
+ * Returns a function that returns the writes that `collect` makes, in order. They are checked, and nothing is written.
  *
- * @throws {InvalidArgumentError} if `collect` is asynchronous, or a write is invalid.
+ * The function throws `InvalidArgumentError` if `collect` is asynchronous, or a write is invalid.
  */
-export function collectWrites<Plan>(
-  collect: (write: BatchWriter) => void,
-  writes: { readonly [Name in keyof BatchWriter]: (...args: never[]) => Plan },
-): Plan[] {
-  if (typeof collect !== "function") {
-    throw new InvalidArgumentError({ argument: "collect", reason: "must be a function" });
+export function createBatchCollector<Plan>(writes: {
+  readonly [Name in keyof BatchWriter]: (...args: never[]) => Plan;
+}): (collect: (write: BatchWriter) => void) => Plan[] {
+  /** Each method is a getter, so that a batch creates only those that it uses. */
+  class Writer {
+    readonly #plans: Plan[];
+
+    constructor(plans: Plan[]) {
+      this.#plans = plans;
+    }
+
+    static {
+      for (const [name, write] of Object.entries(writes)) {
+        Object.defineProperty(this.prototype, name, {
+          get(this: Writer) {
+            return (...args: never[]) => void this.#plans.push(write(...args));
+          },
+        });
+      }
+    }
   }
-  const plans: Plan[] = [];
-  const writer = Object.fromEntries(
-    Object.entries(writes).map(([name, write]) => [
-      name,
-      (...args: never[]) => void plans.push(write(...args)),
-    ]),
-  );
-  const result: unknown = collect(writer as unknown as BatchWriter);
-  if (typeof result === "object" && result !== null && "then" in result) {
-    throw new InvalidArgumentError({
-      argument: "collect",
-      reason: "must not be asynchronous: what it writes later would not be in the batch",
-    });
-  }
-  return plans;
+
+  return (collect) => {
+    if (typeof collect !== "function") {
+      throw new InvalidArgumentError({ argument: "collect", reason: "must be a function" });
+    }
+    const plans: Plan[] = [];
+    const result: unknown = collect(new Writer(plans) as unknown as BatchWriter);
+    if (typeof result === "object" && result !== null && "then" in result) {
+      throw new InvalidArgumentError({
+        argument: "collect",
+        reason: "must not be asynchronous: what it writes later would not be in the batch",
+      });
+    }
+    return plans;
+  };
 }

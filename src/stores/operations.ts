@@ -57,7 +57,7 @@ import type { WorkflowStore } from "../store/workflow-store.ts";
 import { createBulkChanges } from "./bulk-changes.ts";
 import {
   checkWrites,
-  collectWrites,
+  createBatchCollector,
   parseStateKey,
   parseStepKey,
   type StateKey,
@@ -143,6 +143,7 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
 ): StoreOperations {
   const { clock, writes: planner } = backend;
   const writes = checkWrites(planner, clock);
+  const collectWrites = createBatchCollector<Plans[keyof BatchWriter]>(writes);
   const read = <T>(signal: Signal, operation: () => Awaitable<T>) =>
     backend.perform("read", signal, operation);
   const write = <Name extends WriteName>(plan: Plans[Name], signal: Signal) =>
@@ -328,7 +329,7 @@ export function createOperations<Plans extends Record<WriteName, unknown>>(
 
     async batch(collect, options) {
       const { signal, ...demands } = parseBatchOptions(options);
-      const plans = collectWrites<Plans[keyof BatchWriter]>(collect, writes);
+      const plans = collectWrites(collect);
       return backend.perform("write", signal, () => backend.batch(plans, demands, signal));
     },
     async transaction(work, options) {
