@@ -6,7 +6,7 @@ import { toLibsqlError } from "./sqlite-errors.ts";
 /** The types of the binding lack this method. */
 type Interruptible = Database.Database & { interrupt(): void };
 
-/** A statement of the binding. A call that meets a lock throws, and leaves the statement ended. */
+/** A statement of the binding. If a call throws because of a lock, the statement is not left open. */
 export class NativeStatement {
   readonly #database: Database.Database;
   readonly #statement: Database.Statement;

@@ -26,7 +26,7 @@ type CellOf<
   Column extends string,
 > = Tables[Table]["$inferSelect"] extends { readonly [Name in Column]: infer Cell } ? Cell : never;
 
-/** The same without the null of an empty cell. */
+/** The same type without null, which stands for an empty cell. */
 type JsonOfCell<
   Tables extends WorkflowTables,
   Table extends keyof WorkflowTables,

@@ -329,7 +329,7 @@ function copyArguments(name: keyof StoreOperations, args: readonly unknown[]): r
   return [replay, ...copies.slice(1)];
 }
 
-/** Copies plain objects, arrays, dates and bytes at any depth. What no store accepts stays, so that the store refuses it. */
+/** Copies plain objects, arrays, dates and bytes at any depth. Other values are returned unchanged, and the store rejects them. */
 function copyOf(value: unknown, copies = new Map<object, object>()): unknown {
   if (typeof value !== "object" || value === null) return value;
   const known = copies.get(value);

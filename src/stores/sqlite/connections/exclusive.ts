@@ -97,7 +97,7 @@ export class ExclusiveConnection implements Connection {
     });
   }
 
-  /** A transaction that holds the write lock. Only a script finalizes a BEGIN that met a lock. */
+  /** A transaction that holds the write lock. BEGIN is a script, because a prepared BEGIN that fails at a lock stays open. */
   #begin(): Promise<Transaction> {
     const begin = async () => {
       const transaction = await this.#client.transaction("deferred").catch(rethrow("write"));

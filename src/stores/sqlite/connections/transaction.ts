@@ -119,7 +119,7 @@ export class TransactionConnection implements Connection {
     this.#nested?.end();
   }
 
-  /** As `end`, before the commit. A savepoint that is still open is rolled back. */
+  /** Ends the use of this object before the commit. Rolls back a savepoint that is still open. */
   async finish(): Promise<void> {
     const isNested = this.#nested !== null;
     this.end();

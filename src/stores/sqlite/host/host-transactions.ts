@@ -65,7 +65,7 @@ export function createHostTransactions(
         db,
         "write",
         async (transaction) => {
-          // The call may have waited.
+          // The store may have been closed, or the call aborted, while it waited.
           gate.checkOpen();
           signal?.throwIfAborted();
           const tx = withTransaction(transaction);

@@ -51,7 +51,7 @@ export class SQLiteOperations<
           perform("write", signal, () =>
             connection.transaction(
               (transaction) => {
-                // The call may have waited.
+                // The store may have been closed, or the call aborted, while it waited.
                 gate.checkOpen();
                 signal?.throwIfAborted();
                 const tx = new SQLiteOperations({ ...context, connection: transaction }, gate);
