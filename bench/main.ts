@@ -14,6 +14,7 @@ const workloads = [
   "open",
   "memory",
   "reports",
+  "studio",
 ];
 const named = process.argv.slice(2).filter((name) => name !== "all");
 const unknown = named.filter((name) => !workloads.includes(name));

@@ -6,7 +6,7 @@ export interface Target {
   /** `at least` 8 times the rate, `at most` 1.5 times the time, or a time in its unit. */
   readonly bound: "at least" | "at most";
   readonly value: number;
-  readonly unit: "×" | "ms" | "µs";
+  readonly unit: "×" | "ms" | "µs" | "KB";
   readonly measured: number;
 }
 
