@@ -125,8 +125,10 @@ export async function exportsWith(
 ): Promise<Readonly<Record<string, unknown>> | null> {
   const filename = resolve(path);
   try {
+    if (filename.endsWith(".json")) return { default: JSON.parse(text) as unknown };
     const jiti = await loaderFor(filename);
-    const exported = await jiti.evalModule(text, { filename, async: true });
+    // Without `forceTranspile`, jiti imports a module in plain JavaScript from its file, whatever the text.
+    const exported = await jiti.evalModule(text, { filename, async: true, forceTranspile: true });
     return exported as Readonly<Record<string, unknown>>;
   } catch {
     return null;

@@ -160,10 +160,61 @@ test("a filter that chooses tables is not given a pattern that would show all ot
   await filtered('["shop_!(workflow_*|step_*)"]');
   expect(await init(...args.slice(1))).toMatch(/^nothing to change\n/);
   await filtered('["*", "!other"]');
-  expect(await command.runProcess(args)).toMatchObject({
+  await init(...args.slice(1));
+  expect(await read("drizzle.config.ts")).toContain(
+    'tablesFilter: ["!shop_workflow_*", "!shop_step_*", "!__gorkflow_*", "*", "!other"]',
+  );
+});
+
+test("projects in JavaScript and configurations of other forms are changed too", async () => {
+  const drizzleKit = 'import { defineConfig } from "drizzle-kit";\n';
+  const forms: Record<string, string> = {
+    "a.config.js": `${drizzleKit}export default defineConfig({`,
+    "b.config.mjs": "export default {",
+    "c.config.cjs": "module.exports = {",
+    "d.config.js": `const options = { a: 1 };\n${drizzleKit}const config = {`,
+  };
+  const filter = 'tablesFilter: ["!workflow_*", "!step_*", "!__gorkflow_*"],';
+  for (const [name, begin] of Object.entries(forms)) {
+    const end = begin.endsWith("({") ? "});" : "};";
+    const more = begin.includes("const config") ? "\nexport default config;" : "";
+    const rest = `\n  dialect: "sqlite",\n  schema: "./schema.js",\n${end}${more}\n`;
+    await write("schema.js", users);
+    await write(name, begin + rest);
+    await init("--config", name);
+    expect(await read("schema.js")).toBe(`${users}\nexport * from "gorkflow/schema";\n`);
+    expect(await read(name)).toBe(`${begin}\n  ${filter}${rest}`);
+    expect(await init("--config", name)).toMatch(/^nothing to change\n/);
+  }
+});
+
+test("tables of the app with similar names stay visible to push", async () => {
+  const similar =
+    'export const templates = sqliteTable("workflow_templates", { id: text("id") });\n';
+  await write("schema.ts", users + similar);
+  await write("drizzle.config.ts", config("./schema.ts"));
+  await init("--migrations", "gorkflow");
+  const kit = join(root, "node_modules/drizzle-kit/bin.cjs");
+  // The second one would create the table again if the filter hid it.
+  for (const found of ["Changes applied", "No changes detected"]) {
+    const { code, stdout, stderr } = await runProgram(process.execPath, [kit, "push"], {
+      cwd: command.folder.path,
+    });
+    expect({ code, stdout, stderr }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(found),
+    });
+  }
+  expect(await init("--migrations", "gorkflow")).toMatch(/^nothing to change\n/);
+  const broad = (await read("drizzle.config.ts")).replace("!workflow_!(templates)", "!workflow_*");
+  await write("drizzle.config.ts", broad);
+  expect(await command.runProcess(["init", "--migrations", "gorkflow"])).toMatchObject({
     code: 1,
-    stdout: expect.stringContaining('add "!shop_workflow_*", "!shop_step_*"'),
+    stdout: expect.stringContaining(
+      'left to you: drizzle.config.ts: replace "!workflow_*" in tablesFilter',
+    ),
   });
+  expect(await read("drizzle.config.ts")).toBe(broad);
 });
 
 test("a schema whose names are taken is left to the user", async () => {
@@ -196,7 +247,7 @@ test("what it cannot change safely is left to the user", async () => {
   await write("schema.cjs", "exports.users = {};\n");
   await write(
     "drizzle.config.js",
-    'const config = { dialect: "sqlite", schema: "./schema.cjs", tablesFilter: ["!other"] };\nexport default config;\n',
+    'const config = { dialect: "sqlite", schema: "./schema.cjs", tablesFilter: "!other" };\nexport default config;\n',
   );
   const { code, stdout } = await command.runProcess(["init", "--json"]);
   expect(code).toBe(1);

@@ -120,18 +120,19 @@ test("a run is retried from a step", async () => {
 
 test("a command for several runs needs ids or a filter, of runs that it can change", async () => {
   const env = { GORKFLOW_DATABASE_URL: await givenRuns() };
-  for (const args of [
-    ["runs", "cancel"],
-    ["runs", "delete", "--dry-run"],
-    ["runs", "retry", "run-000000003", "--status", "FAILED"],
-    ["runs", "retry", "run-000000003", "--dry-run"],
-    ["runs", "retry", "--all", "--from", "step-0"],
-    ["runs", "delete", "run-000000003", "--all"],
-    ["runs", "cancel", "--status", "FAILED"],
-  ]) {
-    const { code, stdout, stderr } = await command.run(args, { env });
+  const unnamed = "name runs by their ids, or select them with a filter or with --all";
+  for (const [args, reason] of [
+    [["cancel"], unnamed],
+    [["delete", "--dry-run"], unnamed],
+    [["retry", "run-000000003", "--status", "FAILED"], unnamed],
+    [["delete", "run-000000003", "--all"], unnamed],
+    [["retry", "run-000000003", "--dry-run"], "--dry-run is for a filter or --all"],
+    [["retry", "--all", "--from", "step-0"], "--from needs ids of runs"],
+    [["cancel", "--status", "FAILED"], "may only name PENDING and RUNNING"],
+  ] as const) {
+    const { code, stdout, stderr } = await command.run(["runs", ...args], { env });
     expect([code, stdout], args.join(" ")).toEqual([2, ""]);
-    expect(stderr).toMatch(/ids|may only name PENDING and RUNNING/);
+    expect(stderr).toContain(reason);
   }
 });
 

@@ -49,9 +49,10 @@ export function initCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       `
-Adds the workflow tables to the schema of a Drizzle project, and makes drizzle-kit push, which would drop or rebuild
-them, leave them alone. With --migrations gorkflow, only the second: the tables are created by gorkflow migrate, or by
-the store when it opens. A second call changes nothing. Exit code 1 if a change is left to you.
+Adds the workflow tables to the schema of a Drizzle project, and hides them from drizzle-kit push, which would drop or
+rebuild them. With the tables in the schema, push then fails once they exist: use drizzle-kit generate and migrate. With
+--migrations gorkflow, the tables are only hidden: gorkflow migrate creates them, or the store when it opens, and push
+works. A second call changes nothing. Exit code 1 if a change is left to you.
 
 Examples:
   gorkflow init --dry-run
@@ -153,19 +154,36 @@ function isCommonJs(text: string): boolean {
   return /\bmodule\.exports\b|\bexports\.\w+ *=/.test(text);
 }
 
-/** A `tablesFilter` that hides the tables from `drizzle-kit push`. */
+/** A `tablesFilter` that hides the tables from `drizzle-kit push`, and no other table of the app. */
 async function filterChange(
   config: DrizzleConfig,
   { prefix = "" }: Pick<InitOptions, "prefix">,
 ): Promise<Change[]> {
   const { path: file, tablesFilter = [] } = config;
-  const wanted = [`!${prefix}workflow_*`, `!${prefix}step_*`, "!__gorkflow_*"];
+  const ours = [...tableNames(createWorkflowTables({ prefix })), "__gorkflow_migrations"];
+  const others = tableNames(await readDrizzleSchema(config)).filter((name) => !ours.includes(name));
+  const patternOf = (start: string) => {
+    const like = others.filter((name) => name.startsWith(start));
+    const rest = like.map((name) => name.slice(start.length));
+    return `!${start}${rest.length === 0 ? "*" : `!(${rest.join("|")})`}`;
+  };
+  const wanted = [patternOf(`${prefix}workflow_`), patternOf(`${prefix}step_`), "!__gorkflow_*"];
   const missing = wanted.filter((pattern) => !tablesFilter.includes(pattern));
+  const patterns = missing.map((pattern) => JSON.stringify(pattern)).join(", ");
+  const broad = tablesFilter.filter(
+    (pattern) =>
+      pattern.startsWith("!") &&
+      [ours, others].every((names) => names.some((name) => mayMatch(pattern.slice(1), name))),
+  );
+  if (broad.length > 0) {
+    const named = broad.map((pattern) => JSON.stringify(pattern)).join(", ");
+    const change = `replace ${named} in tablesFilter, which also hides tables of the schema, by ${patterns}`;
+    return [{ file, change, text: null }];
+  }
   if (missing.length === 0) return [];
   const chosen = tablesFilter.filter((pattern) => !pattern.startsWith("!"));
   if (chosen.length > 0 && !chosen.includes("*")) {
     // Beside a pattern that chooses tables, one with `!` would show all other tables to push, which drops them.
-    const ours = [...tableNames(createWorkflowTables({ prefix })), "__gorkflow_migrations"];
     const seen = chosen.filter((pattern) => ours.some((name) => mayMatch(pattern, name)));
     return seen.map((pattern) => ({
       file,
@@ -173,7 +191,6 @@ async function filterChange(
       text: null,
     }));
   }
-  const patterns = missing.map((pattern) => JSON.stringify(pattern)).join(", ");
   const change = `add ${patterns} to tablesFilter`;
   return [{ file, change, text: await withFilter(config, missing, patterns) }];
 }
@@ -185,23 +202,28 @@ function mayMatch(pattern: string, name: string): boolean {
   return new RegExp(`^${source}$`).test(name);
 }
 
-/** The text of the configuration with the patterns; null if it has a filter, or an unusual form. */
+/** The text of the configuration with the patterns; null if it has an unusual form. */
 async function withFilter(
   config: DrizzleConfig,
   missing: readonly string[],
   patterns: string,
 ): Promise<string | null> {
-  const { path, tablesFilter } = config;
-  if (tablesFilter !== undefined) return null;
+  const { path, tablesFilter = [] } = config;
   const text = readFileSync(path, "utf8");
-  const field = (name: string) => `${lineEndOf(text)}  ${name}: [${patterns}],`;
-  if (extname(path) === ".json")
-    return text.replace("{", (brace) => brace + field('"tablesFilter"'));
-  const expected = { ...config, tablesFilter: missing };
-  // The first may be in a comment.
-  for (const { 0: found, index } of text.matchAll(/\bexport default (?:defineConfig\()?\s*\{/g)) {
-    const end = index + found.length;
-    const changed = text.slice(0, end) + field("tablesFilter") + text.slice(end);
+  const name = extname(path) === ".json" ? '"tablesFilter"' : "tablesFilter";
+  const field = `${lineEndOf(text)}  ${name}: [${patterns}],`;
+  const inList = tablesFilter.length === 0 ? patterns : `${patterns}, `;
+  const expected = { ...config, tablesFilter: [...missing, ...tablesFilter] };
+  const places =
+    config.tablesFilter === undefined
+      ? [/\bexport default (?:defineConfig\()?\s*\{/g, /[=(]\s*\{/g, /^\s*\{/g]
+      : [/\btablesFilter["']?\s*:\s*\[/g];
+  // A place may be in a comment, or belong to another object.
+  const found = places.flatMap((place) => Array.from(text.matchAll(place)));
+  for (const { 0: beginning, index } of found) {
+    const end = index + beginning.length;
+    const added = config.tablesFilter === undefined ? field : inList;
+    const changed = text.slice(0, end) + added + text.slice(end);
     if (isDeepStrictEqual(await configWith(path, changed), expected)) return changed;
   }
   return null;
@@ -222,7 +244,7 @@ function describe(
       : `new LibSQLStore(db, { tables: createWorkflowTables({ prefix: ${JSON.stringify(prefix)} }) })`;
   const next =
     migrations === "drizzle-kit"
-      ? `next: npx drizzle-kit generate && npx drizzle-kit migrate, then ${store}`
+      ? `next: npx drizzle-kit generate && npx drizzle-kit migrate (push fails once the tables exist), then ${store}`
       : "next: npx gorkflow migrate, or LibSQLStore.open(url), which migrates";
   return [...(lines.length === 0 ? ["nothing to change"] : lines), next].join("\n");
 }

@@ -126,9 +126,15 @@ function changeCommand(context: CommandContext, change: RunChange): Command {
       const filter = filterOf(options);
       const isFiltered = Object.values(filter).some((condition) => condition !== undefined);
       const ways = [ids.length > 0, isFiltered, options.all].filter(Boolean).length;
-      const needsIds = options.from !== undefined;
-      const refusesIds = options.dryRun === true;
-      if (ways !== 1 || (ids.length > 0 ? refusesIds : needsIds)) throw ambiguous(change.name);
+      if (ways !== 1) {
+        throw misuse(change, "name runs by their ids, or select them with a filter or with --all");
+      }
+      if (options.dryRun && ids.length > 0) {
+        throw misuse(change, "--dry-run is for a filter or --all, not for ids of runs");
+      }
+      if (options.from !== undefined && ids.length === 0) {
+        throw misuse(change, "--from needs ids of runs, not a filter or --all");
+      }
       const use = async (store: LibSQLStore): Promise<void> => {
         const engine = new Engine(store);
         try {
@@ -143,13 +149,9 @@ function changeCommand(context: CommandContext, change: RunChange): Command {
     });
 }
 
-function ambiguous(name: string): CommandError {
-  return new CommandError({
-    code: "USAGE",
-    message: "name runs by their ids, or select them with a filter or with --all",
-    remedy: `gorkflow runs ${name} --help shows examples`,
-    exitCode: exitCodes.usage,
-  });
+function misuse({ name }: RunChange, message: string): CommandError {
+  const remedy = `gorkflow runs ${name} --help shows examples`;
+  return new CommandError({ code: "USAGE", message, remedy, exitCode: exitCodes.usage });
 }
 
 /** Changes runs one after the other. Continues after a run that cannot be changed. */
