@@ -141,7 +141,7 @@ const kinds = [
         await generateSQLiteDrizzleJson({ ...prefixed }),
       );
       // drizzle-kit 1.0 leaves NOT NULL out, of which the test of layouts has the warning.
-      const made = statements.join("\n").replace(/(`run_id` text PRIMARY KEY),/, "$1 NOT NULL,");
+      const made = statements.join("\n").replaceAll(/(text PRIMARY KEY),/g, "$1 NOT NULL,");
       await client.executeMultiple(made);
       await fill(storeOf(client, prefixed));
     }),
