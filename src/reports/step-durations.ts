@@ -1,4 +1,4 @@
-import { and, inArray, isNotNull, sql } from "drizzle-orm";
+import { and, getTableColumns, inArray, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
@@ -8,10 +8,11 @@ import { listOf } from "./query/conditions.ts";
 import {
   durationColumns,
   groupDurations,
+  namesOf,
+  rankDurations,
   selectGroups,
-  withPercentiles,
 } from "./query/durations.ts";
-import { finishedSteps, sortedDurationsOfSteps } from "./query/finished.ts";
+import { executionsOfSteps, finishedSteps } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
@@ -55,13 +56,18 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
   const steps = finished.tables.stepExecutions;
   const ended = and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status)));
   const keys = [row.workflowId, row.stepId];
+  const { known, select } = executionsOfSteps(finished, ended);
+  const ranked = rankDurations(
+    known,
+    (condition) => select(steps.durationMs, condition),
+    sql`${steps}.rowid`,
+    "executions",
+  );
   const all = finishedSteps(finished, ended, "with old rows");
   const { workflowId, stepId, durationMs } = all;
   const old = builder.select({ workflowId, stepId, durationMs }).from(all);
-  const inOrder = sql`select workflow_id, step_id, executions, executions as times, durations
-    from (select *, json_array_length(durations) as executions
-      from (${sortedDurationsOfSteps(finished, ended)})) where executions > 0`;
-  const groups = sql`${withPercentiles(inOrder)}
-    union all ${groupDurations(old, keys, sql`count(*) as executions`)}`;
+  const ofOldRows = groupDurations(old, keys, sql`count(*) as executions`);
+  const names = namesOf(Object.values(getTableColumns(row)));
+  const groups = sql`select ${names} from (${ranked}) union all select ${names} from (${ofOldRows})`;
   return selectGroups(db, finished.tables, row, groups, keys);
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { stepDurations } from "../../src/reports/step-durations.ts";
 import { runDurations } from "../../src/reports/run-durations.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 
@@ -30,4 +31,49 @@ test("for any number of runs, a percentile is the value at the nearest rank, als
     maxMs: n,
   }));
   expect(rows.toSorted((a, b) => a.runs - b.runs)).toEqual(expected);
+});
+
+test("the percentiles of many executions are exact, also if their sample misleads", async () => {
+  const { $client: client } = store.db;
+  // The sample is each 61st row.
+  const executions = 61 * 400;
+  const durations = {
+    skewed: "600000 / (1 + n * 7919 % 65536)",
+    equal: "7",
+    rising: "n",
+    "low sample": "iif(n % 61 = 0, 1, 1000 + n)",
+    "high sample": "iif(n % 61 = 0, 100000, n)",
+    "other sample": "iif(n % 61 = 0, n, iif(n % 20 = 0, 50000, 10))",
+  };
+  const numbers = `with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ${executions})`;
+  await client.execute(
+    `insert into workflow_runs (run_id, workflow_id, created_at, updated_at) ${numbers} select n, 'steps', 0, 0 from numbers`,
+  );
+  for (const [stepId, duration] of Object.entries(durations)) {
+    await client.execute(
+      `insert into step_executions (run_id, step_id, status, duration_ms, completed_at, created_at, updated_at, workflow_id)
+       ${numbers} select n, '${stepId}', 'COMPLETED', ${duration}, 0, 0, 0, 'steps' from numbers`,
+    );
+  }
+  const rows = await stepDurations(store.db);
+  expect(rows.map(({ stepId }) => stepId)).toEqual(Object.keys(durations).toSorted());
+  for (const { stepId, ...row } of rows) {
+    const at = async (percent: number) => {
+      const found = await client.execute({
+        sql: "select duration_ms from step_executions where step_id = ? order by duration_ms limit 1 offset ?",
+        args: [stepId, Math.ceil((percent * executions) / 100) - 1],
+      });
+      return found.rows[0]?.[0];
+    };
+    expect({ stepId, ...row }).toEqual({
+      stepId,
+      workflowId: "steps",
+      executions,
+      p50Ms: await at(50),
+      p90Ms: await at(90),
+      p95Ms: await at(95),
+      p99Ms: await at(99),
+      maxMs: await at(100),
+    });
+  }
 });

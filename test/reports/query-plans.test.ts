@@ -78,24 +78,29 @@ function stepPlans(found: (walk: string) => string, uses = 2): Record<FilterName
 /** Whether there are rows without a workflow is one search. */
 const hasOldRows = covering(stepsIndex(" (workflow_id=?)"));
 
-/** The walks of `stepDurations`, which reads one step after another, unless there are rows of older versions. */
+/**
+ * The walks of `stepDurations`, which reads one step after another, unless there are rows of older versions: for the
+ * sample, for the counts, and for the step as a whole if the sample misleads.
+ */
 function sortedStepPlans(): Record<FilterName, string[]> {
-  const ofStep = covering(stepsIndex(" (workflow_id=? AND step_id=? AND completed_at>?)"));
+  const thrice = (walk: string) => [walk, walk, walk].map(covering);
+  const ofStep = thrice(stepsIndex(" (workflow_id=? AND step_id=? AND completed_at>?)"));
   const known = [...workflowsOfSteps, ...idsOfSteps];
-  const searched = [hasOldRows, covering(stepsInWindow)];
+  const searched = [hasOldRows, ...thrice(stepsInWindow)];
+  const old = [hasOldRows, covering(stepsInWindow)];
   return {
-    all: [...known, hasOldRows, ofStep, hasOldRows, covering(stepsIndex("")), ofRun],
+    all: [...known, hasOldRows, ...ofStep, hasOldRows, covering(stepsIndex("")), ofRun],
     workflow: [
       ...idsOfSteps,
       hasOldRows,
-      ofStep,
+      ...ofStep,
       hasOldRows,
       covering(stepsIndex(" (workflow_id=?)")),
       ofRun,
       ofRun,
     ],
-    window: [...known, ...searched, ...known, ...searched, ofRun],
-    both: [...idsOfSteps, ...searched, ...idsOfSteps, ...searched, ofRun, ofRun],
+    window: [...known, ...searched, ...known, ...old, ofRun],
+    both: [...idsOfSteps, ...searched, ...idsOfSteps, ...old, ofRun, ofRun],
   };
 }
 

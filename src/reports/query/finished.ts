@@ -131,19 +131,17 @@ export function groupedSteps<Grouped extends { getSQL(): SQL }>(
   return sql`${inOrder.getSQL()} union all ${group(finishedSteps(finished, condition, "with old rows")).getSQL()}`;
 }
 
-/**
- * The `durations` of each step: those of its finished executions in order, as JSON. SQLite sorts the executions of one step
- * at a time, which takes half the time of sorting all. There are no steps if an old row lacks the id of its workflow.
- */
-export function sortedDurationsOfSteps(finished: Finished, condition: SQL | undefined): SQL {
+/** The steps in the index, as `known`, if no old row lacks the id of its workflow; and the query on the executions of each. */
+export function executionsOfSteps(finished: Finished, condition: SQL | undefined) {
   const steps = finished.tables.stepExecutions;
   const ofStep = sql`${steps.workflowId} = known.workflow_id and ${steps.stepId} = known.step_id`;
-  return sql`select workflow_id, step_id, (
-      select json_group_array(duration_ms) from (
-        select ${steps.durationMs} from ${steps}
-        where ${and(ofStep, isFinishedStep(finished), condition)} order by ${steps.durationMs})
-    ) as durations from (${knownSteps(steps, finished.workflowId)}) known
-    where workflow_id is not null and not ${hasOldRows(steps)} limit -1 offset 0`;
+  const where = and(ofStep, isFinishedStep(finished), condition);
+  return {
+    known: sql`select * from (${knownSteps(steps, finished.workflowId)})
+      where workflow_id is not null and not ${hasOldRows(steps)} limit -1 offset 0`,
+    select: (column: SQLiteColumn, also?: SQL) =>
+      sql`select ${column} from ${steps} where ${and(where, also)}`,
+  };
 }
 
 /** The ids of workflows in the index, and null. Each is one search, while `distinct` would read the index. */
