@@ -99,5 +99,16 @@ export const compiledMigrations: readonly CompiledMigration[] = [
     "statements": [
       "ALTER TABLE `workflow_runs` ADD `claimed_at` integer;"
     ]
+  },
+  {
+    "tag": "0008_times-in-indexes",
+    "when": 1796061135000,
+    "hash": "f3cde6eaacc64391c47fb49600ba2a2bb9ed6970e343c65131fde799b92dbbf8",
+    "statements": [
+      "DROP INDEX IF EXISTS `step_executions_workflow_idx`;",
+      "CREATE INDEX `step_executions_workflow_idx` ON `step_executions` (`workflow_id`,`step_id`,`completed_at`,`status`,`attempt`,`duration_ms`,`run_id`,`execution_index`) WHERE completed_at is not null;",
+      "DROP INDEX IF EXISTS `workflow_runs_workflow_idx`;",
+      "CREATE INDEX `workflow_runs_workflow_idx` ON `workflow_runs` (`workflow_id`,`status`,`created_at`,`run_id`,`started_at`,`completed_at`);"
+    ]
   }
 ];

@@ -1,11 +1,13 @@
-import { and, count, isNotNull, sql } from "drizzle-orm";
+import { and, count, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
+import { runStatuses } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { ofRuns, unindexed, within } from "./query/conditions.ts";
-import { durationColumns, groupCounts, selectGroups } from "./query/durations.ts";
+import { hasNoDetails, ofRuns, unindexed, within } from "./query/conditions.ts";
+import { durationColumns, groupCounts, rankDurations, selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
+import { knownWorkflows, ofKnownWorkflow } from "./query/runs-by-workflow.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 
@@ -36,6 +38,16 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
   const waitedMs = sql`max(0, ${runs.startedAt} - ${runs.createdAt})`;
+  const isStarted = and(isNotNull(runs.startedAt), within(runs.createdAt, filter));
+  const keys = [row.workflowId];
+  if (hasNoDetails(filter)) {
+    // With the statuses, SQLite searches the window in the index by workflow.
+    const durationsOf = (condition?: SQL) =>
+      ofKnownWorkflow(runs, waitedMs, and(inArray(runs.status, runStatuses), isStarted, condition));
+    const known = knownWorkflows(runs, filter.workflowId);
+    const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
+    return selectGroups(db, tables, row, ranked, keys);
+  }
   const counted = builder
     .select({
       workflowId: runs.workflowId,
@@ -43,8 +55,7 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
       times: count().as("times"),
     })
     .from(runs)
-    .where(and(isNotNull(runs.startedAt), ofRuns(runs, filter), within(runs.createdAt, filter)))
+    .where(and(isStarted, ofRuns(runs, filter)))
     .groupBy(unindexed(runs.workflowId), waitedMs);
-  const keys = [row.workflowId];
   return selectGroups(db, tables, row, groupCounts(counted, keys, "runs"), keys);
 }

@@ -1,14 +1,15 @@
-import { and, count, isNotNull, sql } from "drizzle-orm";
+import { and, count, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { listOf, unindexed } from "./query/conditions.ts";
-import { durationColumns, groupCounts, selectGroups } from "./query/durations.ts";
+import { hasNoDetails, isWindow, listOf, unindexed } from "./query/conditions.ts";
+import { durationColumns, groupCounts, rankDurations, selectGroups } from "./query/durations.ts";
 import { finishedRuns } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
+import { knownWorkflows, ofKnownWorkflow } from "./query/runs-by-workflow.ts";
 
 export interface RunDurationsOptions extends ReportOptions {
   /** One status, or several. Defaults to COMPLETED. */
@@ -48,6 +49,19 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
   const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
   const runs = finished.tables.workflowRuns;
   const durationMs = sql`max(0, ${runs.completedAt} - ${runs.startedAt})`;
+  const isWhole = !isWindow(finished) && hasNoDetails(finished);
+  const isEnded = and(
+    isNotNull(runs.startedAt),
+    finishedRuns(finished, listOf(status), isWhole ? "rows" : "index"),
+  );
+  const keys = [row.workflowId];
+  if (isWhole) {
+    const durationsOf = (condition?: SQL) =>
+      ofKnownWorkflow(runs, durationMs, and(isEnded, condition));
+    const known = knownWorkflows(runs, finished.workflowId);
+    const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
+    return selectGroups(db, finished.tables, row, ranked, keys);
+  }
   const counted = builder
     .select({
       workflowId: runs.workflowId,
@@ -55,8 +69,7 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
       times: count().as("times"),
     })
     .from(runs)
-    .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
+    .where(isEnded)
     .groupBy(unindexed(runs.workflowId), durationMs);
-  const keys = [row.workflowId];
   return selectGroups(db, finished.tables, row, groupCounts(counted, keys, "runs"), keys);
 }

@@ -1,10 +1,10 @@
-import { and, getTableColumns, inArray, isNotNull, sql } from "drizzle-orm";
+import { and, getTableColumns, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { listOf } from "./query/conditions.ts";
+import { hasNoDetails, listOf } from "./query/conditions.ts";
 import {
   durationColumns,
   groupDurations,
@@ -56,18 +56,18 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
   const steps = finished.tables.stepExecutions;
   const ended = and(isNotNull(steps.durationMs), inArray(steps.status, listOf(status)));
   const keys = [row.workflowId, row.stepId];
+  const grouped = (only?: "with old rows") => {
+    const all = finishedSteps(finished, ended, only);
+    const { workflowId, stepId, durationMs } = all;
+    const durations = builder.select({ workflowId, stepId, durationMs }).from(all);
+    return groupDurations(durations, keys, sql`count(*) as executions`);
+  };
+  // Each step would look up its run twice.
+  if (!hasNoDetails(finished)) return selectGroups(db, finished.tables, row, grouped(), keys);
   const { known, select } = executionsOfSteps(finished, ended);
-  const ranked = rankDurations(
-    known,
-    (condition) => select(steps.durationMs, condition),
-    sql`${steps}.rowid`,
-    "executions",
-  );
-  const all = finishedSteps(finished, ended, "with old rows");
-  const { workflowId, stepId, durationMs } = all;
-  const old = builder.select({ workflowId, stepId, durationMs }).from(all);
-  const ofOldRows = groupDurations(old, keys, sql`count(*) as executions`);
+  const durationsOf = (condition?: SQL) => select(steps.durationMs, condition);
+  const ranked = rankDurations(known, durationsOf, sql`${steps}.rowid`, "executions");
   const names = namesOf(Object.values(getTableColumns(row)));
-  const groups = sql`select ${names} from (${ranked}) union all select ${names} from (${ofOldRows})`;
+  const groups = sql`select ${names} from (${ranked}) union all select ${names} from (${grouped("with old rows")})`;
   return selectGroups(db, finished.tables, row, groups, keys);
 }

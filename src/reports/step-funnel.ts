@@ -1,17 +1,14 @@
-import { and, count, eq, inArray, min, sql, type SQL } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, isNull, not, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
-import type { StepStatus } from "../statuses.ts";
-import { ofRuns, unindexed, within } from "./query/conditions.ts";
+import type { StepExecutionsTable } from "../schema/step-executions.ts";
+import type { WorkflowTables } from "../schema/tables.ts";
+import type { RunStatus, StepStatus } from "../statuses.ts";
+import { hasNoDetails, isWindow, ofRuns, unindexed, within } from "./query/conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./query/query.ts";
+import type { ReportDatabase, ReportQuery } from "./query/query.ts";
+import { selectGroups } from "./query/durations.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 
@@ -47,26 +44,53 @@ export function stepFunnel<Mode extends "sync" | "async", RunResult>(
   options: Readonly<ReportOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
+  const runs = tables.workflowRuns;
+  const isWhole = !isWindow(filter) && hasNoDetails(filter) && filter.workflowId === undefined;
+  const counts = isWhole
+    ? countAll(tables)
+    : [countOf(tables, and(ofRuns(runs, filter), within(runs.createdAt, filter)))];
+  const parts = sql.join(counts, sql` union all `);
+  const groups = sql`select workflow_id, step_id, min(position) as position, sum(reached) as reached,
+    sum(completed) as completed, sum(skipped) as skipped, sum(failed) as failed, sum(stopped) as stopped
+    from (${parts}) group by workflow_id, step_id having reached > 0`;
+  return selectGroups(db, tables, row, groups, [row.workflowId, row.position, row.stepId]);
+}
+
+function countOf(tables: WorkflowTables, filter: SQL | undefined): SQL {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
-  const having = (...statuses: StepStatus[]): SQL => sql`sum(${inArray(steps.status, statuses)})`;
-  const report = builder
-    .select(
-      rowOf(row, {
-        workflowId: runs.workflowId,
-        stepId: steps.stepId,
-        position: min(steps.executionIndex),
-        reached: count(),
-        completed: having("COMPLETED"),
-        skipped: having("SKIPPED"),
-        failed: having("FAILED"),
-        stopped: sql`sum(${inArray(runs.status, ["FAILED", "CANCELLED"])}
-          and not ${inArray(steps.status, ["COMPLETED", "SKIPPED"])})`,
-      }),
-    )
-    // SQLite does not reorder a cross join.
-    .from(runs)
-    .crossJoin(steps)
-    .where(and(eq(steps.runId, runs.runId), ofRuns(runs, filter), within(runs.createdAt, filter)))
-    .groupBy(unindexed(runs.workflowId), unindexed(steps.stepId));
-  return selectReport(db, tables, row, report, row.workflowId, row.position, row.stepId);
+  const isStopped = sql`${inArray(runs.status, stopped)} and not ${inArray(steps.status, passed)}`;
+  // SQLite does not reorder a cross join.
+  return sql`select ${runs.workflowId}, ${steps.stepId}, ${countsOf(steps, sql`sum(${isStopped})`)}
+    from ${runs} cross join ${steps} where ${and(eq(steps.runId, runs.runId), filter)}
+    group by ${unindexed(runs.workflowId)}, ${unindexed(steps.stepId)}`;
+}
+
+/**
+ * An index has all finished steps in the order of the groups, except those of older versions, which lack the id of their
+ * workflow. The others are few, and so are the runs that have stopped.
+ */
+function countAll(tables: WorkflowTables): SQL[] {
+  const { workflowRuns: runs, stepExecutions: steps } = tables;
+  const ofRun = sql`(select ${runs.workflowId} from ${runs} where ${eq(runs.runId, steps.runId)})`;
+  const count = (workflow: SQL, condition: SQL | undefined) =>
+    sql`select ${workflow} as workflow_id, ${steps.stepId}, ${countsOf(steps, sql`0`)}
+      from ${steps} where ${condition} group by ${workflow}, ${steps.stepId}`;
+  const isStopped = and(inArray(runs.status, stopped), not(inArray(steps.status, passed)));
+  return [
+    count(sql`${steps.workflowId}`, and(isNotNull(steps.completedAt), isNotNull(steps.workflowId))),
+    count(ofRun, and(isNotNull(steps.completedAt), isNull(steps.workflowId))),
+    count(sql`coalesce(${steps.workflowId}, ${ofRun})`, isNull(steps.completedAt)),
+    sql`select ${runs.workflowId}, ${steps.stepId}, null, 0, 0, 0, 0, count(*)
+      from ${runs} cross join ${steps} where ${and(eq(steps.runId, runs.runId), isStopped)}
+      group by ${unindexed(runs.workflowId)}, ${unindexed(steps.stepId)}`,
+  ];
+}
+
+const passed: StepStatus[] = ["COMPLETED", "SKIPPED"];
+const stopped: RunStatus[] = ["FAILED", "CANCELLED"];
+
+function countsOf(steps: StepExecutionsTable, isStopped: SQL): SQL {
+  const having = (status: StepStatus) => sql`sum(${eq(steps.status, status)})`;
+  return sql`min(${steps.executionIndex}) as position, count(*) as reached, ${having("COMPLETED")} as completed,
+    ${having("SKIPPED")} as skipped, ${having("FAILED")} as failed, ${isStopped} as stopped`;
 }

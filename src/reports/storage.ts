@@ -7,7 +7,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import * as z from "zod";
 import { integer, text } from "../schema/columns.ts";
-import { ofRuns, unindexed, within } from "./query/conditions.ts";
+import { isWindow, ofRuns, unindexed, within } from "./query/conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import {
   builder,
@@ -68,8 +68,10 @@ export function storage<Mode extends "sync" | "async", RunResult>(
         bytes: sumOfBytes(json).as("bytes"),
       })
       .from(runs);
-  // Otherwise SQLite reads all rows in the order of the index by workflow.
+  // Runs are read by row, or by window, and then grouped.
   const workflow = unindexed(runs.workflowId);
+  // Without a window, their ids are read from the index by workflow, in the order of the groups.
+  const inOrder = isWindow(filter) ? workflow : sql`${runs.workflowId}`;
   // SQLite does not reorder a cross join, so it looks up the children of each run.
   const childrenOf = (
     kind: Kind,
@@ -79,7 +81,7 @@ export function storage<Mode extends "sync" | "async", RunResult>(
     holding(kind, json)
       .crossJoin(table)
       .where(and(eq(table.runId, runs.runId), chosen))
-      .groupBy(workflow);
+      .groupBy(inOrder);
 
   const parts = unionAll(
     holding("run", [runs.input, runs.output, runs.error, runs.context, runs.tags])

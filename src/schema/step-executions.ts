@@ -47,8 +47,8 @@ export function createStepExecutionsTable<
   return sqliteTable(name, stepColumns<Json>(runs), (step) => [
     primaryKey({ name: `${name}_pk`, columns: [step.runId, step.stepId] }),
     check(`${name}_duration_ms_check`, sql.raw("duration_ms >= 0")),
-    // reports `stepDurations`, `stepReliability`, `reliabilityOverTime`, `slowestSteps` and `stepErrorCodes`. It covers
-    // them, because the times are behind the payloads in a row
+    // reports `stepDurations`, `stepReliability`, `reliabilityOverTime`, `slowestSteps`, `stepErrorCodes` and `stepFunnel`.
+    // It covers them, because the times are behind the payloads in a row
     index(`${name}_workflow_idx`)
       .on(
         step.workflowId,
@@ -58,6 +58,7 @@ export function createStepExecutionsTable<
         step.attempt,
         step.durationMs,
         step.runId,
+        step.executionIndex,
       )
       .where(sql.raw("completed_at is not null")),
   ]);

@@ -57,8 +57,15 @@ export function createWorkflowRunsTable<
     index(`${name}_created_at_idx`).on(run.createdAt, run.runId),
     // listRuns by status; countRuns; claimRuns of any workflow
     index(`${name}_status_idx`).on(run.status, run.createdAt, run.runId),
-    // listRuns and countRuns by workflow, with or without a status
-    index(`${name}_workflow_idx`).on(run.workflowId, run.status, run.createdAt, run.runId),
+    // listRuns and countRuns by workflow, with or without a status. It covers the reports `runDurations` and `queueLatency`
+    index(`${name}_workflow_idx`).on(
+      run.workflowId,
+      run.status,
+      run.createdAt,
+      run.runId,
+      run.startedAt,
+      run.completedAt,
+    ),
     // listRuns by resource
     index(`${name}_resource_idx`)
       .on(run.resourceId, run.createdAt, run.runId)

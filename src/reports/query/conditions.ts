@@ -28,6 +28,11 @@ export function isWindow({ since, until }: Window): boolean {
   return since !== undefined || until !== undefined;
 }
 
+/** True if the conditions need no column of a run that is in its row only. */
+export function hasNoDetails({ workflowVersion, resourceId, tags }: RunDetails): boolean {
+  return workflowVersion === undefined && resourceId === undefined && tags === undefined;
+}
+
 /** Conditions on runs that no report uses to choose an index. */
 export interface RunDetails {
   readonly workflowVersion?: string | undefined;

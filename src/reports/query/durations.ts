@@ -74,7 +74,7 @@ function withPercentiles(groups: SQL): SQL {
 
 const firstAbove = (percent: SQL) =>
   sql`min(case when up_to * 100 >= total * ${percent} then duration_ms end)`;
-const inOrder = (percent: SQL) => sql`durations ->> ((times * ${percent} + 99) / 100 - 1)`;
+const inOrder = (percent: SQL) => sql`durations ->> (${rank(percent)} - 1)`;
 
 /**
  * Adds to each of `groups` its percentiles and, as `number`, the number of its durations. Groups without durations are left
@@ -90,16 +90,9 @@ export function rankDurations(
   rowId: SQL,
   number: string,
 ): SQL {
-  const sorted = (durations: SQL) =>
-    sql`(select json_group_array(duration_ms) from (${durations} order by duration_ms))`;
   const sampled = withValues(groups, {
     sample: sorted(durationsOf(sql`${rowId} % 61 = 0`)),
   });
-  // More than four times the standard error of the sample, in percent. A group of fewer is sorted as a whole.
-  const margin = (few: number, some: number, many: number) =>
-    `iif(size < 1000, ${few}, iif(size < 4000, ${some}, ${many}))`;
-  const at = (percent: string, otherwise: string) =>
-    sql.raw(`iif(size < 300, ${otherwise}, sample ->> (size * (${percent}) / 100))`);
   const sized = withValues(sampled, { size: sql`json_array_length(sample)` });
   const bounds = withValues(sized, {
     low: at(`50 - ${margin(13, 8, 4)}`, "0"),
@@ -121,7 +114,6 @@ export function rankDurations(
     middle: sortedPart("$[2]"),
     tail: sortedPart("$[3]"),
   });
-  const rank = (percent: SQL) => sql`(times * ${percent} + 99) / 100`;
   const [middle, tail] = [sql`json_array_length(middle)`, sql`json_array_length(tail)`];
   const [p50, p90] = [rank(sql`50`), rank(sql`90`)];
   const isRanked = sql`${p50} > below and ${p50} <= below + ${middle}
@@ -137,6 +129,17 @@ export function rankDurations(
 }
 
 const maximum = "9223372036854775807";
+
+const sorted = (durations: SQL) =>
+  sql`(select json_group_array(duration_ms) from (${durations} order by duration_ms))`;
+
+// More than four times the standard error of the sample, in percent. A group of fewer is sorted as a whole.
+const margin = (few: number, some: number, many: number) =>
+  `iif(size < 1000, ${few}, iif(size < 4000, ${some}, ${many}))`;
+const at = (percent: string, otherwise: string) =>
+  sql.raw(`iif(size < 300, ${otherwise}, sample ->> (size * (${percent}) / 100))`);
+
+const rank = (percent: SQL) => sql`(times * ${percent} + 99) / 100`;
 
 /** Adds columns to the rows of `query`, which the values know as `known`. Each value is calculated once. */
 function withValues(query: SQL, values: Record<string, SQL>): SQL {

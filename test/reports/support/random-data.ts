@@ -184,7 +184,15 @@ export const rowsOf = (bundles: readonly RunBundle[]): Rows => ({
   state: bundles.flatMap((bundle) => bundle.state),
 });
 
-export const randomFilter = fc
+const noFilter = {
+  workflowId: undefined,
+  workflowVersion: undefined,
+  resourceId: undefined,
+  tags: undefined,
+  since: undefined,
+  until: undefined,
+};
+const everyFilter = fc
   .record({
     workflowId: fc.option(workflowIds, { nil: undefined }),
     workflowVersion: fc.option(fc.constantFrom("1", "2"), { nil: undefined, freq: 2 }),
@@ -194,6 +202,16 @@ export const randomFilter = fc
     until: fc.option(times, { nil: undefined, freq: 3 }),
   })
   .filter(({ since, until }) => since === undefined || until === undefined || since < until);
+
+/** Reports read a whole index if there is no filter, or only a workflow. */
+export const randomFilter = fc.oneof(
+  { weight: 3, arbitrary: everyFilter },
+  { weight: 1, arbitrary: everyFilter.map(() => noFilter) },
+  {
+    weight: 1,
+    arbitrary: everyFilter.map(({ workflowId }) => Object.assign({ ...noFilter }, { workflowId })),
+  },
+);
 
 export type Filter = typeof randomFilter extends fc.Arbitrary<infer Value> ? Value : never;
 export const randomTime = times;
