@@ -36,7 +36,7 @@ test("for any number of runs, a percentile is the value at the nearest rank, als
 test("the percentiles of many executions are exact, also if their sample misleads", async () => {
   const { $client: client } = store.db;
   // The sample is each 61st row.
-  const executions = 61 * 400;
+  const executions = 61 * 310;
   const durations = {
     skewed: "600000 / (1 + n * 7919 % 65536)",
     equal: "7",
