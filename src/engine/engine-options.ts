@@ -65,7 +65,8 @@ export interface StartOptions extends OperationOptions {
   readonly tx?: AppTransaction | undefined;
 }
 
-export interface RunOptions extends StartOptions {
+/** `tx` is for `start`: a run cannot end before its transaction commits. */
+export interface RunOptions extends Omit<StartOptions, "tx"> {
   /**
    * If true, an abort of `signal` also cancels the run, and the call rejects once that is stored. A run that another call
    * has started with the same idempotency key is not cancelled. Defaults to false: the call rejects at once, and the run
@@ -128,6 +129,7 @@ export const startOptionsSchema = z.strictObject({
 });
 
 export const runOptionsSchema = startOptionsSchema.extend({
+  tx: z.undefined("is for `start`: a run cannot end before its transaction commits").optional(),
   cancelOnAbort: z.boolean().optional(),
 });
 

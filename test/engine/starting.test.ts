@@ -53,6 +53,16 @@ describe.each(stores)("on %s", (_, open) => {
     expect(runs.map((run) => run.runId)).toEqual([runId]);
   });
 
+  test("a transaction is for start, and run rejects it before it stores anything", async () => {
+    const store = await open();
+    const engine = makeEngine(store);
+    await expect(engine.run(adder(), 1, { tx: {} } as never)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining("options.tx: is for `start`"),
+    });
+    expect((await store.listRuns()).runs).toEqual([]);
+  });
+
   test("a schema fills in a default once", async () => {
     const seen: unknown[] = [];
     const step = defineStep({

@@ -378,6 +378,8 @@ void engine.start(calc, { a: 1, b: 2 }, { tx: db });
 void engine.start(calc, { a: 1, b: 2 }, { tx: client });
 // @ts-expect-error Nor is a promise of one.
 void db.transaction((tx) => engine.start(calc, { a: 1, b: 2 }, { tx: Promise.resolve(tx) }));
+// @ts-expect-error A run cannot end before its transaction commits.
+void db.transaction((tx) => engine.run(calc, { a: 1, b: 2 }, { tx }));
 // @ts-expect-error The database is no transaction.
 void store.withTransaction(db);
 
