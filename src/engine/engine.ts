@@ -34,8 +34,8 @@ import {
 } from "./engine-options.ts";
 import { EventEmitter, type EngineEventType, type EngineListener } from "./observe/events.ts";
 import { bindLogger, silentLogger, type BoundLogger } from "./observe/logger.ts";
-import { findTelemetry, hasTelemetry } from "./observe/open-telemetry.ts";
-import type { Telemetry } from "./observe/telemetry.ts";
+import { findTelemetry, hasTelemetry, type Telemetry } from "./observe/open-telemetry.ts";
+import { fieldsOf } from "./observe/run-observer.ts";
 import { startRun, type RunStarter } from "./run-start.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
 import { cancelSteps } from "./run/run-cancellation.ts";
@@ -78,23 +78,23 @@ export class Engine {
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
     this.#clock = parsed.clock ?? systemClock;
     this.#leaseMs = parsed.leaseMs ?? 30_000;
-    const startedRuns = new StartedRuns();
-    const openTelemetry = this.#openTelemetry;
-    this.#starter = { store, clock: this.#clock, startedRuns, openTelemetry };
+    this.#starter = {
+      store,
+      clock: this.#clock,
+      startedRuns: new StartedRuns(),
+      openTelemetry: this.#openTelemetry,
+    };
     const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
     this.#events = new EventEmitter(workerId, this.#clock, this.#logger);
     this.#worker = new Worker({
-      store,
+      ...this.#starter,
       registry: this.#registry,
-      startedRuns,
       workerId,
       leaseMs: this.#leaseMs,
       maxLostLeases: parsed.maxLostLeases ?? 5,
       concurrency: parsed.concurrency ?? 10,
       logger: this.#logger,
       events: this.#events,
-      openTelemetry,
-      clock: this.#clock,
     });
   }
 
@@ -357,11 +357,9 @@ export class Engine {
   }
 
   async #reportCancelled(run: WorkflowRunSummary): Promise<void> {
-    const { runId, workflowId, workflowVersion, attempt: runAttempt } = run;
-    const status = "CANCELLED";
-    (await this.#openTelemetry())?.countFinished(workflowId, status);
-    const fields = { runId, workflowId, workflowVersion, runAttempt, status } as const;
-    this.#events.emit("run.finished", runId, () => fields);
+    const status = "CANCELLED" as const;
+    (await this.#openTelemetry())?.countFinished(run.workflowId, status);
+    this.#events.emit("run.finished", run.runId, () => ({ ...fieldsOf(run), status }));
   }
 
   async #stopCancelled(runIds: readonly string[]): Promise<void> {

@@ -6,22 +6,15 @@ import { isReopenableRunStatus } from "../model/transitions.ts";
 import { jsonLimits } from "../schema/columns.ts";
 import type { Tags } from "../schema/json-types.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import type { Clock } from "../store/clock.ts";
 import { requireHostTransactions } from "../store/transactions.ts";
-import type { WorkflowStore } from "../store/workflow-store.ts";
 import { parseValue, tryParse } from "./definition/standard-schema.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
 import { startOptionsSchema, type StartOptions } from "./engine-options.ts";
-import { withTrace, type Telemetry } from "./observe/telemetry.ts";
+import { withTrace } from "./observe/trace-context.ts";
 import { textOf } from "./run/step-input.ts";
-import type { StartedRuns } from "./started-runs.ts";
+import type { WorkerOptions } from "./worker/worker.ts";
 
-export interface RunStarter {
-  readonly store: WorkflowStore;
-  readonly clock: Clock;
-  readonly startedRuns: StartedRuns;
-  readonly openTelemetry: () => Promise<Telemetry | null>;
-}
+export type RunStarter = Pick<WorkerOptions, "store" | "clock" | "startedRuns" | "openTelemetry">;
 
 /**
  * Stores a PENDING run of the workflow. If a run has the idempotency key of the options, that run is returned instead.

@@ -38,7 +38,6 @@ export type RunProgress =
 interface WatchScope {
   readonly store: WorkflowStore;
   readonly events: EventEmitter;
-  /** Aborts when the engine closes. */
   readonly closer: StopSignal;
   readonly leaseMs: number;
 }

@@ -41,7 +41,6 @@ export class StartedRuns {
     this.#forgetLater();
   }
 
-  /** True if the run was started here and not yet claimed here. */
   has(runId: string): boolean {
     return this.#entries.has(runId);
   }

@@ -1,6 +1,6 @@
 import { getTableName } from "drizzle-orm";
 import { getTableConfig } from "drizzle-orm/sqlite-core";
-import { traceIdOf } from "../engine/observe/telemetry.ts";
+import { traceIdOf } from "../engine/observe/trace-context.ts";
 import {
   CorruptRowError,
   InvalidArgumentError,

@@ -97,8 +97,8 @@ export async function copyStore(
       await store(differing.flatMap(({ bundle }) => bundle ?? []));
     }
     // A start may have given the key of a run to a newer one, which is copied first.
-    const held = refused.filter(isHeld);
-    refused = refused.filter((each) => !isHeld(each));
+    const held = refused.filter(({ error }) => error instanceof RunAlreadyExistsError);
+    refused = refused.filter((each) => !held.includes(each));
     for await (const page of comparison.named(held.map(({ runId }) => runId))) {
       await store(page.flatMap(({ bundle }) => bundle ?? []));
     }
@@ -107,9 +107,4 @@ export async function copyStore(
   if (refused.length > 0) throw new RefusedRunsError({ refused, corrupt });
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });
   return totals;
-}
-
-/** True if the target refused the run because another one has its idempotency key. */
-function isHeld({ error }: { readonly error: unknown }): boolean {
-  return error instanceof RunAlreadyExistsError;
 }

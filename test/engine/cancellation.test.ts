@@ -220,7 +220,9 @@ describe.each(stores)("on %s", (_, open) => {
     const { step, reached, stopped } = makeHangingStep();
     const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
     const { runId } = await reached;
-    const waiting = await store.createRun({ workflowId: "w" });
+    // The engine must not claim it.
+    const wakeAt = new Date(Date.now() + 3_600_000);
+    const waiting = await store.createRun({ workflowId: "w", wakeAt });
     await store.createStepExecution({ runId: waiting.runId, stepId: "s", status: "RETRYING" });
     await store.createRun({ runId: "other", workflowId: "other" });
     const finished: string[] = [];

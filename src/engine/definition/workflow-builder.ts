@@ -62,12 +62,6 @@ interface Settings extends Pick<
   readonly stepDefaults: StepSettings;
 }
 
-/** The stages so far, last first, so that adding one does not copy the others. */
-interface StageList {
-  readonly stage: Stage;
-  readonly before: StageList | null;
-}
-
 const optionsSchema = z.strictObject({
   id: idSchema,
   version: idSchema.optional(),
@@ -109,7 +103,7 @@ export function defineWorkflow<const ContinueOnError extends boolean = false>(op
   readonly maxLostLeases?: number | undefined;
 }): EmptyWorkflow<ContinueOnError> {
   const parsed = parseArgument(optionsSchema, options, "workflow");
-  return new EmptyWorkflow({
+  const settings: Settings = {
     id: parsed.id,
     version: parsed.version ?? "1",
     name: parsed.name ?? null,
@@ -118,29 +112,20 @@ export function defineWorkflow<const ContinueOnError extends boolean = false>(op
     timeoutMs: parsed.timeoutMs ?? null,
     maxLostLeases: parsed.maxLostLeases ?? null,
     stepDefaults: parsed.stepDefaults ?? {},
-  });
+  };
+  // The types of its methods differ, because the first step decides what the workflow accepts.
+  const empty: object = new WorkflowBuilder(settings, []);
+  return empty as EmptyWorkflow<ContinueOnError>;
 }
 
 /** A workflow without steps. The first step decides what the workflow accepts. */
-export class EmptyWorkflow<ContinueOnError extends boolean = false> {
-  readonly #settings: Settings;
-
-  constructor(settings: Settings) {
-    this.#settings = settings;
-  }
-
+export interface EmptyWorkflow<ContinueOnError extends boolean = false> {
   step<Input, Output>(
     step: StepDefinition<string, Input, Output>,
-  ): WorkflowBuilder<Input, Output | NullIf<ContinueOnError>, ContinueOnError> {
-    return new WorkflowBuilder(this.#settings, addStage(this.#settings, null, [step]));
-  }
-
+  ): WorkflowBuilder<Input, Output | NullIf<ContinueOnError>, ContinueOnError>;
   parallel<const Steps extends readonly [AnyStep<never>, ...AnyStep<never>[]]>(
     ...steps: Steps
-  ): WorkflowBuilder<CommonInput<Steps>, OutputsById<Steps, ContinueOnError>, ContinueOnError> {
-    return new WorkflowBuilder(this.#settings, addStage(this.#settings, null, steps, true));
-  }
-
+  ): WorkflowBuilder<CommonInput<Steps>, OutputsById<Steps, ContinueOnError>, ContinueOnError>;
   stepIf<Input, Output>(
     condition: Condition<NoInfer<Input>>,
     step: StepDefinition<string, Input, Output>,
@@ -150,14 +135,6 @@ export class EmptyWorkflow<ContinueOnError extends boolean = false> {
     step: StepDefinition<string, Input, Output>,
     options: StepIfOptions<Otherwise>,
   ): WorkflowBuilder<Input, Otherwise | Output | NullIf<ContinueOnError>, ContinueOnError>;
-  stepIf(
-    condition: Condition<never>,
-    step: StepDefinition,
-    options: Partial<StepIfOptions<unknown>> = {},
-  ) {
-    const conditional = addCondition(condition, step, options);
-    return new WorkflowBuilder(this.#settings, addStage(this.#settings, null, [conditional]));
-  }
 }
 
 /**
@@ -166,9 +143,9 @@ export class EmptyWorkflow<ContinueOnError extends boolean = false> {
  */
 export class WorkflowBuilder<Input, Current, ContinueOnError extends boolean = false> {
   readonly #settings: Settings;
-  readonly #stages: StageList;
+  readonly #stages: readonly Stage[];
 
-  constructor(settings: Settings, stages: StageList) {
+  constructor(settings: Settings, stages: readonly Stage[]) {
     this.#settings = settings;
     this.#stages = stages;
   }
@@ -177,7 +154,7 @@ export class WorkflowBuilder<Input, Current, ContinueOnError extends boolean = f
   step<Output>(
     step: StepDefinition<string, Current, Output>,
   ): WorkflowBuilder<Input, Output | NullIf<ContinueOnError>, ContinueOnError> {
-    return new WorkflowBuilder(this.#settings, addStage(this.#settings, this.#stages, [step]));
+    return this.#add([step]);
   }
 
   /**
@@ -187,7 +164,7 @@ export class WorkflowBuilder<Input, Current, ContinueOnError extends boolean = f
   parallel<const Steps extends readonly [AnyStep<Current>, ...AnyStep<Current>[]]>(
     ...steps: Steps
   ): WorkflowBuilder<Input, OutputsById<Steps, ContinueOnError>, ContinueOnError> {
-    return new WorkflowBuilder(this.#settings, addStage(this.#settings, this.#stages, steps, true));
+    return this.#add(steps, true);
   }
 
   /**
@@ -210,34 +187,30 @@ export class WorkflowBuilder<Input, Current, ContinueOnError extends boolean = f
     step: StepDefinition,
     options: Partial<StepIfOptions<unknown>> = {},
   ) {
-    const conditional = addCondition(condition, step, options);
-    const stages = addStage(this.#settings, this.#stages, [conditional]);
-    return new WorkflowBuilder(this.#settings, stages);
+    return this.#add<unknown>([addCondition(condition, step, options)]);
   }
 
-  /** @throws {InvalidArgumentError} if two steps have the same id. */
+  /** @throws {InvalidArgumentError} if there is no step, or two steps have the same id. */
   build(): Workflow<Input, Current> {
     const { stepDefaults: _, ...identity } = this.#settings;
-    return Object.freeze({ ...identity, plan: planStages(this.#stages) });
+    return Object.freeze({ ...identity, plan: planOf(this.#stages) });
   }
-}
 
-function addStage(
-  { stepDefaults }: Settings,
-  before: StageList | null,
-  definitions: readonly StepDefinition[],
-  parallel = false,
-): StageList {
-  if (definitions.length === 0) {
-    throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+  #add<Next>(
+    definitions: readonly StepDefinition[],
+    parallel = false,
+  ): WorkflowBuilder<Input, Next, ContinueOnError> {
+    if (definitions.length === 0) {
+      throw new InvalidArgumentError({ argument: "steps", reason: "must not be empty" });
+    }
+    for (const definition of definitions) checkStep(definition);
+    const first = (this.#stages.at(-1)?.steps.at(-1)?.index ?? -1) + 1;
+    const steps = definitions.map((definition, at) => ({
+      index: first + at,
+      definition: withDefaults(definition, this.#settings.stepDefaults),
+    }));
+    return new WorkflowBuilder(this.#settings, [...this.#stages, { parallel, steps }]);
   }
-  for (const definition of definitions) checkStep(definition);
-  const first = (before?.stage.steps.at(-1)?.index ?? -1) + 1;
-  const steps = definitions.map((definition, at) => ({
-    index: first + at,
-    definition: withDefaults(definition, stepDefaults),
-  }));
-  return { before, stage: { parallel, steps } };
 }
 
 function withDefaults(step: StepDefinition, defaults: StepSettings): StepInWorkflow {
@@ -293,26 +266,22 @@ export function labelsOf({ id, version, name, description, plan }: Workflow): Wo
 /** @throws {InvalidArgumentError} if it is not a built workflow. */
 export function checkWorkflow(workflow: unknown): void {
   if (isWorkflow(workflow)) return;
-  throw new InvalidArgumentError({
-    argument: "workflow",
-    reason: "must be a result of a workflow builder's `build()`",
-  });
+  throw invalidWorkflow("must be a result of a workflow builder's `build()`");
 }
 
-/** @throws {InvalidArgumentError} if two steps have the same id. */
-function planStages(list: StageList): WorkflowPlan {
-  const stages: Stage[] = [];
-  for (let at: StageList | null = list; at !== null; at = at.before) stages.push(at.stage);
-  stages.reverse();
+/** @throws {InvalidArgumentError} if there is no step, or two steps have the same id. */
+function planOf(stages: readonly Stage[]): WorkflowPlan {
+  if (stages.length === 0) throw invalidWorkflow("must have a step");
   const stepIds = new Set<string>();
   for (const { definition } of stages.flatMap(({ steps }) => steps)) {
-    if (stepIds.has(definition.id)) {
-      throw new InvalidArgumentError({
-        argument: "workflow",
-        reason: `has two steps with the id ${definition.id}`,
-      });
-    }
+    if (stepIds.has(definition.id))
+      throw invalidWorkflow(`has two steps with the id ${definition.id}`);
     stepIds.add(definition.id);
   }
   return { stages, stepIds };
+}
+
+/** The error of a workflow that cannot be built or registered. */
+export function invalidWorkflow(reason: string): InvalidArgumentError {
+  return new InvalidArgumentError({ argument: "workflow", reason });
 }

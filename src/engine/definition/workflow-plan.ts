@@ -36,13 +36,6 @@ export function hasConditions({ steps }: Stage): boolean {
 
 /** The index of the stage of step number `step`; the number of stages if the step does not exist. */
 export function findStage({ stages }: WorkflowPlan, step: number): number {
-  let low = 0;
-  let high = stages.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const last = stages[middle]?.steps.at(-1)?.index ?? 0;
-    if (last < step) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  const found = stages.findIndex(({ steps }) => (steps.at(-1)?.index ?? 0) >= step);
+  return found < 0 ? stages.length : found;
 }

@@ -1,6 +1,5 @@
-import { InvalidArgumentError } from "../../errors.ts";
 import { versionKey, type WorkflowVersion } from "../../model/leases.ts";
-import { checkWorkflow, type Workflow } from "./workflow-builder.ts";
+import { checkWorkflow, invalidWorkflow, type Workflow } from "./workflow-builder.ts";
 
 /** The maximum number in a claim. */
 const maxVersions = 1000;
@@ -8,7 +7,7 @@ const maxVersions = 1000;
 /** The versions of workflows that an engine can run. */
 export class WorkflowRegistry {
   readonly #workflows = new Map<string, Workflow>();
-  #versions: readonly WorkflowVersion[] = [];
+  versions: readonly WorkflowVersion[] = [];
 
   /** @throws {InvalidArgumentError} if it is not built, or another workflow has this id and version. */
   register(workflow: Workflow): void {
@@ -17,27 +16,16 @@ export class WorkflowRegistry {
     const key = versionKey({ workflowId: id, workflowVersion: version });
     const known = this.#workflows.get(key);
     if (known === workflow) return;
-    if (known !== undefined) {
-      throw new InvalidArgumentError({
-        argument: "workflow",
-        reason: `another workflow ${id} of version ${version} is registered`,
-      });
-    }
-    if (this.#versions.length === maxVersions) {
-      throw new InvalidArgumentError({
-        argument: "workflow",
-        reason: `an engine runs at most ${maxVersions} versions of workflows`,
-      });
+    if (known !== undefined)
+      throw invalidWorkflow(`another workflow ${id} of version ${version} is registered`);
+    if (this.versions.length === maxVersions) {
+      throw invalidWorkflow(`an engine runs at most ${maxVersions} versions of workflows`);
     }
     this.#workflows.set(key, workflow);
-    this.#versions = [...this.#versions, { workflowId: id, workflowVersion: version }];
+    this.versions = [...this.versions, { workflowId: id, workflowVersion: version }];
   }
 
   find(version: WorkflowVersion): Workflow | null {
     return this.#workflows.get(versionKey(version)) ?? null;
-  }
-
-  get versions(): readonly WorkflowVersion[] {
-    return this.#versions;
   }
 }

@@ -4,7 +4,9 @@ import { claimableSince } from "../../model/leases.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import { kindOf } from "../run/step-errors.ts";
 import type { RunEnding } from "./events.ts";
-import { traceOf, type AttemptEnd, type Telemetry } from "./telemetry.ts";
+import type { Workflow } from "../definition/workflow-builder.ts";
+import type { Outcome } from "../run/stage-run.ts";
+import { traceOf } from "./trace-context.ts";
 
 /** In seconds. */
 const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
@@ -29,11 +31,12 @@ export async function findTelemetry(report: (error: unknown) => void): Promise<T
   }
 }
 
-/** Spans and metrics. Attributes contain ids, counts, statuses, and codes or names of errors. */
-function createOpenTelemetry(
-  api: typeof OpenTelemetry,
-  report: (error: unknown) => void,
-): Telemetry {
+/**
+ * Traces and measures an engine. Attributes contain ids, counts, statuses, and codes or names of errors, never an input, an
+ * output or a message. Methods report errors instead of throwing them, so that an app's provider or sampler cannot disturb
+ * a run.
+ */
+function createOpenTelemetry(api: typeof OpenTelemetry, report: (error: unknown) => void) {
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, context, metrics, propagation, trace } = api;
   const tracer = trace.getTracer("gorkflow");
   const meter = metrics.getMeter("gorkflow");
@@ -43,21 +46,21 @@ function createOpenTelemetry(
   const finished = meter.createCounter("gorkflow.runs.finished", {
     description: "Runs whose end was stored",
   });
-  const claimLatency = meter.createHistogram("gorkflow.claim.latency", {
-    description: "Time from when a run could be claimed until its first claim",
-    unit: "s",
-    advice: { explicitBucketBoundaries: durationBuckets },
-  });
-  const commitDuration = meter.createHistogram("gorkflow.commit.duration", {
-    description: "Time until the store has committed a change of a run, with retries",
-    unit: "s",
-    advice: { explicitBucketBoundaries: durationBuckets },
-  });
-  const stepDuration = meter.createHistogram("gorkflow.step.duration", {
-    description: "Time of an attempt of a step",
-    unit: "s",
-    advice: { explicitBucketBoundaries: durationBuckets },
-  });
+  const histogram = (name: string, description: string) =>
+    meter.createHistogram(name, {
+      description,
+      unit: "s",
+      advice: { explicitBucketBoundaries: durationBuckets },
+    });
+  const claimLatency = histogram(
+    "gorkflow.claim.latency",
+    "Time from when a run could be claimed until its first claim",
+  );
+  const commitDuration = histogram(
+    "gorkflow.commit.duration",
+    "Time until the store has committed a change of a run, with retries",
+  );
+  const stepDuration = histogram("gorkflow.step.duration", "Time of an attempt of a step");
   const retries = meter.createCounter("gorkflow.step.retries", {
     description: "Failed attempts that are followed by another",
   });
@@ -97,7 +100,7 @@ function createOpenTelemetry(
     span.end();
   }
 
-  function beginStart({ id, version }: Parameters<Telemetry["beginStart"]>[0]) {
+  function beginStart({ id, version }: Pick<Workflow, "id" | "version">) {
     const span = tracer.startSpan(`start ${id}`, {
       kind: SpanKind.PRODUCER,
       attributes: { "gorkflow.workflow.id": id, "gorkflow.workflow.version": version },
@@ -108,6 +111,7 @@ function createOpenTelemetry(
     const enter = (call: () => void): void =>
       context.with(trace.setSpan(context.active(), span), call);
     return {
+      /** The fields of the app's propagator, or null. They are stored with the run, whose span links to them. */
       context: Object.keys(carrier).length === 0 ? null : carrier,
       within: <Result>(work: () => Result) => callWithin(enter, work),
       end: guarded((end: { readonly runId: string } | { readonly error: unknown }) => {
@@ -130,15 +134,17 @@ function createOpenTelemetry(
     const own = trace.setSpan(parent, span);
     return {
       within: <Result>(work: () => Result) => callWithin((call) => context.with(own, call), work),
-      end: guarded(({ status, durationMs, error }: AttemptEnd) => {
-        const failed = status === "FAILED" || status === "RETRYING";
-        stepDuration.record(durationMs / 1000, { ...labels, "gorkflow.step.status": status });
-        if (status === "RETRYING") retries.add(1, labels);
-        endSpan(span, failed, {
-          "gorkflow.step.status": status,
-          ...(failed && { "error.type": kindOf(error) }),
-        });
-      }),
+      end: guarded(
+        (status: Outcome["status"] | "INTERRUPTED", durationMs: number, error: unknown) => {
+          const failed = status === "FAILED" || status === "RETRYING";
+          stepDuration.record(durationMs / 1000, { ...labels, "gorkflow.step.status": status });
+          if (status === "RETRYING") retries.add(1, labels);
+          endSpan(span, failed, {
+            "gorkflow.step.status": status,
+            ...(failed && { "error.type": kindOf(error) }),
+          });
+        },
+      ),
     };
   }
 
@@ -198,6 +204,10 @@ function createOpenTelemetry(
     ),
   };
 }
+
+export type Telemetry = ReturnType<typeof createOpenTelemetry>;
+export type RunTelemetry = ReturnType<Telemetry["beginRun"]>;
+export type AttemptTelemetry = ReturnType<NonNullable<RunTelemetry>["beginAttempt"]>;
 
 /** Calls `work`, and returns a function that returns its result or throws its error. */
 function outcomeOf<Result>(work: () => Result): () => Result {

@@ -2,7 +2,7 @@ import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { Outcome, PassedStep } from "../run/stage-run.ts";
 import type { EventEmitter, RunEnding } from "./events.ts";
 import type { BoundLogger } from "./logger.ts";
-import type { AttemptTelemetry, RunTelemetry, Telemetry } from "./telemetry.ts";
+import type { AttemptTelemetry, RunTelemetry, Telemetry } from "./open-telemetry.ts";
 
 interface Audience {
   readonly run: WorkflowRunSummary;
@@ -14,7 +14,7 @@ interface Audience {
 /** Reports one claimed run to the logger, the listeners and the telemetry. */
 export class RunObserver {
   readonly #audience: Audience;
-  #telemetry: RunTelemetry | null = null;
+  #telemetry: RunTelemetry = null;
 
   constructor(audience: Audience) {
     this.#audience = audience;
@@ -75,15 +75,10 @@ export class AttemptObserver {
   readonly #audience: Audience;
   readonly #stepId: string;
   readonly #attempt: number;
-  readonly #telemetry: AttemptTelemetry | null;
+  readonly #telemetry: AttemptTelemetry;
   readonly #begunAt = performance.now();
 
-  constructor(
-    audience: Audience,
-    stepId: string,
-    attempt: number,
-    telemetry: AttemptTelemetry | null,
-  ) {
+  constructor(audience: Audience, stepId: string, attempt: number, telemetry: AttemptTelemetry) {
     this.#audience = audience;
     this.#stepId = stepId;
     this.#attempt = attempt;
@@ -101,7 +96,7 @@ export class AttemptObserver {
     const { logger, events, run } = this.#audience;
     const { runId, workflowId } = run;
     const durationMs = performance.now() - this.#begunAt;
-    this.#telemetry?.end({ status: outcome?.status ?? "INTERRUPTED", durationMs, error });
+    this.#telemetry?.end(outcome?.status ?? "INTERRUPTED", durationMs, error);
     const logged = { runId, workflowId, stepId: this.#stepId, attempt: this.#attempt };
     const describe = () => ({ ...this.#fields(), durationMs });
     if (outcome === undefined) {
@@ -127,6 +122,7 @@ export class AttemptObserver {
   }
 }
 
-function fieldsOf({ runId, workflowId, workflowVersion, attempt }: WorkflowRunSummary) {
+/** The fields that every event of a run has. */
+export function fieldsOf({ runId, workflowId, workflowVersion, attempt }: WorkflowRunSummary) {
   return { runId, workflowId, workflowVersion, runAttempt: attempt };
 }

@@ -35,7 +35,6 @@ export class Attempt implements StepContext {
   #store: WorkflowStore;
   #controller: AbortController | null = null;
   #aborted: { readonly reason: unknown } | null = null;
-  /** Rejects the current race. */
   #reject: ((reason: unknown) => void) | null = null;
   #logger: BoundLogger | null = null;
   #state: StepState | null = null;
@@ -130,7 +129,6 @@ export class Attempt implements StepContext {
     return (this.#misuse = new InvalidArgumentError({ argument: "ctx.transaction", reason }));
   }
 
-  /** The sleep that ended the attempt; null if there is none. */
   get requestedSleep(): Sleep | null {
     return this.#requestedSleep;
   }
@@ -159,7 +157,6 @@ export class Attempt implements StepContext {
     });
   }
 
-  /** Runs `work` while the context uses `tx`. */
   async within<T>(tx: WorkflowStore, work: () => Promise<T>): Promise<T> {
     this.#store = tx;
     try {

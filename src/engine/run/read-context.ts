@@ -7,7 +7,7 @@ import {
   type StandardSchema,
 } from "../definition/standard-schema.ts";
 import type { ConditionContext, StepDefinition } from "../definition/step-definition.ts";
-import { withoutTrace } from "../observe/telemetry.ts";
+import { withoutTrace } from "../observe/trace-context.ts";
 import { loadStageInput } from "./run-loading.ts";
 import type { RunScope } from "./run-scope.ts";
 
@@ -24,7 +24,6 @@ export function createReadContext(
     return schema === undefined ? value : parseStepValue(schema, value, { stepId, root });
   }
 
-  /** @throws {InvalidArgumentError} if it is not a step of the workflow. */
   function stageOf({ id }: StepDefinition): number {
     const index = stages.findIndex(({ steps }) => steps.some((step) => step.definition.id === id));
     if (index >= 0) return index;

@@ -35,7 +35,6 @@ export interface RunEvent {
   /** Steps of the stage that have begun but whose rows do not say so yet. */
   readonly begun?: readonly StepRun[];
   readonly settled?: Settled;
-  /** The stage that begins with this event. */
   readonly next?: StageRun;
   readonly result?: RunResult;
   /** Set if the run is released. No worker claims it before `wakeAt`. */
@@ -164,7 +163,6 @@ function writeOutcome(
   }
 }
 
-/** A new row for a step whose attempt has begun. */
 export function newRow(
   runId: string,
   { planned, attempt, attemptOffset, startedAt: begunAt }: StepRun,

@@ -156,7 +156,6 @@ export class RunExecution {
     return next;
   }
 
-  /** Stops the run at its deadline. The returned function cancels this. */
   #stopAtDeadline(): (() => void) | null {
     const { run, clock } = this.#claimed;
     const { runId, deadlineAt } = run;
@@ -242,7 +241,6 @@ export class RunExecution {
     return "lost";
   }
 
-  /** Fails the run and cancels its steps. */
   async #fail(reason: Error, why: string): Promise<RunEnding> {
     const { store, run, clock, logger, fence } = this.#claimed;
     const { runId, workflowId } = run;

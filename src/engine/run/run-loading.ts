@@ -46,11 +46,7 @@ export async function loadRun(
       : readResumption(plan, stored, progress),
   ]);
   observer.loaded(context);
-  const inputStage = await findInputStage(plan, stored, index);
-  const input: StageInput =
-    inputStage === null
-      ? { text: inputText, from: null }
-      : combineOutputs(inputStage, await loadOutputs(store, runId, inputStage.steps));
+  const input = (await stored.outputBefore(plan, index)) ?? { text: inputText, from: null };
   const stage = plan.stages[index];
   if (stage === undefined) return beginStage(plan, index, input);
   const rows = stage.steps.map(({ definition }) => stored.rows.get(definition.id));
@@ -75,7 +71,7 @@ export async function loadRun(
   }
   const isOpen = new Set(open.map(({ planned }) => planned));
   const ended = stage.steps.filter((step) => !isOpen.has(step) && !failed.has(step.definition.id));
-  const outputs = await loadOutputs(store, runId, ended);
+  const outputs = await stored.outputsOf(ended);
   return { index, stage, input, steps: open, outputs, failures: new Map(failed) };
 }
 
@@ -85,10 +81,9 @@ export async function loadRunOutput(
   plan: WorkflowPlan,
   runId: string,
 ): Promise<unknown> {
-  const stage = await findInputStage(plan, new StoredSteps(store, runId), plan.stages.length);
-  if (stage === null) return null;
   try {
-    return decodeJson(combineOutputs(stage, await loadOutputs(store, runId, stage.steps)).text);
+    const output = await new StoredSteps(store, runId).outputBefore(plan, plan.stages.length);
+    return output === null ? null : decodeJson(output.text);
   } catch (error) {
     // An app completed the run.
     if (error instanceof StepOutputNotFoundError) return null;
@@ -107,9 +102,8 @@ export async function loadStageInput(
   runId: string,
   stage: number,
 ): Promise<StageInput> {
-  const before = await findInputStage(plan, new StoredSteps(store, runId), stage);
-  if (before !== null) return combineOutputs(before, await loadOutputs(store, runId, before.steps));
-  return { text: (await readInput(store, runId)).inputText, from: null };
+  const output = await new StoredSteps(store, runId).outputBefore(plan, stage);
+  return output ?? { text: (await readInput(store, runId)).inputText, from: null };
 }
 
 async function readInput(store: WorkflowStore, runId: string): Promise<KnownInput> {
@@ -156,19 +150,6 @@ export async function findInputStage(
   return null;
 }
 
-/** The outputs of the steps, as JSON text. */
-async function loadOutputs(
-  store: WorkflowStore,
-  runId: string,
-  steps: readonly PlannedStep[],
-): Promise<Map<string, string>> {
-  const outputs = steps.map(async ({ definition }) => {
-    const output = await store.loadStepOutput(runId, definition.id);
-    return [definition.id, encodeDecoded(output)] as const;
-  });
-  return new Map(await Promise.all(outputs));
-}
-
 /** The rows of a run's steps, read on demand because a run may have very many. */
 class StoredSteps {
   readonly #store: WorkflowStore;
@@ -193,6 +174,21 @@ class StoredSteps {
     const rows = missing.map((id) => this.#store.findStepExecution(this.#runId, id));
     for (const row of await Promise.all(rows)) if (row !== null) this.#rows.set(row.stepId, row);
     for (const id of missing) this.#asked.add(id);
+  }
+
+  /** The output of the stages before stage number `stage`; null if its input is the one of the run. */
+  async outputBefore(plan: WorkflowPlan, stage: number): Promise<StageInput | null> {
+    const before = await findInputStage(plan, this, stage);
+    return before && combineOutputs(before, await this.outputsOf(before.steps));
+  }
+
+  /** The outputs of the steps by their ids, as JSON text. */
+  async outputsOf(steps: readonly PlannedStep[]): Promise<Map<string, string>> {
+    const outputs = steps.map(async ({ definition: { id } }) => {
+      const output = await this.#store.loadStepOutput(this.#runId, id);
+      return [id, encodeDecoded(output)] as const;
+    });
+    return new Map(await Promise.all(outputs));
   }
 
   async readAll(): Promise<void> {

@@ -12,7 +12,7 @@ import type { WorkflowRunSummary } from "../../schema/rows.ts";
 import type { WorkflowRegistry } from "../definition/workflow-registry.ts";
 import type { EventEmitter } from "../observe/events.ts";
 import { RunObserver } from "../observe/run-observer.ts";
-import type { Telemetry } from "../observe/telemetry.ts";
+import type { Telemetry } from "../observe/open-telemetry.ts";
 import type { WorkerScope } from "../run/run-scope.ts";
 import type { StartedRuns } from "../started-runs.ts";
 import { ActiveRun } from "./active-run.ts";
@@ -22,7 +22,6 @@ import { WakeTimer } from "./wake-timer.ts";
 export interface WorkerOptions extends WorkerScope {
   readonly registry: WorkflowRegistry;
   readonly startedRuns: StartedRuns;
-  /** The default for workflows. */
   readonly maxLostLeases: number;
   readonly concurrency: number;
   readonly events: EventEmitter;
@@ -85,7 +84,6 @@ export class Worker {
     await this.#loop;
   }
 
-  /** True while runs are claimed. */
   get isWorking(): boolean {
     return this.#loop !== null && !this.#isStopping;
   }
@@ -103,7 +101,6 @@ export class Worker {
     return this.#fullSince === null ? 0 : performance.now() - this.#fullSince;
   }
 
-  /** Claims runs now instead of at the next poll. */
   wake(): void {
     this.#wakeUp.notify();
   }
@@ -205,7 +202,6 @@ export class Worker {
     await Promise.all(Array.from(this.#active.values(), ({ ended }) => ended));
   }
 
-  /** Claims and starts up to `room` runs. Returns their number. */
   async #claim(room: number): Promise<number> {
     if (room <= 0) return 0;
     // Waits that begin during this claim wait for the next one.

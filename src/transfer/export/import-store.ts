@@ -15,14 +15,9 @@ import { batchRuns, transferShape } from "../bundle-pages.ts";
 import { storeBundles, sumOf } from "../refusals.ts";
 import { readExport, type ExportedBundle, type TextChunks } from "./read-export.ts";
 
-export interface ImportOptions {
-  /** What happens to a run that exists already. Defaults to `fail`. */
-  readonly onConflict?: WriteBundlesOptions["onConflict"] | undefined;
-  /** With `replace`, a run that exists in a newer revision stays and counts as skipped. Defaults to false. */
-  readonly keepNewer?: boolean | undefined;
+/** `onConflict` defaults to `fail`. An import that was aborted can be repeated with `skip`. */
+export interface ImportOptions extends Partial<WriteBundlesOptions> {
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
-  /** Runs that were stored before the abort stay; the import can be repeated with `skip`. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** The runs so far. `written` are those that were new. */

@@ -6,6 +6,7 @@ import { untilAborted } from "../../async/abort.ts";
 import { isBytes } from "../../json.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { callbackSchema, operationOptionsSchema, operationShape } from "../../model/arguments.ts";
+import type { BatchWriter } from "../../store/batches.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { operationNames, type StoreOperations } from "../../store/operations.ts";
@@ -311,19 +312,18 @@ function copyArguments(name: keyof StoreOperations, args: readonly unknown[]): r
   const copies = args.map((argument) => copyOf(argument));
   const [collect] = args;
   if (name !== "batch" || typeof collect !== "function") return copies;
-  const writes: { readonly name: string; readonly args: readonly unknown[] }[] = [];
-  const writer = new Proxy<Record<string, (...args: unknown[]) => void>>(
-    {},
-    {
-      get:
-        (_, write: string) =>
-        (...given: unknown[]) =>
-          void writes.push({ name: write, args: given.map((argument) => copyOf(argument)) }),
-    },
-  );
+  const writes: ((write: BatchWriter) => void)[] = [];
+  const writer = new Proxy({} as BatchWriter, {
+    get:
+      (_, method: keyof BatchWriter) =>
+      (...given: readonly unknown[]) => {
+        const copied = given.map((argument) => copyOf(argument));
+        writes.push((write) => void Reflect.apply(write[method], write, copied));
+      },
+  });
   const returned: unknown = Reflect.apply(collect, undefined, [writer]);
-  const replay = (write: typeof writer): unknown => {
-    for (const each of writes) write[each.name]?.(...each.args);
+  const replay = (write: BatchWriter): unknown => {
+    for (const each of writes) each(write);
     return returned;
   };
   return [replay, ...copies.slice(1)];
