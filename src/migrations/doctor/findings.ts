@@ -232,7 +232,7 @@ export function findingOfOtherTable(table: string, known: readonly string[]): Do
     message: `table ${table} is not in the schema, though it is named as tables of gorkflow are`,
     remedy:
       "drop it if it is a copy, or of another version; rename it if it is yours: a later version may use the name, " +
-      "and the tablesFilter that protects our tables hides it from your drizzle-kit",
+      "and a tablesFilter with `workflow_*` or `step_*` hides it from your drizzle-kit",
   };
 }
 
