@@ -5,28 +5,33 @@ import { isLocalClient } from "../../src/client/local-client.ts";
 import { workflowRuns } from "../../src/schema/tables.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { attempt, sequences, type Memory, type Operation } from "../equivalence/operations.ts";
-import { orders } from "./app.ts";
+import { audit, orders } from "./app.ts";
 import { check, codeOf, insertedRun, same, type Action, type Company } from "./company.ts";
 
 const runId = fc.constantFrom("r1", "r2", "r3", "é漢🎉");
 
 const operations = sequences.map((sequence) => sequence.slice(0, 4));
+/** For a store without transactions. */
+const plainOperations = operations.map((list) =>
+  list.filter(({ words }) => !words.startsWith("transaction(")),
+);
 
 /** Some operations of the store, one after the other or all at once. */
-const storeOperations: fc.Arbitrary<Action> = operations.map((list) => ({
-  words: list.map(({ words }) => words).join("\n"),
-  run: async (company) => {
-    for (const operation of list) {
-      // A transaction of the store that the app interrupts ends differently from the model's.
-      const isRefused = company.refusing.size > 0 || company.pins.size > 0;
-      if (isRefused && operation.words.startsWith("transaction(")) continue;
-      // A run that the app keeps stays, which the model's report does not know.
-      const keepsRuns = company.pins.size > 0 || company.refusing.has("app_deletion");
-      if (keepsRuns && operation.words.includes("pruneRuns")) continue;
-      await company.both(operation);
-    }
-  },
-}));
+const operationsOf = (lists: typeof operations): fc.Arbitrary<Action> =>
+  lists.map((list) => ({
+    words: list.map(({ words }) => words).join("\n"),
+    run: async (company) => {
+      for (const operation of list) {
+        // A transaction of the store that the app interrupts ends differently from the model's.
+        const isRefused = company.refusing.size > 0 || company.pins.size > 0;
+        if (isRefused && operation.words.startsWith("transaction(")) continue;
+        // A run that the app keeps stays, which the model's report does not know.
+        const keepsRuns = company.pins.size > 0 || company.refusing.has("app_deletion");
+        if (keepsRuns && operation.words.includes("pruneRuns")) continue;
+        await company.both(operation);
+      }
+    },
+  }));
 
 /**
  * Writes of the store that are issued at once, between two of the app's: they take effect in that order. A batch whose
@@ -177,25 +182,26 @@ const refusals: Readonly<Record<string, (name: string, action: string) => string
   one_active: (name) =>
     `create unique index ${name} on workflow_runs(resource_id) where status in ('PENDING','RUNNING')`,
   resource: (name, action) =>
-    `create trigger ${name} before insert on workflow_runs when new.workflow_id = 'w2' begin select ${action}; end`,
+    `create trigger ${name} before insert on workflow_runs when new.workflow_id = 'w2' begin ${action}; end`,
   progress: (name, action) =>
-    `create trigger ${name} before update on workflow_runs when new.progress = 0.25 begin select ${action}; end`,
+    `create trigger ${name} before update on workflow_runs when new.progress = 0.25 begin ${action}; end`,
   output: (name, action) =>
-    `create trigger ${name} before insert on step_outputs when new.step_id = 's3' begin select ${action}; end`,
+    `create trigger ${name} before insert on step_outputs when new.step_id = 's3' begin ${action}; end`,
   state: (name, action) =>
-    `create trigger ${name} before insert on workflow_state when new.key = 'k2' begin select ${action}; end`,
+    `create trigger ${name} before insert on workflow_state when new.key = 'k2' begin ${action}; end`,
   deletion: (name, action) =>
-    `create trigger ${name} before delete on workflow_runs when old.workflow_id = 'w2' begin select ${action}; end`,
+    `create trigger ${name} before delete on workflow_runs when old.workflow_id = 'w2' begin ${action}; end`,
 };
 
 const refusal = fc
   .tuple(
     fc.constantFrom(...Object.keys(refusals)),
     fc.constantFrom(
-      "raise(abort, 'no')",
-      "raise(ignore)",
-      "raise(fail, 'no')",
-      "raise(rollback, 'no')",
+      "select raise(abort, 'no')",
+      "select raise(ignore)",
+      "insert into audit(what) values ('left out'); select raise(ignore)",
+      "select raise(fail, 'no')",
+      "select raise(rollback, 'no')",
     ),
     fc.boolean(),
   )
@@ -281,14 +287,13 @@ const harmless: Readonly<Record<string, (company: Company) => Promise<unknown>>>
     await transaction.execute("delete from workflow_runs").catch(() => {});
     transaction.close();
   },
-  "a rolled back Drizzle transaction": async ({ db }) => {
-    await db
-      .transaction(async (tx) => {
+  "a rolled back Drizzle transaction": ({ db }) =>
+    attempt(() =>
+      db.transaction(async (tx) => {
         await tx.delete(orders);
         tx.rollback();
-      })
-      .catch(() => {});
-  },
+      }),
+    ),
   "a trigger that writes to our tables": ({ client }) =>
     client.execute(
       "create trigger if not exists app_touch after insert on step_outputs begin update workflow_runs set resource_id = resource_id where run_id <> new.run_id; end",
@@ -311,12 +316,14 @@ const harmless: Readonly<Record<string, (company: Company) => Promise<unknown>>>
     db.run(sql`select count(*), max(updated_at) from ${workflowRuns}`),
 };
 
-const beside = fc.constantFrom(...Object.keys(harmless)).map((name): Action => ({
-  words: name,
-  run: async (company) => {
-    await harmless[name]?.(company);
-  },
-}));
+function besideOf(names: readonly string[]): fc.Arbitrary<Action> {
+  return fc.constantFrom(...names).map((name) => ({
+    words: name,
+    run: async (company) => {
+      await harmless[name]?.(company);
+    },
+  }));
+}
 
 /** The app holds the write lock while operations of the store are issued. */
 const openTransaction = fc
@@ -477,7 +484,7 @@ const builders = fc
             () => memory.saveStepOutput(id, "s1", [id]),
           ] as const,
       }[what]();
-      const audited = db.run(sql`insert into audit(what) values ('batch')`);
+      const audited = db.insert(audit).values({ what: "batch" });
       const count = async () =>
         Number((await client.execute("select count(*) from audit")).rows[0]?.[0]);
       const before = await count();
@@ -574,22 +581,16 @@ const neighbours = fc
     },
   }));
 
-const action = fc.oneof(
-  { weight: 8, arbitrary: storeOperations },
+/** What an app can do on any driver. */
+const common: fc.MaybeWeightedArbitrary<Action>[] = [
   { weight: 2, arbitrary: together },
   { weight: 3, arbitrary: typedSelect },
-  { weight: 3, arbitrary: sameTexts },
   { weight: 3, arbitrary: newOrder },
   { weight: 2, arbitrary: otherRows },
   { weight: 2, arbitrary: refusal },
-  { weight: 4, arbitrary: beside },
-  { weight: 1, arbitrary: openTransaction },
-  { weight: 1, arbitrary: hostTransaction },
-  { weight: 1, arbitrary: neighbours },
   { weight: 2, arbitrary: claims },
   { weight: 2, arbitrary: builders },
-  { weight: 1, arbitrary: readsBesideTransaction },
-);
+];
 
 const first: Action = {
   words: "createRun r1 and r2",
@@ -604,6 +605,46 @@ const first: Action = {
   },
 };
 
-export const histories: fc.Arbitrary<Action[]> = fc
-  .array(action, { minLength: 3, maxLength: 16 })
-  .map((actions) => [first].concat(actions));
+function historiesOf(...actions: fc.MaybeWeightedArbitrary<Action>[]): fc.Arbitrary<Action[]> {
+  return fc
+    .array(fc.oneof(...common, ...actions), { minLength: 3, maxLength: 16 })
+    .map((list) => [first].concat(list));
+}
+
+export const histories = historiesOf(
+  { weight: 8, arbitrary: operationsOf(operations) },
+  { weight: 3, arbitrary: sameTexts },
+  { weight: 4, arbitrary: besideOf(Object.keys(harmless)) },
+  { weight: 1, arbitrary: openTransaction },
+  { weight: 1, arbitrary: hostTransaction },
+  { weight: 1, arbitrary: neighbours },
+  { weight: 1, arbitrary: readsBesideTransaction },
+);
+
+/** Beside a synchronous driver, whose one connection the app and the store share. */
+export const historiesOfSyncDriver = historiesOf(
+  { weight: 8, arbitrary: operationsOf(operations) },
+  { weight: 4, arbitrary: besideOf(Object.keys(harmless)) },
+  { weight: 2, arbitrary: openTransaction },
+  { weight: 1, arbitrary: neighbours },
+);
+
+/** Beside D1, which has batches and no transactions. */
+export const historiesOfD1 = historiesOf(
+  { weight: 8, arbitrary: operationsOf(plainOperations) },
+  {
+    weight: 4,
+    arbitrary: besideOf([
+      "an audit trigger",
+      "an index",
+      "no index",
+      "a column of the app",
+      "a column beside ours",
+      "no column beside ours",
+      "a failing batch",
+      "a trigger that writes to our tables",
+      "a view that is built again",
+      "an aggregate over our tables",
+    ]),
+  },
+);

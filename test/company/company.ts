@@ -1,17 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Client, Value } from "@libsql/client";
-import { drizzle } from "drizzle-orm/libsql";
 import { expect } from "vitest";
 import { isLocalClient } from "../../src/client/local-client.ts";
 import type { NewWorkflowRun } from "../../src/schema/rows.ts";
-import { schema } from "../../src/schema/schema.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { TestClock } from "../../src/testing/test-clock.ts";
 import { attempt, type Memory, type Operation } from "../equivalence/operations.ts";
-import { notes, orders } from "./app.ts";
 import type { Neighbour } from "./neighbour.ts";
-import type { OpenedDatabase } from "./places.ts";
+import { openDrizzle, type OpenedDatabase, type Stores } from "./places.ts";
 
 export interface OrderRow {
   runId: string | null;
@@ -32,10 +29,10 @@ export function check(holds: boolean, words: string): asserts holds {
 export class Company {
   readonly clock = new TestClock();
   readonly client: Client;
-  readonly db;
-  readonly store: LibSQLStore<ReturnType<typeof openDrizzle>>;
+  readonly db: Stores["db"];
+  readonly store: Stores["store"];
   /** Another store of the same app, on the same client. */
-  readonly other: LibSQLStore<ReturnType<typeof openDrizzle>>;
+  readonly other: Stores["other"];
   readonly url: string | null;
   readonly neighbour: Neighbour | null;
   /** The store's half of the model. */
@@ -60,10 +57,17 @@ export class Company {
     this.url = database.url;
     this.neighbour = neighbour;
     recordTexts(this.client, this.texts);
-    this.db = openDrizzle(this.client);
-    this.store = new LibSQLStore(this.db, { clock: this.clock.now });
-    this.other = new LibSQLStore(this.db, { clock: this.clock.now });
+    const stores = database.makeStores?.(this.clock.now) ?? this.#makeStores();
+    this.db = stores.db;
+    this.store = stores.store;
+    this.other = stores.other;
     this.memory = new MemoryStore({ clock: this.clock.now });
+  }
+
+  #makeStores(): Stores {
+    const db = openDrizzle(this.client);
+    const [store, other] = [1, 2].map(() => new LibSQLStore(db, { clock: this.clock.now }));
+    return { db, store: store!, other: other! };
   }
 
   nextOrder(): number {
@@ -169,10 +173,6 @@ export class Company {
 /** The run that an app's own SQL inserts, as the store has it. */
 export function insertedRun(runId: string, at: Date): NewWorkflowRun & { runId: string } {
   return { runId, workflowId: "w1", input: { by: "sql" }, createdAt: at, updatedAt: at };
-}
-
-function openDrizzle(client: Client) {
-  return drizzle({ client, schema: { ...schema, orders, notes } });
 }
 
 export function codeOf(outcome: unknown): unknown {

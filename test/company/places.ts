@@ -1,11 +1,15 @@
 import { createClient as createUpstreamClient, type Client } from "@libsql/client";
+import { drizzle } from "drizzle-orm/libsql";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "../../src/client/create-client.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
+import { schema } from "../../src/schema/schema.ts";
+import type { Clock } from "../../src/store/clock.ts";
+import type { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { startSqld } from "../support/sqld.ts";
 import { temporaryFolder } from "../support/temporary.ts";
-import { appDefinitions, appObjects } from "./app.ts";
+import { appDefinitions, notes, orders, resetScript } from "./app.ts";
 
 /** A database that an app shares with the store. */
 export interface Place {
@@ -15,10 +19,26 @@ export interface Place {
 }
 
 export interface OpenedDatabase {
+  /** The client of the app. On other drivers than libSQL, it has the parts of the interface that the app uses. */
   readonly client: Client;
+  /** Defaults to a store and a Drizzle database on the client. */
+  readonly makeStores?: (clock: Clock) => Stores;
   /** Where another process finds the database; null if no other process can. */
   readonly url: string | null;
   close(): Promise<void>;
+}
+
+/** A Drizzle database and two stores in it. */
+export interface Stores {
+  readonly db: ReturnType<typeof openDrizzle>;
+  readonly store: LibSQLStore<ReturnType<typeof openDrizzle>>;
+  readonly other: LibSQLStore<ReturnType<typeof openDrizzle>>;
+}
+
+export const appSchema = { ...schema, orders, notes };
+
+export function openDrizzle(client: Client) {
+  return drizzle({ client, schema: appSchema });
 }
 
 async function prepare(client: Client): Promise<void> {
@@ -68,19 +88,7 @@ async function onServer(): Promise<Place> {
         client,
         url: server.httpUrl,
         async close() {
-          const added = await client.execute(appObjects);
-          await client.batch(
-            [
-              ...added.rows.map((row) => `drop ${row[0] as string} ${row[1] as string}`),
-              "delete from pins",
-              "delete from notes",
-              "delete from orders",
-              "delete from workflow_runs",
-              "delete from workflow_pauses",
-              "delete from audit",
-            ],
-            "write",
-          );
+          await client.batch(await resetScript(client), "write");
         },
       };
     },

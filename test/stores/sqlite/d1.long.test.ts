@@ -181,6 +181,25 @@ describe("errors", () => {
     await d1.client.exec("drop index orders_of_test");
   });
 
+  test("of a write that a trigger leaves out, also if the trigger writes", async () => {
+    const store = openStore();
+    await store.createRun(newRun("a"));
+    await d1.client.exec(
+      "create trigger app_create before insert on workflow_runs begin insert into orders values (new.run_id); select raise(ignore); end",
+    );
+    await d1.client.exec(
+      "create trigger app_update before update on workflow_runs begin insert into orders values ('u'); select raise(ignore); end",
+    );
+    await expect(store.createRun(newRun("b"))).rejects.toMatchObject({ code: "CONSTRAINT" });
+    await expect(store.updateRun("a", { progress: 1 })).rejects.toMatchObject({
+      code: "CONSTRAINT",
+    });
+    expect(await store.findRun("b")).toBeNull();
+    await d1.client.exec("drop trigger app_create");
+    await d1.client.exec("drop trigger app_update");
+    await d1.client.exec("delete from orders");
+  });
+
   const failing = (message: string, times = Infinity): D1Client => {
     const fail = async (statements: unknown[]) => {
       if (times-- > 0) throw new Error(message);

@@ -80,13 +80,30 @@ function isSame(one: BoundStatement, other: BoundStatement | undefined): boolean
   );
 }
 
+/**
+ * A write without RETURNING. The number of changes that D1 reports includes those of triggers, so that of a write that a
+ * trigger left out may not be 0. The number of returned rows is exact.
+ */
+const isUncountedWrite = /^(?:insert|update|delete)\b(?![^]*\breturning\b)/i;
+
 /** The parts of a libSQL client that `RemoteConnection` uses. */
 function asLibSQL(client: D1Client): Client {
   return {
     protocol: "http",
     execute: async (statement: DriverStatement) => resultOf(await queryD1(client, statement)),
-    batch: async (statements: readonly DriverStatement[]) =>
-      (await batchD1(client, statements)).map(resultOf),
+    async batch(statements: readonly DriverStatement[]) {
+      const counted = statements.map(({ sql }) => isUncountedWrite.test(sql));
+      const results = await batchD1(
+        client,
+        statements.map(({ sql, args }, index) => ({
+          sql: counted[index] === true ? `${sql} returning 1` : sql,
+          args,
+        })),
+      );
+      return results.map((result, index) =>
+        resultOf(counted[index] === true ? { rows: [], changes: result.rows.length } : result),
+      );
+    },
   } as unknown as Client;
 }
 
