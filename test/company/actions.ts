@@ -193,33 +193,33 @@ const refusals: Readonly<Record<string, (name: string, action: string) => string
     `create trigger ${name} before delete on workflow_runs when old.workflow_id = 'w2' begin ${action}; end`,
 };
 
-const refusal = fc
-  .tuple(
-    fc.constantFrom(...Object.keys(refusals)),
-    fc.constantFrom(
-      "select raise(abort, 'no')",
-      "select raise(ignore)",
-      "insert into audit(what) values ('left out'); select raise(ignore)",
-      "select raise(fail, 'no')",
-      "select raise(rollback, 'no')",
-    ),
-    fc.boolean(),
-  )
-  .map(([kind, action, drops]): Action => ({
-    words: `${drops ? "drop" : "create"} the refusal of ${kind} by ${action}`,
-    run: async ({ client, refusing }) => {
-      const name = `app_${kind}`;
-      if (refusing.has(name)) {
-        if (!drops) return;
-        await client.execute(`drop ${kind === "one_active" ? "index" : "trigger"} ${name}`);
-        refusing.delete(name);
-      } else if (!drops) {
-        const made = await attempt(() => client.execute(refusals[kind]?.(name, action) ?? ""));
-        // A unique index cannot be made over rows that break it.
-        if (codeOf(made) === undefined) refusing.add(name);
-      }
-    },
-  }));
+const triggerActions = [
+  "select raise(abort, 'no')",
+  "select raise(ignore)",
+  "insert into audit(what) values ('left out'); select raise(ignore)",
+  "select raise(fail, 'no')",
+];
+
+const refusalBy = (actions: readonly string[]): fc.Arbitrary<Action> =>
+  fc
+    .tuple(fc.constantFrom(...Object.keys(refusals)), fc.constantFrom(...actions), fc.boolean())
+    .map(([kind, action, drops]): Action => ({
+      words: `${drops ? "drop" : "create"} the refusal of ${kind} by ${action}`,
+      run: async ({ client, refusing }) => {
+        const name = `app_${kind}`;
+        if (refusing.has(name)) {
+          if (!drops) return;
+          await client.execute(`drop ${kind === "one_active" ? "index" : "trigger"} ${name}`);
+          refusing.delete(name);
+        } else if (!drops) {
+          const made = await attempt(() => client.execute(refusals[kind]?.(name, action) ?? ""));
+          // A unique index cannot be made over rows that break it.
+          if (codeOf(made) === undefined) refusing.add(name);
+        }
+      },
+    }));
+
+const refusal = refusalBy([...triggerActions, "select raise(rollback, 'no')"]);
 
 /** What leaves no trace in the tables that are compared. */
 const harmless: Readonly<Record<string, (company: Company) => Promise<unknown>>> = {
@@ -305,7 +305,9 @@ const harmless: Readonly<Record<string, (company: Company) => Promise<unknown>>>
         `create view app_view as select ${columns} from workflow_runs`,
       ];
       await client.batch(view, "write");
-      const { columns: found } = await client.execute("select * from app_view");
+      const { columns: found, rows } = await client.execute("select * from app_view");
+      // D1 does not name the columns of an empty result.
+      if (client.protocol !== "file" && rows.length === 0) continue;
       check(
         found.join() === columns.replaceAll(/\w+ as /g, "").replaceAll(", ", ","),
         `columns of the view: ${found.join()}`,
@@ -587,7 +589,6 @@ const common: fc.MaybeWeightedArbitrary<Action>[] = [
   { weight: 3, arbitrary: typedSelect },
   { weight: 3, arbitrary: newOrder },
   { weight: 2, arbitrary: otherRows },
-  { weight: 2, arbitrary: refusal },
   { weight: 2, arbitrary: claims },
   { weight: 2, arbitrary: builders },
 ];
@@ -613,6 +614,7 @@ function historiesOf(...actions: fc.MaybeWeightedArbitrary<Action>[]): fc.Arbitr
 
 export const histories = historiesOf(
   { weight: 8, arbitrary: operationsOf(operations) },
+  { weight: 2, arbitrary: refusal },
   { weight: 3, arbitrary: sameTexts },
   { weight: 4, arbitrary: besideOf(Object.keys(harmless)) },
   { weight: 1, arbitrary: openTransaction },
@@ -624,7 +626,16 @@ export const histories = historiesOf(
 /** Beside a synchronous driver, whose one connection the app and the store share. */
 export const historiesOfSyncDriver = historiesOf(
   { weight: 8, arbitrary: operationsOf(operations) },
-  { weight: 4, arbitrary: besideOf(Object.keys(harmless)) },
+  { weight: 2, arbitrary: refusal },
+  {
+    weight: 4,
+    // Its transactions are not asynchronous, and `run` is not for queries.
+    arbitrary: besideOf(
+      Object.keys(harmless).filter(
+        (name) => !/^(?:a rolled back Drizzle transaction|an aggregate)/.test(name),
+      ),
+    ),
+  },
   { weight: 2, arbitrary: openTransaction },
   { weight: 1, arbitrary: neighbours },
 );
@@ -632,6 +643,8 @@ export const historiesOfSyncDriver = historiesOf(
 /** Beside D1, which has batches and no transactions. */
 export const historiesOfD1 = historiesOf(
   { weight: 8, arbitrary: operationsOf(plainOperations) },
+  // D1 itself fails if a trigger rolls its transaction back.
+  { weight: 2, arbitrary: refusalBy(triggerActions) },
   {
     weight: 4,
     arbitrary: besideOf([

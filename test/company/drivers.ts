@@ -23,8 +23,11 @@ function textOf(statement: InStatement): Text {
 }
 
 /** Rows by name and by position, as libSQL has them. */
-function resultOf(rows: readonly object[], rowsAffected = 0): ResultSet {
-  const columns = Object.keys(rows[0] ?? {});
+function resultOf(
+  rows: readonly object[],
+  rowsAffected = 0,
+  columns = Object.keys(rows[0] ?? {}),
+): ResultSet {
   const indexed = rows.map((row) => ({ ...Object.values(row), ...row }));
   return { rows: indexed, columns, rowsAffected } as unknown as ResultSet;
 }
@@ -34,7 +37,10 @@ function asClient(database: BetterSQLite3.Database): Client {
   const run = (statement: InStatement): ResultSet => {
     const { sql, args } = textOf(statement);
     const prepared = database.prepare(sql);
-    if (prepared.reader) return resultOf(prepared.all(args) as object[]);
+    if (prepared.reader) {
+      const columns = prepared.columns().map(({ name }) => name);
+      return resultOf(prepared.all(args) as object[], 0, columns);
+    }
     return resultOf([], prepared.run(args).changes);
   };
   const client = {

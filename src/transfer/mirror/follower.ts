@@ -2,7 +2,7 @@ import { EventEmitter, once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
+import { RevisionConflictError, RunAlreadyExistsError, UnsupportedError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { outerFlow } from "../../async/flow.ts";
 import { maxTimerMs } from "../../async/pause.ts";
@@ -320,9 +320,10 @@ export class Follower {
       if (isSame) await store.writeBundles([bundle], { onConflict: "replace" });
       return actual;
     };
-    // Without a transaction, a late replacement would overwrite newer writes.
+    // Without a transaction, a late replacement would overwrite newer writes. A guarded batch would not do, because it can
+    // arrive after an equal one that took effect, and after later writes that have the same revisions again.
     const actualRevision = await (isComparing
-      ? this.#to.transaction(replaceSame)
+      ? this.#to.transaction(replaceSame).catch(explainUnsupported(runId))
       : replaceSame(this.#to));
     // A run that has changed since is copied again.
     if (this.#pending.has(runId) || actualRevision < expectedRevision) return;
@@ -380,4 +381,20 @@ function withoutPauses(
   others: readonly WorkflowPause[],
 ): WorkflowPause[] {
   return some.filter((pause) => !others.some((other) => isDeepStrictEqual(pause, other)));
+}
+
+/** For a secondary without transactions, such as D1. */
+function explainUnsupported(runId: string) {
+  return (error: unknown): never => {
+    if (!(error instanceof UnsupportedError)) throw error;
+    throw new UnsupportedError(
+      {
+        feature: "resync",
+        reason:
+          `the secondary has newer steps, outputs or state of the run ${runId}, and no transactions to replace them: ` +
+          "delete the run there, and call `resync` again",
+      },
+      { cause: error },
+    );
+  };
 }

@@ -106,8 +106,6 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
       const { properties } = codecs.run;
       const { runId, workflowId, idempotencyKey } = encoded;
       const hasKey = idempotencyKey !== null;
-      const keyGuard = () =>
-        statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey });
       return {
         ...(holder !== null && {
           before: [
@@ -120,7 +118,8 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
               now: holder.now.getTime(),
             }),
           ],
-          after: keyGuard(),
+          // If a trigger leaves out the new run, the key is not taken.
+          after: statements.guards.changedOrTaken.bind({ runId, workflowId, idempotencyKey }),
         }),
         // A second request inserts nothing. It finds the run by its key, or knows its generated id.
         repeatable: isGenerated || hasKey,
@@ -129,7 +128,7 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
         ...(hasKey && {
           findHolders: () =>
             statements.runs.findHolders.bind({ runId, workflowId, idempotencyKey }),
-          guard: keyGuard,
+          guard: () => statements.guards.changedOrIdempotent.bind({ workflowId, idempotencyKey }),
         }),
         conclude(changes, [found]) {
           if (changes > 0) return codecs.run.decode(encoded);

@@ -1,4 +1,4 @@
-import { and, count, eq, exists, notExists, sql, type SQL } from "drizzle-orm";
+import { and, count, eq, exists, notExists, or, sql, type SQL } from "drizzle-orm";
 import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { guardPath } from "../errors/symptoms.ts";
@@ -55,6 +55,22 @@ export function createGuardStatements(db: Database, tables: WorkflowTables, code
           eq(runs.idempotencyKey, argument("idempotencyKey")),
         );
         return failIf(target, sql`changes() = 0 and ${notExists(selectOne(target, runs, hasKey))}`);
+      },
+    ),
+
+    /** Fails if the insert before it changed nothing, and no run has the id or the idempotency key. */
+    changedOrTaken: defineFollowUp(
+      db,
+      (target, argument: ArgumentReference<"runId" | "workflowId" | "idempotencyKey">) => {
+        const hasKey = and(
+          eq(runs.workflowId, argument("workflowId")),
+          eq(runs.idempotencyKey, argument("idempotencyKey")),
+        );
+        const isTaken = or(eq(runs.runId, argument("runId")), hasKey);
+        return failIf(
+          target,
+          sql`changes() = 0 and ${notExists(selectOne(target, runs, isTaken))}`,
+        );
       },
     ),
 
