@@ -10,6 +10,8 @@ export interface BunSQLiteClient {
 interface BunSQLiteStatement {
   readonly columnNames: readonly string[];
   values(...args: unknown[]): unknown[][];
+  /** Since Bun 1.1.14. */
+  safeIntegers?(enabled: boolean): unknown;
   run(...args: unknown[]): { readonly changes: number };
 }
 
@@ -21,6 +23,8 @@ export function useBunSQLite(client: BunSQLiteClient): SyncDatabase {
       if (statement.columnNames.length === 0) {
         return { change: (args) => statement.run(...args).changes };
       }
+      // The app may read integers as `bigint`.
+      statement.safeIntegers?.(false);
       return {
         all: (args) => statement.values(...args),
         get: (args) => statement.values(...args)[0],

@@ -5,7 +5,7 @@ import { isLocalClient } from "../../src/client/local-client.ts";
 import { workflowRuns } from "../../src/schema/tables.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { attempt, sequences, type Memory, type Operation } from "../equivalence/operations.ts";
-import { audit, orders } from "./app.ts";
+import { auditEntries, orders } from "./app.ts";
 import { check, codeOf, insertedRun, same, type Action, type Company } from "./company.ts";
 
 const runId = fc.constantFrom("r1", "r2", "r3", "é漢🎉");
@@ -486,7 +486,7 @@ const builders = fc
             () => memory.saveStepOutput(id, "s1", [id]),
           ] as const,
       }[what]();
-      const audited = db.insert(audit).values({ what: "batch" });
+      const audited = db.insert(auditEntries).values({ what: "batch" });
       const count = async () =>
         Number((await client.execute("select count(*) from audit")).rows[0]?.[0]);
       const before = await count();

@@ -16,7 +16,7 @@ export const notes = sqliteTable("notes", {
 });
 
 /** What the app and its triggers did. */
-export const audit = sqliteTable("audit", {
+export const auditEntries = sqliteTable("audit", {
   entry: integer("entry").primaryKey({ autoIncrement: true }),
   what: text("what").notNull(),
 });

@@ -28,7 +28,10 @@ function resultOf(
   rowsAffected = 0,
   columns = Object.keys(rows[0] ?? {}),
 ): ResultSet {
-  const indexed = rows.map((row) => ({ ...Object.values(row), ...row }));
+  const indexed = rows.map((row) => ({
+    ...Object.fromEntries(Object.values(row).entries()),
+    ...row,
+  }));
   return { rows: indexed, columns, rowsAffected } as unknown as ResultSet;
 }
 

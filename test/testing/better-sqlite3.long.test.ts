@@ -10,6 +10,8 @@ describeWorkflowStore({
     const folder = await temporaryFolder();
     const url = await migratedDatabase(folder);
     const client = openBetterSQLite3(url.slice("file:".length));
+    // Integers are `bigint` for the app.
+    client.defaultSafeIntegers(true);
     const store = new SQLiteStore(drizzleOn(client), { clock });
     return {
       store,

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 async function ask(path: string): Promise<unknown> {
   const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, "programs/cloudflare.ts")],
+    entryPoints: [join(import.meta.dirname, "../platforms/cloudflare/transfer.ts")],
     bundle: true,
     write: false,
     format: "esm",
