@@ -216,7 +216,8 @@ describe.each(stores)("on %s", (_, open) => {
 
   test("runs that match are cancelled with their steps, as one run is", async () => {
     const store = await open();
-    const engine = makeEngine(store);
+    // It does not claim the run that waits.
+    const engine = makeEngine(store, { concurrency: 1 });
     const { step, reached, stopped } = makeHangingStep();
     const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
     const { runId } = await reached;
