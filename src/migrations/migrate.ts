@@ -60,7 +60,7 @@ const unfilled = `from step_executions where workflow_id is null and completed_a
 const fillBatch = `update step_executions
   set workflow_id = (select workflow_id from workflow_runs where workflow_runs.run_id = step_executions.run_id)
   where (run_id, step_id) in (select run_id, step_id ${unfilled} limit 1000)
-  returning 1`;
+  returning run_id, step_id`;
 
 async function fillWorkflows(client: MigrationClient): Promise<void> {
   // Usually no row is left. Then this waits for no other writer, and may be read-only.
@@ -68,10 +68,14 @@ async function fillWorkflows(client: MigrationClient): Promise<void> {
     client.execute(`select 1 ${unfilled} limit 1`),
   );
   if (left.length === 0) return;
-  for (;;) {
+  for (let first: string | null = null; ;) {
     const begun = performance.now();
     const { rows } = await waiting(client, "write", () => client.execute(fillBatch));
     if (rows.length === 0) return;
+    const key = JSON.stringify(Array.from(rows[0] ?? []));
+    // A trigger of the app has emptied the row again.
+    if (key === first) return;
+    first = key;
     await pause(performance.now() - begun);
   }
 }

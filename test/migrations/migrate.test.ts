@@ -295,7 +295,12 @@ describe.each([
       create trigger ended before update on step_executions begin select raise(abort, 'ended'); end;
     `);
     expect(await migrate(client)).toEqual({ applied: [] });
-    await client.execute("drop trigger ended");
+    // A trigger that empties the column again does not keep `migrate` busy.
+    await client.executeMultiple(`drop trigger ended;
+      create trigger emptied after update of workflow_id on step_executions begin
+        update step_executions set workflow_id = null where run_id = new.run_id; end;`);
+    expect(await migrate(client)).toEqual({ applied: [] });
+    await client.execute("drop trigger emptied");
     await migrate(client);
     expect(await count("select count(*) from step_executions where workflow_id = 'w'")).toBe(1);
   });
