@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { promisify } from "node:util";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { count, eq } from "drizzle-orm";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -59,6 +59,30 @@ test("the demo runs every order, and a second demo adds nothing", async () => {
   expect(answers).toContain("45 × Error");
   expect(answers).toMatch(/^ {3}\d{4}-\d\d-\d\d {2}\d+ %$/m);
   expect(answers).toMatch(/: \d+ ms once, \d+ ms on average/);
+});
+
+test("SQL answers questions about the reports that the command writes as CSV", async () => {
+  await demo();
+  const sql = await readFile(join(root, "examples/notebook/reports.sql"), "utf8");
+  const commands = [...sql.matchAll(/^-- {3}gorkflow (.*) > (.*)$/gm)];
+  expect(commands.map(([, , file]) => file)).toEqual(["throughput.csv", "funnel.csv", "steps.csv"]);
+  const tsx = join(root, "node_modules/.bin/tsx");
+  for (const [, words = "", file = ""] of commands) {
+    const args = [join(root, "src/cli/main.ts"), ...words.split(" "), "-d", "workflows.db"];
+    const { stdout } = await run(tsx, args, { cwd: folder.path });
+    await writeFile(join(folder.path, file), stdout);
+  }
+  // The sqlite3 shell reads CSV as DuckDB does, and takes 'steps.csv' as the name of a table.
+  const imports = commands.map(([, , file = ""]) => [".import --csv", file, file].join(" "));
+  const args = [":memory:", ...imports, sql];
+  const { stdout } = await run("sqlite3", args, { cwd: folder.path });
+  const rows = stdout.split("\n").filter((line) => line !== "");
+  const [hours, steps] = [/^\d\d\|\d+\|(\d+)$/, /^fulfil-order\|(.*)\|(\d+)\|(\d+)\|\d+$/];
+  const failed = rows.map((line) => Number(hours.exec(line)?.[1] ?? 0));
+  expect(failed.reduce((sum, count) => sum + count, 0)).toBe(45);
+  const stops = rows.flatMap((line) => (steps.exec(line) === null ? [] : [steps.exec(line)]));
+  expect(stops.map((stop) => stop?.[1])).toEqual(["validate", "ship"]);
+  expect(stops.reduce((sum, stop) => sum + Number(stop?.[3]), 0)).toBe(45);
 });
 
 test("a file without orders is not an error", async () => {

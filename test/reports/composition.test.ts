@@ -213,6 +213,16 @@ test("the tables may have a prefix", async () => {
   expect(await slowestSteps(db, { tables })).toMatchObject([{ runId: "run-1", durationMs: 10 }]);
 });
 
+test("every report fits into subqueries, as the stack of SQLite's parser is limited", async () => {
+  for (const [name, report] of Object.entries(reports)) {
+    for (const options of [{}, { workflowId: "mail", since: new Date(0) }]) {
+      const query = report(db, options);
+      const nested = sql`select * from (select * from (select * from (${query}) a) b) c`;
+      expect({ [name]: await db.all(nested) }).toEqual({ [name]: await db.all(query) });
+    }
+  }
+});
+
 describe("every report has the same answer on", () => {
   /** Opens the same file without our client. */
   const openBinding = () => new Database(folder.database().slice("file:".length));

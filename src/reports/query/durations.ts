@@ -90,42 +90,41 @@ export function rankDurations(
   rowId: SQL,
   number: string,
 ): SQL {
-  const sampled = withValues(groups, {
-    sample: sorted(durationsOf(sql`${rowId} % 61 = 0`)),
-  });
-  const sized = withValues(sampled, { size: sql`json_array_length(sample)` });
-  const bounds = withValues(sized, {
-    low: at(`50 - ${margin(13, 8, 4)}`, "0"),
-    high: at(`50 + ${margin(13, 8, 4)}`, maximum),
-    tail_from: at(`90 - ${margin(8, 5, 3)}`, maximum),
-  });
-  const counted = withValues(bounds, {
-    counts: sql`(select json_array(count(*), total(duration_ms < low),
-      json_group_array(duration_ms) filter (where duration_ms >= low and duration_ms <= high),
-      json_group_array(duration_ms) filter (where duration_ms >= tail_from))
-      from (${durationsOf()}))`,
-  });
   const sortedPart = (path: string) =>
     sorted(sql`select value as duration_ms from json_each(counts, ${sql.raw(`'${path}'`)})`);
-  const parts = withValues(counted, {
-    [number]: sql`counts ->> '$[0]'`,
-    times: sql`counts ->> '$[0]'`,
-    below: sql`cast(counts ->> '$[1]' as integer)`,
-    middle: sortedPart("$[2]"),
-    tail: sortedPart("$[3]"),
-  });
   const [middle, tail] = [sql`json_array_length(middle)`, sql`json_array_length(tail)`];
   const [p50, p90] = [rank(sql`50`), rank(sql`90`)];
   const isRanked = sql`${p50} > below and ${p50} <= below + ${middle}
     and (${p90} > times - ${tail} or ${middle} = times)`;
-  const whole = withValues(parts, {
-    whole: sql`iif(${isRanked}, null, ${sorted(durationsOf())})`,
-  });
   const ranked = (percent: SQL) => sql`case
     when whole is not null then whole ->> (${rank(percent)} - 1)
     when ${rank(percent)} > times - ${tail} then tail ->> (${rank(percent)} - 1 - times + ${tail})
     else middle ->> (${rank(percent)} - 1 - below) end`;
-  return sql`select *, ${percentiles(ranked)} from (${whole}) known where times > 0`;
+  const stages = withStages(
+    groups,
+    { sample: sorted(durationsOf(sql`${rowId} % 61 = 0`)) },
+    { size: sql`json_array_length(sample)` },
+    {
+      low: at(`50 - ${margin(13, 8, 4)}`, "0"),
+      high: at(`50 + ${margin(13, 8, 4)}`, maximum),
+      tail_from: at(`90 - ${margin(8, 5, 3)}`, maximum),
+    },
+    {
+      counts: sql`(select json_array(count(*), total(duration_ms < low),
+        json_group_array(duration_ms) filter (where duration_ms >= low and duration_ms <= high),
+        json_group_array(duration_ms) filter (where duration_ms >= tail_from))
+        from (${durationsOf()}))`,
+    },
+    {
+      [number]: sql`counts ->> '$[0]'`,
+      times: sql`counts ->> '$[0]'`,
+      below: sql`cast(counts ->> '$[1]' as integer)`,
+      middle: sortedPart("$[2]"),
+      tail: sortedPart("$[3]"),
+    },
+    { whole: sql`iif(${isRanked}, null, ${sorted(durationsOf())})` },
+  );
+  return sql`${stages} select *, ${percentiles(ranked)} from known where times > 0`;
 }
 
 const maximum = "9223372036854775807";
@@ -141,12 +140,21 @@ const at = (percent: string, otherwise: string) =>
 
 const rank = (percent: SQL) => sql`(times * ${percent} + 99) / 100`;
 
-/** Adds columns to the rows of `query`, which the values know as `known`. Each value is calculated once. */
-function withValues(query: SQL, values: Record<string, SQL>): SQL {
-  const columns = Object.entries(values).map(
-    ([name, value]) => sql`${value} as ${sql.identifier(name)}`,
-  );
-  return sql`select *, ${sql.join(columns, sql`, `)} from (${query}) known limit -1 offset 0`;
+/**
+ * A WITH clause. Each stage adds columns to the rows of the one before, which it knows as `known`, and so does the query that
+ * follows. Each value is calculated once. Subqueries in subqueries would overflow the stack of SQLite's parser.
+ */
+function withStages(query: SQL, ...stages: Record<string, SQL>[]): SQL {
+  const names = ["groups", ...stages.map((_, index) => `stage_${index}`)];
+  const added = stages.map((values, index) => {
+    const columns = Object.entries(values).map(
+      ([name, value]) => sql`${value} as ${sql.identifier(name)}`,
+    );
+    const [before = "", name = ""] = names.slice(index, index + 2);
+    return sql`${sql.raw(name)} as (select *, ${sql.join(columns, sql`, `)} from ${sql.raw(before)} known limit -1 offset 0)`;
+  });
+  const last = sql`known as (select * from ${sql.raw(names.at(-1) ?? "")})`;
+  return sql`with ${sql.join([sql`groups as (${query})`, ...added, last], sql`, `)}`;
 }
 
 /** The report whose columns have the same names in `groups`. */
