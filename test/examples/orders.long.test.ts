@@ -63,7 +63,8 @@ test("the demo runs every order, and a second demo adds nothing", async () => {
 
 test("SQL answers questions about the reports that the command writes as CSV", async () => {
   await demo();
-  const sql = await readFile(join(root, "examples/notebook/reports.sql"), "utf8");
+  const questions = join(root, "examples/notebook/reports.sql");
+  const sql = await readFile(questions, "utf8");
   const commands = [...sql.matchAll(/^-- {3}gorkflow (.*) > (.*)$/gm)];
   expect(commands.map(([, , file]) => file)).toEqual(["throughput.csv", "funnel.csv", "steps.csv"]);
   const tsx = join(root, "node_modules/.bin/tsx");
@@ -74,12 +75,12 @@ test("SQL answers questions about the reports that the command writes as CSV", a
   }
   // The sqlite3 shell reads CSV as DuckDB does, and takes 'steps.csv' as the name of a table.
   const imports = commands.map(([, , file = ""]) => [".import --csv", file, file].join(" "));
-  const args = [":memory:", ...imports, sql];
+  const args = [":memory:", ...imports, `.read ${questions}`];
   const { stdout } = await run("sqlite3", args, { cwd: folder.path });
   const rows = stdout.split("\n").filter((line) => line !== "");
   const [hours, steps] = [/^\d\d\|\d+\|(\d+)$/, /^fulfil-order\|(.*)\|(\d+)\|(\d+)\|\d+$/];
   const failed = rows.map((line) => Number(hours.exec(line)?.[1] ?? 0));
-  expect(failed.reduce((sum, count) => sum + count, 0)).toBe(45);
+  expect(failed.reduce((sum, of) => sum + of, 0)).toBe(45);
   const stops = rows.flatMap((line) => (steps.exec(line) === null ? [] : [steps.exec(line)]));
   expect(stops.map((stop) => stop?.[1])).toEqual(["validate", "ship"]);
   expect(stops.reduce((sum, stop) => sum + Number(stop?.[3]), 0)).toBe(45);
