@@ -519,12 +519,96 @@ describe.each(["a file", "a server"])("on %s", (place) => {
       await page.getByRole("link", { name: "Clear" }).press("Enter");
       await page.waitForURL(/runs$/);
       expect(await page.getByLabel("Workflow", { exact: true }).inputValue()).toBe("");
-      expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("MAIN");
+      expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("FORM");
       await page.getByRole("button", { name: "Retry…" }).press("Enter");
       await page.getByRole("dialog").waitFor();
       await page.keyboard.press("Escape");
       await page.getByRole("dialog").waitFor({ state: "detached" });
       expect(await focused()).toBe("Retry…");
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("the focus stays near a button that a change removes", async () => {
+    const ended = { status: "FAILED", startedAt: new Date(), completedAt: new Date() } as const;
+    const { runId } = await store.createRun({ workflowId: "focused", ...ended });
+    await store.createStepExecution({ runId, stepId: "only", ...ended });
+    const opened = await open(studio);
+    const { page } = opened;
+    const confirm = async (action: string, title: string) => {
+      await page.getByRole("button", { name: action, exact: true }).press("Enter");
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: title }).press("Enter");
+      await dialog.waitFor({ state: "detached" });
+    };
+    const button = (name: string) => page.getByRole("button", { name, exact: true });
+    try {
+      await opened.show(`run?id=${runId}`);
+      await confirm("Retry…", "Retry the run");
+      await button("Cancel…").waitFor();
+      await page.locator("[aria-label='Change the run']:focus").waitFor();
+      await confirm("Cancel…", "Cancel the run");
+      await button("Retry…").waitFor();
+      await page.locator("[aria-label='Change the run']:focus").waitFor();
+      await page.locator("summary").filter({ hasText: "only" }).press("Enter");
+      await confirm("Retry from this step…", "Retry from this step");
+      await button("Cancel…").waitFor();
+      await page.locator(".timeline :focus").waitFor();
+      await opened.show("workflows");
+      await page.locator("select[name=workflow]").selectOption("focused");
+      await confirm("Pause…", "Pause the workflow");
+      await confirm("Resume…", "Resume the workflow");
+      await page.getByText("No workflow is paused.").waitFor();
+      await page.locator("section:focus", { hasText: "Claims" }).waitFor();
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("a page works in a browser that permits no storage", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    try {
+      await page.addInitScript(() => {
+        Object.defineProperty(globalThis, "localStorage", {
+          get() {
+            throw new DOMException("denied", "SecurityError");
+          },
+        });
+      });
+      await opened.show("schema");
+      await page.getByLabel("Colors").selectOption("dark");
+      await page.locator("html[data-theme=dark]").waitFor();
+      expect(opened.complaints).toEqual([]);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  testOnce("a report is read again when it is asked for again", async () => {
+    const opened = await open(studio);
+    const { page } = opened;
+    const workflowId = "reported";
+    try {
+      await opened.show(`reports?name=queue&workflow=${workflowId}`);
+      await page.getByText("Nothing to report.").waitFor();
+      await store.createRun({ workflowId });
+      // The studio shares an answer for a second.
+      await expect
+        .poll(async () => {
+          await page.getByRole("button", { name: "Show" }).click();
+          return page.getByRole("cell", { name: workflowId }).count();
+        })
+        .toBe(1);
+      await opened.show("runs");
+      const after = page.getByLabel("Created after");
+      const isValid = await after.evaluate((input: HTMLInputElement) => {
+        input.value = "20260-01-01T00:00";
+        return input.checkValidity();
+      });
+      expect(isValid).toBe(false);
     } finally {
       await opened.close();
     }

@@ -45,11 +45,6 @@ function App() {
     if (!isFirst.current) main.current?.focus();
     isFirst.current = false;
   }, [page, runId]);
-  const filter = params.toString();
-  useEffect(() => {
-    // A link to the next page of a list is gone when it is loaded. The keyboard continues in the page.
-    if (!isFirst.current && document.activeElement === document.body) main.current?.focus();
-  }, [filter]);
   const canChange = meta.data?.readOnly === false;
   const hasReports = meta.data?.hasReports ?? true;
   const labels = meta.data?.workflows ?? [];
@@ -90,7 +85,7 @@ function App() {
       </header>
       <main ref={main} tabIndex={-1}>
         {meta.error !== undefined && <Problem message={meta.error.message} retry={meta.reload} />}
-        <PageErrors key={page} filter={filter}>
+        <PageErrors key={page} filter={params.toString()}>
           {page === "" && <Overview hasReports={hasReports} />}
           {page === "runs" && <Runs params={params} canChange={canChange} />}
           {runId !== null && (
@@ -139,9 +134,9 @@ function LiveState() {
 }
 
 function ThemeChoice() {
-  const [theme, setTheme] = useState(() => localStorage.getItem(themeKey) ?? "auto");
+  const [theme, setTheme] = useState(() => storage()?.getItem(themeKey) ?? "auto");
   useEffect(() => {
-    localStorage.setItem(themeKey, theme);
+    storage()?.setItem(themeKey, theme);
     if (theme === "auto") delete document.documentElement.dataset["theme"];
     else document.documentElement.dataset["theme"] = theme;
   }, [theme]);
@@ -159,10 +154,42 @@ function ThemeChoice() {
   );
 }
 
+/** Null if the browser permits no storage. */
+function storage(): Storage | null {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
+
 function focusSearch(): boolean {
   const field = document.querySelector<HTMLElement>("#find-run");
   field?.focus();
   return field !== null;
+}
+
+/**
+ * Moves the focus of an element that is removed, such as a button that is not offered after a change, to what contained
+ * it. The keyboard and a screen reader continue there.
+ */
+function keepFocus(page: Element): void {
+  let focused: Element[] = [];
+  addEventListener("focusin", ({ target }) => {
+    focused = [];
+    for (let each = target as Element | null; each !== null; each = each.parentElement) {
+      focused.push(each);
+    }
+  });
+  const observer = new MutationObserver(() => {
+    const [last, ...around] = focused;
+    if (last === undefined || last.isConnected || document.activeElement !== document.body) return;
+    const place = around.find((each) => each.isConnected);
+    if (!(place instanceof HTMLElement) || !page.contains(place)) return;
+    if (place.tabIndex < 0) place.tabIndex = -1;
+    place.focus({ preventScroll: true });
+  });
+  observer.observe(page, { childList: true, subtree: true });
 }
 
 startNavigation();
@@ -178,4 +205,7 @@ addEventListener("keydown", (event) => {
   setTimeout(focusSearch);
 });
 const root = document.querySelector("#app");
-if (root !== null) render(<App />, root);
+if (root !== null) {
+  render(<App />, root);
+  keepFocus(root);
+}

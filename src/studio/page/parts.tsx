@@ -245,11 +245,13 @@ export function Payload({
   const [failure, setFailure] = useState<string | null>(null);
   const isCut = preview.length > preview.text.length;
   const full = whole?.of === preview.text ? whole.text : null;
-  const showAll = () =>
-    requestText(address()).then(
+  const showAll = () => {
+    setFailure(null);
+    return requestText(address()).then(
       (text) => setWhole({ of: preview.text, text }),
       (error: Error) => setFailure(error.message),
     );
+  };
   return (
     <section class="payload" aria-label={title}>
       <div class="card-head">

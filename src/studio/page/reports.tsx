@@ -101,7 +101,9 @@ export function Reports({
             aria-label="Choose a report"
             onSubmit={(event) => {
               event.preventDefault();
-              go({ workflow: fieldOf(new FormData(event.currentTarget), "workflow") });
+              const next = fieldOf(new FormData(event.currentTarget), "workflow");
+              if (next === workflowId) report.reload();
+              else go({ workflow: next });
             }}
           >
             <label>

@@ -114,6 +114,7 @@ export function Question({
   useEffect(() => () => void (isOpen.current = false), []);
   const confirm = async () => {
     setIsBusy(true);
+    setFailure(null);
     try {
       await perform();
       // The reader may be elsewhere by now.

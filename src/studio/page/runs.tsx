@@ -176,6 +176,9 @@ function localTime(text: string | null): string {
   return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
 
+/** Without it, a year may have six digits. */
+const lastTime = "9999-12-31T23:59:59";
+
 function FilterForm({ params }: { readonly params: URLSearchParams }) {
   const chosen = params.getAll("status");
   const isFiltered =
@@ -211,6 +214,7 @@ function FilterForm({ params }: { readonly params: URLSearchParams }) {
           type="datetime-local"
           step="1"
           name="after"
+          max={lastTime}
           defaultValue={localTime(params.get("after"))}
         />
       </label>
@@ -220,6 +224,7 @@ function FilterForm({ params }: { readonly params: URLSearchParams }) {
           type="datetime-local"
           step="1"
           name="before"
+          max={lastTime}
           defaultValue={localTime(params.get("before"))}
         />
       </label>

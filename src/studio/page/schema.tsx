@@ -39,6 +39,8 @@ interface DoctorAnswer {
   }[];
 }
 
+const noDatabase = <Empty>This store has no SQLite database.</Empty>;
+
 export function SchemaPage({ hasReports }: { readonly hasReports: boolean }) {
   const schema = useData<SchemaAnswer>("schema", "once");
   return (
@@ -54,11 +56,9 @@ export function SchemaPage({ hasReports }: { readonly hasReports: boolean }) {
             </Card>
             <div class="grid">
               <Card title="Migrations">
-                <Migrations migrations={migrations} />
+                {hasReports ? <Migrations migrations={migrations} /> : noDatabase}
               </Card>
-              <Card title="Doctor">
-                {hasReports ? <Doctor /> : <Empty>This store has no SQLite database.</Empty>}
-              </Card>
+              <Card title="Doctor">{hasReports ? <Doctor /> : noDatabase}</Card>
             </div>
             {tables.map((table) => (
               <Card key={table.name} title={table.name}>
