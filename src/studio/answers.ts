@@ -27,7 +27,7 @@ export class SharedAnswers {
     }
     const shared = this.#answers.get(request);
     if (shared !== undefined) return shared.text;
-    const text = withinTime(answer()).then((value) => JSON.stringify(value));
+    const text = withinTime(longestReadMs, answer()).then((value) => JSON.stringify(value));
     const created: Answer = { text, until: null };
     this.#answers.set(request, created);
     text.then(
@@ -43,9 +43,10 @@ export class SharedAnswers {
   }
 }
 
-function withinTime<Value>(read: Promise<Value>): Promise<Value> {
+/** @throws {RefusedRequestError} if the read takes longer. */
+export function withinTime<Value>(longestMs: number, read: Promise<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(readTimeout()), longestReadMs);
+    const timer = setTimeout(() => reject(readTimeout()), longestMs);
     read.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

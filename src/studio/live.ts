@@ -1,8 +1,11 @@
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { CorruptRowError } from "../errors.ts";
+import { withinTime } from "./answers.ts";
 import { describeError } from "./errors.ts";
 
 const pollMs = 1000;
+/** A poll that hangs for longer is given up, so that it does not stop the updates. */
+export const longestPollMs = 30_000;
 /** Every so many polls the page reads again what a poll does not see: older runs, steps and workers. */
 const refreshEvery = 5;
 const newestRuns = 100;
@@ -87,8 +90,8 @@ export class LiveUpdates {
     const runIds = [...viewed].filter((id) => !this.#corrupt.has(id)).slice(0, mostRuns);
     const isOfMany = viewers.some(({ runId }) => runId === null);
     try {
-      if (runIds.length > 0 && (!isOfMany || this.#polls % 2 === 0)) await this.#pollRuns(runIds);
-      else await this.#pollNewest();
+      const isOfRuns = runIds.length > 0 && (!isOfMany || this.#polls % 2 === 0);
+      await withinTime(longestPollMs, isOfRuns ? this.#pollRuns(runIds) : this.#pollNewest());
       if (this.#polls % refreshEvery === 0) this.#tell("refresh", {});
     } catch (error) {
       this.#tell("trouble", describeError(error).error);

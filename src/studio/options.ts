@@ -89,7 +89,10 @@ export const studioOptionsSchema = z.strictObject({
   readOnly: z.boolean().default(false),
   authorize: functionSchema<NonNullable<StudioOptions["authorize"]>>("a function").optional(),
   redact: z
-    .union([z.array(z.string()), functionSchema<Redaction>("a list of keys or a function")])
+    .union([
+      z.array(z.string().regex(/[\p{L}\p{N}]/u, "must have a letter or a digit")),
+      functionSchema<Redaction>("a list of keys or a function"),
+    ])
     .default([...secretKeys]),
   basePath: z
     .string()

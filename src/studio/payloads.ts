@@ -85,9 +85,8 @@ function redactionBy(redact: Redaction): Redaction {
 }
 
 function redactionOf(names: readonly string[]): Redaction {
-  const letters = names.map((name) => Array.from(wordsOf(name).replaceAll("-", "")));
-  const patterns = letters
-    .filter(({ length }) => length > 0)
+  const patterns = names
+    .map((name) => Array.from(wordsOf(name).replaceAll("-", "")))
     // The words of a name may be written as one, and the other way round.
     .map((each) => ({ text: each.join("-?"), isLong: each.length >= shortestInsideWord }))
     .map(({ text, isLong }) => (isLong ? text : `(?<![^-])${text}s?(?![^-])`));
@@ -101,7 +100,7 @@ function redactionOf(names: readonly string[]): Redaction {
 const shortestInsideWord = 8;
 
 /** `db-password-2` for `dbPassword2`, `DB_PASSWORD_2`, `DBPassword2` and `db.password[2]`. */
-const wordsOf = (key: string) => key.replaceAll(wordBoundary, "-").toLowerCase();
+const wordsOf = (key: string) => key.normalize().replaceAll(wordBoundary, "-").toLowerCase();
 
 const wordBoundary =
   /[^\p{L}\p{N}]+|(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})/gu;

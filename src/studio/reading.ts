@@ -26,6 +26,7 @@ import {
   runReport,
   type ReportArguments,
   type ReportName,
+  type ReportRow,
 } from "../reports/named-reports.ts";
 import { bucketsOfLine } from "../reports/query/buckets.ts";
 
@@ -74,6 +75,9 @@ function tablesOf(store: WorkflowStore, given: WorkflowTables | undefined): Work
   }
   return own;
 }
+
+const cellOf = (value: unknown) =>
+  typeof value === "string" || value === null ? value : textOf(value);
 
 /** The reads of the studio, by operations of the contract and reports. */
 export class StudioReader {
@@ -236,7 +240,7 @@ export class StudioReader {
   }
 
   async report(name: ReportName, given: ReportArguments): Promise<unknown> {
-    const rows = await runReport(name, this.#requireDatabase(), this.#withTables(given));
+    const rows = await this.#rows(name, this.#requireDatabase(), this.#withTables(given));
     const { limit, per, zone = "UTC" } = given;
     const { since = null, until = null } = given.options;
     const starts = rows.flatMap(({ bucketStart }) => {
@@ -253,8 +257,23 @@ export class StudioReader {
   async csv(name: ReportName, given: ReportArguments): Promise<string> {
     const [database, args] = [this.#requireDatabase(), this.#withTables(given)];
     const columns = columnsOfReport(name, database, args);
-    const rows = await runReport(name, database, args);
+    const rows = await this.#rows(name, database, args);
     return `${csvOf(rows, withoutFormula, columns)}\n`;
+  }
+
+  /** The rows of a report. The codes and names of errors are redacted as in the errors. */
+  async #rows(
+    name: ReportName,
+    database: Database,
+    args: ReportArguments,
+  ): Promise<readonly ReportRow[]> {
+    const rows = await runReport(name, database, args);
+    if (name !== "errors" && name !== "step-errors") return rows;
+    return rows.map((row) => {
+      const shown = this.#redact("error", { code: row["code"], name: row["name"] });
+      const { code = null, name: errorName = null } = Object(shown) as Record<string, unknown>;
+      return Object.assign({}, row, { code: cellOf(code), name: cellOf(errorName) });
+    });
   }
 
   #withTables(given: ReportArguments): ReportArguments {

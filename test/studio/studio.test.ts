@@ -9,6 +9,7 @@ import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { longestReadMs } from "../../src/studio/answers.ts";
+import { longestPollMs } from "../../src/studio/live.ts";
 import { createStudio } from "../../src/studio/studio.ts";
 import type { RunTrace, Studio } from "../../src/studio/options.ts";
 import { withToken } from "../../src/studio/token.ts";
@@ -606,6 +607,7 @@ test("invalid options are refused by name", () => {
     ["readOnly", "yes"],
     ["authorize", true],
     ["redact", "password"],
+    ["redact", ["*"]],
     ["basePath", "//evil.example"],
     ["basePath", '/"><script>'],
     ["workflows", [{ id: "w" }]],
@@ -814,14 +816,26 @@ describe("payloads", () => {
       "JWTs",
       "aws secret key",
     ];
-    const visible = ["author", "monkey", "secretary", "tokenize", "shipping", "keyboard"];
+    const visible = [
+      "author",
+      "monkey",
+      "secretary",
+      "tokenize",
+      "shipping",
+      "keyboard",
+      "sen\u0303a",
+    ];
     const entries = [...hidden, ...visible].map((key) => [key, `the ${key}`]);
     const { store, runId } = await storeWith(Object.fromEntries(entries));
     const shown = await everything(createStudio(store), runId);
     expect(hidden.filter((key) => shown.includes(`the ${key}`))).toEqual([]);
     expect(visible.filter((key) => !shown.includes(`the ${key}`))).toEqual([]);
-    const own = await everything(createStudio(store, { redact: ["pin", "key board"] }), runId);
+    const own = await everything(
+      createStudio(store, { redact: ["pin", "key board", "SE\u00d1A"] }),
+      runId,
+    );
     expect(own).toContain("the shipping");
+    expect(own).not.toContain("the sen\u0303a");
     expect(own).not.toContain("the keyboard");
   });
 
@@ -873,6 +887,30 @@ describe("payloads", () => {
     const all = await everything(createStudio(store, { redact: [] }), runId);
     expect(all).not.toContain("[redacted]");
     expect(all).toContain("Bearer t");
+  });
+
+  test("are redacted in the reports of errors, also as CSV", async ({ folder }) => {
+    const store = await LibSQLStore.open(await migratedDatabase(folder));
+    const ended = { status: "FAILED", startedAt: new Date(), completedAt: new Date() } as const;
+    const error = { name: "PaymentError", code: "hunter2", message: "refused" };
+    const { runId } = await store.createRun({ workflowId: "w", error, ...ended });
+    await store.createStepExecution({ runId, stepId: "s", error, ...ended });
+    const byFunction = (path: readonly string[], value: unknown) =>
+      path[0] === "error" ? { hidden: true } : value;
+    for (const [redact, code, name] of [
+      [["code"], "[redacted]", "PaymentError"],
+      [byFunction, null, null],
+      [[], "hunter2", "PaymentError"],
+    ] as const) {
+      const studio = createStudio(store, { redact });
+      for (const report of ["errors", "step-errors"]) {
+        const { body } = await get(studio, `report?name=${report}`);
+        expect(body["rows"]).toMatchObject([{ workflowId: "w", code, name }]);
+        const csv = await studio.fetch(new Request(`${host}/api/report.csv?name=${report}`));
+        expect((await csv.text()).split("\n")[1]).toContain(`,${code ?? ""},${name ?? ""},`);
+      }
+    }
+    await store.close();
   });
 
   test("of megabytes and of deep JSON are cut in a page, and complete in a download", async () => {
@@ -1090,6 +1128,20 @@ describe("live updates", () => {
     expect((await get(studio, "runs")).status).toBe(200);
     expect(vi.getTimerCount()).toBe(0);
     expect(calls).toEqual(["listRuns", "listRuns"]);
+  });
+
+  test("continue after a poll that hangs", async () => {
+    const store = new MemoryStore();
+    const studio = createStudio(store);
+    vi.spyOn(store, "listRuns").mockReturnValueOnce(new Promise(() => undefined));
+    const viewer = await view(studio);
+    await vi.advanceTimersByTimeAsync(longestPollMs + 2000);
+    expect(viewer.events).toContain("trouble");
+    await store.createRun({ workflowId: "w" });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(viewer.events).toContain("changed");
+    viewer.end();
+    await viewer.read;
   });
 
   test("make many viewers of a page share one read, until something is changed", async () => {
