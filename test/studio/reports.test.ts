@@ -141,6 +141,20 @@ describe("a report over time", () => {
     ]);
   });
 
+  test("has empty buckets in the zone of the viewer, also where a day has 23 hours", async ({
+    store,
+  }) => {
+    await at(store, "2026-03-29T12:00:00Z");
+    const window = "since=2026-03-27T12:00:00Z&until=2026-03-31T12:00:00Z";
+    expect(await timesOf(store, `per=day&zone=Europe/Berlin&${window}`)).toEqual([
+      "2026-03-26T23:00:00.000Z",
+      "2026-03-27T23:00:00.000Z",
+      "2026-03-28T23:00:00.000Z",
+      "2026-03-29T22:00:00.000Z",
+      "2026-03-30T22:00:00.000Z",
+    ]);
+  });
+
   test("has empty buckets in any number of years", async ({ store }) => {
     await at(store, "1990-01-01T12:00:00Z", "2025-01-01T12:00:00Z");
     const window = "since=1990-01-01T10:30:00Z&until=2025-01-01T14:00:00Z";
