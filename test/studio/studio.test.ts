@@ -811,6 +811,7 @@ describe("payloads", () => {
       "dbPassword",
       "dbpassword",
       "password2",
+      "pwd2",
       "accessToken",
       "oauth2.token",
       "JWTs",
@@ -887,6 +888,15 @@ describe("payloads", () => {
     const all = await everything(createStudio(store, { redact: [] }), runId);
     expect(all).not.toContain("[redacted]");
     expect(all).toContain("Bearer t");
+  });
+
+  test("are redacted in the messages of errors, causes and attempts", async () => {
+    const cause = { name: "Inner", message: "card 4111" };
+    const { store, runId } = await storeWith({ name: "Outer", message: "card 4111", cause });
+    const shown = await everything(createStudio(store, { redact: ["message"] }), runId);
+    expect(shown).toContain("Outer: [redacted]");
+    expect(shown).toContain("Inner: [redacted]");
+    expect(shown).not.toContain("4111");
   });
 
   test("are redacted in the reports of errors, also as CSV", async ({ folder }) => {
