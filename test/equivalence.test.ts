@@ -6,7 +6,13 @@ import { LibSQLStore } from "../src/stores/libsql/libsql-store.ts";
 import type { OpenOptions } from "../src/stores/libsql/open-options.ts";
 import { MemoryStore } from "../src/stores/memory/memory-store.ts";
 import { TestClock } from "../src/testing/test-clock.ts";
-import { attempt, sequences, type Memory, type Operation } from "./equivalence/operations.ts";
+import {
+  attempt,
+  changeOfEndedStep,
+  sequences,
+  type Memory,
+  type Operation,
+} from "./equivalence/operations.ts";
 import { seeded } from "./support/seed.ts";
 import { startSqld, type Sqld } from "./support/sqld.ts";
 import { temporaryFolder, type TemporaryFolder } from "./support/temporary.ts";
@@ -92,6 +98,7 @@ describe.each(places)("MemoryStore and LibSQLStore $kind", ({ kind, sequencesHer
     await fc.assert(fc.asyncProperty(sequences, compare), {
       numRuns: sequencesHere,
       endOnFailure: false,
+      examples: [[changeOfEndedStep]],
       ...seeded,
     });
   });

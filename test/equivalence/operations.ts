@@ -569,3 +569,22 @@ export async function attempt(work: () => Promise<unknown>): Promise<unknown> {
     return { error: { message: error.message, ...Object.fromEntries(fields) } };
   }
 }
+
+/** A sequence that changes a step after its end, which random sequences seldom do. */
+export const changeOfEndedStep: Operation[] = [
+  {
+    words: "createRun r1",
+    advanceMs: 0,
+    run: (store) => store.createRun({ runId: "r1", workflowId: "w1" }),
+  },
+  {
+    words: "createStepExecution r1 s1 COMPLETED",
+    advanceMs: 0,
+    run: (store) => store.createStepExecution({ runId: "r1", stepId: "s1", status: "COMPLETED" }),
+  },
+  {
+    words: "updateStepExecution r1 s1 RUNNING",
+    advanceMs: 0,
+    run: (store) => store.updateStepExecution("r1", "s1", { status: "RUNNING" }),
+  },
+];

@@ -150,6 +150,16 @@ export function describeBatches(test: StoreTest): void {
       }),
       "RUN_NOT_FOUND",
     );
+    await rejects(
+      store.batch(() => {}, {
+        fence: { runId, workerId: "holder" },
+        expectedRevisions: [
+          { runId: "unknown", revision: 1 },
+          { runId, revision: 7 },
+        ],
+      }),
+      "RUN_NOT_FOUND",
+    );
     await store.batch((write) => write.saveState(runId, "k", 1), {
       fence: { runId, workerId: "holder" },
     });

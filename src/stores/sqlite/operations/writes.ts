@@ -27,6 +27,7 @@ import {
   sentTwiceError,
   textOf,
   type Connection,
+  type Reader,
 } from "../connections/connection.ts";
 import { rehearse } from "../../rehearsal.ts";
 import { isGuardFailure } from "../errors/symptoms.ts";
@@ -435,16 +436,16 @@ function writeOneByOne(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { fence, expectedRevisions = [] } = demands;
+  const requireRun = async (tx: Reader, runId: string) => {
+    const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId }));
+    if (row === undefined) throw new RunNotFoundError({ runId });
+    return codecs.run.decodeCells(runGuardProperties, row);
+  };
   return connection.transaction(
     async (tx) => {
-      for (const runId of runIdsOf(demands)) {
-        const [row] = await readRows(tx, statements.runs.getGuard.bind({ runId }));
-        if (row === undefined) throw new RunNotFoundError({ runId });
-        const run = codecs.run.decodeCells(runGuardProperties, row);
-        checkFence(run, fence?.runId === runId ? fence : null);
-        for (const expected of expectedRevisions) {
-          if (expected.runId === runId) checkRevision(run, expected.revision);
-        }
+      if (fence !== undefined) checkFence(await requireRun(tx, fence.runId), fence);
+      for (const { runId, revision } of expectedRevisions) {
+        checkRevision(await requireRun(tx, runId), revision);
       }
       for (const plan of plans) {
         if (plan.before !== undefined) await tx.write(plan.before);
