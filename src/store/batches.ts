@@ -42,8 +42,8 @@ export interface BatchOptions extends OperationOptions {
       }
     | undefined;
   /**
-   * The batch takes effect only while each of these runs has this revision. So a batch can depend on what was read, also
-   * in a store without transactions.
+   * The batch takes effect only while each of these runs has this revision. A batch can therefore depend on what was
+   * read, even in a store without transactions.
    */
   readonly expectedRevisions?:
     | readonly { readonly runId: string; readonly revision: number }[]

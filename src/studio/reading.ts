@@ -281,26 +281,12 @@ export class StudioReader {
   }
 
   async schema(): Promise<unknown> {
-    const {
-      workflowRuns,
-      stepExecutions,
-      stepAttempts,
-      stepOutputs,
-      workflowState,
-      workflowPauses,
-    } = this.#tables;
-    const tables = [
-      workflowRuns,
-      stepExecutions,
-      stepAttempts,
-      stepOutputs,
-      workflowState,
-      workflowPauses,
-    ];
     const database = this.#databaseOf();
     return {
-      tables: tables.map((table) => {
-        const { name, columns, indexes, foreignKeys, primaryKeys } = getTableConfig(table);
+      tables: tablesSchema.keyof().options.map((property) => {
+        const { name, columns, indexes, foreignKeys, primaryKeys } = getTableConfig(
+          this.#tables[property],
+        );
         const keys = new Set(primaryKeys.flatMap((key) => key.columns.map((each) => each.name)));
         return {
           name,
@@ -322,7 +308,8 @@ export class StudioReader {
         };
       }),
       migrations:
-        database === null || getTableName(workflowRuns) !== getTableName(schema.workflowRuns)
+        database === null ||
+        getTableName(this.#tables.workflowRuns) !== getTableName(schema.workflowRuns)
           ? null
           : await part(migrationStatus(database)),
     };

@@ -27,7 +27,7 @@ export function ReportCard({
 }: {
   readonly title: string;
   readonly report: Loaded<Report>;
-  /** What is shown without rows. */
+  /** The text in place of an empty table. */
   readonly empty: string;
   readonly titles: Titles;
 }) {
