@@ -24,7 +24,8 @@ export type Packing = "first" | "each" | "all";
  * How cells are packed.
  *
  * - `json`: one JSON array. The fastest for short cells.
- * - `raw`: a JSON array, followed by the texts, because escaping a long text takes as long as reading it.
+ * - `raw`: a JSON array, followed by the texts, because escaping a long text takes as long as reading it. Of a single
+ *   row only the columns that had a long text, each as a blob.
  * - `exact`: each cell as `quote` writes it. The other forms cannot represent blobs, text that has a NUL or is not
  *   UTF-8, and integers that a number cannot hold.
  */
@@ -33,10 +34,19 @@ type Form = "json" | "raw" | "exact";
 /** The size of a row in characters above which `raw` is faster than `json`. */
 const longRow = 2048;
 
+/** The same for the only row of a result. */
+const longFirstRow = 600;
+
+/** The size in characters from which a text is long. */
+const longText = 256;
+
 /** The declared type of a column. An expression has none and is `other`. */
 type Kind = "text" | "integer" | "real" | "other";
 
 type Prepare = (sql: string) => NativeStatement;
+
+/** Prepares a form. `long` are the columns that a single row in the form `raw` has as blobs. */
+type PrepareForm = (form: Form, long: readonly number[]) => NativeStatement;
 
 /**
  * A query whose cells arrive in one blob.
@@ -45,50 +55,56 @@ type Prepare = (sql: string) => NativeStatement;
  * unchanged, and reading one blob takes less time than reading the cells of a row.
  */
 export class PackedQuery {
-  readonly #prepare: (form: Form) => NativeStatement;
+  readonly #prepare: PrepareForm;
   readonly #packing: Packing;
   readonly #kinds: readonly Kind[];
   readonly #reals: readonly number[];
+  readonly #texts: readonly number[];
+  /** The columns in which a long text was found, for a single row. */
+  #long: readonly number[] = [];
   readonly #statements: Partial<Record<Form, NativeStatement>> = {};
   /** The form of the next use, by the size of the last result. */
   #form: Form;
 
   /** @throws if the statement cannot be prepared in its first form. */
   constructor(
-    prepare: (form: Form) => NativeStatement,
+    prepare: PrepareForm,
     packing: Packing,
     { kinds, form }: { readonly kinds: readonly Kind[]; readonly form: Form },
   ) {
     this.#prepare = prepare;
     this.#packing = packing;
     this.#kinds = kinds;
-    this.#reals = kinds.flatMap((kind, index) => (kind === "real" ? [index] : []));
+    this.#reals = indexesOf(kinds, "real");
+    this.#texts = indexesOf(kinds, "text");
     this.#form = form;
-    this.#statements[form] = prepare(form);
+    this.#statements[form] = prepare(form, []);
   }
 
   rows(parameters: readonly NativeValue[], readInteger: ReadInteger | null): PackedCell[][] {
     const form = this.#form;
     const rows =
-      form === "json" && this.#packing === "first"
-        ? this.#readFirst(parameters, readInteger)
-        : form === "exact"
-          ? null
+      form === "exact"
+        ? null
+        : this.#packing === "first"
+          ? this.#readFirst(form, parameters, readInteger)
           : this.#readJson(form, parameters, readInteger);
     return rows ?? this.#readExact(parameters, readInteger ?? Number);
   }
 
-  /** `#readJson` for the most frequent case: one short row. */
+  /** `#readJson` for the most frequent case: one row. */
   #readFirst(
+    form: "json" | "raw",
     parameters: readonly NativeValue[],
     readInteger: ReadInteger | null,
   ): PackedCell[][] | null {
-    const native = (this.#statements.json ??= this.#prepare("json"));
-    const found = native.get(parameters) as readonly [string, ...(number | null)[]] | undefined;
+    const native = (this.#statements[form] ??= this.#prepare(form, this.#long));
+    const found = native.get(parameters) as
+      | readonly [string, ...(number | Buffer | null)[]]
+      | undefined;
     if (found === undefined) return [];
     const json = textOf(Buffer.from(found[0], "hex"));
     if (json === null || json.includes("\\u0000")) return null;
-    if (json.length > longRow) this.#form = "raw";
     const row = JSON.parse(json) as PackedCell[];
     let next = 1;
     for (const index of this.#reals) {
@@ -97,11 +113,34 @@ export class PackedQuery {
       if (number === null && row[index] !== null) return null;
       row[index] = number;
     }
+    if (form === "raw") {
+      this.#form = "json";
+      for (const index of this.#long) {
+        const blob = found[next++] as Buffer | null;
+        // Any cell that is not text keeps its mark, and is read again in the exact form.
+        if (blob === null || row[index] !== 1) continue;
+        const text = textOf(blob);
+        if (text === null || text.includes("\0")) return null;
+        if (text.length >= longText) this.#form = "raw";
+        row[index] = text;
+      }
+    }
+    if (json.length > longFirstRow) this.#readLongTextsAsBlobs(row);
     return this.#complete(row, readInteger) ? [row] : null;
   }
 
+  /** Reads the columns in which `row` has a long text as blobs from now on. */
+  #readLongTextsAsBlobs(row: readonly PackedCell[]): void {
+    const found = this.#texts.filter((index) => String(row[index]).length >= longText);
+    if (found.length === 0) return;
+    this.#form = "raw";
+    if (found.every((index) => this.#long.includes(index))) return;
+    this.#long = [...new Set([...this.#long, ...found])];
+    delete this.#statements.raw;
+  }
+
   #blobs(form: Form, parameters: readonly NativeValue[]): readonly (readonly (Buffer | null)[])[] {
-    const native = (this.#statements[form] ??= this.#prepare(form));
+    const native = (this.#statements[form] ??= this.#prepare(form, []));
     if (this.#packing === "each") return native.all(parameters) as Buffer[][];
     const row = native.get(parameters) as Buffer[] | undefined;
     return row === undefined ? [] : [row];
@@ -190,7 +229,7 @@ export function packQuery(
       const each = packing === "all" ? "each" : packing;
       return new PackedQuery(() => prepare(returning).raw(), each, { kinds, form: "exact" });
     }
-    return new PackedQuery((form) => prepare(select(form)).raw(), packing, {
+    return new PackedQuery((form, long) => prepare(select(form, long)).raw(), packing, {
       kinds,
       form: kinds.length > maxArguments ? "exact" : "json",
     });
@@ -199,17 +238,19 @@ export function packQuery(
     return null;
   }
 
-  function select(form: Form): string {
+  function select(form: Form, long: readonly number[]): string {
     const all = packing === "all";
-    const isShort = packing === "first" && form === "json";
+    const isSingle = packing === "first" && form !== "exact";
     const names = columns.map((_, index) => `c${index}`);
     const texts = names.filter((_, index) => kinds[index] === "text");
     const reals = names.filter((_, index) => kinds[index] === "real");
     const json = names.map((name, index) => {
-      if (kinds[index] === "real" && isShort) return `${name} < ''`;
+      if (kinds[index] === "real" && isSingle) return `${name} < ''`;
       if (kinds[index] === "real" || kinds[index] === "other") return quoted(name);
       // 1 for a text. A blob or a number gives 0; a column of a union may have numbers.
-      if (kinds[index] === "text" && form === "raw") return `(+${name} >= '') - (${name} >= x'')`;
+      if (kinds[index] === "text" && form === "raw" && (!isSingle || long.includes(index))) {
+        return `(+${name} >= '') - (${name} >= x'')`;
+      }
       // SQLite reads some blobs as JSON. 0.5 marks a blob, because no text and no integer gives it.
       return `iif(${name} >= x'', 0.5, ${name})`;
     });
@@ -224,9 +265,13 @@ export function packQuery(
             all ? `json_group_array(${array})` : array,
             ...(form === "raw" ? [all ? `group_concat(${behind}, char(0))` : behind] : []),
           ];
-    // For a short row, hex digits take less time than a buffer of the binding.
-    const cells = isShort
-      ? [`hex(${array})`, ...reals.map((name) => `iif(${name} < '', ${name}, null)`)]
+    // Hex digits of a short text take less time than a buffer of the binding.
+    const cells = isSingle
+      ? [
+          `hex(${array})`,
+          ...reals.map((name) => `iif(${name} < '', ${name}, null)`),
+          ...long.map((index) => asBlob(`c${index}`)),
+        ]
       : blobs.map(asBlob);
     const isPlain = packing === "first" && selectsPlainColumns(statement, columns);
     return selectCells(statement, names, cells, isPlain ? rowsOfQuery : rowsComputedOnce);
@@ -274,6 +319,10 @@ function asBlob(expression: string): string {
 }
 
 const packable = /^(?:select|with|values|insert|update|delete|replace)$/;
+
+function indexesOf(kinds: readonly Kind[], kind: Kind): number[] {
+  return kinds.flatMap((other, index) => (other === kind ? [index] : []));
+}
 
 function kindOf(type: string | null): Kind {
   if (type?.toLowerCase() === "text") return "text";

@@ -102,8 +102,8 @@ const breakRun = "update workflow_runs set input = cast(x'22ff22' as text) where
 /** Who else may write to the file of a store. */
 const others: Readonly<Record<string, (path: string) => Promise<void>>> = {
   "another process": async (path) => {
-    const program = `import sqlite3; db = sqlite3.connect(${JSON.stringify(path)}); db.execute(${JSON.stringify(breakRun)}); db.commit()`;
-    execFileSync("python3", ["-c", program]);
+    const program = `new (require("libsql"))(${JSON.stringify(path)}).exec(${JSON.stringify(breakRun)})`;
+    execFileSync(process.execPath, ["--input-type=commonjs", "--eval", program]);
   },
   "another client of ours": async (path) => {
     const client = createClient({ path });
@@ -145,6 +145,48 @@ describe.each(Object.keys(others))("text that %s has broken", (other) => {
       const inside = store.withTransaction(tx);
       expect(await attempt(() => inside.getRun("r1"))).toMatchObject({ error });
     });
+  });
+});
+
+describe.each([100, 2000])("a run in whose texts a run before had %d characters", (length) => {
+  const cells = {
+    "1": "1",
+    "1.5": "1.5",
+    null: "null",
+    "an empty text": "''",
+    "a short text": `'{"a":"\uFFFD"}'`,
+    "a long text": `'"${"é".repeat(5000)}"'`,
+    "a text with NUL": "'{}' || char(0)",
+    "a blob": "x'7b7d'",
+    "broken text": "cast(x'22ff22' as text)",
+  };
+
+  test("is read as from a new connection, whatever its columns have", async () => {
+    const folder = await temporaryFolder();
+    const url = folder.database();
+    const store = await LibSQLStore.open(url);
+    cleanups.push(
+      () => folder.remove(),
+      () => store.close(),
+    );
+    const text = "x".repeat(length);
+    await store.createRun({ runId: "r1", workflowId: "w", input: text, output: text });
+    for (const column of ["input", "output", "resource_id", "progress"]) {
+      for (const [name, cell] of Object.entries(cells)) {
+        await store.createRun({ runId: `${column} ${name}`, workflowId: "w" });
+        await store.db.run(
+          sql.raw(
+            `update or ignore workflow_runs set ${column} = ${cell} where run_id = '${column} ${name}'`,
+          ),
+        );
+        await store.getRun("r1");
+        const read = await attempt(() => store.getRun(`${column} ${name}`));
+        const other = await LibSQLStore.open(url);
+        expect(read, name).toEqual(await attempt(() => other.getRun(`${column} ${name}`)));
+        await other.close();
+        expect(await store.getRun("r1")).toMatchObject({ input: text, output: text });
+      }
+    }
   });
 });
 
