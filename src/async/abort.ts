@@ -89,9 +89,10 @@ export async function untilEnded<T>(
   }
 }
 
-/** Calls `listener` when the signal aborts, unless the returned function is called first. */
+/** Calls `listener` when the signal aborts, unless the returned function is called first; now if it has aborted. */
 export function onAbort(signal: StopSignal | undefined, listener: () => void): () => void {
-  if (signal === undefined) return () => {};
+  if (signal?.aborted === true) listener();
+  if (signal === undefined || signal.aborted) return () => {};
   const operations = operationsUnder(signal);
   const own = {};
   operations.set(own, listener);

@@ -420,10 +420,9 @@ export class Engine {
       for (;;) {
         // An active run ends this wait by an event. It has probably finished then, so its output is read as well.
         let payloads = false;
-        while (this.#worker.isActive(runId)) {
+        while (this.#worker.isActive(runId) && signal?.aborted !== true) {
           payloads = true;
           await wakeUp.wait(longestPollMs);
-          if (signal?.aborted === true) break;
         }
         if (!isExpected) {
           const run = await read(() => this.#store.getRun(runId, { payloads, signal }));

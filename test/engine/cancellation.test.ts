@@ -1,10 +1,11 @@
 import { sql } from "drizzle-orm";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { RunCancelledError, RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeLogger, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
 import { fileUrl, openStore, stores } from "./support/stores.ts";
@@ -318,6 +319,27 @@ describe.each(stores)("on %s", (_, open) => {
       { attempt: 2, status: "COMPLETED" },
     ]);
   });
+});
+
+test("a cancelled step stops within a quarter of the lease, even just after its claim", async () => {
+  vi.useFakeTimers();
+  try {
+    const store = new MemoryStore();
+    const { step, reached } = makeHangingStep();
+    const workflow = defineWorkflow({ id: "w" }).step(step).build();
+    const worker = makeEngine(store, { leaseMs: 1000 }).register(workflow);
+    void worker.work();
+    await vi.advanceTimersByTimeAsync(10);
+    const runId = await worker.start(workflow, 1);
+    const { signal } = await reached;
+    // By then, the row of the step is written.
+    await vi.advanceTimersByTimeAsync(20);
+    await store.updateRun(runId, { status: "CANCELLED" });
+    await vi.advanceTimersByTimeAsync(250);
+    expect(signal.reason).toBeInstanceOf(RunCancelledError);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("cancel marks the running step even if the payload of another step is corrupt", async () => {

@@ -43,7 +43,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(operations.at(-1)).toBe("getRun");
   });
 
-  test("conditions in a row cost one commit", async () => {
+  test("each condition costs one commit", async () => {
     const { store, operations } = record(await open());
     const engine = makeEngine(store);
     const skip = (id: string) => numberStep(id, () => -1);
@@ -56,7 +56,7 @@ describe.each(stores)("on %s", (_, open) => {
       .stepIf(() => false, skip("s4"))
       .build();
     await engine.run(workflow, 1);
-    const [steps, conditions] = [2, 3];
+    const [steps, conditions] = [2, 4];
     expect(operations.filter((name) => name === "batch")).toHaveLength(steps + conditions);
   });
 

@@ -183,6 +183,24 @@ describe.each(stores)("on %s", (_, open) => {
     expect(run).toMatchObject({ status: "COMPLETED", output: { tolerated: null, before: 2 } });
   });
 
+  test("a condition can read the skipped steps before its own", async () => {
+    const seen: unknown[] = [];
+    const workflow = defineWorkflow({ id: "w" })
+      .stepIf(() => false, before, { otherwise: 7 })
+      .stepIf(async (_, ctx) => {
+        seen.push(await ctx.hasOutput(before), await ctx.output(before), await ctx.input(after));
+        return false;
+      }, after)
+      .stepIf(async (_, ctx) => {
+        seen.push(await ctx.hasOutput(after), await ctx.input(show));
+        return true;
+      }, show)
+      .build();
+    const run = await makeEngine(await open()).run(workflow, 1);
+    expect(run).toMatchObject({ status: "COMPLETED", output: "7" });
+    expect(seen).toEqual([true, 7, 7, false, 7]);
+  });
+
   describe.each(["at the start", "in the middle"] as const)("a condition %s", (place) => {
     test("that never resolves does not keep a run from ending at its deadline", async () => {
       const { workflow } = makeUndecided(place);

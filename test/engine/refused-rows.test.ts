@@ -130,6 +130,22 @@ test("a step does not fail because of the row of a parallel step", async () => {
   expect(calls).toEqual([1, 2]);
 });
 
+test("a run whose row is refused does not wait for the retry of a parallel step", async () => {
+  const store = await refusing("insert on step_executions when new.step_id = 'slow'");
+  const failing = defineStep({
+    id: "failing",
+    input: z.number(),
+    output: z.number(),
+    retry: { maxRetries: 1, delayMs: 3_600_000 },
+    run: () => {
+      throw new Error("no");
+    },
+  });
+  const workflow = defineWorkflow({ id: "w" }).parallel(failing, slowStep([])).build();
+  const run = await makeEngine(store).run(workflow, 1);
+  expect(run).toMatchObject({ status: "FAILED", attempt: 1, error: refused });
+});
+
 test("a run that cannot even be failed executes no step after too many lost leases", async () => {
   const store = await refusing("insert on step_executions");
   await store.db.run(

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { stepIf } from "../../src/engine/definition/conditional-step.ts";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
@@ -9,8 +10,10 @@ import {
   RunNotFoundError,
   RunTransitionError,
   StepExecutionNotFoundError,
+  StoreConnectionError,
 } from "../../src/errors.ts";
 import { makeClock, makeEngine, makeGate, numberStep } from "./support/engines.ts";
+import { observe } from "./support/observed-store.ts";
 import { fileUrl, openStore, stores } from "./support/stores.ts";
 
 /** Fails in the given number of first attempts. */
@@ -64,6 +67,74 @@ describe.each(stores)("on %s", (_, open) => {
       attemptOffset: 4,
       error: null,
     });
+  });
+
+  test("an engine that closes while it restarts parallel steps leaves none of them out", async () => {
+    const store = await open();
+    const asked = makeGate();
+    const answer = makeGate();
+    let hasFailed = false;
+    const failing = numberStep("failing", (value, { attempt }) => {
+      if (attempt === 1) throw new Error("no");
+      return value;
+    });
+    const condition = async (): Promise<boolean> => {
+      if (!hasFailed) {
+        hasFailed = true;
+        throw new Error("no");
+      }
+      asked.open();
+      await answer.promise;
+      return true;
+    };
+    const other = numberStep("other", (value) => value);
+    const workflow = defineWorkflow({ id: "w" })
+      .parallel(failing, stepIf(condition, other))
+      .build();
+    const first = makeEngine(store);
+    const { runId, status } = await first.run(workflow, 1);
+    expect(status).toBe("FAILED");
+    await first.close();
+    const second = makeEngine(store).register(workflow);
+    await second.retry(runId);
+    void second.work();
+    await asked.promise;
+    const closing = second.close();
+    answer.open();
+    await closing;
+    const third = makeEngine(store).register(workflow);
+    expect(await third.wait(runId)).toMatchObject({ status: "COMPLETED", error: null });
+    expect(await store.getStepExecution(runId, "failing")).toMatchObject({ attempt: 2 });
+  });
+
+  test("a worker that dies while it restarts parallel steps leaves none of them out", async () => {
+    const clock = makeClock();
+    const inner = await open(clock);
+    const fails = <const Id extends string>(id: Id) =>
+      numberStep(id, (value, { attempt }) => {
+        if (attempt === 1) throw new Error("no");
+        return value;
+      });
+    const workflow = defineWorkflow({ id: "w" }).parallel(fails("a"), fails("b")).build();
+    const first = makeEngine(inner, { clock });
+    const { runId } = await first.run(workflow, 1);
+    await first.close();
+    let isDead = false;
+    const store = observe(inner, async (operation, carryOut) => {
+      if (isDead)
+        throw new StoreConnectionError({ reason: "dead", outcome: "none", retryable: false });
+      isDead = operation === "batch";
+      return carryOut();
+    });
+    const dying = makeEngine(store, { clock }).register(workflow);
+    await dying.retry(runId);
+    void dying.work();
+    await expect.poll(() => isDead).toBe(true);
+    await dying.close({ deadlineMs: 0 });
+    clock.advance(60_000);
+    const next = makeEngine(inner, { clock }).register(workflow);
+    expect(await next.wait(runId)).toMatchObject({ status: "COMPLETED", error: null });
+    expect(await inner.listStepExecutions(runId)).toMatchObject([{ attempt: 2 }, { attempt: 2 }]);
   });
 
   test("all attempts are kept across retries of the run, with times, workers and errors", async () => {

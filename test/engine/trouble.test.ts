@@ -159,6 +159,32 @@ describe.each(stores)("on %s", (_, open) => {
     expect(seen).toEqual(["COMPLETED"]);
   });
 
+  test("if a run completes at the deadline of a closing, the events say so", async () => {
+    const written = makeGate();
+    const answer = makeGate();
+    const store = observe(await open(), async (operation, carryOut) => {
+      const result = await carryOut();
+      if (operation === "batch") {
+        written.open();
+        await answer.promise;
+      }
+      return result;
+    });
+    const engine = makeEngine(store);
+    const seen: string[] = [];
+    engine.on("run.left", ({ reason }) => void seen.push(reason));
+    engine.on("run.finished", ({ status }) => void seen.push(status));
+    const step = numberStep("s", (value) => value + 1);
+    const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+    await written.promise;
+    const closing = engine.close({ deadlineMs: 0 });
+    await sleep(20);
+    answer.open();
+    await closing;
+    expect(await running).toMatchObject({ status: "COMPLETED", output: 2 });
+    expect(seen).toEqual(["COMPLETED"]);
+  });
+
   test("an engine leaves a run if the store stays busy for longer than the lease", async () => {
     const inner = await open();
     const store = observe(inner, async (operation, carryOut) => {
@@ -252,6 +278,39 @@ test("a condition after a transaction is evaluated after the commit", async () =
     .build();
   expect(await makeEngine(store).run(workflow, 1)).toMatchObject({ output: 2 });
   expect(seen).toEqual(["COMPLETED"]);
+});
+
+test("a transaction is not begun after the time limit of its step, which passed while it was queued", async () => {
+  const store = await openStore(await fileUrl());
+  const over = makeGate();
+  const holding = defineStep({
+    id: "holding",
+    input: z.number(),
+    output: z.number(),
+    run: (value, ctx) =>
+      ctx.transaction(async () => {
+        await over.promise;
+        return value;
+      }),
+  });
+  let calls = 0;
+  const queued = defineStep({
+    id: "queued",
+    input: z.number(),
+    output: z.number(),
+    timeoutMs: 20,
+    run: (value, ctx) => {
+      ctx.signal.addEventListener("abort", () => over.open());
+      return ctx.transaction(() => {
+        calls += 1;
+        return value;
+      });
+    },
+  });
+  const workflow = defineWorkflow({ id: "w" }).parallel(holding, queued).build();
+  const run = await makeEngine(store).run(workflow, 1);
+  expect(run).toMatchObject({ status: "FAILED", error: { code: "STEP_TIMEOUT" } });
+  expect(calls).toBe(0);
 });
 
 test("a step whose end cannot be stored does not wait for the sleep of a parallel step", async () => {

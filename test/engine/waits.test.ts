@@ -1,9 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Stopper } from "../../src/async/abort.ts";
+import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { EventEmitter } from "../../src/engine/observe/events.ts";
 import { silentLogger } from "../../src/engine/observe/logger.ts";
 import { waitForRun, WakeUp } from "../../src/engine/worker/waits.ts";
 import { systemClock } from "../../src/store/clock.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
+import { makeEngine, numberStep } from "./support/engines.ts";
+import { observe } from "./support/observed-store.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -54,4 +58,23 @@ test("a wait for a run ends immediately if a signal has aborted", async () => {
   const { wakeUp, end } = waitForRun(events, "r", [], [AbortSignal.abort()]);
   expect(await wakeUp.wait(null)).toBe(true);
   end();
+});
+
+test("a wait for an active run ends immediately if its signal aborted before the run was active", async () => {
+  const aborter = new AbortController();
+  const store = observe(new MemoryStore(), async (operation, carryOut) => {
+    const result = await carryOut();
+    if (operation === "claimRuns" && (result as unknown[]).length > 0) aborter.abort();
+    return result;
+  });
+  const engine = makeEngine(store);
+  const workflow = defineWorkflow({ id: "w" })
+    .step(numberStep("hangs", () => new Promise(() => {})))
+    .build();
+  let error: unknown = null;
+  engine.run(workflow, 1, { signal: aborter.signal }).catch((reason: unknown) => (error = reason));
+  await vi.advanceTimersByTimeAsync(100);
+  expect(error).toBe(aborter.signal.reason);
+  vi.useRealTimers();
+  await engine.close({ deadlineMs: 0 });
 });

@@ -133,12 +133,12 @@ export class Attempt implements StepContext {
     return this.#requestedSleep;
   }
 
-  /** Returns the result of `work`. @throws the reason if the attempt aborts first. */
-  race<T>(work: Promise<T>): Promise<T> {
+  /** Returns the result of `work`, which is not called after an abort. @throws the reason if the attempt aborts first. */
+  race<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.#aborted !== null) reject(this.#aborted.reason);
+      if (this.#aborted !== null) throw this.#aborted.reason;
       this.#reject = reject;
-      work.then(resolve, reject);
+      work().then(resolve, reject);
     });
   }
 

@@ -16,13 +16,13 @@ import type { RunEnding } from "../observe/events.ts";
 import { hasConditions } from "../definition/workflow-plan.ts";
 import { retryWhileBusy } from "../store-retry.ts";
 import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
-import { writeEvent, type RunEvent } from "./run-events.ts";
+import { writeEvent } from "./run-events.ts";
 import { loadRun } from "./run-loading.ts";
 import type { ClaimedRun, RunScope } from "./run-scope.ts";
 import { isLoss, isRefusal, RunWriter } from "./run-writer.ts";
 import { enterStage } from "./stage-entry.ts";
 import { StageExecution } from "./stage-execution.ts";
-import { describeProgress, isUndecided, type RunResult, type StageRun } from "./stage-run.ts";
+import { describeProgress, isUndecided, type StageRun } from "./stage-run.ts";
 import { describeError } from "./step-errors.ts";
 
 /** The number of tries while the store fails. After that, the lease of the run expires. */
@@ -107,16 +107,17 @@ export class RunExecution {
   }
 
   async #advance(scope: RunScope, writer: RunWriter, isFirst: boolean): Promise<RunEnding> {
-    const commit = (event: RunEvent) => writer.exclusive(() => writer.commit(event));
     this.#stage = null;
-    let at: StageRun | RunResult = await loadRun(scope, isFirst);
+    let at = await loadRun(scope, isFirst);
     // The process that stored the end of the last step may have died before it ended the run.
-    if ("status" in at) await commit({ endedSteps: scope.workflow.plan.stepIds.size, result: at });
+    if ("status" in at) {
+      await writer.store({ endedSteps: scope.workflow.plan.stepIds.size, result: at });
+    }
     while (!("status" in at)) {
       if (isUndecided(at)) {
         // Closing does not wait for a condition.
         if (this.#drainer.aborted) throw new EngineClosedError();
-        at = await this.#enter(scope, at, commit);
+        at = await enterStage(scope, writer, at);
         continue;
       }
       this.#stage = at;
@@ -127,33 +128,13 @@ export class RunExecution {
       if (end === "released") return "released";
       if (end === "waiting") {
         const wakeAt = execution.waitsUntil;
-        await commit({ ...describeProgress(at), released: { wakeAt } });
+        await writer.store({ ...describeProgress(at), released: { wakeAt } });
         this.wakesAt = wakeAt;
         return "released";
       }
       at = end;
     }
     return at.status === "COMPLETED" ? "completed" : "failed";
-  }
-
-  /** Evaluates the conditions of the stage and stores the result. Retries while the store is busy. */
-  async #enter(
-    scope: RunScope,
-    stage: StageRun,
-    commit: (event: RunEvent) => Promise<void>,
-  ): Promise<StageRun | RunResult> {
-    const { leaseMs, signal, observer } = scope;
-    const entry = await retryWhileBusy(() => enterStage(scope, stage), leaseMs, signal);
-    const { passed, next, endedSteps } = entry;
-    if ("status" in next) await commit({ endedSteps, passed, result: next });
-    else {
-      // In a reopened run, other steps may have begun before.
-      const begun = next.steps.filter(({ row, attempt }) => row !== "current" && attempt === 1);
-      await commit({ endedSteps, passed, stage: next, begun });
-      for (const step of begun) step.row = "current";
-    }
-    observer.passed(passed);
-    return next;
   }
 
   #stopAtDeadline(): (() => void) | null {
@@ -172,24 +153,35 @@ export class RunExecution {
     const { runId, workflowId } = run;
     if (isLoss(reason)) return this.#endLost(reason);
     if (reason instanceof RunCancelledError) {
-      const cancel = () => cancelSteps(store, [runId], clock(), this.#stage);
-      await this.#attempt("marking the steps of a cancelled run", cancel);
+      await this.#settle("cancelled", () => cancelSteps(store, [runId], clock(), this.#stage));
       return "cancelled";
     }
-    if (reason instanceof RunTimeoutError) return this.#fail(reason, "it did not end in time");
-    if (reason instanceof RunAbandonedError) {
-      return this.#fail(reason, "too many workers lost their lease on it");
-    }
     if (reason instanceof EngineClosedError) {
-      await this.#attempt("releasing a run", () => this.#release());
-      return "released";
+      return this.#settle("released", () => this.#release());
     }
-    if (reason instanceof CorruptRowError || reason instanceof StepOutputNotFoundError) {
-      return this.#fail(reason, "it cannot be read");
+    const why = reasonToFail(reason);
+    if (why !== null) {
+      const level = reason instanceof RunTimeoutError ? "warn" : "error";
+      logger[level]({ runId, workflowId, err: reason }, `run failed because ${why}`);
+      return this.#settle("failed", () => this.#fail(reason));
     }
-    if (isRefusal(reason)) return this.#fail(reason, "the store refused a row of it");
     logger.error({ runId, workflowId, err: reason }, "run stops because the store failed");
     return "troubled";
+  }
+
+  /** Stores how the run ends here. If the store does not accept it, the lease expires and the next worker repairs the run. */
+  async #settle(ending: RunEnding, store: () => Promise<void>): Promise<RunEnding> {
+    const { logger, run, leaseMs } = this.#claimed;
+    try {
+      await retryWhileBusy(store, leaseMs, this.#closer);
+      return ending;
+    } catch (error) {
+      if (isLoss(error)) return this.#endLost(error);
+      logger.warn({ runId: run.runId, err: error, ending }, "the end of a run could not be stored");
+      // Another try would run its steps again and be refused again.
+      if (isRefusal(error)) this.#drainer.abort();
+      return "troubled";
+    }
   }
 
   /** Lets other workers claim the run. Attempts without a row get one, so that they restart with the same number. */
@@ -226,10 +218,11 @@ export class RunExecution {
 
   /** Finds out how a run ended that this worker no longer holds. Its last write may have succeeded without an answer. */
   async #endLost(error: Error): Promise<RunEnding> {
-    const { logger, run, store, workerId } = this.#claimed;
+    const { logger, run, store, workerId, leaseMs } = this.#claimed;
     const { runId, workflowId, attempt } = run;
     try {
-      const stored = await this.#persist(() => store.findRun(runId, { payloads: false }));
+      const find = () => store.findRun(runId, { payloads: false });
+      const stored = await retryWhileBusy(find, leaseMs, this.#closer);
       const isOurs = stored?.workerId === workerId && stored.attempt === attempt;
       if (isOurs && stored.status === "COMPLETED") return "completed";
       if (isOurs && stored.status === "FAILED") return "failed";
@@ -241,56 +234,39 @@ export class RunExecution {
     return "lost";
   }
 
-  async #fail(reason: Error, why: string): Promise<RunEnding> {
-    const { store, run, clock, logger, fence } = this.#claimed;
-    const { runId, workflowId } = run;
-    const level = reason instanceof RunTimeoutError ? "warn" : "error";
-    logger[level]({ runId, workflowId, err: reason }, `run failed because ${why}`);
+  async #fail(reason: unknown): Promise<void> {
+    const { store, run, clock, fence } = this.#claimed;
+    const { runId } = run;
     const error = describeError(reason);
-    const end = async (
+    const end = (
       rows: readonly StepExecutionSummary[],
       unbegun: readonly NewStepExecution[],
     ): Promise<void> => {
       // Rows that the store has refused are not written again.
       const stage = isRefusal(reason) ? null : this.#stage;
-      await store.batch((write) => {
+      return store.batch((write) => {
         write.updateRun(runId, { status: "FAILED", error }, fence);
         writeCancelled(write, runId, clock(), rows, stage);
         for (const step of unbegun) write.createStepExecution({ ...step, status: "CANCELLED" });
       });
     };
     try {
-      await this.#persist(async () => {
-        try {
-          const rows = await store.listStepExecutions(runId, { payloads: false });
-          await end(rows, this.#unbegunSteps(rows));
-        } catch (failure) {
-          // Rows that cannot be read or written stay unchanged.
-          if (!isRefusal(failure) && !(failure instanceof CorruptRowError)) throw failure;
-          await end([], []);
-        }
-      });
-      return "failed";
+      const rows = await store.listStepExecutions(runId, { payloads: false });
+      await end(rows, this.#unbegunSteps(rows));
     } catch (failure) {
-      if (isLoss(failure)) return this.#endLost(failure);
-      logger.warn({ runId, err: failure }, "a run could not be failed");
-      // Another try would run its steps again and be refused again.
-      if (isRefusal(failure)) this.#drainer.abort();
-      return "troubled";
+      // Rows that cannot be read or written stay unchanged.
+      if (!isRefusal(failure) && !(failure instanceof CorruptRowError)) throw failure;
+      await end([], []);
     }
   }
+}
 
-  #persist<T>(work: () => Promise<T>): Promise<T> {
-    return retryWhileBusy(work, this.#claimed.leaseMs, this.#closer);
+/** Why an error that stops a run fails it; null if the run may continue later. */
+function reasonToFail(error: unknown): string | null {
+  if (error instanceof RunTimeoutError) return "it did not end in time";
+  if (error instanceof RunAbandonedError) return "too many workers lost their lease on it";
+  if (error instanceof CorruptRowError || error instanceof StepOutputNotFoundError) {
+    return "it cannot be read";
   }
-
-  /** Does work that may fail, because the lease expires or the next worker repairs the run. */
-  async #attempt(what: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await this.#persist(work);
-    } catch (error) {
-      const { logger, run } = this.#claimed;
-      logger.warn({ runId: run.runId, err: error }, `${what} failed`);
-    }
-  }
+  return isRefusal(error) ? "the store refused a row of it" : null;
 }

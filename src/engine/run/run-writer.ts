@@ -34,6 +34,11 @@ export class RunWriter {
     return this.#mutex.run(() => {});
   }
 
+  /** Commits an event after earlier work has ended. Fails like `commit`. */
+  store(event: RunEvent): Promise<void> {
+    return this.exclusive(() => this.commit(event));
+  }
+
   /** @throws {InvalidValueError | ConstraintError} if the store refuses the event. Any other failure stops the run. */
   async commit(event: RunEvent): Promise<void> {
     const begunAt = performance.now();

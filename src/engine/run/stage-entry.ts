@@ -1,14 +1,16 @@
 import { untilAborted } from "../../async/abort.ts";
 import { decodeJson } from "../../json.ts";
-import { isTransient } from "../store-retry.ts";
+import { isTransient, retryWhileBusy } from "../store-retry.ts";
 import { createReadContext } from "./read-context.ts";
 import type { RunScope } from "./run-scope.ts";
+import type { RunWriter } from "./run-writer.ts";
 import {
   beginStage,
   countEnded,
   findNext,
   hasEnded,
   isUndecided,
+  isUnsaved,
   type PassedStep,
   type RunResult,
   type StageInput,
@@ -17,39 +19,39 @@ import {
 } from "./stage-run.ts";
 import { describeFailure, readable } from "./step-errors.ts";
 
-/** The steps that do not run because of their conditions, and the stage or the result after them. */
-export interface StageEntry {
-  readonly passed: readonly PassedStep[];
-  readonly next: StageRun | RunResult;
-  /** The number of steps that have ended before `next`, or in it. */
-  readonly endedSteps: number;
-}
-
 /**
- * Evaluates the conditions of the stage, and of the next stages while no step is left to run. If a condition throws, its
- * step has failed.
+ * Evaluates the conditions of the stage, and stores the steps that do not run. Returns what follows: the stage itself if a
+ * step of it is left to run. If a condition throws, its step has failed.
  *
- * @throws a transient store error that a condition threw, or the signal's reason. Nothing is decided then.
+ * @throws a transient store error if the store stays busy for longer than the lease, or the signal's reason. Nothing is
+ * decided then.
  */
-export async function enterStage(scope: RunScope, first: StageRun): Promise<StageEntry> {
-  const { plan } = scope.workflow;
-  const passed: PassedStep[] = [];
-  let stage = first;
-  for (;;) {
-    const { index, input, steps } = stage;
-    const decisions = await Promise.all(steps.map((step) => decide(scope, input, step)));
-    const decided = decisions.filter((decision) => decision !== null);
-    passed.push(...decided);
-    stage = afterDecisions(stage, decided);
-    const next = decided.some(passesInputOn)
-      ? beginStage(plan, index + 1, input)
-      : hasEnded(stage)
-        ? findNext(plan, stage)
-        : stage;
-    if ("status" in next) return { passed, next, endedSteps: countEnded(stage) };
-    if (!isUndecided(next)) return { passed, next, endedSteps: countEnded(next) };
-    stage = next;
+export async function enterStage(
+  scope: RunScope,
+  writer: RunWriter,
+  stage: StageRun,
+): Promise<StageRun | RunResult> {
+  const { leaseMs, signal, observer, workflow } = scope;
+  const { index, input, steps } = stage;
+  const decisions = steps.map((step) =>
+    retryWhileBusy(() => decide(scope, input, step), leaseMs, signal),
+  );
+  const passed = (await Promise.all(decisions)).filter((decision) => decision !== null);
+  const decided = afterDecisions(stage, passed);
+  const next = passed.some(passesInputOn)
+    ? beginStage(workflow.plan, index + 1, input)
+    : hasEnded(decided)
+      ? findNext(workflow.plan, decided)
+      : decided;
+  const event = { endedSteps: countEnded(decided), passed };
+  if ("status" in next) await writer.store({ ...event, result: next });
+  else {
+    const begun = isUndecided(next) ? [] : next.steps.filter(isUnsaved);
+    await writer.store({ ...event, stage: next, begun });
+    for (const step of begun) step.row = "current";
   }
+  observer.passed(passed);
+  return next;
 }
 
 /** Null if the step runs. */
@@ -91,10 +93,6 @@ function afterDecisions(stage: StageRun, passed: readonly PassedStep[]): StageRu
   }
   const steps = stage.steps
     .filter(({ planned }) => !passed.some((step) => step.planned === planned))
-    .map(toDecided);
+    .map((step) => ({ ...step, isUndecided: false }));
   return { ...stage, steps, outputs, failures };
-}
-
-function toDecided(step: StepRun): StepRun {
-  return { ...step, isUndecided: false };
 }

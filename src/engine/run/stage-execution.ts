@@ -178,7 +178,7 @@ export class StageExecution {
     observer: AttemptObserver,
   ): Promise<Outcome | undefined> {
     const { definition } = step.planned;
-    const input = await attempt.race(parseInput(step, this.#stage.input));
+    const input = await attempt.race(() => parseInput(step, this.#stage.input));
     if (input.mustBeStored) {
       if (step.row === "current") step.row = "earlier";
       await this.#store();
@@ -192,7 +192,7 @@ export class StageExecution {
       const returned = await observer.within(() => definition.invoke(input.value, attempt));
       return attempt.takeTransaction(returned) ?? complete(returned);
     };
-    const result = await attempt.race(invoke());
+    const result = await attempt.race(invoke);
     if ("step" in result) {
       attempt.end();
       return this.#store(result);
@@ -200,8 +200,9 @@ export class StageExecution {
     const { host, work } = result;
     return this.#exclusively(step, (shape) =>
       this.#writer.commitWithin(host, async (hostTransaction, tx) => {
-        const working = attempt.within(tx, () => observer.within(() => work(hostTransaction)));
-        return shape(this.#eventOf(await attempt.race(working.then(complete))));
+        const working = () =>
+          attempt.within(tx, () => observer.within(() => work(hostTransaction))).then(complete);
+        return shape(this.#eventOf(await attempt.race(working)));
       }),
     );
   }

@@ -183,7 +183,11 @@ export function describeProgress(stage: StageRun) {
   };
 }
 
-/** True if the row does not say yet that the attempt has begun. */
-export function isUnsaved({ row, attemptStartedAt }: StepRun): boolean {
-  return row === "missing" || (row === "earlier" && attemptStartedAt !== null);
+/**
+ * True if the row must still say that the attempt has begun. All restarted steps of a reopened run begin in one commit:
+ * a step whose row is FAILED then has failed since.
+ */
+export function isUnsaved({ row, attempt, attemptOffset, attemptStartedAt }: StepRun): boolean {
+  const isRestart = attempt === attemptOffset + 1;
+  return row === "missing" || (row === "earlier" && (isRestart || attemptStartedAt !== null));
 }

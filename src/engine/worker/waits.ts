@@ -51,6 +51,5 @@ export function waitForRun(
       if (types.includes(type)) notify();
     }),
   );
-  if (signals.some((signal) => signal?.aborted)) notify();
   return { wakeUp, end: () => ends.forEach((end) => end()) };
 }

@@ -6,6 +6,7 @@ import {
   EngineClosedError,
   LeaseLostError,
   RunAbandonedError,
+  RunNotFoundError,
   StoreClosedError,
 } from "../../errors.ts";
 import type { WorkflowRunSummary } from "../../schema/rows.ts";
@@ -13,9 +14,9 @@ import type { WorkflowRegistry } from "../definition/workflow-registry.ts";
 import type { EventEmitter } from "../observe/events.ts";
 import { RunObserver } from "../observe/run-observer.ts";
 import type { Telemetry } from "../observe/open-telemetry.ts";
-import type { WorkerScope } from "../run/run-scope.ts";
+import { RunExecution } from "../run/run-execution.ts";
+import type { ClaimedRun, WorkerScope } from "../run/run-scope.ts";
 import type { StartedRuns } from "../started-runs.ts";
-import { ActiveRun } from "./active-run.ts";
 import { WakeUp } from "./waits.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
@@ -26,6 +27,16 @@ export interface WorkerOptions extends WorkerScope {
   readonly concurrency: number;
   readonly events: EventEmitter;
   readonly openTelemetry: () => Promise<Telemetry | null>;
+}
+
+/** A run that is active in this process. */
+interface ActiveRun {
+  readonly claimed: ClaimedRun;
+  readonly execution: RunExecution;
+  /** Resolves when the run is no longer active. */
+  ended: Promise<void>;
+  /** True while its lease is extended. */
+  isExtending: boolean;
 }
 
 /** Settles a wait for a claim that begins after it and finds all claimable runs. */
@@ -173,7 +184,9 @@ export class Worker {
   async #work(): Promise<void> {
     const { concurrency, leaseMs } = this.#options;
     const backoff = new Backoff(firstPollMs, longestPollMs);
-    const heartbeat = setInterval(() => this.#heartbeat(), leaseMs / 4);
+    const heartbeat = setInterval(() => {
+      for (const active of this.#active.values()) void this.#extendLease(active);
+    }, leaseMs / 4);
     try {
       while (!this.#isStopping) {
         this.#telemetry = await this.#options.openTelemetry();
@@ -206,7 +219,6 @@ export class Worker {
     if (room <= 0) return 0;
     // Waits that begin during this claim wait for the next one.
     const waits = [...this.#idleWaits];
-    const takenAt = performance.now();
     const { store, registry, workerId, leaseMs, logger } = this.#options;
     let runs: WorkflowRunSummary[];
     try {
@@ -221,7 +233,7 @@ export class Worker {
       return 0;
     }
     this.#mayFindMore = runs.length === room;
-    for (const run of runs) this.#begin(run, takenAt);
+    for (const run of runs) this.#begin(run);
     for (const wait of this.#mayFindMore ? [] : waits) {
       this.#idleWaits.delete(wait);
       wait.resolve(true);
@@ -229,7 +241,7 @@ export class Worker {
     return runs.length;
   }
 
-  #begin(run: WorkflowRunSummary, takenAt: number): void {
+  #begin(run: WorkflowRunSummary): void {
     const { runId, lostLeases } = run;
     const { workerId, registry, startedRuns, logger, events } = this.#options;
     const workflow = registry.find(run);
@@ -241,8 +253,8 @@ export class Worker {
     const { flow, knownInput } = startedRuns.take(run);
     const fence = markChecked({ workerId, attempt: run.attempt });
     const claimed = { ...this.#options, workflow, run, fence, knownInput, observer };
-    const active = new ActiveRun(claimed, takenAt);
-    const { execution } = active;
+    const execution = new RunExecution(claimed);
+    const active = { claimed, execution, ended: Promise.resolve(), isExtending: false };
     if (lostLeases >= (workflow.maxLostLeases ?? this.#options.maxLostLeases)) {
       execution.stop(new RunAbandonedError({ runId, lostLeases }));
     }
@@ -270,7 +282,23 @@ export class Worker {
     if (wasFull || this.#mayFindMore) this.#wakeUp.notify();
   }
 
-  #heartbeat(): void {
-    for (const active of this.#active.values()) void active.heartbeat();
+  /** Stops the run if it is no longer held. */
+  async #extendLease(active: ActiveRun): Promise<void> {
+    if (active.isExtending) return;
+    const { claimed, execution } = active;
+    const { store, leaseMs, logger, run, fence } = claimed;
+    const { runId } = run;
+    active.isExtending = true;
+    try {
+      await store.extendLease({ runId, ...fence, leaseMs });
+    } catch (error) {
+      if (error instanceof LeaseLostError || error instanceof RunNotFoundError) {
+        execution.lose(error);
+      } else if (error instanceof StoreClosedError) execution.stop(error);
+      // The run may continue, because the claim is valid until another worker claims the run.
+      else logger.warn({ runId, err: error }, "lease could not be extended");
+    } finally {
+      active.isExtending = false;
+    }
   }
 }
