@@ -420,7 +420,8 @@ export class Engine {
       for (;;) {
         // An active run ends this wait by an event. It has probably finished then, so its output is read as well.
         let payloads = false;
-        while (this.#worker.isActive(runId) && signal?.aborted !== true) {
+        while (this.#worker.isActive(runId)) {
+          if (signal?.aborted === true) break;
           payloads = true;
           await wakeUp.wait(longestPollMs);
         }

@@ -187,11 +187,11 @@ describe.each(stores)("on %s", (_, open) => {
     const seen: unknown[] = [];
     const workflow = defineWorkflow({ id: "w" })
       .stepIf(() => false, before, { otherwise: 7 })
-      .stepIf(async (_, ctx) => {
+      .stepIf(async (__, ctx) => {
         seen.push(await ctx.hasOutput(before), await ctx.output(before), await ctx.input(after));
         return false;
       }, after)
-      .stepIf(async (_, ctx) => {
+      .stepIf(async (__, ctx) => {
         seen.push(await ctx.hasOutput(after), await ctx.input(show));
         return true;
       }, show)

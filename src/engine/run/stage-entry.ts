@@ -91,8 +91,9 @@ function afterDecisions(stage: StageRun, passed: readonly PassedStep[]): StageRu
     if (status === "FAILED" && !continueOnError) failures.set(id, error);
     else outputs.set(id, (status === "SKIPPED" ? otherwise : null) ?? "null");
   }
-  const steps = stage.steps
-    .filter(({ planned }) => !passed.some((step) => step.planned === planned))
-    .map((step) => ({ ...step, isUndecided: false }));
+  const left = stage.steps.filter(
+    ({ planned }) => !passed.some((step) => step.planned === planned),
+  );
+  const steps = Array.from(left, (step) => ({ ...step, isUndecided: false }));
   return { ...stage, steps, outputs, failures };
 }
