@@ -13,6 +13,9 @@ export const operationShape = { signal: z.instanceof(AbortSignal).optional() };
 export const operationOptionsSchema = z.strictObject(operationShape);
 export const limitSchema = z.int().min(1).max(1000);
 
+/** A copy of a date, because the caller may change it before the operation uses it. */
+export const dateSchema = z.date().transform((date) => new Date(date));
+
 /** A callback, or undefined. */
 export const callbackSchema = <Told, Result = void>() =>
   z.custom<(told: Told) => Result>((value) => typeof value === "function").optional();

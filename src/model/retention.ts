@@ -3,7 +3,7 @@ import type { ConstraintError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
-import { callbackSchema, limitSchema, operationShape } from "./arguments.ts";
+import { callbackSchema, dateSchema, limitSchema, operationShape } from "./arguments.ts";
 import { finalRunStatuses } from "./transitions.ts";
 import type { RunStatus } from "../statuses.ts";
 
@@ -62,7 +62,7 @@ export interface PruneReport {
 }
 
 const policySchema = z.strictObject({
-  olderThan: z.date(),
+  olderThan: dateSchema,
   statuses: z
     .array(runStatusSchema)
     .default([...finalRunStatuses])

@@ -3,7 +3,7 @@ import { idSchema, runStatusSchema, tagsSchema } from "../schema/zod.ts";
 import type { Tags } from "../schema/json-types.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { parseArgument } from "../arguments.ts";
-import { limitSchema, operationShape } from "./arguments.ts";
+import { dateSchema, limitSchema, operationShape } from "./arguments.ts";
 import { decodeCursor, encodeCursor, type RunPosition, type StoredPosition } from "./cursors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 
@@ -46,8 +46,8 @@ const filterShape = {
   status: z.union([runStatusSchema, z.array(runStatusSchema).min(1)]).optional(),
   resourceId: idSchema.optional(),
   tags: tagsSchema.optional(),
-  createdAfter: z.date().optional(),
-  createdBefore: z.date().optional(),
+  createdAfter: dateSchema.optional(),
+  createdBefore: dateSchema.optional(),
 };
 
 const pageShape = { limit: limitSchema.optional(), cursor: z.string().nullish() };

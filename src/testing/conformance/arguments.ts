@@ -1,6 +1,13 @@
 import { expect } from "vitest";
 import { operationNames } from "../../store/operations.ts";
-import { rejects, givenRun, newRun, type StoreTest, rejectsArgument } from "./environment.ts";
+import {
+  rejects,
+  givenRun,
+  idsOf,
+  newRun,
+  type StoreTest,
+  rejectsArgument,
+} from "./environment.ts";
 
 const badIds: unknown[] = ["", "a\0b", "\ud800", "x".repeat(256), 1, null, undefined, {}];
 
@@ -44,6 +51,42 @@ export function describeArguments(test: StoreTest): void {
         await rejectsArgument(call(), argument);
       }
     }
+  });
+
+  test("arguments that the caller changes during a call keep their values", async ({ store }) => {
+    const at = (index: number) => new Date(Date.UTC(2025, 0, 1 + index));
+    for (let index = 0; index < 6; index++) {
+      const times = { createdAt: at(index), updatedAt: at(index), completedAt: at(index) };
+      await givenRun(store, { runId: `r${index}`, status: "FAILED", ...times });
+    }
+    const pending = await givenRun(store, { runId: "pending", createdAt: at(9) });
+    const changing = async <T, Result>(argument: T, call: (argument: T) => Promise<Result>) => {
+      const result = call(argument);
+      changeDeeply(argument);
+      return result;
+    };
+    const before = (index: number) => ({ status: ["FAILED" as const], createdBefore: at(index) });
+    expect(await changing(before(3), (filter) => store.countRuns(filter))).toMatchObject({
+      FAILED: 3,
+    });
+    const page = await changing(before(3), (query) => store.listRuns(query));
+    expect(idsOf(page.runs)).toEqual(["r2", "r1", "r0"]);
+    const oneByOne = { batchSize: 1 };
+    const deleted = await changing(before(2), (filter) => store.deleteRuns(filter, oneByOne));
+    expect(deleted.changedRuns).toBe(2);
+    const statuses = ["FAILED" as const];
+    const policy = { olderThan: at(4), statuses, ...oneByOne };
+    const report = await changing(policy, (given) => store.pruneRuns(given));
+    expect(report.deletedRuns).toBe(2);
+    const { bundles } = await store.readBundles({ runIds: ["r4"] });
+    await store.deleteRun("r4");
+    await changing(bundles, (given) => store.writeBundles(given, { onConflict: "fail" }));
+    expect(await store.getRun("r4")).toMatchObject({ status: "FAILED", createdAt: at(4) });
+    const { workflowId, workflowVersion } = pending;
+    const claim = { workerId: "w", leaseMs: 1000, limit: 1 };
+    const workflows = [{ workflowId, workflowVersion }];
+    const claimed = await changing({ ...claim, workflows }, (given) => store.claimRuns(given));
+    expect(idsOf(claimed)).toEqual(["pending"]);
   });
 
   test("columns are checked by name", async ({ store }) => {
@@ -194,4 +237,14 @@ export function describeArguments(test: StoreTest): void {
     ];
     for (const call of calls) await rejects(call(), "STORE_CLOSED");
   });
+}
+
+/** Changes the dates and texts in a value, as a caller does who uses an object again. */
+function changeDeeply(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  if (value instanceof Date) value.setTime(0);
+  for (const [name, part] of Object.entries(value)) {
+    if (typeof part === "string") Reflect.set(value, name, "changed");
+    else changeDeeply(part);
+  }
 }

@@ -716,6 +716,23 @@ export const defects: Readonly<Record<string, Change>> = {
     getAllState: async (runId, options) =>
       Object.fromEntries(Object.entries(await store.getAllState(runId, options)).toReversed()),
   }),
+  "a bulk change reads its filter again for each batch": (store) => ({
+    deleteRuns: async (filter, options) => {
+      const report = { dryRun: false, changedRuns: 0, refusedRuns: 0, refused: [] };
+      if (options?.batchSize === undefined) return store.deleteRuns(filter, options);
+      for (;;) {
+        const { runs } = await store.listRuns({ ...filter, limit: options.batchSize });
+        if (runs.length === 0) return report;
+        for (const { runId } of runs) if (await store.deleteRun(runId)) report.changedRuns += 1;
+      }
+    },
+  }),
+  "a prune looks at the date of its policy when its turn comes": (store) => ({
+    pruneRuns: async (policy) => {
+      await store.stats();
+      return store.pruneRuns(policy);
+    },
+  }),
   "a closed store goes on": () => ({ close: async () => undefined }),
 };
 
