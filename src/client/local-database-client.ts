@@ -16,6 +16,7 @@ import type { NativeConnection } from "./native-connection.ts";
 import { clientClosed, isBusy, transactionClosed } from "./sqlite-errors.ts";
 import { kindOf, type StatementKind } from "./statement-kinds.ts";
 import { statementsOf } from "../sql-tokens.ts";
+import type { WriterLease } from "./write-queue.ts";
 import {
   bytesOf,
   takeBatch,
@@ -78,8 +79,7 @@ export class LocalDatabaseClient implements LocalClient {
   }
 
   async begin(): Promise<LocalTransaction> {
-    const { queue } = await this.#ready();
-    return new OpenTransaction(await queue.lease(), this.#settings);
+    return new OpenTransaction(await this.#lease(), this.#settings);
   }
 
   async execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
@@ -141,8 +141,7 @@ export class LocalDatabaseClient implements LocalClient {
   async transaction(mode: TransactionMode = "write"): Promise<LocalTransaction> {
     if (mode !== "read") return this.begin();
     if (this.#settings.inMemory) {
-      const { queue: only } = await this.#ready();
-      const lease = await only.lease();
+      const lease = await this.#lease();
       lease.connection.refuseWrites();
       return new OpenTransaction(lease, this.#settings);
     }
@@ -234,6 +233,14 @@ export class LocalDatabaseClient implements LocalClient {
     return connections instanceof Promise
       ? connections.then(({ queue }) => queue.commit(group))
       : connections.queue.commit(group);
+  }
+
+  /** Enters the queue before it returns, as `#commit`. */
+  #lease(): Promise<WriterLease> {
+    const connections = this.#ready();
+    return connections instanceof Promise
+      ? connections.then(({ queue }) => queue.lease())
+      : connections.queue.lease();
   }
 
   #solitary<T>(run: (connection: NativeConnection) => T): Promise<T> {

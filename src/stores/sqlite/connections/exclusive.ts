@@ -1,4 +1,4 @@
-import type { Client, Transaction } from "@libsql/client";
+import type { Client, InStatement, Transaction } from "@libsql/client";
 import { Mutex } from "../../../async/mutex.ts";
 import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
@@ -11,11 +11,9 @@ import {
 } from "./connection.ts";
 import { isUnfinishedStatement, isWithoutConnection } from "../errors/symptoms.ts";
 import { rethrow, translateError } from "../errors/translate.ts";
+import { busyTimeoutMs, whileOthersWait } from "./open-transaction.ts";
 import { runSnapshot, runTransaction } from "./remote.ts";
 import type { BoundStatement } from "../statements/statement.ts";
-
-/** How long to wait for a lock of another connection. */
-const busyTimeoutMs = 5000;
 
 /**
  * A connection on a local client of `@libsql/client`: an app's own database, or an embedded replica.
@@ -28,6 +26,8 @@ const busyTimeoutMs = 5000;
 export class ExclusiveConnection implements Connection {
   readonly #client: Client;
   readonly #mutex = new Mutex();
+  /** The calls that wait for the mutex, in order. */
+  readonly #waiting = new Set<WaitingCall>();
   #spoiled = false;
 
   constructor(client: Client) {
@@ -76,24 +76,51 @@ export class ExclusiveConnection implements Connection {
   transaction<T>(work: (tx: Connection) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     return this.#exclusively(async () => {
       signal?.throwIfAborted();
-      let begun = false;
-      try {
-        return await runTransaction(async () => {
-          const transaction = await this.#begin();
-          begun = true;
-          return transaction;
-        }, work);
-      } catch (error) {
-        if (begun && error instanceof StoreBusyError) this.#spoiled = true;
-        throw error;
-      }
+      return runTransaction(
+        async () => this.#watched(await this.#begin()),
+        (tx) => this.#whileOthersWait(() => work(tx)),
+      );
     });
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
-    return this.#mutex.run(() => {
-      if (this.#spoiled) throw spoiledError();
-      return operation();
+    return new Promise<T>((resolve, reject) => {
+      const call = { enteredAt: performance.now(), reject };
+      this.#waiting.add(call);
+      void this.#mutex.run(async () => {
+        // Otherwise it was rejected.
+        if (!this.#waiting.delete(call)) return;
+        const running = this.#spoiled ? Promise.reject(spoiledError()) : operation();
+        await running.then(resolve, reject);
+      });
+    });
+  }
+
+  /** The transaction, which spoils the client if one of its statements meets a lock. */
+  #watched(transaction: Transaction): Transaction {
+    const watch = async <T>(call: Promise<T>): Promise<T> => {
+      try {
+        return await call;
+      } catch (error) {
+        if (translateError(error, "read") instanceof StoreBusyError) this.#spoiled = true;
+        throw error;
+      }
+    };
+    const { execute, batch, commit } = transaction;
+    return Object.assign(transaction, {
+      execute: (statement: InStatement) => watch(execute.call(transaction, statement)),
+      batch: (statements: InStatement[]) => watch(batch.call(transaction, statements)),
+      commit: () => watch(commit.call(transaction)),
+    });
+  }
+
+  #whileOthersWait<T>(transaction: () => Promise<T>): Promise<T> {
+    return whileOthersWait(transaction, (time, error) => {
+      for (const call of this.#waiting) {
+        if (call.enteredAt >= time) break;
+        this.#waiting.delete(call);
+        call.reject(error);
+      }
     });
   }
 
@@ -117,6 +144,11 @@ export class ExclusiveConnection implements Connection {
       retryFor(busyTimeoutMs, (error) => error instanceof StoreBusyError, new Backoff(2, 50)),
     );
   }
+}
+
+interface WaitingCall {
+  readonly enteredAt: number;
+  reject(error: unknown): void;
 }
 
 /** Runs `work`, which borrows a connection of the client, when one is free. */

@@ -12,6 +12,7 @@ import type {
   StatementResult,
   WriteOptions,
 } from "./connection.ts";
+import { busyTimeoutMs, whileOthersWait } from "./open-transaction.ts";
 import { checkSizes, nameLargest } from "./row-sizes.ts";
 import { translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
@@ -22,9 +23,6 @@ type Results = readonly StatementResult[];
 /** A statement of ours, or one that begins or ends a savepoint. */
 type AnyStatement = Statement & Partial<BoundStatement>;
 
-/** How long to wait for the lock of another process, or for the end of the app's own transaction. */
-const busyTimeoutMs = 5000;
-
 /** The limits of one commit. A larger one would block the event loop for too long. */
 const maxStatementsPerCommit = 1000;
 const maxMsPerCommit = 10;
@@ -33,18 +31,21 @@ const noResult: StatementResult = { rows: [], changes: 0 };
 
 type Job = WriteJob | TransactionJob;
 
-interface WriteJob {
-  readonly kind: "write";
-  readonly statements: readonly BoundStatement[];
-  readonly signal: AbortSignal | undefined;
+interface Waiting {
   readonly enteredAt: number;
-  /** True after a shared commit was undone. Alone, it fails only if it is the cause. */
-  isAlone: boolean;
-  resolve(results: Results): void;
   reject(error: unknown): void;
 }
 
-interface TransactionJob {
+interface WriteJob extends Waiting {
+  readonly kind: "write";
+  readonly statements: readonly BoundStatement[];
+  readonly signal: AbortSignal | undefined;
+  /** True after a shared commit was undone. Alone, it fails only if it is the cause. */
+  isAlone: boolean;
+  resolve(results: Results): void;
+}
+
+interface TransactionJob extends Waiting {
   readonly kind: "transaction";
   /** Resolves when the transaction has ended. Never rejects. */
   readonly run: () => Promise<void>;
@@ -73,7 +74,7 @@ export class SyncConnection implements Connection {
     const [only] = statements;
     return this.#whenFree(() =>
       only !== undefined && statements.length === 1
-        ? [this.#run(only)]
+        ? [this.#database.query(only) as StatementResult]
         : this.#database.transaction("read", () => this.#runAll(statements)),
     );
   }
@@ -117,7 +118,9 @@ export class SyncConnection implements Connection {
         signal?.throwIfAborted();
         return this.#transact(work);
       };
-      this.#enter({ kind: "transaction", run: () => transact().then(resolve, reject) });
+      const enteredAt = performance.now();
+      const run = () => transact().then(resolve, reject);
+      this.#enter({ kind: "transaction", run, enteredAt, reject });
     });
   }
 
@@ -150,7 +153,7 @@ export class SyncConnection implements Connection {
       if (first === undefined) break;
       if (first.kind === "transaction") {
         this.#jobs.shift();
-        await first.run();
+        await whileOthersWait(first.run, (time, error) => this.#rejectWaiting(time, error));
         continue;
       }
       try {
@@ -160,6 +163,13 @@ export class SyncConnection implements Connection {
       }
     }
     this.#isDraining = false;
+  }
+
+  /** Rejects the jobs that entered before this time. They are the first ones. */
+  #rejectWaiting(time: number, error: StoreBusyError): void {
+    while (this.#jobs[0] !== undefined && this.#jobs[0].enteredAt < time) {
+      this.#jobs.shift()?.reject(error);
+    }
   }
 
   /** Rejects the first write, and those that have waited as long for the same lock. */
