@@ -1,4 +1,3 @@
-import { StoreClosedError } from "../errors.ts";
 import { DriverError } from "./driver-error.ts";
 import { LibraryDatabase, type SyncDatabase } from "./sync-database.ts";
 
@@ -25,7 +24,6 @@ type Row = readonly unknown[];
 export function useBetterSQLite3(client: BetterSQLite3Client): SyncDatabase {
   return new LibraryDatabase({
     prepare(sql) {
-      if (!client.open) throw new StoreClosedError();
       const statement = client.prepare(sql);
       if (!statement.reader) {
         return { change: (args) => attempt(() => statement.run(args).changes) };
@@ -38,11 +36,8 @@ export function useBetterSQLite3(client: BetterSQLite3Client): SyncDatabase {
         get: (args) => attempt(() => statement.get(args)) as Row | undefined,
       };
     },
-    exec(sql) {
-      if (!client.open) throw new StoreClosedError();
-      attempt(() => client.exec(sql));
-    },
-    isInTransaction: () => client.open && client.inTransaction,
+    exec: (sql) => void attempt(() => client.exec(sql)),
+    isInTransaction: () => (client.open ? client.inTransaction : null),
   });
 }
 

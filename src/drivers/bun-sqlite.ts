@@ -31,6 +31,13 @@ export function useBunSQLite(client: BunSQLiteClient): SyncDatabase {
       };
     },
     exec: (sql) => void client.exec(sql),
-    isInTransaction: () => client.inTransaction,
+    isInTransaction() {
+      try {
+        return client.inTransaction;
+      } catch {
+        // Only a closed database throws.
+        return null;
+      }
+    },
   });
 }

@@ -39,6 +39,10 @@ export class DurableDatabase implements SyncDatabase {
     }
   }
 
+  query(statement: DriverStatement): DriverResult {
+    return this.run(statement);
+  }
+
   transaction<T>(mode: "read" | "write", work: () => T): T {
     // No other code of the object runs meanwhile.
     if (mode === "read") return work();

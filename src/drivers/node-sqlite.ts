@@ -31,7 +31,14 @@ export function useNodeSQLite(client: NodeSQLiteClient): SyncDatabase {
     prepare(sql) {
       const statement = attempt(() => client.prepare(sql));
       if (statement.columns().length === 0) {
-        return { change: (args) => attempt(() => Number(statement.run(...args).changes)) };
+        // For other statements, the library returns the number of an earlier one.
+        const isCounted = /^\s*(?:insert|update|delete|replace|with)\b/i.test(sql);
+        return {
+          change: (args) => {
+            const { changes } = attempt(() => statement.run(...args));
+            return isCounted ? Number(changes) : 0;
+          },
+        };
       }
       statement.setReturnArrays(true);
       statement.setReadBigInts(false);
@@ -58,7 +65,7 @@ export function useNodeSQLite(client: NodeSQLiteClient): SyncDatabase {
       };
     },
     exec: (sql) => attempt(() => client.exec(sql)),
-    isInTransaction: () => client.isOpen && client.isTransaction,
+    isInTransaction: () => (client.isOpen ? client.isTransaction : null),
   });
 }
 

@@ -1,4 +1,6 @@
+import { StoreClosedError } from "../errors.ts";
 import { LruMap } from "../lru-map.ts";
+import { DriverError } from "./driver-error.ts";
 
 /** A value that a driver binds. */
 export type Bindable = string | number | bigint | null | Uint8Array;
@@ -21,12 +23,15 @@ export interface DriverResult {
 
 /** The one connection of a synchronous SQLite library, which the app uses too. */
 export interface SyncDatabase {
-  /** Runs one statement. Integers are numbers. */
+  /** Runs one statement in the open transaction. Integers are numbers. */
   run(statement: DriverStatement): DriverResult;
+
+  /** Runs one query outside a transaction. Fails at once if another connection has a lock. */
+  query(statement: DriverStatement): DriverResult;
 
   /**
    * Runs `work` in a transaction, which commits if `work` returns and rolls back if it throws. A write takes the lock
-   * first, and fails at once if another connection has it. Inside a transaction it is a savepoint.
+   * first. Fails at once if another connection has a lock. Inside a transaction it is a savepoint.
    */
   transaction<T>(mode: "read" | "write", work: () => T): T;
 
@@ -36,7 +41,11 @@ export interface SyncDatabase {
   /** True for a Durable Object: the database has no savepoints, few pragmas, and the limits of `cloudflare.ts`. */
   readonly isOnCloudflare?: boolean;
 
-  /** True while a transaction is open. It is the app's own, unless it was begun here. */
+  /**
+   * True while a transaction is open. It is the app's own, unless it was begun here.
+   *
+   * @throws {StoreClosedError} if the database is closed.
+   */
   readonly inTransaction: boolean;
 }
 
@@ -44,7 +53,8 @@ export interface SyncDatabase {
 export interface SyncLibrary {
   prepare(sql: string): SyncStatement;
   exec(sql: string): void;
-  isInTransaction(): boolean;
+  /** Null if the database is closed. */
+  isInTransaction(): boolean | null;
 }
 
 /** A prepared statement, which returns rows or changes them. */
@@ -61,13 +71,20 @@ const maxCachedStatements = 300;
 export class LibraryDatabase implements SyncDatabase {
   readonly #library: SyncLibrary;
   readonly #statements = new LruMap<string, SyncStatement>(maxCachedStatements);
+  #isLogged = false;
 
   constructor(library: SyncLibrary) {
     this.#library = library;
   }
 
   get inTransaction(): boolean {
-    return this.#library.isInTransaction();
+    const isInTransaction = this.#library.isInTransaction();
+    if (isInTransaction === null) throw new StoreClosedError();
+    return isInTransaction;
+  }
+
+  query(statement: DriverStatement): DriverResult {
+    return this.#hasLog() ? this.run(statement) : this.#withoutWaiting(() => this.run(statement));
   }
 
   run({ sql, args, single }: DriverStatement): DriverResult {
@@ -80,7 +97,7 @@ export class LibraryDatabase implements SyncDatabase {
     } catch (error) {
       // The library may not have reset it.
       this.#statements.delete(sql);
-      throw error;
+      throw this.#errorOf(error);
     }
   }
 
@@ -88,44 +105,72 @@ export class LibraryDatabase implements SyncDatabase {
     if (this.inTransaction) {
       return this.#within("savepoint gorkflow", "release gorkflow", rollbackToSavepoint, work);
     }
-    if (mode === "read") return this.#within("begin", "commit", "rollback", work);
-    return this.#within(this.#beginWithoutWaiting(), "commit", "rollback", work);
+    const begin = mode === "read" ? "begin" : "begin immediate";
+    const transact = () => this.#within(begin, "commit", "rollback", work);
+    return mode === "read" && this.#hasLog() ? transact() : this.#withoutWaiting(transact);
   }
 
   withoutForeignKeys<T>(work: () => T): T {
     // The pragma has no effect inside a transaction.
-    const [[enabled] = []] = this.run({ sql: "pragma foreign_keys", args: [] }).rows;
-    this.#library.exec("pragma foreign_keys = off");
+    const enabled = this.#pragma("foreign_keys");
+    this.#exec("pragma foreign_keys = off");
     try {
       return this.transaction("write", work);
     } finally {
-      if (enabled === 1) this.#library.exec("pragma foreign_keys = on");
+      if (enabled === 1) this.#exec("pragma foreign_keys = on");
     }
   }
 
-  /** The script that takes the write lock. The app's timeout would block the event loop for seconds. */
-  #beginWithoutWaiting(): string {
-    const [[timeoutMs] = []] = this.run({ sql: "pragma busy_timeout", args: [] }).rows;
-    if (timeoutMs === 0) return "begin immediate";
-    this.#library.exec("pragma busy_timeout = 0");
+  /** True for a write-ahead log, with which reads do not wait for writers. */
+  #hasLog(): boolean {
+    this.#isLogged ||= this.#pragma("journal_mode") === "wal";
+    return this.#isLogged;
+  }
+
+  /** Runs `work` without the app's timeout for locks, which would block the event loop for seconds. */
+  #withoutWaiting<T>(work: () => T): T {
+    const timeoutMs = Number(this.#pragma("busy_timeout"));
+    if (timeoutMs === 0) return work();
+    this.#exec("pragma busy_timeout = 0");
     try {
-      this.#library.exec("begin immediate");
+      return work();
     } finally {
-      this.#library.exec(`pragma busy_timeout = ${Number(timeoutMs)}`);
+      this.#exec(`pragma busy_timeout = ${timeoutMs}`);
     }
-    return "";
+  }
+
+  #pragma(name: string): unknown {
+    const [[value] = []] = this.run({ sql: `pragma ${name}`, args: [] }).rows;
+    return value;
+  }
+
+  #exec(sql: string): void {
+    try {
+      this.#library.exec(sql);
+    } catch (error) {
+      throw this.#errorOf(error);
+    }
+  }
+
+  /** The error of a call of the library. */
+  #errorOf(error: unknown): unknown {
+    if (this.#library.isInTransaction() === null) return new StoreClosedError({ cause: error });
+    if (!(error instanceof Error)) return error;
+    const { code } = error as { readonly code?: unknown };
+    const isOfSQLite = typeof code === "string" && code.startsWith("SQLITE_");
+    return isOfSQLite ? error : new DriverError(error.message, "LIBRARY_ERROR", error);
   }
 
   #within<T>(begin: string, commit: string, rollback: string, work: () => T): T {
-    if (begin !== "") this.#library.exec(begin);
+    this.#exec(begin);
     try {
       const result = work();
-      this.#library.exec(commit);
+      this.#exec(commit);
       return result;
     } catch (error) {
       try {
         // SQLite has ended the transaction already after some errors.
-        if (this.inTransaction) this.#library.exec(rollback);
+        if (this.inTransaction) this.#exec(rollback);
       } catch {
         // The caller gets the error of the work.
       }

@@ -12,11 +12,11 @@ const module = "bun:sqlite";
 const driver = "drizzle-orm/bun-sqlite";
 
 /** Integers are `bigint` for the app. */
-export async function openBunDatabase(path: string): Promise<BunDatabase> {
+export async function openBunDatabase(path: string, journalMode = "wal"): Promise<BunDatabase> {
   const { Database } = (await import(module)) as BunSQLite;
   const client = new Database(path, { create: true, safeIntegers: true });
   // They are off by default.
-  client.exec("pragma foreign_keys = on; pragma journal_mode = wal");
+  client.exec(`pragma foreign_keys = on; pragma journal_mode = ${journalMode}`);
   return client;
 }
 

@@ -2,7 +2,10 @@ import { drizzle } from "drizzle-orm/sqlite-proxy";
 import type { NodeSQLiteClient } from "../../src/drivers/node-sqlite.ts";
 
 interface NodeSQLite {
-  readonly DatabaseSync: new (path: string) => NodeSQLiteClient & { close(): void };
+  readonly DatabaseSync: new (path: string) => NodeSQLiteClient & {
+    close(): void;
+    function(name: string, work: () => unknown): void;
+  };
 }
 
 /** The module node:sqlite; null on versions of Node that do not have it. */

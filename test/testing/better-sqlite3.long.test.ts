@@ -1,8 +1,9 @@
 import { describeWorkflowStore } from "../../src/testing/describe-workflow-store.ts";
 import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
-import { drizzleOn, openBetterSQLite3 } from "../support/better-sqlite3.ts";
+import { drizzleOn, hasBetterSQLite3, openBetterSQLite3 } from "../support/better-sqlite3.ts";
 import { migratedDatabase } from "../support/databases.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+import { describeSyncDriver } from "./driver-rules.ts";
 
 describeWorkflowStore({
   name: "SQLiteStore on better-sqlite3",
@@ -21,4 +22,14 @@ describeWorkflowStore({
       },
     };
   },
+});
+
+describeSyncDriver("better-sqlite3", async (file, journalMode) => {
+  const client = openBetterSQLite3(file, journalMode);
+  // libSQL, which stands in for it in older versions of Node, has no functions.
+  return {
+    client,
+    db: drizzleOn(client) as never,
+    ...(hasBetterSQLite3 && { defineFunction: (name, work) => client.function(name, work) }),
+  };
 });

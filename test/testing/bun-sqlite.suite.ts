@@ -3,6 +3,7 @@ import { describeWorkflowStore } from "../../src/testing/describe-workflow-store
 import { drizzleOn, openBunDatabase } from "../support/bun-sqlite.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
+import { describeSyncDriver } from "./driver-rules.ts";
 
 describeWorkflowStore({
   name: "SQLiteStore on bun:sqlite",
@@ -12,4 +13,9 @@ describeWorkflowStore({
     await migrate(db);
     return { store: new SQLiteStore(db, { clock }), dispose: async () => client.close() };
   },
+});
+
+describeSyncDriver("bun:sqlite", async (file, journalMode) => {
+  const client = await openBunDatabase(file, journalMode);
+  return { client, db: await drizzleOn(client) };
 });

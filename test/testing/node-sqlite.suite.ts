@@ -3,6 +3,7 @@ import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
 import { migratedDatabase } from "../support/databases.ts";
 import { drizzleOn, nodeSQLite } from "../support/node-sqlite.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+import { describeSyncDriver } from "./driver-rules.ts";
 
 // `npm run test:platforms` runs it on a version of Node that has the module.
 describeWorkflowStore({
@@ -20,4 +21,14 @@ describeWorkflowStore({
       },
     };
   },
+});
+
+describeSyncDriver("node:sqlite", async (file, journalMode) => {
+  const client = new nodeSQLite!.DatabaseSync(file);
+  client.exec(`pragma journal_mode = ${journalMode}`);
+  return {
+    client,
+    db: drizzleOn(client) as never,
+    defineFunction: (name, work) => client.function(name, work),
+  };
 });

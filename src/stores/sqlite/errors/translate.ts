@@ -124,6 +124,12 @@ const causes: readonly Cause[] = [
     make: (options) => new StoreBusyError("the database is locked by another connection", options),
   },
   {
+    codes: /^LIBRARY_ERROR$/,
+    make: refused(
+      "a statement failed with an error that is not one of SQLite: of a function of the app, for example",
+    ),
+  },
+  {
     says: /D1 DB is overloaded/,
     make: (options) => new StoreBusyError("the database has too many requests", options),
   },
