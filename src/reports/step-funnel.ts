@@ -60,7 +60,7 @@ function countOf(tables: WorkflowTables, filter: SQL | undefined): SQL {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
   const isStopped = sql`${inArray(runs.status, stopped)} and not ${inArray(steps.status, passed)}`;
   // SQLite does not reorder a cross join.
-  return sql`select ${runs.workflowId}, ${steps.stepId}, ${countsOf(steps, sql`sum(${isStopped})`)}
+  return sql`select ${runs.workflowId}, ${steps.stepId}, ${countsOf(steps, sql`count(*) filter (where ${isStopped})`)}
     from ${runs} cross join ${steps} where ${and(eq(steps.runId, runs.runId), filter)}
     group by ${unindexed(runs.workflowId)}, ${unindexed(steps.stepId)}`;
 }
@@ -90,7 +90,7 @@ const passed: StepStatus[] = ["COMPLETED", "SKIPPED"];
 const stopped: RunStatus[] = ["FAILED", "CANCELLED"];
 
 function countsOf(steps: StepExecutionsTable, isStopped: SQL): SQL {
-  const having = (status: StepStatus) => sql`sum(${eq(steps.status, status)})`;
+  const having = (status: StepStatus) => sql`count(*) filter (where ${eq(steps.status, status)})`;
   return sql`min(${steps.executionIndex}) as position, count(*) as reached, ${having("COMPLETED")} as completed,
     ${having("SKIPPED")} as skipped, ${having("FAILED")} as failed, ${isStopped} as stopped`;
 }

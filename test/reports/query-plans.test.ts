@@ -104,6 +104,33 @@ function sortedStepPlans(): Record<FilterName, string[]> {
   };
 }
 
+/**
+ * The walks of `reliabilityOverTime`, which searches the first time of a step, the first of the next span, and the rows of a
+ * span. Rows of older versions are read one by one.
+ */
+function spanPlans(): Record<FilterName, string[]> {
+  const step = "workflow_id=? AND step_id=? AND completed_at>?";
+  const spans = [step, step, `${step} AND completed_at<?`].map((terms) =>
+    covering(stepsIndex(` (${terms})`)),
+  );
+  const spansInWindow = Array<string>(3).fill(covering(stepsInWindow));
+  const known = [...workflowsOfSteps, ...idsOfSteps];
+  const old = stepPlans(covering);
+  return {
+    all: [...known, hasOldRows, ...spans, hasOldRows, ...old.all],
+    workflow: [...idsOfSteps, hasOldRows, ...spans, hasOldRows, ...old.workflow],
+    window: [...known, hasOldRows, ...spansInWindow, ...known, hasOldRows, ...old.window.slice(4)],
+    both: [
+      ...idsOfSteps,
+      hasOldRows,
+      ...spansInWindow,
+      ...idsOfSteps,
+      hasOldRows,
+      ...old.both.slice(2),
+    ],
+  };
+}
+
 const children = ["step_executions", "step_attempts", "step_outputs", "workflow_state"];
 const storagePlan = (ofRuns: string, ofChildren: string) => [
   ofRuns,
@@ -124,19 +151,30 @@ const workflowsOfRuns = ["", " (workflow_id>?)"].map((terms) =>
 );
 /** For the sample, for the counts, and for the workflow as a whole if the sample misleads. */
 const runsOfWorkflow = Array<string>(3).fill(covering(byWorkflowAndStatus));
-const createdOfWorkflow = Array<string>(3).fill(
-  covering(
-    "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>? AND created_at<?)",
-  ),
-);
+const createdFrom = "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>?)";
+const createdOfStatus =
+  "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>? AND created_at<?)";
+const createdOfWorkflow = Array<string>(3).fill(covering(createdOfStatus));
 
 /** The walks of each report through the tables: the index, its search terms, and whether it is covering. */
 const plans: Record<ReportName, Record<FilterName, string[]>> = {
   throughput: {
-    // The report needs every run: it reads two whole indexes and no row.
-    all: [covering("workflow_runs_workflow_idx"), covering(runsOf("(completed_at>?)"))],
+    // For both times: the first of a group, the first of the next span, and the rows of a span.
+    all: [
+      ...workflowsOfRuns,
+      covering(byWorkflowAndStatus),
+      covering(createdFrom),
+      covering(createdOfStatus),
+      covering(runsOf("(completed_at>?)")),
+      covering(runsOf("(completed_at>?)")),
+      covering(runsInWindow),
+    ],
     workflow: [covering(byWorkflow), covering(byWorkflowAndStatus)],
-    window: [createdInWindow, covering(runsInWindow)],
+    window: [
+      ...workflowsOfRuns,
+      ...createdOfWorkflow,
+      ...Array<string>(3).fill(covering(runsInWindow)),
+    ],
     both: [covering(byWorkflow), covering(runsInWindow)],
   },
   runDurations: {
@@ -190,7 +228,7 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     window: [createdInWindow, steps],
     both: [covering(byWorkflow), steps],
   },
-  reliabilityOverTime: stepPlans(covering),
+  reliabilityOverTime: spanPlans(),
   stepDurations: sortedStepPlans(),
   stepReliability: {
     ...stepPlans(covering),

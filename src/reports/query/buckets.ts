@@ -1,7 +1,14 @@
 import { sql, Subquery, type SQL } from "drizzle-orm";
 import * as z from "zod";
 import { time } from "../../schema/columns.ts";
-import { firstTimeOf, localTime, localTimeOf, timeAtLocal, timeZoneSchema } from "./time-zones.ts";
+import {
+  firstTimeOf,
+  localTime,
+  localTimeOf,
+  nextChange,
+  timeAtLocal,
+  timeZoneSchema,
+} from "./time-zones.ts";
 
 export const bucketSizes = ["hour", "day", "week", "month"] as const;
 export type BucketSize = (typeof bucketSizes)[number];
@@ -29,13 +36,14 @@ export const bucketStart = sql`bucket_start`;
 /** Events with a column `at`, as the source of a query that groups them by `bucketStart`. Its alias is that of the events. */
 export function inBuckets<Alias extends string, Fields extends Record<string, unknown>>(
   events: Subquery<Alias, Fields>,
-  { per = "day", zone = "UTC" }: BucketOptions,
+  options: BucketOptions,
 ): Subquery<Alias, Fields> {
   const { sql: query, selectedFields, alias, usedTables } = events._;
-  return new Subquery(inZone(query, per, zone), selectedFields, alias, false, usedTables);
+  return new Subquery(withBuckets(query, options), selectedFields, alias, false, usedTables);
 }
 
-function inZone(query: SQL, per: BucketSize, zone: string): SQL {
+/** Adds `bucket_start` to the rows of a query with a column `at`. */
+export function withBuckets(query: SQL, { per = "day", zone = "UTC" }: BucketOptions): SQL {
   if (zone === "UTC") return withColumn("bucket_start", startOf("at", per), query);
   if (per === "hour") {
     const past = remainder(localTime("at", zone), hourMs);
@@ -67,6 +75,31 @@ function startOf(at: string, per: BucketSize): string {
     // SQLite has no months outside the years 0 to 9999.
     month: `coalesce(unixepoch((${day}) / 1000, 'unixepoch', 'start of month') * 1000, ${day})`,
   }[per];
+}
+
+/** The end of the bucket, or earlier. */
+function endOf(at: string, per: BucketSize): string {
+  const nextDay = `${startOf(at, "day")} + ${dayMs}`;
+  return {
+    hour: `${startOf(at, "hour")} + ${hourMs}`,
+    day: nextDay,
+    week: `${startOf(at, "week")} + ${7 * dayMs}`,
+    month: `coalesce(unixepoch((${startOf(at, "day")}) / 1000, 'unixepoch', 'start of month', '+1 month') * 1000, ${nextDay})`,
+  }[per];
+}
+
+/**
+ * SQL for the buckets of times that have columns `at`, `local_at` and `next_change`, as of `localColumns`. All times from
+ * `at` until `end` are in the same bucket.
+ */
+export function bucketParts({ per = "day", zone = "UTC" }: BucketOptions) {
+  return {
+    localColumns: { local_at: localTime("at", zone), next_change: nextChange("at", zone) },
+    end: `min(at + ${endOf("local_at", per)} - local_at, next_change)`,
+    localStart: startOf("local_at", per),
+    /** Needs `localStart` as `local_start`. */
+    start: per === "hour" ? "at - local_at + local_start" : firstTimeOf("local_start", zone),
+  };
 }
 
 /** The start of the bucket that contains `at`, as in the reports. In milliseconds since 1970. */

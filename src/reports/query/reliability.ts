@@ -19,13 +19,14 @@ export function reliabilityOf({
   readonly status: Expression;
   readonly attempt: Expression;
 }): Record<keyof ReturnType<typeof reliabilityColumns>, SQL> {
-  const failed = sql`sum(${status} = 'FAILED')`;
+  const failed = sql`count(*) filter (where ${status} = 'FAILED')`;
+  const isRetried = sql`filter (where ${attempt} > 1)`;
   return {
     executions: count(),
     failed,
     failureRate: sql`1.0 * ${failed} / count(*)`,
-    retried: sql`sum(${attempt} > 1)`,
+    retried: sql`count(*) ${isRetried}`,
     // A sum in floating point cannot overflow with an error.
-    retries: sql`cast(total(max(${attempt} - 1, 0)) as integer)`,
+    retries: sql`cast(total(${attempt} - 1) ${isRetried} as integer)`,
   };
 }

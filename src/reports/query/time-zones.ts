@@ -8,6 +8,7 @@ interface Offset {
 
 /** Before and after these times, the first and the last offset apply. */
 const [firstTime, lastTime] = [Date.UTC(1970, 0, 1), Date.UTC(2070, 0, 1)];
+const maximum = "9223372036854775807";
 /** Two changes of an offset are at least seven days apart. */
 const probeMs = 6 * 86_400_000;
 
@@ -79,6 +80,16 @@ export function timeAtLocal(local: number, zone: string): number {
 export function localTime(at: string, zone: string): string {
   const offsets = offsetsOf(zone).map(({ at: from, offset }) => ({ from, value: String(offset) }));
   return `${at} + ${choose(offsets, at)}`;
+}
+
+/** The next change of the offset after `at`, as SQL. The last offset has no end. */
+export function nextChange(at: string, zone: string): string {
+  const offsets = offsetsOf(zone);
+  const changes = offsets.map(({ at: from }, index) => ({
+    from,
+    value: String(offsets[index + 1]?.at ?? maximum),
+  }));
+  return choose(changes, at);
 }
 
 /** The first time at which the clocks of the zone show `local` or later, as SQL. */

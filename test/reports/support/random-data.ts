@@ -24,6 +24,7 @@ export const zones = [
   "Asia/Kathmandu",
   "Australia/Lord_Howe",
   "Africa/Monrovia",
+  "America/St_Johns",
 ] as const;
 
 /** When their clocks change. */
@@ -36,6 +37,7 @@ const changes = [
   "2025-11-02T05:00Z",
   "2025-04-05T15:00Z",
   "1972-01-07T00:44:30Z",
+  "2010-11-07T02:31Z",
 ].map((time) => Date.parse(time));
 
 /**
