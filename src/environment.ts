@@ -1,5 +1,5 @@
-import * as z from "zod";
-import { parseArgument } from "./arguments.ts";
+import * as z from "zod/mini";
+import { inEnglish, parseArgument } from "./arguments.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import {
   isSameServer,
@@ -14,17 +14,20 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 interface EnvironmentVariable {
   readonly name: `GORKFLOW_${string}`;
   /** Converts the text. The option of that name validates the result. */
-  readonly reads: z.ZodType<unknown, string>;
+  readonly reads: z.ZodMiniType<unknown, string>;
   /** The text in the table of the README. */
   readonly meaning: string;
 }
 
 const text = z.string();
-const number = z
-  .string()
-  .regex(/^\d+(\.\d+)?$/, "must be a number")
-  .transform(Number);
-const boolean = z.enum(["true", "false"]).transform((value) => value === "true");
+const number = z.pipe(
+  z.string().check(z.regex(/^\d+(\.\d+)?$/, "must be a number")),
+  z.transform(Number),
+);
+const boolean = z.pipe(
+  z.enum(["true", "false"]),
+  z.transform((value) => value === "true"),
+);
 
 /** The options that text can express. A new option without a variable does not compile. */
 type TextOption = Exclude<keyof OpenOptions, "tables" | "clock" | "drizzle" | "readOnly">;
@@ -101,10 +104,8 @@ export function environmentOptions(env: Environment, url: string): Omit<OpenOpti
     const value = env[name];
     if (isSet(value)) given[option] = parseArgument(reads, value, `env.${name}`);
   }
-  const parsed = openOptionsSchema.safeParse({
-    ...given,
-    url: url === "memory:" ? ":memory:" : url,
-  });
+  const options = { ...given, url: url === "memory:" ? ":memory:" : url };
+  const parsed = openOptionsSchema.safeParse(options, inEnglish);
   if (parsed.success) return { ...parsed.data, url };
   const [issue] = parsed.error.issues;
   const { name } = environmentVariables[issue?.path[0] as TextOption];

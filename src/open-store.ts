@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "./arguments.ts";
 import {
   environmentOptions,
@@ -30,7 +30,7 @@ export async function openStore(
 }
 
 const memoryOptionsSchema = z.strictObject({
-  clock: z.custom<OpenOptions["clock"]>((value) => typeof value === "function").optional(),
+  clock: z.optional(z.custom<OpenOptions["clock"]>((value) => typeof value === "function")),
 });
 
 /** Options of `openStoreFromEnv`. */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { defineStep } from "../engine/definition/define-step.ts";
 import { defineWorkflow } from "../engine/definition/workflow-builder.ts";
 
 /** The parcel that the workflow of `gorkflow demo` sends. Some steps fail on purpose. */
 const parcel = z.object({ number: z.int(), country: z.string(), grams: z.number() });
 
-const weighed = parcel.extend({ price: z.number() });
+const weighed = z.extend(parcel, { price: z.number() });
 const labelled = z.object({ label: z.string() });
 const declared = z.object({ declared: z.boolean() });
 

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Jiti } from "jiti";
-import * as z from "zod";
+import * as z from "zod/mini";
+import { inEnglish } from "../arguments.ts";
 import { CommandError } from "./errors.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -11,12 +12,24 @@ const configSchema = z.object({
   dialect: z.enum(["sqlite", "turso"], {
     error: "must be sqlite or turso: other dialects are not checked",
   }),
-  schema: z.union([z.string().transform((path) => [path]), z.array(z.string()).nonempty()]),
-  out: z.string().default("drizzle"),
-  casing: z.enum(["snake_case", "camelCase"]).optional(),
-  tablesFilter: z
-    .union([z.string().transform((pattern) => [pattern]), z.array(z.string())])
-    .optional(),
+  schema: z.union([
+    z.pipe(
+      z.string(),
+      z.transform((path) => [path]),
+    ),
+    z.array(z.string()).check(z.minLength(1)),
+  ]),
+  out: z._default(z.string(), "drizzle"),
+  casing: z.optional(z.enum(["snake_case", "camelCase"])),
+  tablesFilter: z.optional(
+    z.union([
+      z.pipe(
+        z.string(),
+        z.transform((pattern) => [pattern]),
+      ),
+      z.array(z.string()),
+    ]),
+  ),
 });
 
 /** The part of drizzle.config.ts that the commands need. */
@@ -38,7 +51,8 @@ export async function readDrizzleConfig(given: string | undefined): Promise<Driz
       exitCode: exitCodes.usage,
     });
   }
-  const { data, error } = configSchema.safeParse(await loadModule(path, { default: true }));
+  const config = await loadModule(path, { default: true });
+  const { data, error } = configSchema.safeParse(config, inEnglish);
   if (error !== undefined) {
     const [issue] = error.issues;
     throw new CommandError({

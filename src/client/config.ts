@@ -1,5 +1,5 @@
 import type { Config, IntMode } from "@libsql/client";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { maxTimerMs } from "../async/pause.ts";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
@@ -72,35 +72,35 @@ export interface LocalDatabaseSettings {
   readonly readOnly: boolean;
 }
 
-const milliseconds = z.int().min(0).max(maxTimerMs);
+const milliseconds = z.int().check(z.minimum(0), z.maximum(maxTimerMs));
 
 const forServers = z.undefined({
   error: "has no meaning for a local database: it is for servers and their replicas",
 });
 
 const configSchema = z.strictObject({
-  url: z.string().optional(),
-  path: z.string().optional(),
-  encryptionKey: z.string().min(1).optional(),
-  intMode: z.enum(["number", "bigint", "string"]).optional(),
-  durability: z.enum(["full", "normal"]).optional(),
-  journalMode: z.enum(["wal", "delete", "truncate", "persist"]).optional(),
-  busyTimeoutMs: milliseconds.optional(),
-  readOnly: z.boolean().optional(),
-  timeout: milliseconds.optional(),
+  url: z.optional(z.string()),
+  path: z.optional(z.string()),
+  encryptionKey: z.optional(z.string().check(z.minLength(1))),
+  intMode: z.optional(z.enum(["number", "bigint", "string"])),
+  durability: z.optional(z.enum(["full", "normal"])),
+  journalMode: z.optional(z.enum(["wal", "delete", "truncate", "persist"])),
+  busyTimeoutMs: z.optional(milliseconds),
+  readOnly: z.optional(z.boolean()),
+  timeout: z.optional(milliseconds),
   // An environment variable that is set to nothing is not a token.
-  authToken: z.literal("", { error: "has no meaning for a local database" }).optional(),
-  remoteEncryptionKey: forServers.optional(),
-  syncUrl: forServers.optional(),
-  syncInterval: forServers.optional(),
-  readYourWrites: forServers.optional(),
-  offline: forServers.optional(),
-  tls: forServers.optional(),
-  fetch: forServers.optional(),
-  concurrency: z
-    .undefined({ error: "has no meaning here: connections are opened as they are needed" })
-    .optional(),
-} satisfies { readonly [Name in keyof LocalClientConfig | keyof Config]-?: z.ZodType });
+  authToken: z.optional(z.literal("", { error: "has no meaning for a local database" })),
+  remoteEncryptionKey: z.optional(forServers),
+  syncUrl: z.optional(forServers),
+  syncInterval: z.optional(forServers),
+  readYourWrites: z.optional(forServers),
+  offline: z.optional(forServers),
+  tls: z.optional(forServers),
+  fetch: z.optional(forServers),
+  concurrency: z.optional(
+    z.undefined({ error: "has no meaning here: connections are opened as they are needed" }),
+  ),
+} satisfies { readonly [Name in keyof LocalClientConfig | keyof Config]-?: z.ZodMiniType });
 
 /** @throws {InvalidArgumentError} that names the field, never its value. */
 export function parseConfig(config: string | LocalClientConfig): LocalDatabaseSettings {

@@ -13,7 +13,7 @@ import {
   type TransactionMode,
 } from "@libsql/client/sqlite3";
 import AsyncDatabase from "libsql/promise";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import { Stopper, untilAborted, untilEnded, type StopSignal } from "../async/abort.ts";
 import { Mutex } from "../async/mutex.ts";
@@ -63,8 +63,8 @@ export interface Reader extends Client {
 }
 
 const limitsShape = {
-  signal: z.instanceof(AbortSignal).optional(),
-  timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
+  signal: z.optional(z.instanceof(AbortSignal)),
+  timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(maxTimerMs))),
 };
 
 /**

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { maxTimerMs } from "../async/pause.ts";
 import { timerMsSchema } from "../model/times.ts";
 import { operationShape } from "../model/arguments.ts";
@@ -93,7 +93,7 @@ export type FinishedRun<Output> = Omit<WorkflowRun, "status" | "output" | "error
     | { readonly status: "CANCELLED"; readonly output: null; readonly error: StepFailure | null }
   );
 
-const positive = z.int().min(1);
+const positive = z.int().check(z.minimum(1));
 export const maxLostLeasesSchema = positive;
 const isLogger = (value: unknown): value is Logger =>
   typeof value === "object" &&
@@ -104,36 +104,36 @@ const isObject = (value: unknown): boolean =>
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
 export const engineOptionsSchema = z.strictObject({
-  workerId: idSchema.optional(),
-  leaseMs: positive.max(maxTimerMs).optional(),
-  maxLostLeases: maxLostLeasesSchema.optional(),
-  concurrency: positive.max(1000).optional(),
-  logger: z
-    .custom<Logger>(isLogger, `must be a logger with the methods ${logLevels.join(", ")}`)
-    .optional(),
-  clock: z.custom<Clock>(isFunction, "must be a function").optional(),
+  workerId: z.optional(idSchema),
+  leaseMs: z.optional(positive.check(z.maximum(maxTimerMs))),
+  maxLostLeases: z.optional(maxLostLeasesSchema),
+  concurrency: z.optional(positive.check(z.maximum(1000))),
+  logger: z.optional(
+    z.custom<Logger>(isLogger, `must be a logger with the methods ${logLevels.join(", ")}`),
+  ),
+  clock: z.optional(z.custom<Clock>(isFunction, "must be a function")),
 });
 
 export const startOptionsSchema = z.strictObject({
-  resourceId: idSchema.optional(),
-  tags: tagsSchema.optional(),
-  context: z.custom<object>(isObject, "must be an object").optional(),
-  idempotencyKey: idSchema.optional(),
-  onExisting: z.enum(["return", "reuseKey"]).optional(),
-  keyTtlMs: timeoutSchema.optional(),
-  startAt: z.date().optional(),
-  timeoutMs: timeoutSchema.optional(),
-  deadlineAt: z.date().optional(),
-  tx: z.custom<AppTransaction>((value) => value !== null).optional(),
+  resourceId: z.optional(idSchema),
+  tags: z.optional(tagsSchema),
+  context: z.optional(z.custom<object>(isObject, "must be an object")),
+  idempotencyKey: z.optional(idSchema),
+  onExisting: z.optional(z.enum(["return", "reuseKey"])),
+  keyTtlMs: z.optional(timeoutSchema),
+  startAt: z.optional(z.date()),
+  timeoutMs: z.optional(timeoutSchema),
+  deadlineAt: z.optional(z.date()),
+  tx: z.optional(z.custom<AppTransaction>((value) => value !== null)),
   ...operationShape,
 });
 
-export const runOptionsSchema = startOptionsSchema.extend({
-  tx: z.undefined("is for `start`: a run cannot end before its transaction commits").optional(),
-  cancelOnAbort: z.boolean().optional(),
+export const runOptionsSchema = z.extend(startOptionsSchema, {
+  tx: z.optional(z.undefined("is for `start`: a run cannot end before its transaction commits")),
+  cancelOnAbort: z.optional(z.boolean()),
 });
 
 export const eventTypeSchema = z.enum(engineEventTypes);
 export const listenerSchema = z.custom<() => void>(isFunction, "must be a function");
 
-export const closeOptionsSchema = z.strictObject({ deadlineMs: timerMsSchema.optional() });
+export const closeOptionsSchema = z.strictObject({ deadlineMs: z.optional(timerMsSchema) });

@@ -1,4 +1,5 @@
-import * as z from "zod";
+import * as z from "zod/mini";
+import { compiledObject } from "../schema/compiled-object.ts";
 import { parseArgument } from "../arguments.ts";
 import { idSchema, isId } from "../schema/zod.ts";
 
@@ -9,13 +10,16 @@ export function parseId(value: unknown, argument: string): string {
 }
 
 /** The options of every operation. */
-export const operationShape = { signal: z.instanceof(AbortSignal).optional() };
-export const operationOptionsSchema = z.strictObject(operationShape);
-export const limitSchema = z.int().min(1).max(1000);
+export const operationShape = { signal: z.optional(z.instanceof(AbortSignal)) };
+export const operationOptionsSchema = compiledObject(operationShape);
+export const limitSchema = z.int().check(z.minimum(1), z.maximum(1000));
 
 /** A copy of a date, because the caller may change it before the operation uses it. */
-export const dateSchema = z.date().transform((date) => new Date(date));
+export const dateSchema = z.pipe(
+  z.date(),
+  z.transform((date) => new Date(date)),
+);
 
 /** A callback, or undefined. */
 export const callbackSchema = <Told, Result = void>() =>
-  z.custom<(told: Told) => Result>((value) => typeof value === "function").optional();
+  z.optional(z.custom<(told: Told) => Result>((value) => typeof value === "function"));

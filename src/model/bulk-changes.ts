@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError, type GorkflowError } from "../errors.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
@@ -39,8 +39,8 @@ export interface BulkReport {
 }
 
 const optionsSchema = z.strictObject({
-  dryRun: z.boolean().default(false),
-  batchSize: limitSchema.default(100),
+  dryRun: z._default(z.boolean(), false),
+  batchSize: z._default(limitSchema, 100),
   onProgress: callbackSchema<BulkProgress>(),
   ...operationShape,
 });

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { InvalidArgumentError } from "../errors.ts";
 import type {
   StepAttempt,
@@ -91,26 +91,26 @@ type Defaulted<Row, Column extends keyof Row> = Omit<Row, Column> & {
 
 const { shape: run } = workflowRunSchema;
 const laterRunColumns = {
-  claimedAt: run.claimedAt.default(null),
-  wakeAt: run.wakeAt.default(null),
-  deadlineAt: run.deadlineAt.default(null),
-  timeoutMs: run.timeoutMs.default(null),
-  lostLeases: run.lostLeases.default(0),
-  stateRevision: run.stateRevision.default(0),
+  claimedAt: z._default(run.claimedAt, null),
+  wakeAt: z._default(run.wakeAt, null),
+  deadlineAt: z._default(run.deadlineAt, null),
+  timeoutMs: z._default(run.timeoutMs, null),
+  lostLeases: z._default(run.lostLeases, 0),
+  stateRevision: z._default(run.stateRevision, 0),
 };
 
 const { shape: step } = stepExecutionSchema;
 const laterStepColumns = {
-  attemptOffset: step.attemptOffset.default(0),
-  sleepCount: step.sleepCount.default(0),
-  wakeAt: step.wakeAt.default(null),
-  inputFrom: step.inputFrom.default(null),
+  attemptOffset: z._default(step.attemptOffset, 0),
+  sleepCount: z._default(step.sleepCount, 0),
+  wakeAt: z._default(step.wakeAt, null),
+  inputFrom: z._default(step.inputFrom, null),
 };
 
 const bundleSchema = z.strictObject({
-  run: workflowRunSchema.extend(laterRunColumns),
-  steps: z.array(stepExecutionSchema.extend(laterStepColumns)),
-  attempts: z.array(stepAttemptSchema).default([]),
+  run: z.extend(workflowRunSchema, laterRunColumns),
+  steps: z.array(z.extend(stepExecutionSchema, laterStepColumns)),
+  attempts: z._default(z.array(stepAttemptSchema), []),
   outputs: z.array(stepOutputSchema),
   state: z.array(workflowStateSchema),
 });

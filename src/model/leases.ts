@@ -1,4 +1,5 @@
-import * as z from "zod";
+import * as z from "zod/mini";
+import { compiledObject } from "../schema/compiled-object.ts";
 import { LeaseLostError } from "../errors.ts";
 import type { EncodedRow } from "../schema/row-codec.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
@@ -11,7 +12,7 @@ import { checkFence, type Fence, type FencedRun } from "./transitions.ts";
 const yearMs = 365 * 24 * 3600 * 1000;
 
 /** A longer lease is a mistake, and one beyond the range of `Date` would never expire. */
-const leaseMsSchema = z.int().min(1).max(yearMs);
+const leaseMsSchema = z.int().check(z.minimum(1), z.maximum(yearMs));
 
 /** A claim of a worker. */
 export interface RunClaim {
@@ -45,26 +46,28 @@ export interface LeaseExtension extends LeaseHolder {
   readonly leaseMs: number;
 }
 
-const claimSchema = z.strictObject({
+const versionSchema = compiledObject({ workflowId: idSchema, workflowVersion: idSchema });
+const claimSchema = compiledObject({
   workerId: idSchema,
   leaseMs: leaseMsSchema,
   limit: limitSchema,
-  workflows: z
-    .array(z.strictObject({ workflowId: idSchema, workflowVersion: idSchema }))
-    .max(1000)
-    .transform(distinctVersions)
-    .optional(),
-  activeRunIds: z.array(idSchema).max(1000).default([]),
+  workflows: z.optional(
+    z.pipe(
+      z.array(versionSchema).check(z.maxLength(1000)),
+      z.transform((versions) => distinctVersions(versions)),
+    ),
+  ),
+  activeRunIds: z._default(z.array(idSchema).check(z.maxLength(1000)), []),
   ...operationShape,
 });
 const holderShape = {
   runId: idSchema,
   workerId: idSchema,
-  attempt: z.int().min(0).optional(),
+  attempt: z.optional(z.int().check(z.minimum(0))),
   ...operationShape,
 };
-const holderSchema = z.strictObject(holderShape);
-const extensionSchema = z.strictObject({ ...holderShape, leaseMs: leaseMsSchema });
+const holderSchema = compiledObject(holderShape);
+const extensionSchema = compiledObject({ ...holderShape, leaseMs: leaseMsSchema });
 
 export type ParsedClaim = z.output<typeof claimSchema>;
 

@@ -1,26 +1,27 @@
-import * as z from "zod";
+import * as z from "zod/mini";
+import { compiledObject } from "../schema/compiled-object.ts";
 import { idSchema, pauseReasonSchema } from "../schema/zod.ts";
 import { parseArgument } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import { operationOptionsSchema, operationShape } from "./arguments.ts";
 import type { Fence } from "./transitions.ts";
 
-const attempt = z.int().min(0).optional();
-const fenceShape = { workerId: idSchema.optional(), attempt, ...operationShape };
-const revision = z.int().min(0);
-const expectedRevision = revision.optional();
-const runRevisionSchema = z.strictObject({ runId: idSchema, revision });
+const attempt = z.optional(z.int().check(z.minimum(0)));
+const fenceShape = { workerId: z.optional(idSchema), attempt, ...operationShape };
+const revision = z.int().check(z.minimum(0));
+const expectedRevision = z.optional(revision);
+const runRevisionSchema = compiledObject({ runId: idSchema, revision });
 
-const fenceOptionsSchema = z.strictObject(fenceShape);
-const revisionOptionsSchema = z.strictObject({ expectedRevision, ...fenceShape });
-const batchOptionsSchema = z.strictObject({
-  fence: z.strictObject({ runId: idSchema, workerId: idSchema, attempt }).optional(),
-  expectedRevisions: z.array(runRevisionSchema).optional(),
+const fenceOptionsSchema = compiledObject(fenceShape);
+const revisionOptionsSchema = compiledObject({ expectedRevision, ...fenceShape });
+const batchOptionsSchema = compiledObject({
+  fence: z.optional(compiledObject({ runId: idSchema, workerId: idSchema, attempt })),
+  expectedRevisions: z.optional(z.array(runRevisionSchema)),
   ...operationShape,
 });
-const writeBundlesOptionsSchema = z.strictObject({
+const writeBundlesOptionsSchema = compiledObject({
   onConflict: z.enum(["fail", "skip", "replace"]),
-  keepNewer: z.boolean().default(false),
+  keepNewer: z._default(z.boolean(), false),
   ...operationShape,
 });
 
@@ -31,22 +32,22 @@ export function parseOptions(options: unknown): z.output<typeof operationOptions
   return options === undefined ? none : parseArgument(operationOptionsSchema, options, "options");
 }
 
-const readOptionsSchema = z.strictObject({ payloads: z.boolean().optional(), ...operationShape });
+const readOptionsSchema = compiledObject({ payloads: z.optional(z.boolean()), ...operationShape });
 
 /** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseReadOptions(options: unknown): z.output<typeof readOptionsSchema> {
   return options === undefined ? none : parseArgument(readOptionsSchema, options, "options");
 }
 
-const expectedRevisionSchema = z.strictObject({ expectedRevision, ...operationShape });
+const expectedRevisionSchema = compiledObject({ expectedRevision, ...operationShape });
 
 /** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseExpectedRevision(options: unknown): z.output<typeof expectedRevisionSchema> {
   return options === undefined ? none : parseArgument(expectedRevisionSchema, options, "options");
 }
 
-const createRunSchema = z.strictObject({
-  takeKeyFrom: runRevisionSchema.optional(),
+const createRunSchema = compiledObject({
+  takeKeyFrom: z.optional(runRevisionSchema),
   ...operationShape,
 });
 
@@ -55,16 +56,16 @@ export function parseCreateRunOptions(options: unknown): z.output<typeof createR
   return options === undefined ? none : parseArgument(createRunSchema, options, "options");
 }
 
-const reopenSchema = expectedRevisionSchema.extend({ fromStep: idSchema.optional() });
+const reopenSchema = z.extend(expectedRevisionSchema, { fromStep: z.optional(idSchema) });
 
 /** @throws {InvalidArgumentError} if an option is unknown or invalid. */
 export function parseReopenOptions(options: unknown): z.output<typeof reopenSchema> {
   return options === undefined ? none : parseArgument(reopenSchema, options, "options");
 }
 
-const pauseSchema = z.strictObject({
-  pausedAt: z.date().optional(),
-  reason: pauseReasonSchema.optional(),
+const pauseSchema = compiledObject({
+  pausedAt: z.optional(z.date()),
+  reason: z.optional(pauseReasonSchema),
   ...operationShape,
 });
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ConstraintError } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
@@ -63,15 +63,15 @@ export interface PruneReport {
 
 const policySchema = z.strictObject({
   olderThan: dateSchema,
-  statuses: z
-    .array(runStatusSchema)
-    .default([...finalRunStatuses])
+  statuses: z.pipe(
+    z._default(z.array(runStatusSchema), [...finalRunStatuses]),
     // A repeated status would be counted twice.
-    .transform((statuses) => [...new Set(statuses)]),
-  workflowId: idSchema.optional(),
-  keepLast: z.int().min(0).default(0),
-  batchSize: limitSchema.default(100),
-  dryRun: z.boolean().default(false),
+    z.transform((statuses) => [...new Set(statuses)]),
+  ),
+  workflowId: z.optional(idSchema),
+  keepLast: z._default(z.int().check(z.minimum(0)), 0),
+  batchSize: z._default(limitSchema, 100),
+  dryRun: z._default(z.boolean(), false),
   onProgress: callbackSchema<PruneProgress>(),
   ...operationShape,
 });

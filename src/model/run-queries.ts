@@ -1,4 +1,5 @@
-import * as z from "zod";
+import * as z from "zod/mini";
+import { compiledObject } from "../schema/compiled-object.ts";
 import { idSchema, runStatusSchema, tagsSchema } from "../schema/zod.ts";
 import type { Tags } from "../schema/json-types.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
@@ -42,27 +43,27 @@ export const pageBytes = 4 * 1024 * 1024;
 export const bundleRowBytes = 2048;
 
 const filterShape = {
-  workflowId: idSchema.optional(),
-  status: z.union([runStatusSchema, z.array(runStatusSchema).min(1)]).optional(),
-  resourceId: idSchema.optional(),
-  tags: tagsSchema.optional(),
-  createdAfter: dateSchema.optional(),
-  createdBefore: dateSchema.optional(),
+  workflowId: z.optional(idSchema),
+  status: z.optional(z.union([runStatusSchema, z.array(runStatusSchema).check(z.minLength(1))])),
+  resourceId: z.optional(idSchema),
+  tags: z.optional(tagsSchema),
+  createdAfter: z.optional(dateSchema),
+  createdBefore: z.optional(dateSchema),
 };
 
-const pageShape = { limit: limitSchema.optional(), cursor: z.string().nullish() };
-export const runFilterSchema = z.strictObject(filterShape);
-const countSchema = z.strictObject({ ...filterShape, ...operationShape });
-const listSchema = z.strictObject({
+const pageShape = { limit: z.optional(limitSchema), cursor: z.nullish(z.string()) };
+export const runFilterSchema = compiledObject(filterShape);
+const countSchema = compiledObject({ ...filterShape, ...operationShape });
+const listSchema = compiledObject({
   ...filterShape,
   ...pageShape,
-  payloads: z.boolean().optional(),
+  payloads: z.optional(z.boolean()),
   ...operationShape,
 });
-const runIdsSchema = z.array(idSchema).max(1000);
-const bundlesSchema = z.strictObject({
-  filter: runFilterSchema.optional(),
-  runIds: runIdsSchema.min(1).optional(),
+const runIdsSchema = z.array(idSchema).check(z.maxLength(1000));
+const bundlesSchema = compiledObject({
+  filter: z.optional(runFilterSchema),
+  runIds: z.optional(runIdsSchema.check(z.minLength(1))),
   ...pageShape,
   ...operationShape,
 });

@@ -1,8 +1,8 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { maxTimerMs } from "../async/pause.ts";
 
 /** A delay of a timer in milliseconds. */
-export const timerMsSchema = z.int().min(0).max(maxTimerMs);
+export const timerMsSchema = z.int().check(z.minimum(0), z.maximum(maxTimerMs));
 
 /** The earliest time; null if there is none. */
 export function earliest(times: readonly (Date | null)[]): Date | null {

@@ -1,6 +1,6 @@
 import { count, desc, eq, max, min, sql, type SQL } from "drizzle-orm";
 import { sqliteTable, type SQLiteColumn } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, text, time } from "../schema/columns.ts";
 import { finishedRuns, finishedSteps } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";

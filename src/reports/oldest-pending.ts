@@ -1,6 +1,6 @@
 import { and, eq, isNull, lte, sql, type SQL } from "drizzle-orm";
 import { sqliteTable, unionAll, type SQLiteColumn } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, text, time } from "../schema/columns.ts";
 import { ofRuns, unindexed, withDetails, within } from "./query/conditions.ts";
 import { parseReport, presentShape, type PresentOptions } from "./query/options.ts";

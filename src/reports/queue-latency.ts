@@ -1,6 +1,6 @@
 import { and, count, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { runStatuses } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { hasNoDetails, ofRuns, unindexed, within } from "./query/conditions.ts";

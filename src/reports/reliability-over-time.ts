@@ -1,6 +1,6 @@
 import { and, inArray, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { text } from "../schema/columns.ts";
 import {
   bucketColumns,

@@ -1,6 +1,6 @@
 import { and, count, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
@@ -18,7 +18,7 @@ export interface RunDurationsOptions extends ReportOptions {
 
 export const runDurationsShape = {
   ...reportShape,
-  status: z.union([runStatusSchema, z.array(runStatusSchema).min(1)]).optional(),
+  status: z.optional(z.union([runStatusSchema, z.array(runStatusSchema).check(z.minLength(1))])),
 };
 const optionsSchema = z.strictObject(runDurationsShape);
 

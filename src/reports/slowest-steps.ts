@@ -1,6 +1,6 @@
 import { desc, isNotNull } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { stepStatuses } from "../statuses.ts";
 import { integer, oneOf, text, time } from "../schema/columns.ts";
 import { finishedSteps } from "./query/finished.ts";

@@ -1,6 +1,6 @@
 import { and, getTableColumns, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { stepStatusSchema } from "../schema/zod.ts";
 import type { StepStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
@@ -23,7 +23,7 @@ export interface StepDurationsOptions extends ReportOptions {
 
 const optionsSchema = z.strictObject({
   ...reportShape,
-  status: z.union([stepStatusSchema, z.array(stepStatusSchema).min(1)]).optional(),
+  status: z.optional(z.union([stepStatusSchema, z.array(stepStatusSchema).check(z.minLength(1))])),
 });
 
 const columns = {

@@ -1,6 +1,6 @@
 import { and, eq, inArray, isNotNull, isNull, not, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, text } from "../schema/columns.ts";
 import type { StepExecutionsTable } from "../schema/step-executions.ts";
 import type { WorkflowTables } from "../schema/tables.ts";

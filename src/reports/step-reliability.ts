@@ -1,6 +1,6 @@
 import { inArray, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { text } from "../schema/columns.ts";
 import { groupedSteps } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";

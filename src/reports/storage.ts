@@ -5,7 +5,7 @@ import {
   type SQLiteColumn,
   type SQLiteTable,
 } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, text } from "../schema/columns.ts";
 import { isWindow, ofRuns, unindexed, within } from "./query/conditions.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";

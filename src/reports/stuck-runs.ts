@@ -1,6 +1,6 @@
 import { and, eq, lte, max, or, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, text, time } from "../schema/columns.ts";
 import { ofRuns, within } from "./query/conditions.ts";
 import { parseReport, presentShape, type PresentOptions } from "./query/options.ts";
@@ -21,7 +21,7 @@ export interface StuckRunsOptions extends PresentOptions {
 
 const optionsSchema = z.strictObject({
   ...presentShape,
-  idleMs: z.int().min(0).optional(),
+  idleMs: z.optional(z.int().check(z.minimum(0))),
 });
 
 const columns = {

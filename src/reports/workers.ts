@@ -1,6 +1,6 @@
 import { and, count, countDistinct, eq, isNotNull, max, min, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, text, time } from "../schema/columns.ts";
 import { ofRuns, within } from "./query/conditions.ts";
 import { parseReport, presentShape, type PresentOptions } from "./query/options.ts";

@@ -1,6 +1,6 @@
 import { and, eq, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { integer, real, text, time } from "../schema/columns.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { ofRuns, unindexed, within } from "./query/conditions.ts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import { callbackSchema, operationShape } from "../model/arguments.ts";
 import { parsePrunePolicy, type PruneProgress, type PruneReport } from "../model/retention.ts";
@@ -53,20 +53,20 @@ export interface RetentionReport {
 const maxAgeMs = 4_320_000_000_000_000;
 
 const ruleSchema = z.strictObject({
-  maxAgeMs: z.int().min(0).max(maxAgeMs),
-  statuses: z.array(runStatusSchema).optional(),
-  workflowId: idSchema.optional(),
-  keepLast: z.int().min(0).optional(),
+  maxAgeMs: z.int().check(z.minimum(0), z.maximum(maxAgeMs)),
+  statuses: z.optional(z.array(runStatusSchema)),
+  workflowId: z.optional(idSchema),
+  keepLast: z.optional(z.int().check(z.minimum(0))),
 });
 
 export const retentionPolicySchema = z.strictObject({
-  rules: z.array(ruleSchema).min(1),
-  batchSize: z.int().min(1).max(1000).optional(),
+  rules: z.array(ruleSchema).check(z.minLength(1)),
+  batchSize: z.optional(z.int().check(z.minimum(1), z.maximum(1000))),
 });
 
 const optionsSchema = z.strictObject({
-  dryRun: z.boolean().optional(),
-  now: z.date().optional(),
+  dryRun: z.optional(z.boolean()),
+  now: z.optional(z.date()),
   onProgress: callbackSchema<PruneProgress>(),
   ...operationShape,
 });

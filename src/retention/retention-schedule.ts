@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import { operationsEnded } from "../async/abort.ts";
 import { outerFlow } from "../async/flow.ts";
@@ -27,9 +27,9 @@ export interface RetentionSchedule {
 }
 
 const optionsSchema = z.strictObject({
-  everyMs: z.int().min(1).max(maxTimerMs),
+  everyMs: z.int().check(z.minimum(1), z.maximum(maxTimerMs)),
   onReport: callbackSchema<RetentionReport, unknown>(),
-  onError: callbackSchema<unknown, unknown>().nonoptional(),
+  onError: z.nonoptional(callbackSchema<unknown, unknown>()),
 });
 
 /**

@@ -63,4 +63,4 @@ export {
   workflowRunChangesSchema,
   workflowRunSchema,
   workflowStateSchema,
-} from "./zod.ts";
+} from "./zod-classic.ts";

@@ -1,5 +1,6 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { runStatuses, stepStatuses } from "../statuses.ts";
+import { compiledObject } from "./compiled-object.ts";
 import type { Tags } from "./json-types.ts";
 
 /** True for 1 to 255 well-formed characters (Unicode code points) without NUL. */
@@ -42,12 +43,9 @@ export const runStatusSchema = z.enum(runStatuses);
 export const stepStatusSchema = z.enum(stepStatuses);
 
 /** A counter. Its limit is far below the largest exact integer, so that increments stay exact. */
-const count = z
-  .int()
-  .min(0)
-  .max(2 ** 52);
+const count = z.int().check(z.minimum(0), z.maximum(2 ** 52));
 /** A time limit in milliseconds. Its start and its end are valid dates. */
-export const timeoutSchema = z.int().min(1).max(4_320_000_000_000_000);
+export const timeoutSchema = z.int().check(z.minimum(1), z.maximum(4_320_000_000_000_000));
 const time = z.date();
 const json = z.unknown();
 
@@ -59,32 +57,32 @@ export const pauseReasonSchema = z.custom<string>(
 
 // Rows with all columns.
 
-export const workflowRunSchema = z.strictObject({
+export const workflowRunSchema = compiledObject({
   runId: idSchema,
   workflowId: idSchema,
   workflowVersion: idSchema,
   status: runStatusSchema,
-  progress: z.number().min(0).max(1),
+  progress: z.number().check(z.minimum(0), z.maximum(1)),
   input: json,
   output: json,
   error: json,
   context: json,
-  tags: tagsSchema.nullable(),
-  resourceId: idSchema.nullable(),
-  idempotencyKey: idSchema.nullable(),
-  workerId: idSchema.nullable(),
-  claimedAt: time.nullable(),
-  leaseExpiresAt: time.nullable(),
-  wakeAt: time.nullable(),
-  deadlineAt: time.nullable(),
-  timeoutMs: timeoutSchema.nullable(),
+  tags: z.nullable(tagsSchema),
+  resourceId: z.nullable(idSchema),
+  idempotencyKey: z.nullable(idSchema),
+  workerId: z.nullable(idSchema),
+  claimedAt: z.nullable(time),
+  leaseExpiresAt: z.nullable(time),
+  wakeAt: z.nullable(time),
+  deadlineAt: z.nullable(time),
+  timeoutMs: z.nullable(timeoutSchema),
   attempt: count,
   lostLeases: count,
   revision: count,
   stateRevision: count,
   createdAt: time,
-  startedAt: time.nullable(),
-  completedAt: time.nullable(),
+  startedAt: z.nullable(time),
+  completedAt: z.nullable(time),
   updatedAt: time,
 });
 
@@ -98,7 +96,7 @@ const inputFromSchema = z.custom<string | string[]>(
   "must be the id of a step, or a list of ids",
 );
 
-export const stepExecutionSchema = z.strictObject({
+export const stepExecutionSchema = compiledObject({
   runId: idSchema,
   stepId: idSchema,
   executionIndex: count,
@@ -106,29 +104,29 @@ export const stepExecutionSchema = z.strictObject({
   attempt: count,
   attemptOffset: count,
   sleepCount: count,
-  wakeAt: time.nullable(),
+  wakeAt: z.nullable(time),
   input: json,
-  inputFrom: inputFromSchema.nullable(),
+  inputFrom: z.nullable(inputFromSchema),
   error: json,
-  durationMs: count.nullable(),
+  durationMs: z.nullable(count),
   createdAt: time,
-  startedAt: time.nullable(),
-  completedAt: time.nullable(),
+  startedAt: z.nullable(time),
+  completedAt: z.nullable(time),
   updatedAt: time,
 });
 
-export const stepAttemptSchema = z.strictObject({
+export const stepAttemptSchema = compiledObject({
   runId: idSchema,
   stepId: idSchema,
   attempt: count,
   status: stepStatusSchema,
   error: json,
-  workerId: idSchema.nullable(),
-  startedAt: time.nullable(),
-  completedAt: time.nullable(),
+  workerId: z.nullable(idSchema),
+  startedAt: z.nullable(time),
+  completedAt: z.nullable(time),
 });
 
-export const stepOutputSchema = z.strictObject({
+export const stepOutputSchema = compiledObject({
   runId: idSchema,
   stepId: idSchema,
   output: json,
@@ -136,7 +134,7 @@ export const stepOutputSchema = z.strictObject({
   updatedAt: time,
 });
 
-export const workflowStateSchema = z.strictObject({
+export const workflowStateSchema = compiledObject({
   runId: idSchema,
   key: idSchema,
   value: json,
@@ -144,29 +142,36 @@ export const workflowStateSchema = z.strictObject({
   updatedAt: time,
 });
 
-export const workflowPauseSchema = z.strictObject({
+export const workflowPauseSchema = compiledObject({
   workflowId: idSchema,
   pausedAt: time,
-  reason: pauseReasonSchema.nullable(),
+  reason: z.nullable(pauseReasonSchema),
 });
 
 /** A row to insert. Columns with defaults are optional. */
-export const newWorkflowRunSchema = workflowRunSchema.partial().required({ workflowId: true });
-export const newStepExecutionSchema = stepExecutionSchema
-  .partial()
-  .required({ runId: true, stepId: true });
-export const newStepAttemptSchema = stepAttemptSchema
-  .partial()
-  .required({ runId: true, stepId: true, attempt: true, status: true });
-export const newStepOutputSchema = stepOutputSchema.partial({ createdAt: true, updatedAt: true });
-export const newWorkflowStateSchema = workflowStateSchema.partial({
+export const newWorkflowRunSchema = z.required(z.partial(workflowRunSchema), { workflowId: true });
+export const newStepExecutionSchema = z.required(z.partial(stepExecutionSchema), {
+  runId: true,
+  stepId: true,
+});
+export const newStepAttemptSchema = z.required(z.partial(stepAttemptSchema), {
+  runId: true,
+  stepId: true,
+  attempt: true,
+  status: true,
+});
+export const newStepOutputSchema = z.partial(stepOutputSchema, {
+  createdAt: true,
+  updatedAt: true,
+});
+export const newWorkflowStateSchema = z.partial(workflowStateSchema, {
   revision: true,
   updatedAt: true,
 });
 
 /** The changes of `updateRun`: all columns except the ids, the lease and the counters. */
-export const workflowRunChangesSchema = workflowRunSchema
-  .omit({
+export const workflowRunChangesSchema = z.partial(
+  z.omit(workflowRunSchema, {
     runId: true,
     workflowId: true,
     createdAt: true,
@@ -177,10 +182,10 @@ export const workflowRunChangesSchema = workflowRunSchema
     leaseExpiresAt: true,
     lostLeases: true,
     stateRevision: true,
-  })
-  .partial();
+  }),
+);
 
 /** The changes of `updateStepExecution`: all columns except the ids. */
-export const stepExecutionChangesSchema = stepExecutionSchema
-  .omit({ runId: true, stepId: true, createdAt: true })
-  .partial();
+export const stepExecutionChangesSchema = z.partial(
+  z.omit(stepExecutionSchema, { runId: true, stepId: true, createdAt: true }),
+);

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { isWorkflow, type Workflow } from "../engine/definition/workflow-builder.ts";
 import { tablesSchema } from "../reports/query/options.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
@@ -86,22 +86,31 @@ const functionSchema = <Type>(what: string) =>
   z.custom<Type>((value) => typeof value === "function", `must be ${what}`);
 
 export const studioOptionsSchema = z.strictObject({
-  readOnly: z.boolean().default(false),
-  authorize: functionSchema<NonNullable<StudioOptions["authorize"]>>("a function").optional(),
-  redact: z
-    .union([
-      z.array(z.string().regex(/[\p{L}\p{N}]/u, "must have a letter or a digit")),
+  readOnly: z._default(z.boolean(), false),
+  authorize: z.optional(functionSchema<NonNullable<StudioOptions["authorize"]>>("a function")),
+  redact: z._default(
+    z.union([
+      z.array(z.string().check(z.regex(/[\p{L}\p{N}]/u, "must have a letter or a digit"))),
       functionSchema<Redaction>("a list of keys or a function"),
-    ])
-    .default([...secretKeys]),
-  basePath: z
-    .string()
-    .regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /admin/studio")
-    .transform((path) => path.replace(/\/$/, ""))
-    .default(""),
-  traceUrl: functionSchema<NonNullable<StudioOptions["traceUrl"]>>("a function").optional(),
-  workflows: z
-    .array(z.custom<Workflow>(isWorkflow, "must be a result of a workflow builder's `build()`"))
-    .default([]),
-  tables: tablesSchema.transform((tables) => tables as WorkflowTables).optional(),
+    ]),
+    [...secretKeys],
+  ),
+  basePath: z._default(
+    z.pipe(
+      z.string().check(z.regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /admin/studio")),
+      z.transform((path) => path.replace(/\/$/, "")),
+    ),
+    "",
+  ),
+  traceUrl: z.optional(functionSchema<NonNullable<StudioOptions["traceUrl"]>>("a function")),
+  workflows: z._default(
+    z.array(z.custom<Workflow>(isWorkflow, "must be a result of a workflow builder's `build()`")),
+    [],
+  ),
+  tables: z.optional(
+    z.pipe(
+      tablesSchema,
+      z.transform((tables) => tables as WorkflowTables),
+    ),
+  ),
 });

@@ -1,5 +1,6 @@
 import { getTableName } from "drizzle-orm";
 import { getTableConfig } from "drizzle-orm/sqlite-core";
+import * as z from "zod/mini";
 import { traceIdOf } from "../engine/observe/trace-context.ts";
 import {
   CorruptRowError,
@@ -283,7 +284,7 @@ export class StudioReader {
   async schema(): Promise<unknown> {
     const database = this.#databaseOf();
     return {
-      tables: tablesSchema.keyof().options.map((property) => {
+      tables: z.keyof(tablesSchema).options.map((property) => {
         const { name, columns, indexes, foreignKeys, primaryKeys } = getTableConfig(
           this.#tables[property],
         );

@@ -1,4 +1,5 @@
-import * as z from "zod";
+import * as z from "zod/mini";
+import { inEnglish } from "../arguments.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { RunFilter, RunQuery } from "../model/run-queries.ts";
 import { tagsSchema } from "../schema/zod.ts";
@@ -116,32 +117,32 @@ const timeRule = "must be a time such as 2026-01-31T12:00:00Z";
 const invalid = (argument: string, reason: string) =>
   new InvalidArgumentError({ argument, reason });
 
-const timeSchema = z
-  .string()
-  .refine((text) => !Number.isNaN(Date.parse(text)), timeRule)
-  .transform((text) => new Date(text));
+const timeSchema = z.pipe(
+  z.string().check(z.refine((text) => !Number.isNaN(Date.parse(text)), timeRule)),
+  z.transform((text) => new Date(text)),
+);
 
 const runSchema = z.strictObject({ runId: z.string() });
 const pauseSchema = z.strictObject({
   workflowId: z.string(),
-  reason: z.string().optional(),
+  reason: z.optional(z.string()),
 });
 const resumeSchema = z.strictObject({ workflowId: z.string() });
-const retrySchema = z.strictObject({ runId: z.string(), fromStep: z.string().optional() });
+const retrySchema = z.strictObject({ runId: z.string(), fromStep: z.optional(z.string()) });
 
 const bulkSchema = z.strictObject({
   action: z.enum(["cancel", "retry", "delete"]),
   dryRun: z.boolean(),
   /** The number of runs that the user has seen in a preview. */
-  expectedRuns: z.int().min(0).optional(),
+  expectedRuns: z.optional(z.int().check(z.minimum(0))),
   filter: z.strictObject({
-    workflowId: z.string().optional(),
-    status: z.array(z.enum(runStatuses)).min(1).optional(),
-    resourceId: z.string().optional(),
+    workflowId: z.optional(z.string()),
+    status: z.optional(z.array(z.enum(runStatuses)).check(z.minLength(1))),
+    resourceId: z.optional(z.string()),
     // A record of zod would leave out the tag `__proto__`, and the filter would match more runs.
-    tags: tagsSchema.optional(),
-    createdAfter: timeSchema.optional(),
-    createdBefore: timeSchema.optional(),
+    tags: z.optional(tagsSchema),
+    createdAfter: z.optional(timeSchema),
+    createdBefore: z.optional(timeSchema),
   }),
 });
 
@@ -172,8 +173,8 @@ export function bulkOf(request: Request): Promise<BulkRequest> {
   return bodyOf(request, bulkSchema);
 }
 
-async function bodyOf<Value>(request: Request, bodySchema: z.ZodType<Value>): Promise<Value> {
-  const parsed = bodySchema.safeParse(jsonOf(await textOfBody(request)));
+async function bodyOf<Value>(request: Request, bodySchema: z.ZodMiniType<Value>): Promise<Value> {
+  const parsed = bodySchema.safeParse(jsonOf(await textOfBody(request)), inEnglish);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const place = issue?.path.join(".") || "body";

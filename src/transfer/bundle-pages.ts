@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import type { CorruptRowError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import { callbackSchema, operationShape } from "../model/arguments.ts";
@@ -14,7 +15,7 @@ export interface BundleScan extends OperationOptions {
 /** The options that transfers share. */
 export function transferShape<Progress>() {
   return {
-    filter: runFilterSchema.optional(),
+    filter: z.optional(runFilterSchema),
     onProgress: callbackSchema<Progress>(),
     ...operationShape,
   };

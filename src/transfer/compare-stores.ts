@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import type { CorruptRowError } from "../errors.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
@@ -33,7 +33,7 @@ export interface CompareReport {
 
 const optionsSchema = z.strictObject({
   ...transferShape<CompareProgress>(),
-  maxDifferences: z.int().min(0).default(100),
+  maxDifferences: z._default(z.int().check(z.minimum(0)), 100),
 });
 
 /**

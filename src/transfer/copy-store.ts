@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import { RefusedRunsError, RunAlreadyExistsError, UnreadableRunsError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
@@ -37,7 +37,7 @@ export type CopyReport = Omit<CopyProgress, "unreadable">;
 
 const optionsSchema = z.strictObject({
   ...transferShape<CopyProgress>(),
-  resume: z.union([z.boolean(), z.literal("compare")]).default(false),
+  resume: z._default(z.union([z.boolean(), z.literal("compare")]), false),
 });
 
 /**

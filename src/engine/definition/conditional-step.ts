@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import { InvalidArgumentError } from "../../errors.ts";
 import { encodeJson } from "../../json.ts";
@@ -24,7 +24,7 @@ export interface StepIfOptions<Otherwise> {
   readonly otherwise: Otherwise;
 }
 
-const optionsSchema = z.strictObject({ otherwise: z.unknown() }).partial();
+const optionsSchema = z.partial(z.strictObject({ otherwise: z.unknown() }));
 
 /** A value for a skipped step. As a constraint, it lets TypeScript infer the type of a literal. */
 export type OtherwiseValue = string | number | boolean | object | null;

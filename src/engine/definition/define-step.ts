@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import { maxTimerMs } from "../../async/pause.ts";
 import { idSchema } from "../../schema/zod.ts";
@@ -53,22 +53,22 @@ const schemaRule =
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
 const retrySchema = z.strictObject({
-  maxRetries: z.int().min(0).optional(),
-  delayMs: z.number().min(0).optional(),
-  backoff: z.enum(["none", "constant", "linear", "exponential"]).optional(),
+  maxRetries: z.optional(z.int().check(z.minimum(0))),
+  delayMs: z.optional(z.number().check(z.minimum(0))),
+  backoff: z.optional(z.enum(["none", "constant", "linear", "exponential"])),
 });
 
 /** The options that a workflow can give all its steps. */
 export const stepSettingsShape = {
-  retry: retrySchema.optional(),
-  timeoutMs: z.int().min(1).max(maxTimerMs).nullish(),
-  continueOnError: z.boolean().optional(),
+  retry: z.optional(retrySchema),
+  timeoutMs: z.nullish(z.int().check(z.minimum(1), z.maximum(maxTimerMs))),
+  continueOnError: z.optional(z.boolean()),
 };
 
 /** A name and a description for people. */
 export const labelShape = {
-  name: z.string().min(1).max(255).optional(),
-  description: z.string().max(10_000).optional(),
+  name: z.optional(z.string().check(z.minLength(1), z.maxLength(255))),
+  description: z.optional(z.string().check(z.maxLength(10_000))),
 };
 
 const optionsSchema = z.strictObject({

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import type * as z from "zod/mini";
 import { nameField } from "../../arguments.ts";
 import { StepValidationError } from "../../errors.ts";
 
@@ -40,8 +40,19 @@ export function isSchema(value: unknown): value is StandardSchema {
   return typeof standard?.validate === "function";
 }
 
+interface Zod4Schema extends StandardSchema {
+  readonly safeParseAsync: (value: unknown) => Promise<z.core.util.SafeParseResult<unknown>>;
+  /** `zod/mini` lacks it. */
+  readonly toJSONSchema?: (params: z.core.ToJSONSchemaParams) => unknown;
+}
+
+/** True for a schema of any copy of zod 4. */
+export function isZod4(schema: StandardSchema): schema is Zod4Schema {
+  return "_zod" in schema && "safeParseAsync" in schema;
+}
+
 async function validate(schema: StandardSchema, value: unknown): Promise<StandardResult<unknown>> {
-  if (!(schema instanceof z.ZodType)) return schema["~standard"].validate(value);
+  if (!isZod4(schema)) return schema["~standard"].validate(value);
   // The standard's method of zod 4 tries without promises first, and so calls some rules twice.
   const { success, data, error } = await schema.safeParseAsync(value);
   return success ? { value: data } : { issues: error.issues };

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { InvalidArgumentError } from "../../errors.ts";
 import { parseArgument } from "../../arguments.ts";
 import type { Tags } from "../../schema/json-types.ts";
@@ -64,12 +64,12 @@ interface Settings extends Pick<
 
 const optionsSchema = z.strictObject({
   id: idSchema,
-  version: idSchema.optional(),
+  version: z.optional(idSchema),
   ...labelShape,
-  tags: tagsSchema.optional(),
-  stepDefaults: z.strictObject(stepSettingsShape).optional(),
-  timeoutMs: timeoutSchema.optional(),
-  maxLostLeases: maxLostLeasesSchema.optional(),
+  tags: z.optional(tagsSchema),
+  stepDefaults: z.optional(z.strictObject(stepSettingsShape)),
+  timeoutMs: z.optional(timeoutSchema),
+  maxLostLeases: z.optional(maxLostLeasesSchema),
 });
 
 /**

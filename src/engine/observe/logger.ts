@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import { withoutBoundValues } from "../run/step-errors.ts";
 
@@ -40,7 +40,7 @@ const nothing = (): void => {};
 /** Logs nothing. The default. */
 export const silentLogger: BoundLogger = { ...loggerOf(nothing), child: () => silentLogger };
 
-const consoleOptionsSchema = z.strictObject({ level: z.enum(logLevels).default("info") });
+const consoleOptionsSchema = z.strictObject({ level: z._default(z.enum(logLevels), "info") });
 
 /**
  * A logger that writes messages of this level or above to `console`, each with its fields. `level` defaults to "info".

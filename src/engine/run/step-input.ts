@@ -1,8 +1,7 @@
-import * as z from "zod";
 import { InvalidValueError, StepValidationError } from "../../errors.ts";
 import { decodeJson, encodeJson } from "../../json.ts";
 import { jsonLimits } from "../../schema/columns.ts";
-import type { StandardSchema } from "../definition/standard-schema.ts";
+import { isZod4, type StandardSchema } from "../definition/standard-schema.ts";
 import type { StageInput, StepRun } from "./stage-run.ts";
 
 export interface ParsedInput {
@@ -46,12 +45,12 @@ async function parseText(
 
 /**
  * True if all outputs of the schema are known to be JSON. An accepted input that was not stored again is then its own
- * output. Only schemas of zod 4 tell.
+ * output. Only schemas of zod 4 tell, and not those of `zod/mini`.
  */
 function makesJson(schema: StandardSchema): boolean {
-  if (!(schema instanceof z.ZodType)) return false;
+  if (!isZod4(schema) || schema.toJSONSchema === undefined) return false;
   try {
-    z.toJSONSchema(schema, { io: "output", unrepresentable: "throw" });
+    schema.toJSONSchema({ io: "output", unrepresentable: "throw" });
     return true;
   } catch {
     return false;

@@ -1,11 +1,11 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 
 /** A snapshot of drizzle-kit 1.0. It may follow several: those of branches that were merged. */
 export const graphSnapshotSchema = z.object({
   id: z.string(),
-  prevIds: z.array(z.string()).nonempty(),
+  prevIds: z.array(z.string()).check(z.minLength(1)),
   ddl: z.array(z.record(z.string(), z.unknown())),
-  renames: z.array(z.string()).default([]),
+  renames: z._default(z.array(z.string()), []),
 });
 
 export type GraphSnapshot = z.output<typeof graphSnapshotSchema>;

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import {
   hashesFile,
   hashOf,
@@ -70,14 +70,15 @@ function checkJournal(folder: MigrationFolder): MigrationProblem[] {
 const snapshotSchema = z.object({
   id: z.string(),
   prevId: z.string(),
-  tables: z
-    .record(
+  tables: z._default(
+    z.record(
       z.string(),
       z.object({
-        columns: z.record(z.string(), z.object({ generated: z.unknown().optional() })),
+        columns: z.record(z.string(), z.object({ generated: z.optional(z.unknown()) })),
       }),
-    )
-    .default({}),
+    ),
+    {},
+  ),
 });
 type Snapshot = z.output<typeof snapshotSchema>;
 const originId = "00000000-0000-0000-0000-000000000000";
@@ -86,7 +87,7 @@ const originId = "00000000-0000-0000-0000-000000000000";
 function readSnapshot<T>(
   file: string,
   text: string | undefined,
-  schema: z.ZodType<T>,
+  schema: z.ZodMiniType<T>,
   report: (problem: MigrationProblem) => void,
 ): T | null {
   if (text === undefined) {
@@ -160,7 +161,7 @@ const indexSchema = z.object({
   name: z.string(),
   columns: z.array(z.object({ value: z.string(), isExpression: z.boolean() })),
   isUnique: z.boolean(),
-  where: z.string().nullable(),
+  where: z.nullable(z.string()),
 });
 
 type Index = z.output<typeof indexSchema>;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { isDrizzle1 } from "../../drizzle.ts";
 import { InvalidArgumentError } from "../../errors.ts";
 import { mergeSteps, hasConflict } from "./merge-conflicts.ts";
@@ -101,7 +101,7 @@ export async function readMigrationFolder(
   const problems: MigrationProblem[] = tags.length > 0 && hasJournal ? [twoLayouts] : [];
   const sqlTexts = [...sql].map(([tag, text]) => [sqlFile({ layout }, tag), text] as const);
   const allTexts = new Map([...sqlTexts, ...snapshots]);
-  const parse = <T>(file: string, text: string | null, schema: z.ZodType<T>): T | null => {
+  const parse = <T>(file: string, text: string | null, schema: z.ZodMiniType<T>): T | null => {
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     problems.push(unreadable(file, text, allTexts));

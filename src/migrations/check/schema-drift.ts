@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
 import { combineBranches, graphSnapshotSchema } from "./branches.ts";
 import { parseJson, snapshotFile, type MigrationFolder } from "./migration-folder.ts";

@@ -1,5 +1,5 @@
 import { sql, Subquery, type SQL } from "drizzle-orm";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { time } from "../../schema/columns.ts";
 import {
   firstTimeOf,
@@ -21,8 +21,8 @@ export interface BucketOptions {
 }
 
 export const bucketShape = {
-  per: z.enum(bucketSizes).optional(),
-  zone: timeZoneSchema.optional(),
+  per: z.optional(z.enum(bucketSizes)),
+  zone: z.optional(timeZoneSchema),
 };
 
 /** The column of a report over time: when the bucket begins. */

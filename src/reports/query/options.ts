@@ -1,6 +1,6 @@
 import { is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import { DatabaseClass } from "../../drizzle.ts";
 import { tables as plainTables, type WorkflowTables } from "../../schema/tables.ts";
@@ -34,13 +34,13 @@ export const tablesSchema = z.object({
 
 /** The options that all reports share. */
 export const reportShape = {
-  workflowId: idSchema.optional(),
-  workflowVersion: idSchema.optional(),
-  resourceId: idSchema.optional(),
-  tags: tagsSchema.optional(),
-  since: z.date().optional(),
-  until: z.date().optional(),
-  tables: tablesSchema.optional(),
+  workflowId: z.optional(idSchema),
+  workflowVersion: z.optional(idSchema),
+  resourceId: z.optional(idSchema),
+  tags: z.optional(tagsSchema),
+  since: z.optional(z.date()),
+  until: z.optional(z.date()),
+  tables: z.optional(tablesSchema),
 };
 
 /** The options of a report on the present. */
@@ -49,9 +49,9 @@ export interface PresentOptions extends ReportOptions {
   readonly now?: Date | undefined;
 }
 
-export const presentShape = { ...reportShape, now: z.date().optional() };
+export const presentShape = { ...reportShape, now: z.optional(z.date()) };
 
-type SharedOptions = z.infer<z.ZodObject<typeof reportShape>>;
+type SharedOptions = z.infer<z.ZodMiniObject<typeof reportShape>>;
 
 /**
  * The parsed options, with the tables to read.
@@ -59,12 +59,12 @@ type SharedOptions = z.infer<z.ZodObject<typeof reportShape>>;
  * @throws {InvalidArgumentError} if an option is invalid.
  */
 export function parseReport<Options extends SharedOptions>(
-  schema: z.ZodType<Options>,
+  schema: z.ZodMiniType<Options>,
   db: unknown,
   options: unknown,
 ): Omit<Options, "tables"> & { readonly tables: WorkflowTables } {
   parseArgument(databaseSchema, db, "db");
-  const parsed = parseArgument(schema.refine(isWindow, windowIssue), options, "options");
+  const parsed = parseArgument(schema.check(z.refine(isWindow, windowIssue)), options, "options");
   return { ...parsed, tables: (parsed.tables ?? plainTables) as WorkflowTables };
 }
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 
 /** From `at` until the next one, clocks show UTC plus `offset`. In milliseconds. */
 interface Offset {
@@ -12,7 +12,7 @@ const maximum = "9223372036854775807";
 /** Two changes of an offset are at least seven days apart. */
 const probeMs = 6 * 86_400_000;
 
-export const timeZoneSchema = z.string().refine(isTimeZone, "must be an IANA time zone");
+export const timeZoneSchema = z.string().check(z.refine(isTimeZone, "must be an IANA time zone"));
 
 function isTimeZone(zone: string): boolean {
   try {

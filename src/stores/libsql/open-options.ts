@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { maxTimerMs } from "../../async/pause.ts";
 import { parseArgument } from "../../arguments.ts";
 import type { DrizzleConfig } from "../../drizzle-types.ts";
@@ -105,36 +105,40 @@ export function isServer(url: string): boolean {
   return /^(libsql|https?|wss?):/.test(url);
 }
 
-const withoutCredentials = z.string().refine((url) => !hasCredentials(url), {
-  error: "must have no user and no password, which no libSQL server takes: it takes a token",
-});
-
-const urlSchema = withoutCredentials.refine(
-  (url) => url === ":memory:" || url.startsWith("file:") || isServer(url),
-  {
-    error: "must be :memory: or begin with file:, libsql:, http:, https:, ws: or wss:",
-  },
+const withoutCredentials = z.string().check(
+  z.refine((url) => !hasCredentials(url), {
+    error: "must have no user and no password, which no libSQL server takes: it takes a token",
+  }),
 );
 
-const httpUrlSchema = withoutCredentials.refine((url) => /^(libsql|https?):/.test(url), {
-  error: "must begin with libsql:, http: or https:",
-});
+const urlSchema = withoutCredentials.check(
+  z.refine((url) => url === ":memory:" || url.startsWith("file:") || isServer(url), {
+    error: "must be :memory: or begin with file:, libsql:, http:, https:, ws: or wss:",
+  }),
+);
 
-const ownObject = z.custom<object>(isObject, "must be an object").optional();
-const drizzleSchema = z
-  .strictObject({
-    logger: z.custom((value) => typeof value === "boolean" || isObject(value)).optional(),
-    cache: z.custom(isObject, "must be a cache of Drizzle").optional(),
+const httpUrlSchema = withoutCredentials.check(
+  z.refine((url) => /^(libsql|https?):/.test(url), {
+    error: "must begin with libsql:, http: or https:",
+  }),
+);
+
+const ownObject = z.optional(z.custom<object>(isObject, "must be an object"));
+const drizzleSchema = z.pipe(
+  z.strictObject({
+    logger: z.optional(z.custom((value) => typeof value === "boolean" || isObject(value))),
+    cache: z.optional(z.custom(isObject, "must be a cache of Drizzle")),
     ...(isDrizzle1
       ? {
           relations: ownObject,
           codecs: ownObject,
-          jit: z.boolean().optional(),
-          paramsInErrors: z.boolean().optional(),
+          jit: z.optional(z.boolean()),
+          paramsInErrors: z.optional(z.boolean()),
         }
-      : { schema: ownObject, casing: z.enum(["snake_case", "camelCase"]).optional() }),
-  })
-  .transform((config) => config as { readonly schema?: object; readonly relations?: object });
+      : { schema: ownObject, casing: z.optional(z.enum(["snake_case", "camelCase"])) }),
+  }),
+  z.transform((config) => config as { readonly schema?: object; readonly relations?: object }),
+);
 
 function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null;
@@ -143,66 +147,70 @@ function isObject(value: unknown): boolean {
 export const openOptionsSchema = z
   .strictObject({
     url: urlSchema,
-    authToken: z.string().optional(),
-    readUrl: httpUrlSchema.optional(),
-    syncUrl: httpUrlSchema.optional(),
-    syncIntervalSeconds: z
-      .number()
-      .positive()
-      .max(Math.floor(maxTimerMs / 1000))
-      .optional(),
-    encryptionKey: z.string().optional(),
-    durability: z.enum(["full", "normal"]).optional(),
-    timeoutMs: z.int().min(1).max(maxTimerMs).optional(),
-    busyTimeoutMs: z.int().min(0).max(maxTimerMs).optional(),
-    migrate: z.boolean().optional(),
-    drizzle: drizzleSchema.optional(),
-    readOnly: z.boolean().optional(),
+    authToken: z.optional(z.string()),
+    readUrl: z.optional(httpUrlSchema),
+    syncUrl: z.optional(httpUrlSchema),
+    syncIntervalSeconds: z.optional(
+      z.number().check(z.positive(), z.maximum(Math.floor(maxTimerMs / 1000))),
+    ),
+    encryptionKey: z.optional(z.string()),
+    durability: z.optional(z.enum(["full", "normal"])),
+    timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(maxTimerMs))),
+    busyTimeoutMs: z.optional(z.int().check(z.minimum(0), z.maximum(maxTimerMs))),
+    migrate: z.optional(z.boolean()),
+    drizzle: z.optional(drizzleSchema),
+    readOnly: z.optional(z.boolean()),
     ...storeOptionsShape,
   })
-  .superRefine((options, { addIssue }) => {
-    const { url, syncUrl, authToken } = options;
-    const onServer = isServer(url);
-    const refuse = (option: keyof typeof options, message: string) => {
-      if (options[option] !== undefined) addIssue({ code: "custom", path: [option], message });
-    };
-    if (!/^(libsql|https?):/.test(url)) {
-      refuse("readUrl", "is for a server at an url that begins with libsql:, http: or https:");
-    }
-    if (!url.startsWith("file:")) {
-      refuse("syncUrl", "is for a copy in a file: the url must begin with file:");
-    }
-    if (onServer) refuse("encryptionKey", "is for a local file: a server encrypts by itself");
-    if (onServer || syncUrl !== undefined) {
-      refuse("durability", "is for a local file: a server decides for itself");
-      refuse("busyTimeoutMs", "is for a local database: a server has timeoutMs");
-    } else {
-      refuse("authToken", "is for a server: the url is a local database");
-      refuse("timeoutMs", "is for a server: a local database has busyTimeoutMs");
-    }
-    if (syncUrl === undefined)
-      refuse("syncIntervalSeconds", "is for an embedded replica: it needs syncUrl");
-    if (options.migrate === true && options.tables !== undefined) {
-      refuse("migrate", "cannot be true with tables: their migrations are your own");
-    }
-    if (!url.startsWith("file:") || syncUrl !== undefined) {
-      refuse("readOnly", "is for a database in a file");
-    }
-    if (options.readOnly === true && options.migrate === true) {
-      refuse("migrate", "cannot be true with readOnly");
-    }
-    for (const option of ["url", "readUrl", "syncUrl"] as const) {
-      const target = options[option];
-      if (target === undefined || !isExposed(target)) continue;
-      const message =
-        "is not sent over a plain connection to another machine: use https:, wss: or libsql:";
-      if (parseServerUrl(target)?.searchParams.has("authToken")) {
-        addIssue({ code: "custom", path: [option], message: `carries a token, which ${message}` });
-      } else if (authToken !== undefined) {
-        addIssue({ code: "custom", path: ["authToken"], message });
+  .check(
+    z.superRefine((options, { addIssue }) => {
+      const { url, syncUrl, authToken } = options;
+      const onServer = isServer(url);
+      const refuse = (option: keyof typeof options, message: string) => {
+        if (options[option] !== undefined) addIssue({ code: "custom", path: [option], message });
+      };
+      if (!/^(libsql|https?):/.test(url)) {
+        refuse("readUrl", "is for a server at an url that begins with libsql:, http: or https:");
       }
-    }
-  });
+      if (!url.startsWith("file:")) {
+        refuse("syncUrl", "is for a copy in a file: the url must begin with file:");
+      }
+      if (onServer) refuse("encryptionKey", "is for a local file: a server encrypts by itself");
+      if (onServer || syncUrl !== undefined) {
+        refuse("durability", "is for a local file: a server decides for itself");
+        refuse("busyTimeoutMs", "is for a local database: a server has timeoutMs");
+      } else {
+        refuse("authToken", "is for a server: the url is a local database");
+        refuse("timeoutMs", "is for a server: a local database has busyTimeoutMs");
+      }
+      if (syncUrl === undefined)
+        refuse("syncIntervalSeconds", "is for an embedded replica: it needs syncUrl");
+      if (options.migrate === true && options.tables !== undefined) {
+        refuse("migrate", "cannot be true with tables: their migrations are your own");
+      }
+      if (!url.startsWith("file:") || syncUrl !== undefined) {
+        refuse("readOnly", "is for a database in a file");
+      }
+      if (options.readOnly === true && options.migrate === true) {
+        refuse("migrate", "cannot be true with readOnly");
+      }
+      for (const option of ["url", "readUrl", "syncUrl"] as const) {
+        const target = options[option];
+        if (target === undefined || !isExposed(target)) continue;
+        const message =
+          "is not sent over a plain connection to another machine: use https:, wss: or libsql:";
+        if (parseServerUrl(target)?.searchParams.has("authToken")) {
+          addIssue({
+            code: "custom",
+            path: [option],
+            message: `carries a token, which ${message}`,
+          });
+        } else if (authToken !== undefined) {
+          addIssue({ code: "custom", path: ["authToken"], message });
+        }
+      }
+    }),
+  );
 
 export type ParsedOpenOptions = z.output<typeof openOptionsSchema>;
 

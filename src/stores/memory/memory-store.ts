@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
@@ -155,7 +155,7 @@ export interface MemoryStoreOptions {
 }
 
 const optionsSchema = z.strictObject({
-  clock: z.custom<Clock>((value) => typeof value === "function", "must be a function").optional(),
+  clock: z.optional(z.custom<Clock>((value) => typeof value === "function", "must be a function")),
 });
 
 /**

@@ -1,6 +1,6 @@
 import { is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { tables as plainTables, type WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
 
@@ -20,13 +20,13 @@ function isSetOfTables(value: unknown): boolean {
 }
 
 export const storeOptionsShape = {
-  tables: z
-    .custom<WorkflowTables>(
+  tables: z.optional(
+    z.custom<WorkflowTables>(
       isSetOfTables,
       `must be the tables of createWorkflowTables: ${names.join(", ")}`,
-    )
-    .optional(),
-  clock: z.custom<Clock>((value) => typeof value === "function", "must be a function").optional(),
+    ),
+  ),
+  clock: z.optional(z.custom<Clock>((value) => typeof value === "function", "must be a function")),
 };
 
 export const storeOptionsSchema = z.strictObject(storeOptionsShape);

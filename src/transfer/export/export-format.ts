@@ -1,5 +1,5 @@
 import type { Hash } from "node:crypto";
-import * as z from "zod";
+import * as z from "zod/mini";
 import {
   CorruptRowError,
   ExportTooNewError,
@@ -28,7 +28,7 @@ const schemaVersion = compiledMigrations.at(-1)?.tag ?? "";
 
 const headerSchema = z.object({
   format: z.literal(formatName),
-  version: z.int().min(1),
+  version: z.int().check(z.minimum(1)),
   schemaVersion: z.string(),
   exportedAt: z.iso.datetime(),
   columns: z.record(z.string(), z.array(z.string())),
@@ -36,7 +36,7 @@ const headerSchema = z.object({
 
 const trailerSchema = z.strictObject({
   format: z.literal(`${formatName}-end`),
-  runs: z.int().min(0),
+  runs: z.int().check(z.minimum(0)),
   /** Runs that could not be read when the export was written. */
   corrupt: z.array(
     z.strictObject({

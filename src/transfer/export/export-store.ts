@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import { CorruptRowError, UnreadableRunsError } from "../../errors.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
 import {
   InvalidArgumentError,
@@ -28,13 +28,14 @@ export interface ImportReport extends ImportProgress {
   readonly unreadable: readonly CorruptRowError[];
 }
 
-const optionsSchema = z
-  .strictObject({
+const optionsSchema = z.omit(
+  z.strictObject({
     ...transferShape<ImportProgress>(),
-    onConflict: z.enum(["fail", "skip", "replace"]).default("fail"),
-    keepNewer: z.boolean().optional(),
-  })
-  .omit({ filter: true });
+    onConflict: z._default(z.enum(["fail", "skip", "replace"]), "fail"),
+    keepNewer: z.optional(z.boolean()),
+  }),
+  { filter: true },
+);
 
 /**
  * Stores the runs of an export. `records` is the text that `exportStore` returns, or its UTF-8, cut anywhere; it is not

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { RevisionConflictError, RunAlreadyExistsError, UnsupportedError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { outerFlow } from "../../async/flow.ts";
@@ -48,8 +48,8 @@ export interface DivergenceReport {
 }
 
 export const mirrorOptionsSchema = z.strictObject({
-  maxPendingRuns: z.int().min(1).default(10_000),
-  retryDelayMs: z.int().min(1).max(maxTimerMs).default(100),
+  maxPendingRuns: z._default(z.int().check(z.minimum(1)), 10_000),
+  retryDelayMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 100),
   onDivergence: callbackSchema<DivergenceReport>(),
 });
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { parseArgument } from "../../arguments.ts";
 import { SwitchOverError, UnreadableRunsError } from "../../errors.ts";
@@ -47,7 +47,7 @@ export interface ResyncReport {
 }
 
 const switchOverOptionsSchema = z.strictObject({
-  maxPauseMs: z.int().min(1).max(maxTimerMs).default(5000),
+  maxPauseMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 5000),
   recordSwitch: callbackSchema<OperationOptions, void | Promise<void>>(),
   ...operationShape,
 });
