@@ -114,17 +114,16 @@ export class RunExecution {
       await writer.store({ endedSteps: scope.workflow.plan.stepIds.size, result: at });
     }
     while (!("status" in at)) {
+      // Closing does not wait for a condition, and begins no step.
+      if (this.#drainer.aborted) throw new EngineClosedError();
       if (isUndecided(at)) {
-        // Closing does not wait for a condition.
-        if (this.#drainer.aborted) throw new EngineClosedError();
         at = await enterStage(scope, writer, at);
         continue;
       }
       this.#stage = at;
       this.#hasBegun = true;
       const execution = new StageExecution(scope, writer, at);
-      // The engine may have begun to close while the run was loaded or a condition was evaluated.
-      const end = this.#drainer.aborted ? "waiting" : await execution.run();
+      const end = await execution.run();
       if (end === "released") return "released";
       if (end === "waiting") {
         const wakeAt = execution.waitsUntil;

@@ -31,7 +31,7 @@ export async function enterStage(
   writer: RunWriter,
   stage: StageRun,
 ): Promise<StageRun | RunResult> {
-  const { leaseMs, signal, observer, workflow } = scope;
+  const { leaseMs, signal, drainSignal, observer, workflow } = scope;
   const { index, input, steps } = stage;
   const decisions = steps.map((step) =>
     retryWhileBusy(() => decide(scope, input, step), leaseMs, signal),
@@ -46,7 +46,7 @@ export async function enterStage(
   const event = { endedSteps: countEnded(decided), passed };
   if ("status" in next) await writer.store({ ...event, result: next });
   else {
-    const begun = isUndecided(next) ? [] : next.steps.filter(isUnsaved);
+    const begun = isUndecided(next) || drainSignal.aborted ? [] : next.steps.filter(isUnsaved);
     await writer.store({ ...event, stage: next, begun });
     for (const step of begun) step.row = "current";
   }
