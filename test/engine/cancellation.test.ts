@@ -296,6 +296,27 @@ describe.each(stores)("on %s", (_, open) => {
     expect(await inner.listStepAttempts(runId)).toEqual([]);
   });
 
+  test("a retry restarts all steps of a run whose steps were not cancelled", async () => {
+    const store = await open();
+    const calls: string[] = [];
+    const step = <const Id extends string>(id: Id) =>
+      numberStep(id, (value) => {
+        calls.push(id);
+        return value;
+      });
+    const workflow = defineWorkflow({ id: "w" }).parallel(step("a"), step("b")).build();
+    const cancelled = { workflowId: "w", input: 1, status: "CANCELLED", attempt: 1 } as const;
+    const { runId } = await store.createRun(cancelled);
+    const row = { runId, attempt: 1, input: 1 };
+    const failed = { ...row, stepId: "a", executionIndex: 0, status: "FAILED" as const };
+    await store.createStepExecution(failed);
+    await store.createStepExecution({ ...row, stepId: "b", executionIndex: 1, status: "RUNNING" });
+    const engine = makeEngine(store).register(workflow);
+    await engine.retry(runId);
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED" });
+    expect(calls).toEqual(["a", "b"]);
+  });
+
   test("a reopened run restarts its cancelled step", async () => {
     const store = await open();
     const engine = makeEngine(store);

@@ -191,7 +191,9 @@ async function play({
       if (run.status === "COMPLETED" || retriesLeft === 0) break;
       retriesLeft -= 1;
       begunSinceRetry.clear();
-      await inner.reopenRun(runId);
+      const retrying = new Engine(inner, { clock });
+      await retrying.retry(runId);
+      await retrying.close();
       continue;
     }
     const waitsUntil = run.status === "RUNNING" ? run.leaseExpiresAt : (run.wakeAt ?? clock());
