@@ -223,11 +223,11 @@ async function play({
       .filter((each) => each.startsWith(`${stepId} `))
       .map((each) => Number(each.slice(2)));
     for (const [index, number] of tried.entries()) {
-      const step = number - (tried[index - 1] ?? 0);
-      // Numbers may be skipped: an attempt may be cancelled before it calls its step, and a worker that closes cannot know
-      // whether a dead one had begun the step.
+      const increase = number - (tried[index - 1] ?? 0);
+      // Numbers may be skipped: an attempt may be cancelled before it calls its increase, and a worker that closes cannot know
+      // whether a dead one had begun the increase.
       if (!wasCancelled && (closeAfter === null || troubles.length === 0)) {
-        expect(step, `attempts of ${stepId}: ${tried.join()}`).toBeLessThanOrEqual(1);
+        expect(increase, `attempts of ${stepId}: ${tried.join()}`).toBeLessThanOrEqual(1);
       }
       expect(number).toBeGreaterThanOrEqual(tried[index - 1] ?? 1);
     }
