@@ -87,11 +87,15 @@ export function createRowCodec<
   const codecs = new Map<string, CellCodec>(
     properties.map((name) => [name, cellCodec(columnOf(name))]),
   );
-  const defaults = properties.map((name) => [name, defaultOf(columnOf(name))] as const);
+  const constants = properties.map((name) => [name, columnOf(name).default ?? null]);
+  const rowOfDefaults: Readonly<Record<string, unknown>> = Object.fromEntries(constants);
+  const generators = properties.flatMap((name) => {
+    const generate = generatorOf(columnOf(name));
+    return generate === null ? [] : [[name, generate] as const];
+  });
   const tableName = getTableName(table);
   /** By list of properties. The lists are constants, and a lookup per cell would be a third of the cost of a row. */
   const decoders = new WeakMap<readonly string[], Decoder>();
-  const emptyRow = rowOfNulls(properties);
 
   function columnOf(name: string): SQLiteColumn {
     const column = columns[name];
@@ -134,11 +138,10 @@ export function createRowCodec<
     properties,
     key,
     complete(given, now) {
-      const row = { ...emptyRow };
-      for (const [name, makeDefault] of defaults) {
-        const value = given[name];
-        row[name] = value === undefined ? makeDefault(now) : value;
-      }
+      const row = { ...rowOfDefaults };
+      const present: Readonly<Record<string, unknown>> = given;
+      for (const name in present) if (present[name] !== undefined) row[name] = present[name];
+      for (const [name, generate] of generators) row[name] ??= generate(now);
       return row as Row;
     },
     encode(row) {
@@ -162,12 +165,11 @@ export function createRowCodec<
   };
 }
 
-function defaultOf(column: SQLiteColumn): (now: Date) => unknown {
-  const { default: constant, defaultFn: generate } = column;
-  if (constant !== undefined) return () => constant;
-  if (column.columnType === "SQLiteTimestamp" && column.notNull) return (now) => now;
-  // Not `generate` itself: a generator of ids may have optional arguments.
-  return () => generate?.() ?? null;
+/** Makes the default of a column; null if it is a constant. */
+function generatorOf({ columnType, notNull, defaultFn }: SQLiteColumn) {
+  if (columnType === "SQLiteTimestamp" && notNull) return (now: Date) => now;
+  // Not the function itself: a generator of ids may have optional arguments.
+  return defaultFn === undefined ? null : () => defaultFn();
 }
 
 function cellCodec(column: SQLiteColumn): CellCodec {
