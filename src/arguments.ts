@@ -1,8 +1,9 @@
-import * as z from "zod/mini";
+import type * as z from "zod/mini";
+import en from "zod/v4/locales/en.js";
 import { InvalidArgumentError } from "./errors.ts";
 
 /** Options of a parse for messages in English, which `zod/mini` lacks. An app's configuration of zod does not change them. */
-export const inEnglish = { error: z.locales.en().localeError };
+export const inEnglish = { error: en().localeError };
 
 const checked = new WeakSet<object>();
 

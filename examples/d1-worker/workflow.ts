@@ -1,18 +1,18 @@
 import { defineStep, defineWorkflow } from "gorkflow";
-import * as z from "zod";
+import * as z from "zod/mini";
 
 const signup = z.object({ email: z.email(), plan: z.enum(["free", "team"]) });
 
 const admit = defineStep({
   id: "admit",
   input: signup,
-  output: signup.extend({ seats: z.int() }),
+  output: z.extend(signup, { seats: z.int() }),
   run: async ({ email, plan }) => ({ email, plan, seats: plan === "team" ? 10 : 1 }),
 });
 
 const greet = defineStep({
   id: "greet",
-  input: signup.extend({ seats: z.int() }),
+  input: z.extend(signup, { seats: z.int() }),
   output: z.object({ greeting: z.string() }),
   retry: { maxRetries: 3, delayMs: 100, backoff: "exponential" },
   run: async ({ email, seats }) => ({ greeting: `Welcome, ${email}: ${seats} of ${seats} seats` }),

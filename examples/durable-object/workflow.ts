@@ -1,5 +1,5 @@
 import { defineStep, defineWorkflow } from "gorkflow";
-import * as z from "zod";
+import * as z from "zod/mini";
 
 const order = z.object({ orderId: z.string(), reminderMs: z.int() });
 

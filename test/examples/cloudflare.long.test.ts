@@ -43,7 +43,7 @@ function expectEdgeBundle({ missing, inputs, gzippedBytes }: EdgeBundle): void {
   const native = /node_modules\/(libsql|@libsql|@neon-rs)\/|\.node$|dist\/client\/write-queue/;
   expect(inputs.filter((path) => native.test(path))).toEqual([]);
   console.info(`${gzippedBytes} bytes with gzip`);
-  expect(gzippedBytes).toBeLessThan(125_000);
+  expect(gzippedBytes).toBeLessThan(107_000);
 }
 
 describe("d1-worker", () => {

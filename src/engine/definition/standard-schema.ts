@@ -1,5 +1,5 @@
-import type * as z from "zod/mini";
-import { nameField } from "../../arguments.ts";
+import * as z from "zod/mini";
+import { inEnglish, nameField } from "../../arguments.ts";
 import { StepValidationError } from "../../errors.ts";
 
 /** A schema of a library that implements https://standardschema.dev: zod, Valibot, ArkType and others. */
@@ -41,7 +41,10 @@ export function isSchema(value: unknown): value is StandardSchema {
 }
 
 interface Zod4Schema extends StandardSchema {
-  readonly safeParseAsync: (value: unknown) => Promise<z.core.util.SafeParseResult<unknown>>;
+  readonly safeParseAsync: (
+    value: unknown,
+    options?: z.core.ParseContext<z.core.$ZodIssue>,
+  ) => Promise<z.core.util.SafeParseResult<unknown>>;
   /** `zod/mini` lacks it. */
   readonly toJSONSchema?: (params: z.core.ToJSONSchemaParams) => unknown;
 }
@@ -51,10 +54,16 @@ export function isZod4(schema: StandardSchema): schema is Zod4Schema {
   return "_zod" in schema && "safeParseAsync" in schema;
 }
 
+/** `zod/mini` has no messages unless the app configures them. */
+function messageOptions() {
+  const { localeError, customError } = z.config();
+  return localeError === undefined && customError === undefined ? inEnglish : undefined;
+}
+
 async function validate(schema: StandardSchema, value: unknown): Promise<StandardResult<unknown>> {
   if (!isZod4(schema)) return schema["~standard"].validate(value);
   // The standard's method of zod 4 tries without promises first, and so calls some rules twice.
-  const { success, data, error } = await schema.safeParseAsync(value);
+  const { success, data, error } = await schema.safeParseAsync(value, messageOptions());
   return success ? { value: data } : { issues: error.issues };
 }
 
