@@ -38,7 +38,7 @@ export class OutputFailedError extends CommandError {
     super({
       code: "OUTPUT_FAILED",
       message: `the output cannot be written (${cause})`,
-      remedy: "the command did its work; only its output is incomplete",
+      remedy: "what the command has changed stays changed",
     });
   }
 }

@@ -2,7 +2,7 @@ import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { CorruptRowError } from "../errors.ts";
 import { parseJson } from "../json.ts";
-import { isInputFrom, isTags } from "./zod.ts";
+import { isId, isInputFrom, isTags } from "./zod.ts";
 
 /** A value of SQL. */
 export type Cell = string | number | null;
@@ -85,7 +85,12 @@ export function createRowCodec<
     (name): name is Property => !(derived as readonly string[]).includes(name),
   );
   const codecs = new Map<string, CellCodec>(
-    properties.map((name) => [name, cellCodec(columnOf(name))]),
+    properties.map((name) => {
+      const codec = cellCodec(columnOf(name));
+      // No operation takes an id that SQL of an app has written and that is none.
+      const isIdOfRow = key.includes(name) && columnOf(name).columnType === "SQLiteText";
+      return [name, isIdOfRow ? { ...codec, decode: decodeId } : codec];
+    }),
   );
   const constants = properties.map((name) => [name, columnOf(name).default ?? null]);
   const rowOfDefaults: Readonly<Record<string, unknown>> = Object.fromEntries(constants);
@@ -227,6 +232,10 @@ function decodeTime(cell: unknown): Date | undefined {
   if (!Number.isInteger(cell)) return undefined;
   const time = new Date(cell as number);
   return Number.isNaN(time.getTime()) ? undefined : time;
+}
+
+function decodeId(cell: unknown): string | undefined {
+  return isId(cell) ? cell : undefined;
 }
 
 function decodeJson(cell: unknown): unknown {

@@ -32,21 +32,26 @@ export function isProbe({ runId }: { readonly runId: string }): boolean {
   return runId.startsWith(`${probeWorkflowId}:`);
 }
 
-/** All bundles of a store, oldest first. The next page is read while the caller uses this one. */
+/** All pages of a list. The next page is read while the caller uses this one. */
+export async function* pagesOf<Page extends { readonly nextCursor: string | null }>(
+  read: (cursor: string | null) => Promise<Page>,
+): AsyncGenerator<Page> {
+  let next: Promise<Page> | null = read(null);
+  while (next !== null) {
+    const page: Page = await next;
+    next = page.nextCursor === null ? null : read(page.nextCursor);
+    // A caller that stops early never awaits this page.
+    next?.catch(() => undefined);
+    yield page;
+  }
+}
+
+/** All bundles of a store, oldest first. */
 export async function* bundlePages(
   store: WorkflowStore,
   { filter, signal }: BundleScan,
 ): AsyncGenerator<BundlePage> {
-  const read = (cursor: string | null): Promise<BundlePage> => {
-    const page = store.readBundles({ filter, cursor, signal });
-    // A caller that stops early never awaits this page.
-    page.catch(() => undefined);
-    return page;
-  };
-  let next: Promise<BundlePage> | null = read(null);
-  while (next !== null) {
-    const page: BundlePage = await next;
-    next = page.nextCursor === null ? null : read(page.nextCursor);
+  for await (const page of pagesOf((cursor) => store.readBundles({ filter, cursor, signal }))) {
     yield { ...page, bundles: page.bundles.filter(({ run }) => !isProbe(run)) };
   }
 }
@@ -59,12 +64,7 @@ export async function* namedPages(
 ): AsyncGenerator<BundlePage> {
   for (let start = 0; start < runIds.length; start += batchRuns) {
     const some = runIds.slice(start, start + batchRuns);
-    let cursor: string | null = null;
-    do {
-      const page: BundlePage = await store.readBundles({ runIds: some, cursor, signal });
-      yield page;
-      cursor = page.nextCursor;
-    } while (cursor !== null);
+    yield* pagesOf((cursor) => store.readBundles({ runIds: some, cursor, signal }));
   }
 }
 

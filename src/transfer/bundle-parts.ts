@@ -1,5 +1,6 @@
 import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type * as z from "zod/mini";
 import type { RunBundle } from "../model/bundles.ts";
 import { rowCodecs } from "../schema/row-codecs.ts";
 import {
@@ -9,6 +10,13 @@ import {
   workflowRuns,
   workflowState,
 } from "../schema/tables.ts";
+import {
+  stepAttemptSchema,
+  stepExecutionSchema,
+  stepOutputSchema,
+  workflowRunSchema,
+  workflowStateSchema,
+} from "../schema/zod.ts";
 
 export type BundleRow = Record<string, unknown>;
 
@@ -18,6 +26,8 @@ export interface BundlePart {
   readonly table: string;
   readonly columns: Readonly<Record<string, SQLiteColumn>>;
   readonly properties: readonly string[];
+  /** Accepts a row that a store accepts. Payloads are checked when they are encoded. */
+  readonly schema: z.ZodMiniType;
   /** Properties that are `Date` in a row and ISO 8601 in JSON. */
   readonly times: readonly string[];
   /** Properties whose content is the user's. */
@@ -27,12 +37,13 @@ export interface BundlePart {
 }
 
 export const bundleParts: readonly BundlePart[] = Object.entries({
-  run: workflowRuns,
-  steps: stepExecutions,
-  attempts: stepAttempts,
-  outputs: stepOutputs,
-  state: workflowState,
-} as const satisfies Record<keyof RunBundle, SQLiteTable>).map(([part, table]) => {
+  run: [workflowRuns, workflowRunSchema],
+  steps: [stepExecutions, stepExecutionSchema],
+  attempts: [stepAttempts, stepAttemptSchema],
+  outputs: [stepOutputs, stepOutputSchema],
+  state: [workflowState, workflowStateSchema],
+} as const satisfies Record<keyof RunBundle, [SQLiteTable, z.ZodMiniType]>).map((entry) => {
+  const [part, [table, schema]] = entry;
   const name = part as keyof RunBundle;
   const columns: Record<string, SQLiteColumn> = getTableColumns(table as SQLiteTable);
   const { properties, key }: Record<"properties" | "key", readonly string[]> = rowCodecs[name];
@@ -42,6 +53,7 @@ export const bundleParts: readonly BundlePart[] = Object.entries({
     table: getTableName(table),
     columns,
     properties,
+    schema,
     times: ofType("SQLiteTimestamp"),
     payloads: new Set(ofType("SQLiteCustomColumn")),
     keys: key.filter((each) => each !== "runId"),

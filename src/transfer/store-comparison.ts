@@ -4,13 +4,13 @@ import { comparePositions } from "../model/cursors.ts";
 import { matchesFilter, parseCountFilter } from "../model/run-queries.ts";
 import type { WorkflowRunSummary } from "../schema/rows.ts";
 import { isId } from "../schema/zod.ts";
-import type { RunPage } from "../store/runs.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import {
   batchRuns,
   bundlesById,
   isProbe,
   namedPages,
+  pagesOf,
   runIdOfCell,
   type BundleScan,
 } from "./bundle-pages.ts";
@@ -132,24 +132,20 @@ export class StoreComparison {
   }
 }
 
-async function take<T>(items: AsyncIterator<T>): Promise<T | null> {
-  const next = await items.next();
-  return next.done === true ? null : next.value;
+async function take<T>(items: AsyncIterator<T, undefined>): Promise<T | null> {
+  return (await items.next()).value ?? null;
 }
 
 async function* summariesOf(
   store: WorkflowStore,
   { filter, signal }: BundleScan,
   unreadable: Map<string, CorruptRowError>,
-): AsyncGenerator<WorkflowRunSummary> {
-  let cursor: string | null = null;
-  do {
-    const query = { ...filter, limit: 1000, cursor, signal };
-    const page: RunPage<WorkflowRunSummary> = await store.listRuns(query);
+): AsyncGenerator<WorkflowRunSummary, undefined> {
+  const query = { ...filter, limit: 1000, signal };
+  for await (const page of pagesOf((cursor) => store.listRuns({ ...query, cursor }))) {
     note(page.corrupt, unreadable);
     yield* page.runs;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  }
 }
 
 function note(errors: readonly CorruptRowError[], unreadable: Map<string, CorruptRowError>): void {

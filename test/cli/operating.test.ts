@@ -239,7 +239,7 @@ describe("is refused in one line, and nothing is created:", () => {
     ["a missing option", ["prune"], 2, /--older-than .*\n\(gorkflow prune --help shows the usage/],
     ["an import of a missing file", ["import", "no.ndjson", "-d", "missing.db"], 1, /no such file/],
     ["an import of a folder", ["import", ".", "-d", "missing.db"], 1, /is a folder/],
-    ["an export into nowhere", ["export", "no/where.ndjson"], 1, /no such file or folder/],
+    ["an export into nowhere", ["export", "no/where.ndjson"], 1, /no such file or directory/],
     ["an export to a folder", ["export", "."], 1, /^gorkflow: .: is a folder\n$/],
     ["an export to a database", ["export", "linked.db"], 1, /linked.db: is a database/],
   ] as const)("%s", async (_, args, expected, reason) => {

@@ -158,7 +158,8 @@ describe("an import", () => {
     const lines = await exported(5);
     const text = lines.join("");
     const last = lines.at(-1) ?? "";
-    for (const length of [0, text.length - last.length, text.length - last.length - 10]) {
+    const lengths = [0, 10, 100, text.length - last.length, text.length - last.length - 10];
+    for (const length of lengths) {
       expect((await imported([text.slice(0, length)])).outcome).toMatchObject({
         code: "INCOMPLETE_EXPORT",
       });

@@ -362,21 +362,26 @@ describe("no write fails because of", () => {
     expect(await areEqual(primary, memory)).toBe(true);
   });
 
-  test("a listener that throws", async () => {
-    let told = 0;
-    const { store, secondary } = mirror({
-      maxPendingRuns: 1,
-      onDivergence: () => {
-        told++;
-        throw new Error("of the listener");
-      },
-    });
-    secondary.fault = gone;
-    await givenRuns(store, 10);
-    expect(told).toBeGreaterThan(1);
-    expect((await store.stats()).rows.workflowRuns).toBe(10);
-    secondary.fault = null;
-    await store.drain();
+  test("a listener that throws, or rejects later", async () => {
+    for (const isLate of [false, true]) {
+      let told = 0;
+      const { store, secondary } = mirror({
+        maxPendingRuns: 1,
+        onDivergence: () => {
+          told++;
+          const error = new Error("of the listener");
+          // Vitest fails if nobody handles it.
+          if (isLate) return Promise.reject(error);
+          throw error;
+        },
+      });
+      secondary.fault = gone;
+      await givenRuns(store, 10);
+      expect(told).toBeGreaterThan(1);
+      expect((await store.stats()).rows.workflowRuns).toBe(10);
+      secondary.fault = null;
+      await store.drain();
+    }
   });
 });
 

@@ -1,7 +1,10 @@
+import { execFile } from "node:child_process";
+import { constants } from "node:fs";
 import {
   chmod,
   lstat,
   mkdir,
+  open,
   readdir,
   readFile,
   rm,
@@ -10,7 +13,9 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
+import { promisify } from "node:util";
 import { expect } from "vitest";
+import type { UnreadableRunsError } from "../../src/errors.ts";
 import { parseJson } from "../../src/json.ts";
 import type { RunBundle } from "../../src/model/bundles.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -123,6 +128,40 @@ test("an export keeps the permissions of the file that it replaces, and a symbol
   expect((await lstat(`${folder.path}/real/backup.ndjson`)).isFile()).toBe(true);
 });
 
+test("an export replaces neither a database nor its log", async () => {
+  const database = folder.database(`${opened++}.db`);
+  const store = await LibSQLStore.open(database);
+  await givenRuns(store, 3);
+  const path = database.replace(/^file:/, "");
+  for (const name of [path, `${path}-wal`, `${path}-shm`, `${path}-journal`]) {
+    await expect(exportFile(store, name)).rejects.toMatchObject({ code: "EXPORT_FILE" });
+  }
+  await store.close();
+  const again = await LibSQLStore.open(database);
+  expect((await again.stats()).rows.workflowRuns).toBe(3);
+  await again.close();
+});
+
+test("an export to a pipe that nobody reads ends when it is aborted", async () => {
+  const path = `${folder.path}/unread`;
+  await promisify(execFile)("mkfifo", [path]);
+  const abort = new AbortController();
+  const exporting = exportFile(new MemoryStore(), path, { signal: abort.signal });
+  setTimeout(() => abort.abort(new Error("enough")), 20);
+  await expect(exporting).rejects.toThrow("enough");
+  // Ends the thread that waits for a reader.
+  await (await open(path, constants.O_RDWR)).close();
+});
+
+test("a path that no file has is an invalid argument", async () => {
+  const store = new MemoryStore();
+  for (const path of ["", "a\0b", undefined as unknown as string]) {
+    const refused = { code: "INVALID_ARGUMENT", argument: "path" };
+    await expect(exportFile(store, path)).rejects.toMatchObject(refused);
+    await expect(importFile(store, path)).rejects.toMatchObject(refused);
+  }
+});
+
 test("an import of a file with a value that cannot be stored changes nothing", async () => {
   const store = new MemoryStore();
   await givenRuns(store, 160);
@@ -225,6 +264,36 @@ test("a transfer names values beyond our limits that SQL stored, and includes al
     corrupt: [{}, {}, {}],
   });
   expect((await target.stats()).rows.workflowRuns).toBe(46);
+  await store.close();
+});
+
+test("ids and counters beyond our limits that SQL stored are named, and all other runs are included", async () => {
+  const store = await file();
+  for (const runId of ["a", "b", "c", "d"]) await store.createRun({ runId, workflowId: "w" });
+  const long = "x".repeat(300);
+  await store.db.run("update workflow_runs set run_id = '' where run_id = 'a'");
+  await store.db.run(`update workflow_runs set run_id = '${long}' where run_id = 'b'`);
+  await store.db.run("update workflow_runs set workflow_id = '', revision = -1 where run_id = 'c'");
+  const lines: string[] = [];
+  const reading = async () => {
+    for await (const line of exportStore(store)) lines.push(line);
+  };
+  const error: unknown = await reading().catch((failure: unknown) => failure);
+  const { corrupt } = error as UnreadableRunsError;
+  expect(new Set(corrupt.map(({ key }) => key["run_id"]))).toEqual(new Set(["", "c", long]));
+  expect(await importStore(new MemoryStore(), lines)).toMatchObject({ written: 1 });
+
+  const target = new MemoryStore();
+  await expect(copyStore(store, target, { resume: true })).rejects.toMatchObject({
+    code: "REFUSED_RUNS",
+    refused: [{ runId: "c" }],
+    corrupt: [{}, {}],
+  });
+  expect(await compareStores(store, target)).toMatchObject({
+    runs: 2,
+    differing: 1,
+    unreadable: { first: [{}, {}] },
+  });
   await store.close();
 });
 

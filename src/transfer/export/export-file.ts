@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
-import { chmod, open, readdir, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import { chmod, readdir, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { finished, pipeline } from "node:stream/promises";
+import { getSystemErrorMap } from "node:util";
 import { constants, createGunzip, createGzip } from "node:zlib";
+import * as z from "zod/mini";
+import { parseArgument } from "../../arguments.ts";
 import { ExportFileError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -14,6 +17,8 @@ import { readExport } from "./read-export.ts";
 
 const isCompressed = (path: string): boolean => path.endsWith(".gz");
 
+const pathSchema = z.string().check(z.regex(/^[^\0]+$/, "must be the path of a file"));
+
 /** A partial file that has not been written to for this long belongs to a process that was killed. */
 const abandonedMs = 3_600_000;
 
@@ -21,13 +26,14 @@ const abandonedMs = 3_600_000;
  * Writes an export to a file, compressed if its name ends with `.gz`. The export is written to
  * `<path>.<id>.partial` and renamed when it is complete, so a file of that name is replaced by a whole export or stays.
  * The new file has the permissions of the one that it replaces; a symbolic link stays, and its target is replaced. If
- * several processes export to one path, the last one to finish wins. An SQLite database is not replaced.
+ * several processes export to one path, the last one to finish wins. An SQLite database is not replaced, nor its log.
  *
  * An export that fails removes its partial file. A killed process leaves it behind; the next export to the same path
  * removes partial files that have not been written to for an hour.
  *
  * @throws {UnreadableRunsError} if runs were left out; the file contains all others, and names these.
- * @throws {ExportFileError} if the file cannot be written, or is a database.
+ * @throws {ExportFileError} if the file cannot be written, or is a database or its log.
+ * @throws {InvalidArgumentError} if `path` is not a path.
  * @throws the errors of `exportStore`.
  */
 export async function exportFile(
@@ -36,7 +42,8 @@ export async function exportFile(
   options: ExportOptions = {},
 ): Promise<void> {
   // The process may change its folder before the file is renamed. `resolve` would drop a slash at the end.
-  const fullPath = isAbsolute(path) ? path : join(resolve(), path);
+  const given = parseArgument(pathSchema, path, "path");
+  const fullPath = isAbsolute(given) ? given : join(resolve(), given);
   let leftOut: UnreadableRunsError | null = null;
   /** All lines. The error that follows the last one must not keep the file from being renamed. */
   async function* lines() {
@@ -54,9 +61,7 @@ export async function exportFile(
         : pipeline(lines(), file);
       await untilAborted(options.signal, written);
     } finally {
-      // A file that is still being opened would be created after its removal.
       file.destroy();
-      await finished(file).catch(() => undefined);
     }
   };
   try {
@@ -67,16 +72,20 @@ export async function exportFile(
       await write(createWriteStream(fullPath));
     } else {
       const target = await targetOf(fullPath);
-      if (existing !== null && (await isDatabase(target))) {
+      const names = [target, target.replace(/-(wal|shm|journal)$/, "")];
+      if ((await Promise.all(names.map(isDatabase))).includes(true)) {
         throw new ExportFileError({ path, reason: "is a database, which an export would replace" });
       }
       await removeAbandoned(target);
       const partial = `${target}.${randomUUID()}.partial`;
+      const file = createWriteStream(partial, { flush: true, flags: "wx", mode: existing?.mode });
       try {
-        await write(createWriteStream(partial, { flush: true, flags: "wx", mode: existing?.mode }));
+        await write(file);
         if (existing !== null) await chmod(partial, existing.mode & 0o7777);
         await rename(partial, target);
       } catch (error) {
+        // A file that is still being opened would be created after its removal.
+        await finished(file).catch(() => undefined);
         await rm(partial, { force: true });
         throw error;
       }
@@ -89,14 +98,8 @@ export async function exportFile(
 
 /** True for an SQLite file: a process that has it open would write to the replaced one. */
 async function isDatabase(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => null);
-  if (file === null) return false;
-  try {
-    const { buffer } = await file.read(Buffer.alloc(16), 0, 16, 0);
-    return buffer.toString("latin1") === "SQLite format 3\0";
-  } finally {
-    await file.close();
-  }
+  const chunks = createReadStream(path, { end: 15 }).toArray();
+  return String(await chunks.catch(() => null)) === "SQLite format 3\0";
 }
 
 /** The file that a path leads to through symbolic links. It need not exist. */
@@ -172,7 +175,7 @@ async function reading<T>(
   signal: AbortSignal | undefined,
   work: (chunks: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
-  const file = createReadStream(path, { signal });
+  const file = createReadStream(parseArgument(pathSchema, path, "path"), { signal });
   // A compressed file that is cut off then ends like text that is cut off: `readExport` knows after which line.
   const finishFlush = constants.Z_SYNC_FLUSH;
   const content = isCompressed(path) ? file.pipe(createGunzip({ finishFlush })) : file;
@@ -188,15 +191,14 @@ async function reading<T>(
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file or folder",
-  EACCES: "access is denied",
   EISDIR: "is a folder",
-  ENOSPC: "there is no space left on the disk",
   Z_DATA_ERROR: "is damaged, or not compressed with gzip although its name ends with .gz",
 };
 
 function fileError(path: string, error: unknown): unknown {
   if (!(error instanceof Error && "errno" in error && "code" in error)) return error;
   const code = String(error.code);
-  return new ExportFileError({ path, reason: reasons[code] ?? code }, { cause: error });
+  const [name, message] = getSystemErrorMap().get(Number(error.errno)) ?? [];
+  const reason = reasons[code] ?? (name === code ? message : code);
+  return new ExportFileError({ path, reason: reason ?? code }, { cause: error });
 }

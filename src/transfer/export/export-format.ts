@@ -107,7 +107,15 @@ export function encodeBundle(bundle: RunBundle, maxLength = maxLineLength): stri
 }
 
 function encodeRow(row: BundleRow, part: BundlePart, runId: string): string {
-  const { columns, payloads, keys, properties, table } = part;
+  const { columns, payloads, keys, properties, table, schema } = part;
+  const corrupt = (property: string, cause: unknown) => {
+    const names = keys.map((each) => [columns[each]?.name ?? each, String(row[each])] as const);
+    const key = { run_id: runId, ...Object.fromEntries(names) };
+    const column = columns[property]?.name ?? property;
+    return new CorruptRowError({ table, key, column }, { cause });
+  };
+  const { error } = schema.safeParse(row);
+  if (error !== undefined) throw corrupt(String(error.issues[0]?.path[0]), error);
   const cells = properties.flatMap((property) => {
     const value = row[property];
     const column = columns[property];
@@ -116,24 +124,21 @@ function encodeRow(row: BundleRow, part: BundlePart, runId: string): string {
       const isJson = payloads.has(property) && (value !== null || column.notNull);
       const text = isJson ? String(column.mapToDriverValue(value)) : JSON.stringify(value);
       return [`${JSON.stringify(property)}:${text}`];
-    } catch (error) {
-      if (!(error instanceof InvalidValueError)) throw error;
-      const names = keys.map((key) => [columns[key]?.name ?? key, String(row[key])] as const);
-      const key = { run_id: runId, ...Object.fromEntries(names) };
-      throw new CorruptRowError({ table, key, column: column.name }, { cause: error });
+    } catch (cause) {
+      throw cause instanceof InvalidValueError ? corrupt(property, cause) : cause;
     }
   });
   return `{${cells.join(",")}}`;
 }
 
 /**
- * Passes if the line is the header of an export that this version can read.
+ * Passes if the first line is the header of an export that this version can read.
  *
  * @throws {InvalidExportError} if it is not a header.
  * @throws {ExportTooNewError} if a later version wrote it.
  */
-export function checkHeader(text: string): void {
-  const header = headerSchema.safeParse(parseLine(text, 1));
+export function checkHeader(record: RecordLine): void {
+  const header = headerSchema.safeParse(record);
   if (!header.success) {
     throw new InvalidExportError({ line: 1, reason: "is not the header of an export" });
   }
@@ -250,8 +255,8 @@ const timeSchema = z.iso.datetime({ offset: true });
 
 /** True for ISO 8601 with a zone: anything else would be guessed, or read in the local zone. */
 function isTime(text: string): boolean {
-  if (timeSchema.safeParse(text).success) return true;
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) return false;
   // `toISOString` writes years beyond 9999 in a form that the schema does not know.
-  const date = new Date(text);
-  return !Number.isNaN(date.getTime()) && date.toISOString() === text;
+  return time.toISOString() === text || timeSchema.safeParse(text).success;
 }

@@ -47,17 +47,17 @@ export async function* readExport(
   };
   for await (const { text, number: line, isEnded } of linesOf(chunks)) {
     if (corrupt !== null) throw new InvalidExportError({ line, reason: "comes after the end" });
+    let record: RecordLine;
+    try {
+      record = parseLine(text, line);
+    } catch (error) {
+      yield* release();
+      // A last line without its line feed was cut off.
+      throw isEnded ? error : new IncompleteExportError({ line: lastLine });
+    }
     if (lastLine === 0) {
-      checkHeader(text);
+      checkHeader(record);
     } else {
-      let record: RecordLine;
-      try {
-        record = parseLine(text, line);
-      } catch (error) {
-        yield* release();
-        // A last line without its line feed was cut off.
-        throw isEnded ? error : new IncompleteExportError({ line: lastLine });
-      }
       const continued: RecordLine | null = held && continueRecord(held.record, record);
       if (held !== null && continued !== null) {
         held = { record: continued, line: held.line, size: held.size + text.length };

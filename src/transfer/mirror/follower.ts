@@ -22,10 +22,9 @@ export interface MirrorOptions {
   /** Milliseconds before a failed attempt is repeated, doubled up to 5 s. Defaults to 100. */
   readonly retryDelayMs?: number | undefined;
   /**
-   * Called when the secondary begins to fail, when it refuses a run, and when a change is missed. An error that it
-   * throws is ignored.
+   * Called when the secondary begins to fail, when it refuses a run, and when a change is missed. Its errors are ignored.
    */
-  readonly onDivergence?: ((report: DivergenceReport) => void) | undefined;
+  readonly onDivergence?: ((report: DivergenceReport) => unknown) | undefined;
 }
 
 /** How far the secondary is behind the primary, as far as this mirror knows. */
@@ -50,7 +49,7 @@ export interface DivergenceReport {
 export const mirrorOptionsSchema = z.strictObject({
   maxPendingRuns: z._default(z.int().check(z.minimum(1)), 10_000),
   retryDelayMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 100),
-  onDivergence: callbackSchema<DivergenceReport>(),
+  onDivergence: callbackSchema<DivergenceReport, unknown>(),
 });
 
 /** Failed runs that are kept with their errors; more count as missed. */
@@ -367,11 +366,9 @@ export class Follower {
   }
 
   #report(): void {
-    try {
-      this.#options.onDivergence?.(this.divergence());
-    } catch {
-      // It is called in the middle of a write, whose caller could do nothing about this error.
-    }
+    const report = async (): Promise<unknown> => this.#options.onDivergence?.(this.divergence());
+    // It is called in the middle of a write, whose caller could do nothing about this error.
+    report().catch(() => undefined);
   }
 }
 
