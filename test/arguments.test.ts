@@ -26,7 +26,11 @@ describe("an invalid value is reported in English", () => {
 describe("an input that a schema of zod/mini rejects is reported", () => {
   test.each([
     ["in English without a configuration of zod", {}, "expected string, received number"],
-    ["in the language that the app configured", z.locales.de(), "Ungültige Eingabe: erwartet string"],
+    [
+      "in the language that the app configured",
+      z.locales.de(),
+      "Ungültige Eingabe: erwartet string",
+    ],
     ["in the app's own words", { customError: () => "nope" }, "nope"],
   ])("%s", async (_, config, message) => {
     z.config(config);
