@@ -224,8 +224,8 @@ async function play({
       .map((each) => Number(each.slice(2)));
     for (const [index, number] of tried.entries()) {
       const increase = number - (tried[index - 1] ?? 0);
-      // Numbers may be skipped: an attempt may be cancelled before it calls its increase, and a worker that closes cannot know
-      // whether a dead one had begun the increase.
+      // Numbers may be skipped: an attempt may be cancelled before it calls its step, and a worker that closes cannot know
+      // whether a dead one had begun the step.
       if (!wasCancelled && (closeAfter === null || troubles.length === 0)) {
         expect(increase, `attempts of ${stepId}: ${tried.join()}`).toBeLessThanOrEqual(1);
       }

@@ -55,10 +55,7 @@ type CommonInput<Steps extends readonly AnyStep<never>[]> = {
 /** Null is an output of every step if the steps continue on an error by default. */
 type NullIf<ContinueOnError> = true extends ContinueOnError ? null : never;
 
-interface Settings extends Pick<
-  Workflow,
-  "id" | "version" | "name" | "description" | "tags" | "timeoutMs" | "maxLostLeases"
-> {
+interface Settings extends Omit<Workflow, "plan" | typeof workflowTypes> {
   readonly stepDefaults: StepSettings;
 }
 
@@ -224,32 +221,9 @@ function withDefaults(step: StepDefinition, defaults: StepSettings): StepInWorkf
   });
 }
 
-/** True for a built workflow, also for one of another copy of this package. */
-export function isWorkflow(value: unknown): value is Workflow {
-  const { id, version, plan } = (value ?? {}) as Partial<Workflow>;
-  return isId(id) && isId(version) && Array.isArray(plan?.stages) && plan.stages.every(isStage);
-}
-
-function isStage(value: unknown): value is Stage {
-  const { steps } = (value ?? {}) as Partial<Stage>;
-  return Array.isArray(steps) && steps.every((step) => isObject(step?.definition));
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null;
-}
-
-/** A workflow or a step, for people. */
-interface Labels {
-  readonly id: string;
-  readonly name: string | null;
-  readonly description: string | null;
-}
-
 /** The names and descriptions of a workflow and its steps. */
-export interface WorkflowLabels extends Labels {
-  readonly version: string;
-  readonly steps: readonly Labels[];
+export interface WorkflowLabels extends Pick<Workflow, "id" | "version" | "name" | "description"> {
+  readonly steps: readonly Pick<StepDefinition, "id" | "name" | "description">[];
 }
 
 export function labelsOf({ id, version, name, description, plan }: Workflow): WorkflowLabels {
@@ -267,6 +241,17 @@ export function labelsOf({ id, version, name, description, plan }: Workflow): Wo
 export function checkWorkflow(workflow: unknown): void {
   if (isWorkflow(workflow)) return;
   throw invalidWorkflow("must be a result of a workflow builder's `build()`");
+}
+
+/** True for a built workflow, also for one of another copy of this package. */
+export function isWorkflow(value: unknown): value is Workflow {
+  const { id, version, plan } = (value ?? {}) as Partial<Workflow>;
+  return isId(id) && isId(version) && Array.isArray(plan?.stages) && plan.stages.every(isStage);
+}
+
+function isStage(value: unknown): boolean {
+  const { steps } = (value ?? {}) as Partial<Stage>;
+  return Array.isArray(steps) && steps.every((step) => step?.definition instanceof Object);
 }
 
 /** @throws {InvalidArgumentError} if there is no step, or two steps have the same id. */

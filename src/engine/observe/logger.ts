@@ -27,12 +27,8 @@ type Log = (level: LogLevel, fields: object, message: string) => void;
 
 /** A logger whose messages go to `log`. */
 function loggerOf(log: Log): Logger {
-  return {
-    debug: (fields, message) => log("debug", fields, message),
-    info: (fields, message) => log("info", fields, message),
-    warn: (fields, message) => log("warn", fields, message),
-    error: (fields, message) => log("error", fields, message),
-  };
+  const at = (level: LogLevel) => (fields: object, message: string) => log(level, fields, message);
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 const nothing = (): void => {};

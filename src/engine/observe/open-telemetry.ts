@@ -82,16 +82,11 @@ function createOpenTelemetry(api: typeof OpenTelemetry, report: (error: unknown)
     };
   }
 
-  /** Calls `work` once, in the context that `enter` sets unless `enter` throws. Throws only errors of `work`. */
-  function callWithin<Result>(enter: (call: () => void) => void, work: () => Result): Result {
-    const outcomes: (() => Result)[] = [];
-    const callOnce = (): void => {
-      if (outcomes.length === 0) outcomes.push(outcomeOf(work));
-    };
-    guarded(enter)(callOnce);
-    callOnce();
-    const [conclude = work] = outcomes;
-    return conclude();
+  /** Calls `work` once, in the context that `enter` sets unless `enter` throws. */
+  function callWithin<T>(enter: (call: () => void) => void, work: () => Promise<T>): Promise<T> {
+    let result: Promise<T> | undefined;
+    guarded(enter)(() => (result ??= work()));
+    return result ?? work();
   }
 
   function endSpan(span: Span, failed: boolean, attributes: Attributes): void {
@@ -113,7 +108,7 @@ function createOpenTelemetry(api: typeof OpenTelemetry, report: (error: unknown)
     return {
       /** The fields of the app's propagator, or null. They are stored with the run, whose span links to them. */
       context: Object.keys(carrier).length === 0 ? null : carrier,
-      within: <Result>(work: () => Result) => callWithin(enter, work),
+      within: <T>(work: () => Promise<T>) => callWithin(enter, work),
       end: guarded((end: { readonly runId: string } | { readonly error: unknown }) => {
         if ("runId" in end) endSpan(span, false, { "gorkflow.run.id": end.runId });
         else endSpan(span, true, { "error.type": kindOf(end.error) });
@@ -133,7 +128,7 @@ function createOpenTelemetry(api: typeof OpenTelemetry, report: (error: unknown)
     const span = tracer.startSpan(`step ${stepId}`, options, parent);
     const own = trace.setSpan(parent, span);
     return {
-      within: <Result>(work: () => Result) => callWithin((call) => context.with(own, call), work),
+      within: <T>(work: () => Promise<T>) => callWithin((call) => context.with(own, call), work),
       end: guarded(
         (status: Outcome["status"] | "INTERRUPTED", durationMs: number, error: unknown) => {
           const failed = status === "FAILED" || status === "RETRYING";
@@ -207,16 +202,3 @@ function createOpenTelemetry(api: typeof OpenTelemetry, report: (error: unknown)
 
 export type Telemetry = ReturnType<typeof createOpenTelemetry>;
 export type RunTelemetry = ReturnType<Telemetry["beginRun"]>;
-export type AttemptTelemetry = ReturnType<NonNullable<RunTelemetry>["beginAttempt"]>;
-
-/** Calls `work`, and returns a function that returns its result or throws its error. */
-function outcomeOf<Result>(work: () => Result): () => Result {
-  try {
-    const result = work();
-    return () => result;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
-}

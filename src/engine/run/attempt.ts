@@ -42,7 +42,8 @@ export class Attempt implements StepContext {
   #misuse: InvalidArgumentError | null = null;
   #hasEnded = false;
   #sleepCalls = 0;
-  #requestedSleep: Sleep | null = null;
+  /** Set if the step has called `sleep` and does not return from it. */
+  requestedSleep: Sleep | null = null;
 
   constructor(scope: RunScope, { planned, attempt, sleepCount }: StepRun) {
     const { id, timeoutMs } = planned.definition;
@@ -129,10 +130,6 @@ export class Attempt implements StepContext {
     return (this.#misuse = new InvalidArgumentError({ argument: "ctx.transaction", reason }));
   }
 
-  get requestedSleep(): Sleep | null {
-    return this.#requestedSleep;
-  }
-
   /** Returns the result of `work`, which is not called after an abort. @throws the reason if the attempt aborts first. */
   race<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -196,7 +193,7 @@ export class Attempt implements StepContext {
     }
     this.#sleepCalls += 1;
     if (this.#sleepCalls <= this.#sleepCount || until <= now) return;
-    this.#requestedSleep = { status: "SLEEPING", sleepCount: this.#sleepCalls, until };
+    this.requestedSleep = { status: "SLEEPING", sleepCount: this.#sleepCalls, until };
     const reason = new StepSleepingError({ stepId: this.stepId, until });
     this.#abort(reason);
     throw reason;

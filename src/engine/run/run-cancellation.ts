@@ -26,9 +26,10 @@ export async function cancelSteps(
     // The runs come first: if one is reopened and its steps begin again, its revision differs.
     const runs = await store.getRuns(runIds, { payloads: false });
     const cancelled = runs.filter(({ status }) => status === "CANCELLED");
-    const steps = await listSteps(
-      store,
-      cancelled.map(({ runId }) => runId),
+    const steps = await Promise.all(
+      cancelled.map(async ({ runId }) => {
+        return { runId, rows: await store.listStepExecutions(runId, { payloads: false }) };
+      }),
     );
     const open = steps.filter(
       ({ rows }) => stage !== null || !rows.every(({ status }) => isFinalStepStatus(status)),
@@ -62,15 +63,6 @@ function isOutdated(error: unknown): boolean {
     error instanceof StepExecutionAlreadyExistsError ||
     error instanceof StepExecutionNotFoundError ||
     error instanceof StepTransitionError
-  );
-}
-
-function listSteps(store: WorkflowStore, runIds: readonly string[]) {
-  return Promise.all(
-    runIds.map(async (runId) => {
-      const rows = await store.listStepExecutions(runId, { payloads: false });
-      return { runId, rows };
-    }),
   );
 }
 

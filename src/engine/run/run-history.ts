@@ -1,7 +1,7 @@
 import { retryDelayMs } from "../../model/backoff.ts";
 import type { StepExecution } from "../../schema/rows.ts";
 import type { PlannedStep, StepInWorkflow, WorkflowPlan } from "../definition/workflow-plan.ts";
-import { newStepRun, type StepRun } from "./stage-run.ts";
+import { StepRun } from "./stage-run.ts";
 
 export type StepRows = ReadonlyMap<string, StepExecution>;
 
@@ -59,30 +59,30 @@ function standingOf({ id, continueOnError }: StepInWorkflow, rows: StepRows): St
 }
 
 function resumeStep(planned: PlannedStep, row: StepExecution | undefined): StepRun {
-  const fresh = newStepRun(planned);
-  if (row === undefined) return fresh;
+  const step = new StepRun(planned);
+  if (row === undefined) return step;
   const { status, attempt, attemptOffset, sleepCount, startedAt, wakeAt, updatedAt } = row;
-  const begun = { ...fresh, isUndecided: false, attemptOffset, sleepCount, startedAt };
+  const begun = { isUndecided: false, attemptOffset, sleepCount, startedAt };
   switch (status) {
     case "RUNNING":
-      return {
-        ...begun,
+      return Object.assign(step, begun, {
         attempt: Math.max(1, attempt),
         notBefore: wakeAt,
         row: "current",
         wasAccepted: sleepCount > 0 || attempt > attemptOffset + 1,
-      };
+      });
     case "RETRYING": {
       // The first version of the schema did not store this time.
       const delayMs = retryDelayMs(planned.definition.retry, attempt - attemptOffset);
       const notBefore = wakeAt ?? new Date(updatedAt.getTime() + delayMs);
-      return { ...begun, attempt: attempt + 1, notBefore, row: "earlier", wasAccepted: true };
+      const next = { attempt: attempt + 1, notBefore, row: "earlier", wasAccepted: true };
+      return Object.assign(step, begun, next);
     }
     default: {
       // The condition of a step that failed without an attempt has thrown. It is evaluated again.
-      const isUndecided = fresh.isUndecided && attempt === 0;
-      const reopened = { attempt: attempt + 1, attemptOffset: attempt, row: "earlier" } as const;
-      return { ...fresh, ...reopened, isUndecided };
+      const isUndecided = step.isUndecided && attempt === 0;
+      const restart = { attempt: attempt + 1, attemptOffset: attempt, row: "earlier" };
+      return Object.assign(step, restart, { isUndecided });
     }
   }
 }

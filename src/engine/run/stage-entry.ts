@@ -15,7 +15,7 @@ import {
   type RunResult,
   type StageInput,
   type StageRun,
-  type StepRun,
+  StepRun,
 } from "./stage-run.ts";
 import { describeFailure, readable } from "./step-errors.ts";
 
@@ -94,6 +94,8 @@ function afterDecisions(stage: StageRun, passed: readonly PassedStep[]): StageRu
   const left = stage.steps.filter(
     ({ planned }) => !passed.some((step) => step.planned === planned),
   );
-  const steps = Array.from(left, (step) => ({ ...step, isUndecided: false }));
+  const steps = left.map((step) =>
+    Object.assign(new StepRun(step.planned), step, { isUndecided: false }),
+  );
   return { ...stage, steps, outputs, failures };
 }

@@ -10,30 +10,37 @@ export interface StageInput {
   readonly from: string | string[] | null;
 }
 
-/** A step of the current stage, and how much of it is stored. */
-export interface StepRun {
+/** A step of the current stage, and how much of it is stored. At first it has no row. */
+export class StepRun {
   readonly planned: PlannedStep;
   /** True if the step has a condition that is not evaluated yet. */
-  readonly isUndecided: boolean;
+  isUndecided: boolean;
   /** The number of the running attempt or the next one. */
   attempt: number;
   /** Attempts before the run was last reopened. They do not count as retries. */
-  readonly attemptOffset: number;
+  attemptOffset: number;
   /** The number of calls of `ctx.sleep` that return immediately. */
-  sleepCount: number;
+  sleepCount = 0;
   /** The earliest time of the next attempt; null if it may begin now. */
-  notBefore: Date | null;
-  startedAt: Date | null;
+  notBefore: Date | null = null;
+  startedAt: Date | null = null;
   /** The time at which the attempt began in this process; null before that. */
-  attemptStartedAt: Date | null;
+  attemptStartedAt: Date | null = null;
   /** Whether the step's row is missing, describes an earlier attempt, or describes this one. */
-  row: "missing" | "earlier" | "current";
+  row: "missing" | "earlier" | "current" = "missing";
   /** The parsed input as JSON text; null if it is not parsed yet or is not JSON. */
-  parsedInput: string | null;
+  parsedInput: string | null = null;
   /** True if the row holds `parsedInput`. */
-  isInputStored: boolean;
+  isInputStored = false;
   /** True if the input schema accepted the input in an earlier attempt. */
-  wasAccepted: boolean;
+  wasAccepted = false;
+
+  constructor(planned: PlannedStep, firstAttempt = 1) {
+    this.planned = planned;
+    this.isUndecided = planned.definition.condition !== null;
+    this.attempt = firstAttempt;
+    this.attemptOffset = firstAttempt - 1;
+  }
 }
 
 /** A step that does not run, because its condition is false or threw. */
@@ -79,24 +86,6 @@ export function isWaiting(outcome: Outcome): outcome is Extract<Outcome, { reado
   return outcome.status === "RETRYING" || outcome.status === "SLEEPING";
 }
 
-/** A step without a row. `attempt` is the number of its first attempt. */
-export function newStepRun(planned: PlannedStep, attempt = 1): StepRun {
-  return {
-    planned,
-    isUndecided: planned.definition.condition !== null,
-    attempt,
-    attemptOffset: attempt - 1,
-    sleepCount: 0,
-    notBefore: null,
-    startedAt: null,
-    attemptStartedAt: null,
-    row: "missing",
-    parsedInput: null,
-    isInputStored: false,
-    wasAccepted: false,
-  };
-}
-
 /** The stage with this index, with no step begun, or the result of the run if it has no such stage. */
 export function beginStage(
   { stages }: WorkflowPlan,
@@ -106,7 +95,7 @@ export function beginStage(
 ): StageRun | RunResult {
   const stage = stages[index];
   if (stage === undefined) return complete(input);
-  const steps = stage.steps.map((planned) => newStepRun(planned, firstAttempt));
+  const steps = stage.steps.map((planned) => new StepRun(planned, firstAttempt));
   return { index, stage, input, steps, outputs: new Map(), failures: new Map() };
 }
 
