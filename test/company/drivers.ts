@@ -1,8 +1,6 @@
 // Databases of an app on other drivers than libSQL.
 import type { Client, InStatement, ResultSet } from "@libsql/client";
 import type BetterSQLite3 from "better-sqlite3";
-import { copyFile } from "node:fs/promises";
-import { join } from "node:path";
 import { drizzle as drizzleOnBetterSQLite3 } from "drizzle-orm/better-sqlite3";
 import { drizzle as drizzleOnD1 } from "drizzle-orm/d1";
 import type { D1Client } from "../../src/drivers/d1.ts";
@@ -10,9 +8,8 @@ import { migrate } from "../../src/migrations/migrate.ts";
 import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
 import { drizzleOn, openBetterSQLite3 } from "../support/better-sqlite3.ts";
 import { startD1 } from "../support/d1.ts";
-import { temporaryFolder } from "../support/temporary.ts";
 import { appDefinitions, resetScript } from "./app.ts";
-import { appSchema, type Place, type Stores } from "./places.ts";
+import { appSchema, onCopies, type Place, type Stores } from "./places.ts";
 
 type Text = { readonly sql: string; readonly args: readonly unknown[] };
 
@@ -76,23 +73,19 @@ function asClient(database: BetterSQLite3.Database): Client {
   return client as unknown as Client;
 }
 
-export async function onBetterSQLite3(): Promise<Place> {
-  const folder = await temporaryFolder();
-  const template = join(folder.path, "template.db");
-  const first = openBetterSQLite3(template);
-  await migrate(drizzleOn(first));
-  for (const each of appDefinitions) first.exec(each);
-  first.exec("pragma wal_checkpoint(truncate)");
-  first.close();
-  let count = 0;
-  return {
-    async open() {
-      const path = join(folder.path, `${(count += 1)}.db`);
-      await copyFile(template, path);
+export function onBetterSQLite3(): Promise<Place> {
+  return onCopies(
+    async (path) => {
+      const client = openBetterSQLite3(path);
+      await migrate(drizzleOn(client));
+      for (const each of appDefinitions) client.exec(each);
+      client.exec("pragma wal_checkpoint(truncate)");
+      client.close();
+    },
+    (path) => {
       const client = openBetterSQLite3(path);
       return {
         client: asClient(client),
-        url: `file:${path}`,
         makeStores(clock) {
           const db = drizzleOnBetterSQLite3({ client, schema: appSchema });
           // The builders of the store in the app's synchronous transaction.
@@ -105,8 +98,7 @@ export async function onBetterSQLite3(): Promise<Place> {
         close: async () => void client.close(),
       };
     },
-    close: () => folder.remove(),
-  };
+  );
 }
 
 function asClientOfD1(d1: D1Client): Client {

@@ -46,24 +46,38 @@ async function prepare(client: Client): Promise<void> {
   await client.migrate([...appDefinitions]);
 }
 
-/** Each sequence works on its own copy of a prepared file. */
-async function onFile(create: (url: string) => Client): Promise<Place> {
+/** Each sequence works on its own copy of a file that `make` has made. */
+export async function onCopies(
+  make: (path: string) => Promise<void>,
+  open: (path: string) => Omit<OpenedDatabase, "url">,
+): Promise<Place> {
   const folder = await temporaryFolder();
   const template = join(folder.path, "template.db");
-  const first = create(`file:${template}`);
-  await prepare(first);
-  await first.execute("pragma wal_checkpoint(truncate)");
-  first.close();
+  await make(template);
   let count = 0;
   return {
     async open() {
       const path = join(folder.path, `${(count += 1)}.db`);
       await copyFile(template, path);
-      const client = create(`file:${path}`);
-      return { client, url: `file:${path}`, close: async () => client.close() };
+      return { url: `file:${path}`, ...open(path) };
     },
     close: () => folder.remove(),
   };
+}
+
+function onFile(create: (url: string) => Client): Promise<Place> {
+  return onCopies(
+    async (path) => {
+      const client = create(`file:${path}`);
+      await prepare(client);
+      await client.execute("pragma wal_checkpoint(truncate)");
+      client.close();
+    },
+    (path) => {
+      const client = create(`file:${path}`);
+      return { client, close: async () => client.close() };
+    },
+  );
 }
 
 async function inMemory(): Promise<Place> {
