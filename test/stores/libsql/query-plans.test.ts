@@ -69,6 +69,28 @@ const describeWalk = ({ table, index, terms, sorted }: Walk): string =>
 /** Reads everything that the table or the index has. */
 const isWhole = (walk: Walk): boolean => walk.terms === "";
 
+/**
+ * Recent versions of SQLite, such as that of better-sqlite3, prepare a statement again at each execution if its plan
+ * depends on the value of a parameter.
+ */
+test("lists and claims have no plan that depends on the value of a parameter", async () => {
+  const calls = [
+    () => store.listRuns({ workflowId: "workflow-1", status: "FAILED" }),
+    () => store.listRuns({ resourceId: "resource-1", payloads: true }),
+    () => store.listRuns({ workflowId: "workflow-1" }),
+    () => store.readBundles({ limit: 1 }),
+    () => store.listStepExecutions(runId),
+    () => claimVersions(1),
+  ];
+  for (const call of calls) {
+    for (const sql of await sentBy(call)) {
+      expect(sql).not.toMatch(
+        /\b(?:limit|"(?:workflow_id|workflow_version|resource_id)" =) \?(?! \+)/,
+      );
+    }
+  }
+});
+
 const claimVersions = (count: number) =>
   store.claimRuns({
     workerId: "w",

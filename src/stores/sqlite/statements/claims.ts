@@ -15,7 +15,7 @@ import type { WorkflowVersion } from "../../../model/leases.ts";
 import { runSummaryProperties } from "../../../schema/row-codecs.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { inlineDetails, listOf } from "./fragments.ts";
-import { limitTo, pick } from "./pages.ts";
+import { limitTo, opaque, pick } from "./pages.ts";
 import {
   defineStatement,
   statementFamily,
@@ -143,7 +143,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
       firstOf(target, walk, argument),
     );
     const found = sql.join(walks, sql` union all `);
-    return sql`(select run_id from (${found} order by 1, 2, 3 limit ${argument("limit")}))`;
+    return sql`(select run_id from (${found} order by 1, 2, 3 limit ${limitTo(argument("limit"))}))`;
   }
 
   /** The first runs of a walk, with the columns that order the runs of all walks. */
@@ -188,7 +188,7 @@ export function createClaimStatements(db: Database, tables: WorkflowTables) {
       walksOf(
         {
           workflowId: ifOpen(target, argument(`workflow${index}`)),
-          version: argument(`version${index}`),
+          version: opaque(argument(`version${index}`)),
           each: false,
         },
         argument,

@@ -64,7 +64,7 @@ export function createListStatements(db: Database, tables: WorkflowTables, codec
     const merged = sql`select * from (${keys}) order by ${direction(sql`2`)}, ${direction(sql`1`)}`;
     const where = inArray(
       runs.runId,
-      sql`(select run_id from (${merged} limit ${argument("limit")}))`,
+      sql`(select run_id from (${merged} limit ${limitTo(argument("limit"))}))`,
     );
     return { direction, orderBy, where };
   }

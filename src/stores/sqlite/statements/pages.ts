@@ -15,9 +15,18 @@ export function pick<
   >;
 }
 
+/**
+ * The value of a parameter, of which the plan of the statement is independent. Recent versions of SQLite plan with the
+ * values of some parameters, of LIMIT and in subqueries, and prepare the statement again at each execution.
+ */
+export function opaque(argument: SQL): SQL {
+  return sql`+${argument}`;
+}
+
 /** Drizzle's `limit` takes any SQL, but its type allows only numbers and placeholders. */
 export function limitTo(argument: SQL): Placeholder {
-  return argument as unknown as Placeholder;
+  // SQLite looks through a unary plus here.
+  return sql`${argument} + 0` as unknown as Placeholder;
 }
 
 /** The bytes of JSON in these columns. Columns of other types are left out. */

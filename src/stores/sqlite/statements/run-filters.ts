@@ -8,6 +8,7 @@ import type { WorkflowRunsTable } from "../../../schema/workflow-runs.ts";
 import { hasTags } from "../../../schema/run-tags.ts";
 import type { RunStatus } from "../../../statuses.ts";
 import { listOf } from "./fragments.ts";
+import { opaque } from "./pages.ts";
 import type { Argument, ArgumentReference } from "./statement.ts";
 
 /** The conditions that a filter has, which determine the text of its query. Values other than null do not matter. */
@@ -62,9 +63,9 @@ export function filterConditions(
   const other = (column: SQLiteColumn): SQL =>
     given("resourceId") ? sql`+${column}` : own(column);
   return and(
-    given("workflowId") ? eq(other(runs.workflowId), argument("workflowId")) : undefined,
+    given("workflowId") ? eq(other(runs.workflowId), opaque(argument("workflowId"))) : undefined,
     statusIn(other(runs.status), statuses),
-    given("resourceId") ? eq(own(runs.resourceId), argument("resourceId")) : undefined,
+    given("resourceId") ? eq(own(runs.resourceId), opaque(argument("resourceId"))) : undefined,
     given("createdAfter") ? gte(own(runs.createdAt), argument("createdAfter")) : undefined,
     given("createdBefore") ? lt(own(runs.createdAt), argument("createdBefore")) : undefined,
     given("tags") ? hasTags(runs, argument("tags")) : undefined,
@@ -75,7 +76,9 @@ export function filterConditions(
 function statusIn(status: SQL, statuses: readonly RunStatus[] | null): SQL | undefined {
   const [only, ...others] = statuses ?? [];
   if (only === undefined) return undefined;
-  return others.length === 0 ? eq(status, only) : inArray(status, [only, ...others]);
+  return others.length === 0
+    ? eq(status, opaque(sql`${only}`))
+    : inArray(status, [only, ...others]);
 }
 
 /** True for the rows after a position, in the order of a list. Row values use the whole index. */

@@ -3,7 +3,7 @@ import type { RowCodecs } from "../../../schema/row-codecs.ts";
 import type { WorkflowState } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
 import { isAllowed, isHeld, rowIf, runExists, type FenceArgument } from "./fragments.ts";
-import { pick } from "./pages.ts";
+import { opaque, pick } from "./pages.ts";
 import { runGuardProperties } from "./runs.ts";
 import {
   defineRowStatement,
@@ -66,7 +66,7 @@ export function createStateStatements(db: Database, tables: WorkflowTables, code
         })
         .from(runs)
         .leftJoin(state, and(eq(state.runId, runs.runId), eq(state.key, argument("key"))))
-        .where(eq(runs.runId, argument("runId"))),
+        .where(eq(runs.runId, opaque(argument("runId")))),
     ),
 
     get: defineRowStatement(db, (target, argument: ArgumentReference<"runId" | "key">) =>
