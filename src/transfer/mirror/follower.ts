@@ -2,7 +2,7 @@ import { EventEmitter, once } from "node:events";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod/mini";
-import { RevisionConflictError, RunAlreadyExistsError, UnsupportedError } from "../../errors.ts";
+import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { outerFlow } from "../../async/flow.ts";
 import { maxTimerMs } from "../../async/pause.ts";
@@ -34,7 +34,8 @@ export interface DivergenceReport {
   /**
    * Runs that were not copied, each with its error, and will not be until they change again: the secondary refuses
    * them or has a newer run, or they cannot be read. `resync` copies over newer steps, outputs and state of the same
-   * revision; a run of a later revision must be deleted from the secondary first.
+   * revision. A run of a later revision must be deleted from the secondary first, and any newer run if the secondary
+   * has no transactions.
    */
   readonly failedRuns: readonly { readonly runId: string; readonly error: unknown }[];
   /**
@@ -247,10 +248,10 @@ export class Follower {
     const lists = [this.#from, this.#to].map((store) => store.listPausedWorkflows());
     const [wanted, found] = (await this.#orMissed(Promise.all(lists))) ?? [];
     if (wanted === undefined || found === undefined) return;
-    for (const { workflowId } of withoutPauses(found, wanted)) {
+    for (const { workflowId } of found.filter(isMissingIn(wanted))) {
       await this.#orMissed(this.#to.resumeWorkflow(workflowId));
     }
-    for (const { workflowId, pausedAt, reason } of withoutPauses(wanted, found)) {
+    for (const { workflowId, pausedAt, reason } of wanted.filter(isMissingIn(found))) {
       const options = { pausedAt, reason: reason ?? undefined };
       await this.#orMissed(this.#to.pauseWorkflow(workflowId, options));
     }
@@ -322,7 +323,7 @@ export class Follower {
     // Without a transaction, a late replacement would overwrite newer writes. A guarded batch would not do, because it can
     // arrive after an equal one that took effect, and after later writes that have the same revisions again.
     const actualRevision = await (isComparing
-      ? this.#to.transaction(replaceSame).catch(explainUnsupported(runId))
+      ? this.#to.transaction(replaceSame)
       : replaceSame(this.#to));
     // A run that has changed since is copied again.
     if (this.#pending.has(runId) || actualRevision < expectedRevision) return;
@@ -372,26 +373,7 @@ export class Follower {
   }
 }
 
-/** Those of `some` that `others` does not have. */
-function withoutPauses(
-  some: readonly WorkflowPause[],
-  others: readonly WorkflowPause[],
-): WorkflowPause[] {
-  return some.filter((pause) => !others.some((other) => isDeepStrictEqual(pause, other)));
-}
-
-/** For a secondary without transactions, such as D1. */
-function explainUnsupported(runId: string) {
-  return (error: unknown): never => {
-    if (!(error instanceof UnsupportedError)) throw error;
-    throw new UnsupportedError(
-      {
-        feature: "resync",
-        reason:
-          `the secondary has newer steps, outputs or state of the run ${runId}, and no transactions to replace them: ` +
-          "delete the run there, and call `resync` again",
-      },
-      { cause: error },
-    );
-  };
+/** True for a pause that `others` does not have. */
+function isMissingIn(others: readonly WorkflowPause[]): (pause: WorkflowPause) => boolean {
+  return (pause) => !others.some((other) => isDeepStrictEqual(pause, other));
 }

@@ -312,18 +312,14 @@ function copyArguments(name: keyof StoreOperations, args: readonly unknown[]): r
   const copies = args.map((argument) => copyOf(argument));
   const [collect] = args;
   if (name !== "batch" || typeof collect !== "function") return copies;
-  const writes: ((write: BatchWriter) => void)[] = [];
-  const writer = new Proxy({} as BatchWriter, {
-    get:
-      (_, method: keyof BatchWriter) =>
-      (...given: readonly unknown[]) => {
-        const copied = given.map((argument) => copyOf(argument));
-        writes.push((write) => void Reflect.apply(write[method], write, copied));
-      },
-  });
-  const returned: unknown = Reflect.apply(collect, undefined, [writer]);
+  const writes: [method: keyof BatchWriter, args: unknown[]][] = [];
+  const note =
+    (_: unknown, method: keyof BatchWriter) =>
+    (...given: readonly unknown[]) =>
+      void writes.push([method, given.map((argument) => copyOf(argument))]);
+  const returned: unknown = Reflect.apply(collect, undefined, [new Proxy({}, { get: note })]);
   const replay = (write: BatchWriter): unknown => {
-    for (const each of writes) each(write);
+    for (const [method, noted] of writes) Reflect.apply(write[method], write, noted);
     return returned;
   };
   return [replay, ...copies.slice(1)];
