@@ -6,6 +6,9 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 
 type Interruption = Pick<CommandContext, "signal" | "reading" | "endAtOnce">;
 
+/** npm, npx and `timeout` pass on a signal that the process has received as well: it is not a second one. */
+const repeatMs = 500;
+
 /**
  * `signal` aborts at Ctrl-C or SIGTERM, `reading` also when the output is closed. A command finishes its current batch and
  * stops. A second Ctrl-C ends the process at once.
@@ -15,10 +18,13 @@ export function watchForInterruption(
 ): Interruption {
   const interrupted = new AbortController();
   const output = new AbortController();
+  let interruptedAt = 0;
   const interrupt = (signal: "SIGINT" | "SIGTERM") => {
     const error = new InterruptedError(signal);
-    if (interrupted.signal.aborted) process.exit(error.exitCode);
-    interrupted.abort(error);
+    if (!interrupted.signal.aborted) {
+      interruptedAt = performance.now();
+      interrupted.abort(error);
+    } else if (performance.now() - interruptedAt > repeatMs) process.exit(error.exitCode);
   };
   for (const signal of signals) process.on(signal, interrupt);
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -92,6 +92,16 @@ describe("Ctrl-C in the middle of", () => {
     },
   );
 
+  test("an export that npx passes the signal on to leaves nothing", async () => {
+    const started = command.start(["export", "twice.ndjson", "-d", "runs.db"]);
+    await once(started.process.stderr, "data");
+    started.process.kill(signal);
+    setTimeout(() => started.process.kill(signal), 2);
+    const { code, stderr } = await started.ended;
+    expect([code, stderr]).toEqual([exitCode, expect.stringContaining("interrupted; ")]);
+    expect(readdirSync(command.folder.path)).not.toContainEqual(expect.stringContaining("twice"));
+  });
+
   test("an import leaves complete runs, and --on-conflict skip imports the rest", async () => {
     await answer(["export", "runs.ndjson", "-d", "runs.db"]);
     const importing = ["import", "runs.ndjson", "-d", "target.db"];
