@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { inject } from "vitest";
 import { bundleCommand } from "../../scripts/bundle-command.ts";
+import { bundleEntries } from "../../scripts/bundle-entries.ts";
 import { bundleStudio } from "../../scripts/bundle-studio.ts";
 import { writeCommonJsTypes } from "../../scripts/commonjs-types.ts";
 
@@ -58,5 +59,6 @@ async function build(folder: string): Promise<void> {
   await promisify(execFile)(process.execPath, [tsc, ...options], { cwd: root });
   await bundleCommand(join(folder, "dist/cli"));
   await bundleStudio(join(folder, "dist"));
+  await bundleEntries(join(folder, "dist/node"));
   writeCommonJsTypes(folder);
 }
