@@ -15,6 +15,7 @@ interface DurableCursor {
 /** The SQLite database of a Durable Object, which only the object uses. */
 export class DurableDatabase implements SyncDatabase {
   readonly isOnCloudflare = true;
+  readonly checksForeignKeys = true;
   readonly #storage: DurableStorage;
   #depth = 0;
 

@@ -1,4 +1,4 @@
-import { StoreClosedError } from "../errors.ts";
+import { StoreClosedError, UnsupportedError } from "../errors.ts";
 import { LruMap } from "../lru-map.ts";
 import { DriverError } from "./driver-error.ts";
 
@@ -35,6 +35,9 @@ export interface SyncDatabase {
    */
   transaction<T>(mode: "read" | "write", work: () => T): T;
 
+  /** False while the app has switched foreign keys off: to delete a run would not delete its children. */
+  readonly checksForeignKeys: boolean;
+
   /** Runs `work` in a transaction that does not check foreign keys. */
   withoutForeignKeys<T>(work: () => T): T;
 
@@ -47,6 +50,14 @@ export interface SyncDatabase {
    * @throws {StoreClosedError} if the database is closed.
    */
   readonly inTransaction: boolean;
+}
+
+/** The error for a database that does not check foreign keys. */
+export function foreignKeysOff(): UnsupportedError {
+  return new UnsupportedError({
+    feature: "foreign keys",
+    reason: "they are off: run `pragma foreign_keys = on` when you open the database",
+  });
 }
 
 /** What the libraries name differently. Errors have the code of SQLite in `code` or `extendedCode`. */
@@ -83,6 +94,10 @@ export class LibraryDatabase implements SyncDatabase {
     return isInTransaction;
   }
 
+  get checksForeignKeys(): boolean {
+    return this.#pragma("foreign_keys") === 1;
+  }
+
   query(statement: DriverStatement): DriverResult {
     return this.#hasLog() ? this.run(statement) : this.#withoutWaiting(() => this.run(statement));
   }
@@ -112,12 +127,12 @@ export class LibraryDatabase implements SyncDatabase {
 
   withoutForeignKeys<T>(work: () => T): T {
     // The pragma has no effect inside a transaction.
-    const enabled = this.#pragma("foreign_keys");
+    const wasChecking = this.checksForeignKeys;
     this.#exec("pragma foreign_keys = off");
     try {
       return this.transaction("write", work);
     } finally {
-      if (enabled === 1) this.#exec("pragma foreign_keys = on");
+      if (wasChecking) this.#exec("pragma foreign_keys = on");
     }
   }
 

@@ -80,6 +80,23 @@ test("foreign keys that are off are refused until the app enables them", async (
   expect(await app.store.createRun(run("r"))).toMatchObject(run("r"));
 });
 
+test("writes wait while the app has foreign keys off for its own migration", async ({ app }) => {
+  const { client, store } = app;
+  await store.createRun(run("r"));
+  await store.saveState("r", "k", 1);
+  client.exec("pragma foreign_keys = off");
+  const writes = [store.deleteRun("r"), store.transaction((tx) => tx.createRun(run("s")))];
+  let settled = 0;
+  for (const write of writes) void write.then(() => (settled += 1));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(await store.getRun("r")).toMatchObject(run("r"));
+  expect(settled).toBe(0);
+  client.exec("pragma foreign_keys = on");
+  await Promise.all(writes);
+  expect(client.prepare("select count(*) from workflow_state").raw().get()).toEqual([0]);
+  expect(await store.getRun("s")).toMatchObject(run("s"));
+});
+
 test("missing tables are named until the app migrates", async ({ folder }) => {
   const client = openBetterSQLite3(`${folder.path}/new.db`);
   const db = drizzleOn(client);

@@ -3,7 +3,7 @@ import { Backoff } from "../../../async/retry.ts";
 import { kindOf } from "../../../client/statement-kinds.ts";
 import type { Statement } from "../../../client/local-client.ts";
 import { maxUnionTerms } from "../../../drivers/cloudflare.ts";
-import type { SyncDatabase } from "../../../drivers/sync-database.ts";
+import { foreignKeysOff, type SyncDatabase } from "../../../drivers/sync-database.ts";
 import { GorkflowError, StoreBusyError, StoreConnectionError } from "../../../errors.ts";
 import type {
   Connection,
@@ -72,7 +72,7 @@ export class SyncConnection implements Connection {
 
   read(statements: readonly BoundStatement[]): Promise<Results> {
     const [only] = statements;
-    return this.#whenFree(() =>
+    return this.#whenFree("read", () =>
       only !== undefined && statements.length === 1
         ? [this.#database.query(only) as StatementResult]
         : this.#database.transaction("read", () => this.#runAll(statements)),
@@ -80,7 +80,7 @@ export class SyncConnection implements Connection {
   }
 
   snapshot<T>(queries: () => Queries<T>): Promise<T> {
-    return this.#whenFree(() =>
+    return this.#whenFree("read", () =>
       this.#database.transaction("read", () => {
         const steps = queries();
         let step = steps.next();
@@ -126,7 +126,7 @@ export class SyncConnection implements Connection {
 
   async #transact<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
     const repetition = new RepeatedTransaction(this.#database, (attempt) =>
-      this.#whenFree(attempt),
+      this.#whenFree("write", attempt),
     );
     const connection = new TransactionConnection(repetition);
     try {
@@ -157,7 +157,7 @@ export class SyncConnection implements Connection {
         continue;
       }
       try {
-        await this.#whenFree(() => this.#commit());
+        await this.#whenFree("write", () => this.#commit());
       } catch (error) {
         this.#rejectExpired(first, error);
       }
@@ -251,16 +251,20 @@ export class SyncConnection implements Connection {
     return this.#database.run(statement) as StatementResult;
   }
 
-  /** Runs `work` when no transaction of the app is open and no other process has the lock. */
-  async #whenFree<T>(work: () => T): Promise<T> {
+  /**
+   * Runs `work` when no transaction of the app is open and no other process has the lock, and a write when foreign keys are
+   * on: an app switches them off for its own migrations.
+   */
+  async #whenFree<T>(kind: "read" | "write", work: () => T): Promise<T> {
     const turn = dueTurn();
     if (turn !== null) await turn;
     let deadline: number | null = null;
     const backoff = new Backoff(1, 20);
     for (;;) {
       const isHeld = this.#database.inTransaction;
+      const isUnsafe = !isHeld && kind === "write" && !this.#database.checksForeignKeys;
       let cause: unknown;
-      if (!isHeld) {
+      if (!isHeld && !isUnsafe) {
         try {
           return work();
         } catch (error) {
@@ -270,7 +274,9 @@ export class SyncConnection implements Connection {
         }
       }
       deadline ??= performance.now() + busyTimeoutMs;
-      if (performance.now() >= deadline) throw busyError(isHeld, cause);
+      if (performance.now() >= deadline) {
+        throw isUnsafe ? foreignKeysOff() : busyError(isHeld, cause);
+      }
       await pause(backoff.next());
     }
   }

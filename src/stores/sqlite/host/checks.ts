@@ -1,6 +1,7 @@
 import type { Client, ResultSet } from "@libsql/client";
 import { is, sql } from "drizzle-orm";
 import { DatabaseClass, DialectClass, TransactionClass } from "../../../drizzle.ts";
+import { foreignKeysOff } from "../../../drivers/sync-database.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../../errors.ts";
 import { assertStructure, type RunQuery } from "../../../migrations/structure.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
@@ -153,10 +154,7 @@ export async function checkEncoding(query: RunQuery): Promise<void> {
 async function checkForeignKeys(query: RunQuery): Promise<void> {
   const [row] = await query("select foreign_keys from pragma_foreign_keys", []);
   if (Number(row?.[0]) === 1) return;
-  throw new UnsupportedError({
-    feature: "foreign keys",
-    reason: "they are off: run `pragma foreign_keys = on` when you open the database",
-  });
+  throw foreignKeysOff();
 }
 
 /**
