@@ -16,34 +16,38 @@ const oneDay = {
   until: new Date(historyEnd - 2 * dayMs),
 };
 
-/** Reads what the reports need: each row of an index, or of the tables if no index has it. */
+/** Reads each row of an index or a table once, with columns that the reports need. */
 const scans = {
-  "index of steps":
+  "the index of steps":
     "select count(*), max(step_id), max(duration_ms) from step_executions where completed_at is not null",
-  "index of ended runs":
-    "select count(*), max(workflow_id), max(status), max(started_at) from workflow_runs where completed_at is not null",
-  "rows of runs":
-    "select count(*), max(workflow_version), max(started_at) from workflow_runs not indexed",
-  "rows of steps":
+  "the rows of steps":
     "select count(*), max(status), max(execution_index) from step_executions not indexed",
-  "rows of all tables": `select
-    (select max(octet_length(input)) from workflow_runs not indexed),
-    (select max(octet_length(input)) from step_executions not indexed),
-    (select max(octet_length(output)) from step_outputs not indexed)`,
+  "the index of runs by workflow":
+    "select count(*), max(status), max(created_at), max(started_at), max(completed_at) from workflow_runs indexed by workflow_runs_workflow_idx",
+  "the index of ended runs":
+    "select count(*), max(workflow_id), max(status), max(started_at) from workflow_runs where completed_at is not null",
+  "the rows of runs":
+    "select count(*), max(workflow_version), max(started_at), max(completed_at) from workflow_runs not indexed",
+  "the sizes in all tables": `select
+    (select sum(octet_length(input)) + sum(octet_length(output)) + sum(octet_length(tags)) from workflow_runs not indexed),
+    (select sum(octet_length(input)) from step_executions not indexed),
+    (select sum(octet_length(output)) from step_outputs not indexed)`,
 };
 type Scan = keyof typeof scans;
-const scanOf: Partial<Record<string, Scan>> = {
-  stepDurations: "index of steps",
-  stepReliability: "index of steps",
-  reliabilityOverTime: "index of steps",
-  slowestSteps: "index of steps",
-  runDurations: "index of ended runs",
-  durationsOverTime: "index of ended runs",
-  throughput: "index of ended runs",
-  queueLatency: "rows of runs",
-  workflowVersions: "rows of runs",
-  stepFunnel: "rows of steps",
-  storage: "rows of all tables",
+/** The indexes and tables that a report reads as a whole. */
+const readBy: Partial<Record<string, readonly Scan[]>> = {
+  stepDurations: ["the index of steps"],
+  stepReliability: ["the index of steps"],
+  reliabilityOverTime: ["the index of steps"],
+  slowestSteps: ["the index of steps"],
+  stepErrorCodes: ["the index of steps"],
+  stepFunnel: ["the index of steps", "the rows of steps"],
+  runDurations: ["the index of runs by workflow"],
+  queueLatency: ["the index of runs by workflow"],
+  durationsOverTime: ["the index of ended runs"],
+  throughput: ["the index of runs by workflow", "the index of ended runs"],
+  workflowVersions: ["the rows of runs"],
+  storage: ["the sizes in all tables"],
 };
 /** These only make sense as a page. */
 const pages = new Set(["slowestSteps", "stuckRuns", "oldestPending"]);
@@ -141,7 +145,7 @@ export async function run(): Promise<Section> {
     const scanned = await measureScans(path);
     const size = `${runs.toLocaleString("en")} runs`;
     for (const [name, cpuMs] of Object.entries(scanned)) {
-      rows.push([`${size}: scan of the ${name}`, "", rounded(cpuMs), "", "", ""]);
+      rows.push([`${size}: scan of ${name}`, "", rounded(cpuMs), "", "", ""]);
     }
     for (const [name, report] of Object.entries(reports) as unknown as [string, Report][]) {
       const ask = (options?: typeof oneDay) => () => {
@@ -150,8 +154,9 @@ export async function run(): Promise<Section> {
       };
       const all = await measureQuery(ask());
       const day = await measureQuery(ask(oneDay));
-      const scan = scanOf[name];
-      const ratio = scan && all.cpuMs / scanned[scan];
+      const read = readBy[name];
+      const scanMs = read?.reduce((sum, scan) => sum + scanned[scan], 0);
+      const ratio = scanMs && all.cpuMs / scanMs;
       rows.push([
         `${size}: ${name}`,
         rounded(all.ms),
@@ -169,9 +174,9 @@ export async function run(): Promise<Section> {
           unit: "ms",
           measured: day.ms,
         });
-        if (scan !== undefined && ratio !== undefined) {
+        if (read !== undefined && ratio !== undefined) {
           targets.push({
-            what: `${name}, all of a million runs, processor time against the scan of the ${scan}`,
+            what: `${name}, all of a million runs, processor time against the scan of ${read.join(" and ")}`,
             bound: "at most",
             value: 3,
             unit: "×",
@@ -203,7 +208,7 @@ export async function run(): Promise<Section> {
   }
   return {
     title: "Reports",
-    how: `A year of runs of four steps with skewed durations, retries and several versions, read by \`store.reporting\`. The best of up to three queries, wall time and processor time of the process; scans are by the bare binding, in processor time; pages of 20 for ${[...pages].join(", ")}.`,
+    how: `A year of runs of four steps with skewed durations, retries and several versions, read by \`store.reporting\` of a store with the default durability. The best of up to three queries. "ms" and the hold are by the clock; "ms of processors" is the processor time of the process, and so are the scans, by the bare binding, with which the ratio compares it. Pages of 20 for ${[...pages].join(", ")}.`,
     header: [
       "report",
       "all, ms",

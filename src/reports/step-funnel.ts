@@ -1,5 +1,5 @@
-import { and, eq, inArray, isNotNull, isNull, not, sql, type SQL } from "drizzle-orm";
-import { sqliteTable } from "drizzle-orm/sqlite-core";
+import { and, eq, inArray, isNotNull, isNull, notInArray, sql, type SQL } from "drizzle-orm";
+import { sqliteTable, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { integer, text } from "../schema/columns.ts";
 import type { StepExecutionsTable } from "../schema/step-executions.ts";
@@ -58,31 +58,29 @@ export function stepFunnel<Mode extends "sync" | "async", RunResult>(
 
 function countOf(tables: WorkflowTables, filter: SQL | undefined): SQL {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
-  const isStopped = sql`${inArray(runs.status, stopped)} and not ${inArray(steps.status, passed)}`;
   // SQLite does not reorder a cross join.
-  return sql`select ${runs.workflowId}, ${steps.stepId}, ${countsOf(steps, sql`count(*) filter (where ${isStopped})`)}
+  return sql`select ${runs.workflowId}, ${steps.stepId}, ${countsOf(steps, inArray(runs.status, stopped))}
     from ${runs} cross join ${steps} where ${and(eq(steps.runId, runs.runId), filter)}
     group by ${unindexed(runs.workflowId)}, ${unindexed(steps.stepId)}`;
 }
 
 /**
  * An index has all finished steps in the order of the groups, except those of older versions, which lack the id of their
- * workflow. The others are few, and so are the runs that have stopped.
+ * workflow. The others are few, and so are those whose run is looked up.
  */
 function countAll(tables: WorkflowTables): SQL[] {
   const { workflowRuns: runs, stepExecutions: steps } = tables;
-  const ofRun = sql`(select ${runs.workflowId} from ${runs} where ${eq(runs.runId, steps.runId)})`;
+  const ofRun = (column: SQLiteColumn) =>
+    sql`(select ${column} from ${runs} where ${eq(runs.runId, steps.runId)})`;
+  const isStopped = inArray(ofRun(runs.status), stopped);
   const count = (workflow: SQL, condition: SQL | undefined) =>
-    sql`select ${workflow} as workflow_id, ${steps.stepId}, ${countsOf(steps, sql`0`)}
+    sql`select ${workflow} as workflow_id, ${steps.stepId}, ${countsOf(steps, isStopped)}
       from ${steps} where ${condition} group by ${workflow}, ${steps.stepId}`;
-  const isStopped = and(inArray(runs.status, stopped), not(inArray(steps.status, passed)));
+  const workflowId = ofRun(runs.workflowId);
   return [
     count(sql`${steps.workflowId}`, and(isNotNull(steps.completedAt), isNotNull(steps.workflowId))),
-    count(ofRun, and(isNotNull(steps.completedAt), isNull(steps.workflowId))),
-    count(sql`coalesce(${steps.workflowId}, ${ofRun})`, isNull(steps.completedAt)),
-    sql`select ${runs.workflowId}, ${steps.stepId}, null, 0, 0, 0, 0, count(*)
-      from ${runs} cross join ${steps} where ${and(eq(steps.runId, runs.runId), isStopped)}
-      group by ${unindexed(runs.workflowId)}, ${unindexed(steps.stepId)}`,
+    count(workflowId, and(isNotNull(steps.completedAt), isNull(steps.workflowId))),
+    count(sql`coalesce(${steps.workflowId}, ${workflowId})`, isNull(steps.completedAt)),
   ];
 }
 
@@ -90,7 +88,9 @@ const passed: StepStatus[] = ["COMPLETED", "SKIPPED"];
 const stopped: RunStatus[] = ["FAILED", "CANCELLED"];
 
 function countsOf(steps: StepExecutionsTable, isStopped: SQL): SQL {
-  const having = (status: StepStatus) => sql`count(*) filter (where ${eq(steps.status, status)})`;
-  return sql`min(${steps.executionIndex}) as position, count(*) as reached, ${having("COMPLETED")} as completed,
-    ${having("SKIPPED")} as skipped, ${having("FAILED")} as failed, ${isStopped} as stopped`;
+  const having = (condition: SQL | undefined) => sql`count(*) filter (where ${condition})`;
+  const ofStatus = (status: StepStatus) => having(eq(steps.status, status));
+  return sql`min(${steps.executionIndex}) as position, count(*) as reached, ${ofStatus("COMPLETED")} as completed,
+    ${ofStatus("SKIPPED")} as skipped, ${ofStatus("FAILED")} as failed,
+    ${having(and(notInArray(steps.status, passed), isStopped))} as stopped`;
 }

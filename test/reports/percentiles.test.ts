@@ -35,15 +35,17 @@ test("for any number of runs, a percentile is the value at the nearest rank, als
 
 test("the percentiles of many executions are exact, also if their sample misleads", async () => {
   const { $client: client } = store.db;
-  // The sample is each 61st row.
-  const executions = 61 * 310;
+  // The sample is each 31st row.
+  const executions = 31 * 310;
   const durations = {
     skewed: "600000 / (1 + n * 7919 % 65536)",
     equal: "7",
     rising: "n",
-    "low sample": "iif(n % 61 = 0, 1, 1000 + n)",
-    "high sample": "iif(n % 61 = 0, 100000, n)",
-    "other sample": "iif(n % 61 = 0, n, iif(n % 20 = 0, 50000, 10))",
+    "low sample": "iif(n % 31 = 0, 1, 1000 + n)",
+    "high sample": "iif(n % 31 = 0, 100000, n)",
+    "other sample": "iif(n % 31 = 0, n, iif(n % 20 = 0, 50000, 10))",
+    "mostly equal": "iif(n % 16 = 0, n, 7)",
+    "high middle": "iif(n % 31 = 0, iif(n % 20 = 0, 90000 + n, 7), iif(n % 20 = 0, 100 + n, 7))",
   };
   const numbers = `with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ${executions})`;
   await client.execute(

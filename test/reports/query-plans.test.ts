@@ -215,14 +215,15 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     // Unfinished steps are in no index.
     all: [
       covering(stepsIndex(" (workflow_id>?)")),
+      ofRun,
       hasOldRows,
+      ofRun,
       ofRun,
       ofRun,
       "step_executions",
       ofRun,
       ofRun,
-      "workflow_runs_status_idx (status=?)",
-      steps,
+      ofRun,
     ],
     workflow: [covering(byWorkflow), steps],
     window: [createdInWindow, steps],

@@ -90,37 +90,36 @@ export function rankDurations(
   rowId: SQL,
   number: string,
 ): SQL {
-  const sortedPart = (path: string) =>
-    sorted(sql`select value as duration_ms from json_each(counts, ${sql.raw(`'${path}'`)})`);
-  const [middle, tail] = [sql`json_array_length(middle)`, sql`json_array_length(tail)`];
   const [p50, p90] = [rank(sql`50`), rank(sql`90`)];
-  const isRanked = sql`${p50} > below and ${p50} <= below + ${middle}
-    and (${p90} > times - ${tail} or ${middle} = times)`;
+  const parts = sql`json_array_length(parts)`;
+  // The parts have the middle and then the tail, possibly with a gap between them.
+  const isRanked = sql`${p50} > below and ${p50} <= below + middle
+    and (${p90} > times - ${parts} + middle or below + ${parts} = times)`;
   const ranked = (percent: SQL) => sql`case
     when whole is not null then whole ->> (${rank(percent)} - 1)
-    when ${rank(percent)} > times - ${tail} then tail ->> (${rank(percent)} - 1 - times + ${tail})
-    else middle ->> (${rank(percent)} - 1 - below) end`;
+    when ${rank(percent)} <= below + middle then parts ->> (${rank(percent)} - 1 - below)
+    else parts ->> (${rank(percent)} - 1 - times + ${parts}) end`;
   const stages = withStages(
     groups,
-    { sample: sorted(durationsOf(sql`${rowId} % 61 = 0`)) },
+    { sample: sorted(durationsOf(sql`${rowId} % 31 = 0`)) },
     { size: sql`json_array_length(sample)` },
     {
-      low: at(`50 - ${margin(13, 8, 4)}`, "0"),
-      high: at(`50 + ${margin(13, 8, 4)}`, maximum),
-      tail_from: at(`90 - ${margin(8, 5, 3)}`, maximum),
+      low: at(`50 - ${margin(13, 8, 4, 2)}`, "0"),
+      high: at(`50 + ${margin(13, 8, 4, 2)}`, maximum),
+      tail_from: at(`90 - ${margin(8, 5, 3, 2)}`, maximum),
     },
     {
-      counts: sql`(select json_array(count(*), total(duration_ms < low),
-        json_group_array(duration_ms) filter (where duration_ms >= low and duration_ms <= high),
-        json_group_array(duration_ms) filter (where duration_ms >= tail_from))
+      counts: sql`(select json_array(count(*), count(*) filter (where duration_ms < low),
+        count(*) filter (where duration_ms <= high),
+        json_group_array(duration_ms) filter (where duration_ms >= tail_from or duration_ms between low and high))
         from (${durationsOf()}))`,
     },
     {
       [number]: sql`counts ->> '$[0]'`,
       times: sql`counts ->> '$[0]'`,
-      below: sql`cast(counts ->> '$[1]' as integer)`,
-      middle: sortedPart("$[2]"),
-      tail: sortedPart("$[3]"),
+      below: sql`counts ->> '$[1]'`,
+      middle: sql`(counts ->> '$[2]') - (counts ->> '$[1]')`,
+      parts: sorted(sql`select value as duration_ms from json_each(counts, '$[3]')`),
     },
     { whole: sql`iif(${isRanked}, null, ${sorted(durationsOf())})` },
   );
@@ -133,8 +132,8 @@ const sorted = (durations: SQL) =>
   sql`(select json_group_array(duration_ms) from (${durations} order by duration_ms))`;
 
 // More than four times the standard error of the sample, in percent. A group of fewer is sorted as a whole.
-const margin = (few: number, some: number, many: number) =>
-  `iif(size < 1000, ${few}, iif(size < 4000, ${some}, ${many}))`;
+const margin = (few: number, some: number, many: number, most: number) =>
+  `iif(size < 1000, ${few}, iif(size < 4000, ${some}, iif(size < 12000, ${many}, ${most})))`;
 const at = (percent: string, otherwise: string) =>
   sql.raw(`iif(size < 300, ${otherwise}, sample ->> (size * (${percent}) / 100))`);
 
