@@ -1,21 +1,11 @@
-import { and, count, desc, eq, sql, sum, type SQL } from "drizzle-orm";
-import {
-  sqliteTable,
-  unionAll,
-  type SQLiteColumn,
-  type SQLiteTable,
-} from "drizzle-orm/sqlite-core";
+import { and, desc, eq, sql, type SQL } from "drizzle-orm";
+import { sqliteTable, type SQLiteColumn, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { integer, text } from "../schema/columns.ts";
 import { isWindow, ofRuns, unindexed, within } from "./query/conditions.ts";
+import { selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
-import {
-  builder,
-  rowOf,
-  selectReport,
-  type ReportDatabase,
-  type ReportQuery,
-} from "./query/query.ts";
+import type { ReportDatabase, ReportQuery } from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 
@@ -59,65 +49,55 @@ export function storage<Mode extends "sync" | "async", RunResult>(
   const { workflowRuns: runs, stepExecutions: steps, stepAttempts: attempts } = tables;
   const { stepOutputs: outputs, workflowState: state } = tables;
   const chosen = and(ofRuns(runs, filter), within(runs.createdAt, filter));
-  const holding = (kind: Kind, json: readonly SQLiteColumn[]) =>
-    builder
-      .select({
-        workflowId: runs.workflowId,
-        kind: sql`${sql.raw(`'${kind}'`)}`.as("kind"),
-        rows: count().as("rows"),
-        bytes: sumOfBytes(json).as("bytes"),
-      })
-      .from(runs);
-  // Runs are read by row, or by window, and then grouped.
-  const workflow = unindexed(runs.workflowId);
-  // Without a window, their ids are read from the index by workflow, in the order of the groups.
-  const inOrder = isWindow(filter) ? workflow : sql`${runs.workflowId}`;
-  // SQLite does not reorder a cross join, so it looks up the children of each run.
+  // Payloads would be copied if their rows were sorted, so the sizes are calculated before.
+  const limit = sql`limit -1 offset 0`;
+  // SQLite does not reorder a cross join, so it looks up the children of each run. Without a window, the ids of runs are
+  // read from the index by workflow, in the order of the groups.
+  const ofChildren = isWindow(filter)
+    ? { workflowId: unindexed(runs.workflowId), end: limit }
+    : { workflowId: sql`${runs.workflowId}`, end: sql`` };
   const childrenOf = (
     kind: Kind,
     table: SQLiteTable & { readonly runId: SQLiteColumn },
     json: readonly SQLiteColumn[],
   ) =>
-    holding(kind, json)
-      .crossJoin(table)
-      .where(and(eq(table.runId, runs.runId), chosen))
-      .groupBy(inOrder);
-
-  const parts = unionAll(
-    holding("run", [runs.input, runs.output, runs.error, runs.context, runs.tags])
-      .where(chosen)
-      .groupBy(workflow),
+    sumOf(
+      kind,
+      sql`select ${ofChildren.workflowId} as workflow_id, ${bytesOf(json)} as bytes
+        from ${runs} cross join ${table} where ${and(eq(table.runId, runs.runId), chosen)} ${ofChildren.end}`,
+    );
+  const runBytes = bytesOf([runs.input, runs.output, runs.error, runs.context, runs.tags]);
+  const parts = [
+    sumOf(
+      "run",
+      sql`select ${unindexed(runs.workflowId)} as workflow_id, ${runBytes} as bytes
+        from ${runs} where ${chosen ?? sql`true`} ${limit}`,
+    ),
     childrenOf("step", steps, [steps.input, steps.inputFrom, steps.error]),
     childrenOf("attempt", attempts, [attempts.error]),
     childrenOf("output", outputs, [outputs.output]),
     childrenOf("state", state, [state.value]),
-  ).as("parts");
-  const of = (kind: Kind, value: SQL.Aliased) =>
-    sql`sum(case ${parts.kind} when ${sql.raw(`'${kind}'`)} then ${value} else 0 end)`;
-  const report = builder
-    .select(
-      rowOf(row, {
-        workflowId: parts.workflowId,
-        runs: of("run", parts.rows),
-        steps: of("step", parts.rows),
-        attempts: of("attempt", parts.rows),
-        outputs: of("output", parts.rows),
-        stateValues: of("state", parts.rows),
-        runBytes: of("run", parts.bytes),
-        stepBytes: of("step", parts.bytes),
-        attemptBytes: of("attempt", parts.bytes),
-        outputBytes: of("output", parts.bytes),
-        stateBytes: of("state", parts.bytes),
-        totalBytes: sum(parts.bytes),
-      }),
-    )
-    .from(parts)
-    .groupBy(parts.workflowId);
-  return selectReport(db, tables, row, report, desc(row.totalBytes), row.workflowId);
+  ];
+  const sumIf = (kind: Kind, column: "number" | "bytes") =>
+    sql`sum(iif(kind = ${sql.raw(`'${kind}'`)}, ${sql.raw(column)}, 0))`;
+  const groups = sql`select workflow_id,
+      ${sumIf("run", "number")} as runs, ${sumIf("step", "number")} as steps, ${sumIf("attempt", "number")} as attempts,
+      ${sumIf("output", "number")} as outputs, ${sumIf("state", "number")} as state_values,
+      ${sumIf("run", "bytes")} as run_bytes, ${sumIf("step", "bytes")} as step_bytes, ${sumIf("attempt", "bytes")} as attempt_bytes,
+      ${sumIf("output", "bytes")} as output_bytes, ${sumIf("state", "bytes")} as state_bytes, sum(bytes) as total_bytes
+    from (${sql.join(parts, sql` union all `)}) group by workflow_id`;
+  return selectGroups(db, tables, row, groups, [desc(row.totalBytes), row.workflowId]);
 }
 
-/** The size of a value. SQLite reads it from the header of the row, without the value. */
-function sumOfBytes(json: readonly SQLiteColumn[]): SQL {
-  const sizes = json.map((column) => sql`coalesce(sum(octet_length(${column})), 0)`);
-  return sql.join(sizes, sql` + `);
+function sumOf(kind: Kind, rows: SQL): SQL {
+  return sql`select workflow_id, ${sql.raw(`'${kind}'`)} as kind, count(*) as number, sum(bytes) as bytes
+    from (${rows}) group by workflow_id`;
+}
+
+/** The size of values. SQLite reads it from the header of the row, without the value. */
+function bytesOf(json: readonly SQLiteColumn[]): SQL {
+  return sql.join(
+    json.map((column) => sql`coalesce(octet_length(${column}), 0)`),
+    sql` + `,
+  );
 }

@@ -162,7 +162,7 @@ export function selectGroups<Row extends SQLiteTable, Mode extends "sync" | "asy
   tables: WorkflowTables,
   row: Row,
   groups: SQL,
-  order: readonly SQLiteColumn[],
+  order: readonly (SQL | SQLiteColumn)[],
 ): ReportQuery<Row, Mode, RunResult> {
   const columns: Record<string, SQLiteColumn> = getTableColumns(row);
   const values = Object.fromEntries(
