@@ -88,9 +88,12 @@ const passed: StepStatus[] = ["COMPLETED", "SKIPPED"];
 const stopped: RunStatus[] = ["FAILED", "CANCELLED"];
 
 function countsOf(steps: StepExecutionsTable, isStopped: SQL): SQL {
-  const having = (condition: SQL | undefined) => sql`count(*) filter (where ${condition})`;
   const ofStatus = (status: StepStatus) => having(eq(steps.status, status));
   return sql`min(${steps.executionIndex}) as position, count(*) as reached, ${ofStatus("COMPLETED")} as completed,
     ${ofStatus("SKIPPED")} as skipped, ${ofStatus("FAILED")} as failed,
     ${having(and(notInArray(steps.status, passed), isStopped))} as stopped`;
+}
+
+function having(condition: SQL | undefined): SQL {
+  return sql`count(*) filter (where ${condition})`;
 }

@@ -78,8 +78,6 @@ export function storage<Mode extends "sync" | "async", RunResult>(
     childrenOf("output", outputs, [outputs.output]),
     childrenOf("state", state, [state.value]),
   ];
-  const sumIf = (kind: Kind, column: "number" | "bytes") =>
-    sql`sum(iif(kind = ${sql.raw(`'${kind}'`)}, ${sql.raw(column)}, 0))`;
   const groups = sql`select workflow_id,
       ${sumIf("run", "number")} as runs, ${sumIf("step", "number")} as steps, ${sumIf("attempt", "number")} as attempts,
       ${sumIf("output", "number")} as outputs, ${sumIf("state", "number")} as state_values,
@@ -87,6 +85,10 @@ export function storage<Mode extends "sync" | "async", RunResult>(
       ${sumIf("output", "bytes")} as output_bytes, ${sumIf("state", "bytes")} as state_bytes, sum(bytes) as total_bytes
     from (${sql.join(parts, sql` union all `)}) group by workflow_id`;
   return selectGroups(db, tables, row, groups, [desc(row.totalBytes), row.workflowId]);
+}
+
+function sumIf(kind: Kind, column: "number" | "bytes"): SQL {
+  return sql`sum(iif(kind = ${sql.raw(`'${kind}'`)}, ${sql.raw(column)}, 0))`;
 }
 
 function sumOf(kind: Kind, rows: SQL): SQL {
