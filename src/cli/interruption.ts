@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { CommandContext } from "./context.ts";
 import { InterruptedError, OutputClosedError, OutputFailedError } from "./errors.ts";
+import type { ExitCode } from "./exit-codes.ts";
 
 const signals = ["SIGINT", "SIGTERM"] as const;
 
@@ -24,7 +25,7 @@ export function watchForInterruption(
     if (!interrupted.signal.aborted) {
       interruptedAt = performance.now();
       interrupted.abort(error);
-    } else if (performance.now() - interruptedAt > repeatMs) process.exit(error.exitCode);
+    } else if (performance.now() - interruptedAt > repeatMs) exitNow(error.exitCode);
   };
   for (const signal of signals) process.on(signal, interrupt);
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -53,5 +54,11 @@ const lingeringMs = 250;
 
 /** Ends the process soon, even if an open connection would keep it alive. */
 export function exitSoon(): void {
-  setTimeout(() => process.exit(), lingeringMs).unref();
+  setTimeout(exitNow, lingeringMs).unref();
+}
+
+function exitNow(exitCode?: ExitCode): void {
+  // The exit waits for a thread that opens a pipe which no process uses. Then the next Ctrl-C ends it.
+  for (const signal of signals) process.removeAllListeners(signal);
+  process.exit(exitCode);
 }

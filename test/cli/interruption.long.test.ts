@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, vi } from "vitest";
 import { makeBulkRuns } from "../support/bulk-runs.ts";
@@ -100,6 +102,18 @@ describe("Ctrl-C in the middle of", () => {
     const { code, stderr } = await started.ended;
     expect([code, stderr]).toEqual([exitCode, expect.stringContaining("interrupted; ")]);
     expect(readdirSync(command.folder.path)).not.toContainEqual(expect.stringContaining("twice"));
+  });
+
+  test("an export to a pipe that nobody reads ends at the second Ctrl-C", async () => {
+    await promisify(execFile)("mkfifo", [path("unread")]);
+    const started = command.start(["export", "unread", "-d", "runs.db"]);
+    await vi.waitFor(() => expect(existsSync(path("runs.db-shm"))).toBe(true), 10_000);
+    started.process.kill(signal);
+    await once(started.process.stderr, "data");
+    // One that follows the first closely is taken as the same.
+    const again = setInterval(() => started.process.kill(signal), 600);
+    onTestFinished(() => clearInterval(again));
+    expect((await started.ended).stderr).toContain("interrupted; ");
   });
 
   test("an import leaves complete runs, and --on-conflict skip imports the rest", async () => {
