@@ -10,6 +10,36 @@ const hour = 3_600_000;
 const keyed = z.object({ key: z.string().default(() => randomUUID()) });
 
 describe.each(stores)("on %s", (_, open) => {
+  test("an input that a timed-out attempt parses late does not replace the stored one", async () => {
+    const late = makeGate();
+    const seen: number[] = [];
+    let parses = 0;
+    const slow = z.number().transform(async () => {
+      parses += 1;
+      const own = parses;
+      if (own === 1) await late.promise;
+      return own;
+    });
+    const step = defineStep({
+      id: "s",
+      input: slow,
+      output: z.number(),
+      timeoutMs: 200,
+      retry: { maxRetries: 2, delayMs: 0 },
+      run: async (value, { attempt }) => {
+        seen.push(value);
+        late.open();
+        if (attempt === 3) return value;
+        await new Promise((resolve) => setImmediate(resolve));
+        throw new Error("again");
+      },
+    });
+    const first = numberStep("first", (value) => value);
+    const workflow = defineWorkflow({ id: "w" }).step(first).step(step).build();
+    expect((await makeEngine(await open()).run(workflow, 1)).status).toBe("COMPLETED");
+    expect(seen).toEqual([2, 2]);
+  });
+
   test("a random default is computed once for all attempts and stored before the step begins", async () => {
     const clock = makeClock();
     const store = await open(clock);

@@ -17,10 +17,11 @@ export interface ParsedInput {
  * @throws {StepValidationError} if the input does not fit.
  */
 export async function parseInput(step: StepRun, { text }: StageInput): Promise<ParsedInput> {
+  // If an earlier attempt timed out while it parsed, both may parse at the same time. The first to end decides.
+  const value = step.parsedInput === null ? await parseText(step, text) : null;
   if (step.parsedInput !== null) {
     return { value: decodeJson(step.parsedInput), mustBeStored: false };
   }
-  const value = await parseText(step, text);
   const parsed = textOf(value);
   step.parsedInput = parsed;
   if (parsed === null || parsed === text) return { value, mustBeStored: false };
