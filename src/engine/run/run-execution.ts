@@ -124,7 +124,6 @@ export class RunExecution {
       this.#hasBegun = true;
       const execution = new StageExecution(scope, writer, at);
       const end = await execution.run();
-      if (end === "released") return "released";
       if (end === "waiting") {
         const wakeAt = execution.waitsUntil;
         await writer.store({ ...describeProgress(at), released: { wakeAt } });

@@ -43,9 +43,9 @@ const firstRowAfterMs = 15;
 
 /**
  * How the execution of a stage ends. The result is already stored, and the next stage too unless it has conditions to
- * evaluate first. `released`: the worker closes. `waiting`: the open steps continue later.
+ * evaluate first, or the engine closes. `waiting`: the open steps continue later.
  */
-export type StageEnd = StageRun | RunResult | "released" | "waiting";
+export type StageEnd = StageRun | RunResult | "waiting";
 
 type StageEvent = RunEvent & { readonly begun: readonly StepRun[]; readonly end: StageEnd };
 
@@ -274,10 +274,9 @@ export class StageExecution {
     }
     const next = findNext(this.#scope.workflow.plan, stage);
     if ("status" in next) return { ...event, end: next, result: next };
-    if (this.#scope.drainSignal.aborted) {
-      return { ...event, end: "released", released: { wakeAt: null } };
-    }
-    return isUndecided(next) ? { ...event, end: next } : { ...event, end: next, next };
+    // A condition is asked after this commit, and a step of an engine that closes does not begin.
+    const isLeft = isUndecided(next) || this.#scope.drainSignal.aborted;
+    return isLeft ? { ...event, end: next } : { ...event, end: next, next };
   }
 
   #applied({ begun, settled, next, end }: StageEvent): void {
@@ -300,8 +299,8 @@ export class StageExecution {
 }
 
 /** True if the event writes no step but this one, and does not change the status of the run. */
-function isEndOf(step: StepRun, { begun, next, result, released }: StageEvent): boolean {
-  return (next ?? result ?? released) === undefined && begun.every((each) => each === step);
+function isEndOf(step: StepRun, { begun, next, result }: StageEvent): boolean {
+  return (next ?? result) === undefined && begun.every((each) => each === step);
 }
 
 function withoutOthers({ endedSteps, stage, settled, end }: StageEvent): StageEvent {
