@@ -130,7 +130,6 @@ export function parseBundle(bundle: unknown, argument: string): RunBundle {
   return { ...parsed, steps: parsed.steps.map(withoutDerivedInput) };
 }
 
-/** Passes if all rows belong to the run and are distinct. */
 interface WrittenBundles {
   readonly written: number;
   readonly skipped: number;
@@ -150,6 +149,7 @@ export function writtenUntil(error: unknown): WrittenBundles {
   return writtenBefore.get(Object(error)) ?? { written: 0, skipped: 0, replaced: 0 };
 }
 
+/** Passes if all rows belong to the run and are distinct. */
 function checkRows<Row extends { readonly runId: string }>(
   runId: string,
   rows: readonly Row[],

@@ -8,10 +8,11 @@ import {
   type CorruptRowError,
 } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
+import { callbackSchema, operationShape } from "../../model/arguments.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions, WriteBundlesReport } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
-import { batchRuns, transferShape } from "../bundle-pages.ts";
+import { batchRuns } from "../bundle-pages.ts";
 import { storeBundles, sumOf } from "../refusals.ts";
 import { readExport, type ExportedBundle, type TextChunks } from "./read-export.ts";
 
@@ -28,14 +29,12 @@ export interface ImportReport extends ImportProgress {
   readonly unreadable: readonly CorruptRowError[];
 }
 
-const optionsSchema = z.omit(
-  z.strictObject({
-    ...transferShape<ImportProgress>(),
-    onConflict: z._default(z.enum(["fail", "skip", "replace"]), "fail"),
-    keepNewer: z.optional(z.boolean()),
-  }),
-  { filter: true },
-);
+const optionsSchema = z.strictObject({
+  onConflict: z._default(z.enum(["fail", "skip", "replace"]), "fail"),
+  keepNewer: z.optional(z.boolean()),
+  onProgress: callbackSchema<ImportProgress>(),
+  ...operationShape,
+});
 
 /**
  * Stores the runs of an export. `records` is the text that `exportStore` returns, or its UTF-8, cut anywhere; it is not
