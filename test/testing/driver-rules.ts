@@ -1,9 +1,52 @@
+import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AppDatabase } from "../../src/drizzle-types.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
+import type { WorkflowStore } from "../../src/store/workflow-store.ts";
+import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
+import { TestClock } from "../../src/testing/test-clock.ts";
+import { attempt, sequences, type Memory, type Operation } from "../equivalence/operations.ts";
 import { longestHold } from "../support/event-loop.ts";
+import { seeded } from "../support/seed.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+
+/** The number of random sequences of each way. */
+const sequenceCount = 100;
+
+/**
+ * The writes that take effect in the order of their calls. A batch and a restart are repeated behind later calls if a
+ * precondition does not hold. Reads may overtake writes, and bulk changes read.
+ */
+const isOrdered = ({ words }: Operation): boolean =>
+  /^(?:createRun|updateRun|deleteRun|createStep|updateStep|save|deleteState|reopenRun\(|claim|extend|release|pause|resume|transaction)/.test(
+    words,
+  );
+
+/** How the operations of a sequence are issued. */
+const ways: Readonly<
+  Record<string, (list: readonly Operation[], clock: TestClock, run: Run) => Promise<void>>
+> = {
+  async "one after the other, with a clock that also goes back"(list, clock, run) {
+    for (const [index, operation] of list.entries()) {
+      clock.advance(index % 3 === 2 ? -2 * operation.advanceMs : operation.advanceMs);
+      await run([operation]);
+    }
+  },
+  async "all at once"(list, clock, run) {
+    clock.advance(1000);
+    await run(list.filter(isOrdered));
+  },
+};
+
+type Run = (operations: readonly Operation[]) => Promise<void>;
+
+const newMemory = (): Memory => ({ cursor: null, prevCursor: null, bundleCursor: null });
+
+function same(actual: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual).toStrictEqual(expected);
+}
 
 interface Connection {
   readonly client: { exec(sql: string): unknown; close(): unknown };
@@ -80,6 +123,40 @@ export function describeSyncDriver(
         expect(await store.getAllState("r")).toEqual({ a: 1, b: 1, k: 1 });
       });
     });
+
+    test.each(Object.keys(ways))(
+      "answers as MemoryStore does, %s",
+      async (way) => {
+        await inDatabase(async ({ client, db }) => {
+          const clock = new TestClock();
+          const store = new SQLiteStore(db, { clock: clock.now });
+          const compare = async (list: readonly Operation[]) => {
+            client.exec("delete from workflow_runs; delete from workflow_pauses");
+            const memory = new MemoryStore({ clock: clock.now });
+            const memories = new Map<WorkflowStore, Memory>([
+              [store, newMemory()],
+              [memory, newMemory()],
+            ]);
+            const answers = (of: WorkflowStore, operations: readonly Operation[]) =>
+              Promise.all(
+                operations.map((each) =>
+                  attempt(() => each.run(of, memories.get(of) ?? newMemory())),
+                ),
+              );
+            await ways[way]?.(list, clock, async (operations) =>
+              same(await answers(store, operations), await answers(memory, operations)),
+            );
+            same(await store.readBundles(), await memory.readBundles());
+            same(await store.listRuns(), await memory.listRuns());
+          };
+          await fc.assert(fc.asyncProperty(sequences, compare), {
+            numRuns: sequenceCount,
+            ...seeded,
+          });
+        });
+      },
+      120_000,
+    );
 
     test("does not block the event loop without a write-ahead log", async () => {
       await inDatabase(async ({ client, db }, connectAgain) => {
