@@ -4,6 +4,7 @@ import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { withPage } from "./bundle-studio.ts";
+import { rememberPackages } from "./licenses.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -29,9 +30,7 @@ export async function bundleCommand(folder: string): Promise<void> {
     external,
     banner: { js: requireInModules },
     alias: { "#clients": join(root, "src/stores/libsql/clients.ts") },
-    plugins: [withPage],
+    plugins: [withPage, rememberPackages],
     logLevel: "error",
   });
 }
-
-if (process.argv[1] === import.meta.filename) await bundleCommand(join(root, "dist/cli"));

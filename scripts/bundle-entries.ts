@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
 import { withPage } from "./bundle-studio.ts";
+import { rememberPackages } from "./licenses.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -42,9 +43,7 @@ export async function bundleEntries(folder: string): Promise<void> {
       "zod/v4/core": join(root, "node_modules/zod/v4/core/index.js"),
       "zod/v4/locales/en.js": join(root, "node_modules/zod/v4/locales/en.js"),
     },
-    plugins: [withPage],
+    plugins: [withPage, rememberPackages],
     logLevel: "error",
   });
 }
-
-if (process.argv[1] === import.meta.filename) await bundleEntries(join(root, "dist/node"));

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 import type { PageFile } from "../src/studio/page-files.ts";
+import { rememberPackages } from "./licenses.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const page = join(root, "src/studio/page");
@@ -31,6 +32,7 @@ export async function bundlePage(): Promise<Readonly<Record<string, PageFile>>> 
     jsx: "automatic",
     jsxImportSource: "preact",
     define: { "process.env.NODE_ENV": '"production"' },
+    plugins: [rememberPackages],
     logLevel: "error",
   });
   const files: Record<string, PageFile> = {};
@@ -76,7 +78,7 @@ export async function bundleStudio(dist: string): Promise<void> {
     format: "esm",
     target: "es2023",
     sourcemap: true,
-    plugins: [onlyPackagesOfTheStudio],
+    plugins: [onlyPackagesOfTheStudio, rememberPackages],
     logLevel: "error",
   });
 }
@@ -91,5 +93,3 @@ const onlyPackagesOfTheStudio: Plugin = {
     });
   },
 };
-
-if (process.argv[1] === import.meta.filename) await bundleStudio(join(root, "dist"));

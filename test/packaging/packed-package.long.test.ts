@@ -57,11 +57,24 @@ test("the package has the build, the migrations and the documentation, but no te
   const kinds = [".js", ".d.ts", ".js.map", ".d.ts.map"];
   expect(built).toContain("dist/cli/main.js");
   expect(built).toContain("dist/node/index.js");
-  const library = built.filter((name) => !/^dist\/(cli|node)\//.test(name));
+  const library = built.filter((name) => !/^dist\/(cli\/|node\/|LICENSES\.txt$)/.test(name));
   // Of the declarations, CommonJS gets those that the entries need.
   expect(library.filter((name) => !name.endsWith(".d.cts")).toSorted()).toEqual(
     sources.flatMap((name) => kinds.map((kind) => `dist/${name}${kind}`)).toSorted(),
   );
+});
+
+test("it has the licenses of the packages that are in its bundles", async () => {
+  const licenses = await readFile(join(project.installed, "dist/LICENSES.txt"), "utf8");
+  // Of the command, the studio, its page, and the entries.
+  for (const name of ["commander", "hono", "preact", "uuid"]) {
+    const license = (await readdir(join(root, "node_modules", name))).find((each) =>
+      /^license/i.test(each),
+    );
+    expect(license, name).toBeDefined();
+    const text = await readFile(join(root, "node_modules", name, license ?? ""), "utf8");
+    expect(licenses).toContain(text.trim());
+  }
 });
 
 test("publint reports nothing", async () => {

@@ -5,9 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { inject } from "vitest";
-import { bundleCommand } from "../../scripts/bundle-command.ts";
-import { bundleEntries } from "../../scripts/bundle-entries.ts";
-import { bundleStudio } from "../../scripts/bundle-studio.ts";
+import { bundlePackage } from "../../scripts/bundle.ts";
 import { writeCommonJsTypes } from "../../scripts/commonjs-types.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -57,8 +55,6 @@ async function build(folder: string): Promise<void> {
   // `npm run check` has checked the types, which takes two thirds of the time.
   const options = ["-p", "tsconfig.build.json", "--noCheck", "--outDir", join(folder, "dist")];
   await promisify(execFile)(process.execPath, [tsc, ...options], { cwd: root });
-  await bundleCommand(join(folder, "dist/cli"));
-  await bundleStudio(join(folder, "dist"));
-  await bundleEntries(join(folder, "dist/node"));
+  await bundlePackage(join(folder, "dist"));
   writeCommonJsTypes(folder);
 }
