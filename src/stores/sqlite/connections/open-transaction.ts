@@ -4,8 +4,9 @@ import { StoreBusyError } from "../../../errors.ts";
 export const busyTimeoutMs = 5000;
 
 /**
- * Runs a transaction of which the code is not ours. Calls `reject` for calls that have waited for `busyTimeoutMs` behind
- * it: it may never end, or wait for one of them, as if two stores share a connection. They entered before `time`.
+ * Runs a transaction with code of the caller. Calls `reject` for the calls that have waited for `busyTimeoutMs` behind it,
+ * which entered before `time`. The transaction may never end, or may wait for one of them, because two stores can share a
+ * connection.
  */
 export async function whileOthersWait<T>(
   transaction: () => Promise<T>,
