@@ -43,7 +43,7 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
   if (hasNoDetails(filter)) {
     // With the statuses, SQLite searches the window in the index by workflow.
     const durationsOf = (condition?: SQL) =>
-      ofKnownWorkflow(runs, waitedMs, and(inArray(runs.status, runStatuses), isStarted, condition));
+      ofKnownWorkflow(runs, waitedMs, and(condition, inArray(runs.status, runStatuses), isStarted));
     const known = knownWorkflows(runs, filter.workflowId);
     const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, tables, row, ranked, keys);

@@ -57,7 +57,7 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
   const keys = [row.workflowId];
   if (isWhole) {
     const durationsOf = (condition?: SQL) =>
-      ofKnownWorkflow(runs, durationMs, and(isEnded, condition));
+      ofKnownWorkflow(runs, durationMs, and(condition, isEnded));
     const known = knownWorkflows(runs, finished.workflowId);
     const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, finished.tables, row, ranked, keys);

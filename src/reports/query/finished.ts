@@ -140,7 +140,7 @@ export function executionsOfSteps(finished: Finished, condition: SQL | undefined
     known: sql`select * from (${knownSteps(steps, finished.workflowId)})
       where workflow_id is not null and not ${hasOldRows(steps)} limit -1 offset 0`,
     select: (column: SQLiteColumn, also?: SQL) =>
-      sql`select ${column} from ${steps} where ${and(where, also)}`,
+      sql`select ${column} from ${steps} where ${and(also, where)}`,
   };
 }
 

@@ -17,6 +17,6 @@ export function ofKnownWorkflow(
   durationMs: SQL,
   condition: SQL | undefined,
 ): SQL {
-  const where = and(sql`${runs.workflowId} = known.workflow_id`, condition);
+  const where = and(condition, sql`${runs.workflowId} = known.workflow_id`);
   return sql`select ${durationMs} as duration_ms from ${runs} where ${where}`;
 }
