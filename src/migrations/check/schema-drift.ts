@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import * as z from "zod/mini";
 import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
 import { combineBranches, graphSnapshotSchema } from "./branches.ts";
@@ -125,6 +124,8 @@ async function load(name: string): Promise<Readonly<Record<string, unknown>> | n
     if (isMissing && !isOfOrm) return null;
     // The module of some versions calls `require`, which modules do not have.
     if (message.startsWith("Dynamic require of")) {
+      // Not at the top, because the configuration of many bundlers declares this name there.
+      const { createRequire } = await import("node:module");
       return createRequire(import.meta.url)(name) as Record<string, unknown>;
     }
     const reason = `${name} cannot be loaded: drizzle-kit 1.0 needs drizzle-orm 1.0, and 0.31 needs 0.45`;
