@@ -127,6 +127,11 @@ describe("an example that is upgraded to Drizzle 1.0", () => {
 
   // drizzle-kit 1.0 leaves out NOT NULL on a text key; nothing of ours inserts NULL there.
   const withoutNotNull = { code: "COLUMN_CHANGED", severity: "warning" };
+  async function expectHealth(app: RunningApp, options: readonly string[]): Promise<void> {
+    const { healthy: isHealthy, findings } = (await diagnose(app, ...options)) as typeof healthy;
+    expect(isHealthy).toBe(true);
+    expect(findings).toEqual(findings.map(() => expect.objectContaining(withoutNotNull)));
+  }
 
   test.each([
     ["app-generates", [], { status: "COMPLETED" }],
@@ -135,16 +140,14 @@ describe("an example that is upgraded to Drizzle 1.0", () => {
     const { path, app } = await upgrade(name);
     await app.script("migrate");
     expect(JSON.parse(await app.script("start"))).toMatchObject(shown);
-    expect(await diagnose(app, ...options)).toEqual(healthy);
+    await expectHealth(app, options);
     // As an app that has begun with 1.0.
     await rm(join(path, "drizzle"), { recursive: true });
     await rm(join(path, "app.db"));
     await app.script("generate", "--name", "all");
     await app.script("migrate");
     expect(JSON.parse(await app.script("start"))).toMatchObject(shown);
-    const { healthy: isHealthy, findings } = (await diagnose(app, ...options)) as typeof healthy;
-    expect(isHealthy).toBe(true);
-    expect(findings).toEqual(findings.map(() => expect.objectContaining(withoutNotNull)));
+    await expectHealth(app, options);
   });
 
   test("annotations for GitHub Actions name the file of an edited migration", async () => {
