@@ -60,5 +60,6 @@ export function exitSoon(): void {
 function exitNow(exitCode?: ExitCode): void {
   // The exit waits for a thread that opens a pipe which no process uses. Then the next Ctrl-C ends it.
   for (const signal of signals) process.removeAllListeners(signal);
-  process.exit(exitCode);
+  if (exitCode !== undefined) process.exitCode = exitCode;
+  process.exit();
 }
