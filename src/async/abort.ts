@@ -89,7 +89,7 @@ export async function untilEnded<T>(
   }
 }
 
-/** Calls `listener` when the signal aborts, unless the returned function is called first; now if it has aborted. */
+/** Calls `listener` when the signal aborts, or at once if it has aborted. The returned function prevents the call. */
 export function onAbort(signal: StopSignal | undefined, listener: () => void): () => void {
   if (signal?.aborted === true) listener();
   if (signal === undefined || signal.aborted) return () => {};

@@ -235,7 +235,7 @@ export class LocalDatabaseClient implements LocalClient {
       : connections.queue.commit(group);
   }
 
-  /** Enters the queue before it returns, as `#commit`. */
+  /** Enters the queue before it returns, like `#commit`. */
   #lease(): Promise<WriterLease> {
     const connections = this.#ready();
     return connections instanceof Promise

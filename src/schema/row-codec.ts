@@ -87,7 +87,7 @@ export function createRowCodec<
   const codecs = new Map<string, CellCodec>(
     properties.map((name) => {
       const codec = cellCodec(columnOf(name));
-      // No operation takes an id that SQL of an app has written and that is none.
+      // SQL of an app can write an id that no operation takes.
       const isIdOfRow = key.includes(name) && columnOf(name).columnType === "SQLiteText";
       return [name, isIdOfRow ? { ...codec, decode: decodeId } : codec];
     }),

@@ -39,7 +39,7 @@ export function spansOf(
   const until = within(time, { until: window.until });
   const first = (from: SQL | undefined) =>
     sql`(select min(${time}) from ${time.table} where ${and(ofGroup, isNotNull(time), from, until)})`;
-  // Each time is a row without local time, then one with it. One that is not a number is not before its end, and the last.
+  // Each start has a row without its local time, then one with it. A time that is not a number is the last one.
   const local = sql.join(
     Object.values(localColumns).map((value) => sql`iif(local_at is null, ${sql.raw(value)}, null)`),
     sql`, `,
