@@ -5,6 +5,7 @@ import {
   type BatchWriter,
   type Clock,
   type CreateRunOptions,
+  type PrunePolicy,
   type RunBundle,
   type WorkflowStore,
 } from "gorkflow";
@@ -75,7 +76,10 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
     resumeWorkflow: (id, options) => commit((tx) => tx.resumeWorkflow(id, options)),
     batch: (collect, options) => commit((tx) => tx.batch(collect, options)),
     writeBundles: (bundles, options) => commitAll((tx) => tx.writeBundles(bundles, options)),
-    pruneRuns: (policy) => commitAll((tx) => tx.pruneRuns(policy)),
+    pruneRuns: (policy) => {
+      const own = copyPolicy(policy);
+      return commitAll((tx) => tx.pruneRuns(own));
+    },
     transaction: (work, options) => commit(work, options?.signal),
     close: async () => {
       await memory.close();
@@ -89,6 +93,15 @@ function makeStore(memory: MemoryStore, journal: FileHandle): WorkflowStore {
     });
   }
   return withBulkChanges(overlay(memory, writes));
+}
+
+/** The caller may change a policy while the transaction lists the runs. `pruneRuns` of `MemoryStore` checks the copy. */
+function copyPolicy(policy: PrunePolicy): PrunePolicy {
+  const copies = Object.entries(policy ?? {}).map(([name, value]: [string, unknown]) => [
+    name,
+    value instanceof Date ? new Date(value) : Array.isArray(value) ? [...value] : value,
+  ]);
+  return Object.fromEntries(copies) as PrunePolicy;
 }
 
 /** Makes the bulk changes of the store's own operations. */

@@ -126,8 +126,17 @@ function startOf(time: Date, { per, zone = "UTC" }: Buckets): Date {
   const known = found.get(key);
   if (known !== undefined) return new Date(known);
   const isInside = (each: number) => firstDay(localTime(each, zone), per) === day;
-  let start = at;
-  for (const step of [86_400_000, 900_000, 1000, 1]) while (isInside(start - step)) start -= step;
+  const firstBefore = (from: number): number => {
+    let begin = from;
+    for (const step of [86_400_000, 900_000, 1000, 1]) while (isInside(begin - step)) begin -= step;
+    return begin;
+  };
+  let start = firstBefore(at);
+  // In St. John's, clocks once went back after the first minute of a day, which then began again.
+  for (let minute = 1; minute <= 60; minute++) {
+    const earlier = start - minute * 60_000;
+    if (isInside(earlier)) start = firstBefore(earlier);
+  }
   found.set(key, start);
   return new Date(start);
 }
