@@ -1,12 +1,8 @@
 // Bundles the command `gorkflow` with the dependencies that only it needs, so that it starts fast and users of the
 // library do not install them. Each subcommand loads its own chunks.
 import { rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import { build } from "esbuild";
-import { withPage } from "./bundle-studio.ts";
-import { rememberPackages } from "./licenses.ts";
-
-const root = resolve(import.meta.dirname, "..");
+import { nodeBundle } from "./node-bundle.ts";
 
 /** Native packages and packages of the app: the command loads them from where it is installed. */
 const external = ["libsql", "@libsql/client", "@opentelemetry/api", "drizzle-kit", "jiti"];
@@ -19,18 +15,10 @@ const requireInModules =
 export async function bundleCommand(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await build({
-    absWorkingDir: root,
+    ...nodeBundle,
     entryPoints: ["src/cli/main.ts"],
     outdir: folder,
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
     external,
     banner: { js: requireInModules },
-    alias: { "#clients": join(root, "src/stores/libsql/clients.ts") },
-    plugins: [withPage, rememberPackages],
-    logLevel: "error",
   });
 }

@@ -4,8 +4,7 @@ import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
-import { withPage } from "./bundle-studio.ts";
-import { rememberPackages } from "./licenses.ts";
+import { nodeBundle } from "./node-bundle.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -27,23 +26,16 @@ export async function bundleEntries(folder: string): Promise<void> {
   const { uuid: _bundled, ...external } = { ...dependencies, ...peerDependencies };
   await rm(folder, { recursive: true, force: true });
   await build({
-    absWorkingDir: root,
+    ...nodeBundle,
     entryPoints,
     outdir: folder,
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
     external: Object.keys(external),
     alias: {
-      "#clients": join(root, "src/stores/libsql/clients.ts"),
+      ...nodeBundle.alias,
       // A part of zod, whose import would load the messages of all languages.
       "zod/mini": join(root, "node_modules/zod/mini/index.js"),
       "zod/v4/core": join(root, "node_modules/zod/v4/core/index.js"),
       "zod/v4/locales/en.js": join(root, "node_modules/zod/v4/locales/en.js"),
     },
-    plugins: [withPage, rememberPackages],
-    logLevel: "error",
   });
 }
