@@ -229,12 +229,20 @@ export class Engine {
    */
   async cancel(runId: string): Promise<void> {
     this.#checkOpen();
+    let tries = 0;
+    const cancel = (): Promise<WorkflowRunSummary> => {
+      tries += 1;
+      return this.#store.updateRun(runId, { status: "CANCELLED" });
+    };
     try {
-      const run = await this.#persist(() => this.#store.updateRun(runId, { status: "CANCELLED" }));
-      await this.#reportCancelled(run);
+      await this.#reportCancelled(await this.#persist(cancel));
     } catch (error) {
       // The process that cancelled the run may not have cancelled its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
+      // An earlier try took effect, and its answer was lost.
+      const find = () => this.#store.findRun(runId, { payloads: false });
+      const run = tries > 1 ? await this.#persist(find) : null;
+      if (run !== null) await this.#reportCancelled(run);
     }
     await this.#stopCancelled([runId]);
   }
@@ -291,8 +299,14 @@ export class Engine {
    * @throws {EngineClosedError} if the engine closes before the run has ended.
    */
   watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
-    const [store, events, closer] = [this.#store, this.#events, this.#closer];
-    return watchRun({ store, events, closer, leaseMs: this.#leaseMs }, runId, options);
+    const scope = {
+      store: this.#store,
+      events: this.#events,
+      closer: this.#closer,
+      leaseMs: this.#leaseMs,
+      cancelSteps: () => this.#cancelSteps([runId]),
+    };
+    return watchRun(scope, runId, options);
   }
 
   /**

@@ -3,7 +3,7 @@ import { Stopper, untilAborted, type StopSignal } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { Backoff } from "../async/retry.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
-import { isFinalRunStatus } from "../model/transitions.ts";
+import { isFinalRunStatus, isFinalStepStatus } from "../model/transitions.ts";
 import type { StepExecutionSummary, WorkflowRunSummary } from "../schema/rows.ts";
 import type { RunStatus, StepStatus } from "../statuses.ts";
 import type { OperationOptions } from "../store/options.ts";
@@ -40,11 +40,13 @@ interface WatchScope {
   readonly events: EventEmitter;
   readonly closer: StopSignal;
   readonly leaseMs: number;
+  /** Cancels the open steps of the run after it was cancelled. */
+  readonly cancelSteps: () => Promise<void>;
 }
 
 /** Yields the transitions of a run until it has ended. `return` takes effect immediately. */
 export function watchRun(
-  { store, events, closer, leaseMs }: WatchScope,
+  { store, events, closer, leaseMs, cancelSteps }: WatchScope,
   runId: string,
   options: OperationOptions,
 ): AsyncGenerator<RunProgress, void> {
@@ -78,7 +80,13 @@ export function watchRun(
         const run = await patiently(() => store.getRun(runId, read));
         // Each transition of the run or its steps changes the revision.
         if (run.revision !== revision) {
-          const steps = await patiently(() => store.listStepExecutions(runId, read));
+          const list = () => patiently(() => store.listStepExecutions(runId, read));
+          let steps = await list();
+          const isOpen = steps.some(({ status }) => !isFinalStepStatus(status));
+          if (run.status === "CANCELLED" && isOpen) {
+            await cancelSteps();
+            steps = await list();
+          }
           revision = run.revision;
           const changes = [...steps.map(progressOfStep), progressOfRun(run)].filter(isChange);
           yield* changes;

@@ -66,7 +66,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect(operations.filter((name) => name === "batch")).toHaveLength(1 + 2 * 2);
   });
 
-  test("a worker that did not start the run reads it once", async () => {
+  test("a worker that did not start the run reads it and its first step once", async () => {
     const opened = await open();
     const workflow = chain(3).build();
     const runId = await makeEngine(opened).start(workflow, 0);
@@ -78,6 +78,7 @@ describe.each(stores)("on %s", (_, open) => {
     expect((await opened.getRun(runId)).status).toBe("COMPLETED");
     expect(operations.filter((name) => name !== "claimRuns")).toEqual([
       "getRun",
+      "findStepExecution",
       "batch",
       "batch",
       "batch",

@@ -8,9 +8,10 @@ import {
   type EngineEventType,
 } from "../../src/engine/observe/events.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
-import { InvalidArgumentError } from "../../src/errors.ts";
+import { InvalidArgumentError, StoreConnectionError } from "../../src/errors.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeClock, makeEngine, makeGate, makeLogger, numberStep } from "./support/engines.ts";
+import { observe } from "./support/observed-store.ts";
 import { stores } from "./support/stores.ts";
 
 type Heard = { [Type in EngineEventType]: EngineEvents[Type] & { type: Type } }[EngineEventType];
@@ -200,6 +201,24 @@ describe.each(stores)("on %s", (_, open) => {
       "step.interrupted s/1",
       "run.left run/1 cancelled",
     ]);
+  });
+
+  test("a run is reported as cancelled even if the answer to the write is lost", async () => {
+    const inner = await open();
+    let isLost = false;
+    const store = observe(inner, async (operation, carryOut) => {
+      const result = await carryOut();
+      if (operation !== "updateRun" || isLost) return result;
+      isLost = true;
+      throw new StoreConnectionError({ reason: "no answer", outcome: "unknown", retryable: true });
+    });
+    const engine = makeEngine(store);
+    const seen = listen(engine);
+    const startAt = new Date(Date.now() + 60_000);
+    const runId = await engine.start(simple, 1, { startAt });
+    await engine.cancel(runId);
+    await engine.cancel(runId);
+    expect(brief(seen)).toEqual(["run.finished run/0 CANCELLED"]);
   });
 });
 

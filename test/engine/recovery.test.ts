@@ -334,6 +334,23 @@ describe.each(stores)("on %s", (_, open) => {
     });
   });
 
+  test("a run that was never claimed keeps the steps that it was stored with", async () => {
+    const store = await open();
+    const calls: string[] = [];
+    const step = <const Id extends string>(id: Id) =>
+      numberStep(id, (value) => {
+        calls.push(id);
+        return value + 1;
+      });
+    const workflow = defineWorkflow({ id: "w" }).step(step("a")).step(step("b")).build();
+    const { runId } = await store.createRun({ workflowId: "w", input: 1 });
+    await store.createStepExecution({ runId, stepId: "a", status: "COMPLETED", attempt: 1 });
+    await store.saveStepOutput(runId, "a", 10);
+    const engine = makeEngine(store).register(workflow);
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 11 });
+    expect(calls).toEqual(["b"]);
+  });
+
   test("a run of an unregistered version is not claimed and blocks no other run", async () => {
     const clock = makeClock();
     const store = await open(clock);

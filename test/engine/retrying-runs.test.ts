@@ -387,6 +387,26 @@ describe.each(stores)("from a step, on %s", (_, open) => {
     expect(calls.toSorted()).toEqual(["b 1", "c 1", "sum"]);
   });
 
+  test("a failed step before it in a parallel stage restarts too", async () => {
+    const store = await open();
+    const calls: string[] = [];
+    let fails = true;
+    const failing = <const Id extends string>(id: Id) =>
+      numberStep(id, (value, { attempt }) => {
+        calls.push(`${id} ${attempt}`);
+        if (fails) throw new Error("no");
+        return value;
+      });
+    const workflow = defineWorkflow({ id: "w" }).parallel(failing("a"), failing("b")).build();
+    const engine = makeEngine(store);
+    const { runId, status } = await engine.run(workflow, 1);
+    expect(status).toBe("FAILED");
+    fails = false;
+    await engine.retry(runId, { fromStep: "b" });
+    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED" });
+    expect(calls).toEqual(["a 1", "b 1", "a 2", "b 1"]);
+  });
+
   test("a failed run restarts from an earlier step, and its failed step counts from 1", async () => {
     const store = await open();
     const calls: string[] = [];

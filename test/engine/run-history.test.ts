@@ -123,6 +123,15 @@ test("a run that was cancelled and reopened restarts cancelled and failed steps"
   ).toEqual({ stage: 2, open: ["left", "right"], failed: [] });
 });
 
+test("a run that was reopened from a step restarts the failed steps beside it", () => {
+  const before = { first: "COMPLETED", maybe: "COMPLETED" } as const;
+  expect(resumption({ ...before, left: "FAILED", right: "PENDING" })).toEqual({
+    stage: 2,
+    open: ["left", "right", "lenient"],
+    failed: [],
+  });
+});
+
 test("a run whose steps have all ended resumes after the last stage", () => {
   const all = [...plan.stepIds].map((id): [string, StepStatus] => [id, "COMPLETED"]);
   expect(resumption(Object.fromEntries(all))).toEqual({

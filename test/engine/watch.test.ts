@@ -99,6 +99,18 @@ describe.each(stores)("on %s", (_, open) => {
     ]);
   });
 
+  test("a watch yields the steps of a cancelled run as cancelled", async () => {
+    const store = await open();
+    const { runId } = await store.createRun({ workflowId: "w", status: "RUNNING" });
+    await store.createStepExecution({ runId, stepId: "first", status: "RUNNING", attempt: 1 });
+    const watch = makeEngine(store).watch(runId);
+    await until(watch, "run RUNNING 0");
+    await store.updateRun(runId, { status: "CANCELLED" });
+    const lines: string[] = [];
+    for await (const progress of watch) lines.push(brief(progress));
+    expect(lines).toEqual(["first CANCELLED 1", "run CANCELLED 0"]);
+  });
+
   test("a missing or deleted run ends the watch with an error", async () => {
     const store = await open();
     const engine = makeEngine(store);

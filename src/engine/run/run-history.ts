@@ -15,29 +15,29 @@ export interface Resumption {
   readonly failed: ReadonlyMap<string, unknown>;
 }
 
-type Standing = "ended" | "failed" | "cancelled" | "open";
+type Standing = "ended" | "failed" | "restarts" | "open";
 
 /**
  * Finds where a run with these rows resumes: at the first stage that has not ended. Ended steps never run again. The
  * stages before `from` must have ended.
  *
- * A failed step stays failed while other steps of its stage are open. If none is open, or one was cancelled, the run was
- * reopened, and its failed and cancelled steps restart.
+ * A failed step stays failed while other steps of its stage are open. If none is open, or a reopening makes one restart,
+ * the failed steps restart too.
  */
 export function findResumption(plan: WorkflowPlan, rows: StepRows, from: number): Resumption {
   for (let index = from; index < plan.stages.length; index++) {
     const steps = plan.stages[index]?.steps ?? [];
     const standings = steps.map(({ definition }) => standingOf(definition, rows));
     if (standings.every((standing) => standing === "ended")) continue;
-    const isReopened = standings.includes("cancelled") || !standings.includes("open");
+    const isReopened = standings.includes("restarts") || !standings.includes("open");
     const open: StepRun[] = [];
     const failed = new Map<string, unknown>();
     for (const [position, planned] of steps.entries()) {
       const standing = standings[position];
       const { id } = planned.definition;
-      if (standing === "open" || (standing !== "ended" && isReopened)) {
-        open.push(resumeStep(planned, rows.get(id)));
-      } else if (standing === "failed") failed.set(id, rows.get(id)?.error);
+      if (standing === "ended") continue;
+      if (standing === "failed" && !isReopened) failed.set(id, rows.get(id)?.error);
+      else open.push(resumeStep(planned, rows.get(id)));
     }
     return { stage: index, open, failed };
   }
@@ -52,7 +52,8 @@ function standingOf({ id, continueOnError }: StepInWorkflow, rows: StepRows): St
     case "FAILED":
       return continueOnError ? "ended" : "failed";
     case "CANCELLED":
-      return "cancelled";
+    case "PENDING":
+      return "restarts";
     default:
       return "open";
   }

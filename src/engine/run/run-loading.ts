@@ -40,8 +40,8 @@ export async function loadRun(
   const stored = new StoredSteps(store, runId);
   const [{ inputText, context }, { stage: index, open, failed }] = await Promise.all([
     isFirst && knownInput !== null ? knownInput : readInput(store, runId),
-    // A run that is claimed for the first time has no steps.
-    isFirst && attempt === 1
+    // A run that was started here and is claimed for the first time has no steps. Any other may have been imported.
+    isFirst && attempt === 1 && knownInput !== null
       ? findResumption(plan, stored.rows, 0)
       : readResumption(plan, stored, progress),
   ]);
