@@ -7,9 +7,8 @@ interface SqlToken {
 
 const tokenPattern = new RegExp(
   [
-    String.raw`(?<blank>[\s\0]+|--[^\n]*|/\*(?=[^])(?:[^*]|\*(?!/))*(?:\*/)?)`,
-    String.raw`(?<string>'(?:[^']|'')*'?)`,
-    '(?<quoted>"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\\[[^\\]]*\\]?)',
+    String.raw`(?<blank>[\s\0]+|--[^\n]*|/\*(?=[^])[^]*?(?:\*/|$))`,
+    "(?<quote>['\"`[])",
     String.raw`(?<parameter>\?\d*|[$@:#](?:[\w$\x80-\uffff]|::)+(?:\([^\s)]*\))?)`,
     String.raw`(?<word>[\w$\x80-\uffff]+)`,
     String.raw`(?<symbol>[^])`,
@@ -20,19 +19,33 @@ const tokenPattern = new RegExp(
 export function* tokensOf(sql: string): Generator<SqlToken> {
   const pattern = new RegExp(tokenPattern);
   for (let match = pattern.exec(sql); match !== null; match = pattern.exec(sql)) {
-    const { blank, string, quoted, parameter, word } = match.groups ?? {};
+    const { blank, quote, parameter, word } = match.groups ?? {};
     if (blank !== undefined) continue;
+    const start = match.index;
+    if (quote !== undefined) pattern.lastIndex = endOfQuoted(sql, start + 1, quote);
     const kind =
       word !== undefined
         ? "word"
         : parameter !== undefined
           ? "parameter"
-          : string !== undefined
-            ? "string"
-            : quoted !== undefined
-              ? "quoted"
-              : "symbol";
-    yield { kind, text: match[0], start: match.index };
+          : quote === undefined
+            ? "symbol"
+            : quote === "'"
+              ? "string"
+              : "quoted";
+    yield { kind, text: sql.slice(start, pattern.lastIndex), start };
+  }
+}
+
+/** The end of a text in quotes. A regular expression would overflow its stack at a long text. */
+function endOfQuoted(sql: string, start: number, quote: string): number {
+  const closing = quote === "[" ? "]" : quote;
+  for (let from = start; ;) {
+    const end = sql.indexOf(closing, from);
+    if (end === -1) return sql.length;
+    // Two quotes stand for one in the text.
+    if (closing === "]" || sql[end + 1] !== closing) return end + 1;
+    from = end + 2;
   }
 }
 
