@@ -30,11 +30,14 @@ export function pause(ms: number, signal?: StopSignal): Promise<void> {
   });
 }
 
+/** The functions of the runtime, also while a test has replaced them with fake timers. */
+const { setImmediate: immediately, setTimeout: later } = globalThis;
+
 /** Resolves after pending timers and I/O. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
-    if (typeof setImmediate === "function") setImmediate(resolve);
-    else setTimeout(resolve, 0);
+    if (typeof immediately === "function") immediately(resolve);
+    else later(resolve, 0);
   });
 }
 
