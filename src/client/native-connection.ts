@@ -14,7 +14,7 @@ import {
 } from "./result-set.ts";
 import { NativeStatement } from "./native-statement.ts";
 import { hiddenTable, isOfChangedColumns, toLibsqlError, toOpeningError } from "./sqlite-errors.ts";
-import { bindsConnection } from "./statement-kinds.ts";
+import { mayBindConnection } from "./statement-kinds.ts";
 import { StatementCache, type PreparedStatement, type SchemaVersion } from "./statement-cache.ts";
 import type { ClientStatement } from "./statements.ts";
 
@@ -85,8 +85,11 @@ export class NativeConnection {
   /** Runs a script of the app, which may change the settings of the connection. */
   runScript(sql: string): void {
     this.#isAltered = true;
-    this.#isBound ||= bindsConnection(sql);
-    this.exec(sql);
+    try {
+      this.exec(sql);
+    } finally {
+      if (this.isOpen && mayBindConnection(sql)) this.#noteOwnTables();
+    }
   }
 
   /** Runs `work` with writes disabled. */
@@ -116,7 +119,8 @@ export class NativeConnection {
       // SQLite may have ended the transaction already.
     }
     try {
-      if (this.#isAltered && this.isOpen) this.#database.exec(this.#pragmas);
+      // The query releases the lock of an exclusive locking mode.
+      if (this.#isAltered && this.isOpen) this.#database.exec(`${this.#pragmas}${readSchema}`);
       this.#isAltered = false;
     } catch {
       this.#isConfigured = false;
@@ -204,10 +208,20 @@ export class NativeConnection {
     const result = statement.native.run(parameters);
     if (statement.changesSchema) {
       this.#forgetColumns();
-      this.#isBound ||= statement.bindsConnection;
+      if (statement.mayBindConnection) this.#noteOwnTables();
       this.#isAltered ||= statement.isPragma;
     }
     return result;
+  }
+
+  #noteOwnTables(): void {
+    const query =
+      "select 1 from pragma_database_list where name not in ('main', 'temp') union all select 1 from temp.sqlite_schema";
+    try {
+      this.#isBound ||= this.#statements.first.get(query).native.get([]) !== undefined;
+    } catch {
+      this.#isBound = true;
+    }
   }
 
   /** A temporary table has precedence over a table of the same name, and disappears with the connection. */
@@ -238,7 +252,7 @@ export class NativeConnection {
     if (version !== this.#schema.version) {
       this.#schema = { version };
       // Preparing a statement uses the schema that SQLite has cached. Running one reads the current schema.
-      this.#database.exec("select 1 from sqlite_schema limit 1");
+      this.#database.exec(readSchema);
     }
     let statement = execute.get(sql);
     // The version does not include temporary and attached tables.
@@ -325,6 +339,8 @@ const connectionState = {
   reverse_unordered_selects: "off",
   read_uncommitted: "off",
 } as const;
+
+const readSchema = "select 1 from sqlite_schema limit 1";
 
 /** The scripts of this client that do not change the schema. */
 const transactionControl: ReadonlySet<string> = new Set([

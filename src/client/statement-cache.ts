@@ -3,7 +3,7 @@ import type { Parameters } from "./bound-values.ts";
 import type { NativeStatement } from "./native-statement.ts";
 import { packQuery, type PackedQuery, type Packing } from "./packed-rows.ts";
 import { parametersOf } from "../sql-tokens.ts";
-import { bindsConnection, keywordOf } from "./statement-kinds.ts";
+import { keywordOf, mayBindConnection } from "./statement-kinds.ts";
 
 /** A prepared statement and its properties. */
 export interface PreparedStatement {
@@ -17,7 +17,7 @@ export interface PreparedStatement {
   readonly explains: boolean;
   readonly changesSchema: boolean;
   readonly isPragma: boolean;
-  readonly bindsConnection: boolean;
+  readonly mayBindConnection: boolean;
   readonly columns: Columns;
   /** The schema to which `columns` belong. */
   schema: SchemaVersion | null;
@@ -81,7 +81,7 @@ export class StatementCache {
       explains: keyword === "explain",
       changesSchema: !/^(?:with|insert|update|delete|replace)$/.test(keyword),
       isPragma: keyword === "pragma",
-      bindsConnection: bindsConnection(sql),
+      mayBindConnection: mayBindConnection(sql),
       columns: {
         names: columns.map(({ name }) => name),
         types: columns.map(({ type }) => type ?? ""),

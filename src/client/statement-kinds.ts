@@ -4,7 +4,7 @@ import { tokensOf } from "../sql-tokens.ts";
  * Where a statement may run.
  *
  * - `read`: on a reader.
- * - `state`: on the writer, because it reads the last row id, the changes or the temporary tables of the connection.
+ * - `state`: on the writer, because it reads the last row id or the number of changes of the connection.
  * - `write`: on the writer, in a transaction that it may share.
  * - `control`: alone on the writer, because it begins or ends a transaction.
  * - `solitary`: alone and outside a transaction: PRAGMA, VACUUM, ATTACH and unknown statements.
@@ -24,7 +24,7 @@ const kinds: ReadonlyMap<string, StatementKind> = new Map(
 export function kindOf(sql: string): StatementKind {
   const keyword = keywordOf(sql);
   const kind = kinds.get(keyword === "with" ? keywordBehindWith(sql) : keyword) ?? "solitary";
-  return kind === "read" && readsState.test(sql) ? "state" : kind;
+  return kind === "read" && readsState(sql) ? "state" : kind;
 }
 
 /** If one of these words is a name, a query counts as a write, which has the same result. */
@@ -42,15 +42,26 @@ function keywordBehindWith(sql: string): string {
   return "select";
 }
 
-const readsState = /\b(?:last_insert_rowid|changes|total_changes|temp|sqlite_temp\w*)\b/i;
+const stateFunction = /\b(?:last_insert_rowid|changes|total_changes)\b/i;
 
-/** True for SQL that creates tables or databases which only its connection can see. */
-export function bindsConnection(sql: string): boolean {
+/** True if a query calls one of the functions. A table or a column may have the same name. */
+function readsState(sql: string): boolean {
+  if (!stateFunction.test(sql)) return false;
+  let previous = "";
+  for (const { text } of tokensOf(sql)) {
+    if (text === "(" && stateFunction.test(previous)) return true;
+    previous = text;
+  }
+  return false;
+}
+
+/** True for SQL that may create tables or databases which only its connection can see. */
+export function mayBindConnection(sql: string): boolean {
   return /\b(?:temp|temporary|attach)\b/i.test(sql);
 }
 
 /** The first keyword, after comments, white space and semicolons. */
 export function keywordOf(sql: string): string {
-  const [, keyword = ""] = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*([a-z]*)/i.exec(sql) ?? [];
+  const [, keyword = ""] = /^(?:\s+|;|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*([a-z]*)/i.exec(sql) ?? [];
   return keyword.toLowerCase();
 }

@@ -1,6 +1,6 @@
 import { drizzle } from "drizzle-orm/libsql";
 import { sql } from "drizzle-orm";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import { NativeConnection } from "../../src/client/native-connection.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
@@ -33,6 +33,43 @@ test("a transaction can wait for a read that was issued before it began", async 
   await transaction.execute("insert into t values (2)");
   await transaction.commit();
   expect(await values(client, "select count(*) from t")).toEqual([2]);
+});
+
+test.each([
+  ["a column called temp", "create table readings (temp)", "select temp from readings"],
+  ["a table called changes", "create table changes (id)", "select count(*) from changes"],
+  ["a column called attach", "create table files (attach)", "select attach from files"],
+])("reads of %s do not wait for an open transaction", async (_, create, query) => {
+  client = createClient({ url: folder.database(), busyTimeoutMs: 100 });
+  await client.execute(create);
+  await client.executeMultiple(create.replace("table", "table if not exists"));
+  const transaction = await client.transaction("write");
+  await client.execute(query);
+  await client.execute("select count(*) from sqlite_schema");
+  transaction.close();
+});
+
+test("a client releases the lock of a script in exclusive locking mode", async () => {
+  client = createClient(folder.database());
+  await client.execute("create table t (a)");
+  await client.executeMultiple("pragma locking_mode = exclusive; insert into t (a) values (1)");
+  const other = createClient(folder.database());
+  expect(await values(client, "select count(*) from t")).toEqual([1]);
+  expect(await values(other, "select count(*) from t")).toEqual([1]);
+  other.close();
+});
+
+test("a client runs statements with long texts, comments and names", async () => {
+  client = createClient(":memory:");
+  await client.execute("create table t (a)");
+  const long = "it''s ".repeat(2_000_000);
+  const length = long.length - 2_000_000;
+  const blanks = " ".repeat(10_000_000);
+  await client.executeMultiple(
+    `/* ${long} */ insert into t (a) values ('${long}');${blanks}insert into t (a) values ('b')`,
+  );
+  expect(await values(client, `/* ${long} */ select length(a) from t`)).toEqual([length, 1]);
+  expect(await values(client, `${blanks}select length('${long}')`)).toEqual([length]);
 });
 
 describe.each(["file", "memory"])("a client of a %s database", (kind) => {
@@ -72,6 +109,18 @@ describe.each(["file", "memory"])("a client of a %s database", (kind) => {
     await client.execute("create table other.u (y)");
     await client.execute("insert into other.u values (8)");
     expect(await values(client, "select y from u")).toEqual([8]);
+  });
+
+  test("works while a test has replaced the timers", async () => {
+    vi.useFakeTimers();
+    try {
+      await client.execute("insert into t (a) values (1)");
+      await client.batch(["insert into t (a) values (2)"], "write");
+      await client.executeMultiple("insert into t (a) values (3)");
+      expect(await values(client, "select a from t")).toEqual([1, 2, 3]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("gives a script nothing that outlives it", async () => {
