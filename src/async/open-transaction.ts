@@ -1,4 +1,4 @@
-import { StoreBusyError } from "../../../errors.ts";
+import { StoreBusyError } from "../errors.ts";
 
 /** How long a call waits for a lock, and behind an open transaction. */
 export const busyTimeoutMs = 5000;

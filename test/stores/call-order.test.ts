@@ -74,9 +74,47 @@ test.for(Object.entries({ ...connections, ...others }))(
   },
 );
 
-describe.each(Object.entries(connections))("on %s", (_, open) => {
-  afterEach(() => void vi.useRealTimers());
+afterEach(() => void vi.useRealTimers());
 
+test.for(Object.entries({ ...connections, ...others }))(
+  "on %s, writes that wait for a transaction which never ends are rejected",
+  async ([, open], { folder }) => {
+    const { stores, close } = await open(folder);
+    const [store] = stores;
+    await store.createRun({ runId: "r", workflowId: "w" });
+    vi.useFakeTimers({
+      toFake: ["setInterval", "clearInterval", "setTimeout", "clearTimeout", "performance"],
+    });
+    let hasBegun = (): void => {};
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    let end = (): void => {};
+    const abandoned = store.transaction((tx) => {
+      hasBegun();
+      return new Promise<void>((resolve) => (end = resolve)).then(async () => {
+        await tx.saveState("r", "abandoned", 1);
+      });
+    });
+    await begun;
+    const waiting = Promise.allSettled([
+      store.saveState("r", "k", 1),
+      store.batch((write) => write.saveState("r", "k", 2)),
+      store.transaction((tx) => tx.saveState("r", "k", 3)),
+    ]);
+    await vi.advanceTimersByTimeAsync(6000);
+    for (const outcome of await waiting) {
+      expect(outcome).toMatchObject({ reason: { code: "STORE_BUSY", retryable: true } });
+    }
+    const later = store.saveState("r", "later", 1);
+    end();
+    await vi.advanceTimersByTimeAsync(1000);
+    await Promise.all([abandoned, later]);
+    vi.useRealTimers();
+    expect(await store.getAllState("r")).toEqual({ abandoned: 1, later: 1 });
+    close();
+  },
+);
+
+describe.each(Object.entries(connections))("on %s", (_, open) => {
   test("a transaction that waits for another store does not wait forever", async ({ folder }) => {
     const { stores, close } = await open(folder);
     const [store, other] = stores;

@@ -3,6 +3,7 @@ import { parseArgument } from "../../arguments.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.ts";
 import { Mutex } from "../../async/mutex.ts";
+import { whileOthersWait } from "../../async/open-transaction.ts";
 import { StoreClosedError, UnsupportedError } from "../../errors.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -118,7 +119,10 @@ class MemoryOperations extends OperationsStore {
     const tx = new MemoryOperations(overlay, this.#clock, () => this.#checkTurn(), true);
     if (this.#isTransaction) this.#state = "in savepoint";
     try {
-      const result = await withOpenTransaction(this, () => work(tx));
+      const result = await whileOthersWait(
+        () => withOpenTransaction(this, () => work(tx)),
+        (time, error) => this.#mutex.rejectWaiting(time, error),
+      );
       // An aborted call has rejected already, so nothing of it may be committed.
       this.#checkTurn(signal);
       overlay.commit();

@@ -1,5 +1,6 @@
 import type { Client, InStatement, Transaction } from "@libsql/client";
 import { Mutex } from "../../../async/mutex.ts";
+import { busyTimeoutMs, whileOthersWait } from "../../../async/open-transaction.ts";
 import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { StoreBusyError, StoreConnectionError } from "../../../errors.ts";
 import {
@@ -11,7 +12,6 @@ import {
 } from "./connection.ts";
 import { isUnfinishedStatement, isWithoutConnection } from "../errors/symptoms.ts";
 import { rethrow, translateError } from "../errors/translate.ts";
-import { busyTimeoutMs, whileOthersWait } from "./open-transaction.ts";
 import { runSnapshot, runTransaction } from "./remote.ts";
 import type { BoundStatement } from "../statements/statement.ts";
 
@@ -26,8 +26,6 @@ import type { BoundStatement } from "../statements/statement.ts";
 export class ExclusiveConnection implements Connection {
   readonly #client: Client;
   readonly #mutex = new Mutex();
-  /** The calls that wait for the mutex, in order. */
-  readonly #waiting = new Set<WaitingCall>();
   #spoiled = false;
 
   constructor(client: Client) {
@@ -84,16 +82,7 @@ export class ExclusiveConnection implements Connection {
   }
 
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const call = { enteredAt: performance.now(), reject };
-      this.#waiting.add(call);
-      void this.#mutex.run(async () => {
-        // Otherwise it was rejected.
-        if (!this.#waiting.delete(call)) return;
-        const running = this.#spoiled ? Promise.reject(spoiledError()) : operation();
-        await running.then(resolve, reject);
-      });
-    });
+    return this.#mutex.run(() => (this.#spoiled ? Promise.reject(spoiledError()) : operation()));
   }
 
   /** The transaction, which spoils the client if one of its statements meets a lock. */
@@ -115,13 +104,7 @@ export class ExclusiveConnection implements Connection {
   }
 
   #whileOthersWait<T>(transaction: () => Promise<T>): Promise<T> {
-    return whileOthersWait(transaction, (time, error) => {
-      for (const call of this.#waiting) {
-        if (call.enteredAt >= time) break;
-        this.#waiting.delete(call);
-        call.reject(error);
-      }
-    });
+    return whileOthersWait(transaction, (time, error) => this.#mutex.rejectWaiting(time, error));
   }
 
   /** A transaction that holds the write lock. BEGIN is a script, because a prepared BEGIN that fails at a lock stays open. */
@@ -144,11 +127,6 @@ export class ExclusiveConnection implements Connection {
       retryFor(busyTimeoutMs, (error) => error instanceof StoreBusyError, new Backoff(2, 50)),
     );
   }
-}
-
-interface WaitingCall {
-  readonly enteredAt: number;
-  reject(error: unknown): void;
 }
 
 /** Runs `work`, which borrows a connection of the client, when one is free. */

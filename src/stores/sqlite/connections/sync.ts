@@ -1,3 +1,4 @@
+import { busyTimeoutMs, whileOthersWait } from "../../../async/open-transaction.ts";
 import { dueTurn, nextTurn, pause } from "../../../async/pause.ts";
 import { Backoff } from "../../../async/retry.ts";
 import { kindOf } from "../../../client/statement-kinds.ts";
@@ -12,7 +13,6 @@ import type {
   StatementResult,
   WriteOptions,
 } from "./connection.ts";
-import { busyTimeoutMs, whileOthersWait } from "./open-transaction.ts";
 import { checkSizes, nameLargest } from "./row-sizes.ts";
 import { translateError } from "../errors/translate.ts";
 import type { BoundStatement } from "../statements/statement.ts";
