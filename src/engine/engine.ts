@@ -9,7 +9,7 @@ import {
   RunNotFoundError,
   RunTransitionError,
 } from "../errors.ts";
-import { operationOptionsSchema } from "../model/arguments.ts";
+import { checkStore, operationOptionsSchema } from "../model/arguments.ts";
 import { parseBulkOptions, type BulkOptions, type BulkReport } from "../model/bulk-changes.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
@@ -71,8 +71,9 @@ export class Engine {
   #telemetry: Promise<Telemetry | null> | null = null;
   #closed: Promise<void> | null = null;
 
-  /** @throws {InvalidArgumentError} that names the option. */
+  /** @throws {InvalidArgumentError} that names the argument or the option. */
   constructor(store: WorkflowStore, options: EngineOptions = {}) {
+    checkStore(store, "store");
     const parsed = parseArgument(engineOptionsSchema, options, "options");
     this.#store = store;
     this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
@@ -269,7 +270,7 @@ export class Engine {
         ...others,
         onProgress: (progress) => {
           endings.push(end(progress.runs));
-          onProgress?.(progress);
+          return onProgress?.(progress);
         },
       });
     } finally {

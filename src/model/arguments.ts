@@ -1,12 +1,21 @@
 import * as z from "zod/mini";
 import { compiledObject } from "../schema/compiled-object.ts";
 import { parseArgument } from "../arguments.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { idSchema, isId } from "../schema/zod.ts";
 
 /** @throws {InvalidArgumentError} unless `value` is 1 to 255 well-formed characters without NUL. */
 export function parseId(value: unknown, argument: string): string {
   // Every operation calls this, so the slower schema only creates the error.
   return isId(value) ? value : parseArgument(idSchema, value, argument);
+}
+
+/** @throws {InvalidArgumentError} if the value is not a store. */
+export function checkStore(value: unknown, argument: string): void {
+  const { pruneRuns } = Object(value) as { readonly pruneRuns?: unknown };
+  if (typeof pruneRuns !== "function") {
+    throw new InvalidArgumentError({ argument, reason: "must be a store" });
+  }
 }
 
 /** The options of every operation. */
@@ -21,5 +30,5 @@ export const dateSchema = z.pipe(
 );
 
 /** A callback, or undefined. */
-export const callbackSchema = <Told, Result = void>() =>
-  z.optional(z.custom<(told: Told) => Result>((value) => typeof value === "function"));
+export const callbackSchema = <Told>() =>
+  z.optional(z.custom<(told: Told) => unknown>((value) => typeof value === "function"));

@@ -11,8 +11,8 @@ export interface BulkOptions {
   readonly dryRun?: boolean | undefined;
   /** The number of runs that are changed together, 1 to 1000. Defaults to 100. */
   readonly batchSize?: number | undefined;
-  /** Called after each batch. */
-  readonly onProgress?: ((progress: BulkProgress) => void) | undefined;
+  /** Called after each batch, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: BulkProgress) => unknown) | undefined;
   /** Runs changed before the abort stay changed. Call again to continue. */
   readonly signal?: AbortSignal | undefined;
 }

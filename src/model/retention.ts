@@ -20,7 +20,8 @@ export interface PrunePolicy {
   readonly batchSize?: number | undefined;
   /** Only counts; changes nothing. */
   readonly dryRun?: boolean | undefined;
-  readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
+  /** Called from time to time, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: PruneProgress) => unknown) | undefined;
   /** Runs deleted before the abort stay deleted. Call again to continue. */
   readonly signal?: AbortSignal | undefined;
 }

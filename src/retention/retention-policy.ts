@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
-import { callbackSchema, operationShape } from "../model/arguments.ts";
+import { callbackSchema, checkStore, operationShape } from "../model/arguments.ts";
 import { parsePrunePolicy, type PruneProgress, type PruneReport } from "../model/retention.ts";
 import { idSchema, runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
@@ -30,7 +30,8 @@ export interface RetentionOptions {
   readonly dryRun?: boolean | undefined;
   /** The time at which ages are computed. Defaults to the current time. */
   readonly now?: Date | undefined;
-  readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
+  /** Called from time to time, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: PruneProgress) => unknown) | undefined;
   /** Runs deleted before the abort stay deleted. Apply the policy again to continue. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -74,13 +75,14 @@ const optionsSchema = z.strictObject({
 /**
  * Deletes the runs that match a rule of the policy, rule by rule.
  *
- * @throws {InvalidArgumentError} if the policy is invalid. Nothing is deleted.
+ * @throws {InvalidArgumentError} if an argument is invalid. Nothing is deleted.
  */
 export async function applyRetention(
   store: MaintenanceStore,
   policy: RetentionPolicy,
   options: RetentionOptions = {},
 ): Promise<RetentionReport> {
+  checkStore(store, "store");
   const { rules, batchSize } = parseArgument(retentionPolicySchema, policy, "policy");
   const { now, onProgress, ...others } = parseArgument(optionsSchema, options, "options");
   const time = (now ?? new Date()).getTime();

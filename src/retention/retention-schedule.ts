@@ -3,7 +3,7 @@ import { parseArgument } from "../arguments.ts";
 import { operationsEnded } from "../async/abort.ts";
 import { outerFlow } from "../async/flow.ts";
 import { maxTimerMs } from "../async/pause.ts";
-import { callbackSchema } from "../model/arguments.ts";
+import { callbackSchema, checkStore } from "../model/arguments.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
   applyRetention,
@@ -28,21 +28,22 @@ export interface RetentionSchedule {
 
 const optionsSchema = z.strictObject({
   everyMs: z.int().check(z.minimum(1), z.maximum(maxTimerMs)),
-  onReport: callbackSchema<RetentionReport, unknown>(),
-  onError: z.nonoptional(callbackSchema<unknown, unknown>()),
+  onReport: callbackSchema<RetentionReport>(),
+  onError: z.nonoptional(callbackSchema<unknown>()),
 });
 
 /**
  * Applies the policy every `everyMs`, for the first time after that delay. It does not keep the process alive. Several
  * processes may do this on one store.
  *
- * @throws {InvalidArgumentError} if a field is invalid.
+ * @throws {InvalidArgumentError} if an argument is invalid.
  */
 export function scheduleRetention(
   store: MaintenanceStore,
   policy: RetentionPolicy,
   options: RetentionScheduleOptions,
 ): RetentionSchedule {
+  checkStore(store, "store");
   const parsed = parseArgument(retentionPolicySchema, policy, "policy");
   const { everyMs, onReport, onError } = parseArgument(optionsSchema, options, "options");
   const abort = new AbortController();

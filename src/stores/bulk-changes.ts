@@ -112,7 +112,7 @@ export function createBulkChanges(
         } else if (!isMismatch(error)) failures.push(error);
       }
       changedRuns += changed.length;
-      if (changed.length > 0) onProgress?.({ changedRuns, runs: changed });
+      if (changed.length > 0) await onProgress?.({ changedRuns, runs: changed });
       if (failures.length > 0) throw failures[0];
       return conflicts;
     };

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
+import { checkStore } from "../model/arguments.ts";
 import type { CorruptRowError } from "../errors.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { transferShape, type BundleScan } from "./bundle-pages.ts";
@@ -14,7 +15,8 @@ export interface CompareProgress {
 export interface CompareOptions extends BundleScan {
   /** The most differences that the report describes; all are counted. Defaults to 100. */
   readonly maxDifferences?: number | undefined;
-  readonly onProgress?: ((progress: CompareProgress) => void) | undefined;
+  /** Called from time to time, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: CompareProgress) => unknown) | undefined;
 }
 
 export interface CompareReport {
@@ -42,13 +44,15 @@ const optionsSchema = z.strictObject({
  * A run that changes during the comparison may be reported as different. Compare again when no process writes, or
  * use `MirroredStore.switchOver`, which handles this.
  *
- * @throws {InvalidArgumentError} for an unknown option.
+ * @throws {InvalidArgumentError} for an invalid argument.
  */
 export async function compareStores(
   first: WorkflowStore,
   second: WorkflowStore,
   options: CompareOptions = {},
 ): Promise<CompareReport> {
+  checkStore(first, "first");
+  checkStore(second, "second");
   const { maxDifferences, onProgress, ...scan } = parseArgument(optionsSchema, options, "options");
   const comparison = new StoreComparison(first, second, scan);
   const { unreadable } = comparison;
@@ -60,9 +64,9 @@ export async function compareStores(
     totals.runs += compared.length;
     totals.differing += found.length;
     differences.push(...found.slice(0, maxDifferences - differences.length));
-    onProgress?.({ ...totals });
+    await onProgress?.({ ...totals });
   }
-  onProgress?.({ ...totals });
+  await onProgress?.({ ...totals });
   return {
     equal: totals.differing + unreadable.first.size + unreadable.second.size === 0,
     ...totals,

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
+import { checkStore } from "../model/arguments.ts";
 import { RefusedRunsError, RunAlreadyExistsError, UnreadableRunsError } from "../errors.ts";
 import type { RunBundle } from "../model/bundles.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
@@ -19,7 +20,8 @@ export interface CopyProgress {
 }
 
 export interface CopyOptions extends BundleScan {
-  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+  /** Called from time to time, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: CopyProgress) => unknown) | undefined;
   /**
    * Copies what the target does not have yet, to continue a copy that was stopped or to catch up. A run that the
    * target has in a newer revision stays. Defaults to false: a run that the target has is an error.
@@ -48,19 +50,21 @@ const optionsSchema = z.strictObject({
  * @throws {RefusedRunsError} at the end if the target refused runs; all others were copied.
  * @throws {UnreadableRunsError} at the end if runs could not be read; all others were copied.
  * @throws {RunAlreadyExistsError} at the first run that the target has, unless `resume` is set.
- * @throws {InvalidArgumentError} for an unknown option; with `resume`, if both stores are the same database.
+ * @throws {InvalidArgumentError} for an invalid argument; with `resume`, if both stores are the same database.
  */
 export async function copyStore(
   from: WorkflowStore,
   to: WorkflowStore,
   options: CopyOptions = {},
 ): Promise<CopyReport> {
+  checkStore(from, "from");
+  checkStore(to, "to");
   const { onProgress, resume, ...scan } = parseArgument(optionsSchema, options, "options");
   const comparison = new StoreComparison(from, to, scan);
   const { first: unreadable } = comparison.unreadable;
   const totals = { copied: 0, unchanged: 0 };
   let refused: { runId: string; error: unknown }[] = [];
-  const report = () => onProgress?.({ ...totals, unreadable: unreadable.size });
+  const report = async () => onProgress?.({ ...totals, unreadable: unreadable.size });
   const store = async (bundles: readonly RunBundle[]) => {
     if (bundles.length > 0) {
       const onConflict = resume === false ? "fail" : "replace";
@@ -71,7 +75,7 @@ export async function copyStore(
       totals.copied += stored.written + stored.replaced;
       totals.unchanged += stored.skipped;
     }
-    report();
+    await report();
   };
   if (resume === false) {
     for await (const { bundles, corrupt } of bundlePages(from, scan)) {
@@ -80,7 +84,7 @@ export async function copyStore(
     }
   } else {
     if (await isSameDatabase(from, to, scan.signal)) throw sameDatabaseError("to");
-    const skip = ({ first, second }: ListedPair): boolean => {
+    const skip = async ({ first, second }: ListedPair): Promise<boolean> => {
       if (first === null) return true;
       // A run that has not ended is always compared as a whole.
       const isCopied =
@@ -88,7 +92,7 @@ export async function copyStore(
         second !== null &&
         isFinalRunStatus(first.status) &&
         isSameRevision(first, second);
-      if (isCopied && ++totals.unchanged % 1000 === 0) report();
+      if (isCopied && ++totals.unchanged % 1000 === 0) await report();
       return isCopied;
     };
     for await (const page of comparison.runs(skip)) {

@@ -76,7 +76,7 @@ export class StoreComparison {
 
   /** Compares all runs, a page at a time, except pairs that `skip` accepts. */
   async *runs(
-    skip: (pair: ListedPair) => boolean = () => false,
+    skip: (pair: ListedPair) => boolean | Promise<boolean> = () => false,
   ): AsyncGenerator<readonly ComparedRun[]> {
     const filter = parseCountFilter(this.#scan.filter ?? {});
     for await (const pairs of this.#batches(skip)) {
@@ -90,11 +90,11 @@ export class StoreComparison {
   }
 
   async *#batches(
-    skip: (pair: ListedPair) => boolean,
+    skip: (pair: ListedPair) => boolean | Promise<boolean>,
   ): AsyncGenerator<ReadonlyMap<string, ListedPair>> {
     let pairs = new Map<string, ListedPair>();
     for await (const pair of this.pairs()) {
-      if (skip(pair)) continue;
+      if (await skip(pair)) continue;
       // Of a run that comes twice, the pair with the first store's row counts.
       if (pairs.get(pair.runId)?.first == null) pairs.set(pair.runId, pair);
       if (pairs.size < batchRuns) continue;

@@ -570,3 +570,8 @@ test.each([
   const make = (): unknown => makeEngine(store as never, options as never);
   expect(make).toThrow(expect.objectContaining({ argument }));
 });
+
+test.each([undefined, null, 7, "file:./workflows.db", {}])("refuses %s as a store", (store) => {
+  const make = (): unknown => makeEngine(store as never);
+  expect(make).toThrow(expect.objectContaining({ argument: "store" }));
+});

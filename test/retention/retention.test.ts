@@ -92,7 +92,22 @@ describe("a policy", () => {
         { code: "INVALID_ARGUMENT", argument },
       );
     }
+    await expect(applyRetention({} as MemoryStore, policy)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      argument: "store",
+    });
     expect((await store.stats()).rows.workflowRuns).toBe(21);
+  });
+
+  test("ends with the error of an asynchronous `onProgress`, as bulk changes do", async () => {
+    const onProgress = async () => Promise.reject(new Error("no more"));
+    const file = await LibSQLStore.open(folder.database());
+    for (const store of [new MemoryStore(), file]) {
+      await givenHistory(store);
+      await expect(applyRetention(store, policy, { now, onProgress })).rejects.toThrow("no more");
+      await expect(store.cancelRuns({}, { onProgress })).rejects.toThrow("no more");
+    }
+    await file.close();
   });
 });
 

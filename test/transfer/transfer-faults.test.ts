@@ -29,6 +29,7 @@ import {
   exportStore,
   importFile,
   importStore,
+  MirroredStore,
 } from "../../src/transfer/index.ts";
 import { linesOf, readExport } from "../../src/transfer/export/read-export.ts";
 import { test } from "../support/fixtures.ts";
@@ -160,6 +161,47 @@ test("a path that no file has is an invalid argument", async () => {
     await expect(exportFile(store, path)).rejects.toMatchObject(refused);
     await expect(importFile(store, path)).rejects.toMatchObject(refused);
   }
+});
+
+test("an argument of the wrong kind is refused by its name", async () => {
+  const store = new MemoryStore();
+  const path = `${folder.path}/refused.ndjson`;
+  for (const bad of [42, null, undefined, "store", {}] as never[]) {
+    const calls: [argument: string, call: () => unknown][] = [
+      ["store", () => exported(bad)],
+      ["store", () => exportFile(bad, path)],
+      ["store", () => importStore(bad, [])],
+      ["from", () => copyStore(bad, store)],
+      ["to", () => copyStore(store, bad)],
+      ["first", () => compareStores(bad, store)],
+      ["second", () => compareStores(store, bad)],
+      ["primary", () => new MirroredStore(bad, store)],
+      ["secondary", () => new MirroredStore(store, bad)],
+      ["records", () => importStore(store, bad === "store" ? ([42] as never) : bad)],
+      ["options.signal", () => exportFile(store, path, { signal: bad ?? 42 })],
+      ["options.signal", () => importFile(store, path, { signal: bad ?? 42 })],
+    ];
+    for (const [argument, call] of calls) {
+      const refused = { code: "INVALID_ARGUMENT", argument };
+      await expect(async () => call()).rejects.toMatchObject(refused);
+    }
+  }
+  await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("an error of `onProgress` ends the call, also of an asynchronous one", async () => {
+  const store = new MemoryStore();
+  await givenRuns(store, 3);
+  const lines = await exported(store);
+  const onProgress = async () => Promise.reject(new Error("no more"));
+  const calls = [
+    () => copyStore(store, new MemoryStore(), { onProgress }),
+    () => copyStore(store, new MemoryStore(), { onProgress, resume: true }),
+    () => compareStores(store, new MemoryStore(), { onProgress }),
+    () => exportFile(store, `${folder.path}/no-more.ndjson`, { onProgress }),
+    () => importStore(new MemoryStore(), lines, { onProgress }),
+  ];
+  for (const call of calls) await expect(call()).rejects.toThrow("no more");
 });
 
 test("an import of a file with a value that cannot be stored changes nothing", async () => {

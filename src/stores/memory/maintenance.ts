@@ -39,7 +39,7 @@ export async function pruneRuns(
         if (!dryRun) tables.deleteRun(runId);
       }
     });
-    onProgress?.({ deletedRuns: deleted.runs });
+    await onProgress?.({ deletedRuns: deleted.runs });
     // Timers and other writers run between two batches.
     await nextTurn();
   }

@@ -11,8 +11,13 @@ import { ExportFileError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { checkValues } from "./export-format.ts";
-import { exportStore, type ExportOptions } from "./export-store.ts";
-import { importStore, type ImportOptions, type ImportReport } from "./import-store.ts";
+import { exportOptionsSchema, exportStore, type ExportOptions } from "./export-store.ts";
+import {
+  importOptionsSchema,
+  importStore,
+  type ImportOptions,
+  type ImportReport,
+} from "./import-store.ts";
 import { readExport } from "./read-export.ts";
 
 const isCompressed = (path: string): boolean => path.endsWith(".gz");
@@ -43,12 +48,13 @@ export async function exportFile(
 ): Promise<void> {
   // The process may change its folder before the file is renamed. `resolve` would drop a slash at the end.
   const given = parseArgument(pathSchema, path, "path");
+  const parsed = parseArgument(exportOptionsSchema, options, "options");
   const fullPath = isAbsolute(given) ? given : join(resolve(), given);
   let leftOut: UnreadableRunsError | null = null;
   /** All lines. The error that follows the last one must not keep the file from being renamed. */
   async function* lines() {
     try {
-      yield* exportStore(store, options);
+      yield* exportStore(store, parsed);
     } catch (error) {
       if (!(error instanceof UnreadableRunsError)) throw error;
       leftOut = error;
@@ -59,7 +65,7 @@ export async function exportFile(
       const written = isCompressed(path)
         ? pipeline(lines(), createGzip(), file)
         : pipeline(lines(), file);
-      await untilAborted(options.signal, written);
+      await untilAborted(parsed.signal, written);
     } finally {
       file.destroy();
     }
@@ -135,8 +141,9 @@ export async function importFile(
   path: string,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
-  await checkFile(path, options.signal);
-  return storeFile(store, path, options);
+  const parsed = parseArgument(importOptionsSchema, options, "options");
+  await checkFile(path, parsed.signal);
+  return storeFile(store, path, parsed);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
+import { checkStore } from "../../model/arguments.ts";
 import { CorruptRowError, UnreadableRunsError } from "../../errors.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { bundlePages, transferShape, type BundleScan } from "../bundle-pages.ts";
@@ -13,10 +14,11 @@ export interface ExportProgress {
 }
 
 export interface ExportOptions extends BundleScan {
-  readonly onProgress?: ((progress: ExportProgress) => void) | undefined;
+  /** Called from time to time, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: ExportProgress) => unknown) | undefined;
 }
 
-const optionsSchema = z.strictObject(transferShape<ExportProgress>());
+export const exportOptionsSchema = z.strictObject(transferShape<ExportProgress>());
 
 /**
  * The runs of a store with their steps, attempts, outputs and state, as lines of JSON: a header, a line for each run,
@@ -27,13 +29,14 @@ const optionsSchema = z.strictObject(transferShape<ExportProgress>());
  * moment. `importStore` restores exactly these runs.
  *
  * @throws {UnreadableRunsError} after the trailer if runs were left out; the trailer names them too.
- * @throws {InvalidArgumentError} for an unknown option.
+ * @throws {InvalidArgumentError} for an invalid argument.
  */
 export async function* exportStore(
   store: WorkflowStore,
   options: ExportOptions = {},
 ): AsyncGenerator<string, void, undefined> {
-  const { filter, onProgress, signal } = parseArgument(optionsSchema, options, "options");
+  checkStore(store, "store");
+  const { filter, onProgress, signal } = parseArgument(exportOptionsSchema, options, "options");
   const hash = createHash("sha256");
   const corrupt: CorruptRowError[] = [];
   let runs = 0;
@@ -54,7 +57,7 @@ export async function* exportStore(
       }
     }
     corrupt.push(...page.corrupt);
-    onProgress?.({ runs, unreadable: corrupt.length });
+    await onProgress?.({ runs, unreadable: corrupt.length });
   }
   yield `${encodeTrailer(runs, corrupt, hash)}\n`;
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });

@@ -8,7 +8,7 @@ import {
   type CorruptRowError,
 } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
-import { callbackSchema, operationShape } from "../../model/arguments.ts";
+import { callbackSchema, checkStore, operationShape } from "../../model/arguments.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions, WriteBundlesReport } from "../../store/bundles.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -18,7 +18,8 @@ import { readExport, type ExportedBundle, type TextChunks } from "./read-export.
 
 /** `onConflict` defaults to `fail`. An import that was aborted can be repeated with `skip`. */
 export interface ImportOptions extends Partial<WriteBundlesOptions> {
-  readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
+  /** Called from time to time, and awaited. An error of it ends the call. */
+  readonly onProgress?: ((progress: ImportProgress) => unknown) | undefined;
 }
 
 /** The runs so far. `written` are those that were new. */
@@ -29,12 +30,17 @@ export interface ImportReport extends ImportProgress {
   readonly unreadable: readonly CorruptRowError[];
 }
 
-const optionsSchema = z.strictObject({
+export const importOptionsSchema = z.strictObject({
   onConflict: z._default(z.enum(["fail", "skip", "replace"]), "fail"),
   keepNewer: z.optional(z.boolean()),
   onProgress: callbackSchema<ImportProgress>(),
   ...operationShape,
 });
+
+const recordsSchema = z.custom<TextChunks>((value) => {
+  const chunks: object = Object(value);
+  return Symbol.asyncIterator in chunks || Symbol.iterator in chunks;
+}, "must be an export, in chunks of text");
 
 /**
  * Stores the runs of an export. `records` is the text that `exportStore` returns, or its UTF-8, cut anywhere; it is not
@@ -49,14 +55,15 @@ const optionsSchema = z.strictObject({
  * @throws {InvalidExportError} at the first line that is wrong; it names the line.
  * @throws {IncompleteExportError} if the export is cut off.
  * @throws {ExportTooNewError} if a later version wrote it.
- * @throws {InvalidArgumentError} for an unknown option.
+ * @throws {InvalidArgumentError} for an invalid argument.
  */
 export async function importStore(
   store: WorkflowStore,
   records: TextChunks,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
-  const parsed = parseArgument(optionsSchema, options, "options");
+  checkStore(store, "store");
+  const parsed = parseArgument(importOptionsSchema, options, "options");
   const { onConflict, keepNewer, onProgress, signal } = parsed;
   let totals: WriteBundlesReport = { written: 0, skipped: 0, replaced: 0 };
   const refused: { runId: string; error: unknown }[] = [];
@@ -81,10 +88,10 @@ export async function importStore(
       },
     );
     totals = sumOf(totals, stored);
-    onProgress?.(totals);
+    await onProgress?.(totals);
   };
 
-  const bundles = readExport(records);
+  const bundles = readExport(parseArgument(recordsSchema, records, "records"));
   const take = () => untilAborted(signal, bundles.next());
   try {
     let next = await take();

@@ -1,5 +1,10 @@
 import { createHash } from "node:crypto";
-import { IncompleteExportError, InvalidExportError, type CorruptRowError } from "../../errors.ts";
+import {
+  IncompleteExportError,
+  InvalidArgumentError,
+  InvalidExportError,
+  type CorruptRowError,
+} from "../../errors.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import {
   checkHeader,
@@ -111,6 +116,10 @@ export async function* linesOf(
 
 function decode(decoder: TextDecoder, chunk: string | Uint8Array, line: number): string {
   if (typeof chunk === "string") return chunk;
+  if (!ArrayBuffer.isView(chunk)) {
+    const reason = "must consist of strings and bytes";
+    throw new InvalidArgumentError({ argument: "records", reason });
+  }
   if (line === 1 && chunk[0] === 0x1f && chunk[1] === 0x8b) {
     throw new InvalidExportError({ line, reason: "is compressed with gzip: decompress it first" });
   }

@@ -50,7 +50,7 @@ export interface DivergenceReport {
 export const mirrorOptionsSchema = z.strictObject({
   maxPendingRuns: z._default(z.int().check(z.minimum(1)), 10_000),
   retryDelayMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 100),
-  onDivergence: callbackSchema<DivergenceReport, unknown>(),
+  onDivergence: callbackSchema<DivergenceReport>(),
 });
 
 /** Failed runs that are kept with their errors; more count as missed. */

@@ -5,7 +5,12 @@ import { SwitchOverError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { isBytes } from "../../json.ts";
 import { maxTimerMs } from "../../async/pause.ts";
-import { callbackSchema, operationOptionsSchema, operationShape } from "../../model/arguments.ts";
+import {
+  callbackSchema,
+  checkStore,
+  operationOptionsSchema,
+  operationShape,
+} from "../../model/arguments.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -48,7 +53,7 @@ export interface ResyncReport {
 
 const switchOverOptionsSchema = z.strictObject({
   maxPauseMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 5000),
-  recordSwitch: callbackSchema<OperationOptions, void | Promise<void>>(),
+  recordSwitch: callbackSchema<OperationOptions>(),
   ...operationShape,
 });
 
@@ -82,6 +87,8 @@ export class MirroredStore extends OperationsStore {
   constructor(primary: WorkflowStore, secondary: WorkflowStore, options: MirrorOptions = {}) {
     const operations = {} as StoreOperations;
     super(operations);
+    checkStore(primary, "primary");
+    checkStore(secondary, "secondary");
     this.#options = parseArgument(mirrorOptionsSchema, options, "options");
     this.#primary = primary;
     this.#secondary = secondary;

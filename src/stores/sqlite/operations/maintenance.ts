@@ -143,7 +143,7 @@ export function createPruning(
     for await (const runIds of candidates(policy, shape.ofWorkflow, criteria)) {
       signal?.throwIfAborted();
       await remove(runIds);
-      policy.onProgress?.({ deletedRuns: totals[0] ?? 0 });
+      await policy.onProgress?.({ deletedRuns: totals[0] ?? 0 });
       await nextTurn();
     }
     await removeOrphans(policy, deleted);
