@@ -470,6 +470,41 @@ test("a rebuild that copies a column that it adds", async () => {
   expect(await check({ users: changed, notes })).toEqual([]);
 });
 
+test("a rebuild that quotes the expression of an index", async () => {
+  const tableWith = (name: ReturnType<typeof textColumn>) =>
+    sqliteTable(
+      "users",
+      { id: integer("id").primaryKey(), name, age: integer("age").notNull().default(0) },
+      (table) => [index("users_lower_idx").on(sql`lower(${table.name})`, table.age)],
+    );
+  const third = layout.tag(2, "third");
+  const fourth = layout.tag(3, "fourth");
+  let before = JSON.parse(await read(layout.snapshot(second))) as { id: string };
+  for (const [tag, column] of [
+    [third, textColumn("name").notNull()],
+    [fourth, textColumn("name")],
+  ] as const) {
+    const after = await generateSQLiteDrizzleJson({ users: tableWith(column), notes }, before.id);
+    await writeMigration(tag, after, await generateSQLiteMigration(before, after));
+    before = after;
+  }
+  await writeJournal([first, second, third, fourth]);
+  await recordMigrationHashes(folder);
+  const checked = () => check({ users: tableWith(textColumn("name")), notes });
+  const expected = {
+    code: "SQL_INCORRECT",
+    file: layout.sql(fourth),
+    message: expect.stringContaining(
+      'index users_lower_idx on the column `lower("name")`',
+    ) as string,
+  };
+  expect(await checked()).toMatchObject(isDrizzle1 ? [] : [expected]);
+  if (isDrizzle1) return;
+  await edit(layout.sql(fourth), (text) => text.replace('`lower("name")`', 'lower("name")'));
+  await recordMigrationHashes(folder, { again: [fourth] });
+  expect(await checked()).toEqual([]);
+});
+
 test("in an empty folder, every table waits for its migration", async () => {
   await rm(folder, { recursive: true });
   await mkdir(folder);

@@ -272,7 +272,13 @@ function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {
     prevIds.add(prevId);
     // `drizzle-kit pull` leaves it empty in its first snapshot.
     const follows = before === null || prevId === before.id || (index === 0 && prevId === "");
-    if (follows) return checkRebuilds(sqlFile(folder, tag), folder.sql.get(tag) ?? "", before);
+    if (follows) {
+      const sql = folder.sql.get(tag) ?? "";
+      return [
+        ...checkRebuilds(sqlFile(folder, tag), sql, before),
+        ...checkQuotedExpressions(sqlFile(folder, tag), sql, snapshot),
+      ];
+    }
     const problem = { code: "SNAPSHOT_CHAIN_BROKEN" as const, file };
     return isSibling
       ? [
@@ -318,6 +324,30 @@ function checkRebuilds(
         file,
         message: `${file} copies ${added.join(", ")} of the old table ${table}, which does not have them: drizzle-kit writes this when it rebuilds a table and adds a column, and SQLite then stores the names as text, or fails`,
         remedy: `remove them from both lists of INSERT INTO \`__new_${table}\`, and record the migration again`,
+      },
+    ];
+  });
+}
+
+/** drizzle-kit 0.31 quotes the expressions of an index that it creates again, for example after a rebuild. */
+function checkQuotedExpressions(
+  file: string,
+  sql: string,
+  { tables }: Pick<Snapshot, "tables">,
+): MigrationProblem[] {
+  const indexes = /CREATE (?:UNIQUE )?INDEX `([^`]+)` ON `([^`]+)` \((`[^`]*`(?:,`[^`]*`)*)\)/g;
+  return [...sql.matchAll(indexes)].flatMap(([, index = "", table = "", parts = ""]) => {
+    const columns = tables[table]?.columns ?? {};
+    const [quoted] = parts
+      .split(/(?<=`),/)
+      .filter((part) => part.includes("(") && columns[part.slice(1, -1)] === undefined);
+    if (quoted === undefined) return [];
+    return [
+      {
+        code: "SQL_INCORRECT" as const,
+        file,
+        message: `${file} creates index ${index} on the column ${quoted}, which ${table} does not have: drizzle-kit writes this when it creates an index on an expression again, and SQLite refuses it`,
+        remedy: `write ${quoted.slice(1, -1)} without the backticks, and record the migration again`,
       },
     ];
   });
