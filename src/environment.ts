@@ -29,8 +29,14 @@ const boolean = z.pipe(
   z.transform((value) => value === "true"),
 );
 
-/** The options that text can express. A new option without a variable does not compile. */
-type TextOption = Exclude<keyof OpenOptions, "tables" | "clock" | "drizzle" | "readOnly">;
+/**
+ * The options that text can express. A new option without a variable does not compile. The commands that only read would
+ * reject a journal mode.
+ */
+type TextOption = Exclude<
+  keyof OpenOptions,
+  "tables" | "clock" | "drizzle" | "readOnly" | "journalMode"
+>;
 
 /** The variable of each option of `LibSQLStore.open`. */
 export const environmentVariables = {

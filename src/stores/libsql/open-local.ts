@@ -6,8 +6,15 @@ import type { ParsedOpenOptions } from "./open-options.ts";
 
 /** Opens our own client, for a file or for memory. */
 export function openLocalClient(options: ParsedOpenOptions): OpenedClient {
-  const { url, encryptionKey, durability, busyTimeoutMs, readOnly } = options;
-  const client = createClient({ url, encryptionKey, durability, busyTimeoutMs, readOnly });
+  const { url, encryptionKey, durability, journalMode, busyTimeoutMs, readOnly } = options;
+  const client = createClient({
+    url,
+    encryptionKey,
+    durability,
+    journalMode,
+    busyTimeoutMs,
+    readOnly,
+  });
   let reader: Reader | null = null;
   const reporting = {
     open: (limits: ReaderLimits) =>

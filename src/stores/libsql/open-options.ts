@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { maxTimerMs } from "../../async/pause.ts";
 import { parseArgument } from "../../arguments.ts";
+import type { JournalMode } from "../../client/config.ts";
 import type { DrizzleConfig } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
@@ -36,6 +37,11 @@ export interface OpenOptions<
    * server has its own setting.
    */
   readonly durability?: "full" | "normal" | undefined;
+  /**
+   * The journal mode of a local file. By default a new file gets a write-ahead log (`wal`), and an existing file keeps its
+   * mode. The other modes are for file systems without shared memory, such as network file systems.
+   */
+  readonly journalMode?: JournalMode | undefined;
   /**
    * The maximum milliseconds of a call on a server, with its retries. Defaults to 30000. It applies to each call of a
    * transaction, and to each page or batch of an operation.
@@ -155,6 +161,7 @@ export const openOptionsSchema = z
     ),
     encryptionKey: z.optional(z.string()),
     durability: z.optional(z.enum(["full", "normal"])),
+    journalMode: z.optional(z.enum(["wal", "delete", "truncate", "persist"])),
     timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(maxTimerMs))),
     busyTimeoutMs: z.optional(z.int().check(z.minimum(0), z.maximum(maxTimerMs))),
     migrate: z.optional(z.boolean()),
@@ -190,9 +197,11 @@ export const openOptionsSchema = z
       }
       if (!url.startsWith("file:") || syncUrl !== undefined) {
         refuse("readOnly", "is for a database in a file");
+        refuse("journalMode", "is for a local file");
       }
-      if (options.readOnly === true && options.migrate === true) {
-        refuse("migrate", "cannot be true with readOnly");
+      if (options.readOnly === true) {
+        if (options.migrate === true) refuse("migrate", "cannot be true with readOnly");
+        refuse("journalMode", "cannot be set with readOnly, which changes nothing");
       }
       for (const option of ["url", "readUrl", "syncUrl"] as const) {
         const target = options[option];

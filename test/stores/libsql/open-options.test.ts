@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createWorkflowTables } from "../../../src/schema/tables.ts";
 import { LibSQLStore } from "../../../src/stores/libsql/libsql-store.ts";
 import { separateToken, type OpenOptions } from "../../../src/stores/libsql/open-options.ts";
+import { temporaryFolder } from "../../support/temporary.ts";
 
 const failureOf = (options: OpenOptions) =>
   LibSQLStore.open(options).then(
@@ -22,6 +23,13 @@ describe("an option without an effect is refused by name:", () => {
       "durability of a copy",
       { url: "file:a.db", syncUrl: server, durability: "normal" },
       "durability",
+    ],
+    ["the journal of a server", { url: server, journalMode: "delete" }, "journalMode"],
+    ["the journal of memory", { url: ":memory:", journalMode: "wal" }, "journalMode"],
+    [
+      "the journal of a file that is not changed",
+      { url: "file:a.db", readOnly: true, journalMode: "delete" },
+      "journalMode",
     ],
     ["a token for a file", { url: "file:a.db", authToken: token }, "authToken"],
     ["a token for memory", { url: ":memory:", authToken: token }, "authToken"],
@@ -48,6 +56,15 @@ describe("an option without an effect is refused by name:", () => {
     expect(failure).toMatchObject({ code: "INVALID_ARGUMENT", argument: `options.${name}` });
     expect(failure?.message).not.toContain(token);
   });
+});
+
+test("opens a file with the given journal mode", async () => {
+  const folder = await temporaryFolder();
+  const store = await LibSQLStore.open({ url: folder.database(), journalMode: "delete" });
+  const { rows } = await store.db.$client.execute("pragma journal_mode");
+  expect(rows).toEqual([{ journal_mode: "delete" }]);
+  await store.close();
+  await folder.remove();
 });
 
 describe("a token is not sent over a plain connection to another machine:", () => {
