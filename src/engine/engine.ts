@@ -326,8 +326,6 @@ export class Engine {
    */
   async retry(runId: string, options: ReopenOptions = {}): Promise<void> {
     this.#checkOpen();
-    // Otherwise, a step that is open would keep the failed steps beside it from restarting.
-    await this.#cancelSteps([runId]);
     await this.#store.reopenRun(runId, options);
     this.#worker.wake();
   }

@@ -5,7 +5,7 @@ import {
   StepTransitionError,
 } from "../errors.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
-import type { RunStatus, StepStatus } from "../statuses.ts";
+import { stepStatuses, type RunStatus, type StepStatus } from "../statuses.ts";
 
 /** A run in one of these has ended. Only `reopenRun` reopens it. */
 export const finalRunStatuses = ["COMPLETED", "FAILED", "CANCELLED"] as const satisfies RunStatus[];
@@ -33,6 +33,9 @@ export const isFinalStepStatus = (status: StepStatus): boolean =>
   includes(finalStepStatuses, status);
 export const isFrozenStepStatus = (status: StepStatus): boolean =>
   includes(frozenStepStatuses, status);
+
+/** A step in one of these has not ended. `reopenRun` cancels it. */
+export const openStepStatuses = stepStatuses.filter((status) => !isFinalStepStatus(status));
 
 /** The columns that decide whether a run may change. */
 type RunGuardState = Pick<WorkflowRun, "runId" | "status" | "revision" | "workerId" | "attempt">;

@@ -113,11 +113,12 @@ export interface RunStore<Json extends WorkflowJson = WorkflowJson> {
 
   /**
    * Makes a FAILED or CANCELLED run PENDING again. Clears error, completion, lease and `wakeAt`. If the run has a
-   * `timeoutMs`, sets `deadlineAt` to that time from now. Other columns stay.
+   * `timeoutMs`, sets `deadlineAt` to that time from now. Other columns stay. Steps that have not ended become CANCELLED,
+   * and so do their running attempts. All of it happens in one commit.
    *
    * With `fromStep`, a COMPLETED run is reopened too, and also loses its output. The step is PENDING as if it were new,
    * and those after it are deleted, all with their attempts and outputs, so that they run again as if for the first time.
-   * `progress` decreases to the share of the steps that stay. State stays. All of it happens in one commit.
+   * `progress` decreases to the share of the steps that stay. State stays.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {RevisionConflictError} if the run is not at `expectedRevision`.

@@ -288,12 +288,14 @@ describe.each(stores)("on %s", (_, open) => {
       if (operation === "batch") {
         await inner.reopenRun(runId);
         await inner.claimRuns({ workerId: "second", leaseMs, limit: 1 });
+        await inner.updateStepExecution(runId, "s", { status: "RUNNING", attempt: 2 });
       }
       return carryOut();
     });
     await makeEngine(store).cancel(runId);
     expect(await inner.listStepExecutions(runId)).toMatchObject([{ status: "RUNNING" }]);
-    expect(await inner.listStepAttempts(runId)).toEqual([]);
+    const attempts = await inner.listStepAttempts(runId);
+    expect(attempts).toMatchObject([{ attempt: 1, status: "CANCELLED" }]);
   });
 
   test("a retry restarts all steps of a run whose steps were not cancelled", async () => {

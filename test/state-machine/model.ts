@@ -203,6 +203,10 @@ export class Model {
     this.#becomePending(run);
     run.wakeAt = null;
     run.hasCompletedAt = false;
+    for (const [stepId, { status }] of run.steps) {
+      if (status !== "PENDING" && status !== "RUNNING" && status !== "RETRYING") continue;
+      run.steps.set(stepId, { status: "CANCELLED", hasCompletedAt: true });
+    }
     this.met("reopened");
   }
 

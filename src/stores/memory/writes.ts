@@ -23,6 +23,7 @@ import {
   checkRunUpdate,
   checkStateRevision,
   checkStepUpdate,
+  isFinalStepStatus,
   type Fence,
 } from "../../model/transitions.ts";
 import { rowCodecs as codecs } from "../../schema/row-codecs.ts";
@@ -82,6 +83,7 @@ export const writes: WritePlanner<PlannedWrites> = {
     return (tables) => {
       const run = requireRun(tables, runId);
       checkReopen(run, expectedRevision);
+      cancelOpenSteps(tables, runId, now.getTime());
       const deadlineAt = reopenedDeadline(run.timeoutMs, now)?.getTime() ?? null;
       const changed = changeRun(tables, run, { ...encoded, deadlineAt });
       return () => readSummary(changed);
@@ -200,6 +202,7 @@ export function restartRun(
   const rows = [...tables.children("steps", runId)].map(([, row]) => row);
   const first = rows.find(({ stepId }) => stepId === fromStep);
   if (first === undefined) throw new StepExecutionNotFoundError({ runId, stepId: fromStep });
+  cancelOpenSteps(tables, runId, now.getTime());
   const dropped = new Set(
     rows.filter((row) => compareSteps(row, first) >= 0).map(({ stepId }) => stepId),
   );
@@ -217,6 +220,35 @@ export function restartRun(
     deadlineAt: reopenedDeadline(run.timeoutMs, now)?.getTime() ?? null,
   });
   return readSummary(changed);
+}
+
+/** Cancels the open steps of a run and their running attempts. */
+function cancelOpenSteps(tables: Tables, runId: string, now: number): void {
+  const rows = [...tables.children("steps", runId)].map(([, row]) => row);
+  for (const row of rows.filter(({ status }) => !isFinalStepStatus(status))) {
+    const { stepId, attempt, attemptOffset, startedAt } = row;
+    const key = attemptKey({ stepId, attempt });
+    if (row.status === "RUNNING" && tables.children("attempts", runId).get(key) === undefined) {
+      tables.changeableChildren("attempts", runId).set(key, {
+        runId,
+        stepId,
+        attempt,
+        status: "CANCELLED",
+        error: null,
+        workerId: null,
+        startedAt: attempt === attemptOffset + 1 ? startedAt : null,
+        completedAt: now,
+      });
+    }
+    tables.changeableChildren("steps", runId).set(stepId, {
+      ...row,
+      status: "CANCELLED",
+      wakeAt: null,
+      completedAt: now,
+      updatedAt: now,
+      durationMs: durationBetween(startedAt, now),
+    });
+  }
 }
 
 /** @throws {RunNotFoundError} if the run does not exist. */

@@ -398,6 +398,70 @@ export function describeRuns(test: StoreTest): void {
     await rejects(store.reopenRun(run.runId), "RUN_TRANSITION", { from: "COMPLETED" });
   });
 
+  test("a reopened run cancels its steps that have not ended, and their running attempts", async ({
+    store,
+    clock,
+  }) => {
+    const startedAt = clock.now();
+    const runIds: string[] = [];
+    for (const status of ["FAILED", "CANCELLED", "COMPLETED"] as const) {
+      const { runId } = await givenRun(store);
+      runIds.push(runId);
+      for (const [stepId, stepStatus, attempt] of [
+        ["completed", "COMPLETED", 2],
+        ["failed", "FAILED", 2],
+        ["pending", "PENDING", 0],
+        ["retrying", "RETRYING", 1],
+        ["running", "RUNNING", 1],
+        ["running again", "RUNNING", 3],
+      ] as const) {
+        const wakeAt = new Date(7);
+        const step = { runId, stepId, status: stepStatus, attempt, startedAt, wakeAt };
+        await store.createStepExecution(step);
+      }
+      await store.updateRun(runId, { status });
+    }
+    const other = await givenRun(store, { status: "RUNNING" });
+    await store.createStepExecution({ runId: other.runId, stepId: "running", status: "RUNNING" });
+    clock.advance(10);
+    const now = clock.now();
+    const before = await store.readBundles();
+    const [failed = "", cancelled = "", completed = ""] = runIds;
+    await rejects(store.reopenRun(failed, { expectedRevision: 1 }), "REVISION_CONFLICT");
+    await rejects(store.reopenRun(completed), "RUN_TRANSITION");
+    await rejects(store.reopenRun(failed, { fromStep: "never" }), "STEP_EXECUTION_NOT_FOUND");
+    expect(await store.readBundles()).toEqual(before);
+
+    const end = { status: "CANCELLED", wakeAt: null, completedAt: now, updatedAt: now } as const;
+    const ran = { ...end, startedAt, durationMs: 10 };
+    const steps = [
+      { stepId: "completed", status: "COMPLETED", attempt: 2, completedAt: null },
+      { stepId: "failed", status: "FAILED", attempt: 2, completedAt: null },
+      { stepId: "pending", attempt: 0, ...ran },
+      { stepId: "retrying", attempt: 1, ...ran },
+      { stepId: "running", attempt: 1, ...ran },
+      { stepId: "running again", attempt: 3, ...ran },
+    ];
+    const attempt = { status: "CANCELLED", error: null, workerId: null, completedAt: now };
+    const attempts = [
+      { stepId: "running", attempt: 1, startedAt, ...attempt },
+      { stepId: "running again", attempt: 3, startedAt: null, ...attempt },
+    ];
+    await store.reopenRun(failed);
+    await store.reopenRuns({ status: "CANCELLED" });
+    for (const runId of [failed, cancelled]) {
+      expect(await store.listStepExecutions(runId)).toMatchObject(steps);
+      expect(await store.listStepAttempts(runId)).toMatchObject(attempts);
+    }
+    await store.reopenRun(completed, { fromStep: "running again" });
+    expect(await store.listStepExecutions(completed)).toMatchObject([
+      ...steps.slice(0, 5),
+      { stepId: "running again", status: "PENDING", attempt: 0 },
+    ]);
+    expect(await store.listStepAttempts(completed)).toMatchObject(attempts.slice(0, 1));
+    expect(await store.listStepExecutions(other.runId)).toMatchObject([{ status: "RUNNING" }]);
+  });
+
   test("a reopened run gets its time limit again", async ({ store, clock }) => {
     const { runId } = await givenRun(store, { deadlineAt: new Date(7), timeoutMs: 5000 });
     for (let time = 0; time < 2; time++) {

@@ -246,6 +246,16 @@ export const defects: Readonly<Record<string, Change>> = {
       }
     },
   }),
+  "a reopened run keeps its running steps": (store) => ({
+    reopenRun: async (runId, options) => {
+      const steps = await store.listStepExecutions(runId, { payloads: false });
+      const run = await store.reopenRun(runId, options);
+      for (const { stepId, status } of steps) {
+        if (status === "RUNNING") await store.updateStepExecution(runId, stepId, { status });
+      }
+      return run;
+    },
+  }),
   "a run that restarts from a step keeps the outputs of that step": (store) => ({
     reopenRun: async (runId, options) => {
       const stepId = options?.fromStep ?? "";

@@ -31,15 +31,21 @@ function planRestartOf(
 ): PlannedWrite<unknown>[] {
   const { restarts, runs, steps } = statements;
   const key = { runId, stepId: fromStep };
+  const whereRevision = expectedRevision ?? null;
+  const cancelled = { runId, whereRevision, now: now.getTime() };
   const refuse = (): never => {
     throw leftOut(codecs.steps);
   };
   return [
     {
+      before: [
+        restarts.cancelRestarted.attempts.bind(cancelled),
+        restarts.cancelRestarted.steps.bind(cancelled),
+      ],
       write: restarts.reopen.bind({
         ...codecs.run.encode(planRestart(now)),
         ...key,
-        whereRevision: expectedRevision ?? null,
+        whereRevision,
       }),
       inquire: () => [runs.getGuard.bind({ runId }), steps.get.bind(key)],
       conclude(_, [found, step]) {

@@ -170,12 +170,18 @@ export function createWrites(context: StoreContext): WritePlanner<PlannedWrites>
 
     reopenRun(runId, now, expectedRevision) {
       const set = planReopen(now);
+      const whereRevision = expectedRevision ?? null;
+      const cancelled = { runId, whereRevision, now: now.getTime() };
+      const { attempts, steps } = statements.restarts.cancelReopened;
       const write = statements.runs.reopen(shapeOf<RunProperty>({ set })).bind({
         ...codecs.run.encode(set),
         whereRunId: runId,
-        whereRevision: expectedRevision ?? null,
+        whereRevision,
       });
-      return updateOf(runId, write, (run) => checkReopen(run, expectedRevision));
+      return {
+        before: [attempts.bind(cancelled), steps.bind(cancelled)],
+        ...updateOf(runId, write, (run) => checkReopen(run, expectedRevision)),
+      };
     },
 
     deleteRun: (runId, expectedRevision) => ({

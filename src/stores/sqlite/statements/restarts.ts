@@ -1,14 +1,21 @@
-import { and, count, eq, exists, inArray, ne, sql, type SQL } from "drizzle-orm";
+import { and, count, eq, exists, inArray, ne, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import { planRestart } from "../../../model/changes.ts";
-import { finalRunStatuses } from "../../../model/transitions.ts";
+import {
+  finalRunStatuses,
+  openStepStatuses,
+  reopenableRunStatuses,
+} from "../../../model/transitions.ts";
 import { rowCodecs } from "../../../schema/row-codecs.ts";
+import type { StepAttempt } from "../../../schema/rows.ts";
 import type { WorkflowTables } from "../../../schema/tables.ts";
+import type { RunStatus } from "../../../statuses.ts";
 import { argumentsFor, rowValue, selectOne } from "./fragments.ts";
 import { failIf } from "./guards.ts";
 import { isAtRevision, type RunProperty } from "./runs.ts";
 import { defineStatement, type ArgumentReference, type Database } from "./statement.ts";
 
 type StepArgument = "runId" | "stepId";
+type CancelArgument = "runId" | "whereRevision" | "now";
 
 /** The columns that a restart sets to given values. */
 const properties = Object.keys(planRestart(new Date(0))) as RunProperty[];
@@ -18,7 +25,7 @@ const resetProperties = rowCodecs.steps.properties.filter(
   (name) => name !== "runId" && name !== "stepId" && name !== "executionIndex",
 );
 
-/** The statements that restart a run from a step, in the order in which they are executed. */
+/** The statements that reopen a run with its steps. Those of a restart are in the order in which they are executed. */
 export function createRestartStatements(db: Database, tables: WorkflowTables) {
   const { workflowRuns: runs, stepExecutions: steps, stepAttempts, stepOutputs } = tables;
   const place = rowValue([steps.executionIndex, steps.stepId]);
@@ -50,7 +57,59 @@ export function createRestartStatements(db: Database, tables: WorkflowTables) {
   const later = (target: Database, argument: ArgumentReference<StepArgument>) =>
     and(at(target, sql`>=`, argument), ne(steps.stepId, argument("stepId")));
 
+  /** Cancel the open steps of a run and their running attempts if the run has one of the statuses, and the revision. */
+  function cancelOpen(statuses: readonly RunStatus[]) {
+    const isOpen = (target: Database, argument: ArgumentReference<CancelArgument>) => {
+      const isEnded = and(
+        eq(runs.runId, argument("runId")),
+        inArray(runs.status, [...statuses]),
+        isAtRevision(tables, argument),
+      );
+      return and(
+        eq(steps.runId, argument("runId")),
+        inArray(steps.status, openStepStatuses),
+        exists(selectOne(target, runs, isEnded)),
+      );
+    };
+    return {
+      attempts: defineStatement(db, (target, argument: ArgumentReference<CancelArgument>) => {
+        const cells: Record<keyof StepAttempt, SQLWrapper> = {
+          runId: steps.runId,
+          stepId: steps.stepId,
+          attempt: steps.attempt,
+          status: sql`'CANCELLED'`,
+          error: sql`null`,
+          workerId: sql`null`,
+          startedAt: sql`case ${steps.attempt} when ${steps.attemptOffset} + 1 then ${steps.startedAt} end`,
+          completedAt: argument("now"),
+        };
+        const row = rowCodecs.attempts.properties.map((name) => cells[name]);
+        const isRunning = and(isOpen(target, argument), eq(steps.status, "RUNNING"));
+        return target
+          .insert(stepAttempts)
+          .select(sql`select ${sql.join(row, sql`, `)} from ${steps} where ${isRunning}`)
+          .onConflictDoNothing();
+      }),
+
+      steps: defineStatement(db, (target, argument: ArgumentReference<CancelArgument>) =>
+        target
+          .update(steps)
+          .set({
+            status: "CANCELLED",
+            wakeAt: null,
+            completedAt: argument("now"),
+            updatedAt: argument("now"),
+            durationMs: sql`max(0, ${argument("now")} - ${steps.startedAt})`,
+          })
+          .where(isOpen(target, argument)),
+      ),
+    };
+  }
+
   return {
+    cancelReopened: cancelOpen(reopenableRunStatuses),
+    cancelRestarted: cancelOpen(finalRunStatuses),
+
     /** Changes nothing if the run is missing or has not ended, or the step is missing. Follows `keptProgress`. */
     reopen: defineStatement(
       db,
