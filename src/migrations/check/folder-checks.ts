@@ -274,10 +274,8 @@ function checkSnapshots(folder: MigrationFolder): MigrationProblem[] {
     const follows = before === null || prevId === before.id || (index === 0 && prevId === "");
     if (follows) {
       const sql = folder.sql.get(tag) ?? "";
-      return [
-        ...checkRebuilds(sqlFile(folder, tag), sql, before),
-        ...checkQuotedExpressions(sqlFile(folder, tag), sql, snapshot),
-      ];
+      const rebuilds = checkRebuilds(sqlFile(folder, tag), sql, before);
+      return rebuilds.concat(checkQuotedExpressions(sqlFile(folder, tag), sql, snapshot));
     }
     const problem = { code: "SNAPSHOT_CHAIN_BROKEN" as const, file };
     return isSibling
@@ -338,9 +336,9 @@ function checkQuotedExpressions(
   const indexes = /CREATE (?:UNIQUE )?INDEX `([^`]+)` ON `([^`]+)` \((`[^`]*`(?:,`[^`]*`)*)\)/g;
   return [...sql.matchAll(indexes)].flatMap(([, index = "", table = "", parts = ""]) => {
     const columns = tables[table]?.columns ?? {};
-    const [quoted] = parts
+    const quoted = parts
       .split(/(?<=`),/)
-      .filter((part) => part.includes("(") && columns[part.slice(1, -1)] === undefined);
+      .find((part) => part.includes("(") && columns[part.slice(1, -1)] === undefined);
     if (quoted === undefined) return [];
     return [
       {
