@@ -24,7 +24,7 @@ type Row = readonly unknown[];
 export function useBetterSQLite3(client: BetterSQLite3Client): SyncDatabase {
   return new LibraryDatabase({
     prepare(sql) {
-      const statement = client.prepare(sql);
+      const statement = attempt(() => client.prepare(sql));
       if (!statement.reader) {
         return { change: (args) => attempt(() => statement.run(args).changes) };
       }

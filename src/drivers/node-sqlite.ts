@@ -24,7 +24,8 @@ type Row = readonly unknown[];
 
 /** @throws {UnsupportedError} before Node 22.16. */
 export function useNodeSQLite(client: NodeSQLiteClient): SyncDatabase {
-  if (typeof client.isTransaction !== "boolean") {
+  // To read it would fail while the database is closed.
+  if (!("isTransaction" in client)) {
     throw new UnsupportedError({ feature: "node:sqlite", reason: "it needs Node 22.16 or later" });
   }
   return new LibraryDatabase({

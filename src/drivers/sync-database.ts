@@ -120,9 +120,14 @@ export class LibraryDatabase implements SyncDatabase {
     if (this.inTransaction) {
       return this.#within("savepoint gorkflow", "release gorkflow", rollbackToSavepoint, work);
     }
-    const begin = mode === "read" ? "begin" : "begin immediate";
-    const transact = () => this.#within(begin, "commit", "rollback", work);
-    return mode === "read" && this.#hasLog() ? transact() : this.#withoutWaiting(transact);
+    if (mode === "write") {
+      return this.#withoutWaiting(() =>
+        this.#within("begin immediate", "commit", "rollback", work),
+      );
+    }
+    // Without a transaction, an open query of the app keeps the snapshot.
+    const read = () => (this.#tryExec("begin") ? this.#ending("commit", "rollback", work) : work());
+    return this.#hasLog() ? read() : this.#withoutWaiting(read);
   }
 
   withoutForeignKeys<T>(work: () => T): T {
@@ -145,12 +150,15 @@ export class LibraryDatabase implements SyncDatabase {
   /** Runs `work` without the app's timeout for locks, which would block the event loop for seconds. */
   #withoutWaiting<T>(work: () => T): T {
     const timeoutMs = Number(this.#pragma("busy_timeout"));
-    if (timeoutMs === 0) return work();
-    this.#exec("pragma busy_timeout = 0");
+    if (timeoutMs === 0 || !this.#tryExec("pragma busy_timeout = 0")) return work();
     try {
       return work();
     } finally {
-      this.#exec(`pragma busy_timeout = ${timeoutMs}`);
+      try {
+        this.#exec(`pragma busy_timeout = ${timeoutMs}`);
+      } catch {
+        // A logger of the app has thrown. The work has taken effect anyway.
+      }
     }
   }
 
@@ -167,6 +175,17 @@ export class LibraryDatabase implements SyncDatabase {
     }
   }
 
+  /** Returns false if better-sqlite3 refuses it while the app iterates over the rows of a query. */
+  #tryExec(sql: string): boolean {
+    try {
+      this.#exec(sql);
+      return true;
+    } catch (error) {
+      if (error instanceof DriverError && error.code === "SQLITE_BUSY") return false;
+      throw error;
+    }
+  }
+
   /** The error of a call of the library. */
   #errorOf(error: unknown): unknown {
     if (this.#library.isInTransaction() === null) return new StoreClosedError({ cause: error });
@@ -178,6 +197,10 @@ export class LibraryDatabase implements SyncDatabase {
 
   #within<T>(begin: string, commit: string, rollback: string, work: () => T): T {
     this.#exec(begin);
+    return this.#ending(commit, rollback, work);
+  }
+
+  #ending<T>(commit: string, rollback: string, work: () => T): T {
     try {
       const result = work();
       this.#exec(commit);

@@ -89,11 +89,13 @@ export function describeSyncDriver(
 
   describe(`SQLiteStore on ${name}`, () => {
     test("is closed when the app has closed its database", async () => {
-      await inDatabase(async ({ client, db }) => {
+      await inDatabase(async ({ client, db }, connectAgain) => {
         const store = new SQLiteStore(db);
         await store.createRun({ runId: "r", workflowId: "w" });
         await store.getRun("r");
         client.close();
+        const other = await connectAgain();
+        other.client.close();
         for (const call of [
           () => store.getRun("r"),
           () => store.getRun("r"),
@@ -101,6 +103,7 @@ export function describeSyncDriver(
           () => store.createRun({ workflowId: "w" }),
           () => store.transaction((tx) => tx.getRun("r")),
           () => new SQLiteStore(db).getRun("r"),
+          () => new SQLiteStore(other.db).getRun("r"),
         ]) {
           await expect(call()).rejects.toMatchObject({ code: "STORE_CLOSED" });
         }
