@@ -97,6 +97,21 @@ test("writes wait while the app has foreign keys off for its own migration", asy
   expect(await store.getRun("s")).toMatchObject(run("s"));
 });
 
+test("writes that have waited as long for foreign keys are refused together", async ({ app }) => {
+  const { client, store } = app;
+  await store.countRuns();
+  client.exec("pragma foreign_keys = off");
+  const writes = ["r", "s"].map((runId) => store.createRun(run(runId)));
+  void writes[0]?.catch(() => client.exec("pragma foreign_keys = on"));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, "now").mockImplementation(() => now() + 6000);
+  const settled = await Promise.allSettled(writes);
+  vi.restoreAllMocks();
+  const refused = { status: "rejected", reason: { code: "UNSUPPORTED" } };
+  expect(settled).toMatchObject([refused, refused]);
+});
+
 test("missing tables are named until the app migrates", async ({ folder }) => {
   const client = openBetterSQLite3(`${folder.path}/new.db`);
   const db = drizzleOn(client);
@@ -288,6 +303,54 @@ test("writes wait while the app iterates over the rows of a query", async ({ app
   expect(client.prepare("pragma busy_timeout").raw().get()).toEqual([5000]);
 });
 
+test.for(["wal", "delete"])(
+  "reads do not wait while the app iterates over the rows of a query, with journal_mode %s",
+  async (journalMode, { folder }) => {
+    const client = openBetterSQLite3(`${folder.path}/app.db`, journalMode);
+    const db = drizzleOn(client);
+    await migrate(db);
+    const store = new SQLiteStore(db);
+    await store.createRun(run("r"));
+    vi.spyOn(client, "exec").mockImplementation(() => {
+      throw new TypeError("This database connection is busy executing a query");
+    });
+    expect(await store.getRun("r")).toMatchObject(run("r"));
+    expect((await store.readBundles()).bundles).toHaveLength(1);
+    vi.restoreAllMocks();
+    client.close();
+  },
+);
+
+describe("a logger of the app that throws", () => {
+  test("does not fail a write that is committed", async ({ app }) => {
+    const { client, store } = app;
+    await store.createRun(run("r"));
+    const exec = client.exec.bind(client);
+    vi.spyOn(client, "exec").mockImplementation((sql) => {
+      exec(sql);
+      if (sql === "pragma busy_timeout = 5000") throw new Error("mine");
+      return client;
+    });
+    expect((await store.updateRun("r", { progress: 0.25 })).progress).toBe(0.25);
+    vi.restoreAllMocks();
+    expect((await store.getRun("r")).progress).toBe(0.25);
+  });
+
+  test("gives the caller an error of the store", async ({ app }) => {
+    const client = app.open();
+    const store = new SQLiteStore(drizzleOn(client));
+    await store.countRuns();
+    const prepare = client.prepare.bind(client);
+    vi.spyOn(client, "prepare").mockImplementation((sql: string) => {
+      if (sql === "pragma foreign_keys") throw new Error("mine");
+      return prepare(sql);
+    });
+    await expect(store.createRun(run("r"))).rejects.toMatchObject({ code: "STORE_CONNECTION" });
+    vi.restoreAllMocks();
+    expect(await store.createRun(run("r"))).toMatchObject(run("r"));
+  });
+});
+
 test("a write that fails for an unknown reason has no unknown outcome", async ({ app }) => {
   const { client, store } = app;
   await store.createRun(run("r"));
@@ -342,6 +405,26 @@ describe("a transaction of the store", () => {
       await tx.saveState("r", "seen", progress);
     });
     expect(await store.getAllState("r")).toEqual({ seen: 0.5 });
+  });
+
+  test("writes nothing if it is aborted while its commit waits", async ({ app }) => {
+    const { client, store } = app;
+    await store.createRun(run("r"));
+    const aborting = new AbortController();
+    const failure = new Error("mine");
+    const transaction = store.transaction(
+      async (tx) => {
+        await tx.saveState("r", "k", 1);
+        client.exec("begin");
+        setTimeout(() => aborting.abort(failure), 20);
+      },
+      { signal: aborting.signal },
+    );
+    await expect(transaction).rejects.toBe(failure);
+    client.exec("commit");
+    // This waits for the end of the transaction.
+    await store.saveState("r", "l", 1);
+    expect(await store.getAllState("r")).toEqual({ l: 1 });
   });
 
   test("is over when a trigger rolls it back", async ({ app }) => {

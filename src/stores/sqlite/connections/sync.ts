@@ -116,7 +116,7 @@ export class SyncConnection implements Connection {
     return new Promise((resolve, reject) => {
       const transact = async () => {
         signal?.throwIfAborted();
-        return this.#transact(work);
+        return this.#transact(work, signal);
       };
       const enteredAt = performance.now();
       const run = () => transact().then(resolve, reject);
@@ -124,9 +124,13 @@ export class SyncConnection implements Connection {
     });
   }
 
-  async #transact<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
+  async #transact<T>(
+    work: (tx: Connection) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    // The call may be aborted while its commit waits.
     const repetition = new RepeatedTransaction(this.#database, (attempt) =>
-      this.#whenFree("write", attempt),
+      this.#whenFree("write", attempt, signal),
     );
     const connection = new TransactionConnection(repetition);
     try {
@@ -172,10 +176,9 @@ export class SyncConnection implements Connection {
     }
   }
 
-  /** Rejects the first write, and those that have waited as long for the same lock. */
+  /** Rejects the first write, and those that have waited as long for the same cause. */
   #rejectExpired(first: WriteJob, error: unknown): void {
-    const latest =
-      error instanceof StoreBusyError ? performance.now() - busyTimeoutMs : first.enteredAt;
+    const latest = performance.now() - busyTimeoutMs;
     const isExpired = (job: Job | undefined) =>
       job === first || (job?.kind === "write" && job.enteredAt < latest);
     while (isExpired(this.#jobs[0])) {
@@ -255,28 +258,27 @@ export class SyncConnection implements Connection {
    * Runs `work` when no transaction of the app is open and no other process has the lock, and a write when foreign keys are
    * on: an app switches them off for its own migrations.
    */
-  async #whenFree<T>(kind: "read" | "write", work: () => T): Promise<T> {
+  async #whenFree<T>(kind: "read" | "write", work: () => T, signal?: AbortSignal): Promise<T> {
     const turn = dueTurn();
     if (turn !== null) await turn;
+    // A Durable Object cannot tell whether a transaction of the app is open. It has ended in the next microtask.
+    else if (this.#database.isOnCloudflare === true) await Promise.resolve();
     let deadline: number | null = null;
     const backoff = new Backoff(1, 20);
     for (;;) {
-      const isHeld = this.#database.inTransaction;
-      const isUnsafe = !isHeld && kind === "write" && !this.#database.checksForeignKeys;
-      let cause: unknown;
-      if (!isHeld && !isUnsafe) {
-        try {
-          return work();
-        } catch (error) {
-          // A changed transaction is busy too, and would stay so.
-          if (error instanceof GorkflowError || !isBusy(error)) throw translated(error);
-          cause = error;
-        }
+      signal?.throwIfAborted();
+      let refusal: GorkflowError;
+      try {
+        if (this.#database.inTransaction) refusal = busyError(true);
+        else if (kind === "write" && !this.#database.checksForeignKeys) refusal = foreignKeysOff();
+        else return work();
+      } catch (error) {
+        // A changed transaction is busy too, and would stay so.
+        if (error instanceof GorkflowError || !isBusy(error)) throw translated(error);
+        refusal = busyError(false, error);
       }
       deadline ??= performance.now() + busyTimeoutMs;
-      if (performance.now() >= deadline) {
-        throw isUnsafe ? foreignKeysOff() : busyError(isHeld, cause);
-      }
+      if (performance.now() >= deadline) throw refusal;
       await pause(backoff.next());
     }
   }
@@ -293,7 +295,7 @@ function isBusy(error: unknown): boolean {
   return translated(error) instanceof StoreBusyError;
 }
 
-function busyError(isHeldByApp: boolean, cause: unknown): StoreBusyError {
+function busyError(isHeldByApp: boolean, cause?: unknown): StoreBusyError {
   return new StoreBusyError(
     isHeldByApp
       ? `a transaction of the app stayed open on the connection for ${busyTimeoutMs} ms: inside it, use \`statements\``
