@@ -80,6 +80,21 @@ test("foreign keys that are off are refused until the app enables them", async (
   expect(await app.store.createRun(run("r"))).toMatchObject(run("r"));
 });
 
+test.for(["3.42.1", "3.9.3"])(
+  "SQLite %s is refused before anything is written",
+  async (version, { app }) => {
+    const prepare = app.client.prepare.bind(app.client);
+    vi.spyOn(app.client, "prepare").mockImplementation((sql: string) =>
+      prepare(sql === "select sqlite_version()" ? `select '${version}'` : sql),
+    );
+    await expect(app.store.createRun(run("r"))).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringContaining(`SQLite ${version}`),
+    });
+    expect(app.client.prepare("select * from workflow_runs").all()).toEqual([]);
+  },
+);
+
 test("writes wait while the app has foreign keys off for its own migration", async ({ app }) => {
   const { client, store } = app;
   await store.createRun(run("r"));

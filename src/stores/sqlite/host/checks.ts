@@ -105,8 +105,12 @@ async function fileOf(query: RunQuery): Promise<unknown> {
   return rows[0]?.[0];
 }
 
+/** SQLite 3.43 was the first with `octet_length()`. */
+const oldestMinor = 43;
+
 /**
- * @throws {UnsupportedError} if the client reads integers as other values than numbers, or text is not UTF-8.
+ * @throws {UnsupportedError} if the client reads integers as other values than numbers, text is not UTF-8, foreign keys are
+ *   off, or SQLite is too old.
  * @throws {SchemaOutOfDateError} if tables or columns are missing.
  */
 export async function checkDatabase(
@@ -129,9 +133,21 @@ export async function checkDatabase(
       reason: "the client must read integers as numbers: create it without `intMode`",
     });
   }
+  if (isLocal && hasOwnPragmas) await checkVersion(query);
   if (isLocal) await checkEncoding(query);
   if (hasOwnPragmas) await checkForeignKeys(query);
   await assertStructure(query, tables);
+}
+
+/** @throws {UnsupportedError} if the library of the app lacks functions that our statements use. */
+async function checkVersion(query: RunQuery): Promise<void> {
+  const [[version] = []] = await query("select sqlite_version()", []);
+  const [, minor] = String(version).split(".");
+  if (Number(minor) >= oldestMinor) return;
+  throw new UnsupportedError({
+    feature: `SQLite ${String(version)}`,
+    reason: `the store needs 3.${oldestMinor} or later: install a newer version of your SQLite library`,
+  });
 }
 
 /**
