@@ -1,5 +1,7 @@
-import { expect, test } from "vitest";
+import { createClient as createUpstream } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
+import Database from "libsql";
+import { expect, test } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
@@ -40,3 +42,34 @@ test.each(["a file", "memory"])(
     await folder.remove();
   },
 );
+
+test("a write on @libsql/client that is aborted while another connection has the lock is never stored", async () => {
+  const folder = await temporaryFolder();
+  const client = createUpstream({ url: folder.database() });
+  await migrate(client);
+  const store = new LibSQLStore(drizzle({ client }));
+  await store.createRun({ runId: "r", workflowId: "w" });
+  const other = new Database(folder.database().slice("file:".length));
+  const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
+    (signal) => store.updateRun("r", { progress: 0.5 }, { signal }),
+    (signal) => store.batch((write) => write.saveStepOutput("r", "s", 1), { signal }),
+    (signal) => store.transaction((tx) => tx.saveState("r", "k", 1), { signal }),
+  ];
+  for (const call of calls) {
+    const controller = new AbortController();
+    other.exec("begin immediate");
+    const outcome = attempt(() => call(controller.signal));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    controller.abort(new Error("too late"));
+    expect(await outcome).toMatchObject({ error: { message: "too late" } });
+    other.exec("commit");
+    // This waits for its turn behind the aborted call.
+    await store.createRun({ workflowId: "w" });
+  }
+  const { bundles } = await store.readBundles();
+  const own = bundles.find(({ run }) => run.runId === "r");
+  expect([own?.run.progress, own?.outputs, own?.state]).toEqual([0, [], []]);
+  other.close();
+  client.close();
+  await folder.remove();
+});

@@ -75,8 +75,12 @@ export class ExclusiveConnection implements Connection {
     return this.#exclusively(async () => {
       signal?.throwIfAborted();
       return runTransaction(
-        async () => this.#watched(await this.#begin()),
-        (tx) => this.#whileOthersWait(() => work(tx)),
+        async () => this.#watched(await this.#begin(signal)),
+        (tx) => {
+          // The call may have been aborted while it waited for the lock.
+          signal?.throwIfAborted();
+          return this.#whileOthersWait(() => work(tx));
+        },
       );
     });
   }
@@ -108,7 +112,7 @@ export class ExclusiveConnection implements Connection {
   }
 
   /** A transaction that holds the write lock. BEGIN is a script, because a prepared BEGIN that fails at a lock stays open. */
-  #begin(): Promise<Transaction> {
+  #begin(signal: AbortSignal | undefined): Promise<Transaction> {
     const begin = async () => {
       const transaction = await this.#client.transaction("deferred").catch(rethrow("write"));
       try {
@@ -125,6 +129,7 @@ export class ExclusiveConnection implements Connection {
     return retry(
       begin,
       retryFor(busyTimeoutMs, (error) => error instanceof StoreBusyError, new Backoff(2, 50)),
+      signal,
     );
   }
 }
