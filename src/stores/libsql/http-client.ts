@@ -1,8 +1,8 @@
-import { createClient, type Client } from "@libsql/client/web";
+import { createClient, type Client, type Transaction } from "@libsql/client/web";
 import { untilAborted } from "../../async/abort.ts";
 import type { ReaderLimits } from "../../client/reader.ts";
 import { isReadRequest, readIndex, type PrimaryPosition } from "./primary-position.ts";
-import { askWithin, within } from "../sqlite/connections/timeouts.ts";
+import { askWithin, ServerTimeoutError, within } from "../sqlite/connections/timeouts.ts";
 
 /** The address of a server, and the token for it. */
 export interface ServerConfig {
@@ -65,7 +65,29 @@ export function limitClient(client: Client, { signal, timeoutMs }: ReaderLimits)
       ),
     batch: (statements, mode) => limited(() => client.batch(statements, mode)),
     migrate: (statements) => limited(() => client.migrate(statements)),
-    transaction: (mode?: "read") => limited(() => client.transaction(mode ?? "read")),
+    async transaction(mode?: "read"): Promise<Transaction> {
+      const transaction = await limited(() => client.transaction(mode ?? "read"));
+      const inTime = async <T>(request: () => Promise<T>): Promise<T> => {
+        try {
+          return await limited(request);
+        } catch (error) {
+          // A rollback would wait for the statement.
+          if (signal?.aborted === true || error instanceof ServerTimeoutError) transaction.close();
+          throw error;
+        }
+      };
+      return {
+        execute: (statement) => inTime(() => transaction.execute(statement)),
+        batch: (statements) => inTime(() => transaction.batch(statements)),
+        executeMultiple: (sql) => inTime(() => transaction.executeMultiple(sql)),
+        commit: () => inTime(() => transaction.commit()),
+        rollback: () => transaction.rollback(),
+        close: () => transaction.close(),
+        get closed() {
+          return transaction.closed;
+        },
+      };
+    },
     executeMultiple: (sql) => limited(() => client.executeMultiple(sql)),
     sync: () => limited(() => client.sync()),
     reconnect: () => client.reconnect(),

@@ -136,6 +136,10 @@ test("the reporting database of a server asks the server, for as long as its lim
     expect(await store.reporting.all("select 1 as a")).toEqual([{ a: 1 }]);
     const query = store.reportingWith({ timeoutMs: 50 }).all(long(5_000_000)).execute();
     await expect(query).rejects.toMatchObject({ cause: { name: "TimeoutError" } });
+    const transaction = store
+      .reportingWith({ timeoutMs: 500 })
+      .transaction((tx) => tx.all(long(20_000_000)));
+    await expect(transaction).rejects.toMatchObject({ cause: { name: "TimeoutError" } });
     const signal = AbortSignal.abort(new Error("enough"));
     await expect(store.reportingWith({ signal }).all("select 1").execute()).rejects.toMatchObject({
       cause: { message: "enough" },
