@@ -28,6 +28,7 @@ import { readIntegerAs, resultOfRows, rowOf, type NativeCell } from "./result-se
 import { parametersOf, statementsOf } from "../sql-tokens.ts";
 import {
   clientClosed,
+  isBusy,
   toBatchError,
   toLibsqlError,
   toOpeningError,
@@ -445,7 +446,7 @@ class ReaderTransaction implements Transaction {
   readonly #connections: ReadConnections;
   readonly #limits: ReaderLimits;
   readonly #mutex = new Mutex();
-  readonly #connection: ReadConnection;
+  #connection: ReadConnection;
   #closed = false;
 
   constructor(connections: ReadConnections, connection: ReadConnection, limits: ReaderLimits) {
@@ -494,12 +495,31 @@ class ReaderTransaction implements Transaction {
   }
 
   #run<T>(work: (connection: ReadConnection, stopper: StopSignal) => Promise<T>): Promise<T> {
+    const { busyTimeoutMs } = this.#connections.settings;
     return this.#mutex.run(() =>
-      this.#connections.run(this.#limits, async (stopper) => {
-        if (this.#closed) throw transactionClosed();
-        return work(this.#connection, stopper);
-      }),
+      this.#connections.run(this.#limits, (stopper) =>
+        retryWhileBusy(
+          async () => {
+            if (this.#closed) throw transactionClosed();
+            try {
+              return await work(this.#connection, stopper);
+            } catch (error) {
+              if (isBusy(error)) await this.#beginAgain();
+              throw error;
+            }
+          },
+          busyTimeoutMs,
+          stopper,
+        ),
+      ),
     );
+  }
+
+  /** Replaces the connection. Only the first statement can meet a lock, so there is no snapshot yet. */
+  async #beginAgain(): Promise<void> {
+    void this.#connection.close();
+    this.#connection = this.#connections.take();
+    await this.#connection.exec("begin");
   }
 }
 

@@ -319,11 +319,16 @@ test("a lock that keeps readers out is waited for", async () => {
   const holder = new Database(url.slice("file:".length));
   holder.exec("begin exclusive");
   expect(await failureOf(reader.execute("select * from t"))).toMatchObject({ code: "STORE_BUSY" });
-  const waiting = reader.execute("select * from t");
+  const transaction = await reader.transaction();
+  expect(await failureOf(transaction.execute("select * from t"))).toMatchObject({
+    code: "STORE_BUSY",
+  });
+  const waiting = [reader.execute("select * from t"), transaction.execute("select * from t")];
   await sleep(20);
   holder.exec("commit");
   holder.close();
-  expect((await waiting).rows).toEqual([]);
+  for (const { rows } of await Promise.all(waiting)) expect(rows).toEqual([]);
+  await transaction.commit();
 });
 
 test("a file that was replaced is not read any more", async () => {
