@@ -21,6 +21,7 @@ export const lies = {
   },
   "another JSON": answerWith(200, "application/json", '{"ok":true}'),
   "an empty answer": answerWith(200, "application/json", ""),
+  "403 of a firewall": answerWith(403, "text/html", "<html>Blocked</html>"),
   "400": answerWith(400, "text/plain", "Bad Request"),
   "404 of a gateway": answerWith(404, "text/html", "<html>Not Found</html>"),
   "404 stream not found": answerWith(404, "application/json", '{"error":"stream not found: 1a2b"}'),
@@ -64,7 +65,10 @@ export async function startLyingProxy(port: number): Promise<LyingProxy> {
     const next = proxy.lies.shift();
     const lie = next === undefined ? proxy.constantLie : next;
     const { method, url: path, headers } = asked;
-    const passedOn = forward({ host: "127.0.0.1", port, method, path, headers }, (truth) => {
+    // Half of a compressed text is not the half of the text.
+    const readable = { ...headers, "accept-encoding": "identity" };
+    const target = { host: "127.0.0.1", port, method, path, headers: readable };
+    const passedOn = forward(target, (truth) => {
       const chunks: Buffer[] = [];
       truth.on("data", (chunk: Buffer) => chunks.push(chunk));
       truth.on("end", () => {

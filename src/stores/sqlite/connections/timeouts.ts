@@ -14,11 +14,13 @@ export class ServerTimeoutError extends Error {
 /** An HTTP error that does not come from the database, but from a gateway or an unavailable server. */
 class HttpAnswerError extends Error {
   override readonly name = "HttpAnswerError";
-  readonly code = "HTTP_STATUS";
+  readonly code: "HTTP_STATUS" | "HTTP_PAGE";
   readonly status: number;
   readonly retryAfterMs: number | null;
-  constructor(status: number, said: string, retryAfterMs: number | null) {
+  constructor(status: number, body: string, retryAfterMs: number | null) {
+    const said = wordsOf(body);
     super(`the server answered with HTTP status ${status}${said === "" ? "" : `: ${said}`}`);
+    this.code = body.trimStart().startsWith("<") ? "HTTP_PAGE" : "HTTP_STATUS";
     this.status = status;
     this.retryAfterMs = retryAfterMs;
   }
@@ -36,12 +38,9 @@ export function askWithin(timeoutMs: number): Fetch {
     try {
       const response = await fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
       if (response.ok) return response;
-      const said = wordsOf(await response.text());
-      throw new HttpAnswerError(
-        response.status,
-        said,
-        delayOf(response.headers.get("retry-after")),
-      );
+      const { status, headers } = response;
+      const body = await response.text();
+      throw new HttpAnswerError(status, body, delayOf(headers.get("retry-after")));
     } finally {
       clearInterval(alive);
     }

@@ -30,6 +30,10 @@ export function translateError(error: unknown, attempt: Attempt): GorkflowError 
   if (isOfGateway(symptoms)) {
     return lost("the connection to the server failed")({ cause: symptoms.origin }, attempt);
   }
+  if (isForbiddenByGateway(symptoms)) {
+    const reason = "something in front of the server, a firewall for example, refused the request";
+    return doubtful(reason)({ cause: symptoms.origin }, attempt);
+  }
   const unreadable = brokenCellOf(symptoms.origin);
   if (unreadable !== null) {
     return new CorruptRowError({ ...unreadable, key: {} }, { cause: symptoms.origin });
@@ -66,6 +70,11 @@ const databaseCode = /^(SQLITE_|SQL_|ARGS_|BATCH_)/;
 /** True for a response that may be from a gateway, and then says nothing about the database. */
 function isOfGateway({ status }: Symptoms): boolean {
   return status !== null && status >= 500;
+}
+
+/** True for a page, which a libSQL server never sends. A firewall may replace the response to a write by one. */
+function isForbiddenByGateway({ status, codes }: Symptoms): boolean {
+  return (status === 401 || status === 403) && codes.includes("HTTP_PAGE");
 }
 
 /** A cause of failure and its symptoms, one of which must match. */
