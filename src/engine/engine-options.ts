@@ -1,7 +1,6 @@
 import * as z from "zod/mini";
-import { maxTimerMs } from "../async/pause.ts";
-import { timerMsSchema } from "../model/times.ts";
-import { operationShape } from "../model/arguments.ts";
+import { positiveTimerMsSchema, timerMsSchema } from "../model/times.ts";
+import { functionSchema, operationShape } from "../model/arguments.ts";
 import type { AppTransaction } from "../drizzle-types.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
 import type { Tags } from "../schema/json-types.ts";
@@ -101,17 +100,16 @@ const isLogger = (value: unknown): value is Logger =>
   logLevels.every((level) => typeof Reflect.get(value, level) === "function");
 const isObject = (value: unknown): boolean =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-const isFunction = (value: unknown): boolean => typeof value === "function";
 
 export const engineOptionsSchema = z.strictObject({
   workerId: z.optional(idSchema),
-  leaseMs: z.optional(positive.check(z.maximum(maxTimerMs))),
+  leaseMs: z.optional(positiveTimerMsSchema),
   maxLostLeases: z.optional(maxLostLeasesSchema),
   concurrency: z.optional(positive.check(z.maximum(1000))),
   logger: z.optional(
     z.custom<Logger>(isLogger, `must be a logger with the methods ${logLevels.join(", ")}`),
   ),
-  clock: z.optional(z.custom<Clock>(isFunction, "must be a function")),
+  clock: z.optional(functionSchema<Clock>()),
 });
 
 export const startOptionsSchema = z.strictObject({
@@ -134,6 +132,5 @@ export const runOptionsSchema = z.extend(startOptionsSchema, {
 });
 
 export const eventTypeSchema = z.enum(engineEventTypes);
-export const listenerSchema = z.custom<() => void>(isFunction, "must be a function");
 
 export const closeOptionsSchema = z.strictObject({ deadlineMs: z.optional(timerMsSchema) });

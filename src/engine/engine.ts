@@ -9,12 +9,12 @@ import {
   RunNotFoundError,
   RunTransitionError,
 } from "../errors.ts";
-import { checkStore, operationOptionsSchema } from "../model/arguments.ts";
+import { checkStore, functionSchema, operationOptionsSchema } from "../model/arguments.ts";
 import { parseBulkOptions, type BulkOptions, type BulkReport } from "../model/bulk-changes.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
 import type { WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
-import { systemClock, type Clock } from "../store/clock.ts";
+import { systemClock } from "../store/clock.ts";
 import type { OperationOptions, ReopenOptions } from "../store/options.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { checkWorkflow, type Workflow } from "./definition/workflow-builder.ts";
@@ -23,7 +23,6 @@ import {
   closeOptionsSchema,
   engineOptionsSchema,
   eventTypeSchema,
-  listenerSchema,
   runOptionsSchema,
   type CloseOptions,
   type EngineOptions,
@@ -33,17 +32,17 @@ import {
   type StartOptions,
 } from "./engine-options.ts";
 import { EventEmitter, type EngineEventType, type EngineListener } from "./observe/events.ts";
-import { bindLogger, silentLogger, type BoundLogger } from "./observe/logger.ts";
+import { bindLogger, silentLogger } from "./observe/logger.ts";
 import { findTelemetry, hasTelemetry, type Telemetry } from "./observe/open-telemetry.ts";
 import { fieldsOf } from "./observe/run-observer.ts";
-import { startRun, type RunStarter } from "./run-start.ts";
+import { startRun } from "./run-start.ts";
 import { watchRun, type RunProgress } from "./run-watch.ts";
 import { cancelSteps } from "./run/run-cancellation.ts";
 import { loadRunOutput } from "./run/run-loading.ts";
 import { StartedRuns } from "./started-runs.ts";
 import { isBusy, retryWhileBusy } from "./store-retry.ts";
 import { firstPollMs, longestPollMs, waitForRun } from "./worker/waits.ts";
-import { Worker } from "./worker/worker.ts";
+import { Worker, type WorkerOptions } from "./worker/worker.ts";
 
 /** The interval at which a wait reads a run while all slots of this engine are taken. */
 const fullPollMs = 250;
@@ -58,13 +57,7 @@ const stuckMs = 5000;
  * another one resumes the run after the last step that ended. Close the engine before the store.
  */
 export class Engine {
-  readonly #store: WorkflowStore;
-  readonly #logger: BoundLogger;
-  readonly #clock: Clock;
-  readonly #leaseMs: number;
-  readonly #events: EventEmitter;
-  readonly #registry = new WorkflowRegistry();
-  readonly #starter: RunStarter;
+  readonly #scope: WorkerOptions;
   readonly #worker: Worker;
   /** Aborts when the engine begins to close. */
   readonly #closer = new Stopper();
@@ -75,28 +68,22 @@ export class Engine {
   constructor(store: WorkflowStore, options: EngineOptions = {}) {
     checkStore(store, "store");
     const parsed = parseArgument(engineOptionsSchema, options, "options");
-    this.#store = store;
-    this.#logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
-    this.#clock = parsed.clock ?? systemClock;
-    this.#leaseMs = parsed.leaseMs ?? 30_000;
-    this.#starter = {
+    const { workerId = `worker-${uuidv7()}`, clock = systemClock, leaseMs = 30_000 } = parsed;
+    const logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
+    this.#scope = {
       store,
-      clock: this.#clock,
-      startedRuns: new StartedRuns(),
-      openTelemetry: this.#openTelemetry,
-    };
-    const workerId = parsed.workerId ?? `worker-${uuidv7()}`;
-    this.#events = new EventEmitter(workerId, this.#clock, this.#logger);
-    this.#worker = new Worker({
-      ...this.#starter,
-      registry: this.#registry,
       workerId,
-      leaseMs: this.#leaseMs,
+      clock,
+      leaseMs,
+      logger,
       maxLostLeases: parsed.maxLostLeases ?? 5,
       concurrency: parsed.concurrency ?? 10,
-      logger: this.#logger,
-      events: this.#events,
-    });
+      registry: new WorkflowRegistry(),
+      startedRuns: new StartedRuns(),
+      events: new EventEmitter(workerId, clock, logger),
+      openTelemetry: this.#openTelemetry,
+    };
+    this.#worker = new Worker(this.#scope);
   }
 
   /**
@@ -106,7 +93,7 @@ export class Engine {
    * @throws {InvalidArgumentError} if another workflow has this id and version.
    */
   register(workflow: Workflow): this {
-    this.#registry.register(workflow);
+    this.#scope.registry.register(workflow);
     return this;
   }
 
@@ -184,7 +171,7 @@ export class Engine {
     const { runId, workflowVersion } = started;
     const isCancelled = cancelOnAbort && (ownId === undefined || ownId === runId);
     this.#checkOpen();
-    if (!isFinalRunStatus(started.status) && this.#registry.find(started) === null) {
+    if (!isFinalRunStatus(started.status) && this.#scope.registry.find(started) === null) {
       throw new InvalidArgumentError({
         argument: "options.idempotencyKey",
         reason: `belongs to run ${runId} of version ${workflowVersion}, which is not registered here`,
@@ -233,7 +220,7 @@ export class Engine {
     let tries = 0;
     const cancel = (): Promise<WorkflowRunSummary> => {
       tries += 1;
-      return this.#store.updateRun(runId, { status: "CANCELLED" });
+      return this.#scope.store.updateRun(runId, { status: "CANCELLED" });
     };
     try {
       await this.#reportCancelled(await this.#persist(cancel));
@@ -241,7 +228,7 @@ export class Engine {
       // The process that cancelled the run may not have cancelled its steps.
       if (!(error instanceof RunTransitionError && error.from === "CANCELLED")) throw error;
       // An earlier try took effect, and its answer was lost.
-      const find = () => this.#store.findRun(runId, { payloads: false });
+      const find = () => this.#scope.store.findRun(runId, { payloads: false });
       const run = tries > 1 ? await this.#persist(find) : null;
       if (run !== null) await this.#reportCancelled(run);
     }
@@ -260,22 +247,14 @@ export class Engine {
   ): Promise<BulkReport> {
     this.#checkOpen();
     const { onProgress, ...others } = parseBulkOptions(options);
-    const endings: Promise<void>[] = [];
-    const end = async (runs: readonly WorkflowRunSummary[]): Promise<void> => {
-      for (const run of runs) await this.#reportCancelled(run);
-      await this.#stopCancelled(runs.map(({ runId }) => runId));
-    };
-    try {
-      return await this.#store.cancelRuns(filter, {
-        ...others,
-        onProgress: (progress) => {
-          endings.push(end(progress.runs));
-          return onProgress?.(progress);
-        },
-      });
-    } finally {
-      await Promise.all(endings);
-    }
+    return this.#scope.store.cancelRuns(filter, {
+      ...others,
+      onProgress: async (progress) => {
+        for (const run of progress.runs) await this.#reportCancelled(run);
+        await this.#stopCancelled(progress.runs.map(({ runId }) => runId));
+        await onProgress?.(progress);
+      },
+    });
   }
 
   /**
@@ -286,8 +265,8 @@ export class Engine {
    */
   on<Type extends EngineEventType>(type: Type, listener: EngineListener<Type>): () => void {
     parseArgument(eventTypeSchema, type, "type");
-    parseArgument(listenerSchema, listener, "listener");
-    return this.#events.on(type, listener);
+    parseArgument(functionSchema(), listener, "listener");
+    return this.#scope.events.on(type, listener);
   }
 
   /**
@@ -300,13 +279,8 @@ export class Engine {
    * @throws {EngineClosedError} if the engine closes before the run has ended.
    */
   watch(runId: string, options: OperationOptions = {}): AsyncGenerator<RunProgress, void> {
-    const scope = {
-      store: this.#store,
-      events: this.#events,
-      closer: this.#closer,
-      leaseMs: this.#leaseMs,
-      cancelSteps: () => this.#cancelSteps([runId]),
-    };
+    const closer = this.#closer;
+    const scope = { ...this.#scope, closer, cancelSteps: () => this.#cancelSteps([runId]) };
     return watchRun(scope, runId, options);
   }
 
@@ -326,7 +300,7 @@ export class Engine {
    */
   async retry(runId: string, options: ReopenOptions = {}): Promise<void> {
     this.#checkOpen();
-    await this.#store.reopenRun(runId, options);
+    await this.#scope.store.reopenRun(runId, options);
     this.#worker.wake();
   }
 
@@ -367,14 +341,14 @@ export class Engine {
   async #close(deadlineMs: number): Promise<void> {
     this.#closer.abort(new EngineClosedError());
     await this.#worker.close(deadlineMs).catch((error: unknown) => {
-      this.#logger.warn({ err: error }, "the worker had stopped with an error");
+      this.#scope.logger.warn({ err: error }, "the worker had stopped with an error");
     });
   }
 
   async #reportCancelled(run: WorkflowRunSummary): Promise<void> {
     const status = "CANCELLED" as const;
     (await this.#openTelemetry())?.countFinished(run.workflowId, status);
-    this.#events.emit("run.finished", run.runId, () => ({ ...fieldsOf(run), status }));
+    this.#scope.events.emit("run.finished", run.runId, () => ({ ...fieldsOf(run), status }));
   }
 
   async #stopCancelled(runIds: readonly string[]): Promise<void> {
@@ -387,17 +361,20 @@ export class Engine {
   /** Cancels the steps of cancelled runs. The process that cancelled them may have died before it did so. */
   async #cancelSteps(runIds: readonly string[]): Promise<void> {
     try {
-      await this.#persist(() => cancelSteps(this.#store, runIds, this.#clock()));
+      await this.#persist(() => cancelSteps(this.#scope.store, runIds, this.#scope.clock()));
     } catch (error) {
       const [runId, another] = runIds;
       if (another === undefined) {
-        this.#logger.warn({ runId, err: error }, "steps of a cancelled run could not be marked");
+        this.#scope.logger.warn(
+          { runId, err: error },
+          "steps of a cancelled run could not be marked",
+        );
       } else for (const each of runIds) await this.#cancelSteps([each]);
     }
   }
 
   #persist<T>(work: () => Promise<T>): Promise<T> {
-    return retryWhileBusy(work, this.#leaseMs, this.#closer);
+    return retryWhileBusy(work, this.#scope.leaseMs, this.#closer);
   }
 
   #checkOpen(): void {
@@ -411,8 +388,8 @@ export class Engine {
     runId?: string,
   ): Promise<WorkflowRun> {
     this.#checkOpen();
-    const run = await startRun(this.#starter, workflow, input, options, runId);
-    if (run.wakeAt === null || run.wakeAt <= this.#clock()) this.#worker.wake();
+    const run = await startRun(this.#scope, workflow, input, options, runId);
+    if (run.wakeAt === null || run.wakeAt <= this.#scope.clock()) this.#worker.wake();
     else this.#worker.wakeAt(run.wakeAt);
     return run;
   }
@@ -423,14 +400,19 @@ export class Engine {
     workflowId: string | null = null,
   ): Promise<WorkflowRun> {
     const signals = [this.#closer, signal];
-    const { wakeUp, end } = waitForRun(this.#events, runId, ["run.finished", "run.left"], signals);
+    const { wakeUp, end } = waitForRun(
+      this.#scope.events,
+      runId,
+      ["run.finished", "run.left"],
+      signals,
+    );
     const backoff = new Backoff(firstPollMs, longestPollMs);
     // An unreachable store is not retried: the caller should learn of it.
     const read = <T>(work: () => Promise<T>): Promise<T> =>
-      untilAborted(signal, retryWhileBusy(work, this.#leaseMs, this.#closer, isBusy));
+      untilAborted(signal, retryWhileBusy(work, this.#scope.leaseMs, this.#closer, isBusy));
     let hasWarned = false;
     // A run that was just started here will be claimed here soon, so it is not read yet.
-    let isExpected = this.#worker.isWorking && this.#starter.startedRuns.has(runId);
+    let isExpected = this.#worker.isWorking && this.#scope.startedRuns.has(runId);
     try {
       for (;;) {
         // An active run ends this wait by an event. It has probably finished then, so its output is read as well.
@@ -441,7 +423,7 @@ export class Engine {
           await wakeUp.wait(longestPollMs);
         }
         if (!isExpected) {
-          const run = await read(() => this.#store.getRun(runId, { payloads, signal }));
+          const run = await read(() => this.#scope.store.getRun(runId, { payloads, signal }));
           if (workflowId !== null && run.workflowId !== workflowId) {
             const reason = `belongs to the workflow ${run.workflowId}, not to ${workflowId}`;
             throw new InvalidArgumentError({ argument: "runId", reason });
@@ -449,7 +431,7 @@ export class Engine {
           if (run.status === "CANCELLED") await this.#cancelSteps([runId]);
           if (isFinalRunStatus(run.status)) return await read(() => this.#withOutput(run, signal));
           this.#checkOpen();
-          if (this.#registry.find(run) !== null) {
+          if (this.#scope.registry.find(run) !== null) {
             this.#startWorking();
             hasWarned ||= this.#warnIfStuck(run);
           }
@@ -468,17 +450,17 @@ export class Engine {
     signal: AbortSignal | undefined,
   ): Promise<WorkflowRun> {
     const { runId } = found;
-    const run = "output" in found ? found : await this.#store.getRun(runId, { signal });
-    const plan = this.#registry.find(run)?.plan;
+    const run = "output" in found ? found : await this.#scope.store.getRun(runId, { signal });
+    const plan = this.#scope.registry.find(run)?.plan;
     if (run.status !== "COMPLETED" || run.output !== null || plan === undefined) return run;
-    return { ...run, output: await loadRunOutput(this.#store, plan, runId) };
+    return { ...run, output: await loadRunOutput(this.#scope.store, plan, runId) };
   }
 
   /** Warns of a possible deadlock: steps that wait for the run may hold all slots. Returns true if it warned. */
   #warnIfStuck({ runId, status }: Pick<WorkflowRun, "runId" | "status">): boolean {
     const fullForMs = this.#worker.fullForMs;
     if (status !== "PENDING" || fullForMs < stuckMs) return false;
-    this.#logger.warn(
+    this.#scope.logger.warn(
       { runId, fullForMs: Math.round(fullForMs) },
       "a wait is blocked: its run stays PENDING, because all slots are taken and none becomes free. " +
         "If steps wait for this run, raise `concurrency` or let another engine run it",
@@ -490,7 +472,7 @@ export class Engine {
   readonly #openTelemetry = async (): Promise<Telemetry | null> => {
     if (this.#telemetry === null && !hasTelemetry()) return null;
     return (this.#telemetry ??= findTelemetry((error) => {
-      this.#logger.warn({ err: error }, "telemetry failed");
+      this.#scope.logger.warn({ err: error }, "telemetry failed");
     }));
   };
 
@@ -498,7 +480,7 @@ export class Engine {
   #startWorking(): void {
     if (this.#worker.isWorking) return;
     this.#worker.work().catch((error: unknown) => {
-      this.#logger.error({ err: error }, "the worker stopped with an error");
+      this.#scope.logger.error({ err: error }, "the worker stopped with an error");
     });
   }
 }

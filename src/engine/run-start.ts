@@ -14,7 +14,7 @@ import { withTrace } from "./observe/trace-context.ts";
 import { textOf } from "./run/step-input.ts";
 import type { WorkerOptions } from "./worker/worker.ts";
 
-export type RunStarter = Pick<WorkerOptions, "store" | "clock" | "startedRuns" | "openTelemetry">;
+type Starter = Pick<WorkerOptions, "store" | "clock" | "startedRuns" | "openTelemetry">;
 
 /**
  * Stores a PENDING run of the workflow. If a run has the idempotency key of the options, that run is returned instead.
@@ -25,7 +25,7 @@ export type RunStarter = Pick<WorkerOptions, "store" | "clock" | "startedRuns" |
  * @throws {UnsupportedError} if `tx` is given and the store does not share a database with an app.
  */
 export async function startRun(
-  { store, clock, startedRuns, openTelemetry }: RunStarter,
+  { store, clock, startedRuns, openTelemetry }: Starter,
   workflow: Workflow,
   input: unknown,
   options: StartOptions,

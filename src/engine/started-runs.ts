@@ -17,7 +17,7 @@ interface Entry {
   /** Null if the input is too large to be kept. */
   readonly knownInput: KnownInput | null;
   readonly revision: number;
-  readonly since: number;
+  readonly forget: () => void;
 }
 
 /**
@@ -26,19 +26,23 @@ interface Entry {
  */
 export class StartedRuns {
   readonly #entries = new Map<string, Entry>();
-  #isForgetting = false;
 
   add({ runId, context, revision }: WorkflowRun, inputText: string): void {
     if (this.#entries.has(runId)) return;
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined && this.#entries.size >= maxEntries) this.#entries.delete(oldest);
+    const [oldest] = this.#entries.values();
+    if (this.#entries.size >= maxEntries) oldest?.forget();
+    const timer = outerFlow(() => setTimeout(() => this.#entries.delete(runId), longestStayMs));
+    // The timer must not keep the process alive. On edge runtimes it is a number.
+    if (typeof timer === "object") timer.unref();
     this.#entries.set(runId, {
       flow: captureFlow(),
       knownInput: inputText.length <= maxInputCharacters ? { inputText, context } : null,
       revision,
-      since: performance.now(),
+      forget: () => {
+        clearTimeout(timer);
+        this.#entries.delete(runId);
+      },
     });
-    this.#forgetLater();
   }
 
   has(runId: string): boolean {
@@ -52,26 +56,8 @@ export class StartedRuns {
   take({ runId, revision }: WorkflowRunSummary): Pick<Entry, "flow" | "knownInput"> {
     const entry = this.#entries.get(runId);
     if (entry === undefined) return { flow: outerFlow, knownInput: null };
-    this.#entries.delete(runId);
+    entry.forget();
     const { flow, knownInput } = entry;
     return { flow, knownInput: revision === entry.revision + 1 ? knownInput : null };
-  }
-
-  #forgetLater(): void {
-    if (this.#isForgetting) return;
-    this.#isForgetting = true;
-    const timer = outerFlow(() => setTimeout(() => this.#forget(), longestStayMs));
-    // The timer must not keep the process alive. On edge runtimes it is a number.
-    if (typeof timer === "object") timer.unref();
-  }
-
-  #forget(): void {
-    this.#isForgetting = false;
-    const oldest = performance.now() - longestStayMs;
-    for (const [runId, { since }] of this.#entries) {
-      if (since > oldest) break;
-      this.#entries.delete(runId);
-    }
-    if (this.#entries.size > 0) this.#forgetLater();
   }
 }

@@ -29,6 +29,9 @@ export const dateSchema = z.pipe(
   z.transform((date) => new Date(date)),
 );
 
+/** A function, which is called with other arguments than a schema could check. */
+export const functionSchema = <Type>() =>
+  z.custom<Type>((value) => typeof value === "function", "must be a function");
+
 /** A callback, or undefined. */
-export const callbackSchema = <Told>() =>
-  z.optional(z.custom<(told: Told) => unknown>((value) => typeof value === "function"));
+export const callbackSchema = <Told>() => z.optional(functionSchema<(told: Told) => unknown>());

@@ -2,8 +2,8 @@ import * as z from "zod/mini";
 import { parseArgument } from "../arguments.ts";
 import { operationsEnded } from "../async/abort.ts";
 import { outerFlow } from "../async/flow.ts";
-import { maxTimerMs } from "../async/pause.ts";
 import { callbackSchema, checkStore } from "../model/arguments.ts";
+import { positiveTimerMsSchema } from "../model/times.ts";
 import type { MaintenanceStore } from "../store/maintenance.ts";
 import {
   applyRetention,
@@ -27,7 +27,7 @@ export interface RetentionSchedule {
 }
 
 const optionsSchema = z.strictObject({
-  everyMs: z.int().check(z.minimum(1), z.maximum(maxTimerMs)),
+  everyMs: positiveTimerMsSchema,
   onReport: callbackSchema<RetentionReport>(),
   onError: z.nonoptional(callbackSchema<unknown>()),
 });
@@ -50,19 +50,18 @@ export function scheduleRetention(
   let timer: NodeJS.Timeout;
   let applying: Promise<void> = Promise.resolve();
 
-  // Errors of `onError` are ignored.
-  const tell = (error: unknown) =>
-    isolated(
-      () => onError(error),
-      () => undefined,
-    );
+  const tell = (failure: unknown): void => {
+    const telling = async (): Promise<unknown> => onError(failure);
+    telling().catch(() => undefined);
+  };
   const apply = async (): Promise<void> => {
     try {
       const report = await applyRetention(store, parsed, { signal: abort.signal });
+      const telling = async (): Promise<unknown> => onReport?.(report);
       // The callback is not awaited: it may call `stop`, or never end.
-      void isolated(() => onReport?.(report), tell);
+      telling().catch(tell);
     } catch (error) {
-      if (!abort.signal.aborted) void tell(error);
+      if (!abort.signal.aborted) tell(error);
     }
     if (!abort.signal.aborted) wait();
   };
@@ -84,16 +83,4 @@ export function scheduleRetention(
       await operationsEnded(abort.signal);
     },
   };
-}
-
-/** Calls a callback of the app. Its error goes to `caught`. */
-async function isolated(
-  callback: () => unknown,
-  caught: (error: unknown) => unknown,
-): Promise<void> {
-  try {
-    await callback();
-  } catch (error) {
-    await caught(error);
-  }
 }

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { parseArgument } from "../../arguments.ts";
-import { maxTimerMs } from "../../async/pause.ts";
+import { functionSchema } from "../../model/arguments.ts";
+import { positiveTimerMsSchema } from "../../model/times.ts";
 import { idSchema } from "../../schema/zod.ts";
 import {
   isSchema,
@@ -50,7 +51,6 @@ export interface StepOptions<
 
 const schemaRule =
   "must be a schema of zod 3.24 or later, Valibot, ArkType, or another Standard Schema";
-const isFunction = (value: unknown): boolean => typeof value === "function";
 
 const retrySchema = z.strictObject({
   maxRetries: z.optional(z.int().check(z.minimum(0))),
@@ -61,7 +61,7 @@ const retrySchema = z.strictObject({
 /** The options that a workflow can give all its steps. */
 export const stepSettingsShape = {
   retry: z.optional(retrySchema),
-  timeoutMs: z.nullish(z.int().check(z.minimum(1), z.maximum(maxTimerMs))),
+  timeoutMs: z.nullish(positiveTimerMsSchema),
   continueOnError: z.optional(z.boolean()),
 };
 
@@ -77,7 +77,7 @@ const optionsSchema = z.strictObject({
   input: z.custom(isSchema, schemaRule),
   output: z.custom(isSchema, schemaRule),
   ...stepSettingsShape,
-  run: z.custom(isFunction, "must be a function"),
+  run: functionSchema(),
 });
 
 /**

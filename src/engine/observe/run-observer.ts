@@ -6,30 +6,26 @@ import type { RunTelemetry, Telemetry } from "./open-telemetry.ts";
 
 export type AttemptObserver = ReturnType<RunObserver["beginAttempt"]>;
 
+interface ObserverScope {
+  readonly run: WorkflowRunSummary;
+  readonly logger: BoundLogger;
+  readonly events: EventEmitter;
+  readonly telemetry: Telemetry | null;
+}
+
 /** Reports one claimed run to the logger, the listeners and the telemetry. */
 export class RunObserver {
-  readonly #run: WorkflowRunSummary;
-  readonly #logger: BoundLogger;
-  readonly #events: EventEmitter;
-  readonly #telemetry: Telemetry | null;
+  readonly #scope: ObserverScope;
   #runTelemetry: RunTelemetry = null;
 
-  constructor(
-    run: WorkflowRunSummary,
-    logger: BoundLogger,
-    events: EventEmitter,
-    telemetry: Telemetry | null,
-  ) {
-    this.#run = run;
-    this.#logger = logger;
-    this.#events = events;
-    this.#telemetry = telemetry;
+  constructor(scope: ObserverScope) {
+    this.#scope = scope;
   }
 
   started(): void {
-    const run = this.#run;
-    this.#runTelemetry = this.#telemetry?.beginRun(run) ?? null;
-    this.#events.emit("run.started", run.runId, () => fieldsOf(run));
+    const { run, events, telemetry } = this.#scope;
+    this.#runTelemetry = telemetry?.beginRun(run) ?? null;
+    events.emit("run.started", run.runId, () => fieldsOf(run));
   }
 
   /** The run was loaded. `context` is the one of its start. */
@@ -43,24 +39,24 @@ export class RunObserver {
   }
 
   ended(ending: RunEnding): void {
-    const run = this.#run;
+    const { run, logger, events, telemetry } = this.#scope;
     const { runId, workflowId } = run;
-    this.#logger.info({ runId, workflowId, ending }, "run ended here");
+    logger.info({ runId, workflowId, ending }, "run ended here");
     this.#runTelemetry?.end(ending);
     if (ending === "completed" || ending === "failed") {
       const status = ending === "completed" ? ("COMPLETED" as const) : ("FAILED" as const);
-      this.#telemetry?.countFinished(workflowId, status);
-      this.#events.emit("run.finished", runId, () => ({ ...fieldsOf(run), status }));
+      telemetry?.countFinished(workflowId, status);
+      events.emit("run.finished", runId, () => ({ ...fieldsOf(run), status }));
     } else {
-      this.#events.emit("run.left", runId, () => ({ ...fieldsOf(run), reason: ending }));
+      events.emit("run.left", runId, () => ({ ...fieldsOf(run), reason: ending }));
     }
   }
 
   /** The steps do not run because of their conditions. */
   passed(steps: readonly PassedStep[]): void {
-    const run = this.#run;
+    const { run, events } = this.#scope;
     for (const { planned, status, error } of steps) {
-      this.#events.emit("step.finished", run.runId, () => ({
+      events.emit("step.finished", run.runId, () => ({
         ...fieldsOf(run),
         stepId: planned.definition.id,
         attempt: 0,
@@ -72,7 +68,7 @@ export class RunObserver {
   }
 
   beginAttempt(stepId: string, attempt: number) {
-    const [run, logger, events] = [this.#run, this.#logger, this.#events];
+    const { run, logger, events } = this.#scope;
     const { runId, workflowId } = run;
     const telemetry = this.#runTelemetry?.beginAttempt(stepId, attempt) ?? null;
     const begunAt = performance.now();

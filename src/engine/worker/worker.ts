@@ -249,7 +249,7 @@ export class Worker {
     const before = this.#active.get(runId);
     // Another process released or reopened the run, and this one has not noticed yet.
     before?.execution.stop(new LeaseLostError({ runId, workerId }));
-    const observer = new RunObserver(run, logger, events, this.#telemetry);
+    const observer = new RunObserver({ run, logger, events, telemetry: this.#telemetry });
     const { flow, knownInput } = startedRuns.take(run);
     const fence = markChecked({ workerId, attempt: run.attempt });
     const claimed = { ...this.#options, workflow, run, fence, knownInput, observer };

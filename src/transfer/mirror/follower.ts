@@ -5,9 +5,9 @@ import * as z from "zod/mini";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { outerFlow } from "../../async/flow.ts";
-import { maxTimerMs } from "../../async/pause.ts";
 import { callbackSchema } from "../../model/arguments.ts";
 import type { RunBundle } from "../../model/bundles.ts";
+import { positiveTimerMsSchema } from "../../model/times.ts";
 import type { WorkflowPause } from "../../schema/rows.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { batchRuns, namedPages } from "../bundle-pages.ts";
@@ -49,7 +49,7 @@ export interface DivergenceReport {
 
 export const mirrorOptionsSchema = z.strictObject({
   maxPendingRuns: z._default(z.int().check(z.minimum(1)), 10_000),
-  retryDelayMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 100),
+  retryDelayMs: z._default(positiveTimerMsSchema, 100),
   onDivergence: callbackSchema<DivergenceReport>(),
 });
 

@@ -4,13 +4,13 @@ import { parseArgument } from "../../arguments.ts";
 import { SwitchOverError, UnreadableRunsError } from "../../errors.ts";
 import { untilAborted } from "../../async/abort.ts";
 import { isBytes } from "../../json.ts";
-import { maxTimerMs } from "../../async/pause.ts";
 import {
   callbackSchema,
   checkStore,
   operationOptionsSchema,
   operationShape,
 } from "../../model/arguments.ts";
+import { positiveTimerMsSchema } from "../../model/times.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { OperationOptions } from "../../store/options.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
@@ -52,7 +52,7 @@ export interface ResyncReport {
 }
 
 const switchOverOptionsSchema = z.strictObject({
-  maxPauseMs: z._default(z.int().check(z.minimum(1), z.maximum(maxTimerMs)), 5000),
+  maxPauseMs: z._default(positiveTimerMsSchema, 5000),
   recordSwitch: callbackSchema<OperationOptions>(),
   ...operationShape,
 });
