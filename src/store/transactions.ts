@@ -8,8 +8,9 @@ export interface TransactionStore {
    * call rejects with the same error.
    *
    * Other connections see the changes after the commit. `tx.transaction` is a savepoint, and one may be open at a time.
-   * Calls of the store itself inside `work` reject with `UnsupportedError`, if the runtime has AsyncLocalStorage. A
-   * libSQL server ends a transaction after 5 seconds; prefer `batch`.
+   * Calls of the store itself inside `work` reject with `UnsupportedError`, if the runtime has AsyncLocalStorage. In memory
+   * and on a local database, a write that waits for 5 seconds behind one transaction rejects with `StoreBusyError`. A libSQL
+   * server ends a transaction after 5 seconds; prefer `batch`.
    */
   transaction<T>(work: (tx: WorkflowStore) => Promise<T>, options?: OperationOptions): Promise<T>;
 }
