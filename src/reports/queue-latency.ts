@@ -37,25 +37,26 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
-  const waitedMs = sql`max(0, ${runs.startedAt} - ${runs.createdAt})`;
-  const isStarted = and(isNotNull(runs.startedAt), within(runs.createdAt, filter));
+  const waitedMs = sql`${runs.startedAt} - ${runs.createdAt}`;
+  const isCreated = within(runs.createdAt, filter);
   const keys = [row.workflowId];
   if (hasNoDetails(filter)) {
     // With the statuses, SQLite searches the window in the index by workflow.
     const durationsOf = (condition?: SQL) =>
-      ofKnownWorkflow(runs, waitedMs, and(condition, inArray(runs.status, runStatuses), isStarted));
+      ofKnownWorkflow(runs, waitedMs, and(condition, inArray(runs.status, runStatuses), isCreated));
     const known = knownWorkflows(runs, filter.workflowId);
     const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, tables, row, ranked, keys);
   }
+  const durationMs = sql`max(0, ${waitedMs})`;
   const counted = builder
     .select({
       workflowId: runs.workflowId,
-      durationMs: waitedMs.as("duration_ms"),
+      durationMs: durationMs.as("duration_ms"),
       times: count().as("times"),
     })
     .from(runs)
-    .where(and(isStarted, ofRuns(runs, filter)))
-    .groupBy(unindexed(runs.workflowId), waitedMs);
+    .where(and(isNotNull(runs.startedAt), isCreated, ofRuns(runs, filter)))
+    .groupBy(unindexed(runs.workflowId), durationMs);
   return selectGroups(db, tables, row, groupCounts(counted, keys, "runs"), keys);
 }

@@ -1,4 +1,4 @@
-import { and, count, isNotNull, sql, type SQL } from "drizzle-orm";
+import { and, count, inArray, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { runStatusSchema } from "../schema/zod.ts";
@@ -48,20 +48,20 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { status = "COMPLETED", ...finished } = parseReport(optionsSchema, db, options);
   const runs = finished.tables.workflowRuns;
-  const durationMs = sql`max(0, ${runs.completedAt} - ${runs.startedAt})`;
-  const isWhole = !isWindow(finished) && hasNoDetails(finished);
-  const isEnded = and(
-    isNotNull(runs.startedAt),
-    finishedRuns(finished, listOf(status), isWhole ? "rows" : "index"),
-  );
+  const tookMs = sql`${runs.completedAt} - ${runs.startedAt}`;
   const keys = [row.workflowId];
-  if (isWhole) {
-    const durationsOf = (condition?: SQL) =>
-      ofKnownWorkflow(runs, durationMs, and(condition, isEnded));
+  if (!isWindow(finished) && hasNoDetails(finished)) {
+    const isOf = inArray(runs.status, listOf(status));
+    const durationsOf = (condition?: SQL) => ofKnownWorkflow(runs, tookMs, and(condition, isOf));
     const known = knownWorkflows(runs, finished.workflowId);
     const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, finished.tables, row, ranked, keys);
   }
+  const durationMs = sql`max(0, ${tookMs})`;
+  const isEnded = and(
+    isNotNull(runs.startedAt),
+    finishedRuns(finished, listOf(status), "index"),
+  );
   const counted = builder
     .select({
       workflowId: runs.workflowId,

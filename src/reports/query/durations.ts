@@ -79,7 +79,7 @@ const inOrder = (percent: SQL) => sql`durations ->> (${rank(percent)} - 1)`;
 /**
  * Adds to each of `groups` its percentiles and, as `number`, the number of its durations. Groups without durations are left
  * out. `durationsOf` selects the `duration_ms` of one group, with a further condition. SQLite checks conditions in their
- * order, so that one should be the first.
+ * order, so that one should be the first. Durations may be null, which counts as none, or negative, which counts as 0.
  *
  * SQLite needs ten times as long to sort a million durations as to read them from an index. A sample of a group, sorted,
  * tells where the middle and the tail are. Only those are sorted, and what lies below the middle is counted. If the sample
@@ -92,51 +92,69 @@ export function rankDurations(
   number: string,
 ): SQL {
   const [p50, p90] = [rank(sql`50`), rank(sql`90`)];
-  const parts = sql`json_array_length(parts)`;
-  // The parts have the middle and then the tail, possibly with a gap between them.
-  const isRanked = sql`${p50} > below and ${p50} <= below + middle
-    and (${p90} > times - ${parts} + middle or below + ${parts} = times)`;
-  const ranked = (percent: SQL) => sql`case
+  const [inMiddle, inTail] = [sql`json_array_length(middle)`, sql`json_array_length(tail)`];
+  const isRanked = sql`${p50} > below and ${p50} <= below + ${inMiddle}
+    and (${p90} > times - ${inTail} or below + ${inMiddle} + ${inTail} >= times)`;
+  const ranked = (percent: SQL) => sql`max(0, case
     when whole is not null then whole ->> (${rank(percent)} - 1)
-    when ${rank(percent)} <= below + middle then parts ->> (${rank(percent)} - 1 - below)
-    else parts ->> (${rank(percent)} - 1 - times + ${parts}) end`;
+    when ${rank(percent)} <= below + ${inMiddle} then middle ->> (${rank(percent)} - 1 - below)
+    else tail ->> (${rank(percent)} - 1 - times + ${inTail}) end)`;
   const stages = withStages(
     groups,
-    { sample: sorted(durationsOf(sql`${rowId} % 31 = 0`)) },
+    { sample: sorted(known(durationsOf(sql`${rowId} % 31 = 0`))) },
     { size: sql`json_array_length(sample)` },
     {
-      low: at(`50 - ${margin(13, 8, 3, 2)}`, "0"),
-      high: at(`50 + ${margin(13, 8, 3, 2)}`, maximum),
-      tail_from: at(`90 - ${margin(8, 5, 2, 2)}`, maximum),
+      low: at(500, "-", minimum),
+      high: at(500, "+", maximum),
+      tail_from: at(900, "-", maximum),
     },
     {
-      counts: sql`(select json_array(count(*), count(*) filter (where duration_ms < low),
-        count(*) filter (where duration_ms <= high),
-        json_group_array(duration_ms) filter (where duration_ms >= tail_from or duration_ms between low and high))
+      counts: sql`(select json_array(count(duration_ms), count(*) filter (where duration_ms < low),
+        json_group_array(duration_ms) filter (where duration_ms between low and high),
+        json_group_array(duration_ms) filter (where duration_ms >= tail_from))
         from (${durationsOf()}))`,
     },
     {
       [number]: sql`counts ->> '$[0]'`,
       times: sql`counts ->> '$[0]'`,
       below: sql`counts ->> '$[1]'`,
-      middle: sql`(counts ->> '$[2]') - (counts ->> '$[1]')`,
-      parts: sorted(sql`select value as duration_ms from json_each(counts, '$[3]')`),
+      middle: sorted(sql`select value from json_each(counts, '$[2]')`),
+      tail: sorted(sql`select value from json_each(counts, '$[3]')`),
     },
-    { whole: sql`iif(${isRanked}, null, ${sorted(durationsOf())})` },
+    { whole: sql`iif(${isRanked}, null, ${sorted(known(durationsOf()))})` },
   );
   return sql`${stages} select *, ${percentiles(ranked)} from known where times > 0`;
 }
 
 const maximum = "9223372036854775807";
+/** As a literal, the least integer is not one. */
+const minimum = `-${maximum} - 1`;
 
-const sorted = (durations: SQL) =>
-  sql`(select json_group_array(duration_ms) from (${durations} order by duration_ms))`;
+const sorted = (values: SQL) =>
+  sql`(select json_group_array(value) from (${values} order by value))`;
 
-// More than four times the standard error of the sample, in percent. A group of fewer is sorted as a whole.
-const margin = (few: number, some: number, many: number, most: number) =>
-  `iif(size < 1000, ${few}, iif(size < 4500, ${some}, iif(size < 10500, ${many}, ${most})))`;
-const at = (percent: string, otherwise: string) =>
-  sql.raw(`iif(size < 300, ${otherwise}, sample ->> (size * (${percent}) / 100))`);
+const known = (durations: SQL) =>
+  sql`select duration_ms as value from (${durations}) where duration_ms is not null`;
+
+/** More than four times the standard errors of the median and of p90, per mille, in a sample of at least this size. */
+const margins = [
+  { size: 300, 500: 125, 900: 75 },
+  { size: 1000, 500: 65, 900: 40 },
+  { size: 4500, 500: 30, 900: 18 },
+  { size: 10_500, 500: 20, 900: 12 },
+  { size: 30_000, 500: 12, 900: 7 },
+] as const;
+
+/** The value in the sample below or above this rank, per mille. A group with a small sample is sorted as a whole. */
+function at(rank: 500 | 900, sign: "-" | "+", otherwise: string): SQL {
+  const margin = margins.reduce(
+    (before, { size, [rank]: permille }) => `iif(size < ${size}, ${before}, ${permille})`,
+    "null",
+  );
+  return sql.raw(
+    `iif(size < ${margins[0].size}, ${otherwise}, sample ->> (size * (${rank} ${sign} ${margin}) / 1000))`,
+  );
+}
 
 const rank = (percent: SQL) => sql`(times * ${percent} + 99) / 100`;
 

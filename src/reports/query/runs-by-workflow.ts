@@ -11,12 +11,15 @@ export function knownWorkflows(runs: WorkflowRunsTable, workflowId: string | und
   ) select workflow_id from ids where workflow_id is not null`;
 }
 
-/** Selects the durations of the runs of the workflow in `known`. */
+/**
+ * Selects the durations of the runs of the workflow in `known`. With the limit, SQLite calculates a duration once for all its
+ * uses.
+ */
 export function ofKnownWorkflow(
   runs: WorkflowRunsTable,
   durationMs: SQL,
   condition: SQL | undefined,
 ): SQL {
   const where = and(condition, sql`${runs.workflowId} = known.workflow_id`);
-  return sql`select ${durationMs} as duration_ms from ${runs} where ${where}`;
+  return sql`select ${durationMs} as duration_ms from ${runs} where ${where} limit -1 offset 0`;
 }
