@@ -4,7 +4,7 @@ import * as z from "zod/mini";
 import { runStatuses } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { hasNoDetails, ofRuns, unindexed, within } from "./query/conditions.ts";
-import { durationColumns, groupCounts, rankDurations, selectGroups } from "./query/durations.ts";
+import { durationColumns, groupCounts, rankIndexed, selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
 import { knownWorkflows, ofKnownWorkflow } from "./query/runs-by-workflow.ts";
@@ -45,7 +45,7 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
     const durationsOf = (condition?: SQL) =>
       ofKnownWorkflow(runs, waitedMs, and(condition, inArray(runs.status, runStatuses), isCreated));
     const known = knownWorkflows(runs, filter.workflowId);
-    const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
+    const ranked = rankIndexed(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, tables, row, ranked, keys);
   }
   const durationMs = sql`max(0, ${waitedMs})`;

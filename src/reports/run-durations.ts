@@ -5,7 +5,7 @@ import { runStatusSchema } from "../schema/zod.ts";
 import type { RunStatus } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
 import { hasNoDetails, isWindow, listOf, unindexed } from "./query/conditions.ts";
-import { durationColumns, groupCounts, rankDurations, selectGroups } from "./query/durations.ts";
+import { durationColumns, groupCounts, rankIndexed, selectGroups } from "./query/durations.ts";
 import { finishedRuns } from "./query/finished.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
@@ -54,14 +54,11 @@ export function runDurations<Mode extends "sync" | "async", RunResult>(
     const isOf = inArray(runs.status, listOf(status));
     const durationsOf = (condition?: SQL) => ofKnownWorkflow(runs, tookMs, and(condition, isOf));
     const known = knownWorkflows(runs, finished.workflowId);
-    const ranked = rankDurations(known, durationsOf, sql`${runs}.rowid`, "runs");
+    const ranked = rankIndexed(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, finished.tables, row, ranked, keys);
   }
   const durationMs = sql`max(0, ${tookMs})`;
-  const isEnded = and(
-    isNotNull(runs.startedAt),
-    finishedRuns(finished, listOf(status), "index"),
-  );
+  const isEnded = and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index"));
   const counted = builder
     .select({
       workflowId: runs.workflowId,

@@ -9,7 +9,7 @@ import {
   durationColumns,
   groupDurations,
   namesOf,
-  rankDurations,
+  rankIndexed,
   selectGroups,
 } from "./query/durations.ts";
 import { executionsOfSteps, finishedSteps } from "./query/finished.ts";
@@ -66,7 +66,7 @@ export function stepDurations<Mode extends "sync" | "async", RunResult>(
   if (!hasNoDetails(finished)) return selectGroups(db, finished.tables, row, grouped(), keys);
   const { known, select } = executionsOfSteps(finished, ended);
   const durationsOf = (condition?: SQL) => select(steps.durationMs, condition);
-  const ranked = rankDurations(known, durationsOf, sql`${steps}.rowid`, "executions");
+  const ranked = rankIndexed(known, durationsOf, sql`${steps}.rowid`, "executions");
   const names = namesOf(Object.values(getTableColumns(row)));
   const groups = sql`select ${names} from (${ranked}) union all select ${names} from (${grouped("with old rows")})`;
   return selectGroups(db, finished.tables, row, groups, keys);

@@ -1,12 +1,12 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, isNotNull, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { integer, real, text, time } from "../schema/columns.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
 import { ofRuns, unindexed, within } from "./query/conditions.ts";
-import { groupDurations, selectGroups } from "./query/durations.ts";
+import { rankDurations, selectGroups, sorted } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
-import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
+import { type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
 const optionsSchema = z.strictObject(reportShape);
 
@@ -51,26 +51,25 @@ export function workflowVersions<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
-  const durationMs = sql`iif(${eq(runs.status, "COMPLETED")}, max(0, ${runs.completedAt} - ${runs.startedAt}), null)`;
-  const created = builder
-    .select({
-      workflowId: sql`${unindexed(runs.workflowId)}`.as("workflow_id"),
-      workflowVersion: runs.workflowVersion,
-      status: runs.status,
-      createdAt: runs.createdAt,
-      durationMs: durationMs.as("duration_ms"),
-    })
-    .from(runs)
-    .where(and(ofRuns(runs, filter), within(runs.createdAt, filter)));
-  const groups = groupDurations(
-    created,
-    [row.workflowId, row.workflowVersion],
-    sql`count(*) as runs, min(created_at) as first_at, max(created_at) as last_at,
-      ${sql.join(runStatuses.map(having), sql`, `)},
-      1.0 * sum(status = 'FAILED') / sum(status in ('COMPLETED', 'FAILED')) as failure_rate`,
+  const isDone = and(
+    eq(runs.status, "COMPLETED"),
+    isNotNull(runs.completedAt),
+    isNotNull(runs.startedAt),
   );
-  return selectGroups(db, tables, row, groups, [row.workflowId, row.firstAt, row.workflowVersion]);
+  const durations = sql`json_group_array(${runs.completedAt} - ${runs.startedAt})`;
+  const groups = sql`select ${runs.workflowId}, ${runs.workflowVersion}, count(*) as runs,
+      min(${runs.createdAt}) as first_at, max(${runs.createdAt}) as last_at,
+      ${sql.join(runStatuses.map(having), sql`, `)},
+      ${durations} filter (where ${isDone}) as durations,
+      ${durations} filter (where ${runs}.rowid % 31 = 0 and ${isDone}) as sampled
+    from ${runs} where ${and(ofRuns(runs, filter), within(runs.createdAt, filter)) ?? sql`true`}
+    group by ${unindexed(runs.workflowId)}, ${runs.workflowVersion}`;
+  const sample = sorted(sql`select value from json_each(known.sampled)`);
+  const durationsOf = () => sql`select value as duration_ms from json_each(known.durations)`;
+  const ranked = sql`select *, 1.0 * failed / nullif(completed + failed, 0) as failure_rate
+    from (${rankDurations(groups, sample, durationsOf)})`;
+  return selectGroups(db, tables, row, ranked, [row.workflowId, row.firstAt, row.workflowVersion]);
 }
 
 const having = (status: RunStatus) =>
-  sql`sum(status = ${status}) as ${sql.identifier(status.toLowerCase())}`;
+  sql`count(*) filter (where status = ${status}) as ${sql.identifier(status.toLowerCase())}`;

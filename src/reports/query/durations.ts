@@ -77,64 +77,70 @@ const firstAbove = (percent: SQL) =>
 const inOrder = (percent: SQL) => sql`durations ->> (${rank(percent)} - 1)`;
 
 /**
- * Adds to each of `groups` its percentiles and, as `number`, the number of its durations. Groups without durations are left
- * out. `durationsOf` selects the `duration_ms` of one group, with a further condition. SQLite checks conditions in their
- * order, so that one should be the first. Durations may be null, which counts as none, or negative, which counts as 0.
+ * Adds to each of `groups` its percentiles and, as `times`, the number of its durations. `durationsOf` selects the
+ * `duration_ms` of one group, and `sample` is an SQL value: a part of them, in order, as a JSON array. Durations may be null,
+ * which counts as none, or negative, which counts as 0. Percentiles of a group without durations are null.
  *
- * SQLite needs ten times as long to sort a million durations as to read them from an index. A sample of a group, sorted,
- * tells where the middle and the tail are. Only those are sorted, and what lies below the middle is counted. If the sample
- * misleads, a rank is in neither, and the whole group is sorted.
+ * SQLite needs ten times as long to sort a million durations as to read them from an index. The sample tells where the
+ * middle and the tail are. Only those are sorted, and what lies below the middle is counted. If the sample is small, or
+ * misleads so that a rank is in neither, the whole group is sorted.
  */
-export function rankDurations(
-  groups: SQL,
-  durationsOf: (condition?: SQL) => SQL,
-  rowId: SQL,
-  number: string,
-): SQL {
-  const [p50, p90] = [rank(sql`50`), rank(sql`90`)];
+export function rankDurations(groups: SQL, sample: SQL, durationsOf: () => SQL): SQL {
+  const [p50, p90] = [rank(sql`50`, "counted"), rank(sql`90`, "counted")];
   const [inMiddle, inTail] = [sql`json_array_length(middle)`, sql`json_array_length(tail)`];
   const isRanked = sql`${p50} > below and ${p50} <= below + ${inMiddle}
-    and (${p90} > times - ${inTail} or below + ${inMiddle} + ${inTail} >= times)`;
+    and (${p90} > counted - ${inTail} or below + ${inMiddle} + ${inTail} >= counted)`;
   const ranked = (percent: SQL) => sql`max(0, case
     when whole is not null then whole ->> (${rank(percent)} - 1)
     when ${rank(percent)} <= below + ${inMiddle} then middle ->> (${rank(percent)} - 1 - below)
     else tail ->> (${rank(percent)} - 1 - times + ${inTail}) end)`;
   const stages = withStages(
     groups,
-    { sample: sorted(known(durationsOf(sql`${rowId} % 31 = 0`))) },
+    { sample },
     { size: sql`json_array_length(sample)` },
+    { low: at(500, "-"), high: at(500, "+"), tail_from: at(900, "-") },
     {
-      low: at(500, "-", minimum),
-      high: at(500, "+", maximum),
-      tail_from: at(900, "-", maximum),
-    },
-    {
-      counts: sql`(select json_array(count(duration_ms), count(*) filter (where duration_ms < low),
+      counts: sql`iif(size < ${margins[0].size}, null, (select json_array(count(duration_ms),
+        count(*) filter (where duration_ms < low),
         json_group_array(duration_ms) filter (where duration_ms between low and high),
         json_group_array(duration_ms) filter (where duration_ms >= tail_from))
-        from (${durationsOf()}))`,
+        from (${durationsOf()})))`,
     },
     {
-      [number]: sql`counts ->> '$[0]'`,
-      times: sql`counts ->> '$[0]'`,
+      counted: sql`counts ->> '$[0]'`,
       below: sql`counts ->> '$[1]'`,
       middle: sorted(sql`select value from json_each(counts, '$[2]')`),
       tail: sorted(sql`select value from json_each(counts, '$[3]')`),
     },
-    { whole: sql`iif(${isRanked}, null, ${sorted(known(durationsOf()))})` },
+    { whole: sql`iif(${isRanked}, null, ${sortedDurations(durationsOf())})` },
+    { times: sql`ifnull(json_array_length(whole), counted)` },
   );
-  return sql`${stages} select *, ${percentiles(ranked)} from known where times > 0`;
+  return sql`${stages} select *, ${percentiles(ranked)} from known`;
 }
 
-const maximum = "9223372036854775807";
-/** As a literal, the least integer is not one. */
-const minimum = `-${maximum} - 1`;
+/**
+ * Ranks the durations of groups in an index, and names their number. Groups without durations are left out. `durationsOf`
+ * selects the durations of one group, with a further condition. SQLite checks conditions in their order, so that one should
+ * be the first.
+ */
+export function rankIndexed(
+  groups: SQL,
+  durationsOf: (condition?: SQL) => SQL,
+  rowId: SQL,
+  number: string,
+): SQL {
+  // Reading all entries is fast if most are left out. 31 is a prime, so that a pattern in the rows hardly matters.
+  const sample = sortedDurations(durationsOf(sql`${rowId} % 31 = 0`));
+  return sql`select *, times as ${sql.identifier(number)}
+    from (${rankDurations(groups, sample, durationsOf)}) where times > 0`;
+}
 
-const sorted = (values: SQL) =>
+/** A JSON array of the values of a query, in order. */
+export const sorted = (values: SQL) =>
   sql`(select json_group_array(value) from (${values} order by value))`;
 
-const known = (durations: SQL) =>
-  sql`select duration_ms as value from (${durations}) where duration_ms is not null`;
+const sortedDurations = (durations: SQL) =>
+  sorted(sql`select duration_ms as value from (${durations}) where duration_ms is not null`);
 
 /** More than four times the standard errors of the median and of p90, per mille, in a sample of at least this size. */
 const margins = [
@@ -145,18 +151,16 @@ const margins = [
   { size: 30_000, 500: 12, 900: 7 },
 ] as const;
 
-/** The value in the sample below or above this rank, per mille. A group with a small sample is sorted as a whole. */
-function at(rank: 500 | 900, sign: "-" | "+", otherwise: string): SQL {
+/** The value in the sample below or above this rank, per mille. */
+function at(rank: 500 | 900, sign: "-" | "+"): SQL {
   const margin = margins.reduce(
     (before, { size, [rank]: permille }) => `iif(size < ${size}, ${before}, ${permille})`,
     "null",
   );
-  return sql.raw(
-    `iif(size < ${margins[0].size}, ${otherwise}, sample ->> (size * (${rank} ${sign} ${margin}) / 1000))`,
-  );
+  return sql.raw(`sample ->> (size * (${rank} ${sign} ${margin}) / 1000)`);
 }
 
-const rank = (percent: SQL) => sql`(times * ${percent} + 99) / 100`;
+const rank = (percent: SQL, times = "times") => sql`(${sql.raw(times)} * ${percent} + 99) / 100`;
 
 /**
  * A WITH clause. Each stage adds columns to the rows of the one before, which it knows as `known`, and so does the query that
