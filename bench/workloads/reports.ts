@@ -16,22 +16,29 @@ const oneDay = {
   until: new Date(historyEnd - 2 * dayMs),
 };
 
-/** Reads each row of an index or a table once, with columns that the reports need. */
+/**
+ * Each reads once, from every row of the smallest index or table that has them, the columns that a report needs: also the
+ * ids by which the report groups or joins, and the status that it filters by.
+ */
 const scans = {
   "the index of steps":
-    "select count(*), max(step_id), max(duration_ms) from step_executions where completed_at is not null",
+    "select max(workflow_id), max(step_id), max(status), max(duration_ms) from step_executions where completed_at is not null",
   "the rows of steps":
     "select count(*), max(status), max(execution_index) from step_executions not indexed",
   "the index of runs by workflow":
-    "select count(*), max(status), max(created_at), max(started_at), max(completed_at) from workflow_runs indexed by workflow_runs_workflow_idx",
+    "select max(workflow_id), max(created_at), max(started_at) from workflow_runs indexed by workflow_runs_workflow_idx",
   "the index of ended runs":
-    "select count(*), max(workflow_id), max(status), max(started_at) from workflow_runs where completed_at is not null",
+    "select max(workflow_id), max(status), max(started_at), max(completed_at) from workflow_runs where completed_at is not null",
   "the rows of runs":
-    "select count(*), max(workflow_version), max(started_at), max(completed_at) from workflow_runs not indexed",
-  "the sizes in all tables": `select
-    (select sum(octet_length(input)) + sum(octet_length(output)) + sum(octet_length(tags)) from workflow_runs not indexed),
-    (select sum(octet_length(input)) from step_executions not indexed),
-    (select sum(octet_length(output)) from step_outputs not indexed)`,
+    "select max(workflow_id), max(workflow_version), max(status), max(created_at), max(started_at), max(completed_at) from workflow_runs not indexed",
+  "the ids and sizes in all tables": `select
+    (select json_array(max(run_id), max(workflow_id), sum(octet_length(input)), sum(octet_length(output)),
+      sum(octet_length(error)), sum(octet_length(context)), sum(octet_length(tags))) from workflow_runs not indexed),
+    (select json_array(max(run_id), sum(octet_length(input)), sum(octet_length(input_from)), sum(octet_length(error)))
+      from step_executions not indexed),
+    (select json_array(max(run_id), sum(octet_length(error))) from step_attempts not indexed),
+    (select json_array(max(run_id), sum(octet_length(output))) from step_outputs not indexed),
+    (select json_array(max(run_id), sum(octet_length(value))) from workflow_state not indexed)`,
 };
 type Scan = keyof typeof scans;
 /** The indexes and tables that a report reads as a whole. */
@@ -42,12 +49,12 @@ const readBy: Partial<Record<string, readonly Scan[]>> = {
   slowestSteps: ["the index of steps"],
   stepErrorCodes: ["the index of steps"],
   stepFunnel: ["the index of steps", "the rows of steps"],
-  runDurations: ["the index of runs by workflow"],
+  runDurations: ["the index of ended runs"],
   queueLatency: ["the index of runs by workflow"],
   durationsOverTime: ["the index of ended runs"],
   throughput: ["the index of runs by workflow", "the index of ended runs"],
   workflowVersions: ["the rows of runs"],
-  storage: ["the sizes in all tables"],
+  storage: ["the ids and sizes in all tables"],
 };
 /** These only make sense as a page. */
 const pages = new Set(["slowestSteps", "stuckRuns", "oldestPending"]);

@@ -3,7 +3,7 @@ import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { runStatuses } from "../statuses.ts";
 import { integer, text } from "../schema/columns.ts";
-import { hasNoDetails, ofRuns, unindexed, within } from "./query/conditions.ts";
+import { hasNoDetails, isWindow, ofRuns, unindexed, within } from "./query/conditions.ts";
 import { durationColumns, groupCounts, rankIndexed, selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
@@ -42,8 +42,11 @@ export function queueLatency<Mode extends "sync" | "async", RunResult>(
   const keys = [row.workflowId];
   if (hasNoDetails(filter)) {
     // With the statuses, SQLite searches the window in the index by workflow.
+    const inWindow = isWindow(filter)
+      ? and(inArray(runs.status, runStatuses), isCreated)
+      : undefined;
     const durationsOf = (condition?: SQL) =>
-      ofKnownWorkflow(runs, waitedMs, and(condition, inArray(runs.status, runStatuses), isCreated));
+      ofKnownWorkflow(runs, waitedMs, and(condition, inWindow));
     const known = knownWorkflows(runs, filter.workflowId);
     const ranked = rankIndexed(known, durationsOf, sql`${runs}.rowid`, "runs");
     return selectGroups(db, tables, row, ranked, keys);

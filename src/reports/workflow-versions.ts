@@ -65,11 +65,12 @@ export function workflowVersions<Mode extends "sync" | "async", RunResult>(
     from ${runs} where ${and(ofRuns(runs, filter), within(runs.createdAt, filter)) ?? sql`true`}
     group by ${unindexed(runs.workflowId)}, ${runs.workflowVersion}`;
   const sample = sorted(sql`select value from json_each(known.sampled)`);
-  const durationsOf = () => sql`select value as duration_ms from json_each(known.durations)`;
   const ranked = sql`select *, 1.0 * failed / nullif(completed + failed, 0) as failure_rate
     from (${rankDurations(groups, sample, durationsOf)})`;
   return selectGroups(db, tables, row, ranked, [row.workflowId, row.firstAt, row.workflowVersion]);
 }
+
+const durationsOf = () => sql`select value as duration_ms from json_each(known.durations)`;
 
 const having = (status: RunStatus) =>
   sql`count(*) filter (where status = ${status}) as ${sql.identifier(status.toLowerCase())}`;

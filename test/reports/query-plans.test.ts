@@ -83,7 +83,6 @@ const hasOldRows = covering(stepsIndex(" (workflow_id=?)"));
  * sample, for the counts, and for the step as a whole if the sample misleads.
  */
 function sortedStepPlans(): Record<FilterName, string[]> {
-  const thrice = (walk: string) => [walk, walk, walk].map(covering);
   const ofStep = thrice(stepsIndex(" (workflow_id=? AND step_id=? AND completed_at>?)"));
   const known = [...workflowsOfSteps, ...idsOfSteps];
   const searched = [hasOldRows, ...thrice(stepsInWindow)];
@@ -147,11 +146,12 @@ const workflowsOfRuns = ["", " (workflow_id>?)"].map((terms) =>
   covering(`workflow_runs_workflow_idx${terms}`),
 );
 /** For the sample, for the counts, and for the workflow as a whole if the sample misleads. */
-const runsOfWorkflow = Array<string>(3).fill(covering(byWorkflowAndStatus));
+const thrice = (walk: string) => Array<string>(3).fill(covering(walk));
+const runsOfWorkflow = thrice(byWorkflowAndStatus);
 const createdFrom = "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>?)";
 const createdOfStatus =
   "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>? AND created_at<?)";
-const createdOfWorkflow = Array<string>(3).fill(covering(createdOfStatus));
+const createdOfWorkflow = thrice(createdOfStatus);
 
 /** The walks of each report through the tables: the index, its search terms, and whether it is covering. */
 const plans: Record<ReportName, Record<FilterName, string[]>> = {
@@ -188,8 +188,8 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     both: [covering(runsInWindow)],
   },
   queueLatency: {
-    all: [...workflowsOfRuns, ...runsOfWorkflow],
-    workflow: runsOfWorkflow,
+    all: [...workflowsOfRuns, ...thrice(byWorkflow)],
+    workflow: thrice(byWorkflow),
     window: [...workflowsOfRuns, ...createdOfWorkflow],
     both: createdOfWorkflow,
   },
