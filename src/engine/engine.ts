@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from "uuid";
 import { markChecked, parseArgument } from "../arguments.ts";
 import { onAbort, Stopper, untilAborted } from "../async/abort.ts";
 import { Backoff } from "../async/retry.ts";
@@ -13,6 +12,7 @@ import { checkStore, functionSchema, operationOptionsSchema } from "../model/arg
 import { parseBulkOptions, type BulkOptions, type BulkReport } from "../model/bulk-changes.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import { isFinalRunStatus } from "../model/transitions.ts";
+import { newId } from "../new-id.ts";
 import type { WorkflowRun, WorkflowRunSummary } from "../schema/rows.ts";
 import { systemClock } from "../store/clock.ts";
 import type { OperationOptions, ReopenOptions } from "../store/options.ts";
@@ -68,7 +68,7 @@ export class Engine {
   constructor(store: WorkflowStore, options: EngineOptions = {}) {
     checkStore(store, "store");
     const parsed = parseArgument(engineOptionsSchema, options, "options");
-    const { workerId = `worker-${uuidv7()}`, clock = systemClock, leaseMs = 30_000 } = parsed;
+    const { workerId = `worker-${newId()}`, clock = systemClock, leaseMs = 30_000 } = parsed;
     const logger = parsed.logger === undefined ? silentLogger : bindLogger(parsed.logger);
     this.#scope = {
       store,
@@ -166,7 +166,7 @@ export class Engine {
     // An aborted write may still take effect, so it is not aborted if the run has to be cancelled.
     const given = cancelOnAbort ? { ...startOptions, signal: undefined } : startOptions;
     // A run that another call has started is not cancelled. Its id differs from this one.
-    const ownId = cancelOnAbort && given.idempotencyKey !== undefined ? uuidv7() : undefined;
+    const ownId = cancelOnAbort && given.idempotencyKey !== undefined ? newId() : undefined;
     const started = await this.#start(workflow, input, markChecked(given), ownId);
     const { runId, workflowVersion } = started;
     const isCancelled = cancelOnAbort && (ownId === undefined || ownId === runId);

@@ -1,13 +1,13 @@
 import { sql } from "drizzle-orm";
 import { check, index, sqliteTable, uniqueIndex } from "drizzle-orm/sqlite-core";
-import { v7 as uuidv7 } from "uuid";
+import { newId } from "../new-id.ts";
 import { runStatuses } from "../statuses.ts";
 import { integer, json, jsonLimits, oneOf, real, text, time, writeTime } from "./columns.ts";
 import type { JsonOf, WorkflowJson } from "./json-types.ts";
 
 function runColumns<Json extends Partial<WorkflowJson>>() {
   return {
-    runId: text("run_id").primaryKey().$defaultFn(uuidv7),
+    runId: text("run_id").primaryKey().$defaultFn(newId),
     workflowId: text("workflow_id").notNull(),
     workflowVersion: text("workflow_version").notNull().default("1"),
     status: oneOf("status", runStatuses).notNull().default("PENDING"),

@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from "uuid";
 import { GorkflowError, InvalidArgumentError } from "../../errors.ts";
 import { operationsEnded, untilEnded } from "../../async/abort.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import type { PruneReport } from "../../model/retention.ts";
+import { newId } from "../../new-id.ts";
 import { isId } from "../../schema/zod.ts";
 import type { BatchWriter } from "../../store/batches.ts";
 import type { CreateRunOptions } from "../../store/options.ts";
@@ -150,5 +150,5 @@ function noteRuns(write: BatchWriter, written: unknown[]): BatchWriter {
 /** A batch returns no ids, so a run that it creates gets its id here. */
 function withRunId(run: unknown): unknown {
   if (typeof run !== "object" || run === null) return run;
-  return "runId" in run && run.runId !== undefined ? run : { ...run, runId: uuidv7() };
+  return "runId" in run && run.runId !== undefined ? run : { ...run, runId: newId() };
 }
