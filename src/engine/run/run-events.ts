@@ -169,9 +169,19 @@ export function newRow(
   input: InputColumns,
   now: Date,
 ): NewStepExecution {
+  const { index, definition } = planned;
   const startedAt = begunAt ?? now;
-  const identity = rowIdentity(runId, planned, startedAt);
-  return { ...identity, ...input, status: "RUNNING", attempt, attemptOffset, startedAt };
+  return {
+    runId,
+    stepId: definition.id,
+    executionIndex: index,
+    status: "RUNNING",
+    attempt,
+    attemptOffset,
+    createdAt: startedAt,
+    startedAt,
+    ...input,
+  };
 }
 
 /** The parsed input if it differs from the stage's input and is not in the row yet. */
