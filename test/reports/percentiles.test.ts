@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { stepDurations } from "../../src/reports/step-durations.ts";
+import { queueLatency } from "../../src/reports/queue-latency.ts";
 import { runDurations } from "../../src/reports/run-durations.ts";
+import { stepDurations } from "../../src/reports/step-durations.ts";
+import { workflowVersions } from "../../src/reports/workflow-versions.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 
 const largest = 200;
@@ -77,5 +79,53 @@ test("the percentiles of many executions are exact, also if their sample mislead
       p99Ms: await at(99),
       maxMs: await at(100),
     });
+  }
+});
+
+test("the percentiles of many runs are exact, also of negative, large and absent durations", async () => {
+  const { $client: client } = store.db;
+  const runs = 31 * 310;
+  const durations = {
+    negative: "n - 6000",
+    "mostly negative": "iif(n % 20 = 0, n, -n)",
+    large: "n * 400000000000",
+    "often absent": "iif(n % 2 = 0, null, n * 7919 % 65536)",
+    "absent outside the sample": "iif(n % 31 = 0, n, null)",
+    "absent in the sample": "iif(n % 31 = 0, null, n)",
+    "misleading sample": "iif(n % 31 = 0, 100000, n)",
+    "seldom absent": "iif(n % 100 = 0, null, n)",
+    absent: "null",
+  };
+  for (const [workflowId, duration] of Object.entries(durations)) {
+    await client.execute(
+      `insert into workflow_runs (rowid, run_id, workflow_id, status, created_at, started_at, completed_at, updated_at)
+       with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ${runs})
+       select (select max(rowid) from workflow_runs) / 31 * 31 + 31 + n, '${workflowId}' || n, '${workflowId}', 'COMPLETED', t, t + d, t + 2 * d, 0
+       from (select n, 0 as t, ${duration} as d from numbers)`,
+    );
+  }
+  const queued = await queueLatency(store.db);
+  const took = await runDurations(store.db);
+  const versions = await workflowVersions(store.db);
+  for (const workflowId of Object.keys(durations)) {
+    const { rows } = await client.execute({
+      sql: "select max(0, started_at - created_at) from workflow_runs where workflow_id = ? and started_at is not null order by 1",
+      args: [workflowId],
+    });
+    const sorted = rows.map((row) => row[0]);
+    const at = (percent: number) => sorted[Math.ceil((percent * sorted.length) / 100) - 1] ?? null;
+    const percentiles = {
+      p50Ms: at(50),
+      p90Ms: at(90),
+      p95Ms: at(95),
+      p99Ms: at(99),
+      maxMs: at(100),
+    };
+    const isOwn = (row: { readonly workflowId: string }) => row.workflowId === workflowId;
+    const expected =
+      sorted.length === 0 ? [] : [{ workflowId, runs: sorted.length, ...percentiles }];
+    expect(queued.filter(isOwn)).toEqual(expected);
+    expect(took.filter(isOwn)).toEqual(expected);
+    expect(versions.filter(isOwn)).toMatchObject([{ workflowId, runs, ...percentiles }]);
   }
 });
