@@ -272,7 +272,8 @@ export class Engine {
   /**
    * Yields the current progress of a run in any process, then its transitions. Transitions of steps precede those of the
    * run. Of two quick transitions, only the later one may be seen. Ends when the run has ended, or at `return`. Reads a run
-   * of this engine at its events, and any other at least once a second. Does not start to work.
+   * of this engine at its events, and any other at least once a second. Does not start to work. Makes the open steps of a
+   * cancelled run CANCELLED.
    *
    * @throws {RunNotFoundError} if the run does not exist.
    * @throws {CorruptRowError} if a row cannot be read.

@@ -84,7 +84,7 @@ export function watchRun(
           let steps = await list();
           const isOpen = steps.some(({ status }) => !isFinalStepStatus(status));
           if (run.status === "CANCELLED" && isOpen) {
-            await cancelSteps();
+            await patiently(cancelSteps);
             steps = await list();
           }
           revision = run.revision;

@@ -111,6 +111,26 @@ describe.each(stores)("on %s", (_, open) => {
     expect(lines).toEqual(["first CANCELLED 1", "run CANCELLED 0"]);
   });
 
+  test("the signal ends a watch that waits until the steps of a cancelled run are cancelled", async () => {
+    const inner = await open();
+    const { runId } = await inner.createRun({ workflowId: "w", status: "RUNNING" });
+    await inner.createStepExecution({ runId, stepId: "first", status: "RUNNING", attempt: 1 });
+    await inner.updateRun(runId, { status: "CANCELLED" });
+    const gate = makeGate();
+    const aborting = new AbortController();
+    const failure = new Error("enough");
+    const store = observe(inner, async (operation, carryOut) => {
+      if (operation === "batch") {
+        aborting.abort(failure);
+        await gate.promise;
+      }
+      return carryOut();
+    });
+    const watch = makeEngine(store).watch(runId, { signal: aborting.signal });
+    await expect(watch.next()).rejects.toBe(failure);
+    gate.open();
+  });
+
   test("a missing or deleted run ends the watch with an error", async () => {
     const store = await open();
     const engine = makeEngine(store);
