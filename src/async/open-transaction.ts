@@ -16,6 +16,8 @@ export async function whileOthersWait<T>(
   const timer = setInterval(() => {
     const time = performance.now() - busyTimeoutMs;
     if (time < since) return;
+    // Until here it keeps the process alive, so that those who wait are rejected. On edge runtimes it is a number.
+    if (time >= since + busyTimeoutMs && typeof timer === "object") timer.unref();
     const reason = `a transaction was open for ${busyTimeoutMs} ms: it has not ended, or waits for this call`;
     reject(time, new StoreBusyError(reason));
   }, busyTimeoutMs / 10);
