@@ -17,7 +17,7 @@ export function newId(): string {
   if (now > last.msecs) {
     last.msecs = now;
     // The upper half is left free for the other ids of this millisecond.
-    last.seq = new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 2;
+    last.seq = new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1;
   } else last.seq += 1;
   return uuidv7({ ...last, random });
 }
