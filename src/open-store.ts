@@ -6,6 +6,8 @@ import {
   variableOf,
   type Environment,
 } from "./environment.ts";
+import { functionSchema } from "./model/arguments.ts";
+import type { Clock } from "./store/clock.ts";
 import type { WorkflowStore } from "./store/workflow-store.ts";
 import { LibSQLStore } from "./stores/libsql/libsql-store.ts";
 import type { OpenOptions } from "./stores/libsql/open-options.ts";
@@ -30,7 +32,7 @@ export async function openStore(
 }
 
 const memoryOptionsSchema = z.strictObject({
-  clock: z.optional(z.custom<OpenOptions["clock"]>((value) => typeof value === "function")),
+  clock: z.optional(functionSchema<Clock>()),
 });
 
 /** Options of `openStoreFromEnv`. */

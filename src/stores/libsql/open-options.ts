@@ -4,6 +4,7 @@ import { parseArgument } from "../../arguments.ts";
 import type { JournalMode } from "../../client/config.ts";
 import type { DrizzleConfig } from "../../drizzle-types.ts";
 import { isDrizzle1 } from "../../drizzle.ts";
+import { positiveTimerMsSchema, timerMsSchema } from "../../model/times.ts";
 import type { WorkflowTables } from "../../schema/tables.ts";
 import { storeOptionsShape, type StoreOptions } from "../sqlite/store-options.ts";
 
@@ -162,8 +163,8 @@ export const openOptionsSchema = z
     encryptionKey: z.optional(z.string()),
     durability: z.optional(z.enum(["full", "normal"])),
     journalMode: z.optional(z.enum(["wal", "delete", "truncate", "persist"])),
-    timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(maxTimerMs))),
-    busyTimeoutMs: z.optional(z.int().check(z.minimum(0), z.maximum(maxTimerMs))),
+    timeoutMs: z.optional(positiveTimerMsSchema),
+    busyTimeoutMs: z.optional(timerMsSchema),
     migrate: z.optional(z.boolean()),
     drizzle: z.optional(drizzleSchema),
     readOnly: z.optional(z.boolean()),

@@ -5,6 +5,7 @@ import { refuseInsideTransaction, withOpenTransaction } from "../../async/flow.t
 import { Mutex } from "../../async/mutex.ts";
 import { whileOthersWait } from "../../async/open-transaction.ts";
 import { StoreClosedError, UnsupportedError } from "../../errors.ts";
+import { functionSchema } from "../../model/arguments.ts";
 import { systemClock, type Clock } from "../../store/clock.ts";
 import type { WorkflowStore } from "../../store/workflow-store.ts";
 import { createOperations, type Backend } from "../operations.ts";
@@ -159,7 +160,7 @@ export interface MemoryStoreOptions {
 }
 
 const optionsSchema = z.strictObject({
-  clock: z.optional(z.custom<Clock>((value) => typeof value === "function", "must be a function")),
+  clock: z.optional(functionSchema<Clock>()),
 });
 
 /**

@@ -1,6 +1,7 @@
 import { is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
+import { functionSchema } from "../../model/arguments.ts";
 import { tables as plainTables, type WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
 
@@ -26,7 +27,7 @@ export const storeOptionsShape = {
       `must be the tables of createWorkflowTables: ${names.join(", ")}`,
     ),
   ),
-  clock: z.optional(z.custom<Clock>((value) => typeof value === "function", "must be a function")),
+  clock: z.optional(functionSchema<Clock>()),
 };
 
 export const storeOptionsSchema = z.strictObject(storeOptionsShape);
