@@ -62,6 +62,8 @@ export function mayBindConnection(sql: string): boolean {
 
 /** The first keyword, after comments, white space and semicolons. */
 export function keywordOf(sql: string): string {
-  const [, keyword = ""] = /^(?:\s+|;|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*([a-z]*)/i.exec(sql) ?? [];
-  return keyword.toLowerCase();
+  for (const { kind, text } of tokensOf(sql)) {
+    if (text !== ";") return kind === "word" ? text.toLowerCase() : "";
+  }
+  return "";
 }
