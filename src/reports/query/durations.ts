@@ -119,9 +119,9 @@ export function rankDurations(groups: SQL, sample: SQL, durationsOf: () => SQL):
 }
 
 /**
- * Ranks the durations of groups in an index, and names their number. Groups without durations are left out. `durationsOf`
- * selects the durations of one group, with a further condition. SQLite checks conditions in their order, so that one should
- * be the first.
+ * Adds to each of `groups` its percentiles and, as `number`, the number of its durations, which are read from an index.
+ * Groups without durations are left out. `durationsOf` selects the `duration_ms` of one group, with a further condition.
+ * SQLite checks conditions in their order, so that one should be the first.
  */
 export function rankIndexed(
   groups: SQL,
@@ -163,8 +163,8 @@ function at(rank: 500 | 900, sign: "-" | "+"): SQL {
 const rank = (percent: SQL, times = "times") => sql`(${sql.raw(times)} * ${percent} + 99) / 100`;
 
 /**
- * A WITH clause. Each stage adds columns to the rows of the one before, which it knows as `known`, and so does the query that
- * follows. Each value is calculated once. Subqueries in subqueries would overflow the stack of SQLite's parser.
+ * A WITH clause. Each stage adds columns to the rows of the stage before it. The rows are called `known`, in a stage and in the
+ * query that follows. Each value is calculated once. Subqueries in subqueries would overflow the stack of SQLite's parser.
  */
 function withStages(query: SQL, ...stages: Record<string, SQL>[]): SQL {
   const names = ["groups", ...stages.map((_, index) => `stage_${index}`)];
