@@ -30,8 +30,8 @@ export const dateSchema = z.pipe(
 );
 
 /** A function, which is called with other arguments than a schema could check. */
-export const functionSchema = <Type>() =>
-  z.custom<Type>((value) => typeof value === "function", "must be a function");
+export const functionSchema = <Type>(what = "a function") =>
+  z.custom<Type>((value) => typeof value === "function", `must be ${what}`);
 
 /** A callback, or undefined. */
 export const callbackSchema = <Told>() => z.optional(functionSchema<(told: Told) => unknown>());

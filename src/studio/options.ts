@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { isWorkflow, type Workflow } from "../engine/definition/workflow-builder.ts";
+import { functionSchema } from "../model/arguments.ts";
 import { tablesSchema } from "../reports/query/options.ts";
 import type { WorkflowTables } from "../schema/tables.ts";
 
@@ -82,12 +83,9 @@ const secretKeys = [
   "cookie",
 ] as const;
 
-const functionSchema = <Type>(what: string) =>
-  z.custom<Type>((value) => typeof value === "function", `must be ${what}`);
-
 export const studioOptionsSchema = z.strictObject({
   readOnly: z._default(z.boolean(), false),
-  authorize: z.optional(functionSchema<NonNullable<StudioOptions["authorize"]>>("a function")),
+  authorize: z.optional(functionSchema<NonNullable<StudioOptions["authorize"]>>()),
   redact: z._default(
     z.union([
       z.array(z.string().check(z.regex(/[\p{L}\p{N}]/u, "must have a letter or a digit"))),
@@ -102,7 +100,7 @@ export const studioOptionsSchema = z.strictObject({
     ),
     "",
   ),
-  traceUrl: z.optional(functionSchema<NonNullable<StudioOptions["traceUrl"]>>("a function")),
+  traceUrl: z.optional(functionSchema<NonNullable<StudioOptions["traceUrl"]>>()),
   workflows: z._default(
     z.array(z.custom<Workflow>(isWorkflow, "must be a result of a workflow builder's `build()`")),
     [],

@@ -3,7 +3,7 @@ import { parseArgument } from "../arguments.ts";
 import { labelsOf } from "../engine/definition/workflow-builder.ts";
 import { Engine } from "../engine/engine.ts";
 import { RunNotFoundError } from "../errors.ts";
-import { parseId } from "../model/arguments.ts";
+import { checkStore, parseId } from "../model/arguments.ts";
 import type { RunFilter } from "../model/run-queries.ts";
 import type { WorkflowStore } from "../store/workflow-store.ts";
 import { SharedAnswers } from "./answers.ts";
@@ -35,9 +35,10 @@ const pagePaths = ["/", "/runs", "/run", "/workflows", "/reports", "/schema"];
  * It reads and writes by the operations of the store and by reports. A request is answered if `authorize` returns true;
  * without this option, only requests whose `Host` is a loopback address are, so let the server listen on 127.0.0.1 alone.
  *
- * @throws {InvalidArgumentError} if an option is invalid.
+ * @throws {InvalidArgumentError} that names the argument or the option.
  */
 export function createStudio(store: WorkflowStore, options: StudioOptions = {}): Studio {
+  checkStore(store, "store");
   const { readOnly, authorize, redact, basePath, tables, traceUrl, workflows } = parseArgument(
     studioOptionsSchema,
     options,

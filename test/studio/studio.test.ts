@@ -601,8 +601,13 @@ test("it is mounted at a path", async () => {
   }
 });
 
-test("invalid options are refused by name", () => {
+test("a store and options that are invalid are refused by name", () => {
   const store = new MemoryStore();
+  for (const other of [undefined, {}, "file:./workflows.db"]) {
+    expect(() => createStudio(other as never)).toThrow(
+      expect.objectContaining({ code: "INVALID_ARGUMENT", argument: "store" }),
+    );
+  }
   for (const [option, value] of [
     ["readOnly", "yes"],
     ["authorize", true],
