@@ -32,6 +32,7 @@ export function pause(ms: number, signal?: StopSignal): Promise<void> {
 
 /** The functions of the runtime, also while a test has replaced them with fake timers. */
 const { setImmediate: immediately, setTimeout: later } = globalThis;
+const elapsed = performance.now.bind(performance);
 
 /** Resolves after pending timers and I/O. */
 export function nextTurn(): Promise<void> {
@@ -44,7 +45,7 @@ export function nextTurn(): Promise<void> {
 /** How long a chain of awaited calls may hold the event loop. */
 const maxHoldMs = 8;
 
-let lastTurnAt = performance.now();
+let lastTurnAt = elapsed();
 let turn: Promise<void> | null = null;
 
 /**
@@ -55,9 +56,9 @@ let turn: Promise<void> | null = null;
  */
 export function dueTurn(): Promise<void> | null {
   if (turn !== null) return turn;
-  if (performance.now() - lastTurnAt < maxHoldMs) return null;
+  if (elapsed() - lastTurnAt < maxHoldMs) return null;
   return (turn = nextTurn().then(() => {
-    lastTurnAt = performance.now();
+    lastTurnAt = elapsed();
     turn = null;
   }));
 }

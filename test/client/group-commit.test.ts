@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createClient } from "../../src/client/create-client.ts";
 import type { LocalClient } from "../../src/client/local-client.ts";
 import { countWalCommits } from "../support/wal.ts";
@@ -19,6 +19,7 @@ beforeEach(async () => {
   `);
 });
 afterEach(async () => {
+  vi.useRealTimers();
   client.close();
   await folder.remove();
 });
@@ -188,7 +189,13 @@ describe("a long stream of writers", () => {
   });
 });
 
-test("a loop that awaits reads one by one lets timers go on", async () => {
+test("a loop that awaits reads one by one lets timers go on, also after fake timers", async () => {
+  const elapsed = performance.now.bind(performance);
+  vi.useFakeTimers();
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  const end = elapsed() + 20;
+  while (elapsed() < end) await client.execute("select 1");
+  vi.useRealTimers();
   let ticks = 0;
   const timer = setInterval(() => ticks++, 1);
   for (let n = 0; n < 20_000 && ticks < 3; n++) await client.execute("select 1");
