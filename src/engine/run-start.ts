@@ -1,8 +1,9 @@
 import { markChecked, parseArgument } from "../arguments.ts";
 import { InvalidArgumentError, StoreBusyError } from "../errors.ts";
-import { decodeJson, encodeDecoded, encodeJson } from "../json.ts";
+import { decodeJson, encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
 import { isReopenableRunStatus } from "../model/transitions.ts";
+import { newId } from "../new-id.ts";
 import { jsonLimits } from "../schema/columns.ts";
 import type { Tags } from "../schema/json-types.ts";
 import type { WorkflowRun } from "../schema/rows.ts";
@@ -63,8 +64,10 @@ export async function startRun(
     tx === undefined ? store : requireHostTransactions(store, "options.tx").withTransaction(tx);
   const mergedTags = mergeTags(workflow.tags, tags);
   const inputText = await acceptInput(workflow, given);
+  // Without a key, the run is always new.
+  const ownId = runId ?? (idempotencyKey === undefined ? undefined : newId());
   const newRun = {
-    runId,
+    runId: ownId,
     resourceId,
     idempotencyKey,
     tags: mergedTags,
@@ -97,9 +100,9 @@ export async function startRun(
     const run = await (start === null ? create() : start.within(create));
     start?.end(run);
     if (tx === undefined && startsAt <= now && run.attempt === 0) {
-      // The key may belong to a run with another input.
-      const isNew = idempotencyKey === undefined;
-      startedRuns.add(run, isNew ? (inputText ?? "null") : encodeDecoded(run.input));
+      // The key may belong to a run with another input, or to an imported one that has steps.
+      const isNew = ownId === undefined || run.runId === ownId;
+      startedRuns.add(run, isNew ? (inputText ?? "null") : null);
     }
     return run;
   } catch (error) {

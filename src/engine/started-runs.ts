@@ -14,7 +14,7 @@ export interface KnownInput {
 interface Entry {
   /** The asynchronous context of the start. */
   readonly flow: Flow;
-  /** Null if the input is too large to be kept. */
+  /** Null if the input is too large to be kept, or the run may have steps. */
   readonly knownInput: KnownInput | null;
   readonly revision: number;
   readonly forget: () => void;
@@ -27,7 +27,8 @@ interface Entry {
 export class StartedRuns {
   readonly #entries = new Map<string, Entry>();
 
-  add({ runId, context, revision }: WorkflowRun, inputText: string): void {
+  /** `inputText` is null if the run was found by its key, and may have steps. */
+  add({ runId, context, revision }: WorkflowRun, inputText: string | null): void {
     if (this.#entries.has(runId)) return;
     const [oldest] = this.#entries.values();
     if (this.#entries.size >= maxEntries) oldest?.forget();
@@ -36,7 +37,10 @@ export class StartedRuns {
     if (typeof timer === "object") timer.unref();
     this.#entries.set(runId, {
       flow: captureFlow(),
-      knownInput: inputText.length <= maxInputCharacters ? { inputText, context } : null,
+      knownInput:
+        inputText !== null && inputText.length <= maxInputCharacters
+          ? { inputText, context }
+          : null,
       revision,
       forget: () => {
         clearTimeout(timer);

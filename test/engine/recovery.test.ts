@@ -343,12 +343,17 @@ describe.each(stores)("on %s", (_, open) => {
         return value + 1;
       });
     const workflow = defineWorkflow({ id: "w" }).step(step("a")).step(step("b")).build();
-    const { runId } = await store.createRun({ workflowId: "w", input: 1 });
-    await store.createStepExecution({ runId, stepId: "a", status: "COMPLETED", attempt: 1 });
-    await store.saveStepOutput(runId, "a", 10);
     const engine = makeEngine(store).register(workflow);
-    expect(await engine.wait(runId)).toMatchObject({ status: "COMPLETED", output: 11 });
-    expect(calls).toEqual(["b"]);
+    for (const idempotencyKey of [undefined, "key"]) {
+      const { runId } = await store.createRun({ workflowId: "w", input: 1, idempotencyKey });
+      await store.createStepExecution({ runId, stepId: "a", status: "COMPLETED", attempt: 1 });
+      await store.saveStepOutput(runId, "a", 10);
+      const run = await (idempotencyKey === undefined
+        ? engine.wait(runId)
+        : engine.run(workflow, 1, { idempotencyKey }));
+      expect(run).toMatchObject({ runId, status: "COMPLETED", output: 11 });
+    }
+    expect(calls).toEqual(["b", "b"]);
   });
 
   test("a run of an unregistered version is not claimed and blocks no other run", async () => {
