@@ -429,7 +429,7 @@ export class Engine {
             const reason = `belongs to the workflow ${run.workflowId}, not to ${workflowId}`;
             throw new InvalidArgumentError({ argument: "runId", reason });
           }
-          if (run.status === "CANCELLED") await this.#cancelSteps([runId]);
+          if (run.status === "CANCELLED") await untilAborted(signal, this.#cancelSteps([runId]));
           if (isFinalRunStatus(run.status)) return await read(() => this.#withOutput(run, signal));
           this.#checkOpen();
           if (this.#scope.registry.find(run) !== null) {

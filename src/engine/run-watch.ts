@@ -1,5 +1,5 @@
 import { parseArgument } from "../arguments.ts";
-import { Stopper, untilAborted, type StopSignal } from "../async/abort.ts";
+import { onAbort, Stopper, untilAborted, type StopSignal } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { Backoff } from "../async/retry.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
@@ -51,6 +51,7 @@ export function watchRun(
   options: OperationOptions,
 ): AsyncGenerator<RunProgress, void> {
   const leaver = new Stopper();
+  const left = new Promise<void>((resolve) => onAbort(leaver, resolve));
   const seen = new Map<string, string>();
 
   function isChange(progress: RunProgress): boolean {
@@ -84,7 +85,8 @@ export function watchRun(
           let steps = await list();
           const isOpen = steps.some(({ status }) => !isFinalStepStatus(status));
           if (run.status === "CANCELLED" && isOpen) {
-            await patiently(cancelSteps);
+            await Promise.race([patiently(cancelSteps), left]);
+            if (leaver.aborted) return;
             steps = await list();
           }
           revision = run.revision;

@@ -111,24 +111,38 @@ describe.each(stores)("on %s", (_, open) => {
     expect(lines).toEqual(["first CANCELLED 1", "run CANCELLED 0"]);
   });
 
-  test("the signal ends a watch that waits until the steps of a cancelled run are cancelled", async () => {
-    const inner = await open();
-    const { runId } = await inner.createRun({ workflowId: "w", status: "RUNNING" });
-    await inner.createStepExecution({ runId, stepId: "first", status: "RUNNING", attempt: 1 });
-    await inner.updateRun(runId, { status: "CANCELLED" });
-    const gate = makeGate();
-    const aborting = new AbortController();
-    const failure = new Error("enough");
-    const store = observe(inner, async (operation, carryOut) => {
+  test("watches and waits end while the steps of a cancelled run are being cancelled", async () => {
+    const reached = makeGate();
+    const stuck = makeGate();
+    const store = observe(await open(), async (operation, carryOut) => {
       if (operation === "batch") {
-        aborting.abort(failure);
-        await gate.promise;
+        reached.open();
+        await stuck.promise;
       }
       return carryOut();
     });
-    const watch = makeEngine(store).watch(runId, { signal: aborting.signal });
-    await expect(watch.next()).rejects.toBe(failure);
-    gate.open();
+    const { runId } = await store.createRun({ workflowId: "w", status: "RUNNING" });
+    await store.createStepExecution({ runId, stepId: "first", status: "RUNNING", attempt: 1 });
+    await store.updateRun(runId, { status: "CANCELLED" });
+    const engine = makeEngine(store);
+    const aborter = new AbortController();
+    const { signal } = aborter;
+    const returned = engine.watch(runId);
+    const pending = [
+      returned.next(),
+      engine.watch(runId, { signal }).next(),
+      engine.wait(runId, { signal }),
+    ];
+    await reached.promise;
+    const ends = Promise.allSettled([...pending, returned.return()]);
+    aborter.abort();
+    expect(await ends).toMatchObject([
+      { value: { done: true } },
+      { reason: signal.reason },
+      { reason: signal.reason },
+      { value: { done: true } },
+    ]);
+    stuck.open();
   });
 
   test("a missing or deleted run ends the watch with an error", async () => {
