@@ -52,10 +52,12 @@ let turn: Promise<void> | null = null;
  * A turn of the event loop to wait for, or null if none is due.
  *
  * Calls of a local store may resolve without leaving the microtask queue, so a loop of such calls would block timers.
- * All callers wait for the same turn, so that none overtakes another.
+ * All callers wait for the same turn, so that none overtakes another. None is due under the fake timers of a test, whose clock
+ * would advance during the turn.
  */
 export function dueTurn(): Promise<void> | null {
   if (turn !== null) return turn;
+  if (globalThis.setImmediate !== immediately) return null;
   if (elapsed() - lastTurnAt < maxHoldMs) return null;
   return (turn = nextTurn().then(() => {
     lastTurnAt = elapsed();

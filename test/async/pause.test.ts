@@ -14,6 +14,14 @@ test("a loop of awaited calls lets timers fire when a turn is due", async () => 
   expect(ticks).toBeGreaterThanOrEqual(5);
 });
 
+test("no turn is due under fake timers, whose clock would advance during it", () => {
+  const elapsed = performance.now.bind(performance);
+  vi.useFakeTimers();
+  for (const end = elapsed() + 20; elapsed() < end;) expect(dueTurn()).toBeNull();
+  vi.useRealTimers();
+  expect(dueTurn()).not.toBeNull();
+});
+
 test("a pause ends after its time, and not before", async () => {
   vi.useFakeTimers();
   const ended = vi.fn();
