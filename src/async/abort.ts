@@ -61,6 +61,23 @@ export function untilAborted<T>(signal: StopSignal | undefined, operation: Promi
 }
 
 /**
+ * Calls `callback` and waits for its result. It is not an operation of the signal: `operationsEnded` does not wait for it.
+ *
+ * @throws its error, or the signal's reason if that aborts first.
+ */
+export async function callUntilAborted<Told>(
+  callback: ((told: Told) => unknown) | undefined,
+  told: Told,
+  signal: StopSignal | undefined,
+): Promise<void> {
+  const result = callback?.(told);
+  await new Promise<unknown>((resolve, reject) => {
+    const end = onAbort(signal, () => reject(signal?.reason));
+    Promise.resolve(result).then(resolve, reject).finally(end);
+  });
+}
+
+/**
  * Resolves when every operation that was started under the signal has ended, aborted ones included: none of them
  * writes anything later. Returns the errors of those that failed.
  */

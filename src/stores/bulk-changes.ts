@@ -1,3 +1,4 @@
+import { callUntilAborted } from "../async/abort.ts";
 import { nextTurn } from "../async/pause.ts";
 import {
   ConstraintError,
@@ -112,7 +113,9 @@ export function createBulkChanges(
         } else if (!isMismatch(error)) failures.push(error);
       }
       changedRuns += changed.length;
-      if (changed.length > 0) await onProgress?.({ changedRuns, runs: changed });
+      if (changed.length > 0) {
+        await callUntilAborted(onProgress, { changedRuns, runs: changed }, signal);
+      }
       if (failures.length > 0) throw failures[0];
       return conflicts;
     };

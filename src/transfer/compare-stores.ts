@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { callUntilAborted } from "../async/abort.ts";
 import { parseArgument } from "../arguments.ts";
 import { checkStore } from "../model/arguments.ts";
 import type { CorruptRowError } from "../errors.ts";
@@ -64,9 +65,9 @@ export async function compareStores(
     totals.runs += compared.length;
     totals.differing += found.length;
     differences.push(...found.slice(0, maxDifferences - differences.length));
-    await onProgress?.({ ...totals });
+    await callUntilAborted(onProgress, { ...totals }, scan.signal);
   }
-  await onProgress?.({ ...totals });
+  await callUntilAborted(onProgress, { ...totals }, scan.signal);
   return {
     equal: totals.differing + unreadable.first.size + unreadable.second.size === 0,
     ...totals,

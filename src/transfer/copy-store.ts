@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { callUntilAborted } from "../async/abort.ts";
 import { parseArgument } from "../arguments.ts";
 import { checkStore } from "../model/arguments.ts";
 import { RefusedRunsError, RunAlreadyExistsError, UnreadableRunsError } from "../errors.ts";
@@ -64,7 +65,8 @@ export async function copyStore(
   const { first: unreadable } = comparison.unreadable;
   const totals = { copied: 0, unchanged: 0 };
   let refused: { runId: string; error: unknown }[] = [];
-  const report = async () => onProgress?.({ ...totals, unreadable: unreadable.size });
+  const report = () =>
+    callUntilAborted(onProgress, { ...totals, unreadable: unreadable.size }, scan.signal);
   const store = async (bundles: readonly RunBundle[]) => {
     if (bundles.length > 0) {
       const onConflict = resume === false ? "fail" : "replace";

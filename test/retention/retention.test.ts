@@ -16,6 +16,7 @@ import {
   type RetentionReport,
 } from "../../src/retention/index.ts";
 import { bulkBeginning, makeBulkRuns } from "../support/bulk-runs.ts";
+import { endlessProgress } from "../support/endless-progress.ts";
 import { test } from "../support/fixtures.ts";
 import type { Sqld } from "../support/sqld.ts";
 import type { TemporaryFolder } from "../support/temporary.ts";
@@ -107,6 +108,17 @@ describe("a policy", () => {
       await givenHistory(store);
       await expect(applyRetention(store, policy, { now, onProgress })).rejects.toThrow("no more");
       await expect(store.cancelRuns({}, { onProgress })).rejects.toThrow("no more");
+    }
+    await file.close();
+  });
+
+  test("ends at an abort while `onProgress` never ends, as bulk changes do", async () => {
+    const file = await LibSQLStore.open(folder.database("endless"));
+    for (const store of [new MemoryStore(), file]) {
+      await givenHistory(store);
+      const options = { now, ...endlessProgress() };
+      await expect(applyRetention(store, policy, options)).rejects.toThrow("enough");
+      await expect(store.cancelRuns({}, endlessProgress())).rejects.toThrow("enough");
     }
     await file.close();
   });

@@ -13,6 +13,7 @@ import {
   utimes,
   writeFile,
 } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { expect } from "vitest";
 import type { UnreadableRunsError } from "../../src/errors.ts";
@@ -32,6 +33,7 @@ import {
   MirroredStore,
 } from "../../src/transfer/index.ts";
 import { linesOf, readExport } from "../../src/transfer/export/read-export.ts";
+import { endlessProgress } from "../support/endless-progress.ts";
 import { test } from "../support/fixtures.ts";
 import type { TemporaryFolder } from "../support/temporary.ts";
 import { faultyStore } from "./support/faulty-store.ts";
@@ -202,6 +204,23 @@ test("an error of `onProgress` ends the call, also of an asynchronous one", asyn
     () => importStore(new MemoryStore(), lines, { onProgress }),
   ];
   for (const call of calls) await expect(call()).rejects.toThrow("no more");
+});
+
+type Endless = ReturnType<typeof endlessProgress>;
+
+test("an abort ends a call whose `onProgress` never ends", async () => {
+  const store = new MemoryStore();
+  await givenRuns(store, 3);
+  const lines = await exported(store);
+  const calls = [
+    (options: Endless) => copyStore(store, new MemoryStore(), options),
+    (options: Endless) => copyStore(store, new MemoryStore(), { ...options, resume: true }),
+    (options: Endless) => compareStores(store, new MemoryStore(), options),
+    (options: Endless) => Readable.from(exportStore(store, options)).toArray(),
+    (options: Endless) => exportFile(store, `${folder.path}/never.ndjson`, options),
+    (options: Endless) => importStore(new MemoryStore(), lines, options),
+  ];
+  for (const call of calls) await expect(call(endlessProgress())).rejects.toThrow("enough");
 });
 
 test("an import of a file with a value that cannot be stored changes nothing", async () => {

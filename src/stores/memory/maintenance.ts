@@ -1,3 +1,4 @@
+import { callUntilAborted } from "../../async/abort.ts";
 import { nextTurn } from "../../async/pause.ts";
 import { everyRun } from "../../model/run-queries.ts";
 import { isPrunable, type ParsedPrunePolicy, type PruneReport } from "../../model/retention.ts";
@@ -39,7 +40,7 @@ export async function pruneRuns(
         if (!dryRun) tables.deleteRun(runId);
       }
     });
-    await onProgress?.({ deletedRuns: deleted.runs });
+    await callUntilAborted(onProgress, { deletedRuns: deleted.runs }, signal);
     // Timers and other writers run between two batches.
     await nextTurn();
   }

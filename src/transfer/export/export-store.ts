@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod/mini";
+import { callUntilAborted } from "../../async/abort.ts";
 import { parseArgument } from "../../arguments.ts";
 import { checkStore } from "../../model/arguments.ts";
 import { CorruptRowError, UnreadableRunsError } from "../../errors.ts";
@@ -57,7 +58,7 @@ export async function* exportStore(
       }
     }
     corrupt.push(...page.corrupt);
-    await onProgress?.({ runs, unreadable: corrupt.length });
+    await callUntilAborted(onProgress, { runs, unreadable: corrupt.length }, signal);
   }
   yield `${encodeTrailer(runs, corrupt, hash)}\n`;
   if (corrupt.length > 0) throw new UnreadableRunsError({ corrupt });

@@ -7,7 +7,7 @@ import {
   RefusedRunsError,
   type CorruptRowError,
 } from "../../errors.ts";
-import { untilAborted } from "../../async/abort.ts";
+import { callUntilAborted, untilAborted } from "../../async/abort.ts";
 import { callbackSchema, checkStore, operationShape } from "../../model/arguments.ts";
 import { pageBytes } from "../../model/run-queries.ts";
 import type { WriteBundlesOptions, WriteBundlesReport } from "../../store/bundles.ts";
@@ -88,7 +88,7 @@ export async function importStore(
       },
     );
     totals = sumOf(totals, stored);
-    await onProgress?.(totals);
+    await callUntilAborted(onProgress, totals, signal);
   };
 
   const bundles = readExport(parseArgument(recordsSchema, records, "records"));

@@ -1,3 +1,4 @@
+import { callUntilAborted } from "../../../async/abort.ts";
 import { nextTurn } from "../../../async/pause.ts";
 import { Backoff, retry, retryFor } from "../../../async/retry.ts";
 import { ConstraintError, GorkflowError, StoreBusyError } from "../../../errors.ts";
@@ -143,7 +144,7 @@ export function createPruning(
     for await (const runIds of candidates(policy, shape.ofWorkflow, criteria)) {
       signal?.throwIfAborted();
       await remove(runIds);
-      await policy.onProgress?.({ deletedRuns: totals[0] ?? 0 });
+      await callUntilAborted(policy.onProgress, { deletedRuns: totals[0] ?? 0 }, signal);
       await nextTurn();
     }
     await removeOrphans(policy, deleted);
