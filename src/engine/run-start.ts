@@ -1,4 +1,5 @@
 import { markChecked, parseArgument } from "../arguments.ts";
+import { untilAborted } from "../async/abort.ts";
 import { InvalidArgumentError, StoreBusyError } from "../errors.ts";
 import { decodeJson, encodeJson } from "../json.ts";
 import { earliest } from "../model/times.ts";
@@ -63,7 +64,7 @@ export async function startRun(
   const target =
     tx === undefined ? store : requireHostTransactions(store, "options.tx").withTransaction(tx);
   const mergedTags = mergeTags(workflow.tags, tags);
-  const inputText = await acceptInput(workflow, given);
+  const inputText = await untilAborted(signal, acceptInput(workflow, given));
   // Without a key, the run is always new.
   const ownId = runId ?? (idempotencyKey === undefined ? undefined : newId());
   const newRun = {

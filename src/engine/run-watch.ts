@@ -1,5 +1,5 @@
 import { parseArgument } from "../arguments.ts";
-import { onAbort, Stopper, untilAborted, type StopSignal } from "../async/abort.ts";
+import { Stopper, untilAborted, type StopSignal } from "../async/abort.ts";
 import { pause } from "../async/pause.ts";
 import { Backoff } from "../async/retry.ts";
 import { operationOptionsSchema } from "../model/arguments.ts";
@@ -51,7 +51,6 @@ export function watchRun(
   options: OperationOptions,
 ): AsyncGenerator<RunProgress, void> {
   const leaver = new Stopper();
-  const left = new Promise<void>((resolve) => onAbort(leaver, resolve));
   const seen = new Map<string, string>();
 
   function isChange(progress: RunProgress): boolean {
@@ -71,7 +70,7 @@ export function watchRun(
     const backoff = new Backoff(firstPollMs, longestPollMs);
     const isRetried = (error: unknown): boolean => isBusy(error) && !leaver.aborted;
     const patiently = <T>(work: () => Promise<T>): Promise<T> =>
-      untilAborted(signal, retryWhileBusy(work, leaseMs, closer, isRetried));
+      untilAborted(leaver, untilAborted(signal, retryWhileBusy(work, leaseMs, closer, isRetried)));
     let revision: number | null = null;
     try {
       while (!leaver.aborted) {
@@ -85,8 +84,7 @@ export function watchRun(
           let steps = await list();
           const isOpen = steps.some(({ status }) => !isFinalStepStatus(status));
           if (run.status === "CANCELLED" && isOpen) {
-            await Promise.race([patiently(cancelSteps), left]);
-            if (leaver.aborted) return;
+            await patiently(cancelSteps);
             steps = await list();
           }
           revision = run.revision;
@@ -99,6 +97,8 @@ export function watchRun(
         await pause(firstPollMs, signal);
         if (await wakeUp.wait(backoff.next())) backoff.reset();
       }
+    } catch (error) {
+      if (!leaver.aborted) throw error;
     } finally {
       end();
     }

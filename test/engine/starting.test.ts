@@ -318,6 +318,19 @@ test("a workflow that is not built is rejected by name", async () => {
   );
 });
 
+test("an abort ends a start whose schema never answers", async () => {
+  const controller = new AbortController();
+  const input = z.number().refine(() => {
+    setImmediate(() => controller.abort(new Error("enough")));
+    return new Promise<boolean>(() => {});
+  });
+  const step = defineStep({ id: "s", input, output: z.null(), run: () => null });
+  const workflow = defineWorkflow({ id: "w" }).step(step).build();
+  const engine = makeEngine(new MemoryStore());
+  const { signal } = controller;
+  await expect(engine.start(workflow, 1, { signal })).rejects.toThrow("enough");
+});
+
 test("durations beyond the longest timer are rejected", async () => {
   const store = new MemoryStore();
   for (const leaseMs of [2 ** 31, 1e13, Number.MAX_SAFE_INTEGER, 0]) {

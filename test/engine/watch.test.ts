@@ -203,8 +203,26 @@ test("a watch lasts while the store is busy, and ends at its return", async () =
   const next = watch.next();
   await refused.promise;
   const ended = watch.return();
-  await expect(next).rejects.toThrow(StoreBusyError);
+  expect(await next).toEqual({ done: true, value: undefined });
   expect(await ended).toEqual({ done: true, value: undefined });
+});
+
+test("a watch ends at its return while a read does not end", async () => {
+  const reading = makeGate();
+  let reads = 0;
+  const store = observe(new MemoryStore(), async (operation, carryOut) => {
+    if (operation === "getRun" && reads++ > 0) {
+      reading.open();
+      await new Promise(() => {});
+    }
+    return carryOut();
+  });
+  const watch = makeEngine(store).watch((await store.createRun({ workflowId: "w" })).runId);
+  await watch.next();
+  const next = watch.next();
+  await reading.promise;
+  expect((await watch.return()).done).toBe(true);
+  expect((await next).done).toBe(true);
 });
 
 test("steps are read again only after their run has changed", async () => {
