@@ -610,7 +610,10 @@ test("a schema that drizzle-kit refuses is a typed error with its reason", async
   await expect(refused).rejects.toThrow("schema: is refused by drizzle-kit: planted");
 });
 
-test("a folder that is not there is a typed error", async () => {
+test("an invalid argument, such as a folder that is not there, is a typed error", async () => {
+  for (const given of [undefined, { schema: null, folder }, { schema: {}, folder, casing: "x" }]) {
+    await expect(checkMigrations(given as never)).rejects.toThrow(InvalidArgumentError);
+  }
   await expect(checkMigrations({ schema: {}, folder: join(folder, "none") })).rejects.toThrow(
     InvalidArgumentError,
   );

@@ -321,6 +321,16 @@ describe("who is to bring the tables up to date decides what to do:", () => {
   });
 });
 
+test("options that are not the tables of a store are refused", async () => {
+  const client = open(":memory:");
+  const tables = createWorkflowTables({ prefix: "app_" });
+  for (const options of [tables, { tables: null }, { tables: { workflowRuns: tables } }, null]) {
+    await expect(doctor(client, options as never)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
+  }
+});
+
 test("rows whose run is gone are told of, and do no harm", async () => {
   const client = open(":memory:");
   await migrate(client);

@@ -1,3 +1,5 @@
+import * as z from "zod/mini";
+import { parseArgument } from "../../arguments.ts";
 import { checkFolder } from "./folder-checks.ts";
 import { readMigrationFolder } from "./migration-folder.ts";
 import type { MigrationProblem } from "./migration-problems.ts";
@@ -12,18 +14,24 @@ export interface MigrationCheck {
   readonly casing?: Casing | undefined;
 }
 
+const checkSchema = z.strictObject({
+  schema: z.custom<MigrationCheck["schema"]>(
+    (value) => typeof value === "object" && value !== null,
+    "must be the exports of the schema files",
+  ),
+  folder: z.string(),
+  casing: z.optional(z.enum(["snake_case", "camelCase"])),
+});
+
 /**
  * Finds the problems of the migrations of a Drizzle project on SQLite or libSQL. Empty if the folder migrates an empty
  * database to exactly the schema. Needs drizzle-kit, but no database, git or terminal.
  *
- * @throws {InvalidArgumentError} if `folder` cannot be read, or drizzle-kit refuses the schema.
+ * @throws {InvalidArgumentError} for an invalid argument, or if `folder` cannot be read, or drizzle-kit refuses the schema.
  * @throws {UnsupportedError} if drizzle-kit is not installed, or not for the installed drizzle-orm.
  */
-export async function checkMigrations({
-  schema,
-  folder: path,
-  casing,
-}: MigrationCheck): Promise<MigrationProblem[]> {
+export async function checkMigrations(check: MigrationCheck): Promise<MigrationProblem[]> {
+  const { schema, folder: path, casing } = parseArgument(checkSchema, check, "check");
   const { folder, problems } = await readMigrationFolder(path);
   // Without a journal, all other problems would be consequences.
   if (problems.length > 0) return problems.slice(0, 1);

@@ -1,6 +1,9 @@
 import { getTableName, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import * as z from "zod/mini";
+import { parseArgument } from "../../arguments.ts";
 import { schema } from "../../schema/schema.ts";
+import { tablesSchema } from "../../schema/tables-schema.ts";
 import { workflowRuns, type WorkflowTables } from "../../schema/tables.ts";
 import { rethrow } from "../../stores/sqlite/errors/translate.ts";
 import { structureOf } from "./expected-structure.ts";
@@ -24,6 +27,8 @@ export interface DoctorOptions {
   readonly tables?: WorkflowTables | undefined;
 }
 
+const optionsSchema = z.strictObject({ tables: z.optional(tablesSchema) });
+
 /**
  * Compares a live database with the schema, and says what to do about each difference. Changes nothing.
  *
@@ -31,12 +36,14 @@ export interface DoctorOptions {
  * `workflow_*` and `step_*` after the prefix, and `__gorkflow_*`. It does not check other tables, nor what makes no
  * difference to the stores: STRICT, WITHOUT ROWID, the order of a primary key, and when a foreign key is checked.
  *
+ * @throws {InvalidArgumentError} if an option is invalid.
  * @throws {StoreConnectionError} if the database cannot be reached.
  */
 export async function doctor(
   target: MigrationTarget,
-  { tables = schema }: DoctorOptions = {},
+  options: DoctorOptions = {},
 ): Promise<DoctorReport> {
+  const { tables = schema } = parseArgument(optionsSchema, options, "options");
   return examine(clientOf(target), tables).catch(rethrow("read"));
 }
 

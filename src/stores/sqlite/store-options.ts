@@ -1,8 +1,7 @@
-import { is } from "drizzle-orm";
-import { SQLiteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { functionSchema } from "../../model/arguments.ts";
-import { tables as plainTables, type WorkflowTables } from "../../schema/tables.ts";
+import { tablesSchema } from "../../schema/tables-schema.ts";
+import type { WorkflowTables } from "../../schema/tables.ts";
 import type { Clock } from "../../store/clock.ts";
 
 /** Options of a store in an app's database. */
@@ -12,21 +11,8 @@ export interface StoreOptions<Tables extends WorkflowTables = WorkflowTables> {
   readonly clock?: Clock | undefined;
 }
 
-const names = Object.keys(plainTables);
-
-function isSetOfTables(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const tables = new Map(Object.entries(value));
-  return names.every((name) => is(tables.get(name), SQLiteTable));
-}
-
 export const storeOptionsShape = {
-  tables: z.optional(
-    z.custom<WorkflowTables>(
-      isSetOfTables,
-      `must be the tables of createWorkflowTables: ${names.join(", ")}`,
-    ),
-  ),
+  tables: z.optional(tablesSchema),
   clock: z.optional(functionSchema<Clock>()),
 };
 
