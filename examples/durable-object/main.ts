@@ -1,7 +1,7 @@
 // npm run deploy
 //
 // Each customer has a Durable Object with a database of its own. Its runs sleep until the alarm of the object wakes them.
-import { min } from "drizzle-orm";
+import { and, eq, isNotNull, or, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/durable-sqlite";
 import { Engine, GorkflowError, SQLiteStore } from "gorkflow";
 import { migrate } from "gorkflow/migrations";
@@ -39,6 +39,9 @@ export class Customer {
   readonly #db: ReturnType<typeof drizzle>;
   readonly #store: SQLiteStore<ReturnType<typeof drizzle>>;
 
+  /** The number of calls that execute runs. The last one that ends sets the alarm. */
+  #working = 0;
+
   constructor(state: State) {
     this.#storage = state.storage;
     this.#db = drizzle(state.storage);
@@ -50,10 +53,8 @@ export class Customer {
   async fetch(request: Request): Promise<Response> {
     try {
       if (request.method === "POST") {
-        const engine = new Engine(this.#store);
-        await engine.start(reminder, await request.json());
-        await engine.close();
-        await this.alarm();
+        const order = await request.json();
+        await this.#work((engine) => engine.start(reminder, order));
       }
       const { runs } = await this.#store.listRuns({ payloads: true });
       return Response.json(runs.map(({ runId, status, output }) => ({ runId, status, output })));
@@ -63,21 +64,38 @@ export class Customer {
     }
   }
 
-  /** Executes the runs that are due, and sets the alarm to the time of the next one. */
   async alarm(): Promise<void> {
-    // If the object is evicted meanwhile, the alarm resumes its runs when their leases have expired.
-    await this.#storage.setAlarm(Date.now() + leaseMs);
+    await this.#work();
+  }
+
+  /** Executes the runs that are due, and sets the alarm to the time of the next one. */
+  async #work(start?: (engine: Engine) => Promise<unknown>): Promise<void> {
+    const begunAt = Date.now();
     const engine = new Engine(this.#store, { leaseMs }).register(reminder);
+    this.#working += 1;
     try {
+      // If the object is evicted meanwhile, this alarm looks for what it has left.
+      await this.#storage.setAlarm(begunAt + leaseMs);
+      await start?.(engine);
       await engine.recover();
     } finally {
       await engine.close();
+      this.#working -= 1;
+      if (this.#working === 0) await this.#setAlarm(begunAt);
     }
-    const next = this.#db
-      .select({ at: min(workflowRuns.wakeAt) })
+  }
+
+  async #setAlarm(begunAt: number): Promise<void> {
+    const { status, wakeAt, leaseExpiresAt } = workflowRuns;
+    const later = Date.now() + leaseMs;
+    // A run that was being executed when the object was evicted is free when its lease expires.
+    const [next] = this.#db
+      .select({ at: sql<number | null>`min(coalesce(${wakeAt}, ${leaseExpiresAt}, ${later}))` })
       .from(workflowRuns)
-      .get();
-    if (next?.at) await this.#storage.setAlarm(next.at.getTime());
-    else await this.#storage.deleteAlarm();
+      .where(or(eq(status, "PENDING"), and(eq(status, "RUNNING"), isNotNull(leaseExpiresAt))))
+      .all();
+    if (typeof next?.at !== "number") return this.#storage.deleteAlarm();
+    // A run that is still due cannot be claimed, because its workflow is paused, for example.
+    await this.#storage.setAlarm(next.at > begunAt ? next.at : later);
   }
 }

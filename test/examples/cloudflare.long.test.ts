@@ -1,5 +1,5 @@
 // The examples on Cloudflare's databases, in workerd.
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Miniflare, type MiniflareOptions } from "miniflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -18,8 +18,13 @@ afterAll(async () => {
   await project?.remove();
 });
 
-async function start(name: string, options: Partial<MiniflareOptions>) {
+async function start(
+  name: string,
+  options: Partial<MiniflareOptions>,
+  edit: (path: string) => Promise<void> = async () => {},
+) {
   const app = await copyExample(project, name);
+  await edit(app.path);
   const bundle = await buildWorker(app);
   const contents = await readFile(join(app.path, "worker.js"), "utf8");
   const miniflare = new Miniflare({
@@ -71,6 +76,27 @@ describe("d1-worker", () => {
   });
 });
 
+/** Its first attempt ends after a heartbeat, with the object, so that the lease ends after the alarm. */
+const evictingWorkflow = `
+import { defineStep, defineWorkflow } from "gorkflow";
+import * as z from "zod/mini";
+
+const step = defineStep({
+  id: "remind",
+  input: z.object({ orderId: z.string(), reminderMs: z.int() }),
+  output: z.object({ reminded: z.string() }),
+  async run({ orderId }) {
+    globalThis.attempts = (globalThis.attempts ?? 0) + 1;
+    if (globalThis.attempts === 1) {
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      globalThis.object.abort("evicted");
+    }
+    return { reminded: orderId };
+  },
+});
+export const reminder = defineWorkflow({ id: "reminder" }).step(step).build();
+`;
+
 describe("durable-object", () => {
   test("wakes a sleeping run by an alarm, and each object has its own runs", async () => {
     const { bundle, ask } = await start("durable-object", {
@@ -81,6 +107,27 @@ describe("durable-object", () => {
     const order = { orderId: "a", reminderMs: 10_000 };
     expect(await ask("/ada", order)).toMatchObject([{ status: "PENDING" }]);
     expect(await ask("/bob")).toEqual([]);
+    await expect
+      .poll(() => ask("/ada"), { timeout: 60_000 })
+      .toMatchObject([{ status: "COMPLETED", output: { reminded: "a" } }]);
+  });
+
+  test("resumes a run after the object was evicted during a step", async () => {
+    const { ask } = await start(
+      "durable-object",
+      { durableObjects: { CUSTOMERS: { className: "Customer", useSQLite: true } } },
+      async (path) => {
+        const main = await readFile(join(path, "main.ts"), "utf8");
+        const evictable = main
+          .replace("leaseMs = 30_000", "leaseMs = 1500")
+          .replace("constructor(state: State) {", "$&\nglobalThis.object = state;");
+        expect(evictable).toContain("leaseMs = 1500;");
+        expect(evictable).toContain("globalThis.object");
+        await writeFile(join(path, "main.ts"), evictable);
+        await writeFile(join(path, "workflow.ts"), evictingWorkflow);
+      },
+    );
+    await expect(ask("/ada", { orderId: "a", reminderMs: 0 })).rejects.toThrow();
     await expect
       .poll(() => ask("/ada"), { timeout: 60_000 })
       .toMatchObject([{ status: "COMPLETED", output: { reminded: "a" } }]);
