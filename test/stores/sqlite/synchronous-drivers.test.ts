@@ -80,6 +80,18 @@ test("foreign keys that are off are refused until the app enables them", async (
   expect(await app.store.createRun(run("r"))).toMatchObject(run("r"));
 });
 
+test("a connection whose writes return their counts is refused", async ({ app }) => {
+  await app.store.createRun(run("r"));
+  app.client.exec("pragma count_changes = on");
+  const store = new SQLiteStore(app.db);
+  await expect(store.createRun(run("r"))).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    feature: "pragma count_changes",
+  });
+  app.client.exec("pragma count_changes = off");
+  await expect(store.createRun(run("r"))).rejects.toMatchObject({ code: "RUN_ALREADY_EXISTS" });
+});
+
 test.for(["3.42.1", "3.9.3"])(
   "SQLite %s is refused before anything is written",
   async (version, { app }) => {
@@ -125,6 +137,35 @@ test("writes that have waited as long for foreign keys are refused together", as
   vi.restoreAllMocks();
   const refused = { status: "rejected", reason: { code: "UNSUPPORTED" } };
   expect(settled).toMatchObject([refused, refused]);
+});
+
+test("calls that have waited as long for the lock of another connection are refused together", async ({
+  app,
+}) => {
+  const { open, store } = app;
+  await store.createRun(run("r"));
+  const other = open();
+  other.exec("begin immediate");
+  const attempts: string[] = [];
+  const transactions = ["s", "t", "u"].map((runId) =>
+    store.transaction(async (tx) => {
+      attempts.push(runId);
+      await tx.createRun(run(runId));
+    }),
+  );
+  const batch = store.batch((write) => write.createRun(run("v")));
+  await vi.waitFor(() => expect(attempts).toEqual(["s"]));
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, "now").mockImplementation(() => now() + 6000);
+  const settled = await Promise.allSettled([...transactions, batch]);
+  vi.restoreAllMocks();
+  const busy = { status: "rejected", reason: { code: "STORE_BUSY" } };
+  expect(settled).toMatchObject([busy, busy, busy, busy]);
+  // The others did not begin, to wait once more.
+  expect(attempts).toEqual(["s"]);
+  other.exec("commit");
+  expect(await store.createRun(run("s"))).toMatchObject(run("s"));
 });
 
 test("missing tables are named until the app migrates", async ({ folder }) => {

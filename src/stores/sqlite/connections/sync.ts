@@ -47,8 +47,8 @@ interface WriteJob extends Waiting {
 
 interface TransactionJob extends Waiting {
   readonly kind: "transaction";
-  /** Resolves when the transaction has ended. Never rejects. */
-  readonly run: () => Promise<void>;
+  /** Resolves when the transaction has ended, with its error if it has failed. Never rejects. */
+  readonly run: () => Promise<unknown>;
 }
 
 /**
@@ -119,7 +119,11 @@ export class SyncConnection implements Connection {
         return this.#transact(work, signal);
       };
       const enteredAt = performance.now();
-      const run = () => transact().then(resolve, reject);
+      const run = () =>
+        transact().then(resolve, (error: unknown) => {
+          reject(error);
+          return error;
+        });
       this.#enter({ kind: "transaction", run, enteredAt, reject });
     });
   }
@@ -157,33 +161,31 @@ export class SyncConnection implements Connection {
       if (first === undefined) break;
       if (first.kind === "transaction") {
         this.#jobs.shift();
-        await whileOthersWait(first.run, (time, error) => this.#rejectWaiting(time, error));
+        const failure = await whileOthersWait(first.run, (time, error) =>
+          this.#rejectWaiting(time, error),
+        );
+        if (failure instanceof StoreBusyError) this.#rejectExpired(busyError(false, failure));
         continue;
       }
       try {
         await this.#whenFree("write", () => this.#commit());
       } catch (error) {
-        this.#rejectExpired(first, error);
+        this.#jobs.shift()?.reject(error);
+        this.#rejectExpired(error);
       }
     }
     this.#isDraining = false;
   }
 
-  /** Rejects the jobs that entered before this time. They are the first ones. */
-  #rejectWaiting(time: number, error: StoreBusyError): void {
-    while (this.#jobs[0] !== undefined && this.#jobs[0].enteredAt < time) {
-      this.#jobs.shift()?.reject(error);
-    }
+  /** Rejects the jobs that have waited as long as one that has failed: each would wait as long again. */
+  #rejectExpired(error: unknown): void {
+    this.#rejectWaiting(performance.now() - busyTimeoutMs, error);
   }
 
-  /** Rejects the first write, and those that have waited as long for the same cause. */
-  #rejectExpired(first: WriteJob, error: unknown): void {
-    const latest = performance.now() - busyTimeoutMs;
-    const isExpired = (job: Job | undefined) =>
-      job === first || (job?.kind === "write" && job.enteredAt < latest);
-    while (isExpired(this.#jobs[0])) {
-      const job = this.#jobs.shift();
-      if (job?.kind === "write") job.reject(error);
+  /** Rejects the jobs that entered before this time. They are the first ones. */
+  #rejectWaiting(time: number, error: unknown): void {
+    while (this.#jobs[0] !== undefined && this.#jobs[0].enteredAt < time) {
+      this.#jobs.shift()?.reject(error);
     }
   }
 

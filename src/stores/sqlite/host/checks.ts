@@ -110,7 +110,7 @@ const oldestMinor = 43;
 
 /**
  * @throws {UnsupportedError} if the client reads integers as other values than numbers, text is not UTF-8, foreign keys are
- *   off, or SQLite is too old.
+ *   off, `pragma count_changes` is on, or SQLite is too old.
  * @throws {SchemaOutOfDateError} if tables or columns are missing.
  */
 export async function checkDatabase(
@@ -133,7 +133,10 @@ export async function checkDatabase(
       reason: "the client must read integers as numbers: create it without `intMode`",
     });
   }
-  if (isLocal && hasOwnPragmas) await checkVersion(query);
+  if (isLocal && hasOwnPragmas) {
+    await checkVersion(query);
+    await checkCounts(query);
+  }
   if (isLocal) await checkEncoding(query);
   if (hasOwnPragmas) await checkForeignKeys(query);
   await assertStructure(query, tables);
@@ -147,6 +150,16 @@ async function checkVersion(query: RunQuery): Promise<void> {
   throw new UnsupportedError({
     feature: `SQLite ${String(version)}`,
     reason: `the store needs 3.${oldestMinor} or later: install a newer version of your SQLite library`,
+  });
+}
+
+/** @throws {UnsupportedError} if each write returns a row, which counts as a change even if the write had no effect. */
+async function checkCounts(query: RunQuery): Promise<void> {
+  const [row] = await query("pragma count_changes", []);
+  if (Number(row?.[0] ?? 0) === 0) return;
+  throw new UnsupportedError({
+    feature: "pragma count_changes",
+    reason: "it is on, so writes return rows: leave it off, as the documentation of SQLite advises",
   });
 }
 
