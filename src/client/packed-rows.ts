@@ -24,8 +24,8 @@ export type Packing = "first" | "each" | "all";
  * How cells are packed.
  *
  * - `json`: one JSON array. The fastest for short cells.
- * - `raw`: a JSON array, followed by the texts, because escaping a long text takes as long as reading it. Of a single
- *   row only the columns that had a long text, each as a blob.
+ * - `raw`: a JSON array with a mark for each text, followed by the texts, because escaping a long text takes as long as
+ *   reading it. Of a single row, only the columns in which a long text was found.
  * - `exact`: each cell as `quote` writes it. The other forms cannot represent blobs, text that has a NUL or is not
  *   UTF-8, and integers that a number cannot hold.
  */
@@ -35,18 +35,22 @@ type Form = "json" | "raw" | "exact";
 const longRow = 2048;
 
 /** The same for the only row of a result. */
-const longFirstRow = 600;
+const longFirstRow = 350;
 
 /** The size in characters from which a text is long. */
-const longText = 256;
+const longText = 128;
 
 /** The declared type of a column. An expression has none and is `other`. */
 type Kind = "text" | "integer" | "real" | "other";
 
 type Prepare = (sql: string) => NativeStatement;
 
-/** Prepares a form. `long` are the columns that a single row in the form `raw` has as blobs. */
+/** Prepares a form. In the form `raw`, the columns `long` have marks. */
 type PrepareForm = (form: Form, long: readonly number[]) => NativeStatement;
+
+/** The marks of texts in the form `raw`. Any other value has 0, and null has null. */
+const emptyText = 1;
+const textBehind = 2;
 
 /**
  * A query whose cells arrive in one blob.
@@ -60,8 +64,8 @@ export class PackedQuery {
   readonly #kinds: readonly Kind[];
   readonly #reals: readonly number[];
   readonly #texts: readonly number[];
-  /** The columns in which a long text was found, for a single row. */
-  #long: readonly number[] = [];
+  /** The columns whose texts follow the JSON array in the form `raw`. */
+  #long: readonly number[];
   readonly #statements: Partial<Record<Form, NativeStatement>> = {};
   /** The form of the next use, by the size of the last result. */
   #form: Form;
@@ -77,8 +81,9 @@ export class PackedQuery {
     this.#kinds = kinds;
     this.#reals = indexesOf(kinds, "real");
     this.#texts = indexesOf(kinds, "text");
+    this.#long = packing === "first" ? [] : this.#texts;
     this.#form = form;
-    this.#statements[form] = prepare(form, []);
+    this.#statements[form] = prepare(form, this.#long);
   }
 
   rows(parameters: readonly NativeValue[], readInteger: ReadInteger | null): PackedCell[][] {
@@ -98,51 +103,48 @@ export class PackedQuery {
     parameters: readonly NativeValue[],
     readInteger: ReadInteger | null,
   ): PackedCell[][] | null {
-    const native = (this.#statements[form] ??= this.#prepare(form, this.#long));
-    const found = native.get(parameters) as
-      | readonly [string, ...(number | Buffer | null)[]]
+    const found = this.#statement(form).get(parameters) as
+      | readonly [string | Buffer, ...(number | null)[]]
       | undefined;
     if (found === undefined) return [];
-    const json = textOf(Buffer.from(found[0], "hex"));
-    if (json === null || json.includes("\\u0000")) return null;
+    const [packed, ...reals] = found;
+    const text = textOf(typeof packed === "string" ? Buffer.from(packed, "hex") : packed);
+    if (text === null) return null;
+    const [json = "", ...texts] = form === "raw" ? text.split("\0") : [text];
+    if (json.includes("\\u0000")) return null;
     const row = JSON.parse(json) as PackedCell[];
-    let next = 1;
-    for (const index of this.#reals) {
-      const number = found[next++] as number | null;
+    for (const [next, index] of this.#reals.entries()) {
+      const number = reals[next] as number | null;
       // The cell is text or a blob: it is present, but is not a number.
       if (number === null && row[index] !== null) return null;
       row[index] = number;
     }
+    const isLong = (index: number): boolean => String(row[index]).length >= longText;
     if (form === "raw") {
-      this.#form = "json";
-      for (const index of this.#long) {
-        const blob = found[next++] as Buffer | null;
-        // Any cell that is not text keeps its mark, and is read again in the exact form.
-        if (blob === null || row[index] !== 1) continue;
-        const text = textOf(blob);
-        if (text === null || text.includes("\0")) return null;
-        if (text.length >= longText) this.#form = "raw";
-        row[index] = text;
-      }
+      if (this.#fillTexts(row, texts, 0) !== texts.length) return null;
+      if (!this.#long.some(isLong)) this.#form = "json";
     }
-    if (json.length > longFirstRow) this.#readLongTextsAsBlobs(row);
+    if (json.length > longFirstRow) this.#moveLongTexts(this.#texts.filter(isLong));
     return this.#complete(row, readInteger) ? [row] : null;
   }
 
-  /** Reads the columns in which `row` has a long text as blobs from now on. */
-  #readLongTextsAsBlobs(row: readonly PackedCell[]): void {
-    const found = this.#texts.filter((index) => String(row[index]).length >= longText);
-    if (found.length === 0) return;
+  /** Reads these columns behind the JSON array from now on. */
+  #moveLongTexts(columns: readonly number[]): void {
+    if (columns.length === 0) return;
     this.#form = "raw";
-    if (found.every((index) => this.#long.includes(index))) return;
-    this.#long = [...new Set([...this.#long, ...found])];
+    if (columns.every((index) => this.#long.includes(index))) return;
+    this.#long = [...new Set([...this.#long, ...columns])];
     delete this.#statements.raw;
   }
 
-  #blobs(form: Form, parameters: readonly NativeValue[]): readonly (readonly (Buffer | null)[])[] {
-    const native = (this.#statements[form] ??= this.#prepare(form, []));
-    if (this.#packing === "each") return native.all(parameters) as Buffer[][];
-    const row = native.get(parameters) as Buffer[] | undefined;
+  #statement(form: Form): NativeStatement {
+    return (this.#statements[form] ??= this.#prepare(form, this.#long));
+  }
+
+  #blobs(form: Form, parameters: readonly NativeValue[]): readonly (readonly [Buffer | null])[] {
+    const native = this.#statement(form);
+    if (this.#packing === "each") return native.all(parameters) as [Buffer][];
+    const row = native.get(parameters) as [Buffer | null] | undefined;
     return row === undefined ? [] : [row];
   }
 
@@ -154,32 +156,33 @@ export class PackedQuery {
   ): PackedCell[][] | null {
     const rows: PackedCell[][] = [];
     let bytes = 0;
-    for (const [packed, behind] of this.#blobs(form, parameters)) {
-      const json = textOf(packed);
-      const texts = textOf(behind);
-      if (json === null || texts === null || json.includes("\\u0000")) return null;
-      bytes += json.length + texts.length;
-      const parts = form === "raw" ? texts.split("\0") : [];
+    for (const [packed] of this.#blobs(form, parameters)) {
+      const text = textOf(packed);
+      if (text === null) return null;
+      const [json = "", ...texts] = form === "raw" ? text.split("\0") : [text];
+      if (json.includes("\\u0000")) return null;
+      bytes += text.length;
       const parsed = JSON.parse(json) as PackedCell[] & PackedCell[][];
       let next = 0;
       for (const row of this.#packing === "all" ? (parsed as PackedCell[][]) : [parsed]) {
-        if (form === "raw") next = this.#fillTexts(row, parts, next + 1);
+        if (form === "raw") next = this.#fillTexts(row, texts, next);
         if (!this.#complete(row, readInteger)) return null;
         rows.push(row);
       }
-      if (form === "raw" && next !== (rows.length === 0 ? 0 : parts.length)) return null;
+      // A text that has a NUL gives several parts.
+      if (next !== texts.length) return null;
     }
-    this.#form = bytes > longRow * rows.length ? "raw" : "json";
+    const areLong = bytes > longRow * rows.length && this.#long.length > 0;
+    this.#form = areLong ? "raw" : "json";
     return rows;
   }
 
-  /** Replaces the mark of each text with the text. The first part of each row is a mark of its start. */
-  #fillTexts(row: PackedCell[], parts: readonly string[], start: number): number {
-    let next = start;
-    for (let index = 0; index < row.length; index++) {
-      if (this.#kinds[index] !== "text" || row[index] === null) continue;
+  /** Replaces the marks of texts by the texts from `next` on. Returns the index of the text after them. */
+  #fillTexts(row: PackedCell[], texts: readonly string[], next: number): number {
+    for (const index of this.#long) {
+      if (row[index] === emptyText) row[index] = "";
       // Any other cell keeps its mark, and is read again in the exact form.
-      if (row[index] === 1) row[index] = unshared(parts[next++] ?? "");
+      else if (row[index] === textBehind) row[index] = unshared(texts[next++] ?? "");
     }
     return next;
   }
@@ -242,37 +245,33 @@ export function packQuery(
     const all = packing === "all";
     const isSingle = packing === "first" && form !== "exact";
     const names = columns.map((_, index) => `c${index}`);
-    const texts = names.filter((_, index) => kinds[index] === "text");
     const reals = names.filter((_, index) => kinds[index] === "real");
+    const texts = long.map((index) => `c${index}`);
     const json = names.map((name, index) => {
       if (kinds[index] === "real" && isSingle) return `${name} < ''`;
       if (kinds[index] === "real" || kinds[index] === "other") return quoted(name);
-      // 1 for a text. A blob or a number gives 0; a column of a union may have numbers.
-      if (kinds[index] === "text" && form === "raw" && (!isSingle || long.includes(index))) {
-        return `(+${name} >= '') - (${name} >= x'')`;
+      // A column of a union may have numbers, too.
+      if (form === "raw" && long.includes(index)) {
+        return `(+${name} >= '') + (+${name} > '') - 2 * (${name} >= x'')`;
       }
       // SQLite reads some blobs as JSON. 0.5 marks a blob, because no text and no integer gives it.
       return `iif(${name} >= x'', 0.5, ${name})`;
     });
     const array = `json_array(${json.join()})`;
-    // Some versions of SQLite omit the separator after an empty text.
-    const behind = join(["'-'", ...texts]);
     const exact = join(names.map(quoted));
-    const blobs =
-      form === "exact"
-        ? [all ? `group_concat(${exact}, char(0))` : exact]
-        : [
-            all ? `json_group_array(${array})` : array,
-            ...(form === "raw" ? [all ? `group_concat(${behind}, char(0))` : behind] : []),
-          ];
-    // Hex digits of a short text take less time than a buffer of the binding.
-    const cells = isSingle
-      ? [
-          `hex(${array})`,
-          ...reals.map((name) => `iif(${name} < '', ${name}, null)`),
-          ...long.map((index) => asBlob(`c${index}`)),
-        ]
-      : blobs.map(asBlob);
+    const packed = {
+      json: all ? `json_group_array(${array})` : array,
+      // `concat_ws` omits empty texts, and a row that has no other texts adds nothing.
+      raw: all
+        ? join([`json_group_array(${array})`, `group_concat(nullif(${join(texts)}, ''), char(0))`])
+        : join([array, ...texts]),
+      exact: all ? `group_concat(${exact}, char(0))` : exact,
+    }[form];
+    const cells = [
+      // Hex digits of a short text take less time than a buffer of the binding.
+      isSingle && form === "json" ? `hex(${packed})` : asBlob(packed),
+      ...(isSingle ? reals.map((name) => `iif(${name} < '', ${name}, null)`) : []),
+    ];
     const isPlain = packing === "first" && selectsPlainColumns(statement, columns);
     return selectCells(statement, names, cells, isPlain ? rowsOfQuery : rowsComputedOnce);
   }
@@ -335,7 +334,7 @@ function quoted(expression: string): string {
   return `quote(${expression})`;
 }
 
-/** SQLite accepts at most 127 arguments. */
+/** The cells with a NUL between them. Nulls are omitted, empty texts, too. SQLite accepts at most 127 arguments. */
 function join(cells: readonly string[]): string {
   if (cells.length <= maxArguments) return `concat_ws(char(0), ${cells.join()})`;
   const parts: string[] = [];

@@ -307,7 +307,7 @@ describe("rows of long texts", () => {
     return client;
   }
 
-  test.each([5, 1.5, null, "x", "", "a\0b"])(
+  test.each([1, 2, 5, 1.5, null, "x", "", "a\0b"])(
     "keep the type of a cell of a union: %j",
     async (value) => {
       const client = await openTexts();
@@ -321,6 +321,56 @@ describe("rows of long texts", () => {
       }
     },
   );
+
+  const texts = [
+    null,
+    "",
+    "x",
+    "long ".repeat(1000),
+    "\0",
+    "\0x",
+    "x\0",
+    "x\0y",
+    "long\0".repeat(1000),
+  ];
+  const upToNul = (text: string | null) => text?.split("\0")[0] ?? null;
+
+  test("keep each text in its column, beside an empty one and one that has a NUL", async () => {
+    const client = await openTexts();
+    const select = "select a, b from t";
+    for (const a of texts) {
+      for (const b of texts) {
+        // The long row of this table decides how the next one is read.
+        await client.execute(select);
+        await client.execute({ sql: "update t set a = ?, b = ?", args: [a, b] });
+        expect((await client.execute(select)).rows).toEqual([{ a: upToNul(a), b: upToNul(b) }]);
+        await client.execute("update t set a = 'a', b = hex(zeroblob(5000))");
+      }
+    }
+  });
+
+  test("keep each text of a single run in its column", async () => {
+    const store = await openStore("memory");
+    const long = JSON.stringify("long".repeat(100));
+    await store.createRun({
+      runId: "long",
+      workflowId: "w",
+      resourceId: "r".repeat(200),
+      input: long,
+    });
+    for (const input of ["''", "'1'", `'${long}'`, `'1' || char(0) || '${long}'`]) {
+      for (const resource of texts) {
+        await store.getRun("long");
+        await store.db.run(
+          sql`update workflow_runs set input = ${sql.raw(input)}, resource_id = ${resource} where run_id = 'r1'`,
+        );
+        const read = await attempt(async () => (await store.getRun("r1")).resourceId);
+        if (input === "''") {
+          expect(read).toMatchObject({ error: { code: "CORRUPT_ROW", column: "input" } });
+        } else expect(read).toEqual({ answer: upToNul(resource) });
+      }
+    }
+  });
 
   const maybe = (column: string) =>
     `(select ${column} from t where random() > 0 and o.a <> '') as ${column}`;
