@@ -241,17 +241,18 @@ describe("a transaction that is left open", () => {
   });
 
   test("does not keep those waiting who come after it has ended", async () => {
-    const client = open({ busyTimeoutMs: 200 });
+    // All of them take longer than this, and none by itself.
+    const client = open({ busyTimeoutMs: 1000 });
     const order: string[] = [];
-    const turns = Array.from({ length: 20 }, async (_, n) => {
+    const turns = Array.from({ length: 25 }, async (_, n) => {
       const transaction = await client.transaction();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 50));
       await transaction.execute(insert(`${n}`));
       await transaction.commit();
       order.push(`${n}`);
     });
     await Promise.all(turns);
-    expect(order).toEqual(Array.from({ length: 20 }, (_, n) => `${n}`));
+    expect(order).toEqual(Array.from({ length: 25 }, (_, n) => `${n}`));
   });
 });
 
