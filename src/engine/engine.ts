@@ -189,7 +189,7 @@ export class Engine {
 
   /**
    * Claims and executes runs of the registered workflows until `close`, or until the signal aborts. A second call joins
-   * the first.
+   * the first. If the signal of one aborts, the active runs are released, and the others continue.
    *
    * @throws {StoreClosedError} if the store was closed.
    * @throws {EngineClosedError} if the engine was closed.
@@ -197,11 +197,13 @@ export class Engine {
   async work(options: OperationOptions = {}): Promise<void> {
     const { signal } = parseArgument(operationOptionsSchema, options, "options");
     this.#checkOpen();
-    if (signal?.aborted === true) return;
+    const isOver = (): boolean => signal?.aborted === true || this.#closer.aborted;
+    if (isOver()) return;
     const stop = (): void => void this.#worker.stop(defaultDeadlineMs).catch(() => {});
     const unsubscribe = onAbort(signal, stop);
     try {
-      await this.#worker.work(signal);
+      // The signal of another call may end the loop.
+      while (!isOver()) await this.#worker.work(signal);
     } finally {
       unsubscribe();
     }

@@ -247,6 +247,20 @@ describe.each(stores)("on %s", (_, open) => {
     await Promise.all([earlier, later]);
   });
 
+  test("work continues after the signal of another call has aborted", async () => {
+    const store = await open();
+    const engine = makeEngine(store).register(adder());
+    const controller = new AbortController();
+    const working = engine.work();
+    const aborted = engine.work({ signal: controller.signal });
+    controller.abort();
+    await aborted;
+    const { runId } = await store.createRun({ workflowId: "w", input: 1 });
+    await expect.poll(async () => (await store.getRun(runId)).status).toBe("COMPLETED");
+    await engine.close();
+    await working;
+  });
+
   test("recover counts the runs that have ended", async () => {
     const store = await open();
     const engine = makeEngine(store, { leaseMs: 100 });
