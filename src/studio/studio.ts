@@ -190,7 +190,8 @@ async function changeRuns(
   { action, filter, dryRun, expectedRuns }: BulkRequest,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const { createdBefore = new Date() } = filter;
+  // Runs of the current millisecond match, too.
+  const { createdBefore = new Date(Date.now() + 1) } = filter;
   const bounded = { ...filter, createdBefore };
   const change = {
     cancel: (options: BulkOptions) => engine.cancelRuns(bounded as RunFilter<"PENDING">, options),

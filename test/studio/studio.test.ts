@@ -350,6 +350,16 @@ test("a bulk change that no longer matches its preview changes nothing", async (
   });
 });
 
+test("a preview counts a run that was created in the same millisecond", async () => {
+  for (let turn = 0; turn < 50; turn++) {
+    const store = new MemoryStore();
+    await store.createRun({ workflowId: "w" });
+    const request = { action: "cancel", filter: {}, dryRun: true };
+    const { body } = await post(createStudio(store), "bulk", request);
+    expect(body).toMatchObject({ changedRuns: 1 });
+  }
+});
+
 test("a bulk change with a condition that is not known changes nothing", async () => {
   const { store, calls } = counted(new MemoryStore());
   for (const filter of [{ workflow: "w" }, { workflowId: "w", tag: "a=1" }]) {
