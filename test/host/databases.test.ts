@@ -253,9 +253,9 @@ test.each(["transaction", "hostTransaction"] as const)(
     await store.getRun(runId);
     await new Promise((resolve) => setTimeout(resolve, 5));
     aborted.abort(new Error("mine"));
+    await expect(late).rejects.toThrow("mine");
     finish();
     await holding;
-    await expect(late).rejects.toThrow("mine");
     await store.saveState(runId, "after", 1);
     expect(ran).toBe(false);
   },

@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm";
+import { untilAborted } from "../../../async/abort.ts";
 import { refuseInsideTransaction, withOpenTransaction } from "../../../async/flow.ts";
 import type { AppTransaction } from "../../../drizzle-types.ts";
 import { StoreConnectionError } from "../../../errors.ts";
@@ -60,24 +61,21 @@ export function createHostTransactions(
     signal?.throwIfAborted();
     refuseInsideTransaction(store);
     if (gate.ready !== null) await gate.ready;
-    try {
-      return await runHostTransaction(
-        db,
-        "write",
-        async (transaction) => {
-          // The store may have been closed, or the call aborted, while it waited.
-          gate.checkOpen();
-          signal?.throwIfAborted();
-          const tx = withTransaction(transaction);
-          const result = await withOpenTransaction(store, () => work(transaction, tx));
-          signal?.throwIfAborted();
-          return result;
-        },
-        causeOfRollback,
-      );
-    } finally {
-      await forget?.();
-    }
+    const transaction = runHostTransaction(
+      db,
+      "write",
+      async (appTransaction) => {
+        // The store may have been closed, or the call aborted, while it waited.
+        gate.checkOpen();
+        signal?.throwIfAborted();
+        const tx = withTransaction(appTransaction);
+        const result = await withOpenTransaction(store, () => work(appTransaction, tx));
+        signal?.throwIfAborted();
+        return result;
+      },
+      causeOfRollback,
+    ).finally(() => forget?.());
+    return untilAborted(signal, transaction);
   }
 
   return { withTransaction, hostTransaction };
