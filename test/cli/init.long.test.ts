@@ -260,3 +260,17 @@ test("what it cannot change safely is left to the user", async () => {
   expect(await read("schema.cjs")).toBe("exports.users = {};\n");
   expect(await command.runProcess(["init", "--config", "none.ts"])).toMatchObject({ code: 2 });
 });
+
+test("a file that cannot be written stays whole and is named, and a second call makes the rest", async () => {
+  await write("schema.ts", users);
+  await write("drizzle.config.ts", config("./schema.ts"));
+  await symlink("/dev/full", join(command.folder.path, "drizzle.config.ts.partial"));
+  expect(await command.runProcess(["init"])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/drizzle\.config\.ts cannot be written \(ENOSPC\) \(run/),
+  });
+  expect(await read("schema.ts")).toContain("gorkflow/schema");
+  expect(await read("drizzle.config.ts")).toBe(config("./schema.ts"));
+  expect(await init()).toContain("did: drizzle.config.ts");
+  expect(await read("drizzle.config.ts")).toContain("tablesFilter");
+});

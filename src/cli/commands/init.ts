@@ -1,4 +1,15 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { extname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Command, Option } from "commander";
@@ -14,6 +25,7 @@ import {
   schemaFiles,
   type DrizzleConfig,
 } from "../drizzle-project.ts";
+import { CommandError } from "../errors.ts";
 import { guardAgainstExit } from "../failures.ts";
 import { type JsonOptions, shared } from "../options.ts";
 import { print, printJson, reserveOutput } from "../output/output.ts";
@@ -64,8 +76,7 @@ Examples:
       reserveOutput();
       const stopGuarding = guardAgainstExit(json === true);
       const changes = await findChanges(given, options).finally(stopGuarding);
-      if (!dryRun)
-        for (const { file, text } of changes) if (text !== null) writeFileSync(file, text);
+      if (!dryRun) for (const { file, text } of changes) if (text !== null) replaceFile(file, text);
       if (changes.some(({ text }) => text === null)) context.foundSomething();
       if (json) {
         const shown = changes.map(({ file, change, text }) => ({
@@ -76,6 +87,25 @@ Examples:
         printJson({ dryRun, changes: shown });
       } else print(describe(changes, dryRun, options));
     });
+}
+
+/** Replaces a file completely or not at all. @throws {CommandError} if it cannot be written. */
+function replaceFile(file: string, text: string): void {
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode;
+  const target = mode === undefined ? file : realpathSync(file);
+  const partial = `${target}.partial`;
+  try {
+    if (mode !== undefined) accessSync(target, constants.W_OK);
+    writeFileSync(partial, text);
+    if (mode !== undefined) chmodSync(partial, mode);
+    renameSync(partial, target);
+  } catch (cause) {
+    rmSync(partial, { force: true });
+    const { code } = cause as NodeJS.ErrnoException;
+    const message = `${file} cannot be written (${code})`;
+    const remedy = "run the command again when it can: it makes the changes that are left";
+    throw new CommandError({ code: "FILE_NOT_WRITTEN", message, remedy }, { cause });
+  }
 }
 
 async function findChanges(
