@@ -39,8 +39,11 @@ const operationsOf = (lists: typeof operations): fc.Arbitrary<Action> =>
  */
 const together: fc.Arbitrary<Action> = sequences
   .map((list) => {
-    // A write of a step answers with its input, which may come from an output that is written later.
-    const writes = list.filter(({ words }) => /^(?:createRun|updateRun|save|delete)/.test(words));
+    // A write of a step answers with its input, which may come from an output that is written later. `deleteRuns` is
+    // several requests.
+    const writes = list.filter(({ words }) =>
+      /^(?:createRun|updateRun|save|delete(?!Runs))/.test(words),
+    );
     return writes.concat(list.filter(({ words }) => words.startsWith("batch")).slice(0, 1));
   })
   .map((list) => ({
