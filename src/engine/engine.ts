@@ -222,7 +222,13 @@ export class Engine {
     let tries = 0;
     const cancel = (): Promise<WorkflowRunSummary> => {
       tries += 1;
-      return this.#scope.store.updateRun(runId, { status: "CANCELLED" });
+      const cancelled = this.#scope.store.updateRun(runId, { status: "CANCELLED" });
+      return cancelled.catch((error: unknown) => {
+        // A transaction of the run's own step may lock the database until the step is aborted.
+        const reason = new RunCancelledError({ runId }, { cause: error });
+        if (isBusy(error)) void this.#worker.stopRun(runId, reason);
+        throw error;
+      });
     };
     try {
       await this.#reportCancelled(await this.#persist(cancel));

@@ -1,10 +1,11 @@
 import { sql } from "drizzle-orm";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 import { defineStep } from "../../src/engine/definition/define-step.ts";
 import type { StepContext } from "../../src/engine/definition/step-definition.ts";
 import { defineWorkflow } from "../../src/engine/definition/workflow-builder.ts";
 import { RunCancelledError, RunNotFoundError, RunTransitionError } from "../../src/errors.ts";
+import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { makeLogger, makeEngine, makeGate, numberStep } from "./support/engines.ts";
 import { observe } from "./support/observed-store.ts";
@@ -397,4 +398,29 @@ test("a step that cannot be cancelled does not keep the steps of other runs from
     "CANCELLED",
   ]);
   expect(logger.reports).toMatchObject([{ level: "warn", fields: { runId: "b" } }]);
+});
+
+test("cancel aborts a step whose transaction locks the database", async () => {
+  const url = await fileUrl();
+  const store = await LibSQLStore.open({ url, busyTimeoutMs: 50 });
+  onTestFinished(() => store.close());
+  const begun = makeGate();
+  const step = defineStep({
+    id: "s",
+    input: z.number(),
+    output: z.number(),
+    run: (_, ctx) =>
+      ctx.transaction(() => {
+        begun.open();
+        return new Promise<number>(() => {});
+      }),
+  });
+  const engine = makeEngine(store);
+  const running = engine.run(defineWorkflow({ id: "w" }).step(step).build(), 1);
+  await begun.promise;
+  const [{ runId } = { runId: "" }] = (await store.listRuns()).runs;
+  await engine.cancel(runId);
+  expect(await running).toMatchObject({ status: "CANCELLED" });
+  expect(await store.listStepExecutions(runId)).toMatchObject([{ status: "CANCELLED" }]);
+  expect(await store.listStepAttempts(runId)).toMatchObject([{ attempt: 1, status: "CANCELLED" }]);
 });

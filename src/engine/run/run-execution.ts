@@ -14,7 +14,7 @@ import {
 import type { NewStepExecution, StepExecutionSummary } from "../../schema/rows.ts";
 import type { RunEnding } from "../observe/events.ts";
 import { hasConditions } from "../definition/workflow-plan.ts";
-import { retryWhileBusy } from "../store-retry.ts";
+import { isBusy, retryWhileBusy } from "../store-retry.ts";
 import { cancelSteps, writeCancelled } from "./run-cancellation.ts";
 import { writeEvent } from "./run-events.ts";
 import { loadRun } from "./run-loading.ts";
@@ -151,7 +151,10 @@ export class RunExecution {
     const { runId, workflowId } = run;
     if (isLoss(reason)) return this.#endLost(reason);
     if (reason instanceof RunCancelledError) {
-      await this.#settle("cancelled", () => cancelSteps(store, [runId], clock(), this.#stage));
+      await this.#settle("cancelled", async () => {
+        if (isBusy(reason.cause)) await this.#cancelUnlessLost();
+        await cancelSteps(store, [runId], clock(), this.#stage);
+      });
       return "cancelled";
     }
     if (reason instanceof EngineClosedError) {
@@ -165,6 +168,15 @@ export class RunExecution {
     }
     logger.error({ runId, workflowId, err: reason }, "run stops because the store failed");
     return "troubled";
+  }
+
+  /** Cancels the run, which the engine could not do while a transaction of a step locked the database. */
+  async #cancelUnlessLost(): Promise<void> {
+    const { store, run, fence } = this.#claimed;
+    const cancelled = store.updateRun(run.runId, { status: "CANCELLED" }, fence);
+    await cancelled.catch((error: unknown) => {
+      if (!isLoss(error)) throw error;
+    });
   }
 
   /** Stores how the run ends here. If the store does not accept it, the lease expires and the next worker repairs the run. */
