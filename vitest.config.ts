@@ -48,6 +48,9 @@ const smokeSizes = {
   TRANSFER_SECONDS: "2",
 };
 
+/** CI plays them for seconds. */
+const longSizes = { HISTORY_SECONDS: "60", TRANSFER_SECONDS: "60" };
+
 export default defineConfig({
   plugins: onDrizzle1 ? [drizzle1] : [],
   // Examples import the package by its name, as users do.
@@ -87,6 +90,7 @@ export default defineConfig({
           maxConcurrency: 10,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          env: { ...longSizes, ...sizesOf(process.env) },
         },
       },
       {
