@@ -25,6 +25,8 @@ async function start(
 ) {
   const app = await copyExample(project, name);
   await edit(app.path);
+  // As the app builds it: modules that cannot be found would fail this build, even if nothing of them is used.
+  await app.on().script("build", "--log-level=error");
   const bundle = await buildWorker(app);
   const contents = await readFile(join(app.path, "worker.js"), "utf8");
   const miniflare = new Miniflare({
