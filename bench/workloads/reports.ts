@@ -28,7 +28,9 @@ const scans = {
   "the index of runs by workflow":
     "select max(workflow_id), max(created_at), max(started_at) from workflow_runs indexed by workflow_runs_workflow_idx",
   "the index of ended runs":
-    "select max(workflow_id), max(status), max(started_at), max(completed_at) from workflow_runs where completed_at is not null",
+    "select max(workflow_id), max(status), max(started_at), max(completed_at) from workflow_runs indexed by workflow_runs_completed_at_idx where completed_at is not null",
+  "the index of ended runs by workflow":
+    "select max(workflow_id), max(status), max(started_at), max(completed_at) from workflow_runs indexed by workflow_runs_ended_idx where completed_at is not null",
   "the rows of runs":
     "select max(workflow_id), max(workflow_version), max(status), max(created_at), max(started_at), max(completed_at) from workflow_runs not indexed",
   "the ids and sizes in all tables": `select
@@ -51,7 +53,7 @@ const readBy: Partial<Record<string, readonly Scan[]>> = {
   stepFunnel: ["the index of steps", "the rows of steps"],
   runDurations: ["the index of ended runs"],
   queueLatency: ["the index of runs by workflow"],
-  durationsOverTime: ["the index of ended runs"],
+  durationsOverTime: ["the index of ended runs by workflow"],
   throughput: ["the index of runs by workflow", "the index of ended runs"],
   workflowVersions: ["the rows of runs"],
   storage: ["the ids and sizes in all tables"],

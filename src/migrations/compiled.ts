@@ -110,5 +110,13 @@ export const compiledMigrations: readonly CompiledMigration[] = [
       "DROP INDEX IF EXISTS `workflow_runs_workflow_idx`;",
       "CREATE INDEX `workflow_runs_workflow_idx` ON `workflow_runs` (`workflow_id`,`status`,`created_at`,`run_id`,`started_at`,`completed_at`);"
     ]
+  },
+  {
+    "tag": "0009_ended-runs-by-workflow",
+    "when": 1796105671000,
+    "hash": "816092335b9de3e9529bc4dc16f956a8e1a3f751204f5d8e8324112d5da0d71f",
+    "statements": [
+      "CREATE INDEX `workflow_runs_ended_idx` ON `workflow_runs` (`workflow_id`,`status`,`completed_at`,`started_at`) WHERE completed_at is not null;"
+    ]
   }
 ];

@@ -1,7 +1,9 @@
-import { and, isNotNull, sql } from "drizzle-orm";
+import { and, isNotNull, sql, type SQL } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { integer, text } from "../schema/columns.ts";
+import type { WorkflowTables } from "../schema/tables.ts";
+import type { RunStatus } from "../statuses.ts";
 import {
   bucketColumns,
   bucketShape,
@@ -9,11 +11,19 @@ import {
   inBuckets,
   type BucketOptions,
 } from "./query/buckets.ts";
-import { listOf } from "./query/conditions.ts";
-import { durationColumns, groupDurations, selectGroups } from "./query/durations.ts";
+import { hasNoDetails, listOf, type RunConditions, type Window } from "./query/conditions.ts";
+import {
+  durationColumns,
+  groupDurations,
+  mergeSorted,
+  selectGroups,
+  sorted,
+} from "./query/durations.ts";
 import { finishedRuns } from "./query/finished.ts";
 import { parseReport } from "./query/options.ts";
 import { builder, type ReportDatabase, type ReportQuery } from "./query/query.ts";
+import { knownWorkflows } from "./query/runs-by-workflow.ts";
+import { spansOf } from "./query/spans.ts";
 import { runDurationsShape, type RunDurationsOptions } from "./run-durations.ts";
 
 export interface DurationsOverTimeOptions extends RunDurationsOptions, BucketOptions {}
@@ -47,6 +57,20 @@ export function durationsOverTime<Mode extends "sync" | "async", RunResult>(
   options: Readonly<DurationsOverTimeOptions> = {},
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { status = "COMPLETED", per, zone, ...finished } = parseReport(optionsSchema, db, options);
+  const statuses = listOf(status);
+  // With a search for each hour of a workflow, few rows would be found by each.
+  const bySpan = per !== "hour" && hasNoDetails(finished);
+  const groups = (bySpan ? sortSpans : sortRows)(finished, statuses, { per, zone });
+  return selectGroups(db, finished.tables, row, groups, keys);
+}
+
+const keys = [row.bucketStart, row.workflowId];
+
+interface Filter extends Window, RunConditions {
+  readonly tables: WorkflowTables;
+}
+
+function sortRows(finished: Filter, statuses: readonly RunStatus[], options: BucketOptions): SQL {
   const runs = finished.tables.workflowRuns;
   const ended = builder
     .select({
@@ -55,12 +79,38 @@ export function durationsOverTime<Mode extends "sync" | "async", RunResult>(
       durationMs: sql`max(0, ${runs.completedAt} - ${runs.startedAt})`.as("duration_ms"),
     })
     .from(runs)
-    .where(and(isNotNull(runs.startedAt), finishedRuns(finished, listOf(status), "index")))
+    .where(and(isNotNull(runs.startedAt), finishedRuns(finished, statuses, "index")))
     .as("ended");
   const inBucket = builder
     .select({ bucketStart, workflowId: ended.workflowId, durationMs: ended.durationMs })
-    .from(inBuckets(ended, { per, zone }));
-  const keys = [row.bucketStart, row.workflowId];
-  const groups = groupDurations(inBucket, keys, sql`count(*) as runs`);
-  return selectGroups(db, finished.tables, row, groups, keys);
+    .from(inBuckets(ended, options));
+  return groupDurations(inBucket, keys, sql`count(*) as runs`);
+}
+
+/** To sort the runs of one bucket after another takes a fourth of the time of sorting all. */
+function sortSpans(
+  { tables, workflowId, ...window }: Filter,
+  statuses: readonly RunStatus[],
+  options: BucketOptions,
+): SQL {
+  const runs = tables.workflowRuns;
+  const distinct = JSON.stringify([...new Set(statuses)]);
+  const tookMs = sql`${runs.completedAt} - ${runs.startedAt}`;
+  const spans = spansOf(
+    "ended",
+    {
+      query: sql`select workflow_id, value as status
+        from (${knownWorkflows(runs, workflowId)}), json_each(${distinct})`,
+      keys: ["workflow_id", "status"],
+      time: runs.completedAt,
+      ofGroup: sql`${runs.workflowId} = spans.workflow_id and ${runs.status} = spans.status`,
+      window,
+      figures: (inSpan) =>
+        sorted(
+          sql`select ${tookMs} as value from ${runs} where ${and(inSpan, isNotNull(runs.startedAt))}`,
+        ),
+    },
+    options,
+  );
+  return sql`with recursive ${spans} ${mergeSorted(sql`ended`, keys, "runs")}`;
 }

@@ -90,5 +90,9 @@ export function createWorkflowRunsTable<
     index(`${name}_completed_at_idx`)
       .on(run.completedAt, run.workflowId, run.status, run.startedAt)
       .where(sql.raw("completed_at is not null")),
+    // report `durationsOverTime`, which sorts the runs of one workflow and bucket at a time
+    index(`${name}_ended_idx`)
+      .on(run.workflowId, run.status, run.completedAt, run.startedAt)
+      .where(sql.raw("completed_at is not null")),
   ]);
 }

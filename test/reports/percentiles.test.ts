@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { durationsOverTime } from "../../src/reports/durations-over-time.ts";
+import { bucketStartOf } from "../../src/reports/query/buckets.ts";
 import { queueLatency } from "../../src/reports/queue-latency.ts";
 import { runDurations } from "../../src/reports/run-durations.ts";
 import { stepDurations } from "../../src/reports/step-durations.ts";
 import { workflowVersions } from "../../src/reports/workflow-versions.ts";
+import { workflowRuns } from "../../src/schema/tables.ts";
 import { LibSQLStore } from "../../src/stores/libsql/libsql-store.ts";
 
 const largest = 200;
@@ -128,4 +131,45 @@ test("the percentiles of many runs are exact, also of negative, large and absent
     expect(took.filter(isOwn)).toEqual(expected);
     expect(versions.filter(isOwn)).toMatchObject([{ workflowId, runs, ...percentiles }]);
   }
+});
+
+test("runs of one day are ranked together, also of several statuses and if clocks return to the day before", async () => {
+  // At 0:01, clocks were set back to 23:01.
+  const [zone, changed] = ["America/St_Johns", Date.UTC(2010, 10, 7, 2, 31)];
+  const runs = Array.from({ length: 400 }, (_, n) => {
+    const completedAt = changed + (n - 200) * 60_000;
+    return {
+      runId: `changed-${n}`,
+      workflowId: "clocks",
+      status: n % 3 === 0 ? ("FAILED" as const) : ("COMPLETED" as const),
+      startedAt: new Date(completedAt - ((n * 7919) % 1009) + 10),
+      completedAt: new Date(completedAt),
+    };
+  });
+  for (let index = 0; index < runs.length; index += 100) {
+    await store.db.insert(workflowRuns).values(runs.slice(index, index + 100));
+  }
+  const dayOf = (at: Date) => bucketStartOf(at.getTime(), { zone });
+  const days = [...new Set(runs.map(({ completedAt }) => dayOf(completedAt)))];
+  expect(days).toHaveLength(2);
+  const expected = days.map((bucketStart) => {
+    const ofDay = runs.filter(({ completedAt }) => dayOf(completedAt) === bucketStart);
+    const durations = ofDay
+      .map(({ startedAt, completedAt }) => Math.max(0, completedAt.getTime() - startedAt.getTime()))
+      .toSorted((a, b) => a - b);
+    const at = (percent: number) => durations[Math.ceil((percent * durations.length) / 100) - 1];
+    return {
+      bucketStart: new Date(bucketStart),
+      workflowId: "clocks",
+      runs: ofDay.length,
+      p50Ms: at(50),
+      p90Ms: at(90),
+      p95Ms: at(95),
+      p99Ms: at(99),
+      maxMs: at(100),
+    };
+  });
+  const options = { zone, workflowId: "clocks" };
+  const status = ["FAILED", "COMPLETED", "FAILED"] as const;
+  expect(await durationsOverTime(store.db, { ...options, status })).toEqual(expected);
 });

@@ -152,6 +152,9 @@ const createdFrom = "workflow_runs_workflow_idx (workflow_id=? AND status=? AND 
 const createdOfStatus =
   "workflow_runs_workflow_idx (workflow_id=? AND status=? AND created_at>? AND created_at<?)";
 const createdOfWorkflow = thrice(createdOfStatus);
+const ended = "workflow_runs_ended_idx (workflow_id=? AND status=? AND completed_at>?)";
+const endedFrom = covering(ended);
+const endedOfStatus = covering(ended.replace(")", " AND completed_at<?)"));
 
 /** The walks of each report through the tables: the index, its search terms, and whether it is covering. */
 const plans: Record<ReportName, Record<FilterName, string[]>> = {
@@ -166,7 +169,7 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
       covering(runsOf("(completed_at>?)")),
       covering(runsInWindow),
     ],
-    workflow: [covering(byWorkflow), covering(byWorkflowAndStatus)],
+    workflow: [covering(byWorkflow), endedFrom],
     window: [
       ...workflowsOfRuns,
       ...createdOfWorkflow,
@@ -181,11 +184,11 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
     both: [covering(runsInWindow)],
   },
   durationsOverTime: {
-    // The report needs every finished run: it reads the whole index and no row.
-    all: [covering(runsOf("(completed_at>?)"))],
-    workflow: [covering(byWorkflowAndStatus)],
-    window: [covering(runsInWindow)],
-    both: [covering(runsInWindow)],
+    // The first time of a workflow, the first of the next span, and the rows of a span.
+    all: [...workflowsOfRuns, endedFrom, endedFrom, endedOfStatus],
+    workflow: [endedFrom, endedFrom, endedOfStatus],
+    window: [...workflowsOfRuns, endedOfStatus, endedOfStatus, endedOfStatus],
+    both: [endedOfStatus, endedOfStatus, endedOfStatus],
   },
   queueLatency: {
     all: [...workflowsOfRuns, ...thrice(byWorkflow)],
@@ -243,7 +246,7 @@ const plans: Record<ReportName, Record<FilterName, string[]>> = {
   stepErrorCodes: stepPlans((walk) => walk),
   errorCodes: {
     all: ["workflow_runs_status_idx (status=?)"],
-    workflow: [byWorkflowAndStatus],
+    workflow: [ended],
     window: [runsInWindow],
     both: [runsInWindow],
   },

@@ -67,6 +67,21 @@ export function groupDurations(
     group by ${namesOf(keys)}`);
 }
 
+/**
+ * Groups `parts` by `keys`, with their percentiles and, as `number`, the number of their durations. The `figures` of a part
+ * are a JSON array of durations in order, of which negative ones count as 0. Only groups of several parts are sorted again.
+ */
+export function mergeSorted(parts: SQL, keys: readonly SQLiteColumn[], number: string): SQL {
+  const merged = sql`select ${namesOf(keys)}, count(*) as number_of_parts, group_concat(trim(figures, '[]')) as list
+    from ${parts} where figures <> '[]' group by ${namesOf(keys)}`;
+  const arrays = sql`select *, '[' || list || ']' as array from (${merged}) limit -1 offset 0`;
+  const inOneOrder = sql`select *, iif(number_of_parts = 1, array, ${sorted(sql`select value from json_each(array)`)}) as durations
+    from (${arrays}) limit -1 offset 0`;
+  const counted = sql`select *, json_array_length(durations) as times from (${inOneOrder}) limit -1 offset 0`;
+  const ranked = percentiles((percent) => sql`max(0, ${inOrder(percent)})`);
+  return sql`select *, times as ${sql.identifier(number)}, ${ranked} from (${counted})`;
+}
+
 /** Adds the percentiles to groups with `durations`, a JSON array in order, and their number in `times`, or null. */
 function withPercentiles(groups: SQL): SQL {
   return sql`select *, ${percentiles(inOrder)} from (${groups})`;

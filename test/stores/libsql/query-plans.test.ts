@@ -200,7 +200,7 @@ describe("the index of its own serves", () => {
 });
 
 /** Indexes of the reports, whose queries `test/reports/query-plans.test.ts` holds to them. */
-const reportIndexes = ["step_executions_workflow_idx"];
+const reportIndexes = ["step_executions_workflow_idx", "workflow_runs_ended_idx"];
 
 describe("every index of the schema serves a query that is named here:", () => {
   const served = Object.values(queries)

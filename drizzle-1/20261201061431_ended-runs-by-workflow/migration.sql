@@ -1,0 +1,1 @@
+CREATE INDEX `workflow_runs_ended_idx` ON `workflow_runs` (`workflow_id`,`status`,`completed_at`,`started_at`) WHERE completed_at is not null;
