@@ -223,6 +223,12 @@ describe("errors", () => {
       false,
       "unknown",
     ],
+    [
+      "D1_ERROR: D1 DB's isolate exceeded its memory limit and was reset.",
+      "STORE_CONNECTION",
+      false,
+      "unknown",
+    ],
     ["Too many API requests by single Worker invocation.", "STORE_CONNECTION", false, "none"],
     ["D1_ERROR: Exceeded maximum DB size", "STORE_FULL", true, undefined],
     ["D1_ERROR: something new", "STORE_CONNECTION", true, "unknown"],

@@ -149,7 +149,7 @@ const causes: readonly Cause[] = [
     ),
   },
   {
-    says: /D1 DB exceeded its (CPU time|memory) limit/,
+    says: /D1 DB(?:'s isolate)? exceeded its (CPU time|memory) limit/,
     make: doubtful("the statements need more time or memory than D1 allows"),
   },
   {
