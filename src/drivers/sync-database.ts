@@ -102,7 +102,8 @@ export class LibraryDatabase implements SyncDatabase {
     return this.#hasLog() ? this.run(statement) : this.#withoutWaiting(() => this.run(statement));
   }
 
-  run({ sql, args, single }: DriverStatement): DriverResult {
+  run(given: DriverStatement): DriverResult {
+    const { sql, args, single } = given;
     try {
       const statement = this.#statements.getOrMake(sql, () => this.#library.prepare(sql));
       if ("change" in statement) return { rows: [], changes: statement.change(args) };
@@ -112,6 +113,7 @@ export class LibraryDatabase implements SyncDatabase {
     } catch (error) {
       // The library may not have reset it.
       this.#statements.delete(sql);
+      if (isOfEarlierConnection(error)) return this.run(given);
       throw this.#errorOf(error);
     }
   }
@@ -215,6 +217,11 @@ export class LibraryDatabase implements SyncDatabase {
       throw error;
     }
   }
+}
+
+/** True if the app has closed its `DatabaseSync` and opened it again after the statement was prepared. Nothing was run. */
+function isOfEarlierConnection(error: unknown): boolean {
+  return error instanceof Error && error.message === "statement has been finalized";
 }
 
 const rollbackToSavepoint = "rollback to gorkflow; release gorkflow";

@@ -265,7 +265,7 @@ async function waiting<T>(
 
 function isBusy(error: unknown): boolean {
   if (error instanceof GorkflowError) return false;
-  return /SQLITE_BUSY|database is locked|statements in progress/.test(messagesOf(error));
+  return /SQLITE_(BUSY|LOCKED)|database is locked|statements in progress/.test(messagesOf(error));
 }
 
 function messagesOf(error: unknown): string {

@@ -4,6 +4,7 @@ import type { NodeSQLiteClient } from "../../src/drivers/node-sqlite.ts";
 interface NodeSQLite {
   readonly DatabaseSync: new (path: string) => NodeSQLiteClient & {
     close(): void;
+    open(): void;
     function(name: string, work: () => unknown): void;
   };
 }
