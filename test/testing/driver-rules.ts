@@ -186,7 +186,7 @@ export function describeSyncDriver(
     test("rejects for good if a function of the app throws in a trigger", async () => {
       await inDatabase(async ({ client, db, defineFunction }) => {
         if (defineFunction === undefined) return;
-        const failure = new Error("mine");
+        const failure = Object.assign(new Error("mine"), { status: 503, code: "ECONNRESET" });
         defineFunction("app_check", () => {
           throw failure;
         });

@@ -28,6 +28,8 @@ export function examine(error: unknown): Symptoms {
     else if (typeof link["message"] === "string") messages.push(link["message"]);
     if (typeof link["status"] === "number") status ??= link["status"];
     if (typeof link["retryAfterMs"] === "number") retryAfterMs ??= link["retryAfterMs"];
+    // The cause may be of a function of the app, whose HTTP status says nothing about the database.
+    if (link["code"] === "LIBRARY_ERROR") break;
     link = link["cause"];
   }
   return { codes, messages: messages.join("\n"), status, retryAfterMs, origin };
