@@ -36,7 +36,7 @@ export interface MigrationReport {
  * @throws {SchemaTooNewError} if a newer version migrated the database. Nothing is changed.
  * @throws {SchemaOutOfDateError} if the tables exist without our journal, or the journal has a migration that this version
  *   does not have; nothing is changed. Also if a migration would leave rows without their parent; it is rolled back.
- * @throws {StoreBusyError} if another process holds the lock for 10 seconds.
+ * @throws {StoreBusyError} if the database stays locked for 10 seconds, by another process or by an unfinished query of the app.
  * @throws {StoreConnectionError} if the database cannot be reached, or refuses a statement.
  */
 export async function migrate(target: MigrationTarget): Promise<MigrationReport> {
