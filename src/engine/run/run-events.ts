@@ -61,7 +61,8 @@ export function writeEvent(
   const { stage, settled, next } = event;
   const target: Target = { write, runId, workerId: fence.workerId, now: clock() };
   // The engine made these arguments, so the store need not check them.
-  write.updateRun(runId, markChecked(runChanges(workflow.plan.stepIds.size, event)), fence);
+  const changes = markChecked(runChanges(workflow.plan.stepIds.size, event));
+  write.updateRun(runId, changes, markChecked(fence));
   for (const step of event.passed ?? []) writePassed(target, step);
   if (stage !== undefined) {
     if (settled) writeOutcome(target, stage.input, settled);

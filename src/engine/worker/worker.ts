@@ -251,7 +251,7 @@ export class Worker {
     before?.execution.stop(new LeaseLostError({ runId, workerId }));
     const observer = new RunObserver({ run, logger, events, telemetry: this.#telemetry });
     const { flow, knownInput } = startedRuns.take(run);
-    const fence = markChecked({ workerId, attempt: run.attempt });
+    const fence = { workerId, attempt: run.attempt };
     const claimed = { ...this.#options, workflow, run, fence, knownInput, observer };
     const execution = new RunExecution(claimed);
     const active = { claimed, execution, ended: Promise.resolve(), isExtending: false };
