@@ -23,7 +23,7 @@ export interface DriverResult {
 
 /** The one connection of a synchronous SQLite library, which the app uses too. */
 export interface SyncDatabase {
-  /** Runs one statement in the open transaction. Integers are numbers. */
+  /** Runs one statement in the open transaction. Integers are numbers. Text that is not UTF-8 may be bytes. */
   run(statement: DriverStatement): DriverResult;
 
   /** Runs one query outside a transaction. Fails at once if another connection has a lock. */
@@ -103,6 +103,34 @@ export class LibraryDatabase implements SyncDatabase {
   }
 
   run(given: DriverStatement): DriverResult {
+    const result = this.#run(given);
+    const isDoubtful = query.test(given.sql) && result.rows.some((row) => row.some(mayBeBroken));
+    return isDoubtful ? this.#withBytes(given, result) : result;
+  }
+
+  /** The same rows, with bytes in place of text that is not UTF-8. */
+  #withBytes({ sql, args }: DriverStatement, { rows: [first = []] }: DriverResult): DriverResult {
+    const names = first.map((_, index) => `c${index}`);
+    const bytes = names.map((name) => `iif(typeof(${name}) = 'text', cast(${name} as blob), null)`);
+    // The offset keeps SQLite from computing an expression twice, and from ignoring the order.
+    const { rows } = this.#run({
+      sql: `with "gorkflow query"(${names.join()}) as (${sql}
+) select ${[...names, ...bytes].join()} from (select * from "gorkflow query" limit -1 offset 0)`,
+      args,
+    });
+    return resultOfRows(
+      rows.map((row) =>
+        names.map((_, index) => {
+          const blob = row[names.length + index];
+          return mayBeBroken(row[index]) && blob instanceof Uint8Array && !isUtf8(blob)
+            ? blob
+            : row[index];
+        }),
+      ),
+    );
+  }
+
+  #run(given: DriverStatement): DriverResult {
     const { sql, args, single } = given;
     try {
       const statement = this.#statements.getOrMake(sql, () => this.#library.prepare(sql));
@@ -113,7 +141,7 @@ export class LibraryDatabase implements SyncDatabase {
     } catch (error) {
       // The library may not have reset it.
       this.#statements.delete(sql);
-      if (isOfEarlierConnection(error)) return this.run(given);
+      if (isOfEarlierConnection(error)) return this.#run(given);
       throw this.#errorOf(error);
     }
   }
@@ -222,6 +250,22 @@ export class LibraryDatabase implements SyncDatabase {
 /** True if the app has closed its `DatabaseSync` and opened it again after the statement was prepared. Nothing was run. */
 function isOfEarlierConnection(error: unknown): boolean {
   return error instanceof Error && error.message === "statement has been finalized";
+}
+
+const query = /^\s*select\b/i;
+
+/** True for text that a library may have decoded from other bytes than UTF-8. They all write U+FFFD for such bytes. */
+function mayBeBroken(cell: unknown): boolean {
+  return typeof cell === "string" && cell.includes("\uFFFD");
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const rollbackToSavepoint = "rollback to gorkflow; release gorkflow";

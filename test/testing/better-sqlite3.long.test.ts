@@ -30,6 +30,7 @@ describeSyncDriver("better-sqlite3", async (file, journalMode) => {
   return {
     client,
     db: drizzleOn(client) as never,
+    replacesBrokenText: hasBetterSQLite3,
     ...(hasBetterSQLite3 && { defineFunction: (name, work) => client.function(name, work) }),
   };
 });

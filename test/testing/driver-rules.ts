@@ -53,6 +53,8 @@ interface Connection {
   readonly db: AppDatabase;
   /** Makes a function of the app that SQL can call. Undefined if the library has none. */
   readonly defineFunction?: (name: string, work: () => unknown) => unknown;
+  /** False if the library ends the process when it reads text that is not UTF-8. Defaults to true. */
+  readonly replacesBrokenText?: boolean;
 }
 
 /** Declares the tests of what a store needs from a synchronous library, beyond the contract. */
@@ -181,6 +183,37 @@ export function describeSyncDriver(
         // A blocked loop would be held for 5 seconds.
         expect(held).toBeLessThan(2500);
       }, "delete");
+    });
+
+    test("names text that is not UTF-8 as corrupt, and reads all other rows", async () => {
+      await inDatabase(async ({ client, db, replacesBrokenText = true }) => {
+        if (!replacesBrokenText) return;
+        const store = new SQLiteStore(db);
+        const good = { workflowId: "w", resourceId: "\uFFFD", input: ["\uFFFD", null, 1.5] };
+        for (const runId of ["a", "b", "c"]) await store.createRun({ ...good, runId });
+        await store.saveState("b", "k", "\uFFFD");
+        await store.saveState("c", "k", 1);
+        client.exec("update workflow_state set value = cast(x'22ff22' as text) where run_id = 'c'");
+        for (const column of ["input", "error", "tags", "resource_id"]) {
+          client.exec(
+            `update workflow_runs set ${column} = cast(x'22ff22' as text) where run_id = 'a'`,
+          );
+          const error = { code: "CORRUPT_ROW", column };
+          await expect(store.getRun("a")).rejects.toMatchObject(error);
+          await expect(store.transaction((tx) => tx.getRun("a"))).rejects.toMatchObject(error);
+          const { runs, corrupt } = await store.listRuns({ payloads: true });
+          expect(runs).toMatchObject([
+            { ...good, runId: "c" },
+            { ...good, runId: "b" },
+          ]);
+          expect(corrupt).toMatchObject([error]);
+          client.exec(`update workflow_runs set ${column} = null where run_id = 'a'`);
+        }
+        expect(await store.getAllState("b")).toEqual({ k: "\uFFFD" });
+        const { bundles, corrupt } = await store.readBundles();
+        expect(bundles.map(({ run }) => run.runId)).toEqual(["a", "b"]);
+        expect(corrupt).toMatchObject([{ code: "CORRUPT_ROW", column: "value" }]);
+      });
     });
 
     test("rejects for good if a function of the app throws in a trigger", async () => {
