@@ -17,9 +17,11 @@ const sequenceCount = 100;
 
 /**
  * The writes that take effect in the order of their calls. A batch and a restart are repeated behind later calls if a
- * precondition does not hold. Reads may overtake writes, and bulk changes read.
+ * precondition does not hold. Reads may overtake writes, and bulk changes read. So does a write that returns an input which
+ * consists of outputs.
  */
 const isOrdered = ({ words }: Operation): boolean =>
+  !words.includes('"inputFrom":[') &&
   /^(?:createRun|updateRun|deleteRun|createStep|updateStep|save|deleteState|reopenRun\(|claim|extend|release|pause|resume|transaction)/.test(
     words,
   );
