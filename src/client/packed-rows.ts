@@ -1,5 +1,6 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import type Database from "libsql";
+import { BrokenText } from "../broken-text.ts";
 import { statementsOf, tokensOf } from "../sql-tokens.ts";
 import type { NativeValue } from "./bound-values.ts";
 import type { NativeStatement } from "./native-statement.ts";
@@ -10,9 +11,6 @@ export type PackedCell = null | string | number | bigint | Uint8Array;
 
 /** Converts the digits of an integer to a value. */
 export type ReadInteger = (digits: string) => string | number | bigint;
-
-/** The bytes of a text that is not UTF-8. */
-export class BrokenText extends Uint8Array {}
 
 /**
  * How the rows of a query are read: only the first one, one by one, or all in one cell. `all` is the fastest, but the
@@ -94,7 +92,7 @@ export class PackedQuery {
         : this.#packing === "first"
           ? this.#readFirst(form, parameters, readInteger)
           : this.#readJson(form, parameters, readInteger);
-    return rows ?? this.#readExact(parameters, readInteger ?? Number);
+    return rows ?? this.#readExact(parameters, readInteger);
   }
 
   /** `#readJson` for the most frequent case: one row. */
@@ -202,12 +200,12 @@ export class PackedQuery {
     return true;
   }
 
-  #readExact(parameters: readonly NativeValue[], readInteger: ReadInteger): PackedCell[][] {
+  #readExact(parameters: readonly NativeValue[], readInteger: ReadInteger | null): PackedCell[][] {
     const width = this.#kinds.length;
     const rows: PackedCell[][] = [];
     for (const [blob] of this.#blobs("exact", parameters)) {
       if (blob === undefined || blob === null) continue;
-      const cells = exactCellsOf(blob, readInteger);
+      const cells = exactCellsOf(blob, readInteger ?? Number, readInteger !== null);
       for (let start = 0; start < cells.length; start += width) {
         rows.push(cells.slice(start, start + width));
       }
@@ -258,7 +256,9 @@ export function packQuery(
       return `iif(${name} >= x'', 0.5, ${name})`;
     });
     const array = `json_array(${json.join()})`;
-    const exact = join(names.map(quoted));
+    const exact = join(
+      names.map((name) => `iif(${hasNul(name)}, 'T' || hex(${name}), ${quoted(name)})`),
+    );
     const packed = {
       json: all ? `json_group_array(${array})` : array,
       // `concat_ws` omits empty texts, and a row that has no other texts adds nothing.
@@ -329,6 +329,13 @@ function kindOf(type: string | null): Kind {
   return type !== null && /int/i.test(type) ? "integer" : "other";
 }
 
+/** The first byte of a text that has a NUL, in the exact form. The hex digits of its bytes follow. */
+const markOfNul = "T".charCodeAt(0);
+
+function hasNul(name: string): string {
+  return `typeof(${name}) = 'text' and instr(${name}, char(0))`;
+}
+
 /** A cell as SQL text. A text ends at its first NUL, as in the binding. */
 function quoted(expression: string): string {
   return `quote(${expression})`;
@@ -390,17 +397,35 @@ function textOf(blob: Buffer | null | undefined): string | null {
   return text.includes("\uFFFD") && !isUtf8(blob) ? null : text;
 }
 
-/** The cells of a row in the exact form. */
-export function exactCellsOf(blob: Buffer, readInteger: ReadInteger): PackedCell[] {
+/**
+ * The cells of a row in the exact form. A text with a NUL ends there, as in the binding, unless `endsAtNul` is false.
+ */
+export function exactCellsOf(
+  blob: Buffer,
+  readInteger: ReadInteger,
+  endsAtNul = true,
+): PackedCell[] {
   const cells: PackedCell[] = [];
   for (let start = 0; start <= blob.length;) {
     const nul = blob.indexOf(0, start);
     const end = nul === -1 ? blob.length : nul;
     const bytes = blob.subarray(start, end);
-    cells.push(isUtf8(bytes) ? cellOf(bytes.toString(), readInteger) : new BrokenText(bytes));
+    if (bytes[0] === markOfNul) {
+      const text = Buffer.from(bytes.toString("latin1", 1), "hex");
+      cells.push(textOrBytes(endsAtNul ? text.subarray(0, text.indexOf(0)) : text));
+    } else if (isUtf8(bytes)) {
+      cells.push(cellOf(bytes.toString(), readInteger));
+    } else {
+      const text = bytes.toString("latin1").slice(1, -1).replaceAll("''", "'");
+      cells.push(new BrokenText(Buffer.from(text, "latin1")));
+    }
     start = end + 1;
   }
   return cells;
+}
+
+function textOrBytes(bytes: Buffer): string | BrokenText {
+  return isUtf8(bytes) ? bytes.toString() : new BrokenText(bytes);
 }
 
 /** The value of a literal in SQL text. */

@@ -1,5 +1,6 @@
 import type { IntMode, ResultSet, Row, Value } from "@libsql/client";
-import { BrokenText, type ReadInteger } from "./packed-rows.ts";
+import { BrokenText } from "../broken-text.ts";
+import type { ReadInteger } from "./packed-rows.ts";
 import { brokenText } from "./sqlite-errors.ts";
 import type { Columns } from "./statement-cache.ts";
 

@@ -1,3 +1,4 @@
+import { BrokenText } from "../broken-text.ts";
 import { StoreClosedError, UnsupportedError } from "../errors.ts";
 import { LruMap } from "../lru-map.ts";
 import { DriverError } from "./driver-error.ts";
@@ -123,7 +124,7 @@ export class LibraryDatabase implements SyncDatabase {
         names.map((_, index) => {
           const blob = row[names.length + index];
           return mayBeBroken(row[index]) && blob instanceof Uint8Array && !isUtf8(blob)
-            ? blob
+            ? new BrokenText(blob)
             : row[index];
         }),
       ),

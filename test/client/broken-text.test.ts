@@ -365,9 +365,9 @@ describe("rows of long texts", () => {
           sql`update workflow_runs set input = ${sql.raw(input)}, resource_id = ${resource} where run_id = 'r1'`,
         );
         const read = await attempt(async () => (await store.getRun("r1")).resourceId);
-        if (input === "''") {
+        if (input !== "'1'" && input !== `'${long}'`) {
           expect(read).toMatchObject({ error: { code: "CORRUPT_ROW", column: "input" } });
-        } else expect(read).toEqual({ answer: upToNul(resource) });
+        } else expect(read).toEqual({ answer: resource });
       }
     }
   });

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AppDatabase } from "../../src/drizzle-types.ts";
 import { migrate } from "../../src/migrations/migrate.ts";
+import type { WorkflowRunSummary } from "../../src/schema/rows.ts";
+import type { RunPage } from "../../src/store/runs.ts";
 import type { WorkflowStore } from "../../src/store/workflow-store.ts";
 import { MemoryStore } from "../../src/stores/memory/memory-store.ts";
 import { SQLiteStore } from "../../src/stores/sqlite/sqlite-store.ts";
@@ -215,6 +217,18 @@ export function describeSyncDriver(
         const { bundles, corrupt } = await store.readBundles();
         expect(bundles.map(({ run }) => run.runId)).toEqual(["a", "b"]);
         expect(corrupt).toMatchObject([{ code: "CORRUPT_ROW", column: "value" }]);
+        client.exec(
+          "update workflow_runs set created_at = 1, run_id = iif(run_id = 'a', cast(x'62ff' as text), run_id)",
+        );
+        const seen: string[] = [];
+        let cursor: string | null = null;
+        for (let pages = 0; pages < 3; pages++) {
+          const page: RunPage<WorkflowRunSummary> = await store.listRuns({ limit: 1, cursor });
+          seen.push(...page.runs.map(({ runId }) => runId));
+          seen.push(...page.corrupt.map(({ key }) => key["run_id"] ?? ""));
+          cursor = page.nextCursor;
+        }
+        expect([seen, cursor]).toEqual([["c", "b\uFFFD", "b"], null]);
       });
     });
 

@@ -53,3 +53,57 @@ test("rows that SQL has written wrong are named, and lists and bundles walk past
   }
   await store.close();
 });
+
+test.each([
+  "cast(x'61ff' as text)",
+  "cast(x'ff' as text)",
+  "cast(x'' as text)",
+  "x'61ff'",
+  "x'0061'",
+  "x''",
+  "'a' || char(0) || 'b'",
+  "char(0)",
+])("pages continue behind a run whose id is %s", async (id) => {
+  const store = await LibSQLStore.open(":memory:");
+  const createdAt = new Date("2026-01-01T00:00:00Z");
+  for (const runId of ["A", "b", "wrong", "é"]) {
+    await store.createRun({ runId, workflowId: "w", createdAt });
+  }
+  await store.saveState("A", "k", 1);
+  await store.db.run(sql.raw(`update workflow_runs set run_id = ${id} where run_id = 'wrong'`));
+  const lists = { runs: [] as string[], bundles: [] as string[] };
+  let corrupt = 0;
+  for (const [kind, seen] of Object.entries(lists)) {
+    let cursor: string | null = null;
+    for (let pages = 0; pages < 4; pages++) {
+      const page: { ids: string[]; corrupt: readonly unknown[]; nextCursor: string | null } =
+        kind === "runs"
+          ? await store.listRuns({ limit: 1, cursor }).then((found) => ({
+              ...found,
+              ids: found.runs.map(({ runId }) => runId),
+            }))
+          : await store.readBundles({ limit: 1, cursor }).then((found) => ({
+              ...found,
+              ids: found.bundles.map(({ run }) => run.runId),
+            }));
+      seen.push(...page.ids);
+      corrupt += page.corrupt.length;
+      cursor = page.nextCursor;
+    }
+    expect(cursor).toBeNull();
+  }
+  expect(lists).toEqual({ runs: ["é", "b", "A"], bundles: ["A", "b", "é"] });
+  expect(corrupt).toBe(2);
+  await store.close();
+});
+
+test("a prune deletes orphans whose keys are broken text", async () => {
+  const store = await LibSQLStore.open(":memory:");
+  const keys = ["'a'", "cast(x'61ff' as text)", "'z' || char(0)"];
+  const script = keys
+    .map((key) => `insert into workflow_state values (${key}, ${key}, '1', 1, 1);`)
+    .join("");
+  await store.db.$client.executeMultiple(`pragma foreign_keys = off; ${script}`);
+  expect(await store.pruneRuns({ olderThan: new Date(0) })).toMatchObject({ deletedOrphans: 3 });
+  await store.close();
+});

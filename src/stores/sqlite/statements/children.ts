@@ -5,6 +5,7 @@ import type { WorkflowTables } from "../../../schema/tables.ts";
 import type { Connection, Queries, StatementResult } from "../connections/connection.ts";
 import { childTables, keyOf, listOf, rowValue, type ChildPart } from "./fragments.ts";
 import { childBytes, pick, rowsInPlace, selectPage } from "./pages.ts";
+import { cellAt, positionCell } from "./run-filters.ts";
 import {
   defineStatement,
   statementFamily,
@@ -63,7 +64,7 @@ export function createChildReaders(db: Database, tables: WorkflowTables, codecs:
                 ? inArray(stepId, listOf(argument("stepIds")))
                 : undefined,
               continued
-                ? sql`${rowValue(key)} > ${rowValue(key.map((_, index) => argument(`after${index}`)))}`
+                ? sql`${rowValue(key)} > ${rowValue(key.map((_, index) => cellAt(argument(`after${index}`))))}`
                 : undefined,
             ),
             limit: argument("limit"),
@@ -100,7 +101,7 @@ export function* readEveryPage(children: ChildReader, query: ChildQuery): Querie
     for (const row of rows) all.push(row);
     const last = rows.at(-1);
     if (last === undefined || wholePage(result) !== null) return all;
-    after = children.keyIndexes.map((place) => last[place] as Argument);
+    after = children.keyIndexes.map((place) => positionCell(last[place]));
   }
 }
 

@@ -28,6 +28,7 @@ import {
   type ChildPart,
 } from "./fragments.ts";
 import { jsonBytes, limitTo } from "./pages.ts";
+import { cellAt } from "./run-filters.ts";
 import {
   defineStatement,
   statementFamily,
@@ -121,7 +122,7 @@ export function createMaintenanceStatements(
             and(
               isNotNull(runs.completedAt),
               lt(runs.completedAt, argument("olderThan")),
-              sql`(${runs.completedAt}, ${runs.runId}) > (${argument("afterTime")}, ${argument("afterRunId")})`,
+              sql`(${runs.completedAt}, ${runs.runId}) > (${cellAt(argument("afterTime"))}, ${cellAt(argument("afterRunId"))})`,
               isOld(argument, ofWorkflow),
             ),
           )
@@ -143,7 +144,7 @@ export function createMaintenanceStatements(
           .where(
             and(
               eq(runs.status, argument("status")),
-              sql`(${runs.createdAt}, ${runs.runId}) > (${argument("afterTime")}, ${argument("afterRunId")})`,
+              sql`(${runs.createdAt}, ${runs.runId}) > (${cellAt(argument("afterTime"))}, ${cellAt(argument("afterRunId"))})`,
             ),
           )
           .orderBy(asc(runs.createdAt), asc(runs.runId))
@@ -209,7 +210,7 @@ export function createMaintenanceStatements(
       const { runId, others } = keyOf(tables, codecs, part);
       const key = [runId, ...others];
       const position = (argument: ArgumentReference<OrphanArgument>, name: "after" | "last") =>
-        rowValue(key.map((_, index) => argument(`${name}${index}`)));
+        rowValue(key.map((_, index) => cellAt(argument(`${name}${index}`))));
       return {
         part,
         keyLength: key.length,

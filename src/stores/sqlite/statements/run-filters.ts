@@ -1,5 +1,6 @@
 import { and, eq, gte, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { SQLiteColumn } from "drizzle-orm/sqlite-core";
+import { BrokenText } from "../../../broken-text.ts";
 import { encodeDecoded } from "../../../json.ts";
 import type { ParsedRunFilter, ParsedRunQuery } from "../../../model/run-queries.ts";
 import type { PositionCell, StoredPosition } from "../../../model/cursors.ts";
@@ -7,7 +8,7 @@ import type { Cell } from "../../../schema/row-codec.ts";
 import type { WorkflowRunsTable } from "../../../schema/workflow-runs.ts";
 import { hasTags } from "../../../schema/run-tags.ts";
 import type { RunStatus } from "../../../statuses.ts";
-import { listOf } from "./fragments.ts";
+import { listOf, rowValue } from "./fragments.ts";
 import { opaque } from "./pages.ts";
 import type { Argument, ArgumentReference } from "./statement.ts";
 
@@ -87,7 +88,7 @@ export function beyond(
   order: "newest first" | "oldest first",
   argument: ArgumentReference<"afterCreatedAt" | "afterRunId">,
 ): SQL {
-  const position = sql`(${argument("afterCreatedAt")}, ${argument("afterRunId")})`;
+  const position = rowValue([cellAt(argument("afterCreatedAt")), cellAt(argument("afterRunId"))]);
   const row = sql`(${runs.createdAt}, ${runs.runId})`;
   return order === "newest first" ? sql`${row} < ${position}` : sql`${row} > ${position}`;
 }
@@ -98,11 +99,31 @@ export function positionOf(properties: readonly string[], row: readonly unknown[
   return { createdAt: cellOf("createdAt"), runId: cellOf("runId") };
 }
 
-/** A cell of a key, as an argument. */
+/** The first byte of bytes in a position. */
+const blobMark = 0;
+const textMark = 1;
+
+/** A cell of a key, as an argument for `cellAt`. */
 export function positionCell(cell: unknown): PositionCell {
-  if (typeof cell === "string" || cell instanceof Uint8Array) return cell;
-  if (cell instanceof ArrayBuffer) return new Uint8Array(cell);
+  if (typeof cell === "string") return cell;
+  // A parameter cannot be a text that is not UTF-8.
+  if (cell instanceof BrokenText) return marked(textMark, cell);
+  if (cell instanceof Uint8Array) return marked(blobMark, cell);
+  if (cell instanceof ArrayBuffer) return marked(blobMark, new Uint8Array(cell));
   if (Number.isFinite(cell)) return cell as number;
   // A parameter cannot be infinite. SQLite converts this text when it compares it with a number.
   return cell === -Infinity ? "-9e999" : "9e999";
+}
+
+function marked(mark: number, bytes: Uint8Array): Uint8Array {
+  const result = new Uint8Array(bytes.length + 1);
+  result[0] = mark;
+  result.set(bytes, 1);
+  return result;
+}
+
+/** The cell of which `positionCell` made the argument. */
+export function cellAt(argument: SQL): SQL {
+  const rest = sql`substr(${argument}, 2)`;
+  return sql`case substr(${argument}, 1, 1) when x'01' then cast(${rest} as text) when x'00' then ${rest} else ${argument} end`;
 }
