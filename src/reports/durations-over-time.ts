@@ -11,7 +11,13 @@ import {
   inBuckets,
   type BucketOptions,
 } from "./query/buckets.ts";
-import { hasNoDetails, listOf, type RunConditions, type Window } from "./query/conditions.ts";
+import {
+  hasNoDetails,
+  listOf,
+  withDetails,
+  type RunConditions,
+  type Window,
+} from "./query/conditions.ts";
 import {
   durationColumns,
   groupDurations,
@@ -58,8 +64,9 @@ export function durationsOverTime<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { status = "COMPLETED", per, zone, ...finished } = parseReport(optionsSchema, db, options);
   const statuses = listOf(status);
-  // With a search for each hour of a workflow, few rows would be found by each.
-  const bySpan = per !== "hour" && hasNoDetails(finished);
+  // With a search for each hour of a workflow, few rows would be found by each. Details are in the rows of the runs, and those
+  // of all workflows are found sooner in the order of their time.
+  const bySpan = per !== "hour" && (finished.workflowId !== undefined || hasNoDetails(finished));
   const groups = (bySpan ? sortSpans : sortRows)(finished, statuses, { per, zone });
   return selectGroups(db, finished.tables, row, groups, keys);
 }
@@ -89,7 +96,7 @@ function sortRows(finished: Filter, statuses: readonly RunStatus[], options: Buc
 
 /** To sort the runs of one bucket after another takes a fourth of the time of sorting all. */
 function sortSpans(
-  { tables, workflowId, ...window }: Filter,
+  { tables, workflowId, ...filter }: Filter,
   statuses: readonly RunStatus[],
   options: BucketOptions,
 ): SQL {
@@ -104,11 +111,11 @@ function sortSpans(
       keys: ["workflow_id", "status"],
       time: runs.completedAt,
       ofGroup: sql`${runs.workflowId} = spans.workflow_id and ${runs.status} = spans.status`,
-      window,
-      figures: (inSpan) =>
-        sorted(
-          sql`select ${tookMs} as value from ${runs} where ${and(inSpan, isNotNull(runs.startedAt))}`,
-        ),
+      window: filter,
+      figures: (inSpan) => {
+        const where = and(inSpan, isNotNull(runs.startedAt), withDetails(runs, filter));
+        return sorted(sql`select ${tookMs} as value from ${runs} where ${where}`);
+      },
     },
     options,
   );

@@ -1,10 +1,10 @@
-import { and, eq, isNotNull, sql } from "drizzle-orm";
+import { and, sql } from "drizzle-orm";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import * as z from "zod/mini";
 import { integer, real, text, time } from "../schema/columns.ts";
 import { runStatuses, type RunStatus } from "../statuses.ts";
-import { ofRuns, unindexed, within } from "./query/conditions.ts";
-import { rankDurations, selectGroups, sorted } from "./query/durations.ts";
+import { ofRuns, within } from "./query/conditions.ts";
+import { rankArrays, selectGroups } from "./query/durations.ts";
 import { parseReport, reportShape, type ReportOptions } from "./query/options.ts";
 import { type ReportDatabase, type ReportQuery } from "./query/query.ts";
 
@@ -51,26 +51,20 @@ export function workflowVersions<Mode extends "sync" | "async", RunResult>(
 ): ReportQuery<typeof row, Mode, RunResult> {
   const { tables, ...filter } = parseReport(optionsSchema, db, options);
   const runs = tables.workflowRuns;
-  const isDone = and(
-    eq(runs.status, "COMPLETED"),
-    isNotNull(runs.completedAt),
-    isNotNull(runs.startedAt),
-  );
-  const durations = sql`json_group_array(${runs.completedAt} - ${runs.startedAt})`;
-  const groups = sql`select ${runs.workflowId}, ${runs.workflowVersion}, count(*) as runs,
-      min(${runs.createdAt}) as first_at, max(${runs.createdAt}) as last_at,
-      ${sql.join(runStatuses.map(having), sql`, `)},
-      ${durations} filter (where ${isDone}) as durations,
-      ${durations} filter (where ${runs}.rowid % 31 = 0 and ${isDone}) as sampled
-    from ${runs} where ${and(ofRuns(runs, filter), within(runs.createdAt, filter)) ?? sql`true`}
-    group by ${unindexed(runs.workflowId)}, ${runs.workflowVersion}`;
-  const sample = sorted(sql`select value from json_each(known.sampled)`);
-  const ranked = sql`select *, 1.0 * failed / nullif(completed + failed, 0) as failure_rate
-    from (${rankDurations(groups, sample, durationsOf)})`;
+  // SQLite sorts rows by one text in two thirds of the time of sorting them by three.
+  const rows = sql`select json_array(${runs.workflowId}, ${runs.workflowVersion}, ${runs.status}) as ids,
+      ${runs.createdAt} as created_at, ${runs.completedAt} - ${runs.startedAt} as took_ms
+    from ${runs} where ${and(ofRuns(runs, filter), within(runs.createdAt, filter)) ?? sql`true`} limit -1 offset 0`;
+  const byStatus = sql`select ids ->> 0 as workflow_id, ids ->> 1 as workflow_version, ids ->> 2 as status, count(*) as runs,
+      min(created_at) as first_at, max(created_at) as last_at,
+      json_group_array(took_ms) filter (where took_ms is not null) as durations
+    from (${rows}) group by ids`;
+  const groups = sql`select workflow_id, workflow_version, sum(runs) as runs, min(first_at) as first_at, max(last_at) as last_at,
+      ${sql.join(runStatuses.map(having), sql`, `)}, max(durations) filter (where status = 'COMPLETED') as durations
+    from (${byStatus}) group by workflow_id, workflow_version`;
+  const ranked = sql`select *, 1.0 * failed / nullif(completed + failed, 0) as failure_rate from (${rankArrays(groups)})`;
   return selectGroups(db, tables, row, ranked, [row.workflowId, row.firstAt, row.workflowVersion]);
 }
 
-const durationsOf = () => sql`select value as duration_ms from json_each(known.durations)`;
-
 const having = (status: RunStatus) =>
-  sql`count(*) filter (where status = ${status}) as ${sql.identifier(status.toLowerCase())}`;
+  sql`coalesce(sum(runs) filter (where status = ${status}), 0) as ${sql.identifier(status.toLowerCase())}`;

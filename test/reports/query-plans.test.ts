@@ -317,6 +317,18 @@ describe.each(Object.keys(filters) as FilterName[])("over 100 k runs, asked for 
   });
 });
 
+test("durations over time of a version are read per bucket of its workflow, and those of all workflows in one go", async () => {
+  const walksOf = async (options: ReportOptions) => {
+    const { sql } = reports.durationsOverTime(store.db, options).toSQL();
+    return (await explainWalks(store.db.$client as LocalClient, sql)).map(describeWalk);
+  };
+  const inBucket = ended.replace(")", " AND completed_at<?)");
+  const version = { workflowVersion: "1" };
+  expect(await walksOf({ workflowId, ...version })).toEqual([endedFrom, endedFrom, inBucket]);
+  expect(await walksOf(version)).toEqual([runsOf("(completed_at>?)")]);
+  expect(await walksOf({ tags: {} })).toEqual(plans.durationsOverTime.all);
+});
+
 test("a page of the oldest pending runs is read in order, and only runs of the same time are sorted", async () => {
   const { sql } = reports.oldestPending(store.db).limit(10).toSQL();
   const { rows } = await store.db.$client.execute(`explain query plan ${sql}`);

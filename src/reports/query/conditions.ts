@@ -29,8 +29,9 @@ export function isWindow({ since, until }: Window): boolean {
 }
 
 /** True if the conditions need no column of a run that is in its row only. */
-export function hasNoDetails({ workflowVersion, resourceId, tags }: RunDetails): boolean {
-  return workflowVersion === undefined && resourceId === undefined && tags === undefined;
+export function hasNoDetails({ workflowVersion, resourceId, tags = {} }: RunDetails): boolean {
+  const hasNoTags = Object.keys(tags).length === 0;
+  return workflowVersion === undefined && resourceId === undefined && hasNoTags;
 }
 
 /** Conditions on runs that no report uses to choose an index. */

@@ -75,11 +75,22 @@ export function mergeSorted(parts: SQL, keys: readonly SQLiteColumn[], number: s
   const merged = sql`select ${namesOf(keys)}, count(*) as number_of_parts, group_concat(trim(figures, '[]')) as list
     from ${parts} where figures <> '[]' group by ${namesOf(keys)}`;
   const arrays = sql`select *, '[' || list || ']' as array from (${merged}) limit -1 offset 0`;
-  const inOneOrder = sql`select *, iif(number_of_parts = 1, array, ${sorted(sql`select value from json_each(array)`)}) as durations
+  const inOrder = sql`select *, iif(number_of_parts = 1, array, ${sorted(sql`select value from json_each(array)`)}) as in_order
     from (${arrays}) limit -1 offset 0`;
-  const counted = sql`select *, json_array_length(durations) as times from (${inOneOrder}) limit -1 offset 0`;
-  const ranked = percentiles((percent) => sql`max(0, ${inOrder(percent)})`);
-  return sql`select *, times as ${sql.identifier(number)}, ${ranked} from (${counted})`;
+  return sql`select *, times as ${sql.identifier(number)} from (${rankSorted(inOrder)})`;
+}
+
+/** Adds the percentiles to groups with `durations`, a JSON array or null. Negative ones count as 0. */
+export function rankArrays(groups: SQL): SQL {
+  const inOrder = sorted(sql`select value from json_each(known.durations)`);
+  return rankSorted(sql`select *, ${inOrder} as in_order from (${groups}) known limit -1 offset 0`);
+}
+
+/** Adds the percentiles to groups with `in_order`, a sorted JSON array, and its length as `times`. */
+function rankSorted(groups: SQL): SQL {
+  const counted = sql`select *, nullif(json_array_length(in_order), 0) as times from (${groups}) limit -1 offset 0`;
+  const ranked = percentiles((percent) => sql`max(0, in_order ->> (${rank(percent)} - 1))`);
+  return sql`select *, ${ranked} from (${counted})`;
 }
 
 /** Adds the percentiles to groups with `durations`, a JSON array in order, and their number in `times`, or null. */
@@ -100,7 +111,7 @@ const inOrder = (percent: SQL) => sql`durations ->> (${rank(percent)} - 1)`;
  * middle and the tail are. Only those are sorted, and what lies below the middle is counted. If the sample is small, or
  * misleads so that a rank is in neither, the whole group is sorted.
  */
-export function rankDurations(groups: SQL, sample: SQL, durationsOf: () => SQL): SQL {
+function rankDurations(groups: SQL, sample: SQL, durationsOf: () => SQL): SQL {
   const [p50, p90] = [rank(sql`50`, "counted"), rank(sql`90`, "counted")];
   const [inMiddle, inTail] = [sql`json_array_length(middle)`, sql`json_array_length(tail)`];
   const isRanked = sql`${p50} > below and ${p50} <= below + ${inMiddle}
