@@ -47,6 +47,15 @@ test("a chart marks partial buckets, and is not drawn for one bucket", () => {
   expect(drawChart("throughput", [], options)).toBeNull();
 });
 
+test("without colors, each line has a chart of its own", () => {
+  const until = new Date(begin + 30 * hour);
+  const options = { per: "hour", columns: 80, since: undefined, until } as const;
+  const text = drawChart("throughput", rowsOf(30), options) ?? "";
+  const names = text.split("\n").filter((line) => /^[a-z]+$/.test(line));
+  expect(names).toEqual(["created", "completed", "failed"]);
+  expect(text.match(/^ +0 /gm)).toHaveLength(3);
+});
+
 const berlin = "Europe/Berlin";
 test.each([
   ["a month of 28 days", "month", "UTC", "2026-02-01T00:00Z", "2026-03-01T00:00Z"],

@@ -47,6 +47,20 @@ test("buckets begin in the time zone, and so are its times printed", async () =>
   expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining("--zone") });
 });
 
+test("times without an offset are in the time zone", async () => {
+  const runsOf = async (...args: string[]) => {
+    const rows = JSON.parse(await report("throughput", ...args, "--json")) as { created: number }[];
+    return rows.reduce((sum, { created }) => sum + created, 0);
+  };
+  const inBerlin = ["--zone", "Europe/Berlin"];
+  expect(await runsOf("--since", "2026-01-05")).toBe(1);
+  expect(await runsOf("--since", "2026-01-05", ...inBerlin)).toBe(2);
+  expect(await runsOf("--since", "2026-01-05T00:31", ...inBerlin)).toBe(1);
+  expect(await runsOf("--since", "2026-01-05T00:00Z", ...inBerlin)).toBe(1);
+  expect(await runsOf("--until", "2026-01-05", ...inBerlin)).toBe(0);
+  expect(await runsOf("--until", "2026-01-05T00:31", ...inBerlin)).toBe(1);
+});
+
 test("a report is printed as a table, JSON, CSV or Markdown", async () => {
   expect(await report("runs", "--format", "csv")).toBe(
     'workflowId,runs,p50Ms,p90Ms,p95Ms,p99Ms,maxMs\n"a,""b"" | <c>",2,1500,1500,1500,1500,1500\n',

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { untilAborted } from "../../async/abort.ts";
 import { bucketSizes, type BucketSize } from "../../reports/query/buckets.ts";
-import { timeZoneSchema } from "../../reports/query/time-zones.ts";
+import { timeAtLocal, timeZoneSchema } from "../../reports/query/time-zones.ts";
 import { createWorkflowTables } from "../../schema/tables.ts";
 import { columnsOfReport, reportNames, type ReportName } from "../../reports/named-reports.ts";
 import { drawChart } from "../output/charts.ts";
@@ -47,7 +47,7 @@ export function reportCommand(context: CommandContext): Command {
         .choices(bucketSizes)
         .default("day"),
     )
-    .option("--zone <zone>", "the time zone of buckets and times: Europe/Berlin", checkZone)
+    .option("--zone <zone>", "the time zone of buckets, and of times: Europe/Berlin", checkZone)
     .option(
       "--idle <duration>",
       "for stuck: how long a run has not changed (default: 15m)",
@@ -70,7 +70,7 @@ export function reportCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       `
-Times are in UTC without --zone. Without --since, a report reads all runs, which takes long in a large database. On a
+Times, also those of --since and --until, are in UTC without --zone. Without --since, a report reads all runs, which takes long in a large database. On a
 terminal, throughput and retries are also drawn as a chart.
 
 Examples:
@@ -124,11 +124,18 @@ Examples:
 }
 
 /** An age such as `1h` is counted from the present. */
-function windowOf({ since, until }: ReportCommandOptions) {
+function windowOf({ since, until, zone }: ReportCommandOptions) {
   return {
-    since: since === undefined ? undefined : parseTime(since),
-    until: until === undefined ? undefined : parseTime(until),
+    since: since === undefined ? undefined : timeIn(zone, since),
+    until: until === undefined ? undefined : timeIn(zone, until),
   };
+}
+
+/** A date without an offset is in the zone. */
+function timeIn(zone: string | undefined, text: string): Date {
+  const time = parseTime(text);
+  const isLocal = /^\d{4}-/.test(text) && !/(Z|[+-]\d\d:\d\d)$/.test(text);
+  return isLocal && zone !== undefined ? new Date(timeAtLocal(time.getTime(), zone)) : time;
 }
 
 function checkTime(text: string): string {

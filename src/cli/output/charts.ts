@@ -66,13 +66,14 @@ export function drawChart(
     }
     return counts;
   });
-  const isColored = colors.isColorSupported;
-  const chart = plot(values, {
-    height: 8,
-    min: 0,
-    ...(isColored && { colors: lines.map(({ color }) => color) }),
-    format: (value: number) => String(Math.round(value)).padStart(labelWidth),
-  });
+  // Without colors, lines in one chart could not be told apart.
+  const chart = colors.isColorSupported
+    ? plotIn(
+        8,
+        values,
+        lines.map(({ color }) => color),
+      ) + reset
+    : values.map((line, index) => `${drawn[index]}\n${plotIn(4, [line])}`).join("\n");
   const ends = [begin, last].map((index) => {
     const start = starts[indexes.indexOf(index)] ?? first;
     const isPartial =
@@ -82,11 +83,23 @@ export function drawChart(
   const [from = "", to = ""] = ends.map(({ label }) => label);
   const gap = last - begin + 1 - from.length - to.length;
   return [
-    `${chart}${isColored ? reset : ""}`,
+    chart,
     `${" ".repeat(axisWidth)}${from}${gap < 4 ? " to " : " ".repeat(gap)}${to}`,
-    `${drawn.map((column, index) => lines[index]?.paint(column)).join("  ")}  per ${per}`,
+    colors.isColorSupported
+      ? `${drawn.map((column, index) => lines[index]?.paint(column)).join("  ")}  per ${per}`
+      : `per ${per}`,
     ...(ends.some(({ isPartial }) => isPartial) ? ["* only a part of it is counted"] : []),
   ].join("\n");
+}
+
+/** A plot of at most this height. Values are whole numbers, which more rows would repeat. */
+function plotIn(height: number, values: number[][], colored: readonly string[] = []): string {
+  return plot(values, {
+    height: Math.min(height, Math.max(1, ...values.flat())),
+    min: 0,
+    ...(colored.length > 0 && { colors: [...colored] }),
+    format: (value: number) => String(Math.round(value)).padStart(labelWidth),
+  });
 }
 
 /** True if the bucket that begins at `start` ends after `time`. */
