@@ -57,6 +57,14 @@ test("values are rounded before their unit is chosen", () => {
   expect(formatTime(new Date(8.64e15))).toBe("+275760-09-13T00:00:00Z");
 });
 
+test.each(["UTC", "Europe/Berlin", "Europe/London", "America/New_York", "Asia/Kolkata"])(
+  "a time as printed in %s is accepted by options",
+  (zone) => {
+    const time = new Date("2026-01-31T23:59:59Z");
+    expect(parseTime(formatTime(time, zone))).toEqual(time);
+  },
+);
+
 async function givenRuns(): Promise<string> {
   const database = command.folder.database();
   const store = await openStore(database);

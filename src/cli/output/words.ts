@@ -34,7 +34,8 @@ export function formatTime(time: Date | null, zone = "UTC"): string {
   })
     .format(time)
     .split(" ");
-  return `${day}T${clock}${offset?.replace(/^GMT$/, "Z").replace("GMT", "")}`;
+  // This locale writes a minus sign, U+2212, which no program reads as part of a time.
+  return `${day}T${clock}${offset?.replace(/^GMT$/, "Z").replace("GMT", "").replace("\u2212", "-")}`;
 }
 
 /** At most two units: 12 ms, 3.4 s, 2 min 5 s, 3 h 20 min, 90 d 0 h. */
