@@ -3,21 +3,32 @@ import { onAbort, type StopSignal } from "./abort.ts";
 /** The longest delay of one timer. */
 export const maxTimerMs = 2_147_483_647;
 
+interface TimerOptions {
+  /** True if the process may exit before. */
+  readonly unref?: boolean;
+}
+
 /** Calls `work` after `ms`, of any length, unless the returned function is called first. */
-export function callAfter(ms: number, work: () => void): () => void {
+export function callAfter(
+  ms: number,
+  work: () => void,
+  { unref = false }: TimerOptions = {},
+): () => void {
   let timer: ReturnType<typeof setTimeout>;
   const arm = (left: number): void => {
     timer = setTimeout(
       () => (left > maxTimerMs ? arm(left - maxTimerMs) : work()),
       Math.min(left, maxTimerMs),
     );
+    // On edge runtimes it is a number.
+    if (unref && typeof timer === "object") timer.unref();
   };
   arm(ms);
   return () => clearTimeout(timer);
 }
 
 /** Resolves after `ms`, or as soon as `signal` aborts. Never rejects. */
-export function pause(ms: number, signal?: StopSignal): Promise<void> {
+export function pause(ms: number, signal?: StopSignal, options?: TimerOptions): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve();
     const finish = (): void => {
@@ -25,7 +36,7 @@ export function pause(ms: number, signal?: StopSignal): Promise<void> {
       unsubscribe();
       resolve();
     };
-    const cancel = callAfter(ms, finish);
+    const cancel = callAfter(ms, finish, options);
     const unsubscribe = onAbort(signal, finish);
   });
 }

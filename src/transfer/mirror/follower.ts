@@ -1,10 +1,10 @@
 import { EventEmitter, once } from "node:events";
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod/mini";
 import { RevisionConflictError, RunAlreadyExistsError } from "../../errors.ts";
-import { untilAborted } from "../../async/abort.ts";
+import { Stopper, untilAborted } from "../../async/abort.ts";
 import { outerFlow } from "../../async/flow.ts";
+import { nextTurn, pause } from "../../async/pause.ts";
 import { callbackSchema } from "../../model/arguments.ts";
 import type { RunBundle } from "../../model/bundles.ts";
 import { positiveTimerMsSchema } from "../../model/times.ts";
@@ -94,7 +94,7 @@ export class Follower {
   #isFinishing = false;
   #recheck: NodeJS.Timeout | undefined;
   /** Ends the wait for the next attempt. */
-  #wake = new AbortController();
+  #wake = new Stopper();
 
   constructor(
     from: WorkflowStore,
@@ -194,7 +194,7 @@ export class Follower {
     this.#isWorking = true;
     let delayMs = this.#options.retryDelayMs;
     // The caller continues first: everything that it touches in the same turn is copied together.
-    await setImmediate();
+    await nextTurn();
     while (this.#pending.size > 0) {
       this.#current = new Map([...this.#pending].slice(0, batchRuns));
       for (const change of this.#current.keys()) this.#pending.delete(change);
@@ -212,9 +212,8 @@ export class Follower {
         if (this.#attempts.listenerCount("error") > 0) this.#attempts.emit("error", error);
         if (isNew) this.#report();
         if (this.#isFinishing) break;
-        this.#wake = new AbortController();
-        const options = { signal: this.#wake.signal, ref: false };
-        await sleep(delayMs, undefined, options).catch(() => undefined);
+        this.#wake = new Stopper();
+        await pause(delayMs, this.#wake, { unref: true });
         delayMs = Math.min(2 * delayMs, maxRetryDelayMs);
       }
     }
@@ -375,5 +374,5 @@ export class Follower {
 
 /** True for a pause that `others` does not have. */
 function isMissingIn(others: readonly WorkflowPause[]): (pause: WorkflowPause) => boolean {
-  return (pause) => !others.some((other) => isDeepStrictEqual(pause, other));
+  return (wanted) => !others.some((other) => isDeepStrictEqual(wanted, other));
 }
