@@ -132,7 +132,7 @@ async function play({
   const hasClosed = troubles.some(({ trouble }) => trouble === "close");
   const hasFailures = troubles.some(({ trouble }) => !calls.some((call) => call === trouble));
   /** A worker. After its death, no operation takes effect. */
-  const makeWorker = () => {
+  const makeWorker = (workerId: string) => {
     let die = (): void => {};
     let isDead = false;
     const death = new Promise<void>((resolve) => (die = resolve));
@@ -164,7 +164,10 @@ async function play({
       if (trouble === "failed") {
         throw new StoreConnectionError({ reason: "failed", outcome: "none", retryable: false });
       }
+      const before = operation === "batch" ? await inner.getRun(runId, { payloads: false }) : null;
       const result = await carryOut();
+      const isHeld = before?.status !== "RUNNING" || before.workerId === workerId;
+      check(isHeld, "a worker that lost the run changes nothing");
       const rows =
         operation === "batch" ? await inner.listStepExecutions(runId, { payloads: false }) : [];
       for (const { stepId, status } of rows) {
@@ -176,7 +179,7 @@ async function play({
       }
       return result;
     });
-    const engine = new Engine(store, { clock, leaseMs }).register(workflow);
+    const engine = new Engine(store, { clock, leaseMs, workerId }).register(workflow);
     return { engine, death };
   };
 
@@ -184,7 +187,7 @@ async function play({
   let wasCancelled = false;
   for (let workers = 0; ; workers++) {
     if (workers === 90) throw new Error("the run neither ends nor waits");
-    const { engine, death } = makeWorker();
+    const { engine, death } = makeWorker(`worker-${workers}`);
     await Promise.race([engine.recover().catch(() => {}), death]);
     await engine.close({ deadlineMs: 0 });
     const run = await inner.getRun(runId);
